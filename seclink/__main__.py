@@ -1,0 +1,5 @@
+"""`python -m seclink` is the `seclink` command."""
+
+from seclink.cli import main
+
+main()

@@ -1,0 +1,196 @@
+"""Everything that can be refused, as one small tree; the server raises it, HTTP carries its code, the client raises it again.
+
+    SecLinkError
+    ├── BadRequest             400 bad_request            body, parameter or header is not what the API takes
+    │   ├── NotANavigation     400 not_a_navigation       a browser followed a link to the destructive GET
+    │   └── UnknownHost        400 unknown_host           Host is missing, doubled or not ours
+    ├── KeyInvalid             401 key_invalid            API key unknown, revoked, expired or malformed
+    ├── KeyRequired            401 key_required           this call, or this server, wants an API key
+    ├── AccessRequired         401 access_required        proof of the link's key is missing
+    ├── AccessDenied           401 access_denied          ... or wrong
+    ├── PasscodeRequired       401 passcode_required
+    ├── PasscodeWrong          401 passcode_wrong         attempts_left says how often it may be tried again
+    ├── Forbidden              403 forbidden              the key lacks the scope
+    ├── NotFound               404 not_found
+    ├── MethodNotAllowed       405 method_not_allowed
+    ├── RequestTimeout         408 request_timeout        the body came too slowly
+    ├── NotActive              409 not_active             a secret that has ended cannot be changed
+    ├── Gone                   410 gone                   state and ended_at say how and when it ended
+    ├── PayloadTooLarge        413 payload_too_large
+    ├── UnsupportedMediaType   415 unsupported_media_type
+    ├── IdempotencyMismatch    422 idempotency_mismatch   same Idempotency-Key, other request
+    ├── RateLimited            429 rate_limited           retry_after seconds
+    │   └── PasscodeLocked     429 passcode_locked        too many wrong passcodes
+    ├── HeadersTooLarge        431 headers_too_large
+    ├── Internal               500 internal
+    ├── Busy                   503 busy                   nothing was done; try again
+    ├── StorageFailed          503 storage                not durable, so not done
+    ├── StorageFull            507 storage_full
+    └── ClientError            never leaves the client
+        ├── Unreachable        no answer, or not an answer of SecLink
+        ├── LinkIncomplete     the link was cut off or mistyped; nothing was asked of the server
+        └── NotAuthentic       what came back does not open: damaged or forged
+
+A message is written for the person who reads it and never repeats input, paths or SQL.
+"""
+
+from typing import ClassVar
+
+
+class SecLinkError(Exception):
+    """Root of the tree. `str(error)` is the message; `code` and `status` belong to the class."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or self.title)
+        self.message = message or self.title
+
+
+class BadRequest(SecLinkError):
+    """`fields` names what was wrong: pairs of (member, message)."""
+
+    code, status, title = "bad_request", 400, "The request is not valid"
+
+    def __init__(self, message: str = "", fields: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
+class NotANavigation(BadRequest):
+    code, title = "not_a_navigation", "This address is for programs; open the link itself in a browser"
+
+
+class UnknownHost(BadRequest):
+    code, title = "unknown_host", "This server does not answer to that host name"
+
+
+class KeyInvalid(SecLinkError):
+    code, status, title = "key_invalid", 401, "The API key is not valid"
+
+
+class KeyRequired(SecLinkError):
+    code, status, title = "key_required", 401, "An API key is required"
+
+
+class AccessRequired(SecLinkError):
+    code, status, title = "access_required", 401, "Proof of the link's key is required"
+
+
+class AccessDenied(SecLinkError):
+    code, status, title = "access_denied", 401, "The proof of the link's key is wrong"
+
+
+class PasscodeRequired(SecLinkError):
+    code, status, title = "passcode_required", 401, "A passcode is required"
+
+
+class PasscodeWrong(SecLinkError):
+    code, status, title = "passcode_wrong", 401, "The passcode is wrong"
+
+    def __init__(self, message: str = "", attempts_left: int = 0) -> None:
+        super().__init__(message)
+        self.attempts_left = attempts_left
+
+
+class Forbidden(SecLinkError):
+    code, status, title = "forbidden", 403, "The API key does not permit this"
+
+
+class NotFound(SecLinkError):
+    code, status, title = "not_found", 404, "There is nothing here"
+
+
+class MethodNotAllowed(SecLinkError):
+    code, status, title = "method_not_allowed", 405, "This address does not take that method"
+
+
+class RequestTimeout(SecLinkError):
+    code, status, title = "request_timeout", 408, "The request came too slowly"
+
+
+class NotActive(SecLinkError):
+    code, status, title = "not_active", 409, "The secret has ended and cannot be changed"
+
+
+class Gone(SecLinkError):
+    """`state` is revealed, burned or expired; `ended_at` epoch milliseconds, None where unknown."""
+
+    code, status, title = "gone", 410, "The secret is gone"
+
+    def __init__(self, message: str = "", state: str = "", ended_at: int | None = None) -> None:
+        super().__init__(message)
+        self.state = state
+        self.ended_at = ended_at
+
+
+class PayloadTooLarge(SecLinkError):
+    code, status, title = "payload_too_large", 413, "The request is too large"
+
+
+class UnsupportedMediaType(SecLinkError):
+    code, status, title = "unsupported_media_type", 415, "Only application/json is taken here"
+
+
+class IdempotencyMismatch(SecLinkError):
+    code, status, title = "idempotency_mismatch", 422, "This Idempotency-Key was used for another request"
+
+
+class RateLimited(SecLinkError):
+    """`retry_after` is in whole seconds, at least 1."""
+
+    code, status, title = "rate_limited", 429, "Too many requests"
+
+    def __init__(self, message: str = "", retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PasscodeLocked(RateLimited):
+    code, title = "passcode_locked", "Too many wrong passcodes"
+
+
+class HeadersTooLarge(SecLinkError):
+    code, status, title = "headers_too_large", 431, "The request's headers are too large"
+
+
+class Internal(SecLinkError):
+    code, status, title = "internal", 500, "The server made a mistake"
+
+
+class Busy(SecLinkError):
+    code, status, title = "busy", 503, "The server is busy; nothing was done, try again"
+
+
+class StorageFailed(SecLinkError):
+    code, status, title = "storage", 503, "The store is not available; nothing was done, try again"
+
+
+class StorageFull(SecLinkError):
+    code, status, title = "storage_full", 507, "There is no room for more secrets"
+
+
+class ClientError(SecLinkError):
+    code, title = "client", "The client gave up"
+
+
+class Unreachable(ClientError):
+    code, title = "unreachable", "The server cannot be reached"
+
+
+class LinkIncomplete(ClientError):
+    code, title = "link_incomplete", "This link is incomplete; ask for it again, nothing was used up"
+
+
+class NotAuthentic(ClientError):
+    code, title = "not_authentic", "The secret does not open: it is damaged, or this is not its key"
+
+
+def _tree(cls: type[SecLinkError]) -> list[type[SecLinkError]]:
+    return [cls, *(each for child in cls.__subclasses__() for each in _tree(child))]
+
+
+BY_CODE: dict[str, type[SecLinkError]] = {cls.code: cls for cls in _tree(SecLinkError)}
+"""Wire code -> class: how the client turns an answer back into an exception."""
