@@ -1,0 +1,217 @@
+"""The recipient's side: secrets. Each call is a generator that asks and is answered (see `exchange`).
+
+Nothing but a right answer to every question spends a view, and on this side nothing but a whole link asks
+one.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from urllib.parse import urlsplit
+
+from seclink import envelope
+from seclink.client.exchange import Flow, Request, exchange
+from seclink.client.results import (
+    Created,
+    Json,
+    Meta,
+    Revealed,
+    link_id_of,
+    moment,
+    number,
+    number_or_none,
+    word,
+)
+from seclink.client.session import Session, seconds
+from seclink.errors import BadRequest, LinkIncomplete, NotAuthentic
+from seclink.link import Link, build, draw_key, key_of, parse, raw_key_of
+
+SecretType = Literal["text", "redirect", "neogram", "file"]
+
+
+class RawNotOpened(NotAuthentic):
+    """A raw secret that AES-GCM does not open.
+
+    It is spent, so what came is here: its sender may have encrypted it otherwise.
+    """
+
+    def __init__(self, blob: bytes, iv: bytes) -> None:
+        super().__init__("The secret was not encrypted with AES-GCM under this link's key")
+        self.blob = blob
+        self.iv = iv
+
+
+def create(
+    session: Session,
+    text: str | bytes,
+    hours: float = 24,
+    views: int | None = 1,
+    description: str | None = None,
+    password: str | None = None,
+    *,
+    type: SecretType = "text",
+    note: str | None = None,
+    expires_in: int | None = None,
+    name: str | None = None,
+    media_type: str | None = None,
+) -> Flow[Created]:
+    """Seal `text` here and hand the ciphertext to the server.
+
+    It lives `hours`, or `expires_in` seconds, and can be revealed `views` times (None: any number).
+    `description` is the label the sender alone sees, `note` what the recipient sees before revealing,
+    `password` the passcode to be told on another channel. Type redirect wants an http or https URL; type file
+    wants its `name`.
+    """
+    body = _body(text, type)
+    key = draw_key(session.random)
+    keys = envelope.derive(key, password)
+    iv = session.random(envelope.IV_BYTES)
+    given = {
+        "encryptedBlob": _base64(envelope.seal(keys.content_key, iv, _header(type, name, media_type), body)),
+        "iv": _base64(iv),
+        "format": envelope.FORMAT,
+        "accessHash": keys.access_hash,
+        "passcodeHash": keys.passcode_hash,
+        "expiresIn": seconds(hours) if expires_in is None else expires_in,
+        "label": description,
+        "publicNote": note,
+    }
+    wire = {member: value for member, value in given.items() if value is not None} | {"maxViews": views}
+    headers = session.headers() | session.once()
+    request = Request("POST", session.url("/secrets"), headers, wire, repeatable=True)
+    return (yield from exchange(request, lambda answer: _created(answer, key)))
+
+
+def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Revealed]:
+    """Spend a view and open what comes. LinkIncomplete, PasscodeRequired and PasscodeWrong spend nothing.
+
+    With a passcode the server is asked first whether there is one (BadRequest if not): revealing with a
+    passcode that was never set would spend the secret on a key that cannot open it.
+    """
+    target = parse(link)
+    try:
+        key = key_of(target.fragment)
+    except LinkIncomplete:
+        return (yield from _reveal_raw(session, target, passcode))
+    yield from _expect_passcode(session, target, passcode)
+    keys = envelope.derive(key, passcode)
+    answer = yield from _claim(session, target, {"access": keys.access, "passcodeHash": keys.passcode_hash})
+    # The link says how it was sealed; whatever the server says about format or passcode cannot weaken that.
+    opened = envelope.open(keys.content_key, answer.iv, answer.blob)
+    return Revealed(opened.body, opened.type, opened.header, answer.views_left, answer.expires_at)
+
+
+def meta(session: Session, link: str) -> Flow[Meta]:
+    """What can be known before revealing; spends nothing, and works without the fragment."""
+    return (yield from _meta(session, parse(link)))
+
+
+def report(session: Session, link: str, reason: str) -> Flow[None]:
+    """Tell the operator that a link is abused. The answer never says whether it exists."""
+    request = Request("POST", session.at(parse(link), "/report"), body={"reason": reason})
+    return (yield from exchange(request, lambda _: None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    blob: bytes
+    iv: bytes
+    views_left: int | None
+    expires_at: datetime
+
+
+def _reveal_raw(session: Session, target: Link, passcode: str | None) -> Flow[Revealed]:
+    """Not a fragment of ours: a raw secret's key, or ours mangled. The server knows, and asking is free."""
+    key = raw_key_of(target.fragment)
+    known = yield from _meta(session, target)
+    if known.format != "raw":
+        raise LinkIncomplete
+    yield from _expect_passcode(session, target, passcode)
+    proof = {"passcodeHash": envelope.raw_passcode_hash(passcode) if passcode else None}
+    answer = yield from _claim(session, target, proof)
+    try:
+        body = envelope.open_raw(key, answer.iv, answer.blob)
+    except NotAuthentic:
+        raise RawNotOpened(answer.blob, answer.iv) from None
+    header = {"type": "text", "size": len(body)}
+    return Revealed(body, "text", header, answer.views_left, answer.expires_at)
+
+
+def _expect_passcode(session: Session, target: Link, passcode: str | None) -> Flow[None]:
+    if passcode and not (yield from _meta(session, target)).passcode_required:
+        message = "This secret has no passcode; nothing was used up"
+        raise BadRequest(message, (("passcode", "was given, but none is set"),))
+
+
+def _claim(session: Session, target: Link, proof: Mapping[str, str | None]) -> Flow[_Claimed]:
+    body = {member: value for member, value in proof.items() if value is not None}
+    request = Request("POST", session.at(target, "/reveal"), session.once(), body, repeatable=True)
+    return (yield from exchange(request, _claimed))
+
+
+def _meta(session: Session, target: Link) -> Flow[Meta]:
+    return (yield from exchange(Request("GET", session.at(target, "/meta"), repeatable=True), Meta.of))
+
+
+def _body(text: str | bytes, kind: str) -> bytes:
+    try:
+        body = text.encode() if isinstance(text, str) else bytes(text)
+    except UnicodeEncodeError:
+        raise BadRequest("The text is not valid Unicode", (("text", "holds a lone surrogate"),)) from None
+    if kind == "redirect" and not _is_web_address(body):
+        raise BadRequest("A redirect leads to an http or https address", (("text", "is not one"),))
+    return body
+
+
+def _is_web_address(body: bytes) -> bool:
+    try:
+        parts = urlsplit(address := body.decode())
+    except ValueError:
+        return False
+    is_one_word = address.isprintable() and " " not in address
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_one_word
+
+
+def _header(kind: str, name: str | None, media_type: str | None) -> dict[str, str]:
+    if kind not in ("text", "redirect", "neogram", "file"):
+        raise BadRequest("There is no such type of secret", (("type", "is text, redirect, neogram or file"),))
+    if kind != "file":
+        return {"type": kind}
+    base = re.split(r"[/\\]", name or "")[-1]
+    if base in ("", ".", ".."):
+        raise BadRequest("A file needs its name", (("name", "is missing"),))
+    return {"type": kind, "name": base, "mediaType": media_type or "application/octet-stream"}
+
+
+def _created(answer: Json, key: bytes) -> Created:
+    link_id, share_url = link_id_of(answer), word(answer["shareUrl"])
+    shared = urlsplit(share_url)
+    if shared.scheme not in ("http", "https") or not shared.hostname or shared.query or shared.fragment:
+        raise ValueError("shareUrl")
+    if share_url.rsplit("/", 1)[-1] != link_id:
+        raise ValueError("shareUrl")
+    return Created(
+        link=build(share_url, key),
+        link_id=link_id,
+        receipt_id=word(answer["receiptId"]),
+        manage_token=word(answer["manageToken"]),
+        expires_at=moment(answer["expiresAt"]),
+        expires_at_ms=number(answer["expiresAt"]),
+        views=number_or_none(answer["maxViews"]),
+    )
+
+
+def _claimed(answer: Json) -> _Claimed:
+    return _Claimed(
+        blob=base64.b64decode(word(answer["encryptedBlob"]), validate=True),
+        iv=base64.b64decode(word(answer["iv"]), validate=True),
+        views_left=number_or_none(answer["viewsLeft"]),
+        expires_at=moment(answer["expiresAt"]),
+    )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
