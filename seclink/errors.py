@@ -26,6 +26,9 @@
     ├── Busy                   503 busy                   nothing was done; try again
     ├── StorageFailed          503 storage                not durable, so not done
     ├── StorageFull            507 storage_full
+    ├── StartRefused           never leaves the server: it does not start
+    │   ├── ConfigError        config: the TOML is wrong, a line per problem
+    │   └── StoreUnusable      store: the database is in use, foreign, damaged or newer
     └── ClientError            never leaves the client
         ├── Unreachable        no answer, or not an answer of SecLink
         ├── LinkIncomplete     the link was cut off or mistyped; nothing was asked of the server
@@ -170,6 +173,20 @@ class StorageFailed(SecLinkError):
 
 class StorageFull(SecLinkError):
     code, status, title = "storage_full", 507, "There is no room for more secrets"
+
+
+class StartRefused(SecLinkError):
+    code, title = "start", "The server does not start"
+
+
+class ConfigError(StartRefused):
+    """One line per problem: `file:line: what is wrong (hint)`."""
+
+    code, title = "config", "The configuration is not valid"
+
+
+class StoreUnusable(StartRefused):
+    code, title = "store", "The database cannot be used"
 
 
 class ClientError(SecLinkError):

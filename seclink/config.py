@@ -1,0 +1,328 @@
+"""The one TOML file: every option with its name, type, default, bounds and help. Nothing else reads configuration.
+
+An option is a field of a section below; `Annotated[...]` carries bounds and help, and from that come the checks, `seclink config` and the
+README's table. What is unknown, of the wrong type or out of bounds stops the start with file, line and a hint: a silent default would be a
+setting somebody believes in. Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
+"""
+
+import difflib
+import ipaddress
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from seclink.errors import ConfigError
+from seclink.model import Rate
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+class Duration(int):
+    """Whole seconds, written with a unit."""
+
+
+class PublicUrl(str):
+    """Where people reach the appliance: https, or http on this machine alone; no query or fragment, no trailing slash."""
+
+    __slots__ = ()
+
+
+class Network(str):
+    """An IP address or CIDR range."""
+
+    __slots__ = ()
+
+
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port to listen on.")] = 8080
+    public_url: Annotated[
+        PublicUrl | None,
+        Meta(description="The address people use, without a trailing slash; links are built from it. Unset: host and port."),
+    ] = None
+    allowed_hosts: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(description="Further Host names to answer to, besides those of host and public_url."),
+    ] = field(default_factory=list)
+    trusted_proxies: Annotated[
+        list[Network],
+        Meta(description="Reverse proxies (addresses or CIDR) whose X-Forwarded-For is believed."),
+    ] = field(default_factory=list)
+    requests: Annotated[
+        int, Meta(ge=1, le=100_000, description="Requests handled at the same time; more are refused (503).")
+    ] = 1024
+    body_timeout: Annotated[
+        Duration, Meta(ge=1, le=3600, description="How long a request's body may take to arrive.")
+    ] = Duration(30)
+    shutdown_timeout: Annotated[
+        Duration, Meta(ge=1, le=300, description="How long a stop waits for requests in flight.")
+    ] = Duration(10)
+
+
+class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    path: Annotated[str, Meta(min_length=1, description="The database file; its folder must exist.")] = "seclink.db"
+    max_bytes: Annotated[
+        int,
+        Meta(ge=1_048_576, le=2**44, description="Size the database may reach; then creating is refused (507)."),
+    ] = 10_737_418_240
+
+
+class Access(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    create: Annotated[
+        Literal["anyone", "keys"],
+        Meta(description="Who may create: anyone, or only holders of an API key. Revealing never needs a key."),
+    ] = "anyone"
+
+
+class Expiry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    default: Annotated[Duration, Meta(ge=60, le=31_536_000, description="How long a view_once secret waits for its reader.")] = (
+        Duration(7 * 86400)
+    )
+    max: Annotated[Duration, Meta(ge=3600, le=31_536_000, description="The longest lifetime a caller may ask for.")] = Duration(
+        30 * 86400
+    )
+
+
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    payload_bytes: Annotated[
+        int, Meta(ge=1024, le=67_108_864, description="Size of one secret's ciphertext, decoded.")
+    ] = 2_097_152
+    client_bytes: Annotated[
+        int, Meta(ge=1024, le=2**44, description="Ciphertext an anonymous client may store in a day.")
+    ] = 67_108_864
+
+
+class Rates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    create: Annotated[Rate, Meta(description="Anonymous creates and reports, by client address.")] = Rate(20, 3600)
+    reveal: Annotated[Rate, Meta(description="Anonymous reveals, by client address.")] = Rate(120, 3600)
+    peek: Annotated[Rate, Meta(description="Anonymous looks at secrets and receipts, by client address.")] = Rate(600, 3600)
+    key: Annotated[Rate, Meta(description="All calls of one API key that has no rate of its own.")] = Rate(10_000, 3600)
+
+
+class Passcodes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    profile: Annotated[
+        Literal["standard", "strong"],
+        Meta(description="argon2id cost: standard is 19 MiB and 2 passes, strong 64 MiB, 3 passes and 4 lanes."),
+    ] = "standard"
+
+
+class Receipts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    keep_days: Annotated[int, Meta(ge=1, le=3650, description="Days the receipt of an ended secret is kept.")] = 30
+
+
+class Reaper(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    every: Annotated[Duration, Meta(ge=1, le=3600, description="Pause between two rounds of erasing the expired.")] = Duration(30)
+
+
+class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least important event that is written; debug adds every refusal."),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "human", "json"], Meta(description="How: auto is human on a terminal, JSON otherwise.")
+    ] = "auto"
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    server: Server = field(default_factory=Server)
+    store: Store = field(default_factory=Store)
+    access: Access = field(default_factory=Access)
+    expiry: Expiry = field(default_factory=Expiry)
+    limits: Limits = field(default_factory=Limits)
+    rates: Rates = field(default_factory=Rates)
+    passcodes: Passcodes = field(default_factory=Passcodes)
+    receipts: Receipts = field(default_factory=Receipts)
+    reaper: Reaper = field(default_factory=Reaper)
+    log: Log = field(default_factory=Log)
+
+
+class Option(Struct, frozen=True):
+    """One option as data, for documents and listings. `default` and `bounds` are written as in the TOML."""
+
+    section: str
+    name: str
+    default: Any
+    bounds: str
+    help: str
+
+
+def options() -> Iterator[Option]:
+    for section in msgspec.structs.fields(Config):
+        for each in msgspec.structs.fields(section.type):
+            kind, meta = get_args(each.type)[:2]
+            default = each.default_factory() if each.default is msgspec.NODEFAULT else each.default
+            yield Option(section.name, each.name, default, _bounds(kind, meta), meta.description)
+
+
+def load(path: Path | None) -> Config:
+    """Read and check; `None` means all defaults. Raises ConfigError, with every problem that was found."""
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Config:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        where = line[1] if line else str(text.count("\n") + 1)
+        raise ConfigError(f"{name}:{where}: not valid TOML: {str(error).partition(' (at')[0]}") from None
+    problems: list[str] = []
+    sections: dict[str, Any] = {}
+    known = {section.name: section.type for section in msgspec.structs.fields(Config)}
+    for section, values in document.items():
+        at = f"{name}:{_line(text, section)}"
+        if section not in known:
+            problems.append(f"{at}: unknown section [{section}]{_hint(section, known)}")
+        elif not isinstance(values, dict):
+            problems.append(f"{at}: {section} is a section: write [{section}] on a line of its own")
+        else:
+            sections[section] = _section(known[section], section, values, text, name, problems)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    config = Config(**sections)
+    if config.expiry.default > config.expiry.max:
+        raise ConfigError(f"{name}:{_line(text, 'expiry')}: expiry.default is longer than expiry.max")
+    return config
+
+
+def render(config: Config) -> str:
+    """The configuration as commented TOML that `parse` reads back to the same."""
+    lines: list[str] = []
+    section = ""
+    for option in options():
+        if option.section != section:
+            section = option.section
+            lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
+        value = getattr(getattr(config, section), option.name)
+        lines.append(f"# {option.help} {option.bounds}.")
+        lines.append(f"# {option.name} = " if value is None else f"{option.name} = {written(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def written(value: Any) -> str:
+    """A value as the TOML writes it."""
+    if isinstance(value, Rate):
+        return json.dumps(f"{value.count}/{next(name for name, s in PERIODS.items() if s == value.seconds)}")
+    if isinstance(value, Duration):
+        unit = next(u for u in ("d", "h", "m", "s") if value % UNITS[u] == 0)
+        return json.dumps(f"{value // UNITS[unit]}{unit}")
+    return json.dumps(value, ensure_ascii=False)
+
+
+def parse_duration(text: str) -> Duration:
+    """`90s`, `15m`, `24h`, `7d` -> seconds. Raises ValueError."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
+    if not match:
+        raise ValueError("write a duration like 90s, 15m, 24h or 7d")
+    return Duration(int(match[1]) * UNITS[match[2]])
+
+
+def parse_rate(text: str) -> Rate:
+    """`20/hour` -> Rate. Raises ValueError."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", text)
+    if not match:
+        raise ValueError("write a rate like 20/hour (second, minute, hour or day)")
+    return Rate(int(match[1]), PERIODS[match[2]])
+
+
+def _section(
+    kind: type[Struct], section: str, values: dict[str, Any], text: str, name: str, problems: list[str]
+) -> Struct | None:
+    known = {each.name: each.type for each in msgspec.structs.fields(kind)}
+    good: dict[str, Any] = {}
+    for key, value in values.items():
+        at = f"{name}:{_line(text, section, key)}"
+        if key not in known:
+            problems.append(f"{at}: unknown option {section}.{key}{_hint(key, known)}")
+            continue
+        try:
+            good[key] = _value(value, known[key])
+        except (msgspec.ValidationError, ValueError) as error:
+            problems.append(f"{at}: {section}.{key}: {_plain(error)}")
+    return kind(**good)
+
+
+def _value(value: Any, annotated: Any) -> Any:
+    kind, meta = get_args(annotated)[:2]
+    if kind is Duration:
+        if not isinstance(value, str):
+            raise ValueError('write a duration in quotes, like "24h"')
+        seconds = parse_duration(value)
+        if not meta.ge <= seconds <= meta.le:
+            raise ValueError(f"must be {_bounds(kind, meta)}")
+        return seconds
+    if kind is Rate:
+        return parse_rate(value if isinstance(value, str) else "")
+    if kind == PublicUrl | None:
+        return _public_url(value)
+    if kind == list[Network]:
+        return [_network(each) for each in msgspec.convert(value, list[str])]
+    return msgspec.convert(value, annotated)
+
+
+def _public_url(value: Any) -> PublicUrl:
+    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("write an address like https://secrets.example.org, without query or fragment")
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError("must be https: browsers only encrypt on https or on this machine itself")
+    return PublicUrl(value.rstrip("/"))
+
+
+def _network(value: str) -> Network:
+    try:
+        return Network(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("write addresses or ranges like 10.0.0.1 or 10.0.0.0/8") from None
+
+
+def _bounds(kind: Any, meta: Meta) -> str:
+    if kind is Duration:
+        return f"{written(Duration(meta.ge or 0))} to {written(Duration(meta.le or 0))}"
+    if kind is int:
+        return f"{meta.ge} to {meta.le}"
+    if getattr(kind, "__origin__", None) is Literal:
+        return " or ".join(json.dumps(each) for each in get_args(kind))
+    named = {Rate: "N/second, minute, hour or day", str: "text", PublicUrl | None: "a URL"}
+    return named.get(kind, "a list of texts")
+
+
+def _hint(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+
+
+def _plain(error: Exception) -> str:
+    return str(error).partition(" - at")[0].replace("`", "").lower() if isinstance(error, msgspec.ValidationError) else str(error)
+
+
+def _line(text: str, section: str, key: str | None = None) -> int:
+    """Where a section or a key stands. tomllib does not say, so look; the file is known to be valid TOML."""
+    current, fallback = "", 1
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*[\"']?([\w-]+)", line)
+        current = header[1] if header else current
+        here = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*[.=]", line)
+        if (header and current == section) or (here and not current and here[1] == section):
+            fallback = number
+            if key is None:
+                break
+        if here and current == section and here[1] == key:
+            return number
+    return fallback

@@ -1,0 +1,60 @@
+"""How often: GCRA, the leaky bucket that needs one number per client.
+
+Each key holds its theoretical arrival time; a request is let through while that lies less than the window ahead. The clock is
+monotonic seconds and passed in. Memory is bounded: once `capacity` keys are busy, new ones share an overflow bucket, because evicting
+a busy one would hand its owner a fresh budget. Buckets live in memory and start afresh with the process.
+"""
+
+from msgspec import Struct
+
+from seclink.model import Rate
+
+OVERFLOW = ""
+
+
+class Decision(Struct, frozen=True):
+    """`remaining` requests at once are still free; `reset` seconds until all are; `retry_after` seconds, 0 if allowed."""
+
+    is_allowed: bool
+    remaining: int
+    reset: float
+    retry_after: float
+
+
+class Limiter:
+    """One set of buckets. Keys are strings made of a class and a client."""
+
+    def __init__(self, capacity: int = 100_000) -> None:
+        self._capacity = capacity
+        self._arrivals: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    def take(self, key: str, rate: Rate, now: float, cost: float = 1) -> Decision:
+        """Count `cost` requests of `key` at `now`; a refused one is not counted."""
+        arrivals = self._arrivals
+        if key not in arrivals and len(arrivals) >= self._capacity and not self._made_room(now):
+            key = OVERFLOW + key.partition(" ")[0]
+        interval = rate.seconds / rate.count
+        arrival = max(arrivals.get(key, now), now)
+        ahead = arrival + interval * cost - now
+        # A hair's breadth of tolerance: sums of the interval are not exact, the count must be.
+        if ahead > rate.seconds + interval * 1e-6:
+            wait = ahead - rate.seconds
+            return Decision(False, int((now + rate.seconds - arrival) / interval + 1e-6), arrival - now, wait)
+        arrivals[key] = now + ahead
+        return Decision(True, int((rate.seconds - ahead) / interval + 1e-6), ahead, 0)
+
+    def _made_room(self, now: float) -> bool:
+        """Forget the idle; whoever has nothing owing loses nothing. Looked at in order of age, a few at a time."""
+        arrivals = self._arrivals
+        for key in list(_first(arrivals, 64)):
+            arrival = arrivals.pop(key)
+            if arrival > now:
+                arrivals[key] = arrival  # back in, as the youngest: the next look starts behind it
+        return len(arrivals) < self._capacity
+
+
+def _first(items: dict[str, float], count: int) -> list[str]:
+    return [key for key, _ in zip(items, range(count), strict=False)]

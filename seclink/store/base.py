@@ -1,0 +1,77 @@
+"""The store's contract: domain verbs, each one durable transaction; no caller needs two of them to be safe.
+
+`now` is epoch milliseconds and always passed in. A verb returns only once what it did would survive a power cut, or raises StorageFailed
+and did nothing that anybody was told of. A secret counts as expired from `expires_at` on, whether or not it was reaped.
+"""
+
+from typing import Protocol
+
+from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
+
+
+class Store(Protocol):
+    async def add(self, secret: Secret) -> None:
+        """Keep a new secret. Raises StorageFull, or Busy if one of its drawn names is taken: draw again."""
+
+    async def peek(self, link_id: str, now: int) -> Peek | None:
+        """Look at a secret; changes nothing."""
+
+    async def claim(
+        self, link_id: str, now: int, *, access_hash: str | None = None, passcode: str | None = None, client: str = ""
+    ) -> Claimed | None:
+        """Take one view of a live secret whose key is proved and whose passcode, if it has one, was found right.
+
+        `access_hash` is the digest of the proof offered, `passcode` the stored string that was verified: both must still be
+        what the row holds. The last view erases payload, notes and hashes in the same transaction, and a right passcode gives its
+        try back. None: nothing to take, and nothing spent; `peek` says why.
+        """
+
+    async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
+        """Count a passcode try before it is checked; a refused one is not counted. None: no live secret."""
+
+    async def record(self, link_id: str, event: str, now: int, reason: str | None = None) -> None:
+        """Add an event to a secret's history: peeked (kept once), passcode_wrong or reported. Unknown ids are ignored."""
+
+    async def receipt(self, receipt_id: str, now: int) -> Receipt | None:
+        """One receipt with its events."""
+
+    async def receipts(self, wanted: Filter, now: int) -> Page:
+        """A page of receipts, newest first, without events."""
+
+    async def replace(self, receipt_id: str, changes: Changes, now: int) -> State | None:
+        """Edit a live secret. The answer is the state it found: only `active` was changed. None: no such receipt.
+
+        Raises BadRequest where the views already spent do not fit. A new or removed passcode starts with fresh tries.
+        """
+
+    async def burn(self, receipt_id: str, now: int) -> State | None:
+        """End a live secret and erase it. The answer is the state it found: only `active` was burned now."""
+
+    async def reap(self, now: int, limit: int) -> int:
+        """Erase what has expired and forget what ended long ago, `limit` rows at most; how many there were."""
+
+    async def stats(self, account: str, now: int, since: tuple[int, int, int]) -> Stats:
+        """Counts of an account; `since` are the starts of today, this week and this month."""
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a key."""
+
+    async def find_key(self, digest: bytes) -> ApiKey | None:
+        """The key with that digest, revoked or not."""
+
+    async def keys(self) -> tuple[ApiKey, ...]:
+        """All keys, oldest first."""
+
+    async def revoke_keys(self, prefix: str, now: int) -> tuple[ApiKey, ...]:
+        """Revoke every live key whose shown prefix begins so; those that were."""
+
+    async def ping(self, now: int) -> None:
+        """Prove that a write is durable, and remember `now` as the latest instant seen."""
+
+    async def clock_mark(self) -> int:
+        """The latest instant any ping or reap has seen, over all restarts."""
+
+    async def close(self) -> None:
+        """Finish what was asked, move the log into the file, let go."""
+
+

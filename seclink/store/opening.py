@@ -1,0 +1,119 @@
+"""Opening the database file: one server at a time, private, checked, migrated, and with exactly the pragmas erasure rests on.
+
+synchronous=FULL is a security setting: with NORMAL a power cut brings burned secrets back. secure_delete=ON overwrites what is
+deleted (FAST leaves overflow pages). What is in the log is overwritten only by a TRUNCATE checkpoint, which the store does after erasing.
+"""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import TypeVar
+
+from seclink.errors import StoreUnusable
+from seclink.store.schema import APPLICATION_ID, MIGRATIONS
+
+CHECKED_BYTES = 64 * 2**20  # up to this size the whole file is checked at start (about 0.1 s)
+
+PRAGMAS: dict[str, int | str] = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL
+    "secure_delete": 1,
+    "foreign_keys": 1,
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+    "mmap_size": 0,
+    "temp_store": 2,  # memory: nothing spills into a file nobody erases
+    "busy_timeout": 5000,
+    "journal_size_limit": 4 * 2**20,
+    "wal_autocheckpoint": 0,  # the store checkpoints on its own time, not inside a commit
+}
+
+C = TypeVar("C", bound=sqlite3.Connection)
+
+
+def lock(path: Path) -> int:
+    """Be the only server on this file until the descriptor is closed. Raises StoreUnusable."""
+    descriptor = -1
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StoreUnusable(f"{path}: another SecLink server is using this database") from None
+    except OSError as error:
+        raise StoreUnusable(f"{path}: cannot be used: {error.strerror}") from None
+    return descriptor
+
+
+def prepare(path: Path) -> None:
+    """Create the file for its owner alone, refuse what is not ours or not whole, and bring the tables up to date."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        db = connect(path, sqlite3.Connection)
+    except OSError as error:
+        raise StoreUnusable(f"{path}: cannot be opened: {error.strerror}") from None
+    try:
+        _check(db, path)
+        _migrate(db, path)
+    except sqlite3.DatabaseError as error:
+        raise _unusable(path, error) from None
+    finally:
+        db.close()
+
+
+def connect(path: Path, kind: type[C]) -> C:
+    """A connection with the pragmas set and seen to be set. Raises StoreUnusable."""
+    try:
+        db = sqlite3.connect(
+            path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=512, factory=kind
+        )
+        for name, wanted in PRAGMAS.items():
+            db.execute(f"PRAGMA {name} = {wanted}")
+        for name, wanted in PRAGMAS.items():
+            (got,) = db.execute(f"PRAGMA {name}").fetchone()
+            if got != wanted:
+                raise StoreUnusable(f"{path}: this SQLite does not hold {name} = {wanted} (it says {got})")
+    except sqlite3.DatabaseError as error:
+        raise _unusable(path, error) from None
+    return db
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise StoreUnusable(f"{path}: is a database of something else; name another file in store.path")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise StoreUnusable(
+            f"{path}: was written by a newer SecLink (schema {version}, this one knows {len(MIGRATIONS)}); upgrade SecLink"
+        )
+    if path.stat().st_size <= CHECKED_BYTES:
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise StoreUnusable(f"{path}: is damaged; restore a backup, or move it away to start afresh")
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version == len(MIGRATIONS):
+        return
+    steps = ";".join(MIGRATIONS[version:])
+    db.executescript(
+        f"BEGIN IMMEDIATE; {steps}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {len(MIGRATIONS)}; COMMIT"
+    )
+
+
+def _unusable(path: Path, error: sqlite3.DatabaseError) -> StoreUnusable:
+    reasons = {
+        "SQLITE_NOTADB": "is not a SecLink database, or its beginning is damaged",
+        "SQLITE_CORRUPT": "is damaged; restore a backup, or move it away to start afresh",
+        "SQLITE_BUSY": "is locked by another program",
+        "SQLITE_READONLY": "cannot be written to",
+        "SQLITE_CANTOPEN": "cannot be opened; does its folder exist and may it be written to?",
+        "SQLITE_FULL": "cannot be written to: the disk is full",
+    }
+    name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+    reason = next((text for code, text in reasons.items() if name.startswith(code)), f"cannot be used ({name})")
+    return StoreUnusable(f"{path}: {reason}")

@@ -1,0 +1,299 @@
+"""The store in one SQLite file: one writer that commits in groups, one reader, one sweeper that empties the log.
+
+Writes that arrive together are committed together. aiosqlite runs `commit()` of a connection on that connection's thread; ours is a subclass whose
+`commit()` takes everything that waits, runs it in one transaction and commits once, so a batch costs one hop between threads, not one a statement.
+A failing write fails alone: the batch is rolled back and its members run one by one. A failing commit fails them all.
+"""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from seclink.errors import Busy, SecLinkError, StorageFailed, StorageFull
+from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
+from seclink.store import opening, reads, writes
+from seclink.store.writes import Claim
+
+T = TypeVar("T")
+Write = Secret | Claim | Callable[[sqlite3.Connection], Any]
+BATCH = 128
+SWEEP_SECONDS = 0.8  # what was erased leaves the log within a second
+MAX_LOG_BYTES = 32 * 2**20  # empty the log sooner than the sweep when it grows fast
+
+
+class Writer(sqlite3.Connection):
+    """`batch` is what the next commit shall do, `outcomes` what became of each: an answer or an exception."""
+
+    batch: list[Write]
+    outcomes: list[Any]
+    next_id: int
+    keep_ms: int
+    max_bytes: int
+
+    def commit(self) -> None:
+        try:
+            self.outcomes = self._transact(self.batch)
+        except (sqlite3.Error, SecLinkError) as error:
+            if len(self.batch) == 1 or isinstance(error, _CommitFailed):
+                self.outcomes = [error] * len(self.batch)
+            else:
+                self.outcomes = [self._alone(each) for each in self.batch]
+
+    def _alone(self, write: Write) -> Any:
+        try:
+            return self._transact([write])[0]
+        except (sqlite3.Error, SecLinkError) as error:
+            return error
+
+    def _transact(self, batch: list[Write]) -> list[Any]:
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = self._run(batch)
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
+                self.rollback()
+            raise
+        try:
+            super().commit()
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self.rollback()
+            raise _CommitFailed from error
+        return outcomes
+
+    def _run(self, batch: list[Write]) -> list[Any]:
+        outcomes: list[Any] = [None] * len(batch)
+        added = [each for each in batch if isinstance(each, Secret)]
+        if added:
+            writes.add_all(self, self.next_id, added, self.max_bytes)
+            self.next_id += len(added)
+        claims = {index: each for index, each in enumerate(batch) if isinstance(each, Claim)}
+        while claims:
+            # One claim a secret and round: the second of two must see what the first has left.
+            turn = list({each.link_id: index for index, each in reversed(claims.items())}.values())
+            answers = writes.claim_all(self, [claims.pop(index) for index in turn], self.keep_ms)
+            for index, answer in zip(turn, answers, strict=True):
+                outcomes[index] = answer
+        for index, each in enumerate(batch):
+            if not isinstance(each, Secret | Claim):
+                outcomes[index] = each(self)
+        return outcomes
+
+
+class _CommitFailed(sqlite3.OperationalError):
+    """Whether the transaction lasted is not known: nobody may be told that it did."""
+
+
+class SqliteStore:
+    """`Store` on SQLite. Made by `open`."""
+
+    def __init__(
+        self, path: Path, lock: int | None, writer: aiosqlite.Connection, raw: Writer, others: tuple[aiosqlite.Connection, ...]
+    ) -> None:
+        self._path, self._lock = path, lock
+        self._writer, self._raw = writer, raw
+        self._reader, self._sweeper = others
+        self._waiting: list[tuple[Write, asyncio.Future[Any]]] = []
+        self._drain: asyncio.Task[None] | None = None
+        self._sweep: asyncio.Task[None] | None = None
+        self._lookups: dict[bytes, asyncio.Future[ApiKey | None]] = {}
+
+    @classmethod
+    async def open(cls, path: Path, *, keep_seconds: int, max_bytes: int, exclusive: bool = True) -> "SqliteStore":
+        """Open, create or upgrade the file. `exclusive` is how a server opens it: one at a time. Raises StoreUnusable."""
+        lock = opening.lock(path) if exclusive else None
+        connections: list[aiosqlite.Connection] = []
+        try:
+            opening.prepare(path)
+            made: list[Writer] = []
+
+            def connect() -> Writer:
+                made.append(opening.connect(path, Writer))
+                return made[0]
+
+            connections.append(await aiosqlite.Connection(connect, 64))
+            raw = made[0]
+            (raw.next_id,) = raw.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()
+            raw.keep_ms, raw.max_bytes = keep_seconds * 1000, max_bytes
+            for _ in range(2):
+                connections.append(await aiosqlite.Connection(partial(opening.connect, path, sqlite3.Connection), 64))
+        except BaseException:
+            for each in connections:
+                await each.close()
+            if lock is not None:
+                os.close(lock)
+            raise
+        return cls(path, lock, connections[0], raw, (connections[1], connections[2]))
+
+    async def close(self) -> None:
+        """Finish what was asked, empty the log into the file, let go. Harmless when done twice."""
+        while self._drain and not self._drain.done():
+            await asyncio.wait([self._drain])
+        if self._sweep:
+            self._sweep.cancel()
+            await asyncio.wait([self._sweep])
+        await self._reader.close()
+        await self._sweeper.close()
+        with contextlib.suppress(sqlite3.Error, ValueError):
+            await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        await self._writer.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # Writing
+
+    async def add(self, secret: Secret) -> None:
+        try:
+            await self._write(secret)
+        except sqlite3.IntegrityError:
+            raise Busy() from None
+
+    async def claim(
+        self, link_id: str, now: int, *, access_hash: str | None = None, passcode: str | None = None, client: str = ""
+    ) -> Claimed | None:
+        claimed: Claimed | None = await self._write(Claim(link_id, now, access_hash, passcode, client))
+        return claimed
+
+    async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
+        return await self._call(lambda db: writes.attempt(db, link_id, client, now))
+
+    async def record(self, link_id: str, event: str, now: int, reason: str | None = None) -> None:
+        await self._call(lambda db: writes.record(db, link_id, event, now, reason))
+
+    async def replace(self, receipt_id: str, changes: Changes, now: int) -> State | None:
+        return await self._call(lambda db: writes.replace(db, receipt_id, changes, now))
+
+    async def burn(self, receipt_id: str, now: int) -> State | None:
+        return await self._call(lambda db: writes.burn(db, receipt_id, now, self._raw.keep_ms))
+
+    async def reap(self, now: int, limit: int) -> int:
+        return await self._call(lambda db: writes.reap(db, now, limit, self._raw.keep_ms))
+
+    async def add_key(self, key: ApiKey) -> None:
+        await self._call(lambda db: writes.add_key(db, key))
+
+    async def revoke_keys(self, prefix: str, now: int) -> tuple[ApiKey, ...]:
+        revoked = await self._call(lambda db: writes.revoke_keys(db, prefix, now))
+        return tuple(key for key in await self.keys() if key.digest in revoked)
+
+    async def ping(self, now: int) -> None:
+        await self._call(lambda db: writes.mark(db, now))
+
+    # Looking
+
+    async def peek(self, link_id: str, now: int) -> Peek | None:
+        row = await self._one(reads.PEEK, (link_id,))
+        return reads.peek(row, now) if row else None
+
+    async def receipt(self, receipt_id: str, now: int) -> Receipt | None:
+        row = await self._one(reads.RECEIPT, (receipt_id,))
+        return reads.receipt(row, now, await self._all(reads.EVENTS, (receipt_id,))) if row else None
+
+    async def receipts(self, wanted: Filter, now: int) -> Page:
+        parameters = reads.filter_parameters(wanted, now)
+        rows = await self._all(reads.RECEIPTS, parameters)
+        (total,) = await self._one(reads.COUNT, parameters)
+        return Page(receipts=tuple(reads.receipt(row, now) for row in rows), page=wanted.page, limit=wanted.limit, total=total)
+
+    async def stats(self, account: str, now: int, since: tuple[int, int, int]) -> Stats:
+        day, week, month = since
+        asked = {"account": account, "now": now, "day": day, "week": week, "month": month}
+        return reads.stats([await self._one(reads.STATS, asked), *await self._all(reads.PURGED, (account,))])
+
+    async def find_key(self, digest: bytes) -> ApiKey | None:
+        """Askers of the same key share a look that has not begun yet, never one that has: a revoked key is refused at once."""
+        waiting = self._lookups.get(digest)
+        if waiting is None:
+            waiting = self._lookups[digest] = asyncio.ensure_future(self._look_up(digest))
+        return await asyncio.shield(waiting)
+
+    async def _look_up(self, digest: bytes) -> ApiKey | None:
+        await asyncio.sleep(0)
+        del self._lookups[digest]
+        row = await self._one(reads.KEY, (digest,))
+        return reads.key(row) if row else None
+
+    async def keys(self) -> tuple[ApiKey, ...]:
+        return tuple(reads.key(row) for row in await self._all(reads.KEYS, ()))
+
+    async def clock_mark(self) -> int:
+        (mark,) = await self._one(reads.CLOCK_MARK, ())
+        return int(mark)
+
+    async def _one(self, sql: str, parameters: Any) -> Any:
+        rows = await self._all(sql, parameters)
+        return rows[0] if rows else None
+
+    async def _all(self, sql: str, parameters: Any) -> Any:
+        try:
+            return await self._reader.execute_fetchall(sql, parameters)
+        except (sqlite3.Error, ValueError) as error:  # ValueError: closed meanwhile
+            raise StorageFailed() from error
+
+    # Committing and sweeping
+
+    async def _call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        answer: T = await self._write(work)
+        return answer
+
+    async def _write(self, write: Write) -> Any:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((write, future))
+        if self._drain is None or self._drain.done():
+            self._drain = asyncio.create_task(self._commit_waiting())
+        try:
+            return await future
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" and isinstance(write, Secret)
+            raise (StorageFull() if full else StorageFailed()) from error
+
+    async def _commit_waiting(self) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            self._raw.batch = [write for write, _ in taken]
+            try:
+                await self._writer.commit()
+                outcomes = self._raw.outcomes
+            except Exception as error:  # a mistake of ours in one write must not leave everybody waiting
+                outcomes = [error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))] * len(taken)
+            for (_, future), outcome in zip(taken, outcomes, strict=True):
+                if future.done():
+                    continue  # the asker was cancelled; what was written stays written
+                if isinstance(outcome, Exception):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome)
+            if self._sweep is None or self._sweep.done():
+                self._sweep = asyncio.create_task(self._empty_log())
+
+    async def _empty_log(self) -> None:
+        """Move the log into the file and cut it to nothing, so that what was erased is nowhere any more.
+
+        The bulk is copied beside the writer (PASSIVE); only the rest and the cut (TRUNCATE) hold it up. A reader in the way: try again.
+        """
+        for _ in range(int(SWEEP_SECONDS / 0.1)):
+            await asyncio.sleep(0.1)
+            if self._log_bytes() > MAX_LOG_BYTES:
+                break
+        while True:
+            with contextlib.suppress(sqlite3.Error):
+                await self._sweeper.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+                rows = list(await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+                if rows[0][0] == 0:
+                    return
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def _log_bytes(self) -> int:
+        with contextlib.suppress(OSError):
+            return os.stat(f"{self._path}-wal").st_size  # noqa: PTH116  a call ten times a second, no Path made
+        return 0

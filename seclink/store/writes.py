@@ -1,0 +1,278 @@
+"""Every statement that changes the database, in full. Each function runs inside the writer's transaction and never opens one.
+
+Adding and claiming work on whole sets: a thread that steps through rows one by one loses the interpreter lock at every step, and under load
+waits up to a switch interval to get it back; so a batch is a handful of single-row statements, whatever its size.
+The claim is the only place that reads a payload, and it hands out the last view only together with its erasure.
+"""
+
+import hashlib
+import sqlite3
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from seclink.errors import BadRequest, StorageFull
+from seclink.model import ApiKey, Attempt, Changes, Claimed, Secret, State
+
+TRIES_PER_CLIENT, TRY_WINDOW_MS, TRIES_PER_SECRET = 5, 600_000, 20
+KEPT_EVENTS = 100  # per secret: an unlimited one that is read for ever must not grow for ever
+
+
+class Claim(Struct, frozen=True):
+    """What `Store.claim` was asked."""
+
+    link_id: str
+    now: int
+    access_hash: str | None
+    passcode: str | None
+    client: str
+
+
+_SECRET_COLUMNS = (
+    "id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at, expires_at, due_at, max_views,"
+    " access_hash, passcode, passcode_required, public_note, label"
+)
+_SECRET_ROW = "(?" + ",?" * 15 + ")"
+_decode_found = msgspec.json.Decoder(list[tuple[int, int, str, str, str, int, int | None, int, str | None]]).decode
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something; freed pages do not count, they are used again first."""
+    pages, free, size = db.execute(
+        "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+    ).fetchone()
+    return int(pages - free) * int(size)
+
+
+def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret], max_bytes: int) -> None:
+    """Raises StorageFull before anything is written."""
+    if used_bytes(db) + sum(len(each.payload) + 1024 for each in secrets) > max_bytes:
+        raise StorageFull()
+    rows: list[Any] = []
+    payloads: list[Any] = []
+    for number, each in enumerate(secrets, first_id):
+        rows += (
+            number, each.link_id, each.receipt_id, each.manage_digest, each.account, each.format, each.expiry_type,
+            each.created_at, each.expires_at, each.expires_at, each.max_views, each.access_hash, each.passcode,
+            each.passcode is not None, each.public_note, each.label,
+        )  # fmt: skip
+        payloads += (number, each.iv, each.payload)
+    db.execute(f"INSERT INTO secrets ({_SECRET_COLUMNS}) VALUES {_SECRET_ROW}" + f",{_SECRET_ROW}" * (len(secrets) - 1), rows)
+    db.execute("INSERT INTO payloads (id, iv, payload) VALUES (?,?,?)" + ",(?,?,?)" * (len(secrets) - 1), payloads)
+
+
+def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list[Claimed | None]:
+    """Take a view for each claim that fits. The claims name different secrets. Answers in their order."""
+    asked = [(each.link_id, each.now, each.access_hash, each.passcode) for each in claims]
+    (found_json,) = db.execute(
+        """
+        SELECT json_group_array(json_array(asked.key, s.id, s.receipt_id, s.format, s.expiry_type, s.views + 1, s.max_views,
+                                           s.expires_at, s.passcode))
+        FROM json_each(?) AS asked JOIN secrets AS s ON s.link_id = asked.value ->> 0
+        WHERE s.state = 'active' AND s.expires_at > asked.value ->> 1
+          AND (s.access_hash IS NULL OR s.access_hash = asked.value ->> 2)
+          AND (s.passcode IS NULL OR s.passcode = asked.value ->> 3)
+        """,
+        (msgspec.json.encode(asked).decode(),),
+    ).fetchone()
+    found = _decode_found(found_json)
+    answers: list[Claimed | None] = [None] * len(claims)
+    if not found:
+        return answers
+    ids = [row[1] for row in found]
+    one = "(SELECT iv FROM payloads WHERE id = ?), (SELECT payload FROM payloads WHERE id = ?)"
+    held = db.execute("SELECT " + one + f", {one}" * (len(ids) - 1), [id for id in ids for _ in (0, 1)]).fetchone()
+    for n, (index, _, receipt_id, format, expiry_type, views, max_views, expires_at, _) in enumerate(found):
+        answers[index] = Claimed(
+            receipt_id=receipt_id,
+            format=format,
+            expiry_type=expiry_type,
+            iv=held[2 * n],
+            payload=held[2 * n + 1],
+            views_left=None if max_views is None else max_views - views,
+            expires_at=expires_at,
+        )
+    _end(db, [(row[1], claims[row[0]].now) for row in found if row[5] == row[6]], State.REVEALED, keep_ms, viewed=1)
+    for index, id, *_, views, max_views, _, passcode in found:
+        if views != max_views:
+            _view(db, id, claims[index], passcode is not None)
+    return answers
+
+
+def _view(db: sqlite3.Connection, id: int, claim: Claim, refund: bool) -> None:
+    """One of several views: count it, and give a right passcode its try back."""
+    db.execute("UPDATE secrets SET views = views + 1 WHERE id = ?", (id,))
+    _event(db, id, "revealed", claim.now)
+    if refund:
+        db.execute("UPDATE secrets SET passcode_tries = max(passcode_tries - 1, 0) WHERE id = ?", (id,))
+        db.execute("UPDATE attempts SET tries = max(tries - 1, 0) WHERE secret = ? AND client = ?", (id, _client(db, id, claim.client)))
+
+
+def _end(db: sqlite3.Connection, ended: list[tuple[int, int]], state: State, keep_ms: int, viewed: int = 0) -> None:
+    """Bring secrets, given as (id, instant), to their end: erase everything but what their receipts tell."""
+    if not ended:
+        return
+    pairs = (msgspec.json.encode(ended).decode(),)
+    db.execute("DELETE FROM payloads WHERE id IN (SELECT value ->> 0 FROM json_each(?))", pairs)
+    db.execute(
+        """
+        UPDATE secrets SET state = ?, views = views + ?, ended_at = ended.value ->> 1, due_at = (ended.value ->> 1) + ?,
+               access_hash = NULL, passcode = NULL, public_note = NULL, label = NULL
+        FROM json_each(?) AS ended WHERE secrets.id = ended.value ->> 0
+        """,
+        (state, viewed, keep_ms, *pairs),
+    )
+    db.execute("DELETE FROM attempts WHERE secret IN (SELECT value ->> 0 FROM json_each(?))", pairs)
+
+
+def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Attempt | None:
+    row = db.execute(
+        "SELECT id, passcode_tries, expires_at FROM secrets WHERE link_id = ? AND state = 'active' AND expires_at > ?", (link_id, now)
+    ).fetchone()
+    if row is None:
+        return None
+    id, total, expires_at = row
+    if total >= TRIES_PER_SECRET:
+        return Attempt(is_allowed=False, left=0, retry_after=_seconds(expires_at - now))
+    # One statement counts the try, or opens a new window, or (no row back) refuses: nobody can slip in between.
+    counted = db.execute(
+        """
+        INSERT INTO attempts (secret, client, since, tries) VALUES (:id, :client, :now, 1)
+        ON CONFLICT DO UPDATE SET tries = iif(:now - since >= :window, 1, tries + 1), since = iif(:now - since >= :window, :now, since)
+        WHERE tries < :limit OR :now - since >= :window
+        RETURNING tries
+        """,
+        {"id": id, "client": _client(db, id, client), "now": now, "window": TRY_WINDOW_MS, "limit": TRIES_PER_CLIENT},
+    ).fetchall()
+    if not counted:
+        (since,) = db.execute(
+            "SELECT since FROM attempts WHERE secret = ? AND client = ?", (id, _client(db, id, client))
+        ).fetchone()
+        return Attempt(is_allowed=False, left=0, retry_after=_seconds(since + TRY_WINDOW_MS - now))
+    db.execute("UPDATE secrets SET passcode_tries = passcode_tries + 1 WHERE id = ?", (id,))
+    return Attempt(is_allowed=True, left=min(TRIES_PER_CLIENT - counted[0][0], TRIES_PER_SECRET - total - 1), retry_after=0)
+
+
+def record(db: sqlite3.Connection, link_id: str, event: str, now: int, reason: str | None) -> None:
+    row = db.execute("SELECT id FROM secrets WHERE link_id = ?", (link_id,)).fetchone()
+    if row is None:
+        return
+    if event == "peeked":
+        updated = db.execute(
+            "UPDATE secrets SET peeked_at = ? WHERE id = ? AND peeked_at IS NULL AND state = 'active'", (now, row[0])
+        )
+        if not updated.rowcount:
+            return
+    _event(db, row[0], event, now, reason)
+
+
+def replace(db: sqlite3.Connection, receipt_id: str, changes: Changes, now: int) -> State | None:
+    row = db.execute("SELECT id, state, expires_at, views FROM secrets WHERE receipt_id = ?", (receipt_id,)).fetchone()
+    if row is None:
+        return None
+    id, state, expires_at, views = row
+    if state != State.ACTIVE or expires_at <= now:
+        return State(state) if state != State.ACTIVE else State.EXPIRED
+    if isinstance(changes.max_views, int) and changes.max_views <= views:
+        raise BadRequest(fields=(("maxViews", f"must be more than the {views} already spent"),))
+    columns: dict[str, Any] = {
+        name: getattr(changes, name)
+        for name in ("expires_at", "max_views", "label", "public_note", "passcode")
+        if getattr(changes, name) is not UNSET
+    }
+    if "expires_at" in columns:
+        columns["due_at"] = columns["expires_at"]
+    if "passcode" in columns:
+        columns |= {"passcode_required": columns["passcode"] is not None, "passcode_tries": 0}
+        db.execute("DELETE FROM attempts WHERE secret = ?", (id,))
+    if columns:
+        db.execute(f"UPDATE secrets SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?", (*columns.values(), id))
+    if changes.payload is not UNSET:
+        db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (changes.payload, changes.iv, id))
+    _event(db, id, "changed", now)
+    return State.ACTIVE
+
+
+def burn(db: sqlite3.Connection, receipt_id: str, now: int, keep_ms: int) -> State | None:
+    row = db.execute("SELECT id, state, expires_at FROM secrets WHERE receipt_id = ?", (receipt_id,)).fetchone()
+    if row is None:
+        return None
+    id, state, expires_at = row
+    if state != State.ACTIVE or expires_at <= now:
+        return State(state) if state != State.ACTIVE else State.EXPIRED
+    _end(db, [(id, now)], State.BURNED, keep_ms)
+    return State.ACTIVE
+
+
+def reap(db: sqlite3.Connection, now: int, limit: int, keep_ms: int) -> int:
+    (due_json,) = db.execute(
+        """
+        SELECT json_group_array(json_array(id, expires_at, state))
+        FROM (SELECT id, expires_at, state FROM secrets WHERE due_at <= ? ORDER BY due_at LIMIT ?)
+        """,
+        (now, limit),
+    ).fetchone()
+    due: list[tuple[int, int, str]] = msgspec.json.decode(due_json)
+    _end(db, [(id, expires_at) for id, expires_at, state in due if state == State.ACTIVE], State.EXPIRED, keep_ms)
+    _forget(db, [id for id, _, state in due if state != State.ACTIVE])
+    mark(db, now)
+    return len(due)
+
+
+def _forget(db: sqlite3.Connection, ids: list[int]) -> None:
+    """Drop the remains of ended secrets; their account keeps the bare counts."""
+    if not ids:
+        return
+    gone = (msgspec.json.encode(ids).decode(),)
+    db.execute(
+        """
+        INSERT INTO purged (account, total, revealed, burned, expired, views, with_passcode)
+        SELECT account, count(*), total(state = 'revealed'), total(state = 'burned'), total(state = 'expired'), sum(views),
+               sum(passcode_required)
+        FROM secrets WHERE id IN (SELECT value FROM json_each(?)) AND account IS NOT NULL GROUP BY account
+        ON CONFLICT DO UPDATE SET total = total + excluded.total, revealed = revealed + excluded.revealed,
+            burned = burned + excluded.burned, expired = expired + excluded.expired, views = views + excluded.views,
+            with_passcode = with_passcode + excluded.with_passcode
+        """,
+        gone,
+    )
+    db.execute("DELETE FROM secrets WHERE id IN (SELECT value FROM json_each(?))", gone)
+
+
+def mark(db: sqlite3.Connection, now: int) -> None:
+    db.execute("UPDATE meta SET clock_mark = max(clock_mark, ?)", (now,))
+
+
+def add_key(db: sqlite3.Connection, key: ApiKey) -> None:
+    rate = (key.rate.count, key.rate.seconds) if key.rate else (None, None)
+    db.execute(
+        "INSERT INTO api_keys (digest, prefix, account, scopes, created_at, expires_at, rate_count, rate_seconds)"
+        " VALUES (?,?,?,?,?,?,?,?)",
+        (key.digest, key.prefix, key.account, " ".join(sorted(key.scopes)), key.created_at, key.expires_at, *rate),
+    )
+
+
+def revoke_keys(db: sqlite3.Connection, prefix: str, now: int) -> list[bytes]:
+    rows = db.execute(
+        "UPDATE api_keys SET revoked_at = ? WHERE substr(prefix, 1, length(?)) = ? AND revoked_at IS NULL RETURNING digest",
+        (now, prefix, prefix),
+    ).fetchall()
+    return [digest for (digest,) in rows]
+
+
+def _event(db: sqlite3.Connection, id: int, type: str, at: int, reason: str | None = None) -> None:
+    db.execute(
+        "INSERT INTO events (secret, at, type, reason) SELECT ?1, ?2, ?3, ?4 WHERE (SELECT count(*) FROM events WHERE secret = ?1) < ?5",
+        (id, at, type, reason, KEPT_EVENTS),
+    )
+
+
+def _client(db: sqlite3.Connection, id: int, client: str) -> bytes:
+    """A client range as it is kept: salted, and different for each secret, so that the table is no list of addresses."""
+    (salt,) = db.execute("SELECT salt FROM meta").fetchone()
+    return hashlib.blake2b(f"{id} {client}".encode(), key=salt, digest_size=8).digest()
+
+
+def _seconds(ms: int) -> int:
+    return max(1, -(-ms // 1000))

@@ -1,0 +1,83 @@
+"""Names and capabilities: how they are drawn, digested and compared. Randomness is an argument.
+
+linkId      12 of [A-Za-z0-9], 71 bits, unbiased
+receiptId   8 + 12 of [A-Za-z0-9]: the time, then 71 random bits. It names, it does not open (the manage token does),
+            and because it grows with time its index is only ever appended to, however many rows there are
+manage      32 of [A-Za-z0-9], 190 bits: a plain SHA-256 is enough at rest
+API key     sk_live_ + 32 of [A-Za-z0-9] + 6 check characters, so that a typing error is told from a guess
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from typing import NamedTuple
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+KEY_PREFIX = "sk_live_"
+LINK_ID = re.compile(r"[A-Za-z0-9]{12}")
+RECEIPT_ID = re.compile(r"[A-Za-z0-9]{20}")
+API_KEY = re.compile(r"sk_live_[A-Za-z0-9]{38}")
+SHOWN_PREFIX = len(KEY_PREFIX) + 6
+
+Random = Callable[[int], bytes]
+
+# Bytes below 248 = 4 * 62 map evenly on the alphabet; the others are drawn again.
+_CHARACTER = bytes(ALPHABET[i % 62].encode()[0] for i in range(256))
+_REJECTED = bytes(range(248, 256))
+
+
+class Names(NamedTuple):
+    link_id: str
+    receipt_id: str
+    manage_token: str
+
+
+def draw(length: int, random: Random = secrets.token_bytes) -> str:
+    """`length` characters of the alphabet, each with the same probability."""
+    text = ""
+    while len(text) < length:
+        text += random(length + length // 8 + 2).translate(_CHARACTER, _REJECTED).decode()
+    return text[:length]
+
+
+def mint(now: int, random: Random = secrets.token_bytes) -> Names:
+    """Every name a new secret needs, from one draw."""
+    drawn = draw(56, random)
+    return Names(drawn[:12], _base62(now, 8) + drawn[12:24], drawn[24:])
+
+
+def mint_key(random: Random = secrets.token_bytes) -> str:
+    body = draw(32, random)
+    return KEY_PREFIX + body + _check(body)
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` has a key's shape and check characters. Says nothing about whether it is known."""
+    return bool(API_KEY.fullmatch(text)) and equal(_check(text[8:40]), text[40:])
+
+
+def digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def equal(one: str | bytes, other: str | bytes) -> bool:
+    """Compare in a time that does not depend on where they differ."""
+    return hmac.compare_digest(_bytes(one), _bytes(other))
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _check(body: str) -> str:
+    return _base62(int.from_bytes(hashlib.sha256((KEY_PREFIX + body).encode()).digest()[:4]), 6)
+
+
+def _base62(number: int, length: int) -> str:
+    text = ""
+    for _ in range(length):
+        number, rest = divmod(number, 62)
+        text = ALPHABET[rest] + text
+    return text
