@@ -1,0 +1,27 @@
+"""What time it is for secrets: no jump of the wall clock lengthens a life or brings one back.
+
+The wall clock is read once, at start, and from then on the time since boot is added to it (it goes on while the machine sleeps). A start with a clock
+behind the latest instant the store has seen, as on a board without a battery, goes on from that instant.
+"""
+
+import time
+from collections.abc import Callable
+
+
+def _since_boot() -> float:
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Clock:
+    """`now()` in epoch milliseconds, never decreasing; `monotonic()` in seconds."""
+
+    def __init__(
+        self, mark: int = 0, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = _since_boot
+    ) -> None:
+        self.monotonic = monotonic
+        self.behind_ms = max(0, mark - int(wall() * 1000))
+        self._start = max(int(wall() * 1000), mark)
+        self._offset = monotonic()
+
+    def now(self) -> int:
+        return self._start + int((self.monotonic() - self._offset) * 1000)

@@ -1,0 +1,86 @@
+"""What may be created or changed: pure rules over a request, the configuration and the actor. They refuse; they never guess.
+
+expiryType, as documented: view_once is one view within `expiry.default`; 1hour, 24hours and 7days are any number of views until then. `expiresIn`
+and `maxViews` override what it implies. Times the server would not keep are refused, not shortened: nobody is surprised later.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from seclink.config import Config
+from seclink.errors import BadRequest, KeyRequired
+from seclink.model import Actor, NewSecret, Scope
+
+FORMATS = ("raw", "seclink/v1")
+FIXED_SECONDS = {"1hour": 3600, "24hours": 86400, "7days": 604800}
+MIN_SECONDS, MAX_VIEWS = 60, 1000
+NOTE_CHARACTERS, LABEL_CHARACTERS, IV_BYTES = 300, 200, 64
+HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def check(new: NewSecret, config: Config, actor: Actor) -> NewSecret:
+    """The same secret with lifetime and views settled. Raises BadRequest naming every member at fault, KeyRequired."""
+    if config.access.create == "keys" and not actor.may(Scope.CREATE):
+        raise KeyRequired("Only holders of an API key may create secrets here")
+    refuse(_faults(new, config))
+    is_once = new.expiry_type == "view_once"
+    ttl = new.ttl_seconds or FIXED_SECONDS.get(new.expiry_type, int(config.expiry.default))
+    views = (1 if is_once else None) if new.max_views is UNSET else new.max_views
+    lower = [each.lower() if each else None for each in (new.passcode_hash, new.access_hash)]
+    return msgspec.structs.replace(new, ttl_seconds=ttl, max_views=views, passcode_hash=lower[0], access_hash=lower[1])
+
+
+def refuse(faults: Iterator[tuple[str, str]]) -> None:
+    """Raise BadRequest if there are any."""
+    found = tuple(faults)
+    if found:
+        raise BadRequest(fields=found)
+
+
+def ttl_faults(seconds: int | None, config: Config) -> Iterator[tuple[str, str]]:
+    if seconds is not None and not MIN_SECONDS <= seconds <= config.expiry.max:
+        yield "expiresIn", f"must be {MIN_SECONDS} to {int(config.expiry.max)} seconds"
+
+
+def views_faults(views: int | None | UnsetType) -> Iterator[tuple[str, str]]:
+    if isinstance(views, int) and not 1 <= views <= MAX_VIEWS:
+        yield "maxViews", f"must be 1 to {MAX_VIEWS}, or null for any number"
+
+
+def text_faults(public_note: str | None | UnsetType, label: str | None | UnsetType) -> Iterator[tuple[str, str]]:
+    for name, text, most in (("publicNote", public_note, NOTE_CHARACTERS), ("label", label, LABEL_CHARACTERS)):
+        if not isinstance(text, str):
+            continue
+        if len(text) > most:
+            yield name, f"must have at most {most} characters"
+        elif not text.isascii() or not text.isprintable():
+            # Line breaks and tabs are text; other control characters and lone surrogates are not.
+            if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
+                yield name, "must not contain control characters"
+
+
+def payload_faults(payload: bytes, iv: bytes, config: Config) -> Iterator[tuple[str, str]]:
+    if not 1 <= len(payload) <= config.limits.payload_bytes:
+        yield "encryptedBlob", f"must have 1 to {config.limits.payload_bytes} bytes"
+    if not 1 <= len(iv) <= IV_BYTES:
+        yield "iv", f"must have 1 to {IV_BYTES} bytes"
+
+
+def digest_faults(**digests: str | None | UnsetType) -> Iterator[tuple[str, str]]:
+    for name, digest in digests.items():
+        if isinstance(digest, str) and not HEX_DIGEST.fullmatch(digest):
+            yield name, "must be a SHA-256 as 64 hexadecimal digits"
+
+
+def _faults(new: NewSecret, config: Config) -> Iterator[tuple[str, str]]:
+    yield from payload_faults(new.payload, new.iv, config)
+    yield from ttl_faults(new.ttl_seconds, config)
+    yield from views_faults(new.max_views)
+    yield from digest_faults(passcodeHash=new.passcode_hash, accessHash=new.access_hash)
+    yield from text_faults(new.public_note, new.label)
+    if new.format not in FORMATS:
+        yield "format", f"must be one of {', '.join(FORMATS)}"

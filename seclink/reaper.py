@@ -1,0 +1,41 @@
+"""The loop that erases the expired. Nothing depends on it for safety: an expired secret is refused whether or not it was reaped.
+
+It works in small batches through the same queue as everybody, and after each rests as long as the batch took, so that reveals get at least half
+of the writer.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from seclink.errors import SecLinkError
+from seclink.log import Log
+from seclink.vault import REAPED_AT_ONCE, Vault
+
+
+class Reaper:
+    """`beat_at` is when it last finished a round, in monotonic seconds; None before the first."""
+
+    def __init__(
+        self, vault: Vault, every_seconds: float, now: Callable[[], int], monotonic: Callable[[], float], log: Log
+    ) -> None:
+        self._vault, self.every_seconds, self._now, self._monotonic, self._log = vault, every_seconds, now, monotonic, log
+        self.beat_at: float | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.round()
+            except SecLinkError as error:
+                self._log.error("reaper", code=error.code)
+            await asyncio.sleep(self.every_seconds)
+
+    async def round(self) -> None:
+        """Erase all that is due now."""
+        while True:
+            began = self._monotonic()
+            count = await self._vault.reap(self._now())
+            if count < REAPED_AT_ONCE:
+                break
+            await asyncio.sleep(self._monotonic() - began)
+        self.beat_at = self._monotonic()

@@ -1,0 +1,291 @@
+"""Every use case about secrets and their receipts, in the order that keeps the promises.
+
+Revealing asks in this order: is the link's key proved, may a passcode still be tried, is it right, and only then takes the view, durably, before
+a byte of payload leaves. A wrong answer to any question spends nothing, except that a passcode try is counted before it is checked.
+`now` is epoch milliseconds and comes from the caller.
+"""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hashlib
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from seclink import policy, tokens
+from seclink.config import Config
+from seclink.errors import (
+    AccessDenied,
+    AccessRequired,
+    Busy,
+    Gone,
+    NotActive,
+    NotFound,
+    PasscodeLocked,
+    PasscodeRequired,
+    PasscodeWrong,
+    SecLinkError,
+    StorageFailed,
+)
+from seclink.log import Log
+from seclink.model import Actor, Changes, Claimed, Filter, NewSecret, Page, Peek, Receipt, Scope, Secret, State, Stats
+from seclink.passcodes import Passcodes
+from seclink.replay import Replay
+from seclink.store.base import Store
+
+REPLAY_SECONDS, REPLAY_BYTES = 60, 64 * 2**20
+CREATE_REPLAY_SECONDS, CREATE_REPLAYS = 600, 20_000
+REAPED_AT_ONCE = 250
+
+
+class Created(Struct, frozen=True, kw_only=True):
+    """A new secret's names. `manage_token` is not kept: this is the only time it exists here."""
+
+    link_id: str
+    receipt_id: str
+    manage_token: str
+    expiry_type: str
+    expires_at: int
+    max_views: int | None
+
+
+class Proof(Struct, frozen=True):
+    """What a reader knows: `access` as base64url, `passcode_hash` as 64 hex digits."""
+
+    access: str | None = None
+    passcode_hash: str | None = None
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """A change as its sender asks for it; UNSET leaves a member as it is."""
+
+    ttl_seconds: int | UnsetType = UNSET
+    max_views: int | None | UnsetType = UNSET
+    label: str | None | UnsetType = UNSET
+    public_note: str | None | UnsetType = UNSET
+    payload: bytes | UnsetType = UNSET
+    iv: bytes | UnsetType = UNSET
+    passcode_hash: str | None | UnsetType = UNSET
+
+
+class Vault:
+    def __init__(self, store: Store, passcodes: Passcodes, config: Config, log: Log, monotonic: Callable[[], float]) -> None:
+        self._store, self._passcodes, self._config, self._log = store, passcodes, config, log
+        self._created: Replay[Created] = Replay(CREATE_REPLAY_SECONDS, CREATE_REPLAYS, 2**30, lambda _: 512, monotonic)
+        self._revealed: Replay[Claimed] = Replay(
+            REPLAY_SECONDS, 100_000, REPLAY_BYTES, lambda claimed: len(claimed.payload) + 512, monotonic
+        )
+        self._background: set[asyncio.Task[None]] = set()
+
+    # Recipients' side
+
+    async def create(self, new: NewSecret, actor: Actor, now: int, retry: tuple[str, bytes] | None = None) -> Created:
+        """Keep a secret. `retry` is (Idempotency-Key, digest of the request): the same again within ten minutes gives the same answer."""
+        if retry is None:
+            return await self._create(new, actor, now)
+        key, request = retry
+        return await self._created.once(f"{actor.account or ''} {key}", request, lambda: self._create(new, actor, now))
+
+    async def reveal(self, link_id: str, proof: Proof, actor: Actor, now: int, retry_key: str | None = None) -> Claimed:
+        """Take one view. With `retry_key`, the same caller with the same proof gets a lost answer again for a minute."""
+        if retry_key is None:
+            return await self._reveal(link_id, proof, actor, now)
+        same = msgspec.json.encode((link_id, retry_key, proof.access, proof.passcode_hash))
+        return await self._revealed.once(hashlib.sha256(same).hexdigest(), b"", lambda: self._reveal(link_id, proof, actor, now))
+
+    async def peek(self, link_id: str, now: int) -> Peek:
+        """Look at a live secret; spends nothing. Raises NotFound, Gone."""
+        peek = _live(await self._store.peek(link_id, now))
+        if not peek.was_peeked:
+            self._aside(self._store.record(link_id, "peeked", now))
+        return peek
+
+    async def report(self, link_id: str, reason: str | None, now: int) -> None:
+        """Note an abuse report in the secret's history. Tells nobody whether there is such a secret, and burns nothing."""
+        peek = await self._store.peek(link_id, now)
+        if peek is not None:
+            await self._store.record(link_id, "reported", now, reason)
+            self._log.warning("reported", receipt=peek.receipt_id)
+
+    # Senders' side
+
+    async def receipt(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> Receipt:
+        """One receipt, for whoever holds its manage token, its account's key, or an admin's (who is not told the linkId)."""
+        receipt = await self._store.receipt(receipt_id, now)
+        if receipt is None or not (_is_owner(receipt, actor, manage_token) or actor.may(Scope.ADMIN)):
+            raise NotFound()
+        return receipt if _is_owner(receipt, actor, manage_token) else msgspec.structs.replace(receipt, link_id="")
+
+    async def receipts(self, wanted: Filter, now: int) -> Page:
+        return await self._store.receipts(wanted, now)
+
+    async def change(self, receipt_id: str, edit: Edit, actor: Actor, manage_token: str | None, now: int) -> Receipt:
+        """Edit a live secret. Raises NotFound, NotActive, BadRequest."""
+        self._check(edit)
+        receipt = await self.receipt(receipt_id, actor, manage_token, now)
+        if not receipt.link_id:
+            raise NotFound()
+        passcode: str | None | UnsetType = UNSET
+        if edit.passcode_hash is not UNSET:
+            passcode = await self._hash(edit.passcode_hash)
+        expires_at = UNSET if edit.ttl_seconds is UNSET else now + edit.ttl_seconds * 1000
+        changes = Changes(
+            expires_at=expires_at, max_views=edit.max_views, label=edit.label, public_note=edit.public_note,
+            payload=edit.payload, iv=edit.iv, passcode=passcode,
+        )  # fmt: skip
+        if await self._store.replace(receipt_id, changes, now) != State.ACTIVE:
+            raise NotActive()
+        self._log.info("changed", receipt=receipt_id)
+        return await self.receipt(receipt_id, actor, manage_token, now)
+
+    async def burn(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> None:
+        """End a live secret and erase it. Raises NotFound, or Gone where it has ended already."""
+        await self.receipt(receipt_id, actor, manage_token, now)
+        found = await self._store.burn(receipt_id, now)
+        if found is not State.ACTIVE:
+            ended = await self._store.receipt(receipt_id, now)
+            raise Gone(state=found or "", ended_at=ended.events[-1].at if ended else None)
+        self._log.info("burned", receipt=receipt_id)
+
+    async def stats(self, account: str, now: int) -> Stats:
+        """Days, weeks (from Monday) and months are those of UTC."""
+        day = datetime.fromtimestamp(now / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        starts = (day, day - timedelta(days=day.weekday()), day.replace(day=1))
+        today, week, month = (int(each.timestamp() * 1000) for each in starts)
+        return await self._store.stats(account, now, (today, week, month))
+
+    async def reap(self, now: int) -> int:
+        """Erase and forget what is due, one batch; REAPED_AT_ONCE means that there may be more."""
+        count = await self._store.reap(now, REAPED_AT_ONCE)
+        if count:
+            self._log.info("reaped", count=count)
+        return count
+
+    async def ping(self, now: int) -> None:
+        await self._store.ping(now)
+
+    async def close(self) -> None:
+        """Finish what was begun."""
+        while self._background:
+            await asyncio.wait(self._background)
+        self._passcodes.close()
+        await self._store.close()
+
+    # How
+
+    async def _create(self, new: NewSecret, actor: Actor, now: int) -> Created:
+        new = policy.check(new, self._config, actor)
+        passcode = await self._hash(new.passcode_hash)
+        names = tokens.mint(now)
+        assert new.ttl_seconds is not None and new.max_views is not UNSET  # noqa: S101  settled by the policy
+        secret = Secret(
+            link_id=names.link_id, receipt_id=names.receipt_id, manage_digest=tokens.digest(names.manage_token),
+            account=actor.account, format=new.format, expiry_type=new.expiry_type, payload=new.payload, iv=new.iv,
+            created_at=now, expires_at=now + new.ttl_seconds * 1000, max_views=new.max_views, access_hash=new.access_hash,
+            passcode=passcode, public_note=new.public_note, label=new.label,
+        )  # fmt: skip
+        await self._store.add(secret)
+        self._log.info("created", receipt=names.receipt_id, account=actor.account)
+        return Created(
+            link_id=names.link_id, receipt_id=names.receipt_id, manage_token=names.manage_token, expiry_type=new.expiry_type,
+            expires_at=secret.expires_at, max_views=secret.max_views,
+        )  # fmt: skip
+
+    async def _reveal(self, link_id: str, proof: Proof, actor: Actor, now: int) -> Claimed:
+        access_hash = _access_hash(proof.access)
+        claimed = None
+        if proof.passcode_hash is None:
+            claimed = await self._store.claim(link_id, now, access_hash=access_hash)
+        if claimed is None:
+            claimed = await self._reveal_guarded(link_id, proof, access_hash, actor, now)
+        self._log.info("revealed", receipt=claimed.receipt_id)
+        return claimed
+
+    async def _reveal_guarded(self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int) -> Claimed:
+        peek = _live(await self._store.peek(link_id, now))
+        if peek.access_hash is not None:
+            if access_hash is None:
+                raise AccessRequired()
+            if not tokens.equal(peek.access_hash, access_hash):
+                raise AccessDenied()
+        if peek.passcode is not None:
+            await self._check_passcode(link_id, peek.passcode, proof.passcode_hash, actor.client, now)
+        claimed = await self._store.claim(link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client)
+        if claimed is None:  # somebody was quicker, or its sender has changed it meanwhile
+            _live(await self._store.peek(link_id, now))
+            raise Busy("The secret was changed while you asked; nothing was spent, try again")
+        return claimed
+
+    async def _check_passcode(self, link_id: str, stored: str, offered: str | None, client: str, now: int) -> None:
+        if offered is None:
+            raise PasscodeRequired()
+        policy.refuse(policy.digest_faults(passcodeHash=offered))
+        with self._passcodes.place():
+            attempt = await self._store.attempt(link_id, client, now)
+            if attempt is None:
+                raise _gone(await self._store.peek(link_id, now))
+            if not attempt.is_allowed:
+                raise PasscodeLocked(retry_after=attempt.retry_after)
+            is_right = await self._passcodes.verify(stored, offered.lower())
+        if not is_right:
+            await self._store.record(link_id, "passcode_wrong", now)
+            raise PasscodeWrong(attempts_left=attempt.left)
+
+    def _check(self, edit: Edit) -> None:
+        if (edit.payload is UNSET) != (edit.iv is UNSET):
+            policy.refuse(iter([("iv", "must come together with encryptedBlob")]))
+        if edit.payload is not UNSET and edit.iv is not UNSET:
+            policy.refuse(policy.payload_faults(edit.payload, edit.iv, self._config))
+        policy.refuse(policy.ttl_faults(None if edit.ttl_seconds is UNSET else edit.ttl_seconds, self._config))
+        policy.refuse(policy.views_faults(edit.max_views))
+        policy.refuse(policy.text_faults(edit.public_note, edit.label))
+        policy.refuse(policy.digest_faults(passcodeHash=edit.passcode_hash))
+
+    async def _hash(self, passcode_hash: str | None) -> str | None:
+        if passcode_hash is None:
+            return None
+        with self._passcodes.place():
+            return await self._passcodes.hash(passcode_hash.lower())
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something whose failure may not fail the request."""
+
+        async def quietly() -> None:
+            with contextlib.suppress(StorageFailed):
+                await work
+
+        task = asyncio.create_task(quietly())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _access_hash(access: str | None) -> str | None:
+    """hex(SHA-256) of the proof; what is no base64url at all proves nothing, like any wrong proof."""
+    if access is None:
+        return None
+    try:
+        proof = base64.b64decode(access + "=" * (-len(access) % 4), altchars="-_", validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    return hashlib.sha256(proof).hexdigest()
+
+
+def _live(peek: Peek | None) -> Peek:
+    if peek is None or peek.state is not State.ACTIVE:
+        raise _gone(peek)
+    return peek
+
+
+def _gone(peek: Peek | None) -> SecLinkError:
+    return NotFound() if peek is None else Gone(state=peek.state, ended_at=peek.ended_at)
+
+
+def _is_owner(receipt: Receipt, actor: Actor, manage_token: str | None) -> bool:
+    if manage_token is not None and tokens.equal(receipt.manage_digest, tokens.digest(manage_token)):
+        return True
+    return actor.may(Scope.MANAGE) and receipt.account is not None and receipt.account == actor.account
