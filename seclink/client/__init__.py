@@ -19,19 +19,17 @@ import secrets as randomness
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 
 from seclink import __version__
 from seclink.client import receipts, secrets
 from seclink.client.exchange import Answer, Flow, Lost, Outcome, Request
-from seclink.client.session import Session
-from seclink.errors import BadRequest, KeyInvalid
+from seclink.client.session import DEFAULT_SERVER, Session, server_address
+from seclink.errors import KeyInvalid
 
 __all__ = ["AsyncClient", "Client"]
 
-DEFAULT_SERVER = "http://127.0.0.1:8080"
 DEFAULT_TIMEOUT = 30.0
 
 P = ParamSpec("P")
@@ -179,25 +177,11 @@ def _session(server: str | None, key: str | None) -> Session:
     return Session(server_address(address), chosen, randomness.token_bytes)
 
 
-def server_address(text: str) -> str:
-    """The address in the one form it is kept and compared in.
-
-    BadRequest for what is not an http or https address.
-    """
-    try:
-        parts = urlsplit(text.rstrip("/"))
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable or "@" in parts.netloc or parts.query or parts.fragment or not text.isprintable():
-        raise BadRequest("The server's address is not valid", (("server", "is http://host or https://host"),))
-    path = parts.path.removesuffix("/api/v1").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc.lower()}{path}"
-
-
 def _wire(request: Request) -> dict[str, Any]:
     headers = {"User-Agent": f"seclink/{__version__}", "Accept": "application/json", **request.headers}
-    return {"method": request.method, "url": request.url, "headers": headers, "json": request.body}
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    return {"method": request.method, "url": request.url, "headers": headers, "content": request.content()}
 
 
 def _answer(response: httpx.Response) -> Answer:

@@ -50,6 +50,10 @@ class Request:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     repeatable: bool = False
 
+    def content(self) -> bytes | None:
+        # Escaped to ASCII: a lone surrogate is then the server's to refuse, not a crash of ours.
+        return None if self.body is None else json.dumps(self.body).encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -30,7 +30,7 @@ def list_secrets(
     `status` is active, revealed, burned or expired, `search` looks in labels and notes.
     """
     given = {"status": status, "search": search, "page": page, "limit": limit}
-    query = urlencode({name: value for name, value in given.items() if value is not None})
+    query = urlencode({name: value for name, value in given.items() if value is not None}, errors="replace")
     return (yield from exchange(session.read(f"/receipts?{query}"), Receipts.of))
 
 

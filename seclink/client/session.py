@@ -8,12 +8,14 @@ link points.
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from seclink.client.exchange import Request
 from seclink.errors import BadRequest
 from seclink.link import Link
 
 API = "/api/v1"
+DEFAULT_SERVER = "http://127.0.0.1:8080"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Session:
         revoked.
         """
         if manage_token:
+            if not (manage_token.isascii() and manage_token.isprintable()):
+                raise BadRequest("That is not a manage token", (("manageToken", "is letters and digits"),))
             return {"SecLink-Manage": manage_token}
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
@@ -53,6 +57,22 @@ class Session:
         """
         own = f"{target.base}/".startswith(f"{self.server}/")
         return f"{self.server if own else target.origin}{API}/secrets/{target.link_id}{path}"
+
+
+def server_address(text: str) -> str:
+    """The address in the one form it is kept and compared in.
+
+    BadRequest for what is not an http or https address.
+    """
+    try:
+        parts = urlsplit(text.rstrip("/"))
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or "@" in parts.netloc or parts.query or parts.fragment or not text.isprintable():
+        raise BadRequest("The server's address is not valid", (("server", "is http://host or https://host"),))
+    path = parts.path.removesuffix("/api/v1").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc.lower()}{path}"
 
 
 def seconds(hours: float) -> int:

@@ -1,0 +1,153 @@
+"""`seclink create`: seal what is given, typed or piped, and print its link."""
+
+import json
+import os
+import re
+import secrets
+import sys
+
+import click
+import segno
+from click.core import ParameterSource
+
+from seclink.cli import terminal, words
+from seclink.cli.connection import Connection, connection
+from seclink.client.results import Created
+from seclink.client.secrets import SecretType
+from seclink.errors import ClientError
+
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Duration(click.ParamType[int]):
+    """`90m`, `12h`, `7d`, `2w` as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"([0-9]{1,9})([mhdw])", str(value).strip().lower())
+        if found is None:
+            self.fail("a lifetime is written 90m, 12h, 7d or 2w", param, ctx)
+        return int(found[1]) * _UNITS[found[2]]
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option(
+    "--hours", type=click.FloatRange(0, min_open=True), default=24, show_default=True, help="Lifetime."
+)
+@click.option("--expires", type=Duration(), metavar="7d", help="Lifetime as 90m, 12h, 7d or 2w instead.")
+@click.option(
+    "--views", type=click.IntRange(1, 1000), default=1, show_default=True, help="Times it can be revealed."
+)
+@click.option("--passcode", metavar="P", help="Wanted for revealing; tell it on another channel.")
+@click.option("--ask-passcode", is_flag=True, help="Ask for it, without echo.")
+@click.option("--generate-passcode", is_flag=True, help="Make one of four words to read out on the phone.")
+@click.option(
+    "--type", "kind", type=click.Choice(["text", "redirect", "neogram"]), default="text", show_default=True
+)
+@click.option("--note", metavar="N", help="Shown to the recipient before revealing; the server can read it.")
+@click.option("--label", metavar="L", help="Shown to you alone, in lists; the server can read it.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--qr", is_flag=True, help="Show the link as a QR code, too.")
+@connection
+@click.pass_context
+def create(
+    ctx: click.Context,
+    text: str | None,
+    hours: float,
+    expires: int | None,
+    views: int,
+    passcode: str | None,
+    ask_passcode: bool,
+    generate_passcode: bool,
+    kind: SecretType,
+    note: str | None,
+    label: str | None,
+    as_json: bool,
+    qr: bool,
+    at: Connection,
+) -> None:
+    """Seal TEXT and print its link: on a terminal with all that is worth knowing, through a pipe alone.
+
+    Without TEXT, or with -, the secret is read from stdin: from a pipe, or typed without echo. One line loses
+    its final newline, several lines are kept byte for byte.
+    """
+    if expires is not None and ctx.get_parameter_source("hours") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--hours and --expires exclude each other")
+    chosen = _passcode(passcode, ask_passcode, generate_passcode)
+    body = terminal.read_secret() if text is None or text == "-" else os.fsencode(text)
+    if not body:
+        raise click.UsageError("there is nothing to seal: the input is empty")
+    with at.client() as client:
+        created = client.create(body, hours, views, label, chosen, type=kind, note=note, expires_in=expires)
+    _remember(at, created)
+    _show(created, chosen if generate_passcode else None, as_json)
+    if qr:
+        is_card = sys.stdout.isatty() and not as_json
+        segno.make(created.link, error="l").terminal(
+            sys.stdout if is_card else sys.stderr, border=2, compact=True
+        )
+
+
+def _passcode(given: str | None, ask: bool, generate: bool) -> str | None:
+    if (given is not None) + ask + generate > 1:
+        raise click.UsageError("--passcode, --ask-passcode and --generate-passcode exclude each other")
+    if given == "":
+        raise click.UsageError("the passcode is empty")
+    if generate:
+        return words.passcode(secrets.choice)
+    if ask:
+        given = terminal.ask_passcode()
+        if given != terminal.ask_passcode("Once more"):
+            raise click.UsageError("the passcodes differ")
+    return given
+
+
+def _remember(at: Connection, created: Created) -> None:
+    """Without a key the manage token is all that opens the receipt.
+
+    The secret exists: failing here must not hide it.
+    """
+    if at.key:
+        return
+    try:
+        at.profile.remember(at.server, created.receipt_id, created.manage_token, created.expires_at_ms)
+    except (OSError, ClientError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        click.echo(
+            f"seclink: the receipt cannot be remembered, so `seclink delete` will not work: {reason}",
+            err=True,
+        )
+
+
+def _show(created: Created, generated: str | None, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_facts(created, generated), indent=2))
+    elif sys.stdout.isatty():
+        click.echo(_card(created, generated))
+    else:
+        click.echo(created.link)
+        if generated:
+            click.echo(f"passcode: {generated}", err=True)
+
+
+def _facts(created: Created, generated: str | None) -> dict[str, object]:
+    facts = {
+        "link": created.link,
+        "linkId": created.link_id,
+        "receiptId": created.receipt_id,
+        "manageToken": created.manage_token,
+        "expiresAt": created.expires_at_ms,
+        "maxViews": created.views,
+    }
+    return facts | ({"passcode": generated} if generated else {})
+
+
+def _card(created: Created, generated: str | None) -> str:
+    rows = [("expires", terminal.local_time(created.expires_at))]
+    rows += [("views", "any number" if created.views is None else str(created.views))]
+    rows += [("receipt", created.receipt_id)]
+    rows += [("passcode", f"{generated}    tell it on another channel")] if generated else []
+    # The link stands alone on its line, so that a double or triple click takes it whole.
+    return "\n".join(["", created.link, "", *(f"  {name:<9} {value}" for name, value in rows), ""])

@@ -1,0 +1,134 @@
+"""`seclink get`: a link's secret to stdout, everything else to stderr.
+
+Or what can be known without revealing.
+"""
+
+import base64
+import json
+import sys
+
+import click
+
+from seclink.cli import terminal
+from seclink.cli.connection import Connection, connection
+from seclink.cli.terminal import printable
+from seclink.client import Client
+from seclink.client.results import Meta, Receipt, Revealed
+from seclink.client.secrets import RawNotOpened
+from seclink.errors import PasscodeRequired, PasscodeWrong
+
+
+@click.command()
+@click.argument("what", metavar="LINK|RECEIPT|-")
+@click.option("--passcode", metavar="P", help="Asked for on the terminal when it is needed and not given.")
+@click.option(
+    "--details-only", is_flag=True, help="Show what is known about a receipt or link; reveals nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="With --details-only: print them as JSON.")
+@connection
+def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: Connection) -> None:
+    """Reveal the secret of LINK, or show the details of RECEIPT.
+
+    With - the link is the first line of stdin, and the passcode, if there is one, the second: neither need be
+    an argument that others on this machine can see. The secret's bytes go to stdout as they are; on a
+    terminal control characters are shown as escapes.
+    """
+    if what == "-":
+        what, passcode = _from_stdin(passcode)
+    is_link = "://" in what
+    if as_json and not details_only:
+        raise click.UsageError("--json goes with --details-only")
+    if not is_link and not details_only:
+        raise click.UsageError("that is not a link; for a receipt add --details-only")
+    with at.client() as client:
+        if not details_only:
+            _write(_reveal(client, what, passcode))
+        elif is_link:
+            _show_meta(client.meta(what), as_json)
+        else:
+            _show_receipt(client.get_details(what, at.manage_token(what)), as_json)
+
+
+def _from_stdin(passcode: str | None) -> tuple[str, str | None]:
+    lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
+    if not lines:
+        raise click.UsageError("stdin has no link")
+    return lines[0].strip(), passcode or (lines[1] if len(lines) > 1 else None)
+
+
+def _reveal(client: Client, link: str, passcode: str | None) -> Revealed:
+    try:
+        return client.reveal(link, passcode)
+    except RawNotOpened as error:
+        # It is spent and cannot be asked for again: what came must not be lost.
+        rest = {"encryptedBlob": _base64(error.blob), "iv": _base64(error.iv)}
+        click.echo(json.dumps(rest, indent=2), err=True)
+        raise
+    except PasscodeRequired:
+        if not terminal.has_terminal():
+            raise
+    return _reveal_asking(client, link)
+
+
+def _reveal_asking(client: Client, link: str) -> Revealed:
+    while True:
+        try:
+            return client.reveal(link, terminal.ask_passcode())
+        except PasscodeWrong as error:
+            if not error.attempts_left:
+                raise
+            click.echo(f"The passcode is wrong; tries left: {error.attempts_left}", err=True)
+
+
+def _write(secret: Revealed) -> None:
+    if sys.stdout.isatty():
+        shown = secret.body.decode(errors="backslashreplace")
+        click.echo(printable(shown, keep="\n\t"), nl=not shown.endswith("\n"))
+    else:
+        sys.stdout.buffer.write(secret.body)
+        sys.stdout.buffer.flush()
+    if sys.stderr.isatty():
+        click.echo(_epilogue(secret), err=True)
+
+
+def _epilogue(secret: Revealed) -> str:
+    name = f"file {printable(str(secret.header.get('name', '')))!r}; " if secret.type == "file" else ""
+    if secret.views_left == 0:
+        return f"({name}that was the last view: the server has erased it)"
+    if secret.views_left is None:
+        return f"({name}can be revealed again until {terminal.local_time(secret.expires_at)})"
+    return f"({name}views left: {secret.views_left}, until {terminal.local_time(secret.expires_at)})"
+
+
+def _show_meta(meta: Meta, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(dict(meta.raw), indent=2))
+        return
+    rows = [
+        ("expires", terminal.local_time(meta.expires_at)),
+        ("views left", "any number" if meta.views_left is None else str(meta.views_left)),
+        ("passcode", "required" if meta.passcode_required else "none"),
+        ("note", printable(meta.public_note or "-")),
+    ]
+    click.echo(terminal.table(rows))
+
+
+def _show_receipt(receipt: Receipt, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(dict(receipt.raw), indent=2))
+        return
+    rows = [
+        ("receipt", receipt.receipt_id),
+        ("state", receipt.state),
+        ("views", f"{receipt.views} of {receipt.max_views or 'any number'}"),
+        ("expires", terminal.local_time(receipt.expires_at)),
+        ("passcode", "required" if receipt.passcode_required else "none"),
+        ("label", receipt.label or "-"),
+        ("note", receipt.public_note or "-"),
+        *((event.type, terminal.local_time(event.at)) for event in receipt.events),
+    ]
+    click.echo(terminal.table([(printable(name), printable(value)) for name, value in rows]))
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
