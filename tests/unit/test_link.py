@@ -1,0 +1,117 @@
+"""Links survive what people and programs do to them, or say so before anything is spent."""
+
+import base64
+import secrets
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seclink.errors import LinkIncomplete
+from seclink.link import build, draw_key, fragment_of, key_of, parse, raw_key_of
+
+KEY = bytes(range(32))
+SHARE_URL = "https://secret.example/s/AbCdEf123456"
+LINK = build(SHARE_URL, KEY)
+
+
+def key_in(text: str) -> bytes:
+    return key_of(parse(text).fragment)
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_every_key_comes_back(key: bytes) -> None:
+    assert key_in(build(SHARE_URL, key)) == key
+
+
+def test_ten_thousand_links_are_safe_in_mail() -> None:
+    """BOT-06"""
+    for _ in range(10_000):
+        link = build(SHARE_URL, draw_key(secrets.token_bytes))
+        head, _, fragment = link.partition("#")
+        assert head == SHARE_URL
+        assert len(fragment) == 48
+        assert set(fragment) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+        assert fragment[-1].isalnum()
+        assert len(link) < 120
+
+
+@pytest.mark.parametrize("kept", range(48))
+def test_every_truncation_is_incomplete(kept: int) -> None:
+    """BOT-05"""
+    fragment = fragment_of(KEY)
+    with pytest.raises(LinkIncomplete):
+        key_in(f"{SHARE_URL}#{fragment[:kept]}")
+
+
+@pytest.mark.parametrize("position", range(48))
+def test_every_single_substitution_is_incomplete(position: int) -> None:
+    """BOT-05"""
+    fragment = list(fragment_of(KEY))
+    for other in "Aa9_-":
+        if other != fragment[position]:
+            mistyped = "".join([*fragment[:position], other, *fragment[position + 1 :]])
+            with pytest.raises(LinkIncomplete):
+                key_in(f"{SHARE_URL}#{mistyped}")
+
+
+@given(st.text(alphabet="0123456789ABCDEFabcdef_-+/=", max_size=60))
+def test_random_fragments_are_incomplete(fragment: str) -> None:
+    """BOT-05"""
+    with pytest.raises(LinkIncomplete):
+        key_of(fragment)
+
+
+@given(before=st.sampled_from(["", " ", "<", "(", "\n\t", '"', "['"]), after=st.text(max_size=20))
+def test_what_stands_around_a_link_is_ignored(before: str, after: str) -> None:
+    """BOT-05: unless it could be part of the key, and then it is noticed."""
+    alphabet = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-")
+    text = f"{before}{LINK}{after}"
+    if after[:1] in alphabet and after:
+        with pytest.raises(LinkIncomplete):
+            key_in(text)
+    else:
+        assert key_in(text) == KEY
+
+
+@given(st.text(max_size=200))
+def test_arbitrary_text_is_a_link_or_incomplete(text: str) -> None:
+    try:
+        parse(text)
+    except LinkIncomplete:
+        return
+
+
+def test_long_garbage_is_refused_quickly() -> None:
+    with pytest.raises(LinkIncomplete):
+        parse("https://a/" + "a/" * 100_000)
+
+
+@pytest.mark.parametrize("host", ["https://[::1", "https://host:99999", "https://host:x", "https://"])
+def test_impossible_hosts_are_incomplete(host: str) -> None:
+    with pytest.raises(LinkIncomplete):
+        parse(f"{host}/AbCdEf123456#{fragment_of(KEY)}")
+
+
+def test_parts_of_a_link_under_a_prefix() -> None:
+    link = parse(LINK)
+    assert (link.base, link.origin, link.link_id) == (
+        "https://secret.example/s",
+        "https://secret.example",
+        "AbCdEf123456",
+    )
+
+
+def test_repr_shows_no_key() -> None:
+    assert parse(LINK).fragment not in repr(parse(LINK))
+
+
+@pytest.mark.parametrize("length", [0, 15, 17, 24, 31, 33, 36])
+def test_raw_keys_have_16_or_32_bytes(length: int) -> None:
+    with pytest.raises(LinkIncomplete):
+        raw_key_of(base64.b64encode(bytes(length)).decode())
+
+
+def test_a_whole_fragment_of_ours_is_no_raw_key() -> None:
+    with pytest.raises(LinkIncomplete):
+        raw_key_of(fragment_of(KEY))

@@ -1,0 +1,121 @@
+"""Every file under tests/vectors, against the Python implementation (PC-01, PC-09, BOT-05, BOT-06, IN-05)."""
+
+import base64
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seclink import envelope
+from seclink import link as links
+from seclink.errors import SecLinkError
+
+FOLDER = Path(__file__).parent.parent / "vectors"
+FILES = sorted(FOLDER.glob("*.json"))
+
+Json = dict[str, Any]
+
+
+def derive(given: Json) -> Json:
+    keys = envelope.derive(bytes.fromhex(given["key"]), given["passcode"])
+    return {
+        "access": keys.access,
+        "accessHash": keys.access_hash,
+        "contentKey": keys.content_key.hex(),
+        "passcodeHash": keys.passcode_hash,
+    }
+
+
+def seal(given: Json) -> Json:
+    keys = envelope.derive(bytes.fromhex(given["key"]), given["passcode"])
+    rule = given.get("bodyRule")
+    body = bytes.fromhex(rule["byte"]) * rule["count"] if rule else base64.b64decode(given["body"])
+    blob = envelope.seal(keys.content_key, bytes.fromhex(given["iv"]), given["header"], body)
+    if rule:
+        return {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob)}
+    return {"encryptedBlob": base64.b64encode(blob).decode()}
+
+
+def open_(given: Json) -> Json:
+    keys = envelope.derive(bytes.fromhex(given["key"]), given["passcode"])
+    blob = base64.b64decode(given["encryptedBlob"])
+    opened = envelope.open(keys.content_key, bytes.fromhex(given["iv"]), blob)
+    return {"header": opened.header, "body": base64.b64encode(opened.body).decode()}
+
+
+def raw(given: Json) -> Json:
+    key = links.raw_key_of(given["fragment"])
+    body = envelope.open_raw(key, bytes.fromhex(given["iv"]), base64.b64decode(given["encryptedBlob"]))
+    return {"body": base64.b64encode(body).decode()}
+
+
+def build(given: Json) -> Json:
+    return {"link": links.build(given["shareUrl"], bytes.fromhex(given["key"]))}
+
+
+def draw(given: Json) -> Json:
+    draws = iter(given["draws"])
+    return {"key": links.draw_key(lambda _: bytes.fromhex(next(draws))).hex()}
+
+
+def link(given: Json) -> Json:
+    found = links.parse(given["text"])
+    return {"base": found.base, "linkId": found.link_id, "key": links.key_of(found.fragment).hex()}
+
+
+def rawlink(given: Json) -> Json:
+    found = links.parse(given["text"])
+    return {"base": found.base, "linkId": found.link_id, "rawKey": links.raw_key_of(found.fragment).hex()}
+
+
+def padded(given: Json) -> Json:
+    return {"padded": [envelope.padded(length) for length in given["lengths"]]}
+
+
+RUN: dict[str, Callable[[Json], Json]] = {
+    "derive": derive,
+    "seal": seal,
+    "open": open_,
+    "raw": raw,
+    "build": build,
+    "draw": draw,
+    "link": link,
+    "rawlink": rawlink,
+    "padded": padded,
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_vector(file: Path) -> None:
+    vector = json.loads(file.read_text())
+    try:
+        result = RUN[vector["kind"]](vector["given"])
+    except SecLinkError as error:
+        result = {"error": error.code}
+    assert result == vector["expect"], vector["comment"]
+
+
+def test_generator_still_writes_exactly_these_files(tmp_path: Path) -> None:
+    generator = load_generator()
+    generator.write(tmp_path)
+    written = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert written == {file.name: file.read_bytes() for file in FILES}
+
+
+def test_there_are_the_format_s_own_vectors_and_more_than_thirty_others() -> None:
+    own = [file for file in FILES if file.stem.startswith("format_")]
+    assert {"format_1", "format_2", "format_3"} == {file.stem[:8] for file in own}
+    assert len(FILES) - len(own) > 30
+
+
+def load_generator() -> Any:
+    spec = importlib.util.spec_from_file_location("vectors_generate", FOLDER / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,392 @@
+"""Writes the vectors: one scenario per file, its name says why it exists, any language can run it.
+
+    python tests/vectors/generate.py [FOLDER]
+
+Everything here is deterministic and made without the code under test: HKDF and the envelope are written out below
+from the format's definition, and what the format's own document promises stands as literals, typed in by hand.
+
+    kind     given                                  expect
+    derive   key, passcode                          access, accessHash, contentKey, passcodeHash (null without passcode)
+    seal     key, passcode, iv, header, body        encryptedBlob; or, for a bodyRule, its sha256 and bytes
+    open     key, passcode, iv, encryptedBlob       header, body; or error
+    raw      fragment, iv, encryptedBlob            body; or error
+    build    shareUrl, key                          link
+    draw     draws                                  key: the first of them whose fragment may end a link
+    link     text                                   base, linkId, key; or error
+    rawlink  text                                   base, linkId, rawKey; or error
+    padded   lengths                                padded
+
+`key`, `contentKey`, `iv`, `draws` are hex, `body` and `encryptedBlob` base64. `size` is not given in a header: it
+is put second by whoever seals. A bodyRule repeats a byte: {"byte": hex, "count": n}. Errors: not_authentic,
+link_incomplete.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY = bytes(range(32))
+IV = bytes(range(0x64, 0x70))
+OTHER_IV = bytes(range(0x70, 0x7C))
+NFD = "pa\u0308sswörd 123"
+URL = "https://secret.example/AbCdEf123456"
+FRAGMENT = "AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fSRF2"
+
+# The format document's own numbers.
+FORMAT_1_DERIVED = {
+    "access": "oGm3Oe-f_dLBcrlDqzhGf9Al9HCrhmk-LkZTtzTTMX4",
+    "accessHash": "35bddb1d9275ffefa265d85c31e4b9d6ee7ff4be1b36d6b4d1d38f0b15528e2d",
+    "contentKey": "6fedb0c187d7b84f4bee5bd8d4fa11d5a94570a5581c5bc5466fff923d2c6247",
+    "passcodeHash": None,
+}
+FORMAT_1_BLOB = (
+    "7KS7HBLGgpNkIVmEB9SnfzFlCkRcDKv6IWn5W2oIJJHRKp5O+RG0qjXPUMyuKvZ6g60SWCnKIuKh4MRdfOIvQZ4Zxzmu+ZiLDM8DQOr+"
+    "rsKUmyQD48VVH2v1BjdUM8pk5cfT2A4tIgTGuUZsU6qw+EVoKUOL2Po251ut22ExcS4Vbz5VgQEY7kyPgbUUZns/ZcmWYeoLMSdtVH0c"
+    "NdJDqV9/6PB/J77GSodO4g4Ken0CnxsciCJThAsjm+X4mYJHVPv51koskZMub1LXB3pqs5FQBaOw5hIvnBWkteaHGFf/KMKjw1ht4VDL"
+    "kZdz6dhK49ejVHOrkiL/mtXOLh84vGJbxUnDdT+tEmZl624SsRY="
+)
+FORMAT_2_PASSCODE_HASH = "8dd90ef8343c44043aa0dd6891b92ba3c82d50c919692b7122582d82b77cabd0"
+FORMAT_2_CONTENT_KEY = "22e99666ff872cf7780f284b4bb0656a1dc1fcec7002a8b88e2ec9d9aa1b73c4"
+FORMAT_3_LENGTHS = [1, 255, 256, 257, 300, 1000, 4095, 4096, 10000, 1000000]
+FORMAT_3_PADDED = [256, 256, 256, 272, 304, 1024, 4096, 4096, 10240, 1015808]
+
+
+def hkdf(secret: bytes, info: str, length: int = 32) -> bytes:
+    """RFC 5869 with an empty salt, for one block of output."""
+    extracted = hmac.digest(bytes(32), secret, "sha256")
+    return hmac.digest(extracted, f"seclink/v1/{info}".encode() + b"\x01", "sha256")[:length]
+
+
+def stretched(passcode: str | None) -> bytes:
+    if passcode is None:
+        return b""
+    normal = unicodedata.normalize("NFC", passcode).encode()
+    return hashlib.pbkdf2_hmac("sha256", normal, hkdf(KEY, "passcode-salt", 16), 600_000, 32)
+
+
+def content_key(passcode: str | None) -> bytes:
+    return hkdf(KEY + stretched(passcode), "content")
+
+
+def derived(passcode: str | None) -> dict[str, Any]:
+    access = hkdf(KEY, "access")
+    return {
+        "access": base64.urlsafe_b64encode(access).decode().rstrip("="),
+        "accessHash": hashlib.sha256(access).hexdigest(),
+        "contentKey": content_key(passcode).hex(),
+        "passcodeHash": hkdf(KEY + stretched(passcode), "passcode").hex() if passcode else None,
+    }
+
+
+def padded(n: int) -> int:
+    if n <= 256:
+        return 256
+    exponent = len(f"{n:b}") - 1
+    zeros = exponent - (len(f"{exponent:b}") - 1) - 1
+    while n % 2**zeros:
+        n += 1
+    return n
+
+
+def plaintext(header: bytes, body: bytes, claimed: int | None = None) -> bytes:
+    plain = (len(header) if claimed is None else claimed).to_bytes(4, "big") + header + body
+    return plain + bytes(padded(len(plain)) - len(plain))
+
+
+def encrypt(plain: bytes, passcode: str | None = None, aad: bytes | None = b"seclink/v1", iv: bytes = IV) -> str:
+    return b64(AESGCM(content_key(passcode)).encrypt(iv, plain, aad))
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def fragment(key: bytes, version: int = 1, spoil: int = 0) -> str:
+    checked = bytes([version]) + key
+    check = bytearray(hashlib.sha256(checked).digest()[:3])
+    check[0] ^= spoil
+    return base64.urlsafe_b64encode(checked + check).decode()
+
+
+def encoded(header: dict[str, Any], body: bytes) -> bytes:
+    rest = {name: value for name, value in header.items() if name != "type"}
+    members = {"type": header["type"], "size": len(body)} | rest
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def seal(comment: str, body: bytes, passcode: str | None = None, **header: Any) -> dict[str, Any]:
+    given = {"key": KEY.hex(), "passcode": passcode, "iv": IV.hex(), "header": header, "body": b64(body)}
+    blob = encrypt(plaintext(encoded(header, body), body), passcode)
+    return vector("seal", comment, given, {"encryptedBlob": blob})
+
+
+def opened(
+    comment: str, blob: str, expect: dict[str, Any], passcode: str | None = None, iv: bytes = IV
+) -> dict[str, Any]:
+    given = {"key": KEY.hex(), "passcode": passcode, "iv": iv.hex(), "encryptedBlob": blob}
+    return vector("open", comment, given, expect)
+
+
+def header_case(comment: str, header: bytes, expect: dict[str, Any], body: bytes = b"hello") -> dict[str, Any]:
+    return opened(comment, encrypt(plaintext(header, body)), expect)
+
+
+def link(comment: str, text: str, base: str | None = "https://secret.example") -> dict[str, Any]:
+    whole = {"base": base, "linkId": "AbCdEf123456", "key": KEY.hex()}
+    return vector("link", comment, {"text": text}, whole if base else CUT)
+
+
+def raw_link(comment: str, text: str, key: bytes | None) -> dict[str, Any]:
+    found = {"base": "https://secret.example", "linkId": "AbCdEf123456", "rawKey": key.hex() if key else None}
+    return vector("rawlink", comment, {"text": f"{URL}#{text}"}, found if key else CUT)
+
+
+def raw(comment: str, key: bytes, text: str, body: bytes | None) -> dict[str, Any]:
+    blob = b64(AESGCM(key).encrypt(IV, body if body is not None else b"other", None))
+    given = {"fragment": text, "iv": IV.hex(), "encryptedBlob": blob}
+    return vector("raw", comment, given, {"body": b64(body)} if body is not None else FORGED)
+
+
+def vector(kind: str, comment: str, given: dict[str, Any], expect: dict[str, Any]) -> dict[str, Any]:
+    return {"comment": comment, "kind": kind, "given": given, "expect": expect}
+
+
+FORGED = {"error": "not_authentic"}
+CUT = {"error": "link_incomplete"}
+HELLO = {"header": {"type": "text", "size": 5}, "body": b64(b"hello")}
+HELLO_BLOB = base64.b64decode(encrypt(plaintext(b'{"type":"text","size":5}', b"hello")))
+
+
+def from_the_format() -> dict[str, Any]:
+    assert derived(None) == FORMAT_1_DERIVED
+    assert [padded(n) for n in FORMAT_3_LENGTHS] == FORMAT_3_PADDED
+    first = seal("The format's vector 1: what sealing gives", "hello ✓".encode(), type="text")
+    first["expect"] = {"encryptedBlob": FORMAT_1_BLOB}
+    second = derived(NFD) | {"passcodeHash": FORMAT_2_PASSCODE_HASH, "contentKey": FORMAT_2_CONTENT_KEY}
+    lengths = {"lengths": FORMAT_3_LENGTHS}
+    return {
+        "format_1_derive_without_passcode": vector(
+            "derive", "The format's vector 1: keys", {"key": KEY.hex(), "passcode": None}, FORMAT_1_DERIVED
+        ),
+        "format_1_seal_text": first,
+        "format_1_build": vector(
+            "build",
+            "The format's vector 1: fragment",
+            {"shareUrl": URL, "key": KEY.hex()},
+            {"link": f"{URL}#{FRAGMENT}"},
+        ),
+        "format_2_derive_passcode_nfd": vector(
+            "derive", "The format's vector 2: a decomposed passcode", {"key": KEY.hex(), "passcode": NFD}, second
+        ),
+        "format_2_seal_redirect": seal(
+            "The format's vector 2: sealed", b"https://example.com/a?b=c#d", NFD, type="redirect"
+        ),
+        "format_3_padded": vector("padded", "The format's vector 3", lengths, {"padded": FORMAT_3_PADDED}),
+    }
+
+
+def deriving() -> dict[str, Any]:
+    def case(comment: str, passcode: str) -> dict[str, Any]:
+        return vector("derive", comment, {"key": KEY.hex(), "passcode": passcode}, derived(passcode))
+
+    return {
+        "passcode_nfc_is_the_same_as_nfd": case(
+            "IN-05: composed, same keys as vector 2", unicodedata.normalize("NFC", NFD)
+        ),
+        "passcode_spaces_count": case("Nothing is trimmed", " 1234 "),
+        "passcode_six_digits": case("PC-08: the common one", "493027"),
+        "passcode_outside_bmp": case("Surrogate pairs in UTF-16 languages", "🗝️🔒𝒜"),
+        "passcode_rtl_with_marks": case("IN-05: right-to-left, bidi controls are part of it", "סיסמה\u200f\u202e42"),
+        "passcode_compatibility_forms_stay_apart": case("NFC, not NFKC: the ligature is not f + i", "ﬁsh"),
+        "passcode_longer_than_a_hash_block": case(
+            "HMAC hashes keys over 64 bytes", "correct horse battery staple " * 4
+        ),
+    }
+
+
+def sealing() -> dict[str, Any]:
+    header_bytes = 4 + len(b'{"type":"text","size":200}')
+    return {
+        "seal_empty_body": seal("No body at all", b"", type="text"),
+        "seal_neogram": seal("Type neogram", "Wake up, Neo…".encode(), type="neogram"),
+        "seal_file_with_unicode_name": seal(
+            "Type file: name and mediaType follow size",
+            b"\x00\x01\xff",
+            type="file",
+            name="größe 🗝.bin",
+            mediaType="a/b",
+        ),
+        "seal_body_outside_bmp": seal("IN-05: 4-byte characters, ZWJ", "👩‍👩‍👧 𝔘𝔫𝔦".encode(), type="text"),
+        "seal_body_rtl_and_nul": seal("IN-05: bidi override and NUL are bytes", "a\u202eb\0c".encode(), type="text"),
+        "seal_body_is_not_normalised": seal("Only passcodes are NFC", "a\u0308".encode(), type="text"),
+        "seal_pad_255": seal("One below the smallest size", b"x" * (255 - header_bytes), type="text"),
+        "seal_pad_256": seal("Exactly the smallest size", b"x" * (256 - header_bytes), type="text"),
+        "seal_pad_257": seal("One above it: 272", b"x" * (257 - header_bytes), type="text"),
+        "seal_with_passcode": seal("PC-01: the passcode is in the content key", b"hello", "1234", type="text"),
+        "seal_one_megabyte": megabyte(),
+        "padded_around_powers_of_two": vector(
+            "padded",
+            "Where the step doubles",
+            {"lengths": (lengths := [511, 512, 513, 1023, 1024, 1025, 65535, 65536, 65537, 2**32 - 1])},
+            {"padded": [padded(n) for n in lengths]},
+        ),
+    }
+
+
+def megabyte() -> dict[str, Any]:
+    body = b"\xa5" * 1_000_000
+    blob = base64.b64decode(encrypt(plaintext(encoded({"type": "text"}, body), body)))
+    rule = {"byte": "a5", "count": len(body)}
+    given = {"key": KEY.hex(), "passcode": None, "iv": IV.hex(), "header": {"type": "text"}, "bodyRule": rule}
+    expect = {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob)}
+    return vector("seal", "A megabyte, as a rule", given, expect)
+
+
+def opening() -> dict[str, Any]:
+    swapped = encrypt(plaintext(b'{"type":"redirect","size":5}', b"hello"), "1234")
+    flipped = HELLO_BLOB[:-1] + bytes([HELLO_BLOB[-1] ^ 1])
+    changed = bytes([HELLO_BLOB[8] ^ 2]) + HELLO_BLOB[1:]
+    plain = plaintext(b'{"type":"text","size":5}', b"hello")
+    extra = {"header": {"type": "text", "size": 5, "x": {"y": [1]}, "name": None}, "body": b64(b"hello")}
+    return {
+        "open_hello": opened("The plain case", b64(HELLO_BLOB), HELLO),
+        "open_flipped_tag": opened("One bit of the tag", b64(flipped), FORGED),
+        "open_changed_ciphertext": opened("PC-09: one bit of the ciphertext", b64(changed), FORGED),
+        "open_truncated_blob": opened("The last byte is missing", b64(HELLO_BLOB[:-1]), FORGED),
+        "open_shorter_than_a_tag": opened("Not even a tag", b64(HELLO_BLOB[:15]), FORGED),
+        "open_swapped_iv": opened("PC-09: the iv of another secret", b64(HELLO_BLOB), FORGED, iv=OTHER_IV),
+        "open_iv_of_one_byte": opened("An iv AES-GCM does not take", b64(HELLO_BLOB), FORGED, iv=b"\x01"),
+        "open_passcode_missing": opened("PC-09: the server says there is no passcode", swapped, FORGED),
+        "open_passcode_wrong": opened("PC-01: one character off", swapped, FORGED, "1235"),
+        "open_passcode_where_none_is": opened(
+            "PC-09: a passcode for a secret without", b64(HELLO_BLOB), FORGED, "1234"
+        ),
+        "open_wrong_version_in_aad": opened("Sealed as v2", encrypt(plain, aad=b"seclink/v2"), FORGED),
+        "open_without_aad": opened("Sealed under no format at all", encrypt(plain, aad=None), FORGED),
+        "open_plaintext_of_three_bytes": opened("No room for the length", encrypt(b"\0\0\0"), FORGED),
+        "open_without_padding": opened("A reader does not insist on padding", encrypt(plain[:33]), HELLO),
+        "open_header_unknown_members": header_case(
+            "Ignored, whatever they hold", b'{"type":"text","size":5,"x":{"y":[1]},"name":null}', extra
+        ),
+        "open_header_other_order": header_case("Only writers order members", b'{"size":5,"type":"text"}', HELLO),
+        "open_header_size_overruns": header_case("More than there is", b'{"type":"text","size":99999}', FORGED),
+        "open_header_size_negative": header_case("Would cut from the end", b'{"type":"text","size":-1}', FORGED),
+        "open_header_size_fraction": header_case("Half a byte", b'{"type":"text","size":4.5}', FORGED),
+        "open_header_size_is_text": header_case("A numeral is not a number", b'{"type":"text","size":"5"}', FORGED),
+        "open_header_size_is_true": header_case("Nor is a truth", b'{"type":"text","size":true}', FORGED),
+        "open_header_size_missing": header_case("No size", b'{"type":"text"}', FORGED),
+        "open_header_type_missing": header_case("No type", b'{"size":5}', FORGED),
+        "open_header_type_is_number": header_case("Type is a word", b'{"type":1,"size":5}', FORGED),
+        "open_header_is_a_list": header_case("Not an object", b'["text",5]', FORGED),
+        "open_header_not_json": header_case("Cut off", b'{"type":"text","size":5', FORGED),
+        "open_header_not_utf8": header_case("Latin-1", b'{"type":"text","size":5,"name":"\xe4"}', FORGED),
+        "open_header_utf16": header_case("Only UTF-8", '{"type":"text","size":5}'.encode("utf-16-le"), FORGED),
+        "open_header_nan": header_case("Not JSON", b'{"type":"text","size":5,"x":NaN}', FORGED),
+        "open_header_length_overruns": opened(
+            "The header is longer than the plaintext", encrypt(plaintext(b"{}", b"", claimed=253)), FORGED
+        ),
+        "open_header_length_maximal": opened(
+            "2^32-1 bytes are not allocated", encrypt(plaintext(b"{}", b"", claimed=2**32 - 1)), FORGED
+        ),
+    }
+
+
+def links() -> dict[str, Any]:
+    whole = f"{URL}#{FRAGMENT}"
+    cut = None
+    return {
+        "link_plain": link("As it was made", whole),
+        "link_whitespace_around": link("BOT-06: copied with its line", f"  {whole} \r\n"),
+        "link_angle_brackets": link("BOT-05: as in mail", f"<{whole}>"),
+        "link_trailing_dot": link("BOT-05: ends a sentence", f"{whole}."),
+        "link_trailing_parenthesis": link("BOT-05: stood in brackets", f"({whole})."),
+        "link_trailing_greater": link("BOT-05: half of a pair of brackets", f"{whole}>"),
+        "link_trailing_comma_and_text": link("What follows in the sentence", f"{whole}, see you"),
+        "link_trailing_nbsp": link("A space that does not look like one", f"{whole}\u00a0"),
+        "link_markdown": link("Emphasised", f"**{whole}**"),
+        "link_tracker_before_fragment": link("BOT-05: trackers", f"{URL}?fbclid=IwAR0&utm_source=x#{FRAGMENT}"),
+        "link_tracker_after_fragment": link("BOT-05: careless trackers", f"{whole}?fbclid=IwAR0"),
+        "link_tracker_ampersand": link("More careless still", f"{whole}&utm_source=mail"),
+        "link_slash_after_id": link("Some put a slash behind a path", f"{URL}/#{FRAGMENT}"),
+        "link_prefix_path": link(
+            "public_url may have a path",
+            f"https://host.example:8443/a/secrets/AbCdEf123456#{FRAGMENT}",
+            "https://host.example:8443/a/secrets",
+        ),
+        "link_ipv6_host": link(
+            "Brackets belong to the host", f"http://[::1]:8080/AbCdEf123456#{FRAGMENT}", "http://[::1]:8080"
+        ),
+        "link_no_fragment": link("BOT-05: a scanner's view", URL, cut),
+        "link_one_character_short": link("BOT-05: cut off", whole[:-1], cut),
+        "link_half": link("BOT-05: wrapped", whole[: len(URL) + 25], cut),
+        "link_one_character_long": link("BOT-05: a letter too many", f"{whole}A", cut),
+        "link_case_flipped": link("BOT-05: spelled by somebody", f"{URL}#{FRAGMENT.swapcase()}", cut),
+        "link_bad_checksum": link("BOT-05: one character mistyped", f"{URL}#{fragment(KEY, spoil=1)}", cut),
+        "link_wrong_version": link("A version to come", f"{URL}#{fragment(KEY, version=2)}", cut),
+        "link_broken_by_newline": link("Wrapped in the middle", f"{whole[:60]}\n{whole[60:]}", cut),
+        "link_id_too_short": link("11 characters", f"https://secret.example/AbCdEf12345#{FRAGMENT}", cut),
+        "link_id_other_alphabet": link("An underscore", f"https://secret.example/AbCdEf_23456#{FRAGMENT}", cut),
+        "link_other_scheme": link("Not the web", f"ftp://secret.example/AbCdEf123456#{FRAGMENT}", cut),
+        "link_user_in_host": link(
+            "Pretends to lead elsewhere", f"https://good.example@evil.example/AbCdEf123456#{FRAGMENT}", cut
+        ),
+        "link_not_a_link": link("Something else was pasted", "AbCdEf123456", cut),
+    }
+
+
+def drawing() -> dict[str, Any]:
+    # Found by counting up: the first keys whose fragments end in "-", in "_" and in a letter or digit.
+    keys = [n.to_bytes(32, "big") for n in range(1000)]
+    minus = next(key for key in keys if fragment(key).endswith("-"))
+    under = next(key for key in keys if fragment(key).endswith("_"))
+    plain = next(key for key in keys if fragment(key)[-1].isalnum())
+    draws = {"draws": [minus.hex(), under.hex(), plain.hex()]}
+    return {
+        "draw_again_after_minus_and_underscore": vector(
+            "draw", "BOT-06: mail clients leave - and _ out of a link's end", draws, {"key": plain.hex()}
+        ),
+        "draw_keeps_a_good_key": vector(
+            "draw",
+            "BOT-06: nothing is drawn twice without need",
+            {"draws": [plain.hex(), minus.hex()]},
+            {"key": plain.hex()},
+        ),
+    }
+
+
+def raws() -> dict[str, Any]:
+    long = bytes(range(0xE0, 0x100))
+    short = long[16:]
+    url = base64.urlsafe_b64encode
+    return {
+        "raw_32_bytes_base64": raw("AES-256, + and / and =", long, b64(long), b"hello"),
+        "raw_16_bytes_base64url_unpadded": raw("AES-128", short, url(short).decode().rstrip("="), "grüße".encode()),
+        "raw_16_bytes_base64url_padded": raw("AES-128", short, url(short).decode(), b""),
+        "raw_other_key": raw("Not what it was encrypted with", short, b64(long), None),
+        "rawlink_base64": raw_link("Raw keys may have + and / and =", b64(long), long),
+        "rawlink_trailing_dot": raw_link(
+            "The same tolerance as for ours", url(short).decode().rstrip("=") + ".", short
+        ),
+        "rawlink_24_bytes": raw_link("Not a length the reveal page takes", b64(long[:24]), None),
+        "rawlink_cut": raw_link("One character short", url(long).decode().rstrip("=")[:-1], None),
+    }
+
+
+def vectors() -> dict[str, Any]:
+    return from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws()
+
+
+def write(folder: Path) -> None:
+    for name, content in vectors().items():
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
