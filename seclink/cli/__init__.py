@@ -72,9 +72,7 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section in dict.fromkeys(entry.section for entry in TABLE.values()):
             with formatter.section(section):
-                formatter.write_dl(
-                    [(n, entry.help) for n, entry in TABLE.items() if entry.section == section]
-                )
+                formatter.write_dl([(n, entry.help) for n, entry in TABLE.items() if entry.section == section])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         names = [CompletionItem(n, help=entry.help) for n, entry in TABLE.items() if n.startswith(incomplete)]
@@ -108,7 +106,9 @@ def main() -> None:
 
 def explain(error: SecLinkError) -> Iterator[str]:
     """The error in lines a person can act on; still to be made printable, as a server may have worded it."""
-    yield f"seclink: {error.message}"
+    first, *more = error.message.split("\n")
+    yield f"seclink: {first}"
+    yield from more
     match error:
         case BadRequest(fields=fields):
             yield from (f"  {name}: {message}" for name, message in fields)
@@ -134,9 +134,7 @@ def exit_status(error: SecLinkError) -> int:
 
 def _date(milliseconds: int) -> str:
     try:
-        return (
-            datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().strftime("on %Y-%m-%d at %H:%M %Z")
-        )
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().strftime("on %Y-%m-%d at %H:%M %Z")
     except (ValueError, OverflowError, OSError):
         return "at an unknown time"
 

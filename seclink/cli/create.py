@@ -34,18 +34,16 @@ class Duration(click.ParamType[int]):
 @click.command()
 @click.argument("text", required=False)
 @click.option(
-    "--hours", type=click.FloatRange(0, min_open=True), default=24, show_default=True, help="Lifetime."
+    "--hours", type=click.FloatRange(0, min_open=True), metavar="N", default=24, show_default=True, help="Lifetime."
 )
 @click.option("--expires", type=Duration(), metavar="7d", help="Lifetime as 90m, 12h, 7d or 2w instead.")
 @click.option(
-    "--views", type=click.IntRange(1, 1000), default=1, show_default=True, help="Times it can be revealed."
+    "--views", type=click.IntRange(1, 1000), metavar="N", default=1, show_default=True, help="Times it can be revealed."
 )
 @click.option("--passcode", metavar="P", help="Wanted for revealing; tell it on another channel.")
 @click.option("--ask-passcode", is_flag=True, help="Ask for it, without echo.")
 @click.option("--generate-passcode", is_flag=True, help="Make one of four words to read out on the phone.")
-@click.option(
-    "--type", "kind", type=click.Choice(["text", "redirect", "neogram"]), default="text", show_default=True
-)
+@click.option("--type", "kind", type=click.Choice(["text", "redirect", "neogram"]), default="text", show_default=True)
 @click.option("--note", metavar="N", help="Shown to the recipient before revealing; the server can read it.")
 @click.option("--label", metavar="L", help="Shown to you alone, in lists; the server can read it.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -85,9 +83,7 @@ def create(
     _show(created, chosen if generate_passcode else None, as_json)
     if qr:
         is_card = sys.stdout.isatty() and not as_json
-        segno.make(created.link, error="l").terminal(
-            sys.stdout if is_card else sys.stderr, border=2, compact=True
-        )
+        segno.make(created.link, error="l").terminal(sys.stdout if is_card else sys.stderr, border=2, compact=True)
 
 
 def _passcode(given: str | None, ask: bool, generate: bool) -> str | None:

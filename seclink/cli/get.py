@@ -21,9 +21,7 @@ from seclink.errors import PasscodeRequired, PasscodeWrong
 @click.command()
 @click.argument("what", metavar="LINK|RECEIPT|-")
 @click.option("--passcode", metavar="P", help="Asked for on the terminal when it is needed and not given.")
-@click.option(
-    "--details-only", is_flag=True, help="Show what is known about a receipt or link; reveals nothing."
-)
+@click.option("--details-only", is_flag=True, help="Show what is known about a receipt or link; reveals nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --details-only: print them as JSON.")
 @connection
 def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: Connection) -> None:

@@ -28,9 +28,7 @@ def login(at: Connection) -> None:
     with Connection(server, key, at.profile).client() as client:
         account = client.get_account() if key else None
     at.profile.log_in(server, key)
-    known_as = (
-        f" as {printable(account.name)} ({', '.join(account.scopes)})" if account else ", without a key"
-    )
+    known_as = f" as {printable(account.name)} ({', '.join(account.scopes)})" if account else ", without a key"
     click.echo(f"{server}{known_as}", err=True)
 
 

@@ -27,14 +27,10 @@ _COUNTS = {
 @click.option("--status", type=click.Choice(["active", "revealed", "burned", "expired"]), help="Only those.")
 @click.option("--search", metavar="S", help="Only those with S in their label or note.")
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True)
-@click.option(
-    "--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Receipts per page."
-)
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Receipts per page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the server's answer as JSON.")
 @connection
-def list_(
-    status: str | None, search: str | None, page: int, limit: int, as_json: bool, at: Connection
-) -> None:
+def list_(status: str | None, search: str | None, page: int, limit: int, as_json: bool, at: Connection) -> None:
     """List the receipts of your API key, newest first."""
     with at.client() as client:
         receipts = client.list_secrets(status, search, page, limit)

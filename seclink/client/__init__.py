@@ -104,7 +104,7 @@ class Client:
                 step = flow.send(outcome)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
-            outcome = self._sleep(step) if isinstance(step, float) else self._send(step)
+            outcome = self._send(step) if isinstance(step, Request) else self._sleep(step)
 
     def _send(self, request: Request) -> Outcome:
         try:
@@ -160,7 +160,7 @@ class AsyncClient:
                 step = flow.send(outcome)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
-            outcome = await (self._sleep(step) if isinstance(step, float) else self._send(step))
+            outcome = await (self._send(step) if isinstance(step, Request) else self._sleep(step))
 
     async def _send(self, request: Request) -> Outcome:
         try:

@@ -192,15 +192,17 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose key this is and what it may do; `raw` has its rate and counts."""
+    """Whose key this is and what it may do; `raw` has its rate, what is left of it, and counts by state."""
 
     name: str
     scopes: tuple[str, ...]
+    key_prefix: str
     raw: Json = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, answer: Json) -> Self:
-        return cls(word(answer["name"]), tuple(word(each) for each in answer["scopes"]), answer)
+        scopes = tuple(word(each) for each in answer["scopes"])
+        return cls(word(answer["name"]), scopes, word(answer["keyPrefix"]), answer)
 
 
 def link_id_of(answer: Json) -> str:

@@ -70,7 +70,9 @@ def server_address(text: str) -> str:
     except ValueError:
         usable = False
     if not usable or "@" in parts.netloc or parts.query or parts.fragment or not text.isprintable():
-        raise BadRequest("The server's address is not valid", (("server", "is http://host or https://host"),))
+        raise BadRequest(
+            "The server's address is not valid", (("server", "is written https://host or http://host:port"),)
+        )
     path = parts.path.removesuffix("/api/v1").rstrip("/")
     return f"{parts.scheme}://{parts.netloc.lower()}{path}"
 

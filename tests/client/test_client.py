@@ -1,0 +1,459 @@
+"""Every operation of the client, sync and async alike: what it asks, what it makes of answers, what it never says."""
+
+import base64
+import inspect
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from conftest import EXPIRES_AT, SERVER, Caller, Peer, created, problem, raw_secret, receipt
+
+from seclink import AsyncClient, Client, envelope
+from seclink.client.receipts import KEEP
+from seclink.client.secrets import RawNotOpened
+from seclink.errors import BadRequest, KeyInvalid, LinkIncomplete, NotAuthentic, PasscodeRequired, Unreachable
+from seclink.link import fragment_of, key_of, parse
+
+LINK = f"{SERVER}/AbCdEf123456"
+
+
+def wire(peer: Peer, index: int = -1) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(peer.requests[index].content)
+    return content
+
+
+# Creating
+
+
+def test_create_sends_what_the_api_wants_and_nothing_else(call: Caller, peer: Peer) -> None:
+    call("create", "hello", hours=2, views=3, description="for Bob", password="1234", note="ring me")
+    assert peer.paths == ["POST /secrets"]
+    assert set(wire(peer)) == {
+        "encryptedBlob", "iv", "format", "accessHash", "passcodeHash", "expiresIn", "maxViews", "label", "publicNote",
+    }  # fmt: skip
+    assert wire(peer)["format"] == "seclink/v1"
+    assert (wire(peer)["expiresIn"], wire(peer)["maxViews"]) == (7200, 3)
+    assert (wire(peer)["label"], wire(peer)["publicNote"]) == ("for Bob", "ring me")
+    assert len(base64.b64decode(wire(peer)["iv"])) == 12
+    assert peer.requests[0].headers["content-type"] == "application/json"
+
+
+def test_create_leaves_out_what_was_not_asked_for(call: Caller, peer: Peer) -> None:
+    call("create", b"hello", views=None, expires_in=90)
+    assert set(wire(peer)) == {"encryptedBlob", "iv", "format", "accessHash", "expiresIn", "maxViews"}
+    assert (wire(peer)["expiresIn"], wire(peer)["maxViews"]) == (90, None)
+
+
+def test_create_tells_the_network_neither_secret_nor_key_nor_passcode(call: Caller, peer: Peer) -> None:
+    """PC-08"""
+    made = call("create", "the secret itself", password="correct horse", key="sk_live_x")
+    key = key_of(parse(made.link).fragment)
+    call("reveal", made.link, "correct horse")
+    for hidden in (
+        "the secret itself",
+        "correct horse",
+        parse(made.link).fragment,
+        key.hex(),
+        base64.b64encode(key).decode(),
+    ):
+        assert hidden not in peer.heard()
+
+
+def test_created_has_everything_to_hand_over_and_shows_none_of_it_in_its_repr(call: Caller) -> None:
+    made = call("create", "hello")
+    assert made.link.startswith(f"{LINK}#")
+    assert (made.link_id, made.receipt_id, made.manage_token) == ("AbCdEf123456", "0" * 20, "m" * 32)
+    assert made.expires_at_ms == EXPIRES_AT
+    assert made.expires_at == datetime.fromtimestamp(1_800_000_000, UTC).replace(microsecond=123_000)
+    assert made.views == 1
+    assert parse(made.link).fragment not in repr(made)
+    assert made.manage_token not in repr(made)
+
+
+def test_two_secrets_share_neither_key_nor_iv(call: Caller, peer: Peer) -> None:
+    first, second = call("create", "hello"), call("create", "hello")
+    assert first.link != second.link
+    assert wire(peer, 0)["iv"] != wire(peer, 1)["iv"]
+    assert wire(peer, 0)["encryptedBlob"] != wire(peer, 1)["encryptedBlob"]
+
+
+def test_link_is_under_the_server_s_public_url(call: Caller, peer: Peer) -> None:
+    peer.changes = {"shareUrl": "https://public.example/s/AbCdEf123456"}
+    assert call("create", "hello").link.startswith("https://public.example/s/AbCdEf123456#")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"linkId": "short"},
+        {"linkId": "AbCdEf12345/"},
+        {"linkId": None},
+        {"shareUrl": "javascript:alert(1)/AbCdEf123456"},
+        {"shareUrl": f"{SERVER}/Other1234567"},
+        {"shareUrl": f"{LINK}#x"},
+        {"shareUrl": f"{SERVER}/?/AbCdEf123456"},
+        {"expiresAt": "tomorrow"},
+        {"expiresAt": True},
+        {"expiresAt": 10**30},
+        {"maxViews": "1"},
+        {"receiptId": 7},
+    ],
+)
+def test_create_refuses_an_answer_that_is_not_the_api_s(call: Caller, peer: Peer, change: dict[str, Any]) -> None:
+    peer.changes = change
+    with pytest.raises(Unreachable):
+        call("create", "hello")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "javascript:alert(1)",
+        "ftp://host/",
+        "https://",
+        "example.com",
+        "https://a b/",
+        "http://[",
+        b"\xff",
+        "https://a/\n",
+    ],
+)
+def test_redirect_leads_to_the_web_or_nowhere(call: Caller, peer: Peer, target: str | bytes) -> None:
+    with pytest.raises(BadRequest):
+        call("create", target, type="redirect")
+    assert peer.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"text": "\ud800"}, "text"),
+        ({"text": "x", "password": "\ud800"}, "passcode"),
+        ({"text": "x", "type": "image"}, "type"),
+        ({"text": "x", "type": "file"}, "name"),
+        ({"text": "x", "type": "file", "name": "a/.."}, "name"),
+        ({"text": "x", "hours": float("nan")}, "hours"),
+        ({"text": "x", "hours": float("inf")}, "hours"),
+    ],
+)
+def test_bad_arguments_are_named_before_anything_is_sent(
+    call: Caller, peer: Peer, arguments: dict[str, Any], field: str
+) -> None:
+    """IN-05"""
+    with pytest.raises(BadRequest) as refused:
+        call("create", **arguments)
+    assert refused.value.fields[0][0] == field
+    assert peer.requests == []
+
+
+def test_lone_surrogates_in_a_note_reach_the_server_as_escapes(call: Caller, peer: Peer) -> None:
+    """IN-05: what is not text is the server's to refuse, and no reason to crash."""
+    call("create", "x", note="\ud800")
+    assert b"\\ud800" in peer.requests[0].content
+
+
+# Revealing
+
+
+@pytest.mark.parametrize("passcode", [None, "pässwörd 🗝"])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [("hello ✓\n", "text"), ("", "text"), ("https://example.com/a?b#c", "redirect"), ("Neo", "neogram")],
+)
+def test_what_was_created_is_revealed(call: Caller, body: str, kind: str, passcode: str | None) -> None:
+    made = call("create", body, type=kind, password=passcode)
+    secret = call("reveal", made.link, passcode)
+    assert (secret.text, secret.body, secret.type) == (body, body.encode(), kind)
+    assert secret.header == {"type": kind, "size": len(body.encode())}
+    assert secret.views_left == 0
+    assert secret.expires_at.tzinfo is not None
+    assert "hello" not in repr(secret)
+
+
+def test_file_keeps_its_base_name_alone(call: Caller) -> None:
+    made = call("create", b"\x00\xff", type="file", name="C:\\Users\\a/b.bin")
+    header = call("reveal", made.link).header
+    assert (header["name"], header["mediaType"]) == ("b.bin", "application/octet-stream")
+
+
+def test_reveal_proves_the_key_in_the_body(call: Caller, peer: Peer) -> None:
+    made = call("create", "hello")
+    call("reveal", made.link)
+    keys = envelope.derive(key_of(parse(made.link).fragment))
+    assert peer.paths[1:] == ["POST /secrets/AbCdEf123456/reveal"]
+    assert wire(peer) == {"access": keys.access}
+
+
+def test_reveal_with_a_passcode_asks_first_whether_there_is_one(call: Caller, peer: Peer) -> None:
+    made = call("create", "hello", password="1234")
+    call("reveal", made.link, "1234")
+    assert peer.paths[1:] == ["GET /secrets/AbCdEf123456/meta", "POST /secrets/AbCdEf123456/reveal"]
+    assert set(wire(peer)) == {"access", "passcodeHash"}
+
+
+def test_passcode_for_a_secret_without_one_spends_nothing(call: Caller, peer: Peer) -> None:
+    made = call("create", "hello")
+    with pytest.raises(BadRequest, match="nothing was used up"):
+        call("reveal", made.link, "1234")
+    assert peer.paths[1:] == ["GET /secrets/AbCdEf123456/meta"]
+
+
+def test_api_key_is_not_shown_to_whoever_a_link_belongs_to(call: Caller, peer: Peer) -> None:
+    call("create", "hello", key="sk_live_mine")
+    link = f"https://elsewhere.example/AbCdEf123456#{fragment_of(bytes(32))}"
+    with pytest.raises(NotAuthentic):
+        call("reveal", link, key="sk_live_mine")
+    call("meta", link, key="sk_live_mine")
+    assert peer.requests[0].headers["authorization"] == "Bearer sk_live_mine"
+    for request in peer.requests[1:]:
+        assert request.url.host == "elsewhere.example"
+        assert "authorization" not in request.headers
+
+
+def test_link_under_the_client_s_own_prefix_is_asked_there(call: Caller, peer: Peer) -> None:
+    call("meta", f"{SERVER}/box/s/AbCdEf123456", server=f"{SERVER}/box/api/v1/")
+    assert str(peer.requests[0].url) == f"{SERVER}/box/api/v1/secrets/AbCdEf123456/meta"
+    call("meta", f"{SERVER}/boxes/AbCdEf123456", server=f"{SERVER}/box")
+    assert str(peer.requests[1].url) == f"{SERVER}/api/v1/secrets/AbCdEf123456/meta"
+
+
+@pytest.mark.parametrize(
+    "mangle", [lambda f: f[:-1], lambda f: f[:20], lambda f: "", lambda f: f.swapcase(), lambda f: f + "A"]
+)
+def test_mangled_fragment_asks_nothing_of_the_server(call: Caller, peer: Peer, mangle: Any) -> None:
+    """BOT-05"""
+    with pytest.raises(LinkIncomplete):
+        call("reveal", f"{LINK}#{mangle(fragment_of(bytes(range(32))))}")
+    assert peer.requests == []
+
+
+@pytest.mark.parametrize("kept", [22, 43])
+def test_mangled_fragment_that_could_be_a_raw_key_spends_nothing(call: Caller, peer: Peer, kept: int) -> None:
+    """BOT-05"""
+    made = call("create", "hello")
+    with pytest.raises(LinkIncomplete):
+        call("reveal", made.link[: made.link.index("#") + 1 + kept])
+    assert peer.paths[1:] == ["GET /secrets/AbCdEf123456/meta"]
+
+
+@pytest.mark.parametrize("length", [16, 32])
+def test_raw_secret_opens_with_the_fragment_as_key(call: Caller, peer: Peer, length: int) -> None:
+    key = bytes(range(length))
+    peer.stored = raw_secret(key, "grüße".encode())
+    secret = call("reveal", f"{LINK}#{base64.b64encode(key).decode()}")
+    assert (secret.text, secret.type) == ("grüße", "text")
+    assert wire(peer) == {}
+
+
+def test_raw_secret_with_a_passcode_sends_its_sha256(call: Caller, peer: Peer) -> None:
+    peer.stored = raw_secret(bytes(16), b"x") | {"passcodeHash": "0" * 64}
+    call("reveal", f"{LINK}#{base64.b64encode(bytes(16)).decode()}", "1234")
+    assert wire(peer) == {"passcodeHash": "03ac674216f3e15c761ee1a5e255f067953623c8b388b4459e13f978d7c846f4"}
+
+
+def test_raw_secret_that_does_not_open_is_handed_over_as_it_came(call: Caller, peer: Peer) -> None:
+    peer.stored = raw_secret(bytes(16), b"x")
+    with pytest.raises(RawNotOpened) as refused:
+        call("reveal", f"{LINK}#{base64.b64encode(bytes(range(16))).decode()}")
+    assert base64.b64encode(refused.value.blob).decode() == peer.stored["encryptedBlob"]
+    assert refused.value.iv == bytes(12)
+
+
+# PC-09: a server that lies
+
+
+def test_server_that_hides_the_passcode_gets_a_reader_nothing(call: Caller, peer: Peer) -> None:
+    """PC-09"""
+    made = call("create", "hello", password="1234")
+    peer.changes = {"passcodeRequired": False}
+    with pytest.raises(NotAuthentic):
+        call("reveal", made.link)
+    with pytest.raises(BadRequest):
+        call("reveal", made.link, "1234")
+
+
+def test_server_that_invents_a_passcode_gets_a_reader_nothing(call: Caller, peer: Peer) -> None:
+    """PC-09"""
+    made = call("create", "hello")
+    peer.changes = {"passcodeRequired": True}
+    with pytest.raises(NotAuthentic):
+        call("reveal", made.link, "1234")
+
+
+def test_server_that_swaps_two_secrets_shows_neither(call: Caller, peer: Peer) -> None:
+    """PC-09"""
+    first = call("create", "hello")
+    call("create", "other")
+    with pytest.raises(NotAuthentic):
+        call("reveal", first.link)
+
+
+@pytest.mark.parametrize("change", [{"format": "raw"}, {"type": "redirect"}, {"expiryType": "redirect"}])
+def test_server_cannot_change_what_a_secret_is(call: Caller, peer: Peer, change: dict[str, str]) -> None:
+    """PC-09: the link says how it was sealed, the envelope of which type it is."""
+    made = call("create", "javascript:alert(1)")
+    peer.changes = change
+    assert call("reveal", made.link).type == "text"
+
+
+def test_server_cannot_replace_a_secret_by_one_without_envelope(call: Caller, peer: Peer) -> None:
+    """PC-09"""
+    made = call("create", "hello")
+    peer.changes = raw_secret(key_of(parse(made.link).fragment), b"forged") | {"format": "raw"}
+    with pytest.raises(NotAuthentic):
+        call("reveal", made.link)
+
+
+def test_passcode_required_and_wrong_come_through(call: Caller, peer: Peer) -> None:
+    made = call("create", "hello", password="1234")
+    peer.script = [problem(401, "passcode_required")]
+    with pytest.raises(PasscodeRequired):
+        call("reveal", made.link)
+
+
+# The sender's side
+
+
+def test_list_is_asked_for_and_read(call: Caller, peer: Peer) -> None:
+    page = {"currentPage": 2, "perPage": 10, "total": 11, "lastPage": 2}
+    peer.script = [httpx.Response(200, json={"data": [receipt()], "pagination": page})]
+    found = call("list_secrets", status="active", search="a&b ü", page=2, limit=10, key="sk_live_k")
+    assert dict(peer.requests[0].url.params) == {"status": "active", "search": "a&b ü", "page": "2", "limit": "10"}
+    assert [each.label for each in found] == ["for Bob"]
+    assert len(found) == 1
+    assert (found.pagination.current_page, found.pagination.total) == (2, 11)
+    assert (found.items[0].link_id, found.items[0].events) == (None, ())
+
+
+def test_details_come_with_events(call: Caller, peer: Peer) -> None:
+    events = [{"at": EXPIRES_AT - 5, "type": "created"}]
+    peer.script = [httpx.Response(200, json=receipt(linkId="AbCdEf123456", events=events, maxViews=None))]
+    found = call("get_details", "0" * 20, "token", key="sk_live_k")
+    assert found.events[0].type == "created"
+    assert found.max_views is None
+    assert peer.requests[0].headers["seclink-manage"] == "token"
+    assert "authorization" not in peer.requests[0].headers
+
+
+def test_update_sends_only_what_changes(call: Caller, peer: Peer) -> None:
+    peer.script = [httpx.Response(200, json=receipt(linkId=None, events=[]))] * 2
+    call("update", "0" * 20, "token", hours=1.5, views=None, note=None)
+    assert wire(peer) == {"expiresIn": 5400, "maxViews": None, "publicNote": None}
+    call("update", "0" * 20, "token", views=KEEP, description="x")
+    assert wire(peer) == {"label": "x"}
+
+
+def test_delete_and_report_have_nothing_to_return(call: Caller, peer: Peer) -> None:
+    peer.script = [httpx.Response(204), httpx.Response(202, json={"accepted": True})]
+    assert call("delete", "0" * 20, "token") is None
+    assert call("report", f"{LINK}#{fragment_of(bytes(32))}", "phishing") is None
+    assert peer.paths == [f"DELETE /receipts/{'0' * 20}", "POST /secrets/AbCdEf123456/report"]
+    assert wire(peer) == {"reason": "phishing"}
+
+
+def test_stats_and_account(call: Caller, peer: Peer) -> None:
+    names = ["totalSecrets", "activeSecrets", "expiredSecrets", "totalViews", "secretsWithPasscode"]
+    names += ["createdToday", "createdThisWeek", "createdThisMonth"]
+    peer.script = [httpx.Response(200, json={name: n for n, name in enumerate(names)} | {"new": 1})]
+    stats = call("get_stats", key="sk_live_k")
+    assert (stats.total_secrets, stats.created_this_month, stats.raw["new"]) == (0, 7, 1)
+    peer.script = [httpx.Response(200, json={"name": "ops", "scopes": ["create"], "keyPrefix": "sk_live_abc"})]
+    account = call("get_account", key="sk_live_k")
+    assert (account.name, account.scopes, account.key_prefix) == ("ops", ("create",), "sk_live_abc")
+
+
+@pytest.mark.parametrize("given", [f"{LINK}#{fragment_of(bytes(32))}", "..", "", "a" * 15, "a" * 23, "0" * 19 + "/"])
+def test_what_is_not_a_receipt_is_never_sent(call: Caller, peer: Peer, given: str) -> None:
+    """IN-06: least of all a link with its key."""
+    for operation in ("get_details", "update", "delete"):
+        with pytest.raises(BadRequest):
+            call(operation, given, "token")
+    assert peer.requests == []
+
+
+# The clients themselves
+
+
+def test_sync_and_async_offer_the_same() -> None:
+    def surface(kind: type) -> dict[str, str]:
+        named = {name: member for name, member in vars(kind).items() if not name.startswith("_")}
+        return {name: str(inspect.signature(member)) for name, member in named.items()}
+
+    sync, later = surface(Client), surface(AsyncClient)
+    assert sync.pop("close") == later.pop("aclose")
+    assert sync == later
+    recipients = {"create", "reveal", "meta", "report"}
+    senders = {"list_secrets", "get_details", "update", "delete", "get_stats", "get_account"}
+    assert set(sync) == recipients | senders
+
+
+def test_every_operation_has_a_docstring() -> None:
+    for name in ("create", "reveal", "meta", "update", "delete", "report", "list_secrets", "get_details"):
+        assert getattr(Client, name).__doc__
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("https://A.example/", "https://a.example"),
+        ("https://a.example/api/v1/", "https://a.example"),
+        ("https://a.example:8443/box/", "https://a.example:8443/box"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_server_addresses_come_in_many_forms(call: Caller, peer: Peer, given: str, asked: str) -> None:
+    peer.script = [httpx.Response(201, json=created())]
+    call("create", "x", server=given)
+    assert str(peer.requests[0].url) == f"{asked}/api/v1/secrets"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "a.example",
+        "localhost:8080",
+        "ftp://a",
+        "https://",
+        "https://u:p@a",
+        "https://a?x",
+        "https://a#x",
+        "https://a:99999",
+        "https://a\nb",
+    ],
+)
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_server_addresses_that_cannot_be_are_refused(given: str, kind: type) -> None:
+    with pytest.raises(BadRequest):
+        kind(given)
+
+
+@pytest.mark.parametrize("key", ["sk_live_ä", "sk_live_a\r\nX: y"])
+def test_key_that_cannot_be_one_is_refused(key: str) -> None:
+    with pytest.raises(KeyInvalid):
+        Client(SERVER, key)
+
+
+@pytest.mark.parametrize("token", ["a\r\nX: y", "ä"])
+def test_manage_token_that_cannot_be_one_is_refused(call: Caller, token: str) -> None:
+    with pytest.raises(BadRequest):
+        call("delete", "0" * 20, token)
+
+
+def test_environment_is_the_default(monkeypatch: pytest.MonkeyPatch, peer: Peer) -> None:
+    monkeypatch.setenv("SECLINK_SERVER", "https://env.example")
+    monkeypatch.setenv("SECLINK_API_KEY", " sk_live_env\n")
+    peer.script = [httpx.Response(201, json=created())]
+    with Client(transport=httpx.MockTransport(peer)) as client:
+        client.create("x")
+    assert peer.requests[0].url.host == "env.example"
+    assert peer.requests[0].headers["authorization"] == "Bearer sk_live_env"
+
+
+def test_redirects_are_not_followed(call: Caller, peer: Peer) -> None:
+    peer.script = [httpx.Response(301, headers={"location": "https://evil.example/"})]
+    with pytest.raises(Unreachable, match=r"evil\.example"):
+        call("get_stats", key="sk_live_k")
+    assert len(peer.requests) == 1

@@ -1,0 +1,237 @@
+"""Retries and refusals: what is tried again, what never is, and which exception an answer becomes."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from conftest import SERVER, Caller, Peer, created, problem
+
+from seclink import errors
+from seclink.errors import BY_CODE, Busy, ClientError, Gone, SecLinkError, StorageFailed, Unreachable
+
+RECEIPT = "0" * 20
+LOSSES: dict[str, Callable[[], Any]] = {
+    "refused": lambda: httpx.ConnectError("[Errno 111] Connection refused"),
+    "no connection in time": lambda: httpx.ConnectTimeout("timed out"),
+    "no answer in time": lambda: httpx.ReadTimeout("timed out"),
+    "cut in the body": lambda: httpx.RemoteProtocolError("peer closed connection"),
+    "reset": lambda: httpx.ReadError("reset"),
+    "broken JSON": lambda: httpx.Response(201, content=b'{"linkId": "AbC'),
+    "empty": lambda: httpx.Response(201, content=b""),
+    "members missing": lambda: httpx.Response(201, json={"linkId": "AbCdEf123456"}),
+    "busy": lambda: problem(503, "busy", {"retry-after": "1"}),
+    "not durable": lambda: problem(503, "storage"),
+    "proxy without server": lambda: httpx.Response(502, html="<h1>Bad Gateway</h1>"),
+    "proxy waited": lambda: httpx.Response(504, text="timeout"),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_create_is_tried_again_under_the_same_name(call: Caller, peer: Peer, loss: str) -> None:
+    """LR-06: the client's half"""
+    peer.script = [LOSSES[loss](), LOSSES[loss]()]
+    call("create", "hello")
+    names = {request.headers["idempotency-key"] for request in peer.requests}
+    assert len(peer.requests) == 3
+    assert len(names) == 1
+    assert len(names.pop()) == 32
+    assert len({request.content for request in peer.requests}) == 1
+    assert len(call.waited) == 2
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_reveal_is_tried_again_under_the_same_name(call: Caller, peer: Peer, loss: str) -> None:
+    """LR-02: the client's half"""
+    link = call("create", "hello").link
+    peer.requests.clear()
+    peer.script = [LOSSES[loss]()]
+    assert call("reveal", link).text == "hello"
+    assert [len(peer.requests), len({request.headers["idempotency-key"] for request in peer.requests})] == [2, 1]
+
+
+def test_each_call_has_a_name_of_its_own(call: Caller, peer: Peer) -> None:
+    """LR-03"""
+    link = call("create", "hello").link
+    call("reveal", link)
+    call("reveal", link)
+    assert len({request.headers["idempotency-key"] for request in peer.requests}) == 3
+
+
+def test_it_gives_up_after_three_tries_and_says_why(call: Caller, peer: Peer) -> None:
+    peer.script = [LOSSES["refused"]() for _ in range(9)]
+    with pytest.raises(Unreachable, match=r"https://secret\.example cannot be reached: .*refused"):
+        call("create", "hello")
+    assert len(peer.requests) == 3
+    assert call.waited == [0.2, 1.0]
+
+
+@pytest.mark.parametrize(("code", "kind"), [("busy", Busy), ("storage", StorageFailed)])
+def test_server_that_stays_busy_is_busy(call: Caller, peer: Peer, code: str, kind: type[SecLinkError]) -> None:
+    peer.script = [problem(503, code) for _ in range(9)]
+    with pytest.raises(kind):
+        call("create", "hello")
+    assert len(peer.requests) == 3
+
+
+def test_retry_after_is_kept(call: Caller, peer: Peer) -> None:
+    peer.script = [problem(503, "busy", {"retry-after": "4"})]
+    call("create", "hello")
+    assert call.waited == [4]
+
+
+def test_long_retry_after_is_the_caller_s_to_decide(call: Caller, peer: Peer) -> None:
+    peer.script = [problem(503, "busy", {"retry-after": "600"})]
+    with pytest.raises(Busy):
+        call("create", "hello")
+    assert (len(peer.requests), call.waited) == (1, [])
+
+
+REFUSALS = [
+    (cls.status, code) for code, cls in BY_CODE.items() if not issubclass(cls, ClientError) and cls.status != 503
+]
+
+
+@pytest.mark.parametrize(("status", "code"), REFUSALS)
+def test_refusal_is_final_and_has_its_own_exception(call: Caller, peer: Peer, status: int, code: str) -> None:
+    peer.script = [problem(status, code)]
+    with pytest.raises(BY_CODE[code]) as refused:
+        call("create", "hello")
+    assert type(refused.value) is BY_CODE[code]
+    assert refused.value.message == f"about {code}"
+    assert (len(peer.requests), call.waited) == (1, [])
+
+
+@pytest.mark.parametrize("operation", ["delete", "update"])
+def test_what_has_no_name_is_tried_once(call: Caller, peer: Peer, operation: str) -> None:
+    peer.script = [LOSSES["reset"]()]
+    with pytest.raises(Unreachable):
+        call(operation, RECEIPT, "token")
+    assert len(peer.requests) == 1
+
+
+def test_reads_are_tried_again(call: Caller, peer: Peer) -> None:
+    peer.stored = {}
+    peer.script = [LOSSES["reset"]()]
+    call("meta", f"{SERVER}/AbCdEf123456")
+    assert len(peer.requests) == 2
+
+
+# What a refusal carries
+
+
+def test_bad_request_names_the_members(call: Caller, peer: Peer) -> None:
+    peer.script = [problem(400, "bad_request", errors=[{"field": "iv", "message": "is missing"}, 7, {"field": "x"}])]
+    with pytest.raises(errors.BadRequest) as refused:
+        call("create", "hello")
+    assert refused.value.fields == (("iv", "is missing"), ("x", ""))
+
+
+def test_wrong_passcode_says_how_often_it_may_be_tried(call: Caller, peer: Peer) -> None:
+    link = call("create", "hello").link
+    peer.script = [problem(401, "passcode_wrong", attemptsLeft=3)]
+    with pytest.raises(errors.PasscodeWrong) as refused:
+        call("reveal", link)
+    assert refused.value.attempts_left == 3
+
+
+def test_gone_says_how_and_when(call: Caller, peer: Peer) -> None:
+    link = call("create", "hello").link
+    peer.script = [problem(410, "gone", state="burned", endedAt=1_800_000_000_000), problem(410, "gone")]
+    with pytest.raises(Gone) as refused:
+        call("reveal", link)
+    assert (refused.value.state, refused.value.ended_at) == ("burned", 1_800_000_000_000)
+    with pytest.raises(Gone) as refused:
+        call("reveal", link)
+    assert (refused.value.state, refused.value.ended_at) == ("", None)
+
+
+@pytest.mark.parametrize("code", ["rate_limited", "passcode_locked"])
+@pytest.mark.parametrize(("said", "seconds"), [("600", 600), ("0", 1), ("soon", 1), ("", 1), ("²", 1), ("9" * 40, 1)])
+def test_rate_limits_say_how_long(call: Caller, peer: Peer, code: str, said: str, seconds: int) -> None:
+    header = [(b"retry-after", said.encode())]
+    peer.script = [httpx.Response(429, headers=header, json={"code": code})]
+    with pytest.raises(errors.RateLimited) as refused:
+        call("create", "hello")
+    assert (refused.value.retry_after, refused.value.code) == (seconds, code)
+
+
+def test_extension_members_of_a_wrong_type_are_left_out(call: Caller, peer: Peer) -> None:
+    peer.script = [problem(410, "gone", state=None, endedAt="yesterday"), problem(400, "bad_request", errors="iv")]
+    with pytest.raises(Gone) as gone:
+        call("create", "hello")
+    assert gone.value.ended_at is None
+    with pytest.raises(errors.BadRequest) as bad:
+        call("create", "hello")
+    assert bad.value.fields == ()
+
+
+# Not SecLink's answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: httpx.Response(404, html="<h1>Not Found</h1>"),
+        lambda: httpx.Response(401, json={"error": "no"}),
+        lambda: httpx.Response(400, json=["bad"]),
+        lambda: httpx.Response(403, content=b"\xff\xfe"),
+        lambda: httpx.Response(404, content=b"[" * 100_000),
+        lambda: problem(400, "link_incomplete"),
+        lambda: problem(400, "not_authentic"),
+        lambda: problem(400, "unreachable"),
+        lambda: httpx.Response(500, text="Traceback"),
+        lambda: httpx.Response(301, headers={"location": "https://other.example/"}),
+    ],
+)
+def test_stranger_s_answer_is_unreachable_at_once(
+    call: Caller, peer: Peer, answer: Callable[[], httpx.Response]
+) -> None:
+    peer.script = [answer()]
+    with pytest.raises(Unreachable):
+        call("create", "hello")
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"linkId": NaN}'])
+def test_stranger_s_success_is_unreachable_in_the_end(call: Caller, peer: Peer, content: bytes) -> None:
+    peer.script = [httpx.Response(200, content=content) for _ in range(3)]
+    with pytest.raises(Unreachable):
+        call("create", "hello")
+
+
+def test_code_of_a_newer_server_is_still_a_refusal(call: Caller, peer: Peer) -> None:
+    peer.script = [problem(451, "quota_of_the_future")]
+    with pytest.raises(SecLinkError, match="about quota_of_the_future") as refused:
+        call("create", "hello")
+    assert not isinstance(refused.value, ClientError)
+
+
+def test_message_of_a_server_is_kept_short(call: Caller, peer: Peer) -> None:
+    peer.script = [httpx.Response(404, json={"code": "not_found", "detail": "x" * 10_000})]
+    with pytest.raises(errors.NotFound) as refused:
+        call("create", "hello")
+    assert len(refused.value.message) == 500
+
+
+def test_real_sockets_that_nobody_listens_on_are_unreachable(unused_tcp_port: int) -> None:
+    from seclink import AsyncClient, Client
+
+    async def later(seconds: float) -> None:
+        pass
+
+    async def ask() -> None:
+        async with AsyncClient(f"http://127.0.0.1:{unused_tcp_port}", "", sleep=later) as client:
+            await client.create("x")
+
+    with Client(f"http://127.0.0.1:{unused_tcp_port}", "", sleep=lambda _: None) as client, pytest.raises(Unreachable):
+        client.create("x")
+    with pytest.raises(Unreachable):
+        asyncio.run(ask())
+
+
+def test_answers_are_only_read_once_each(call: Caller, peer: Peer) -> None:
+    peer.script = [httpx.Response(201, json=created())]
+    call("create", "x")
+    assert peer.paths == ["POST /secrets"]
