@@ -91,6 +91,9 @@ class Commands(click.Group):
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
             _leave_broken_pipe()
+        except OSError as error:
+            click.echo(f"seclink: {error.strerror or error}", err=True)
+            sys.exit(REFUSED)
         return result
 
 

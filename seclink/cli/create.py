@@ -109,12 +109,8 @@ def _remember(at: Connection, created: Created) -> None:
         return
     try:
         at.profile.remember(at.server, created.receipt_id, created.manage_token, created.expires_at_ms)
-    except (OSError, ClientError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        click.echo(
-            f"seclink: the receipt cannot be remembered, so `seclink delete` will not work: {reason}",
-            err=True,
-        )
+    except ClientError as error:
+        click.echo(f"seclink: the receipt is not remembered, so `seclink delete` will not know it: {error}", err=True)
 
 
 def _show(created: Created, generated: str | None, as_json: bool) -> None:

@@ -31,10 +31,7 @@ def default_path() -> Path:
 
 
 class Profile:
-    """`now` gives epoch milliseconds.
-
-    OSError and ClientError where the file cannot be read or is not ours.
-    """
+    """`now` is in epoch milliseconds. ClientError where the file cannot be read or written, or is not ours."""
 
     def __init__(self, path: Path | None = None, now: int | None = None) -> None:
         self._path = path or default_path()
@@ -77,6 +74,8 @@ class Profile:
             content = json.loads(self._path.read_bytes())
         except FileNotFoundError:
             return {"receipts": {}}
+        except OSError as error:
+            raise ClientError(f"{self._path} cannot be read: {error.strerror}") from None
         except ValueError:
             content = None
         if not _is_ours(content):
@@ -85,13 +84,16 @@ class Profile:
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Any]]:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._path.parent / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            content = self._read()
-            yield content
-            content["receipts"] = self._still_kept(content["receipts"])
-            self._replace(json.dumps(content, indent=2).encode())
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with (self._path.parent / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                content = self._read()
+                yield content
+                content["receipts"] = self._still_kept(content["receipts"])
+                self._replace(json.dumps(content, indent=2).encode())
+        except OSError as error:
+            raise ClientError(f"{self._path} cannot be written: {error.strerror}") from None
 
     def _still_kept(self, receipts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         oldest = self._now - RECEIPT_KEEP_MS
@@ -117,7 +119,13 @@ def _is_ours(content: Any) -> bool:
     if not all(isinstance(content.get(name, ""), str) for name in ("server", "key")):
         return False
     kept = [each for known in content.get("receipts", {}).values() for each in _values(known)]
-    return all(isinstance(each, dict) and {"manageToken", "expiresAt"} <= each.keys() for each in kept)
+    return all(_is_token(each) for each in kept)
+
+
+def _is_token(kept: Any) -> bool:
+    return (
+        isinstance(kept, dict) and isinstance(kept.get("manageToken"), str) and isinstance(kept.get("expiresAt"), int)
+    )
 
 
 def _values(known: Any) -> list[Any]:

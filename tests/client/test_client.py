@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import EXPIRES_AT, SERVER, Caller, Peer, created, problem, raw_secret, receipt
+from peer import EXPIRES_AT, SERVER, Caller, Peer, created, problem, raw_secret, receipt
 
 from seclink import AsyncClient, Client, envelope
 from seclink.client.receipts import KEEP

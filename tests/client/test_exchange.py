@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import SERVER, Caller, Peer, created, problem
+from peer import SERVER, Caller, Peer, created, problem
 
 from seclink import errors
 from seclink.errors import BY_CODE, Busy, ClientError, Gone, SecLinkError, StorageFailed, Unreachable

@@ -1,0 +1,141 @@
+"""The network the client is tested on: what is sent is kept, what comes back is scripted or a small peer's answer.
+
+Nothing of the client is replaced; httpx's mock transport stands where the socket would be.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from seclink import AsyncClient, Client
+
+SERVER = "https://secret.example"
+EXPIRES_AT = 1_800_000_000_123
+
+Scripted = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+
+class Peer:
+    """Keeps one secret by the API's rules, and forgets nothing it was sent. `script` is answered first."""
+
+    def __init__(self) -> None:
+        self.requests: list[httpx.Request] = []
+        self.script: list[Scripted] = []
+        self.stored: dict[str, Any] = {}
+        self.changes: dict[str, Any] = {}
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if self.script:
+            answer = self.script.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer(request) if callable(answer) else answer
+        return self.answer(request)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/v1")
+        if path == "/secrets":
+            self.stored = json.loads(request.content)
+            return httpx.Response(201, json=created() | self.changes)
+        if path.endswith("/meta"):
+            return httpx.Response(200, json=meta(self.stored) | self.changes)
+        if path.endswith("/reveal"):
+            return httpx.Response(200, json=revealed(self.stored) | self.changes)
+        return problem(404, "not_found")
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"{each.method} {each.url.path.removeprefix('/api/v1')}" for each in self.requests]
+
+    def heard(self) -> str:
+        """Everything that ever reached it, as one text to search in."""
+        return "\n".join(f"{r.url}{dict(r.headers)}{r.content.decode()}" for r in self.requests)
+
+
+def created() -> dict[str, Any]:
+    return {
+        "linkId": "AbCdEf123456",
+        "shareUrl": f"{SERVER}/AbCdEf123456",
+        "expiresAt": EXPIRES_AT,
+        "receiptId": "0" * 20,
+        "manageToken": "m" * 32,
+        "expiryType": "custom",
+        "maxViews": 1,
+    }
+
+
+def meta(stored: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "linkId": "AbCdEf123456",
+        "format": stored.get("format", "raw"),
+        "expiryType": "custom",
+        "expiresAt": EXPIRES_AT,
+        "viewsLeft": 1,
+        "accessRequired": "accessHash" in stored,
+        "passcodeRequired": "passcodeHash" in stored,
+        "attemptsLeft": 5 if "passcodeHash" in stored else None,
+        "publicNote": stored.get("publicNote"),
+    }
+
+
+def revealed(stored: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: stored[name] for name in ("encryptedBlob", "iv")}
+    return kept | {
+        "expiryType": "custom",
+        "format": stored.get("format", "raw"),
+        "viewsLeft": 0,
+        "expiresAt": EXPIRES_AT,
+    }
+
+
+def receipt(**members: Any) -> dict[str, Any]:
+    return {
+        "receiptId": "0" * 20,
+        "state": "active",
+        "label": "for Bob",
+        "publicNote": None,
+        "createdAt": EXPIRES_AT - 1000,
+        "expiresAt": EXPIRES_AT,
+        "maxViews": 1,
+        "views": 0,
+        "passcodeRequired": False,
+    } | members
+
+
+def problem(status: int, code: str, headers: dict[str, str] | None = None, **members: Any) -> httpx.Response:
+    content = {"type": "about:blank", "title": "T", "status": status, "detail": f"about {code}", "code": code}
+    return httpx.Response(status, headers=headers, json=content | members)
+
+
+def raw_secret(key: bytes, body: bytes) -> dict[str, str]:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    blob = AESGCM(key).encrypt(bytes(12), body, None)
+    return {"encryptedBlob": base64.b64encode(blob).decode(), "iv": base64.b64encode(bytes(12)).decode()}
+
+
+class Caller:
+    """One operation at a time, by the sync or the async client, so that each test speaks for both."""
+
+    def __init__(self, kind: str, peer: Peer) -> None:
+        self.kind, self.peer = kind, peer
+        self.waited: list[float] = []
+
+    def __call__(self, operation: str, *args: Any, server: str = SERVER, key: str = "", **kwargs: Any) -> Any:
+        if self.kind == "sync":
+            with Client(server, key, transport=httpx.MockTransport(self.peer), sleep=self.waited.append) as client:
+                return getattr(client, operation)(*args, **kwargs)
+        return asyncio.run(self._later(operation, args, kwargs, server, key))
+
+    async def _later(self, operation: str, args: Any, kwargs: Any, server: str, key: str) -> Any:
+        transport = httpx.MockTransport(self.peer)
+        async with AsyncClient(server, key, transport=transport, sleep=self._wait) as client:
+            return await getattr(client, operation)(*args, **kwargs)
+
+    async def _wait(self, seconds: float) -> None:
+        self.waited.append(seconds)

@@ -1,0 +1,78 @@
+"""The command line as its users meet it: a process with pipes, or one with a terminal of its own."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "seclink"]
+
+
+class Shell:
+    """Runs `seclink` with an empty home in `folder`, in an environment without settings of anybody else's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.home.mkdir()
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SECLINK_")}
+        self.env = inherited | {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "config"), "TZ": "UTC"}
+        self.profile = self.home / "config" / "seclink" / "client.json"
+
+    def run(self, *arguments: str, input: bytes | None = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            input=input,
+            env=self.env | env,
+            capture_output=True,
+            timeout=60,
+            check=False,
+            start_new_session=True,  # without a terminal to fall back on
+        )
+
+    def out(self, *arguments: str, input: bytes | None = b"", **env: str) -> str:
+        """What it prints, without the line's end, where it succeeds."""
+        done = self.run(*arguments, input=input, **env)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().rstrip("\n")
+
+    def on_terminal(self, *arguments: str, **env: str) -> "Terminal":
+        return Terminal([*COMMAND, *arguments], self.env | env)
+
+
+class Terminal:
+    """A process whose stdin, stdout and stderr are one pseudo-terminal, which is also its /dev/tty."""
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        self._screen, slave = pty.openpty()
+        self._process = subprocess.Popen(command, env=env, preexec_fn=lambda: os.login_tty(slave), close_fds=False)
+        os.close(slave)
+        self.shown = ""
+
+    def wait_for(self, text: str) -> None:
+        deadline = time.monotonic() + 30
+        while text not in self.shown:
+            assert time.monotonic() < deadline, f"{text!r} did not show in {self.shown!r}"
+            assert self._read(), f"it ended without {text!r}: {self.shown!r}"
+
+    def type(self, text: str) -> None:
+        os.write(self._screen, text.encode())
+
+    def end(self) -> int:
+        """Wait until it ends; the exit status."""
+        while self._read():
+            pass
+        os.close(self._screen)
+        return self._process.wait(30)
+
+    def _read(self) -> bool:
+        if not select.select([self._screen], [], [], 30)[0]:
+            raise TimeoutError(self.shown)
+        try:
+            data = os.read(self._screen, 65536)
+        except OSError:  # how Linux says that the other side is closed
+            return False
+        self.shown += data.decode(errors="replace").replace("\r\n", "\n")
+        return bool(data)

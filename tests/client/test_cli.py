@@ -1,0 +1,407 @@
+"""The command line without a server: help, usage errors, its file, its words and what it lets a terminal see."""
+
+import io
+import json
+import math
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from terminal import Shell
+
+from seclink import errors
+from seclink.cli import TABLE, cli, exit_status, explain
+from seclink.cli.create import Duration
+from seclink.cli.profile import RECEIPT_KEEP_MS, Profile, default_path
+from seclink.cli.terminal import printable, table, without_line_end
+from seclink.cli.words import WORDS, passcode
+from seclink.errors import ClientError
+from seclink.link import fragment_of
+
+LINK = f"https://secret.example/AbCdEf123456#{fragment_of(bytes(32))}"
+RECEIPT = "0" * 20
+NOW = 1_800_000_000_000
+
+
+# Help and the table
+
+
+def test_help_imports_neither_server_nor_network_nor_cryptography() -> None:
+    program = "import sys, seclink.cli as c; c.cli(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Seal a secret and print its link." in done.stdout
+    loaded = {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert not loaded & {"litestar", "httpx", "cryptography", "granian", "msgspec", "aiosqlite", "argon2", "segno"}
+
+
+def test_completing_a_command_imports_none_of_them(shell: Shell) -> None:
+    env = {"_SECLINK_COMPLETE": "bash_complete", "COMP_WORDS": "seclink ", "COMP_CWORD": "1"}
+    program = "import sys, atexit; atexit.register(lambda: print(*sys.modules)); import seclink.cli; seclink.cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=shell.env | env, check=False
+    )
+    assert {f"plain,{name}" for name in TABLE} <= set(done.stdout.splitlines())
+    assert "litestar" not in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["create", "get", "list", "delete", "stats", "login", "logout", "completion"])
+def test_every_command_explains_itself(name: str) -> None:
+    result = CliRunner().invoke(cli, [name, "--help"])
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Usage: cli {name}")
+
+
+def test_unknown_command_is_a_usage_error() -> None:
+    assert CliRunner().invoke(cli, ["reveal"]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_completion_prints_the_shell_s_script(shell: Shell, name: str) -> None:
+    assert "_SECLINK_COMPLETE" in shell.out("completion", name)
+
+
+def test_remembered_receipts_are_completed(shell: Shell) -> None:
+    Profile(shell.profile).remember("https://a.example", RECEIPT, "token", 4_000_000_000_000)
+    env = {"_SECLINK_COMPLETE": "bash_complete", "COMP_WORDS": "seclink delete 00", "COMP_CWORD": "2"}
+    assert f"plain,{RECEIPT}" in shell.run(**env).stdout.decode()
+
+
+# Usage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create", "x", "--hours", "0"],
+        ["create", "x", "--hours", "-1"],
+        ["create", "x", "--hours", "soon"],
+        ["create", "x", "--hours", "1", "--expires", "1h"],
+        ["create", "x", "--expires", "7"],
+        ["create", "x", "--expires", "1y"],
+        ["create", "x", "--expires", "-1d"],
+        ["create", "x", "--views", "0"],
+        ["create", "x", "--views", "1001"],
+        ["create", "x", "--type", "file"],
+        ["create", "x", "--passcode", "a", "--generate-passcode"],
+        ["create", "x", "--passcode", ""],
+        ["create", "x", "--ask-passcode"],  # there is no terminal
+        ["create", "x", "--server", "localhost:8080"],
+        ["create", "x", "y"],
+        ["create", ""],
+        ["create"],  # nothing on stdin
+        ["create", "-"],
+        ["get"],
+        ["get", RECEIPT],
+        ["get", LINK, "--json"],
+        ["get", "-"],
+        ["list", "--status", "lost"],
+        ["list", "--limit", "0"],
+        ["list", "--limit", "101"],
+        ["list", "--page", "0"],
+        ["delete"],
+        ["completion", "tcsh"],
+    ],
+)
+def test_wrong_usage_is_2_and_says_what_is_wrong(shell: Shell, arguments: list[str]) -> None:
+    done = shell.run(*arguments)
+    assert done.returncode == 2
+    assert b"Error: " in done.stderr
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create", "x"],
+        ["get", LINK.replace("secret.example", "127.0.0.1:1").replace("https", "http")],
+        ["list"],
+        ["stats"],
+    ],
+)
+def test_no_server_is_3(shell: Shell, arguments: list[str]) -> None:
+    done = shell.run(*arguments, "--server", "http://127.0.0.1:1")
+    assert done.returncode == 3
+    assert b"http://127.0.0.1:1 cannot be reached" in done.stderr
+    assert done.stdout == b""
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["get", LINK[:-1]],
+        ["get", "https://secret.example/nothing"],
+        ["create", "ftp://x", "--type", "redirect"],
+        ["delete", LINK],
+        ["delete", "no-receipt"],
+        ["get", RECEIPT, "--details-only"],
+    ],
+)
+def test_what_needs_no_server_to_be_refused_is_1(shell: Shell, arguments: list[str]) -> None:
+    """BOT-05"""
+    done = shell.run(*arguments, "--server", "http://127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"seclink: ")
+    assert fragment_of(bytes(32)).encode() not in done.stderr
+
+
+def test_every_error_has_its_exit_status() -> None:
+    assert exit_status(errors.Unreachable()) == 3
+    assert exit_status(errors.Gone()) == 4
+    for refused in (
+        errors.NotFound(),
+        errors.LinkIncomplete(),
+        errors.NotAuthentic(),
+        errors.PasscodeWrong(),
+        errors.Busy(),
+    ):
+        assert exit_status(refused) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (
+            errors.BadRequest("No", (("iv", "is missing"), ("x", "is odd"))),
+            ["seclink: No", "  iv: is missing", "  x: is odd"],
+        ),
+        (errors.Gone("Gone", "burned", 10**400), ["seclink: Gone", "  burned at an unknown time"]),
+        (errors.Gone("Gone"), ["seclink: Gone"]),
+        (errors.PasscodeWrong("Wrong", 1), ["seclink: Wrong", "  1 try left; nothing was used up"]),
+        (errors.RateLimited("Slow", 7), ["seclink: Slow", "  try again in 7 s"]),
+        (errors.ClientError("one\ntwo"), ["seclink: one", "two"]),
+    ],
+)
+def test_errors_say_what_can_be_done(error: errors.SecLinkError, shown: list[str]) -> None:
+    assert list(explain(error)) == shown
+
+
+def test_gone_says_when() -> None:
+    lines = list(explain(errors.Gone("Gone", "revealed", NOW)))
+    assert lines[1].startswith("  revealed on 2027-01-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90m", 5400), ("12h", 43200), ("7d", 604800), ("2W", 1209600), (" 1h ", 3600)]
+)
+def test_durations(text: str, seconds: int) -> None:
+    assert Duration().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "1", "1 h", "1.5h", "١h", "1h30m", "9999999999h", "1s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Duration().convert(text, None, None)
+
+
+# stdin and the terminal
+
+
+@pytest.mark.parametrize(
+    ("piped", "sealed"),
+    [
+        (b"s3cr3t\n", b"s3cr3t"),
+        (b"s3cr3t\r\n", b"s3cr3t"),
+        (b"s3cr3t", b"s3cr3t"),
+        (b" s3cr3t \n", b" s3cr3t "),
+        (b"s3cr3t\n\n", b"s3cr3t\n\n"),
+        (b"line\nline\n", b"line\nline\n"),
+        (b"\n", b""),
+        (b"\x00\xff\n\x00", b"\x00\xff\n\x00"),
+    ],
+)
+def test_one_line_loses_its_newline_and_files_keep_theirs(piped: bytes, sealed: bytes) -> None:
+    assert without_line_end(piped) == sealed
+
+
+@given(st.text())
+def test_nothing_printable_steers_a_terminal(text: str) -> None:
+    shown = printable(text)
+    assert all(ord(c) >= 32 and not 127 <= ord(c) < 160 for c in shown)
+    assert not set(shown) & set("\u2028\u2029\u202e\u2066\u200f")
+
+
+def test_printable_leaves_languages_alone() -> None:
+    assert printable("grüße 👩‍👩‍👧 שלום — naïve") == "grüße 👩‍👩‍👧 שלום — naïve"
+    assert printable("a\x1b[31mb\u202ec\n") == "a\\x1b[31mb\\u202ec\\n"
+    assert printable("a\n\tb", keep="\n\t") == "a\n\tb"
+
+
+def test_tables_line_up() -> None:
+    assert table([("A", "B"), ("long", "x")]) == "A     B\nlong  x"
+
+
+# Words
+
+
+def test_four_words_are_at_least_40_bits() -> None:
+    assert len(set(WORDS)) == len(WORDS)
+    assert 4 * math.log2(len(WORDS)) >= 40
+
+
+def test_words_can_be_read_out() -> None:
+    assert all(word.isascii() and word.isalpha() and word.islower() and 3 <= len(word) <= 7 for word in WORDS)
+    # Four words joined by "-" must come apart again, and a plural must not pass for its singular on the phone.
+    assert not [word for word in WORDS if word + "s" in WORDS]
+
+
+def test_passcode_is_drawn_word_by_word() -> None:
+    drawn = iter(["acorn", "zoo", "acorn", "lemon"])
+    assert passcode(lambda words: next(drawn)) == "acorn-zoo-acorn-lemon"
+
+
+# The file
+
+
+def test_profile_keeps_login_and_tokens_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "seclink" / "client.json"
+    Profile(path, NOW).log_in("https://a.example", "sk_live_k")
+    Profile(path, NOW).remember("https://a.example", RECEIPT, "token", NOW + 1)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert Profile(path, NOW).login() == ("https://a.example", "sk_live_k")
+    assert Profile(path, NOW).manage_token("https://a.example", RECEIPT) == "token"
+    assert Profile(path, NOW).manage_token("https://b.example", RECEIPT) is None
+    assert {file.name for file in path.parent.iterdir()} == {"client.json", "lock"}
+
+
+def test_logout_keeps_tokens(tmp_path: Path) -> None:
+    profile = Profile(tmp_path / "client.json", NOW)
+    profile.log_in("https://a.example", "sk_live_k")
+    profile.remember("https://a.example", RECEIPT, "token", NOW)
+    assert profile.log_out() == 1
+    assert profile.login() == (None, None)
+    assert b"sk_live_k" not in (tmp_path / "client.json").read_bytes()
+    assert profile.manage_token("https://a.example", RECEIPT) == "token"
+
+
+def test_tokens_go_when_the_server_forgets_their_receipt(tmp_path: Path) -> None:
+    path = tmp_path / "client.json"
+    Profile(path, NOW).remember("https://a.example", RECEIPT, "token", NOW)
+    Profile(path, NOW + RECEIPT_KEEP_MS - 1).log_in("https://b.example", "")
+    assert Profile(path).manage_token("https://a.example", RECEIPT) == "token"
+    Profile(path, NOW + RECEIPT_KEEP_MS).log_in("https://b.example", "")
+    assert json.loads(path.read_bytes())["receipts"] == {}
+
+
+def test_commands_at_once_lose_no_token(tmp_path: Path) -> None:
+    path = tmp_path / "client.json"
+
+    def remember(number: int) -> None:
+        Profile(path, NOW).remember("https://a.example", f"{number:020}", "token", NOW)
+
+    threads = [threading.Thread(target=remember, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(Profile(path).receipt_ids()) == 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"server": 7}',
+        b'{"receipts": []}',
+        b'{"receipts": {"https://a.example": []}}',
+        b'{"receipts": {"https://a.example": {"x": {"manageToken": "t"}}}}',
+        b'{"receipts": {"https://a.example": {"x": {"manageToken": "t", "expiresAt": "never"}}}}',
+    ],
+)
+def test_damaged_profile_is_named_and_never_overwritten(shell: Shell, content: bytes) -> None:
+    shell.profile.parent.mkdir(parents=True)
+    shell.profile.write_bytes(content)
+    done = shell.run("create", "x")
+    assert done.returncode == 1
+    assert b"client.json is damaged" in done.stderr
+    with pytest.raises(ClientError):
+        Profile(shell.profile).remember("https://a.example", RECEIPT, "token", NOW)
+    assert shell.profile.read_bytes() == content
+
+
+def test_failing_write_leaves_the_profile_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "client.json"
+    Profile(path, NOW).log_in("https://a.example", "sk_live_k")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ClientError, match="No space"):
+        Profile(path, NOW).log_in("https://b.example", "")
+    assert Profile(path, NOW).login() == ("https://a.example", "sk_live_k")
+    assert {file.name for file in tmp_path.iterdir()} == {"client.json", "lock"}
+
+
+def test_profile_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/x")
+    assert default_path() == Path("/x/seclink/client.json")
+    monkeypatch.setenv("HOME", "/home/me")
+    for ignored in ("", "relative"):
+        monkeypatch.setenv("XDG_CONFIG_HOME", ignored)
+        assert default_path() == Path("/home/me/.config/seclink/client.json")
+
+
+# Ends
+
+
+def test_reader_that_goes_away_is_no_traceback(shell: Shell) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", "seclink", "completion", "bash"],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            env=shell.env,
+            check=False,
+        )
+    assert done.returncode == 141
+    assert done.stderr == b""
+
+
+def test_ctrl_c_at_a_prompt_is_130(shell: Shell) -> None:
+    screen = shell.on_terminal("create", "x", "--ask-passcode")
+    screen.wait_for("Passcode: ")
+    screen.type("\x03")
+    assert screen.end() == 130
+    assert "Traceback" not in screen.shown
+
+
+def test_ctrl_c_while_typing_a_secret_is_130_and_the_echo_is_back(shell: Shell) -> None:
+    screen = shell.on_terminal("create")
+    screen.wait_for("Ctrl-D on an empty line ends it.")
+    screen.type("half\n\x03")
+    assert screen.end() == 130
+    assert "half" not in screen.shown
+
+
+def test_passcodes_that_differ_are_refused(shell: Shell) -> None:
+    screen = shell.on_terminal("create", "x", "--ask-passcode")
+    screen.wait_for("Passcode: ")
+    screen.type("one\n")
+    screen.wait_for("Once more: ")
+    screen.type("two\n")
+    assert screen.end() == 2
+    assert "one" not in screen.shown.replace("Once more", "")
+    assert "the passcodes differ" in screen.shown
+
+
+def test_stdin_may_be_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link on stdin with blank lines around it, as editors leave them."""
+    from seclink.cli.get import _from_stdin
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"\n  {LINK} \r\n\n pass code \n"))
+    assert _from_stdin(None) == (LINK, " pass code ")
