@@ -72,7 +72,7 @@ class Profile:
     def _read(self) -> dict[str, Any]:
         try:
             content = json.loads(self._path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {"receipts": {}}
         except OSError as error:
             raise ClientError(f"{self._path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,302 @@
+"""The command line against a real server: what arrives is what was sealed, and what goes wrong costs nothing."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terminal import COMMAND, Shell
+
+
+@pytest.fixture
+def here(shell: Shell, server: Any) -> Shell:
+    """A shell whose $SECLINK_SERVER is the running one."""
+    shell.env["SECLINK_SERVER"] = server.url
+    return shell
+
+
+def create(here: Shell, *arguments: str, input: bytes = b"hello\n", **env: str) -> dict[str, Any]:
+    created: dict[str, Any] = json.loads(here.out("create", "--json", *arguments, input=input, **env))
+    return created
+
+
+# Sealed, shared, revealed once
+
+
+def test_secret_arrives_once(here: Shell) -> None:
+    done = here.run("create", input=b"s3cr3t\n")
+    link = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\S*[A-Za-z0-9]{12}#[A-Za-z0-9_-]{48}\n", link)
+    assert here.run("get", link.strip()).stdout == b"s3cr3t"
+    again = here.run("get", link.strip())
+    assert (again.returncode, again.stdout) == (4, b"")
+    assert b"revealed on " in again.stderr
+
+
+@pytest.mark.parametrize("body", [b"\x00\xff\x1b[31m\n\n", "grüße 🗝\n\n".encode(), b"a\nb\n", os.urandom(300_000)])
+def test_bytes_arrive_as_they_were(here: Shell, body: bytes) -> None:
+    """IN-05"""
+    link = here.out("create", "-", input=body)
+    assert here.run("get", link).stdout == body
+
+
+def test_text_may_be_an_argument_and_the_link_come_from_stdin(here: Shell) -> None:
+    link = here.out("create", "hello ✓")
+    assert here.out("get", "-", input=f"{link}\n".encode()) == "hello ✓"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [("redirect", "https://example.com/a?b=c#d"), ("neogram", "Wake up"), ("text", "x")]
+)
+def test_every_type_is_printed(here: Shell, kind: str, body: str) -> None:
+    assert here.out("get", here.out("create", body, "--type", kind)) == body
+
+
+def test_views_and_lifetime_are_kept(here: Shell) -> None:
+    created = create(here, "--views", "3", "--expires", "7d", "--note", "ring me", "--label", "for Bob")
+    assert created["maxViews"] == 3
+    meta = json.loads(here.out("get", created["link"], "--details-only", "--json"))
+    assert (meta["viewsLeft"], meta["publicNote"], meta["format"]) == (3, "ring me", "seclink/v1")
+    details = json.loads(here.out("get", created["receiptId"], "--details-only", "--json"))
+    assert details["expiresAt"] - details["createdAt"] == 7 * 24 * 3600 * 1000
+    assert details["label"] == "for Bob"
+    for _ in range(3):
+        assert here.out("get", created["link"]) == "hello"
+    assert here.run("get", created["link"]).returncode == 4
+
+
+# Links and passcodes that are wrong cost nothing
+
+
+def test_mangled_link_is_told_apart_and_spends_nothing(here: Shell) -> None:
+    """BOT-05"""
+    link = here.out("create", "hello")
+    start = link.index("#") + 1
+    for mangled in (link[:-1], link[: start + 43], link[: start + 22], link[:start], link + "x", link.swapcase()):
+        done = here.run("get", mangled)
+        assert done.returncode == 1
+        assert b"incomplete" in done.stderr
+        assert done.stdout == b""
+    assert here.out("get", f"<{link}>.") == "hello"
+
+
+def test_generated_passcode_goes_to_stderr_and_opens(here: Shell) -> None:
+    done = here.run("create", "hello", "--generate-passcode")
+    passcode = done.stderr.decode().removeprefix("passcode: ").strip()
+    assert re.fullmatch(r"[a-z]+(-[a-z]+){3}", passcode)
+    link = done.stdout.decode().strip()
+    assert here.out("get", "-", input=f"{link}\n{passcode}\n".encode()) == "hello"
+
+
+def test_passcode_that_is_missing_or_wrong_spends_nothing(here: Shell) -> None:
+    """PC-07"""
+    link = here.out("create", "hello", "--passcode", "pässwörd")
+    missing = here.run("get", link)
+    assert (missing.returncode, missing.stdout) == (1, b"")
+    assert b"passcode" in missing.stderr
+    wrong = here.run("get", link, "--passcode", "other")
+    assert (wrong.returncode, wrong.stdout) == (1, b"")
+    assert b"left; nothing was used up" in wrong.stderr
+    assert here.out("get", link, "--passcode", "pa\u0308sswo\u0308rd") == "hello"
+
+
+def test_passcode_for_a_secret_without_one_spends_nothing(here: Shell) -> None:
+    link = here.out("create", "hello")
+    done = here.run("get", link, "--passcode", "1234")
+    assert done.returncode == 1
+    assert b"has no passcode" in done.stderr
+    assert here.out("get", link) == "hello"
+
+
+# Receipts
+
+
+def test_what_was_created_anonymously_can_be_burned_and_looked_at(here: Shell, server: Any) -> None:
+    created = create(here)
+    assert here.run("delete", created["receiptId"]).returncode == 0
+    assert here.run("get", created["link"]).returncode == 4
+    assert "burned" in here.out("get", created["receiptId"], "--details-only")
+    assert here.run("delete", created["receiptId"]).returncode in (1, 4)
+    assert stat.S_IMODE(here.profile.stat().st_mode) == 0o600
+    assert json.loads(here.profile.read_bytes())["receipts"][server.url][created["receiptId"]]["manageToken"]
+
+
+def test_receipt_of_somebody_else_is_not_found(here: Shell, tmp_path: Path) -> None:
+    """AUTH-08"""
+    created = create(here)
+    here.profile.unlink()
+    done = here.run("delete", created["receiptId"])
+    assert done.returncode == 1
+    assert b"was not created from here" in done.stderr
+    assert here.out("get", created["link"]) == "hello"
+
+
+def test_link_is_printed_even_where_nothing_can_be_remembered(here: Shell) -> None:
+    done = here.run("create", "hello", XDG_CONFIG_HOME="/dev/null/x")
+    assert done.returncode == 0
+    assert b"the receipt is not remembered" in done.stderr
+    assert here.out("get", done.stdout.decode().strip()) == "hello"
+
+
+# Accounts
+
+
+def test_login_list_stats_logout(here: Shell, server: Any) -> None:
+    key = server.key("create", "manage", account="client-tests")
+    del here.env["SECLINK_SERVER"]
+    done = here.run("login", "--server", server.url, input=f"{key}\n".encode())
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"client-tests" in done.stderr
+    assert key.encode() not in done.stderr
+    created = create(here, "--label", "for \u202eBob")
+    assert json.loads(here.profile.read_bytes())["receipts"] == {}
+    listed = here.out("list", "--status", "active", "--limit", "10")
+    assert created["receiptId"] in listed
+    assert "for \\u202eBob" in listed
+    found = json.loads(here.out("list", "--search", "Bob", "--json"))
+    assert [each["receiptId"] for each in found["data"]] == [created["receiptId"]]
+    assert here.out("list", "--search", "nobody") == ""
+    assert re.search(r"active +1", here.out("stats"))
+    assert json.loads(here.out("stats", "--json"))["totalSecrets"] == 1
+    assert here.run("delete", created["receiptId"]).returncode == 0
+    assert here.run("logout").returncode == 0
+    refused = here.run("list", "--server", server.url)
+    assert refused.returncode == 1
+    assert b"seclink login" in refused.stderr
+
+
+def test_key_that_the_server_does_not_know_is_not_remembered(here: Shell) -> None:
+    done = here.run("login", "--key", "sk_live_" + "0" * 38)
+    assert done.returncode == 1
+    assert not here.profile.exists()
+
+
+def test_remembered_key_is_not_sent_to_another_server(here: Shell, server: Any) -> None:
+    key = server.key("create", "manage", account="client-tests-2")
+    here.run("login", "--key", key)
+    other = server.url.replace("127.0.0.1", "localhost")
+    assert here.run("stats", "--server", server.url).returncode == 0
+    refused = here.run("stats", "--server", other)
+    assert refused.returncode == 1
+    assert b"API key is required" in refused.stderr
+
+
+def test_bad_key_is_refused_and_not_taken_for_nobody(here: Shell) -> None:
+    """AUTH-03"""
+    done = here.run("create", "hello", SECLINK_API_KEY="sk_live_wrong")
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+def test_server_s_reason_is_shown(here: Shell) -> None:
+    done = here.run("create", "hello", "--hours", "0.001")
+    assert done.returncode == 1
+    assert b"expiresIn" in done.stderr
+
+
+def test_what_is_not_seclink_is_3(here: Shell, server: Any) -> None:
+    done = here.run("create", "hello", "--server", f"{server.url}/elsewhere")
+    assert done.returncode in (1, 3)
+    assert done.stdout == b""
+
+
+# On a terminal
+
+
+def test_card_shows_everything_and_the_secret_typed_nothing(here: Shell) -> None:
+    screen = here.on_terminal("create", "--generate-passcode", "--views", "2", "--qr")
+    screen.wait_for("ends it.")
+    screen.type("typed secret\n\x04")
+    assert screen.end() == 0
+    assert "typed secret" not in screen.shown
+    link = re.search(r"^http\S+#\S+$", screen.shown, re.MULTILINE)
+    passcode = re.search(r"passcode +([a-z-]+) ", screen.shown)
+    assert link is not None
+    assert passcode is not None
+    assert re.search(r"views +2\n", screen.shown)
+    assert re.search(r"receipt +[A-Za-z0-9]{20}\n", screen.shown)
+    assert re.search(r"expires +\d{4}-\d\d-\d\d \d\d:\d\d UTC\n", screen.shown)
+    assert "▄" in screen.shown
+    assert here.out("get", link[0], "--passcode", passcode[1]) == "typed secret"
+
+
+def test_get_asks_for_the_passcode_until_it_is_right(here: Shell) -> None:
+    link = here.out("create", "hello", "--passcode", "right")
+    screen = here.on_terminal("get", link)
+    screen.wait_for("Passcode: ")
+    screen.type("wrong\n")
+    screen.wait_for("The passcode is wrong; tries left: ")
+    screen.wait_for("Passcode: ")
+    screen.type("right\n")
+    assert screen.end() == 0
+    assert "hello\n" in screen.shown
+    assert "that was the last view" in screen.shown
+    assert "right\n" not in screen.shown
+
+
+def test_asked_passcode_works_while_the_secret_is_piped(here: Shell) -> None:
+    """Prompts go to the terminal itself, so that stdin can carry the secret."""
+    program = f"printf piped | {' '.join(COMMAND)} create --ask-passcode > {here.home}/link"
+    from terminal import Terminal
+
+    screen = Terminal(["/bin/sh", "-c", program], here.env)
+    screen.wait_for("Passcode: ")
+    screen.type("told\n")
+    screen.wait_for("Once more: ")
+    screen.type("told\n")
+    assert screen.end() == 0
+    assert "told" not in screen.shown
+    assert here.out("get", (here.home / "link").read_text().strip(), "--passcode", "told") == "piped"
+
+
+def test_secret_cannot_steer_the_terminal(here: Shell) -> None:
+    link = here.out("create", input=b"\x1b]0;owned\x07\ttab\nline \xff\n")
+    screen = here.on_terminal("get", link)
+    assert screen.end() == 0
+    assert "\\x1b]0;owned\\x07\ttab\nline \\xff\n" in screen.shown
+    assert "\x1b" not in screen.shown
+
+
+def test_login_asks_for_server_and_key(here: Shell, server: Any) -> None:
+    key = server.key("create", account="client-tests-3")
+    del here.env["SECLINK_SERVER"]
+    screen = here.on_terminal("login")
+    screen.wait_for("Server [http://127.0.0.1:8080]: ")
+    screen.type(f"{server.url}\n")
+    screen.wait_for("API key: ")
+    screen.type(f"{key}\n")
+    assert screen.end() == 0
+    assert key not in screen.shown
+    assert f"{server.url} as client-tests-3 (create)" in screen.shown
+    assert json.loads(here.profile.read_bytes())["key"] == key
+
+
+# Ends
+
+
+def test_full_disk_is_an_error_and_no_traceback(here: Shell) -> None:
+    link = here.out("create", "hello")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "seclink", "get", link],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=here.env,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_nothing_secret_is_left_in_the_home(here: Shell) -> None:
+    link = here.out("create", "the secret itself", "--passcode", "told by phone")
+    here.run("get", link, "--passcode", "told by phone")
+    kept = b"".join(file.read_bytes() for file in here.home.rglob("*") if file.is_file())
+    for hidden in (b"the secret itself", b"told by phone", link.partition("#")[2].encode()):
+        assert hidden not in kept
