@@ -1,0 +1,300 @@
+"""One HTTP/1.1 connection: uvicorn's httptools protocol with the limits it lacks.
+
+Added here: a time limit for heads and for idling, one for answers nobody reads, caps on a head's size and on the raw
+bytes of a message (endless chunk extensions and trailers never reach the application), a cap on connections that gives
+up the one waiting longest, problem documents for malformed requests, one write per answer instead of two, and a close
+that lets the client read a refusal where the kernel would reset the connection over the unread rest of a body. One task
+looks at all clocks, so a request pays for none.
+"""
+
+import asyncio
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from math import inf
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, SecLinkError
+
+Refuse = Callable[[SecLinkError], bytes]
+"""A refusal -> the bytes of a whole HTTP/1.1 answer that closes the connection."""
+
+LINGER_BYTES = 16 * 1024 * 1024  # read and dropped at most, so that a client busy sending gets to read its refusal
+PIPELINED = 32  # requests sent ahead of their answers; without a cap, one read of 256 KiB can hold ten thousand
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What connections may take. `message_bytes` is raw: head, body, and what chunking adds to it."""
+
+    message_bytes: int
+    header_bytes: int = 16_384
+    header_seconds: float = 10.0
+    idle_seconds: float = 65.0  # longer than reverse proxies keep theirs (60 s), or their next request meets our close
+    write_seconds: float = 15.0
+    write_rate: int = 1_024  # bytes per second that an answer must at least be read with
+    linger_seconds: float = 2.0
+    connections: int = 1_000
+
+
+class Hub:
+    """What the connections share."""
+
+    def __init__(self, app: Any, app_state: dict[str, Any], limits: Limits, refuse: Refuse) -> None:
+        # Forwarded headers are the limiter's business: uvicorn would believe them from 127.0.0.1. Its logger is silent:
+        # it would print paths, and what escapes the application is reported by the gate.
+        self.config = Config(
+            app,
+            interface="asgi3",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+        )
+        self.config.load()
+        self.loop = asyncio.get_running_loop()
+        self.state = ServerState()
+        self.app_state = app_state
+        self.limits = limits
+        self.refuse = refuse
+        self.stopping = False
+        self.connections: set[Connection] = set()
+        self.date()
+
+    def date(self) -> None:
+        self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+
+    async def watch(self) -> None:
+        """Ends what is overdue; never returns."""
+        limits = self.limits
+        pause = min(4.0, limits.header_seconds, limits.idle_seconds, limits.write_seconds, limits.linger_seconds) / 4
+        while True:
+            self.date()
+            now = self.loop.time()
+            for each in [each for each in self.connections if now > each.due or now > each.write_due]:
+                each.expire(now)
+            await asyncio.sleep(pause)
+
+    def make_room(self, newcomer: "Connection") -> None:
+        """Like nginx under pressure: whoever has waited longest without a request in flight goes."""
+        waiting = [each for each in self.connections if each.due < inf and each is not newcomer]
+        if waiting:
+            min(waiting, key=lambda each: each.due).wire.reset()
+        else:
+            newcomer.turn_away(Busy())
+
+    async def finish(self, seconds: float) -> None:
+        """Closes what idles, waits for what is in flight, then cuts the rest."""
+        self.stopping = True
+        end = self.loop.time() + seconds
+        for each in list(self.connections):
+            each.shutdown()
+        while (self.connections or self.state.tasks) and self.loop.time() < end:  # noqa: ASYNC110 - two sets, once
+            await asyncio.sleep(0.02)
+        if late := [task for task in self.state.tasks if task.cancel()]:
+            await asyncio.wait(late, timeout=1)
+        for each in list(self.connections):
+            each.wire.abort()
+
+
+class Wire:
+    """The transport as uvicorn sees it."""
+
+    def __init__(self, transport: asyncio.Transport, connection: "Connection") -> None:
+        self._transport = transport
+        self._connection = connection
+        self._head = b""
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.abort = transport.abort
+        self.unsent = transport.get_write_buffer_size
+
+    def write(self, data: bytes) -> None:
+        """Holds back an answer's head until its body follows, the answer ends or the connection closes."""
+        if self._connection.lingering:
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        if self._connection.lingering:
+            return
+        self.flush()
+        cycle = self._connection.cycle
+        if cycle is not None and cycle.more_body:
+            self.linger()
+        else:
+            self._transport.close()
+
+    def reset(self) -> None:
+        """Leaves the kernel nothing to deliver, which a client that does not read would make it hold for minutes."""
+        self.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
+
+    def linger(self) -> None:
+        """Says that we are done and reads on for a while: closing over unread bytes would reset the connection, and the
+        answer would be lost."""
+        if self._connection.lingering or self.is_closing():
+            return
+        self.flush()
+        self._connection.start_lingering()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+
+class Connection(HttpToolsProtocol):
+    """`due` is when a head, or the next request, must have come; `write_due` when some of an answer must have been
+    read. Both are on the loop's clock, `inf` for no limit."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub.config, hub.state, hub.app_state, hub.loop)
+        self.hub = hub
+        self.limits = hub.limits
+        self.wire: Wire
+        self.due = inf
+        self.write_due = inf
+        self.lingering = False
+        self._unsent = 0
+        self._received = 0  # bytes of this message in earlier reads: one read may hold many messages
+        self._in_head = True
+        self._refusal: SecLinkError | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.wire = Wire(transport, self)
+        super().connection_made(self.wire)  # type: ignore[arg-type]
+        self.hub.connections.add(self)
+        if self.hub.stopping:
+            self.wire.abort()
+            return
+        self.due = self.loop.time() + self.limits.header_seconds
+        if len(self.hub.connections) > self.limits.connections:
+            self.hub.make_room(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.hub.connections.discard(self)
+        self.due = self.write_due = inf
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        if self.lingering:
+            if self._received > LINGER_BYTES:
+                self.wire.abort()
+            return
+        super().data_received(data)
+        if self._in_head:
+            if self._received > self.limits.header_bytes:
+                self.turn_away(HeadersTooLarge())
+        elif self._received > self.limits.message_bytes:
+            self.turn_away(PayloadTooLarge())
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._received = 0
+        self.due = self.loop.time() + self.limits.header_seconds
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # what follows a chunked body would be added to headers that have been checked
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self.parser.get_method() == b"CONNECT":
+            self._refusal = MethodNotAllowed()
+        elif not self.url.startswith((b"/", b"*")) or self.parser.get_http_version() not in ("1.1", "1.0"):
+            self._refusal = BadRequest("The request is not addressed as this server takes it")
+        elif len(self.pipeline) >= PIPELINED:
+            self._refusal = BadRequest("Too many requests were sent ahead of their answers")
+        if self._refusal is not None:
+            raise self._refusal
+        self._in_head = False
+        self.due = inf
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        self._received = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to what its parser refuses."""
+        if isinstance(sys.exception(), httptools.HttpParserInvalidMethodError):
+            self._refusal = MethodNotAllowed()
+        self.turn_away(self._refusal or BadRequest("The request is not valid HTTP"))
+
+    def turn_away(self, error: SecLinkError) -> None:
+        """Answers without the application, and closes. A request in flight runs to its end; its answer is dropped."""
+        if self.lingering or self.wire.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self.cycle.response_started:
+                self.wire.abort()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.pipeline.clear()
+        self.transport.write(self.hub.refuse(error))
+        self.wire.linger()
+
+    def start_lingering(self) -> None:
+        self.lingering = True
+        self._received = 0
+        self.due = self.loop.time() + self.limits.linger_seconds
+        self.flow.resume_reading()
+
+    def on_response_complete(self) -> None:
+        """Instead of uvicorn's: the pause before the next request is `due`, not a timer that any byte would stop."""
+        self.wire.flush()
+        if self.lingering or self.wire.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        else:
+            self.due = self.loop.time() + self.limits.idle_seconds
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent = self.wire.unsent()
+        self.write_due = self.loop.time() + self.limits.write_seconds
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.write_due = inf
+
+    def expire(self, now: float) -> None:
+        """Called when a limit has passed; again when the close it led to does not come to an end."""
+        if now > self.write_due:
+            read = self._unsent - self.wire.unsent()
+            if read >= self.limits.write_rate * self.limits.write_seconds:
+                self._unsent -= read
+                self.write_due = now + self.limits.write_seconds
+                return
+        elif self.write_due < inf:
+            return  # idle because the client still reads
+        elif not (self.lingering or self.wire.is_closing()):
+            self.due = now + self.limits.write_seconds
+            self.wire.close()
+            return
+        self.wire.reset()

@@ -1,0 +1,101 @@
+"""A request's body under its limits: size, duration and pace."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from seclink.errors import PayloadTooLarge, RequestTimeout, SecLinkError
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+# What is left of a smaller body arrives by itself after an answer that did not want it; the connection stays useful.
+SMALL = 65_536
+
+
+class BodyClock:
+    """One timer for all bodies that are waited for: one for each would cost as much as the rest of the gate."""
+
+    def __init__(self, seconds: float, rate: int) -> None:
+        self.seconds = seconds
+        self.rate = rate
+        self.waiting: set[Body] = set()
+        self._running = False
+
+    def add(self, body: "Body") -> None:
+        self.waiting.add(body)
+        if not self._running:
+            self._run()
+
+    def _run(self) -> None:
+        self._running = True
+        asyncio.get_running_loop().call_later(min(1.0, self.seconds / 4), self._check)
+
+    def _check(self) -> None:
+        self._running = False
+        now = asyncio.get_running_loop().time()
+        for body in list(self.waiting):
+            body.check(now)
+        if self.waiting:
+            self._run()
+
+
+class Body:
+    """The `receive` of a request whose body has `length` bytes, -1 for chunked. Its time starts when the application
+    first asks for it. Going over a limit is raised, and kept as `cut`."""
+
+    __slots__ = ("_clock", "_due", "_late", "_left", "_length", "_receive", "_task", "_whole", "cut", "lost")
+
+    def __init__(self, receive: Receive, length: int, most: int, clock: BodyClock) -> None:
+        self._receive = receive
+        self._length = length
+        self._left = most
+        self._clock = clock
+        self._due = 0.0
+        self._task: asyncio.Task[Any] | None = None
+        self._late = False
+        self._whole = False
+        self.lost = False  # the client went away
+        self.cut: SecLinkError | None = None
+
+    @property
+    def is_left_over(self) -> bool:
+        """Too much is still to come to wait for it after the answer."""
+        return not self._whole and not 0 <= self._length <= SMALL
+
+    async def __call__(self) -> Message:
+        if self._whole:
+            return await self._receive()
+        if not self._due:
+            self._due = asyncio.get_running_loop().time() + self._clock.seconds
+        message = await self._next()
+        size = len(message.get("body", b""))
+        self._left -= size
+        self._due += size / self._clock.rate
+        self._whole = not message.get("more_body", False)
+        self.lost = message["type"] == "http.disconnect"
+        if self._left < 0:
+            raise self._cut(PayloadTooLarge())
+        return message
+
+    async def _next(self) -> Message:
+        self._task = asyncio.current_task()
+        self._clock.add(self)
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            if self._task is None or not self._late:
+                raise
+            self._task.uncancel()
+            raise self._cut(RequestTimeout()) from None
+        finally:
+            self._clock.waiting.discard(self)
+
+    def check(self, now: float) -> None:
+        if now > self._due and self._task is not None and not self._late:
+            self._late = True
+            self._task.cancel()
+
+    def _cut(self, error: SecLinkError) -> SecLinkError:
+        self.cut = error
+        return error
