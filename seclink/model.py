@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from msgspec import UNSET, Struct, UnsetType
 
+# How often a passcode may be tried: by one client range in the window, and by everybody together.
+TRIES_PER_CLIENT, TRY_WINDOW_MS, TRIES_PER_SECRET = 5, 600_000, 20
+
 
 class State(StrEnum):
     """Active, then exactly one of the others, for good."""

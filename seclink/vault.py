@@ -33,7 +33,20 @@ from seclink.errors import (
     StorageFailed,
 )
 from seclink.log import Log
-from seclink.model import Actor, Changes, Claimed, Filter, NewSecret, Page, Peek, Receipt, Scope, Secret, State, Stats
+from seclink.model import (
+    Actor,
+    Changes,
+    Claimed,
+    Filter,
+    NewSecret,
+    Page,
+    Peek,
+    Receipt,
+    Scope,
+    Secret,
+    State,
+    Stats,
+)
 from seclink.passcodes import Passcodes
 from seclink.replay import Replay
 from seclink.store.base import Store
@@ -130,7 +143,7 @@ class Vault:
         receipt = await self.receipt(receipt_id, actor, manage_token, now)
         if not receipt.link_id:
             raise NotFound()
-        passcode: str | None | UnsetType = UNSET
+        passcode: str | UnsetType | None = UNSET
         if edit.passcode_hash is not UNSET:
             passcode = await self._hash(edit.passcode_hash)
         expires_at = UNSET if edit.ttl_seconds is UNSET else now + edit.ttl_seconds * 1000

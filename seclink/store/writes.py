@@ -13,9 +13,18 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from seclink.errors import BadRequest, StorageFull
-from seclink.model import ApiKey, Attempt, Changes, Claimed, Secret, State
+from seclink.model import (
+    TRIES_PER_CLIENT,
+    TRIES_PER_SECRET,
+    TRY_WINDOW_MS,
+    ApiKey,
+    Attempt,
+    Changes,
+    Claimed,
+    Secret,
+    State,
+)
 
-TRIES_PER_CLIENT, TRY_WINDOW_MS, TRIES_PER_SECRET = 5, 600_000, 20
 KEPT_EVENTS = 100  # per secret: an unlimited one that is read for ever must not grow for ever
 
 
