@@ -60,8 +60,8 @@ def read_secret() -> bytes:
     """
     if not sys.stdin.isatty():
         return without_line_end(sys.stdin.buffer.read())
-    click.echo("Type or paste the secret; it is not shown. Ctrl-D on an empty line ends it.", err=True)
     with _no_echo():
+        click.echo("Type or paste the secret; it is not shown. Ctrl-D on an empty line ends it.", err=True)
         return without_line_end(sys.stdin.buffer.read())
 
 
