@@ -1,0 +1,101 @@
+"""The composition root: everything is made here and handed on by constructor; there is no other place that knows all the parts."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import cast
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Litestar, get
+from litestar.response.base import ASGIResponse
+
+from seclink.clock import Clock
+from seclink.config import Config
+from seclink.errors import Internal
+from seclink.keyring import Keyring
+from seclink.limiter import Limiter
+from seclink.log import Log
+from seclink.passcodes import Passcodes
+from seclink.reaper import Reaper
+from seclink.store.base import Store
+from seclink.vault import Vault
+from seclink.web.api import SecretsApi
+from seclink.web.cors import CORS, with_preflight
+from seclink.web.gate import App, Gate
+from seclink.web.guards import Guards
+from seclink.web.health import HealthApi
+from seclink.web.operations import document, router
+from seclink.web.problems import Problems, render
+from seclink.web.receipts import ReceiptsApi
+
+BASE = "/api/v1"
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
+    """The whole appliance as an ASGI application. Its lifespan runs the reaper and, at the end, closes the store."""
+    vault = Vault(store, Passcodes(config.passcodes.profile), config, log, clock.monotonic)
+    guards = Guards(Keyring(store), Limiter(), config, clock)
+    reaper = Reaper(vault, config.reaper.every, clock.now, clock.monotonic, log)
+    operations = [
+        *SecretsApi(vault, guards, clock, public_url(config)).operations(),
+        *ReceiptsApi(vault, guards, clock).operations(),
+    ]
+    openapi = ASGIResponse(
+        body=msgspec.json.encode(document(BASE, operations)), media_type="application/json", headers=CORS
+    )
+
+    @get(f"{BASE}/openapi.json")
+    async def openapi_document() -> ASGIResponse:
+        return openapi
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        reaping = asyncio.create_task(reaper.run())
+        try:
+            yield
+        finally:
+            reaping.cancel()
+            await asyncio.wait([reaping])
+            await vault.close()
+
+    app = Litestar(
+        route_handlers=[router(BASE, operations, guards), openapi_document, *HealthApi(vault, reaper, clock).handlers()],
+        exception_handlers={Exception: Problems(log)},
+        lifespan=[lifespan],
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=None,  # the gate counts, chunked or not
+    )
+    return Gate(
+        with_preflight(cast(App, app), BASE),
+        render,
+        body_bytes=body_bytes(config),
+        allowed_hosts=hosts(config),
+        body_seconds=config.server.body_timeout,
+        requests=config.server.requests,
+        report=lambda error, request_id: log.error(
+            "failed", code=Internal.code, request=request_id, detail=type(error).__name__
+        ),
+    )
+
+
+def body_bytes(config: Config) -> int:
+    """The longest request: a payload as base64, and room for everything else a body may say."""
+    return config.limits.payload_bytes * 4 // 3 + 16_384
+
+
+def public_url(config: Config) -> str:
+    """Where links point: as configured, else where the server listens."""
+    if config.server.public_url is not None:
+        return config.server.public_url
+    host = "localhost" if config.server.host in ANY_ADDRESS else config.server.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port}"
+
+
+def hosts(config: Config) -> set[str]:
+    """The Host names that are answered: this machine's own, that of the public URL, and those that were added."""
+    named = urlsplit(public_url(config)).hostname or ""
+    return {*LOOPBACK, f"[{named}]" if ":" in named else named, *config.server.allowed_hosts}

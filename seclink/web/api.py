@@ -1,0 +1,163 @@
+"""Recipients' side of the native API: create, reveal, peek, report.
+
+`GET /secrets/{linkId}` spends a view because its documentation says so. Browsers, previews and scanners follow such addresses by themselves, so a request
+that looks like one of theirs is refused and spends nothing; so are HEAD, ranges and conditional requests, which ask for less than the whole.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from litestar import Request
+from litestar.response.base import ASGIResponse
+
+from seclink import tokens
+from seclink.clock import Clock
+from seclink.errors import (
+    AccessDenied,
+    AccessRequired,
+    BadRequest,
+    Busy,
+    Gone,
+    IdempotencyMismatch,
+    KeyRequired,
+    NotANavigation,
+    NotFound,
+    PasscodeLocked,
+    PasscodeRequired,
+    PasscodeWrong,
+    StorageFull,
+)
+from seclink.model import NewSecret, Scope
+from seclink.vault import Proof, Vault
+from seclink.web import bodies, wire
+from seclink.web.guards import Admission, Guards, actor, header, headers
+from seclink.web.operations import Operation
+
+REVEAL_ERRORS = (
+    AccessRequired, AccessDenied, PasscodeRequired, PasscodeWrong, NotFound, Gone, PasscodeLocked, Busy,
+)  # fmt: skip
+HARMLESS = (b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range")
+
+
+class SecretsApi:
+    """`share_base` is the address links are built from; it comes from the configuration, never from a request."""
+
+    def __init__(self, vault: Vault, guards: Guards, clock: Clock, share_base: str) -> None:
+        self._vault, self._guards, self._clock, self._share_base = vault, guards, clock, share_base
+
+    def operations(self) -> Iterator[Operation]:
+        yield Operation(
+            method="POST", path="/secrets", handler=self.create_secret, summary="Create a secret",
+            admission=Admission(rate="create", scopes=(Scope.CREATE,)), takes=wire.CreateSecret, gives=wire.SecretCreated,
+            status=201, headers=("Idempotency-Key",), errors=(KeyRequired, IdempotencyMismatch, StorageFull),
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path="/secrets/{link_id:str}", handler=self.get_secret, summary="Reveal a secret; spends a view",
+            admission=Admission(rate="reveal"), gives=wire.SecretRevealed,
+            headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"), errors=(*REVEAL_ERRORS, NotANavigation),
+        )  # fmt: skip
+        yield Operation(
+            method="POST", path="/secrets/{link_id:str}/reveal", handler=self.reveal_secret,
+            summary="Reveal a secret; spends a view", admission=Admission(rate="reveal"), takes=wire.RevealSecret,
+            body_optional=True, gives=wire.SecretRevealed,
+            headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"), errors=REVEAL_ERRORS,
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path="/secrets/{link_id:str}/meta", handler=self.peek_secret, summary="Look at a secret; changes nothing",
+            admission=Admission(rate="peek"), gives=wire.SecretMeta, errors=(NotFound, Gone),
+        )  # fmt: skip
+        yield Operation(
+            method="POST", path="/secrets/{link_id:str}/report", handler=self.report_secret, summary="Report abuse",
+            admission=Admission(rate="create"), takes=wire.ReportSecret, body_optional=True, gives=wire.Accepted, status=202,
+        )  # fmt: skip
+
+    async def create_secret(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        who, retry_key = actor(request.scope), _retry_key(request.scope)
+        body = await request.body()
+        sent = bodies.parse(body, _content_type(request.scope), wire.CreateSecret)
+        if sent.expiry_type is None and sent.expires_in is None:
+            raise BadRequest(fields=(("expiryType", "is missing, and so is expiresIn"),))
+        new = NewSecret(
+            payload=bodies.decode_base64("encryptedBlob", sent.encrypted_blob), iv=bodies.decode_base64("iv", sent.iv),
+            format=sent.format, expiry_type=sent.expiry_type or "custom", ttl_seconds=sent.expires_in,
+            max_views=sent.max_views, passcode_hash=sent.passcode_hash, access_hash=sent.access_hash,
+            public_note=sent.public_note, label=sent.label,
+        )  # fmt: skip
+        self._guards.count_bytes(who, len(new.payload))
+        retry = (retry_key, hashlib.sha256(body).digest()) if retry_key else None
+        made = await self._vault.create(new, who, self._clock.now(), retry)
+        return bodies.answer(
+            wire.SecretCreated(
+                link_id=made.link_id, share_url=f"{self._share_base}/{made.link_id}", expires_at=made.expires_at,
+                receipt_id=made.receipt_id, manage_token=made.manage_token, expiry_type=made.expiry_type, max_views=made.max_views,
+            ),
+            201,
+        )  # fmt: skip
+
+    async def get_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
+        _refuse_navigation(request.scope)
+        return await self._reveal(request, link_id, None, None)
+
+    async def reveal_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
+        sent = bodies.parse(await request.body(), _content_type(request.scope), wire.RevealSecret, may_be_empty=True)
+        return await self._reveal(request, link_id, sent.access, sent.passcode_hash)
+
+    async def peek_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
+        return bodies.answer(wire.meta(link_id, await self._vault.peek(_known(link_id), self._clock.now())))
+
+    async def report_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
+        sent = bodies.parse(await request.body(), _content_type(request.scope), wire.ReportSecret, may_be_empty=True)
+        if tokens.LINK_ID.fullmatch(link_id):
+            await self._vault.report(link_id, sent.reason, self._clock.now())
+        return bodies.answer(wire.Accepted(), 202)
+
+    async def _reveal(
+        self, request: Request[Any, Any, Any], link_id: str, access: str | None, passcode_hash: str | None
+    ) -> ASGIResponse:
+        scope = request.scope
+        if any(headers(scope, name) for name in HARMLESS):
+            raise BadRequest("A secret is revealed whole or not at all: ask without Range or If-... headers")
+        proof = Proof(access or header(scope, b"seclink-access"), passcode_hash or header(scope, b"seclink-passcode"))
+        now = self._clock.now()
+        claimed = await self._vault.reveal(_known(link_id), proof, actor(scope), now, _retry_key(scope))
+        return bodies.answer(
+            wire.SecretRevealed(
+                encrypted_blob=bodies.encode_base64(claimed.payload), iv=bodies.encode_base64(claimed.iv),
+                expiry_type=claimed.expiry_type, format=claimed.format, views_left=claimed.views_left, expires_at=claimed.expires_at,
+            )
+        )  # fmt: skip
+
+
+def _known(link_id: str) -> str:
+    """What does not even look like a linkId is not looked up."""
+    if not tokens.LINK_ID.fullmatch(link_id):
+        raise NotFound()
+    return link_id
+
+
+def _content_type(scope: Any) -> bytes | None:
+    value = header(scope, b"content-type")
+    return None if value is None else value.encode("latin-1")
+
+
+def _retry_key(scope: Any) -> str | None:
+    key = header(scope, b"idempotency-key")
+    if key is not None and not (16 <= len(key) <= 128 and key.isascii() and key.isprintable()):
+        raise BadRequest("Idempotency-Key must have 16 to 128 printable characters")
+    return key
+
+
+def _refuse_navigation(scope: Any) -> None:
+    """Raise NotANavigation for what a browser, prefetcher or preview sends when somebody merely came across the address."""
+    said = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
+    purposes = " ".join(said.get(name, "") for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
+    if (
+        said.get(b"sec-fetch-mode") == "navigate"
+        or said.get(b"sec-fetch-dest", "empty") != "empty"
+        or "prefetch" in purposes
+        or "preview" in purposes
+        or "prerender" in purposes
+        or said.get(b"accept", "").startswith("text/html")
+    ):
+        raise NotANavigation()

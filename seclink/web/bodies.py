@@ -1,0 +1,90 @@
+"""Reading a request's JSON strictly, and writing answers.
+
+Stricter than the framework: only application/json in UTF-8; no duplicate member (readers disagree on which one counts), NaN or trailing bytes; base64
+exactly as it would be written again, so that what comes back is what was sent. A failure names the member, never its value.
+"""
+
+import binascii
+import json
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from litestar.response.base import ASGIResponse
+from msgspec import UNSET, Struct, UnsetType
+
+from seclink.errors import BadRequest, UnsupportedMediaType
+from seclink.web.cors import CORS
+
+T = TypeVar("T", bound=Struct)
+_JSON = re.compile(rb"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+_encode = msgspec.json.Encoder().encode
+
+
+def parse(body: bytes, content_type: bytes | None, kind: type[T], *, may_be_empty: bool = False) -> T:
+    """The body as `kind`. Raises UnsupportedMediaType, BadRequest. An empty one, where allowed, has no members."""
+    if may_be_empty and not body:
+        return kind()
+    if content_type is None or not _JSON.fullmatch(content_type):
+        raise UnsupportedMediaType()
+    try:
+        document = json.loads(body.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        # BadRequest is no ValueError: a duplicate member comes through with its own words.
+        raise BadRequest("The body is not valid JSON") from error
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        raise BadRequest(fields=(_fault(str(error)),)) from None
+
+
+def decode_base64(name: str, text: str | UnsetType) -> bytes:
+    """Strict: alphabet, padding, canonical. Raises BadRequest naming the member."""
+    try:
+        if isinstance(text, str):
+            decoded = binascii.a2b_base64(text, strict_mode=True)
+            if encode_base64(decoded) == text:
+                return decoded
+    except (binascii.Error, ValueError):
+        pass
+    raise BadRequest(fields=((name, "must be standard base64, padded and canonical"),))
+
+
+def encode_base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode()
+
+
+def optional_base64(name: str, text: str | UnsetType) -> bytes | UnsetType:
+    return UNSET if text is UNSET else decode_base64(name, text)
+
+
+def answer(content: Struct, status: int = 200) -> ASGIResponse:
+    return ASGIResponse(body=_encode(content), status_code=status, media_type="application/json", headers=CORS)
+
+
+def no_content() -> ASGIResponse:
+    return ASGIResponse(status_code=204, headers=CORS)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise BadRequest("The body names a member twice")
+    return members
+
+
+def _refuse_constant(_: str) -> None:
+    raise ValueError
+
+
+def _fault(message: str) -> tuple[str, str]:
+    """msgspec's message as (member, what is wrong with it), without the values it quotes."""
+    said, _, path = message.partition(" - at `$")
+    member = path.rstrip("`").lstrip(".")
+    quoted = re.findall(r"`([^`]*)`", said)
+    if "unknown field" in said or "missing required field" in said:
+        name = "".join(each for each in quoted[0][:64] if each.isprintable())
+        return f"{member}.{name}".lstrip("."), "is not known" if "unknown" in said else "is missing"
+    if said.startswith("Invalid enum value"):
+        return member, "is not one of the values allowed"
+    return member, said.replace("`", "").lower()

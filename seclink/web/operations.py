@@ -1,0 +1,178 @@
+"""A route as data: what it takes, answers and refuses. From one list come both the handlers and the OpenAPI document, so the second is true.
+
+The document is ours and not the framework's: that one knows nothing of what guards demand, and its pages load scripts from elsewhere.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+from litestar import Request, Router
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+from msgspec import Struct
+
+from seclink import __version__
+from seclink.errors import (
+    BadRequest,
+    Busy,
+    Forbidden,
+    HeadersTooLarge,
+    Internal,
+    KeyInvalid,
+    KeyRequired,
+    PayloadTooLarge,
+    RateLimited,
+    RequestTimeout,
+    SecLinkError,
+    StorageFailed,
+    UnsupportedMediaType,
+)
+from seclink.web.guards import Admission, Guards
+
+Handler = Callable[..., Awaitable[ASGIResponse]]
+PATTERNS = {"link_id": "^[A-Za-z0-9]{12}$", "receipt_id": "^[A-Za-z0-9]{20}$"}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "Idempotency-Key": {"in": "header", "schema": {"type": "string", "minLength": 16, "maxLength": 128, "pattern": "^[!-~]+$"}},
+    "SecLink-Access": {"in": "header", "schema": {"type": "string"}, "description": "Proof of the link's key, base64url."},
+    "SecLink-Passcode": {"in": "header", "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}},
+    "SecLink-Manage": {"in": "header", "schema": {"type": "string", "pattern": "^[!-~]*$"}, "description": "The manage token."},
+    "status": {"in": "query", "schema": {"type": "string", "enum": ["active", "revealed", "burned", "expired"]}},
+    "search": {"in": "query", "schema": {"type": "string", "maxLength": 200}},
+    "page": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}},
+    "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}},
+}
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """One method on one path under /api/v1. `errors` are those beyond what every such route may answer."""
+
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: str
+    handler: Handler
+    summary: str
+    admission: Admission | None = None
+    takes: type[Struct] | None = None
+    body_optional: bool = False
+    gives: type[Struct] | None = None
+    status: int = 200
+    headers: tuple[str, ...] = ()
+    errors: tuple[type[SecLinkError], ...] = ()
+    by_manage_token: bool = False
+
+
+def router(path: str, operations: Iterable[Operation], guards: Guards) -> Router:
+    """Handlers for the operations."""
+    listed = list(operations)
+    async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        await guards.admit(connection, handler)
+
+    handlers = [
+        HTTPRouteHandler(
+            each.path,
+            http_method=each.method,
+            status_code=200,  # the answers carry their own
+            guards=[admit] if each.admission else None,
+            opt={"admission": each.admission},
+        )(plain(each.handler))
+        for each in listed
+    ]
+    return Router(path, route_handlers=handlers)
+
+
+def plain(handler: Handler) -> Handler:
+    """A function around a bound method. Litestar copies handlers deeply: of a method it would copy the whole appliance."""
+
+    async def handle(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return await handler(request, **request.path_params)
+
+    return handle
+
+
+def document(base: str, operations: Iterable[Operation]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the operations."""
+    listed = list(operations)
+    kinds = [kind for each in listed for kind in (each.takes, each.gives) if kind is not None]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    refs = dict(zip(kinds, schemas, strict=True))
+    paths: dict[str, Any] = {}
+    for each in listed:
+        path = base + each.path.replace(":str}", "}")
+        paths.setdefault(path, {})[each.method.lower()] = _described(each, refs)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "SecLink", "version": __version__, "summary": "Hand a secret to one person, once."},
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Problem": _PROBLEM},
+            "securitySchemes": {
+                "apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "sk_live_..."},
+                "manageToken": {"type": "apiKey", "in": "header", "name": "SecLink-Manage"},
+            },
+        },
+    }
+
+
+def _described(each: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]:
+    names = [part[1:-5] for part in each.path.split("/") if part.startswith("{")]
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": PATTERNS[name]}} for name in names
+    ]
+    query = each.admission.query if each.admission else ()
+    parameters += [{"name": name, "required": False, **PARAMETERS[name]} for name in (*each.headers, *query)]
+    good: dict[str, Any] = {"description": each.summary}
+    if each.gives:
+        good["content"] = {"application/json": {"schema": refs[each.gives]}}
+    described: dict[str, Any] = {
+        "operationId": each.handler.__name__,
+        "summary": each.summary,
+        "parameters": parameters,
+        "responses": {str(each.status): good, **_refusals(each)},
+        "security": _security(each),
+    }
+    if each.takes:
+        content = {"application/json": {"schema": refs[each.takes]}}
+        described["requestBody"] = {"required": not each.body_optional, "content": content}
+    return described
+
+
+def _security(each: Operation) -> list[dict[str, list[str]]]:
+    if each.admission is None:
+        return []
+    if each.by_manage_token:
+        return [{"manageToken": []}, {"apiKey": []}]
+    return [{"apiKey": []}] if each.admission.needs_key else [{}, {"apiKey": []}]
+
+
+def _refusals(each: Operation) -> dict[str, Any]:
+    errors: list[type[SecLinkError]] = [HeadersTooLarge, Internal, Busy, *each.errors]
+    if each.admission:
+        errors += [BadRequest, KeyInvalid, RateLimited, StorageFailed]
+        errors += [Forbidden] if each.admission.scopes else []
+        errors += [KeyRequired] if each.admission.needs_key else []
+    if each.takes:
+        errors += [RequestTimeout, PayloadTooLarge, UnsupportedMediaType]
+    codes: dict[int, list[str]] = {}
+    for error in errors:
+        codes.setdefault(error.status, []).append(error.code)
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        str(status): {"description": " or ".join(dict.fromkeys(names)), "content": content}
+        for status, names in sorted(codes.items())
+    }
+
+
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "detail", "code", "requestId"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("type", "title", "detail", "code", "requestId", "state")},
+        **{name: {"type": "integer"} for name in ("status", "attemptsLeft", "endedAt")},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}},
+        },
+    },
+}

@@ -1,0 +1,91 @@
+"""Refusals as `application/problem+json` (RFC 9457): one shape for everything, made in one place.
+
+Members: type, title, status, detail, code, requestId; errors where members of a request were at fault; state and endedAt where a secret is gone;
+attemptsLeft after a wrong passcode. Nothing of the request, no path and no SQL is repeated.
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from seclink.errors import (
+    BadRequest,
+    Busy,
+    Gone,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    PasscodeWrong,
+    PayloadTooLarge,
+    RateLimited,
+    SecLinkError,
+    StorageFailed,
+)
+from seclink.log import Log
+from seclink.web.cors import CORS
+
+MEDIA_TYPE = b"application/problem+json"
+_BY_STATUS: dict[int, type[SecLinkError]] = {
+    each.status: each for each in (BadRequest, NotFound, MethodNotAllowed, PayloadTooLarge, Internal)
+}
+
+
+def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of a refusal."""
+    problem: dict[str, Any] = {
+        "type": f"urn:seclink:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.message,
+        "code": error.code,
+        "requestId": request_id,
+    }
+    headers = [(b"content-type", MEDIA_TYPE)]
+    if isinstance(error, BadRequest) and error.fields:
+        problem["errors"] = [{"field": field, "message": message} for field, message in error.fields]
+    if isinstance(error, Gone):
+        problem["state"] = error.state
+        if error.ended_at is not None:
+            problem["endedAt"] = error.ended_at
+    if isinstance(error, PasscodeWrong):
+        problem["attemptsLeft"] = error.attempts_left
+    if isinstance(error, RateLimited):
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    if isinstance(error, Busy | StorageFailed):
+        headers.append((b"retry-after", b"1"))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    body = msgspec.json.encode(problem)
+    headers.append((b"content-length", b"%d" % len(body)))
+    return error.status, headers, body
+
+
+class Problems:
+    """Litestar's exception handler. 5xx are logged; `debug` shows refusals too."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def __call__(self, request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
+        error = exception if isinstance(exception, SecLinkError) else _translated(exception)
+        state = request.scope.get("state") or {}
+        request_id = str(state.get("request_id", ""))
+        if error.status >= 500:
+            cause = exception.__cause__ or exception
+            self._log.error("failed", code=error.code, request=request_id, detail=type(cause).__name__)
+        else:
+            self._log.debug("refused", code=error.code, status=error.status, request=request_id)
+        status, headers, body = render(error, request_id)
+        given = {name.decode(): value.decode() for name, value in headers} | CORS
+        allow = getattr(exception, "headers", None) or {}
+        return Response(body, status_code=status, headers={**given, **allow}, media_type=given["content-type"])
+
+
+def _translated(exception: Exception) -> SecLinkError:
+    """What the framework raised, in our words; never its own text."""
+    status = exception.status_code if isinstance(exception, HTTPException) else 500
+    return _BY_STATUS.get(status, Internal if status >= 500 else BadRequest)()
+
+

@@ -1,0 +1,140 @@
+"""Senders' side of the native API: receipts, stats, account. Opened by a manage token or an API key; to anybody else there is nothing here."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from litestar import Request
+from litestar.response.base import ASGIResponse
+
+from seclink import tokens
+from seclink.clock import Clock
+from seclink.errors import BadRequest, Busy, Gone, KeyRequired, NotActive, NotFound
+from seclink.model import ApiKey, Filter, Scope, State, Stats
+from seclink.vault import Edit, Vault
+from seclink.web import bodies, wire
+from seclink.web.guards import Admission, Guards, actor, header
+from seclink.web.operations import Operation
+
+STATES = frozenset(str(each) for each in State)
+SENDER = (Scope.MANAGE, Scope.ADMIN)
+BY_TOKEN = Admission(rate="peek")  # a manage token is enough, whatever the key that comes with it may do
+BY_KEY = Admission(rate="peek", scopes=SENDER, needs_key=True)
+LISTING = Admission(rate="peek", scopes=SENDER, needs_key=True, query=("status", "search", "page", "limit"))
+
+
+class ReceiptsApi:
+    def __init__(self, vault: Vault, guards: Guards, clock: Clock) -> None:
+        self._vault, self._guards, self._clock = vault, guards, clock
+
+    def operations(self) -> Iterator[Operation]:
+        one = "/receipts/{receipt_id:str}"
+        yield Operation(
+            method="GET", path="/receipts", handler=self.list_receipts, summary="Own receipts, newest first; an admin's: all",
+            admission=LISTING, gives=wire.ReceiptPage,
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path=one, handler=self.get_receipt, summary="One receipt with its history", admission=BY_TOKEN,
+            gives=wire.ReceiptDetails, headers=("SecLink-Manage",), errors=(NotFound,), by_manage_token=True,
+        )  # fmt: skip
+        yield Operation(
+            method="PATCH", path=one, handler=self.change_receipt, summary="Change a live secret", admission=BY_TOKEN,
+            takes=wire.ChangeReceipt, gives=wire.ReceiptDetails, headers=("SecLink-Manage",), errors=(NotFound, NotActive, Busy),
+            by_manage_token=True,
+        )  # fmt: skip
+        yield Operation(
+            method="DELETE", path=one, handler=self.burn_secret, summary="Burn a live secret", admission=BY_TOKEN, status=204,
+            headers=("SecLink-Manage",), errors=(NotFound, Gone), by_manage_token=True,
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path="/stats", handler=self.get_stats, summary="Counts of the account", admission=BY_KEY, gives=Stats,
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path="/account", handler=self.get_account, summary="The account and what its key may do",
+            admission=Admission(rate="peek", needs_key=True), gives=wire.Account,
+        )  # fmt: skip
+
+    async def list_receipts(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        key = _key(request.scope)
+        account = None if Scope.ADMIN in key.scopes else key.account
+        wanted = _filter(request.scope["query_string"], account)
+        return bodies.answer(wire.receipt_page(await self._vault.receipts(wanted, self._clock.now())))
+
+    async def get_receipt(self, request: Request[Any, Any, Any], receipt_id: str) -> ASGIResponse:
+        who = actor(request.scope)
+        receipt = await self._vault.receipt(_known(receipt_id), who, _manage_token(request.scope), self._clock.now())
+        return bodies.answer(wire.receipt_details(receipt, with_reasons=who.may(Scope.ADMIN)))
+
+    async def change_receipt(self, request: Request[Any, Any, Any], receipt_id: str) -> ASGIResponse:
+        content_type = header(request.scope, b"content-type")
+        sent = bodies.parse(await request.body(), content_type.encode("latin-1") if content_type else None, wire.ChangeReceipt)
+        edit = Edit(
+            ttl_seconds=sent.expires_in, max_views=sent.max_views, label=sent.label, public_note=sent.public_note,
+            payload=bodies.optional_base64("encryptedBlob", sent.encrypted_blob), iv=bodies.optional_base64("iv", sent.iv),
+            passcode_hash=sent.passcode_hash,
+        )  # fmt: skip
+        who, token = actor(request.scope), _manage_token(request.scope)
+        return bodies.answer(
+            wire.receipt_details(await self._vault.change(_known(receipt_id), edit, who, token, self._clock.now()))
+        )
+
+    async def burn_secret(self, request: Request[Any, Any, Any], receipt_id: str) -> ASGIResponse:
+        who, token = actor(request.scope), _manage_token(request.scope)
+        await self._vault.burn(_known(receipt_id), who, token, self._clock.now())
+        return bodies.no_content()
+
+    async def get_stats(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        return bodies.answer(await self._vault.stats(_key(request.scope).account, self._clock.now()))
+
+    async def get_account(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        key, now = _key(request.scope), self._clock.now()
+        rate, remaining = self._guards.look(actor(request.scope))
+        return bodies.answer(
+            wire.Account(
+                name=key.account, scopes=sorted(key.scopes), key_prefix=key.prefix, key_expires_at=key.expires_at,
+                rate=wire.RateState(limit=rate.count, window_seconds=rate.seconds, remaining=remaining),
+                secrets=wire.state_counts(await self._vault.stats(key.account, now)),
+            )
+        )  # fmt: skip
+
+
+def _key(scope: Any) -> ApiKey:
+    key = actor(scope).key
+    if key is None:
+        raise KeyRequired()
+    return key
+
+
+def _known(receipt_id: str) -> str:
+    if not tokens.RECEIPT_ID.fullmatch(receipt_id):
+        raise NotFound()
+    return receipt_id
+
+
+def _manage_token(scope: Any) -> str | None:
+    return header(scope, b"seclink-manage")
+
+
+def _filter(query: bytes, account: str | None) -> Filter:
+    """The query of a list. Raises BadRequest naming the parameter."""
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=8)
+    except ValueError:
+        raise BadRequest("The query cannot be read") from None
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        raise BadRequest("The query names a parameter twice")
+    status, search = given.get("status"), given.get("search")
+    if status is not None and status not in STATES:
+        raise BadRequest(fields=(("status", "must be active, revealed, burned or expired"),))
+    if search is not None and len(search) > 200:
+        raise BadRequest(fields=(("search", "must have at most 200 characters"),))
+    page, limit = _number(given, "page", 1, 1_000_000), _number(given, "limit", 50, 100)
+    return Filter(account=account, state=State(status) if status else None, search=search or None, page=page, limit=limit)
+
+
+def _number(given: dict[str, str], name: str, default: int, most: int) -> int:
+    text = given.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 7 and 1 <= int(text) <= most):
+        raise BadRequest(fields=((name, f"must be 1 to {most}"),))
+    return int(text)
