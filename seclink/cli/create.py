@@ -5,9 +5,9 @@ import os
 import re
 import secrets
 import sys
+from typing import TextIO
 
 import click
-import segno
 from click.core import ParameterSource
 
 from seclink.cli import terminal, words
@@ -82,8 +82,13 @@ def create(
     _remember(at, created)
     _show(created, chosen if generate_passcode else None, as_json)
     if qr:
-        is_card = sys.stdout.isatty() and not as_json
-        segno.make(created.link, error="l").terminal(sys.stdout if is_card else sys.stderr, border=2, compact=True)
+        _draw(created.link, sys.stdout if sys.stdout.isatty() and not as_json else sys.stderr)
+
+
+def _draw(link: str, stream: TextIO) -> None:
+    import segno  # only --qr pays for it
+
+    segno.make(link, error="l").terminal(stream, border=2, compact=True)
 
 
 def _passcode(given: str | None, ask: bool, generate: bool) -> str | None:

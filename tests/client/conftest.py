@@ -1,6 +1,7 @@
 """Fixtures of the client's tests."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,5 +28,8 @@ def unused_tcp_port() -> int:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path)
+    yield shell
+    for terminal in shell.terminals:
+        terminal.close()

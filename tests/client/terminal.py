@@ -19,6 +19,7 @@ class Shell:
         self.home.mkdir()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SECLINK_")}
         self.env = inherited | {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "config"), "TZ": "UTC"}
+        self.terminals: list[Terminal] = []
         self.profile = self.home / "config" / "seclink" / "client.json"
 
     def run(self, *arguments: str, input: bytes | None = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
@@ -38,8 +39,9 @@ class Shell:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().rstrip("\n")
 
-    def on_terminal(self, *arguments: str, **env: str) -> "Terminal":
-        return Terminal([*COMMAND, *arguments], self.env | env)
+    def on_terminal(self, *arguments: str, command: list[str] = COMMAND, **env: str) -> "Terminal":
+        self.terminals.append(Terminal([*command, *arguments], self.env | env))
+        return self.terminals[-1]
 
 
 class Terminal:
@@ -49,13 +51,15 @@ class Terminal:
         self._screen, slave = pty.openpty()
         self._process = subprocess.Popen(command, env=env, preexec_fn=lambda: os.login_tty(slave), close_fds=False)
         os.close(slave)
-        self.shown = ""
+        self.shown, self._seen = "", 0
 
     def wait_for(self, text: str) -> None:
+        """Until `text` shows after what was waited for before."""
         deadline = time.monotonic() + 30
-        while text not in self.shown:
+        while (found := self.shown.find(text, self._seen)) < 0:
             assert time.monotonic() < deadline, f"{text!r} did not show in {self.shown!r}"
             assert self._read(), f"it ended without {text!r}: {self.shown!r}"
+        self._seen = found + len(text)
 
     def type(self, text: str) -> None:
         os.write(self._screen, text.encode())
@@ -64,8 +68,12 @@ class Terminal:
         """Wait until it ends; the exit status."""
         while self._read():
             pass
-        os.close(self._screen)
         return self._process.wait(30)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._screen)
 
     def _read(self) -> bool:
         if not select.select([self._screen], [], [], 30)[0]:

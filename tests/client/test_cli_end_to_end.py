@@ -242,9 +242,7 @@ def test_get_asks_for_the_passcode_until_it_is_right(here: Shell) -> None:
 def test_asked_passcode_works_while_the_secret_is_piped(here: Shell) -> None:
     """Prompts go to the terminal itself, so that stdin can carry the secret."""
     program = f"printf piped | {' '.join(COMMAND)} create --ask-passcode > {here.home}/link"
-    from terminal import Terminal
-
-    screen = Terminal(["/bin/sh", "-c", program], here.env)
+    screen = here.on_terminal("-c", program, command=["/bin/sh"])
     screen.wait_for("Passcode: ")
     screen.type("told\n")
     screen.wait_for("Once more: ")
