@@ -2,14 +2,11 @@
 
 Added here: a time limit for heads and for idling, one for answers nobody reads, caps on a head's size and on the raw
 bytes of a message (endless chunk extensions and trailers never reach the application), a cap on connections that gives
-up the one waiting longest, problem documents for malformed requests, one write per answer instead of two, and a close
-that lets the client read a refusal where the kernel would reset the connection over the unread rest of a body. One task
-looks at all clocks, so a request pays for none.
+up the one waiting longest, and problem documents for malformed requests. One task looks at all clocks, so a request
+pays for none.
 """
 
 import asyncio
-import socket
-import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +15,13 @@ from math import inf
 from typing import Any
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, SecLinkError
+from seclink.wire import Wire
 
 Refuse = Callable[[SecLinkError], bytes]
 """A refusal -> the bytes of a whole HTTP/1.1 answer that closes the connection."""
@@ -89,7 +88,9 @@ class Hub:
         """Like nginx under pressure: whoever has waited longest without a request in flight goes."""
         waiting = [each for each in self.connections if each.due < inf and each is not newcomer]
         if waiting:
-            min(waiting, key=lambda each: each.due).wire.reset()
+            oldest = min(waiting, key=lambda each: each.due)
+            self.connections.discard(oldest)
+            oldest.wire.reset()
         else:
             newcomer.turn_away(Busy())
 
@@ -105,62 +106,6 @@ class Hub:
             await asyncio.wait(late, timeout=1)
         for each in list(self.connections):
             each.wire.abort()
-
-
-class Wire:
-    """The transport as uvicorn sees it."""
-
-    def __init__(self, transport: asyncio.Transport, connection: "Connection") -> None:
-        self._transport = transport
-        self._connection = connection
-        self._head = b""
-        self.get_extra_info = transport.get_extra_info
-        self.is_closing = transport.is_closing
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
-        self.abort = transport.abort
-        self.unsent = transport.get_write_buffer_size
-
-    def write(self, data: bytes) -> None:
-        """Holds back an answer's head until its body follows, the answer ends or the connection closes."""
-        if self._connection.lingering:
-            return
-        if self._head:
-            data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
-            self._head = data
-            return
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
-
-    def close(self) -> None:
-        if self._connection.lingering:
-            return
-        self.flush()
-        cycle = self._connection.cycle
-        if cycle is not None and cycle.more_body:
-            self.linger()
-        else:
-            self._transport.close()
-
-    def reset(self) -> None:
-        """Leaves the kernel nothing to deliver, which a client that does not read would make it hold for minutes."""
-        self.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.abort()
-
-    def linger(self) -> None:
-        """Says that we are done and reads on for a while: closing over unread bytes would reset the connection, and the
-        answer would be lost."""
-        if self._connection.lingering or self.is_closing():
-            return
-        self.flush()
-        self._connection.start_lingering()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
 
 
 class Connection(HttpToolsProtocol):
@@ -179,6 +124,11 @@ class Connection(HttpToolsProtocol):
         self._received = 0  # bytes of this message in earlier reads: one read may hold many messages
         self._in_head = True
         self._refusal: SecLinkError | None = None
+        self._running: RequestResponseCycle | None = None  # `cycle` is the newest, which may be queued behind this one
+        self._deaf = False
+
+    def has_unread(self) -> bool:
+        return self._deaf or (self.cycle is not None and self.cycle.more_body)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.wire = Wire(transport, self)
@@ -195,10 +145,11 @@ class Connection(HttpToolsProtocol):
         self.hub.connections.discard(self)
         self.due = self.write_due = inf
         super().connection_lost(exc)
+        self.wire.release()
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
-        if self.lingering:
+        if self.lingering or self._deaf:
             if self._received > LINGER_BYTES:
                 self.wire.abort()
             return
@@ -243,18 +194,25 @@ class Connection(HttpToolsProtocol):
         self.turn_away(self._refusal or BadRequest("The request is not valid HTTP"))
 
     def turn_away(self, error: SecLinkError) -> None:
-        """Answers without the application, and closes. A request in flight runs to its end; its answer is dropped."""
-        if self.lingering or self.wire.is_closing():
+        """Answers without the application, and closes."""
+        if self.lingering or self._deaf or self.wire.is_closing():
             return
-        if self.cycle is not None and not self.cycle.response_complete:
-            if self.cycle.response_started:
-                self.wire.abort()
-                return
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
         self.pipeline.clear()
+        running = self._running
+        if running is not None and not running.response_complete:
+            if running.response_started or not running.more_body:
+                # That request was whole: it keeps its answer, and this connection ends with it.
+                self._deaf = True
+                running.keep_alive = False
+                return
+            running.disconnected = True
+            running.message_event.set()
         self.transport.write(self.hub.refuse(error))
         self.wire.linger()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def start_lingering(self) -> None:
         self.lingering = True

@@ -32,6 +32,8 @@ from seclink.errors import (
 from seclink.web.body import Body, BodyClock, Message, Receive
 from seclink.web.headers import HEADERS, Header
 
+__all__ = ["App", "Gate", "Header", "Message", "Receive", "Render", "Send"]
+
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 Render = Callable[[SecLinkError, str], tuple[int, list[Header], bytes]]

@@ -1,0 +1,95 @@
+"""Starting and stopping the real server: CR-13, and what makes a start fail."""
+
+import contextlib
+import signal
+import socket
+import time
+
+import pytest
+from sockets import CHUNKED, Process, answers, read_all, running
+
+SLOW = b"GET /slow?1.5 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def wait_until_running(server: Process, count: int) -> None:
+    while server.seen("/slow") < count:
+        time.sleep(0.05)
+
+
+def test_stop_finishes_what_is_in_flight_and_takes_nothing_new() -> None:
+    """CR-13: 20 requests finish; a slow upload and an idle connection are closed; exit status 0."""
+    with running(serve={"grace_seconds": 3.0}, gate={"body_seconds": 60.0}) as server, contextlib.ExitStack() as stack:
+        in_flight = [stack.enter_context(server.connect(SLOW)) for _ in range(20)]
+        upload = stack.enter_context(server.connect(CHUNKED))
+        idle = stack.enter_context(server.connect())
+        wait_until_running(server, 20)
+        server.popen.send_signal(signal.SIGTERM)
+        assert read_all(idle) == b""
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
+        found = [answers(read_all(each))[0] for each in in_flight]
+        assert [each.status for each in found] == [200] * 20
+        assert {each.headers["connection"] for each in found} == {"close"}
+        read_all(upload)
+        code, out, err = server.finish()
+    assert (code, out, err) == (0, "closed 20\n", "")
+
+
+def test_stop_gives_up_after_its_grace() -> None:
+    """CR-13: what does not finish is cut, and the application is still shut down in order."""
+    with running(serve={"grace_seconds": 0.5}) as server:
+        with server.connect(SLOW.replace(b"1.5", b"60")) as client:
+            wait_until_running(server, 1)
+            server.popen.send_signal(signal.SIGTERM)
+            [answer] = answers(read_all(client))
+        assert (answer.status, answer.json["code"]) == (500, "internal")
+        code, out, err = server.finish()
+    assert (code, out, err) == (0, "closed 0\n", "")
+
+
+def test_second_signal_exits_at_once() -> None:
+    """CR-13"""
+    with running(serve={"grace_seconds": 60.0}) as server, server.connect(SLOW.replace(b"1.5", b"60")):
+        wait_until_running(server, 1)
+        server.popen.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ConnectionRefusedError):
+            while True:
+                server.connect().close()
+        server.popen.send_signal(signal.SIGINT)
+        code, out, _ = server.finish()
+    assert (code, out) == (1, "")
+
+
+def test_stop_without_work_is_quick() -> None:
+    with running() as server:
+        server.popen.send_signal(signal.SIGINT)
+        assert server.finish() == (0, "closed 0\n", "")
+
+
+def test_port_in_use_is_said_plainly() -> None:
+    with running() as first, running(serve={"port": first.port}) as second:
+        code, out, err = second.finish()
+    assert (code, out, err) == (1, "", f"127.0.0.1:{first.port} is in use\n")
+
+
+def test_foreign_address_is_said_plainly() -> None:
+    for host in ("192.0.2.1", "no such host"):
+        with running(serve={"host": host}) as server:
+            code, _, err = server.finish()
+        assert (code, err) == (1, f"{host} is not an address of this machine\n")
+
+
+def test_start_that_fails_raises_the_reason_and_answers_nobody() -> None:
+    with running(broken=True) as server:
+        code, out, err = server.finish()
+    assert (code, out) == (1, "")
+    assert err.endswith("RuntimeError: cannot start\n")
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_ipv6_host_works() -> None:
+    with running(serve={"host": "::1"}) as server:
+        assert server.url == f"http://[::1]:{server.port}"
+        with socket.create_connection(("::1", server.port)) as client:
+            client.sendall(b"GET /look HTTP/1.1\r\nHost: [::1]:1\r\nConnection: close\r\n\r\n")
+            assert answers(read_all(client))[0].json["client"][0] == "::1"
