@@ -19,16 +19,14 @@ from seclink.errors import ClientError
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-class Duration(click.ParamType[int]):
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
     """`90m`, `12h`, `7d`, `2w` as seconds."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = re.fullmatch(r"([0-9]{1,9})([mhdw])", str(value).strip().lower())
-        if found is None:
-            self.fail("a lifetime is written 90m, 12h, 7d or 2w", param, ctx)
-        return int(found[1]) * _UNITS[found[2]]
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9})([mhdw])", value.strip().lower())
+    if found is None:
+        raise click.BadParameter("a lifetime is written 90m, 12h, 7d or 2w")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 @click.command()
@@ -36,7 +34,7 @@ class Duration(click.ParamType[int]):
 @click.option(
     "--hours", type=click.FloatRange(0, min_open=True), metavar="N", default=24, show_default=True, help="Lifetime."
 )
-@click.option("--expires", type=Duration(), metavar="7d", help="Lifetime as 90m, 12h, 7d or 2w instead.")
+@click.option("--expires", callback=duration, metavar="7d", help="Lifetime as 90m, 12h, 7d or 2w instead.")
 @click.option(
     "--views", type=click.IntRange(1, 1000), metavar="N", default=1, show_default=True, help="Times it can be revealed."
 )

@@ -15,9 +15,11 @@ the two classes below differ in the line that sends and the line that waits. Ref
 import asyncio
 import functools
 import os
+import re
 import secrets as randomness
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
@@ -26,11 +28,13 @@ from seclink import __version__
 from seclink.client import receipts, secrets
 from seclink.client.exchange import Answer, Flow, Lost, Outcome, Request
 from seclink.client.session import DEFAULT_SERVER, Session, server_address
-from seclink.errors import KeyInvalid
+from seclink.errors import KeyInvalid, Unreachable
 
 __all__ = ["AsyncClient", "Client"]
 
 DEFAULT_TIMEOUT = 30.0
+
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,7 +78,8 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._session = _session(server, key)
-        self._http = httpx.Client(timeout=timeout, transport=transport, follow_redirects=False)
+        with _usable_environment():
+            self._http = httpx.Client(timeout=timeout, transport=transport)
         self._sleep = sleep
 
     create = _now(secrets.create)
@@ -130,7 +135,8 @@ class AsyncClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._session = _session(server, key)
-        self._http = httpx.AsyncClient(timeout=timeout, transport=transport, follow_redirects=False)
+        with _usable_environment():
+            self._http = httpx.AsyncClient(timeout=timeout, transport=transport)
         self._sleep = sleep
 
     create = _soon(secrets.create)
@@ -177,6 +183,15 @@ def _session(server: str | None, key: str | None) -> Session:
     return Session(server_address(address), chosen, randomness.token_bytes)
 
 
+@contextmanager
+def _usable_environment() -> Iterator[None]:
+    """httpx reads proxies and certificates from the environment, and has its own ways of disliking them."""
+    try:
+        yield
+    except (ImportError, OSError, ValueError) as error:
+        raise Unreachable(f"The proxy or certificate settings of the environment cannot be used: {error}") from None
+
+
 def _wire(request: Request) -> dict[str, Any]:
     headers = {"User-Agent": f"seclink/{__version__}", "Accept": "application/json", **request.headers}
     if request.body is not None:
@@ -191,4 +206,4 @@ def _answer(response: httpx.Response) -> Answer:
 def _lost(error: Exception) -> Lost:
     if isinstance(error, httpx.TimeoutException):
         return Lost("no answer in time")
-    return Lost(str(error) or type(error).__name__)
+    return Lost(_ERRNO.sub("", str(error)) or type(error).__name__)

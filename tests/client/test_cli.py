@@ -19,7 +19,7 @@ from terminal import Shell
 
 from seclink import errors
 from seclink.cli import TABLE, cli, exit_status, explain
-from seclink.cli.create import Duration
+from seclink.cli.create import create, duration
 from seclink.cli.profile import RECEIPT_KEEP_MS, Profile, default_path
 from seclink.cli.terminal import printable, table, without_line_end
 from seclink.cli.words import WORDS, passcode
@@ -193,13 +193,13 @@ def test_gone_says_when() -> None:
     ("text", "seconds"), [("90m", 5400), ("12h", 43200), ("7d", 604800), ("2W", 1209600), (" 1h ", 3600)]
 )
 def test_durations(text: str, seconds: int) -> None:
-    assert Duration().convert(text, None, None) == seconds
+    assert duration(click.Context(create), create.params[2], text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "h", "1", "1 h", "1.5h", "١h", "1h30m", "9999999999h", "1s"])
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(click.BadParameter):
-        Duration().convert(text, None, None)
+        duration(click.Context(create), create.params[2], text)
 
 
 # stdin and the terminal

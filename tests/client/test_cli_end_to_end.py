@@ -1,5 +1,6 @@
 """The command line against a real server: what arrives is what was sealed, and what goes wrong costs nothing."""
 
+import base64
 import json
 import os
 import re
@@ -9,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from terminal import COMMAND, Shell
 
 
@@ -23,6 +26,17 @@ def here(shell: Shell, server: Any) -> Shell:
 def create(here: Shell, *arguments: str, input: bytes = b"hello\n", **env: str) -> dict[str, Any]:
     created: dict[str, Any] = json.loads(here.out("create", "--json", *arguments, input=input, **env))
     return created
+
+
+KEY = bytes(range(16))
+
+
+def raw(server: Any, body: bytes, shown_key: bytes) -> str:
+    """A link as a caller of the documented API makes it, by its own AES-GCM."""
+    blob = AESGCM(KEY).encrypt(bytes(12), body, None)
+    sent = {"encryptedBlob": base64.b64encode(blob).decode(), "iv": base64.b64encode(bytes(12)).decode()}
+    answer = httpx.post(f"{server.url}/api/v1/secrets", json=sent | {"expiryType": "view_once"})
+    return f"{answer.json()['shareUrl']}#{base64.b64encode(shown_key).decode()}"
 
 
 # Sealed, shared, revealed once
@@ -112,6 +126,18 @@ def test_passcode_for_a_secret_without_one_spends_nothing(here: Shell) -> None:
     assert done.returncode == 1
     assert b"has no passcode" in done.stderr
     assert here.out("get", link) == "hello"
+
+
+def test_raw_secret_opens_with_the_key_in_its_link(here: Shell, server: Any) -> None:
+    link = raw(server, b"hello", KEY)
+    assert here.out("get", link) == "hello"
+
+
+def test_raw_secret_that_does_not_open_is_not_lost(here: Shell, server: Any) -> None:
+    done = here.run("get", raw(server, b"hello", bytes(16)))
+    assert (done.returncode, done.stdout) == (1, b"")
+    rest = json.loads(done.stderr[: done.stderr.index(b"}") + 1])
+    assert set(rest) == {"encryptedBlob", "iv"}
 
 
 # Receipts

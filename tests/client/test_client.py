@@ -452,6 +452,19 @@ def test_environment_is_the_default(monkeypatch: pytest.MonkeyPatch, peer: Peer)
     assert peer.requests[0].headers["authorization"] == "Bearer sk_live_env"
 
 
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    "setting", [{"ALL_PROXY": "socks5://127.0.0.1:1"}, {"ALL_PROXY": "x://"}, {"SSL_CERT_FILE": "/none"}]
+)
+def test_environment_that_cannot_be_used_is_said_to_be(
+    monkeypatch: pytest.MonkeyPatch, kind: type, setting: dict[str, str]
+) -> None:
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Unreachable, match="environment"):
+        kind(SERVER)
+
+
 def test_redirects_are_not_followed(call: Caller, peer: Peer) -> None:
     peer.script = [httpx.Response(301, headers={"location": "https://evil.example/"})]
     with pytest.raises(Unreachable, match=r"evil\.example"):
