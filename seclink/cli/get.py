@@ -1,7 +1,4 @@
-"""`seclink get`: a link's secret to stdout, everything else to stderr.
-
-Or what can be known without revealing.
-"""
+"""`seclink get`: a link's secret to stdout and all else to stderr, or what can be known without revealing it."""
 
 import base64
 import json
@@ -56,26 +53,28 @@ def _from_stdin(passcode: str | None) -> tuple[str, str | None]:
 
 def _reveal(client: Client, link: str, passcode: str | None) -> Revealed:
     try:
-        return client.reveal(link, passcode)
+        return _reveal_asking(client, link, passcode)
     except RawNotOpened as error:
         # It is spent and cannot be asked for again: what came must not be lost.
         rest = {"encryptedBlob": _base64(error.blob), "iv": _base64(error.iv)}
         click.echo(json.dumps(rest, indent=2), err=True)
         raise
-    except PasscodeRequired:
-        if not terminal.has_terminal():
-            raise
-    return _reveal_asking(client, link)
 
 
-def _reveal_asking(client: Client, link: str) -> Revealed:
+def _reveal_asking(client: Client, link: str, passcode: str | None) -> Revealed:
+    """A passcode that was given is tried once, one that is typed as often as the server allows."""
+    is_asking = False
     while True:
         try:
-            return client.reveal(link, terminal.ask_passcode())
+            return client.reveal(link, passcode)
+        except PasscodeRequired:
+            if not terminal.has_terminal():
+                raise
         except PasscodeWrong as error:
-            if not error.attempts_left:
+            if not is_asking or not error.attempts_left:
                 raise
             click.echo(f"The passcode is wrong; tries left: {error.attempts_left}", err=True)
+        passcode, is_asking = terminal.ask_passcode(), True
 
 
 def _write(secret: Revealed) -> None:

@@ -6,6 +6,7 @@ A prompt speaks on stderr or /dev/tty, never on stdout, which belongs to the ans
 
 import getpass
 import sys
+import termios
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,8 +74,6 @@ def without_line_end(data: bytes) -> bytes:
 
 @contextmanager
 def _no_echo() -> Iterator[None]:
-    import termios  # not everywhere, and only a terminal needs it
-
     stream = sys.stdin.fileno()
     before = termios.tcgetattr(stream)
     silent = [*before]

@@ -26,6 +26,7 @@ from seclink.client.results import (
     word,
 )
 from seclink.client.session import Session, seconds
+from seclink.envelope import Keys
 from seclink.errors import BadRequest, LinkIncomplete, NotAuthentic
 from seclink.link import Link, build, draw_key, key_of, parse, raw_key_of
 
@@ -68,18 +69,11 @@ def create(
     body = _body(text, type)
     key = draw_key(session.random)
     keys = envelope.derive(key, password)
-    iv = session.random(envelope.IV_BYTES)
-    given = {
-        "encryptedBlob": _base64(envelope.seal(keys.content_key, iv, _header(type, name, media_type), body)),
-        "iv": _base64(iv),
-        "format": envelope.FORMAT,
-        "accessHash": keys.access_hash,
-        "passcodeHash": keys.passcode_hash,
-        "expiresIn": seconds(hours) if expires_in is None else expires_in,
-        "label": description,
-        "publicNote": note,
-    }
-    wire = {member: value for member, value in given.items() if value is not None} | {"maxViews": views}
+    sealed = _sealed(keys, session.random(envelope.IV_BYTES), _header(type, name, media_type), body)
+    lifetime = seconds(hours) if expires_in is None else expires_in
+    terms = {"expiresIn": lifetime, "maxViews": views, "label": description, "publicNote": note}
+    # Absent and null are different for maxViews alone: null is any number of views.
+    wire = {each: value for each, value in (sealed | terms).items() if value is not None or each == "maxViews"}
     headers = session.headers() | session.once()
     request = Request("POST", session.url("/secrets"), headers, wire, repeatable=True)
     return (yield from exchange(request, lambda answer: _created(answer, key)))
@@ -184,6 +178,16 @@ def _header(kind: str, name: str | None, media_type: str | None) -> dict[str, st
     if base in ("", ".", ".."):
         raise BadRequest("A file needs its name", (("name", "is missing"),))
     return {"type": kind, "name": base, "mediaType": media_type or "application/octet-stream"}
+
+
+def _sealed(keys: Keys, iv: bytes, header: Mapping[str, str], body: bytes) -> dict[str, str | int | None]:
+    return {
+        "encryptedBlob": _base64(envelope.seal(keys.content_key, iv, header, body)),
+        "iv": _base64(iv),
+        "format": envelope.FORMAT,
+        "accessHash": keys.access_hash,
+        "passcodeHash": keys.passcode_hash,
+    }
 
 
 def _created(answer: Json, key: bytes) -> Created:

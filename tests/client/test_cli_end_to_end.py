@@ -1,6 +1,7 @@
 """The command line against a real server: what arrives is what was sealed, and what goes wrong costs nothing."""
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -31,11 +32,11 @@ def create(here: Shell, *arguments: str, input: bytes = b"hello\n", **env: str) 
 KEY = bytes(range(16))
 
 
-def raw(server: Any, body: bytes, shown_key: bytes) -> str:
+def raw(server: Any, body: bytes, shown_key: bytes, **members: str) -> str:
     """A link as a caller of the documented API makes it, by its own AES-GCM."""
     blob = AESGCM(KEY).encrypt(bytes(12), body, None)
     sent = {"encryptedBlob": base64.b64encode(blob).decode(), "iv": base64.b64encode(bytes(12)).decode()}
-    answer = httpx.post(f"{server.url}/api/v1/secrets", json=sent | {"expiryType": "view_once"})
+    answer = httpx.post(f"{server.url}/api/v1/secrets", json=sent | members | {"expiryType": "view_once"})
     return f"{answer.json()['shareUrl']}#{base64.b64encode(shown_key).decode()}"
 
 
@@ -232,6 +233,15 @@ def test_what_is_not_seclink_is_3(here: Shell, server: Any) -> None:
 
 
 # On a terminal
+
+
+def test_raw_secret_that_does_not_open_after_a_passcode_is_not_lost(here: Shell, server: Any) -> None:
+    link = raw(server, b"hello", bytes(16), passcodeHash=hashlib.sha256(b"1234").hexdigest())
+    screen = here.on_terminal("get", link)
+    screen.wait_for("Passcode: ")
+    screen.type("1234\n")
+    assert screen.end() == 1
+    assert '"encryptedBlob": "' in screen.shown
 
 
 def test_card_shows_everything_and_the_secret_typed_nothing(here: Shell) -> None:
