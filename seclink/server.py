@@ -1,21 +1,23 @@
 """The HTTP server: uvicorn's connection in our own loop, with the limits it lacks and a stop that keeps its word.
 
-Chosen by measuring, on two cores with wrk beside the server: requests per second of a Litestar route in interleaved
-runs, and processor time per request, each relative to uvicorn with httptools on asyncio's loop.
+Chosen by measuring this application on two cores, wrk beside the server: the range of three interleaved rounds relative
+to the first line. Differences under a fifth are noise.
 
-                                        GET       POST 1.5 kB   the same, stored   processor per POST
-    uvicorn 0.54, httptools, asyncio    1         1             1                  1
-    uvicorn 0.54, httptools, uvloop     1.1-1.3   0.9-1.1       1.1-1.2            0.95
-    Granian 2.8 embedded, asyncio       1.1-1.3   0.7-0.9       0.95-1.05          1.5
-    Granian 2.8 embedded, uvloop        1.1-1.5   0.95-1.1      1.0-1.15           1.25
+                                   GET /healthz   create, 32 conns   create, 128 conns   processor per create   memory
+    uvicorn, as extended here      1              1                  1                   1                      1
+    uvicorn 0.54 alone             1.0-1.2        0.9-1.1            0.8-1.0             0.9-1.2                1.05
+    Granian 2.8 embedded           1.2-1.5        0.7-1.0            0.7-1.0             1.1-1.6                1.4
+    uvicorn, as extended, uvloop   0.7-1.6        0.7-1.2            0.9-1.1             0.8-1.1                1.15
+    Granian embedded, uvloop       1.1-1.6        0.7-1.0            0.8-1.0             1.0-1.6                1.5
 
-Granian wins where there is no body; a body costs it two more hand-overs between threads. What decided is control.
-Under Granian, a client that never reads its answer or leaves its body half sent holds its connection for ever, and a
-stop waits for it; its socket has SO_REUSEPORT, so a second server on the same port starts without a word; a malformed
-chunk becomes a 500; embedding is called experimental. uvicorn limits as little by itself, but there a connection is a
-Python object in our loop, and `seclink.connection` adds what is missing. Both refuse Content-Length beside Transfer-
-Encoding, doubled lengths that differ, `xchunked` and folded headers; httptools also refuses bare line feeds. uvloop
-is not worth another compiled dependency: with 128 connections its slowest hundredth waited up to 0.8 s.
+Granian is faster where there is no body; a body costs it two more hand-overs between threads, and SQLite's thread has
+more of them to compete with. What decided is control. Under Granian, a client that never reads its answer or leaves
+its body half sent holds its connection for ever, and a stop waits for it; its socket has SO_REUSEPORT, so a second
+server on the same port starts without a word; a malformed chunk becomes a 500; embedding is called experimental.
+uvicorn limits as little by itself, but there a connection is a Python object in our loop, and `seclink.connection`
+adds what is missing. Both refuse Content-Length beside Transfer-Encoding, doubled lengths that differ, `xchunked` and
+folded headers; httptools also refuses bare line feeds. uvloop is not worth another compiled dependency: a tenth more
+at best, and with 128 connections of a route that stores nothing its slowest hundredth waited up to 0.8 s.
 """
 
 import asyncio
