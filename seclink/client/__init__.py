@@ -33,6 +33,8 @@ from seclink.errors import KeyInvalid, Unreachable
 __all__ = ["AsyncClient", "Client"]
 
 DEFAULT_TIMEOUT = 30.0
+MOST_BYTES = 96 * 2**20
+"""Of one answer; the largest payload a server can be configured to take is 64 MiB, 86 in base64."""
 
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
@@ -113,7 +115,11 @@ class Client:
 
     def _send(self, request: Request) -> Outcome:
         try:
-            return _answer(self._http.request(**_wire(request)))
+            with self._http.stream(**_wire(request)) as response:
+                body = bytearray()
+                for part in response.iter_bytes():
+                    _grow(body, part)
+                return _answer(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return _lost(error)
 
@@ -170,7 +176,11 @@ class AsyncClient:
 
     async def _send(self, request: Request) -> Outcome:
         try:
-            return _answer(await self._http.request(**_wire(request)))
+            async with self._http.stream(**_wire(request)) as response:
+                body = bytearray()
+                async for part in response.aiter_bytes():
+                    _grow(body, part)
+                return _answer(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return _lost(error)
 
@@ -199,8 +209,15 @@ def _wire(request: Request) -> dict[str, Any]:
     return {"method": request.method, "url": request.url, "headers": headers, "content": request.content()}
 
 
-def _answer(response: httpx.Response) -> Answer:
-    return Answer(response.status_code, dict(response.headers), response.content)
+def _grow(body: bytearray, part: bytes) -> None:
+    """Links lead to anybody's server: one that answers without end must not fill the memory."""
+    if len(body) + len(part) > MOST_BYTES:
+        raise httpx.ReadError("the answer is larger than any secret")
+    body += part
+
+
+def _answer(response: httpx.Response, body: bytearray) -> Answer:
+    return Answer(response.status_code, dict(response.headers), bytes(body))
 
 
 def _lost(error: Exception) -> Lost:

@@ -1,7 +1,7 @@
 """Retries and refusals: what is tried again, what never is, and which exception an answer becomes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -168,6 +168,23 @@ def test_extension_members_of_a_wrong_type_are_left_out(call: Caller, peer: Peer
 
 
 # Not SecLink's answer
+
+
+class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield bytes(2**20)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(2**20)
+
+
+def test_answer_without_end_does_not_fill_the_memory(call: Caller, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seclink.client.MOST_BYTES", 3 * 2**20)
+    peer.script = [httpx.Response(200, stream=Endless()) for _ in range(3)]
+    with pytest.raises(Unreachable, match="larger than any secret"):
+        call("create", "hello")
 
 
 @pytest.mark.parametrize(
