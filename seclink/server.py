@@ -38,7 +38,7 @@ __all__ = ["CannotListen", "Limits", "serve", "stop_on_signals"]
 SPARE_FILES = 64  # the database and its log, standard streams, the loop's own
 
 
-class CannotListen(Exception):  # noqa: N818 - named like the rest of the errors
+class CannotListen(Exception):
     """The address cannot be had; the message is for the person who started the server."""
 
 
