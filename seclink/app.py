@@ -1,4 +1,7 @@
-"""The composition root: everything is made here and handed on by constructor; there is no other place that knows all the parts."""
+"""The composition root:
+
+everything is made here and handed on by constructor; there is no other place that knows all the parts.
+"""
 
 import asyncio
 import contextlib
@@ -62,7 +65,11 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
             await vault.close()
 
     app = Litestar(
-        route_handlers=[router(BASE, operations, guards), openapi_document, *HealthApi(vault, reaper, clock).handlers()],
+        route_handlers=[
+            router(BASE, operations, guards),
+            openapi_document,
+            *HealthApi(vault, reaper, clock).handlers(),
+        ],
         exception_handlers={Exception: Problems(log)},
         lifespan=[lifespan],
         openapi_config=None,

@@ -1,7 +1,8 @@
 """What time it is for secrets: no jump of the wall clock lengthens a life or brings one back.
 
-The wall clock is read once, at start, and from then on the time since boot is added to it (it goes on while the machine sleeps). A start with a clock
-behind the latest instant the store has seen, as on a board without a battery, goes on from that instant.
+The wall clock is read once, at start, and from then on the time since boot is added to it (it goes on while the
+machine sleeps). A start with a clock behind the latest instant the store has seen, as on a board without a
+battery, goes on from that instant.
 """
 
 import time

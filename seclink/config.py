@@ -1,8 +1,9 @@
 """The one TOML file: every option with its name, type, default, bounds and help. Nothing else reads configuration.
 
-An option is a field of a section below; `Annotated[...]` carries bounds and help, and from that come the checks, `seclink config` and the
-README's table. What is unknown, of the wrong type or out of bounds stops the start with file, line and a hint: a silent default would be a
-setting somebody believes in. Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
+An option is a field of a section below; `Annotated[...]` carries bounds and help, and from that come the
+checks, `seclink config` and the README's table. What is unknown, of the wrong type or out of bounds stops the
+start with file, line and a hint: a silent default would be a setting somebody believes in. Durations are
+written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
 """
 
 import difflib
@@ -30,7 +31,10 @@ class Duration(int):
 
 
 class PublicUrl(str):
-    """Where people reach the appliance: https, or http on this machine alone; no query or fragment, no trailing slash."""
+    """Where people reach the appliance:
+
+    https, or http on this machine alone; no query or fragment, no trailing slash.
+    """
 
     __slots__ = ()
 
@@ -46,7 +50,9 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=1, le=65535, description="TCP port to listen on.")] = 8080
     public_url: Annotated[
         PublicUrl | None,
-        Meta(description="The address people use, without a trailing slash; links are built from it. Unset: host and port."),
+        Meta(
+            description="The address people use, without a trailing slash; links are built from it. Unset: host and port."
+        ),
     ] = None
     allowed_hosts: Annotated[
         list[Annotated[str, Meta(min_length=1)]],
@@ -83,11 +89,11 @@ class Access(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Expiry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    default: Annotated[Duration, Meta(ge=60, le=31_536_000, description="How long a view_once secret waits for its reader.")] = (
-        Duration(7 * 86400)
-    )
-    max: Annotated[Duration, Meta(ge=3600, le=31_536_000, description="The longest lifetime a caller may ask for.")] = Duration(
-        30 * 86400
+    default: Annotated[
+        Duration, Meta(ge=60, le=31_536_000, description="How long a view_once secret waits for its reader.")
+    ] = Duration(7 * 86400)
+    max: Annotated[Duration, Meta(ge=3600, le=31_536_000, description="The longest lifetime a caller may ask for.")] = (
+        Duration(30 * 86400)
     )
 
 
@@ -103,7 +109,9 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Rates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     create: Annotated[Rate, Meta(description="Anonymous creates and reports, by client address.")] = Rate(20, 3600)
     reveal: Annotated[Rate, Meta(description="Anonymous reveals, by client address.")] = Rate(120, 3600)
-    peek: Annotated[Rate, Meta(description="Anonymous looks at secrets and receipts, by client address.")] = Rate(600, 3600)
+    peek: Annotated[Rate, Meta(description="Anonymous looks at secrets and receipts, by client address.")] = Rate(
+        600, 3600
+    )
     key: Annotated[Rate, Meta(description="All calls of one API key that has no rate of its own.")] = Rate(10_000, 3600)
 
 
@@ -119,7 +127,9 @@ class Receipts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Reaper(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    every: Annotated[Duration, Meta(ge=1, le=3600, description="Pause between two rounds of erasing the expired.")] = Duration(30)
+    every: Annotated[Duration, Meta(ge=1, le=3600, description="Pause between two rounds of erasing the expired.")] = (
+        Duration(30)
+    )
 
 
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -309,7 +319,11 @@ def _hint(word: str, known: Any) -> str:
 
 
 def _plain(error: Exception) -> str:
-    return str(error).partition(" - at")[0].replace("`", "").lower() if isinstance(error, msgspec.ValidationError) else str(error)
+    return (
+        str(error).partition(" - at")[0].replace("`", "").lower()
+        if isinstance(error, msgspec.ValidationError)
+        else str(error)
+    )
 
 
 def _line(text: str, section: str, key: str | None = None) -> int:

@@ -1,4 +1,7 @@
-"""Who holds which API key: making, finding and revoking them. A key is shown once; what is kept is its SHA-256 and its beginning."""
+"""Who holds which API key:
+
+making, finding and revoking them. A key is shown once; what is kept is its SHA-256 and its beginning.
+"""
 
 from seclink import tokens
 from seclink.errors import KeyInvalid
@@ -10,7 +13,9 @@ class Keyring:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def add(self, account: str, scopes: frozenset[Scope], ttl_seconds: int | None, rate: Rate | None, now: int) -> str:
+    async def add(
+        self, account: str, scopes: frozenset[Scope], ttl_seconds: int | None, rate: Rate | None, now: int
+    ) -> str:
         """A new key of `account`, in full: the only time it exists here."""
         key = tokens.mint_key()
         await self._store.add_key(

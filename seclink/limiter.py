@@ -1,8 +1,9 @@
 """How often: GCRA, the leaky bucket that needs one number per client.
 
-Each key holds its theoretical arrival time; a request is let through while that lies less than the window ahead. The clock is
-monotonic seconds and passed in. Memory is bounded: once `capacity` keys are busy, new ones share an overflow bucket, because evicting
-a busy one would hand its owner a fresh budget. Buckets live in memory and start afresh with the process.
+Each key holds its theoretical arrival time; a request is let through while that lies less than the window
+ahead. The clock is monotonic seconds and passed in. Memory is bounded: once `capacity` keys are busy, new ones
+share an overflow bucket, because evicting a busy one would hand its owner a fresh budget. Buckets live in
+memory and start afresh with the process.
 """
 
 from msgspec import Struct
@@ -13,7 +14,9 @@ OVERFLOW = ""
 
 
 class Decision(Struct, frozen=True):
-    """`remaining` requests at once are still free; `reset` seconds until all are; `retry_after` seconds, 0 if allowed."""
+    """`remaining` requests at once are still free; `reset` seconds until all are; `retry_after` seconds, 0 if
+    allowed.
+    """
 
     is_allowed: bool
     remaining: int

@@ -1,7 +1,8 @@
 """One line per event, for a person on a terminal and as JSON otherwise.
 
-What may stand in a line is a closed list of field names, none of which can hold a linkId, key, passcode, proof, note, token, body or query. A secret is
-named by its receiptId, which opens nothing. Values are escaped and cut, so that a line stays one line.
+What may stand in a line is a closed list of field names, none of which can hold a linkId, key, passcode, proof,
+note, token, body or query. A secret is named by its receiptId, which opens nothing. Values are escaped and cut,
+so that a line stays one line.
 """
 
 import sys
@@ -14,7 +15,22 @@ from seclink.config import Log as Settings
 
 LEVELS = ("debug", "info", "warning", "error")
 FIELDS = frozenset(
-    ("receipt", "account", "key", "state", "code", "route", "method", "status", "request", "count", "ms", "detail", "url", "path")
+    (
+        "receipt",
+        "account",
+        "key",
+        "state",
+        "code",
+        "route",
+        "method",
+        "status",
+        "request",
+        "count",
+        "ms",
+        "detail",
+        "url",
+        "path",
+    )
 )
 MOST_CHARACTERS = 200
 
@@ -49,7 +65,9 @@ class Log:
         if self._json:
             line = msgspec.json.encode({"at": at, "level": LEVELS[level], "event": event, **given}).decode()
         else:
-            line = f"{at[11:19]} {LEVELS[level]:7} {event:10} " + " ".join(f"{name}={value}" for name, value in given.items())
+            line = f"{at[11:19]} {LEVELS[level]:7} {event:10} " + " ".join(
+                f"{name}={value}" for name, value in given.items()
+            )
         # One write, so that lines of several threads or processes do not mix.
         self._stream.write(line.rstrip() + "\n")
         self._stream.flush()

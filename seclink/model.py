@@ -71,7 +71,7 @@ class NewSecret(Struct, frozen=True, kw_only=True):
     format: str
     expiry_type: str
     ttl_seconds: int | None = None
-    max_views: int | None | UnsetType = UNSET
+    max_views: int | UnsetType | None = UNSET
     passcode_hash: str | None = None
     access_hash: str | None = None
     public_note: str | None = None
@@ -172,12 +172,12 @@ class Changes(Struct, frozen=True, kw_only=True):
     """An edit: UNSET leaves a member as it is, None clears it."""
 
     expires_at: int | UnsetType = UNSET
-    max_views: int | None | UnsetType = UNSET
-    label: str | None | UnsetType = UNSET
-    public_note: str | None | UnsetType = UNSET
+    max_views: int | UnsetType | None = UNSET
+    label: str | UnsetType | None = UNSET
+    public_note: str | UnsetType | None = UNSET
     payload: bytes | UnsetType = UNSET
     iv: bytes | UnsetType = UNSET
-    passcode: str | None | UnsetType = UNSET
+    passcode: str | UnsetType | None = UNSET
 
 
 class Page(Struct, frozen=True, kw_only=True):

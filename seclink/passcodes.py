@@ -1,7 +1,9 @@
-"""argon2id off the event loop, bounded: two threads, sixteen in the queue, then Busy. A flood of guesses costs 38 MiB, not the machine.
+"""argon2id off the event loop, bounded: two threads, sixteen in the queue, then Busy. A flood of guesses costs 38
+MiB, not the machine.
 
-What is hashed is the `passcodeHash` a client sends, never a passcode. The native client binds it to the link's key, so that not even this
-server can try guesses; a caller of the documented API may send a bare SHA-256, and for its sake the slow hash is there.
+What is hashed is the `passcodeHash` a client sends, never a passcode. The native client binds it to the link's
+key, so that not even this server can try guesses; a caller of the documented API may send a bare SHA-256, and
+for its sake the slow hash is there.
 """
 
 import asyncio

@@ -1,7 +1,9 @@
-"""What may be created or changed: pure rules over a request, the configuration and the actor. They refuse; they never guess.
+"""What may be created or changed: pure rules over a request, the configuration and the actor. They refuse; they
+never guess.
 
-expiryType, as documented: view_once is one view within `expiry.default`; 1hour, 24hours and 7days are any number of views until then. `expiresIn`
-and `maxViews` override what it implies. Times the server would not keep are refused, not shortened: nobody is surprised later.
+expiryType, as documented: view_once is one view within `expiry.default`; 1hour, 24hours and 7days are any
+number of views until then. `expiresIn` and `maxViews` override what it implies. Times the server would not keep
+are refused, not shortened: nobody is surprised later.
 """
 
 import re
@@ -46,21 +48,20 @@ def ttl_faults(seconds: int | None, config: Config) -> Iterator[tuple[str, str]]
         yield "expiresIn", f"must be {MIN_SECONDS} to {int(config.expiry.max)} seconds"
 
 
-def views_faults(views: int | None | UnsetType) -> Iterator[tuple[str, str]]:
+def views_faults(views: int | UnsetType | None) -> Iterator[tuple[str, str]]:
     if isinstance(views, int) and not 1 <= views <= MAX_VIEWS:
         yield "maxViews", f"must be 1 to {MAX_VIEWS}, or null for any number"
 
 
-def text_faults(public_note: str | None | UnsetType, label: str | None | UnsetType) -> Iterator[tuple[str, str]]:
+def text_faults(public_note: str | UnsetType | None, label: str | UnsetType | None) -> Iterator[tuple[str, str]]:
     for name, text, most in (("publicNote", public_note, NOTE_CHARACTERS), ("label", label, LABEL_CHARACTERS)):
         if not isinstance(text, str):
             continue
         if len(text) > most:
             yield name, f"must have at most {most} characters"
-        elif not text.isascii() or not text.isprintable():
-            # Line breaks and tabs are text; other control characters and lone surrogates are not.
-            if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
-                yield name, "must not contain control characters"
+        # Line breaks and tabs are text; other control characters and lone surrogates are not.
+        elif any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
+            yield name, "must not contain control characters"
 
 
 def payload_faults(payload: bytes, iv: bytes, config: Config) -> Iterator[tuple[str, str]]:
@@ -70,7 +71,7 @@ def payload_faults(payload: bytes, iv: bytes, config: Config) -> Iterator[tuple[
         yield "iv", f"must have 1 to {IV_BYTES} bytes"
 
 
-def digest_faults(**digests: str | None | UnsetType) -> Iterator[tuple[str, str]]:
+def digest_faults(**digests: str | UnsetType | None) -> Iterator[tuple[str, str]]:
     for name, digest in digests.items():
         if isinstance(digest, str) and not HEX_DIGEST.fullmatch(digest):
             yield name, "must be a SHA-256 as 64 hexadecimal digits"

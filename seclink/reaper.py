@@ -1,7 +1,8 @@
-"""The loop that erases the expired. Nothing depends on it for safety: an expired secret is refused whether or not it was reaped.
+"""The loop that erases the expired. Nothing depends on it for safety: an expired secret is refused whether or not
+it was reaped.
 
-It works in small batches through the same queue as everybody, and after each rests as long as the batch took, so that reveals get at least half
-of the writer.
+It works in small batches through the same queue as everybody, and after each rests as long as the batch took,
+so that reveals get at least half of the writer.
 """
 
 import asyncio
@@ -18,7 +19,13 @@ class Reaper:
     def __init__(
         self, vault: Vault, every_seconds: float, now: Callable[[], int], monotonic: Callable[[], float], log: Log
     ) -> None:
-        self._vault, self.every_seconds, self._now, self._monotonic, self._log = vault, every_seconds, now, monotonic, log
+        self._vault, self.every_seconds, self._now, self._monotonic, self._log = (
+            vault,
+            every_seconds,
+            now,
+            monotonic,
+            log,
+        )
         self.beat_at: float | None = None
 
     async def run(self) -> None:

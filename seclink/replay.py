@@ -1,7 +1,8 @@
-"""Answers kept in memory for a moment, so that a caller who lost one can have it again. Never on disk; a restart forgets them.
+"""Answers kept in memory for a moment, so that a caller who lost one can have it again. Never on disk; a restart
+forgets them.
 
-Bounded in time, number and bytes; the oldest go first. What is being worked on counts too: a retry that overtakes its first try waits for
-the same answer instead of starting the work again.
+Bounded in time, number and bytes; the oldest go first. What is being worked on counts too: a retry that
+overtakes its first try waits for the same answer instead of starting the work again.
 """
 
 import asyncio
@@ -28,7 +29,13 @@ class Replay(Generic[T]):
     def __init__(
         self, seconds: float, capacity: int, max_bytes: int, size: Callable[[T], int], clock: Callable[[], float]
     ) -> None:
-        self._seconds, self._capacity, self._max_bytes, self._size, self._clock = seconds, capacity, max_bytes, size, clock
+        self._seconds, self._capacity, self._max_bytes, self._size, self._clock = (
+            seconds,
+            capacity,
+            max_bytes,
+            size,
+            clock,
+        )
         self._kept: dict[str, _Kept[T]] = {}
         self.bytes = 0
 
@@ -46,7 +53,8 @@ class Replay(Generic[T]):
             if kept.proof != proof:
                 raise IdempotencyMismatch()
             return await asyncio.shield(kept.answer)
-        # A task of its own: if the caller's connection goes, the work is finished and the answer is there for the retry.
+        # A task of its own: if the caller's connection goes, the work is finished and the answer is there for
+        # the retry.
         task = asyncio.ensure_future(work())
         self._kept[key] = _Kept(proof, float("inf"), 0, task)
         task.add_done_callback(lambda done: self._settle(key, done))

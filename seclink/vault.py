@@ -1,8 +1,9 @@
 """Every use case about secrets and their receipts, in the order that keeps the promises.
 
-Revealing asks in this order: is the link's key proved, may a passcode still be tried, is it right, and only then takes the view, durably, before
-a byte of payload leaves. A wrong answer to any question spends nothing, except that a passcode try is counted before it is checked.
-`now` is epoch milliseconds and comes from the caller.
+Revealing asks in this order: is the link's key proved, may a passcode still be tried, is it right, and only
+then takes the view, durably, before a byte of payload leaves. A wrong answer to any question spends nothing,
+except that a passcode try is counted before it is checked. `now` is epoch milliseconds and comes from the
+caller.
 """
 
 import asyncio
@@ -78,16 +79,18 @@ class Edit(Struct, frozen=True, kw_only=True):
     """A change as its sender asks for it; UNSET leaves a member as it is."""
 
     ttl_seconds: int | UnsetType = UNSET
-    max_views: int | None | UnsetType = UNSET
-    label: str | None | UnsetType = UNSET
-    public_note: str | None | UnsetType = UNSET
+    max_views: int | UnsetType | None = UNSET
+    label: str | UnsetType | None = UNSET
+    public_note: str | UnsetType | None = UNSET
     payload: bytes | UnsetType = UNSET
     iv: bytes | UnsetType = UNSET
-    passcode_hash: str | None | UnsetType = UNSET
+    passcode_hash: str | UnsetType | None = UNSET
 
 
 class Vault:
-    def __init__(self, store: Store, passcodes: Passcodes, config: Config, log: Log, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, passcodes: Passcodes, config: Config, log: Log, monotonic: Callable[[], float]
+    ) -> None:
         self._store, self._passcodes, self._config, self._log = store, passcodes, config, log
         self._created: Replay[Created] = Replay(CREATE_REPLAY_SECONDS, CREATE_REPLAYS, 2**30, lambda _: 512, monotonic)
         self._revealed: Replay[Claimed] = Replay(
@@ -98,18 +101,27 @@ class Vault:
     # Recipients' side
 
     async def create(self, new: NewSecret, actor: Actor, now: int, retry: tuple[str, bytes] | None = None) -> Created:
-        """Keep a secret. `retry` is (Idempotency-Key, digest of the request): the same again within ten minutes gives the same answer."""
+        """Keep a secret.
+
+        `retry` is (Idempotency-Key, digest of the request): the same again within ten minutes gives the same
+        answer.
+        """
         if retry is None:
             return await self._create(new, actor, now)
         key, request = retry
         return await self._created.once(f"{actor.account or ''} {key}", request, lambda: self._create(new, actor, now))
 
     async def reveal(self, link_id: str, proof: Proof, actor: Actor, now: int, retry_key: str | None = None) -> Claimed:
-        """Take one view. With `retry_key`, the same caller with the same proof gets a lost answer again for a minute."""
+        """Take one view.
+
+        With `retry_key`, the same caller with the same proof gets a lost answer again for a minute.
+        """
         if retry_key is None:
             return await self._reveal(link_id, proof, actor, now)
         same = msgspec.json.encode((link_id, retry_key, proof.access, proof.passcode_hash))
-        return await self._revealed.once(hashlib.sha256(same).hexdigest(), b"", lambda: self._reveal(link_id, proof, actor, now))
+        return await self._revealed.once(
+            hashlib.sha256(same).hexdigest(), b"", lambda: self._reveal(link_id, proof, actor, now)
+        )
 
     async def peek(self, link_id: str, now: int) -> Peek:
         """Look at a live secret; spends nothing. Raises NotFound, Gone."""
@@ -119,7 +131,10 @@ class Vault:
         return peek
 
     async def report(self, link_id: str, reason: str | None, now: int) -> None:
-        """Note an abuse report in the secret's history. Tells nobody whether there is such a secret, and burns nothing."""
+        """Note an abuse report in the secret's history.
+
+        Tells nobody whether there is such a secret, and burns nothing.
+        """
         peek = await self._store.peek(link_id, now)
         if peek is not None:
             await self._store.record(link_id, "reported", now, reason)
@@ -128,7 +143,9 @@ class Vault:
     # Senders' side
 
     async def receipt(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> Receipt:
-        """One receipt, for whoever holds its manage token, its account's key, or an admin's (who is not told the linkId)."""
+        """One receipt, for whoever holds its manage token, its account's key, or an admin's (who is not told the
+        linkId).
+        """
         receipt = await self._store.receipt(receipt_id, now)
         if receipt is None or not (_is_owner(receipt, actor, manage_token) or actor.may(Scope.ADMIN)):
             raise NotFound()
@@ -148,9 +165,14 @@ class Vault:
             passcode = await self._hash(edit.passcode_hash)
         expires_at = UNSET if edit.ttl_seconds is UNSET else now + edit.ttl_seconds * 1000
         changes = Changes(
-            expires_at=expires_at, max_views=edit.max_views, label=edit.label, public_note=edit.public_note,
-            payload=edit.payload, iv=edit.iv, passcode=passcode,
-        )  # fmt: skip
+            expires_at=expires_at,
+            max_views=edit.max_views,
+            label=edit.label,
+            public_note=edit.public_note,
+            payload=edit.payload,
+            iv=edit.iv,
+            passcode=passcode,
+        )
         if await self._store.replace(receipt_id, changes, now) != State.ACTIVE:
             raise NotActive()
         self._log.info("changed", receipt=receipt_id)
@@ -197,17 +219,32 @@ class Vault:
         names = tokens.mint(now)
         assert new.ttl_seconds is not None and new.max_views is not UNSET  # noqa: S101  settled by the policy
         secret = Secret(
-            link_id=names.link_id, receipt_id=names.receipt_id, manage_digest=tokens.digest(names.manage_token),
-            account=actor.account, format=new.format, expiry_type=new.expiry_type, payload=new.payload, iv=new.iv,
-            created_at=now, expires_at=now + new.ttl_seconds * 1000, max_views=new.max_views, access_hash=new.access_hash,
-            passcode=passcode, public_note=new.public_note, label=new.label,
-        )  # fmt: skip
+            link_id=names.link_id,
+            receipt_id=names.receipt_id,
+            manage_digest=tokens.digest(names.manage_token),
+            account=actor.account,
+            format=new.format,
+            expiry_type=new.expiry_type,
+            payload=new.payload,
+            iv=new.iv,
+            created_at=now,
+            expires_at=now + new.ttl_seconds * 1000,
+            max_views=new.max_views,
+            access_hash=new.access_hash,
+            passcode=passcode,
+            public_note=new.public_note,
+            label=new.label,
+        )
         await self._store.add(secret)
         self._log.info("created", receipt=names.receipt_id, account=actor.account)
         return Created(
-            link_id=names.link_id, receipt_id=names.receipt_id, manage_token=names.manage_token, expiry_type=new.expiry_type,
-            expires_at=secret.expires_at, max_views=secret.max_views,
-        )  # fmt: skip
+            link_id=names.link_id,
+            receipt_id=names.receipt_id,
+            manage_token=names.manage_token,
+            expiry_type=new.expiry_type,
+            expires_at=secret.expires_at,
+            max_views=secret.max_views,
+        )
 
     async def _reveal(self, link_id: str, proof: Proof, actor: Actor, now: int) -> Claimed:
         access_hash = _access_hash(proof.access)
@@ -219,7 +256,9 @@ class Vault:
         self._log.info("revealed", receipt=claimed.receipt_id)
         return claimed
 
-    async def _reveal_guarded(self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int) -> Claimed:
+    async def _reveal_guarded(
+        self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int
+    ) -> Claimed:
         peek = _live(await self._store.peek(link_id, now))
         if peek.access_hash is not None:
             if access_hash is None:
@@ -228,7 +267,9 @@ class Vault:
                 raise AccessDenied()
         if peek.passcode is not None:
             await self._check_passcode(link_id, peek.passcode, proof.passcode_hash, actor.client, now)
-        claimed = await self._store.claim(link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client)
+        claimed = await self._store.claim(
+            link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client
+        )
         if claimed is None:  # somebody was quicker, or its sender has changed it meanwhile
             _live(await self._store.peek(link_id, now))
             raise Busy("The secret was changed while you asked; nothing was spent, try again")

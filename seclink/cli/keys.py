@@ -55,7 +55,9 @@ def key() -> None:
     help="What it may do; repeat for several. create and manage, unless you say otherwise.",
 )
 @click.option("--expires", type=_Duration(), help="When it ends, like 90d. Never, unless you say otherwise.")
-@click.option("--rate", type=_Rate(), help="How often it may be used, like 500/hour. As rates.key, unless you say otherwise.")
+@click.option(
+    "--rate", type=_Rate(), help="How often it may be used, like 500/hour. As rates.key, unless you say otherwise."
+)
 @config_option
 def add(account: str, scopes: tuple[str, ...], expires: int | None, rate: Rate | None, config: Path | None) -> None:
     """Make a key for ACCOUNT and print it, and nothing else. It cannot be shown again."""

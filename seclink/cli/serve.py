@@ -17,8 +17,8 @@ from seclink.server import CannotListen, Limits, stop_on_signals
 from seclink.server import serve as serve_http
 from seclink.store.sqlite import SqliteStore
 
-# Threads that wait for the interpreter lock ask for it after this long; the default of 5 ms is what a database thread would lose at every
-# step while the event loop is busy.
+# Threads that wait for the interpreter lock ask for it after this long; the default of 5 ms is what a database
+# thread would lose at every step while the event loop is busy.
 SWITCH_SECONDS = 0.0005
 
 
@@ -74,11 +74,17 @@ async def _serve(config: Config, source: Path | None) -> None:
 def _welcome(config: Config, path: Path, source: Path | None) -> list[str]:
     """What it serves, where the data is, and what to do next."""
     url = public_url(config)
-    lines = [f"SecLink serves {url}", f"  data      {path}", f"  settings  {source or 'defaults; `seclink config` shows them'}"]
+    lines = [
+        f"SecLink serves {url}",
+        f"  data      {path}",
+        f"  settings  {source or 'defaults; `seclink config` shows them'}",
+    ]
     creators = "anyone" if config.access.create == "anyone" else "holders of a key"
     lines.append(f"  creating  {creators}; `seclink key add ACCOUNT` makes a key")
     lines.append(f"  try       echo hello | seclink create --server {url}")
     if url.startswith("http:"):
         reach = "every address of this machine" if config.server.host in ANY_ADDRESS else config.server.host
-        lines.append(f"  TLS       none: put a reverse proxy with https in front and set server.public_url (listening on {reach})")
+        lines.append(
+            f"  TLS       none: put a reverse proxy with https in front and set server.public_url (listening on {reach})"
+        )
     return lines

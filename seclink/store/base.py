@@ -1,7 +1,8 @@
 """The store's contract: domain verbs, each one durable transaction; no caller needs two of them to be safe.
 
-`now` is epoch milliseconds and always passed in. A verb returns only once what it did would survive a power cut, or raises StorageFailed
-and did nothing that anybody was told of. A secret counts as expired from `expires_at` on, whether or not it was reaped.
+`now` is epoch milliseconds and always passed in. A verb returns only once what it did would survive a power
+cut, or raises StorageFailed and did nothing that anybody was told of. A secret counts as expired from
+`expires_at` on, whether or not it was reaped.
 """
 
 from typing import Protocol
@@ -21,16 +22,20 @@ class Store(Protocol):
     ) -> Claimed | None:
         """Take one view of a live secret whose key is proved and whose passcode, if it has one, was found right.
 
-        `access_hash` is the digest of the proof offered, `passcode` the stored string that was verified: both must still be
-        what the row holds. The last view erases payload, notes and hashes in the same transaction, and a right passcode gives its
-        try back. None: nothing to take, and nothing spent; `peek` says why.
+        `access_hash` is the digest of the proof offered, `passcode` the stored string that was verified: both
+        must still be what the row holds. The last view erases payload, notes and hashes in the same
+        transaction, and a right passcode gives its try back. None: nothing to take, and nothing spent; `peek`
+        says why.
         """
 
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
         """Count a passcode try before it is checked; a refused one is not counted. None: no live secret."""
 
     async def record(self, link_id: str, event: str, now: int, reason: str | None = None) -> None:
-        """Add an event to a secret's history: peeked (kept once), passcode_wrong or reported. Unknown ids are ignored."""
+        """Add an event to a secret's history:
+
+        peeked (kept once), passcode_wrong or reported. Unknown ids are ignored.
+        """
 
     async def receipt(self, receipt_id: str, now: int) -> Receipt | None:
         """One receipt with its events."""
@@ -73,5 +78,3 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was asked, move the log into the file, let go."""
-
-

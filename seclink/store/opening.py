@@ -1,7 +1,9 @@
-"""Opening the database file: one server at a time, private, checked, migrated, and with exactly the pragmas erasure rests on.
+"""Opening the database file: one server at a time, private, checked, migrated, and with exactly the pragmas
+erasure rests on.
 
-synchronous=FULL is a security setting: with NORMAL a power cut brings burned secrets back. secure_delete=ON overwrites what is
-deleted (FAST leaves overflow pages). What is in the log is overwritten only by a TRUNCATE checkpoint, which the store does after erasing.
+synchronous=FULL is a security setting: with NORMAL a power cut brings burned secrets back. secure_delete=ON
+overwrites what is deleted (FAST leaves overflow pages). What is in the log is overwritten only by a TRUNCATE
+checkpoint, which the store does after erasing.
 """
 
 import fcntl
@@ -87,7 +89,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise StoreUnusable(
-            f"{path}: was written by a newer SecLink (schema {version}, this one knows {len(MIGRATIONS)}); upgrade SecLink"
+            f"{path}: was written by a newer SecLink (schema {version}, this one knows {len(MIGRATIONS)})"
         )
     if path.stat().st_size <= CHECKED_BYTES:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
@@ -101,7 +103,8 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         return
     steps = ";".join(MIGRATIONS[version:])
     db.executescript(
-        f"BEGIN IMMEDIATE; {steps}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {len(MIGRATIONS)}; COMMIT"
+        f"BEGIN IMMEDIATE; {steps}; PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {len(MIGRATIONS)}; COMMIT"
     )
 
 

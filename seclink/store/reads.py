@@ -5,39 +5,44 @@ from typing import Any
 from seclink.model import ApiKey, Event, Filter, Peek, Rate, Receipt, Scope, State, Stats
 
 PEEK = """
-    SELECT receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views, access_hash, passcode,
-           passcode_required, passcode_tries, public_note, peeked_at
+    SELECT receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views, access_hash,
+           passcode, passcode_required, passcode_tries, public_note, peeked_at
     FROM secrets WHERE link_id = ?
 """
 
 _RECEIPT = """
-    SELECT receipt_id, link_id, manage_digest, account, state, label, public_note, created_at, expires_at, ended_at, max_views, views,
-           passcode_required
+    SELECT receipt_id, link_id, manage_digest, account, state, label, public_note, created_at, expires_at, ended_at,
+           max_views, views, passcode_required
     FROM secrets
 """
 RECEIPT = _RECEIPT + "WHERE receipt_id = ?"
 
 EVENTS = """
-    SELECT at, type, reason FROM events WHERE secret = (SELECT id FROM secrets WHERE receipt_id = ?) ORDER BY at, rowid
+    SELECT at, type, reason FROM events
+    WHERE secret = (SELECT id FROM secrets WHERE receipt_id = ?) ORDER BY at, rowid
 """
 
 _WANTED = """
     WHERE (:account IS NULL OR account = :account)
       AND (:state IS NULL OR :state = iif(state = 'active' AND expires_at <= :now, 'expired', state))
-      AND (:search IS NULL OR instr(lower(coalesce(label, '') || char(10) || coalesce(public_note, '')), lower(:search)))
+      AND (:search IS NULL
+           OR instr(lower(coalesce(label, '') || char(10) || coalesce(public_note, '')), lower(:search)))
 """
 RECEIPTS = _RECEIPT + _WANTED + "ORDER BY id DESC LIMIT :limit OFFSET :offset"
 COUNT = "SELECT count(*) FROM secrets" + _WANTED
 
 STATS = """
     SELECT count(*), total(state = 'active' AND expires_at > :now),
-           total(state = 'expired' OR state = 'active' AND expires_at <= :now), total(state = 'revealed'), total(state = 'burned'),
-           total(views), total(passcode_required), total(created_at >= :day), total(created_at >= :week), total(created_at >= :month)
+           total(state = 'expired' OR state = 'active' AND expires_at <= :now),
+           total(state = 'revealed'), total(state = 'burned'), total(views), total(passcode_required),
+           total(created_at >= :day), total(created_at >= :week), total(created_at >= :month)
     FROM secrets WHERE account = :account
 """
 PURGED = "SELECT total, 0, expired, revealed, burned, views, with_passcode, 0, 0, 0 FROM purged WHERE account = ?"
 
-_KEY = "SELECT digest, prefix, account, scopes, created_at, expires_at, rate_count, rate_seconds, revoked_at FROM api_keys "
+_KEY = """
+    SELECT digest, prefix, account, scopes, created_at, expires_at, rate_count, rate_seconds, revoked_at FROM api_keys
+"""
 KEY = _KEY + "WHERE digest = ?"
 KEYS = _KEY + "ORDER BY created_at"
 
@@ -47,10 +52,22 @@ CLOCK_MARK = "SELECT clock_mark FROM meta"
 def peek(row: Any, now: int) -> Peek:
     state, ended_at = _state(row[3], row[5], row[6], now)
     return Peek(
-        receipt_id=row[0], format=row[1], expiry_type=row[2], state=state, created_at=row[4], expires_at=row[5], ended_at=ended_at,
-        max_views=row[7], views=row[8], access_hash=row[9], passcode=row[10], passcode_required=bool(row[11]),
-        passcode_tries=row[12], public_note=row[13], was_peeked=row[14] is not None,
-    )  # fmt: skip
+        receipt_id=row[0],
+        format=row[1],
+        expiry_type=row[2],
+        state=state,
+        created_at=row[4],
+        expires_at=row[5],
+        ended_at=ended_at,
+        max_views=row[7],
+        views=row[8],
+        access_hash=row[9],
+        passcode=row[10],
+        passcode_required=bool(row[11]),
+        passcode_tries=row[12],
+        public_note=row[13],
+        was_peeked=row[14] is not None,
+    )
 
 
 def receipt(row: Any, now: int, events: Any = ()) -> Receipt:
@@ -60,10 +77,20 @@ def receipt(row: Any, now: int, events: Any = ()) -> Receipt:
     if ended_at is not None:
         history.append(Event(ended_at, str(state)))
     return Receipt(
-        receipt_id=row[0], link_id=row[1], manage_digest=row[2], account=row[3], state=state, label=row[5], public_note=row[6],
-        created_at=row[7], expires_at=row[8], max_views=row[10], views=row[11], passcode_required=bool(row[12]),
+        receipt_id=row[0],
+        link_id=row[1],
+        manage_digest=row[2],
+        account=row[3],
+        state=state,
+        label=row[5],
+        public_note=row[6],
+        created_at=row[7],
+        expires_at=row[8],
+        max_views=row[10],
+        views=row[11],
+        passcode_required=bool(row[12]),
         events=tuple(sorted(history, key=lambda event: event.at)),
-    )  # fmt: skip
+    )
 
 
 def filter_parameters(wanted: Filter, now: int) -> dict[str, Any]:
@@ -84,9 +111,15 @@ def stats(rows: Any) -> Stats:
 
 def key(row: Any) -> ApiKey:
     return ApiKey(
-        digest=row[0], prefix=row[1], account=row[2], scopes=frozenset(Scope(each) for each in row[3].split()), created_at=row[4],
-        expires_at=row[5], rate=Rate(row[6], row[7]) if row[6] else None, revoked_at=row[8],
-    )  # fmt: skip
+        digest=row[0],
+        prefix=row[1],
+        account=row[2],
+        scopes=frozenset(Scope(each) for each in row[3].split()),
+        created_at=row[4],
+        expires_at=row[5],
+        rate=Rate(row[6], row[7]) if row[6] else None,
+        revoked_at=row[8],
+    )
 
 
 def _state(state: str, expires_at: int, ended_at: int | None, now: int) -> tuple[State, int | None]:

@@ -1,8 +1,9 @@
 """The store in one SQLite file: one writer that commits in groups, one reader, one sweeper that empties the log.
 
-Writes that arrive together are committed together. aiosqlite runs `commit()` of a connection on that connection's thread; ours is a subclass whose
-`commit()` takes everything that waits, runs it in one transaction and commits once, so a batch costs one hop between threads, not one a statement.
-A failing write fails alone: the batch is rolled back and its members run one by one. A failing commit fails them all.
+Writes that arrive together are committed together. aiosqlite runs `commit()` of a connection on that
+connection's thread; ours is a subclass whose `commit()` takes everything that waits, runs it in one transaction
+and commits once, so a batch costs one hop between threads, not one a statement. A failing write fails alone:
+the batch is rolled back and its members run one by one. A failing commit fails them all.
 """
 
 import asyncio
@@ -95,7 +96,12 @@ class SqliteStore:
     """`Store` on SQLite. Made by `open`."""
 
     def __init__(
-        self, path: Path, lock: int | None, writer: aiosqlite.Connection, raw: Writer, others: tuple[aiosqlite.Connection, ...]
+        self,
+        path: Path,
+        lock: int | None,
+        writer: aiosqlite.Connection,
+        raw: Writer,
+        others: tuple[aiosqlite.Connection, ...],
     ) -> None:
         self._path, self._lock = path, lock
         self._writer, self._raw = writer, raw
@@ -107,7 +113,10 @@ class SqliteStore:
 
     @classmethod
     async def open(cls, path: Path, *, keep_seconds: int, max_bytes: int, exclusive: bool = True) -> "SqliteStore":
-        """Open, create or upgrade the file. `exclusive` is how a server opens it: one at a time. Raises StoreUnusable."""
+        """Open, create or upgrade the file.
+
+        `exclusive` is how a server opens it: one at a time. Raises StoreUnusable.
+        """
         lock = opening.lock(path) if exclusive else None
         connections: list[aiosqlite.Connection] = []
         try:
@@ -201,7 +210,9 @@ class SqliteStore:
         parameters = reads.filter_parameters(wanted, now)
         rows = await self._all(reads.RECEIPTS, parameters)
         (total,) = await self._one(reads.COUNT, parameters)
-        return Page(receipts=tuple(reads.receipt(row, now) for row in rows), page=wanted.page, limit=wanted.limit, total=total)
+        return Page(
+            receipts=tuple(reads.receipt(row, now) for row in rows), page=wanted.page, limit=wanted.limit, total=total
+        )
 
     async def stats(self, account: str, now: int, since: tuple[int, int, int]) -> Stats:
         day, week, month = since
@@ -209,7 +220,10 @@ class SqliteStore:
         return reads.stats([await self._one(reads.STATS, asked), *await self._all(reads.PURGED, (account,))])
 
     async def find_key(self, digest: bytes) -> ApiKey | None:
-        """Askers of the same key share a look that has not begun yet, never one that has: a revoked key is refused at once."""
+        """Askers of the same key share a look that has not begun yet, never one that has:
+
+        a revoked key is refused at once.
+        """
         waiting = self._lookups.get(digest)
         if waiting is None:
             waiting = self._lookups[digest] = asyncio.ensure_future(self._look_up(digest))
@@ -265,7 +279,9 @@ class SqliteStore:
                 await self._writer.commit()
                 outcomes = self._raw.outcomes
             except Exception as error:  # a mistake of ours in one write must not leave everybody waiting
-                outcomes = [error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))] * len(taken)
+                outcomes = [error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))] * len(
+                    taken
+                )
             for (_, future), outcome in zip(taken, outcomes, strict=True):
                 if future.done():
                     continue  # the asker was cancelled; what was written stays written
@@ -279,7 +295,8 @@ class SqliteStore:
     async def _empty_log(self) -> None:
         """Move the log into the file and cut it to nothing, so that what was erased is nowhere any more.
 
-        The bulk is copied beside the writer (PASSIVE); only the rest and the cut (TRUNCATE) hold it up. A reader in the way: try again.
+        The bulk is copied beside the writer (PASSIVE); only the rest and the cut (TRUNCATE) hold it up. A
+        reader in the way: try again.
         """
         for _ in range(int(SWEEP_SECONDS / 0.1)):
             await asyncio.sleep(0.1)

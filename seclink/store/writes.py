@@ -1,8 +1,10 @@
-"""Every statement that changes the database, in full. Each function runs inside the writer's transaction and never opens one.
+"""Every statement that changes the database, in full. Each function runs inside the writer's transaction and never
+opens one.
 
-Adding and claiming work on whole sets: a thread that steps through rows one by one loses the interpreter lock at every step, and under load
-waits up to a switch interval to get it back; so a batch is a handful of single-row statements, whatever its size.
-The claim is the only place that reads a payload, and it hands out the last view only together with its erasure.
+Adding and claiming work on whole sets: a thread that steps through rows one by one loses the interpreter lock
+at every step, and under load waits up to a switch interval to get it back; so a batch is a handful of
+single-row statements, whatever its size. The claim is the only place that reads a payload, and it hands out the
+last view only together with its erasure.
 """
 
 import hashlib
@@ -62,12 +64,27 @@ def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret], max_by
     payloads: list[Any] = []
     for number, each in enumerate(secrets, first_id):
         rows += (
-            number, each.link_id, each.receipt_id, each.manage_digest, each.account, each.format, each.expiry_type,
-            each.created_at, each.expires_at, each.expires_at, each.max_views, each.access_hash, each.passcode,
-            each.passcode is not None, each.public_note, each.label,
-        )  # fmt: skip
+            number,
+            each.link_id,
+            each.receipt_id,
+            each.manage_digest,
+            each.account,
+            each.format,
+            each.expiry_type,
+            each.created_at,
+            each.expires_at,
+            each.expires_at,
+            each.max_views,
+            each.access_hash,
+            each.passcode,
+            each.passcode is not None,
+            each.public_note,
+            each.label,
+        )
         payloads += (number, each.iv, each.payload)
-    db.execute(f"INSERT INTO secrets ({_SECRET_COLUMNS}) VALUES {_SECRET_ROW}" + f",{_SECRET_ROW}" * (len(secrets) - 1), rows)
+    db.execute(
+        f"INSERT INTO secrets ({_SECRET_COLUMNS}) VALUES {_SECRET_ROW}" + f",{_SECRET_ROW}" * (len(secrets) - 1), rows
+    )
     db.execute("INSERT INTO payloads (id, iv, payload) VALUES (?,?,?)" + ",(?,?,?)" * (len(secrets) - 1), payloads)
 
 
@@ -76,8 +93,8 @@ def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list
     asked = [(each.link_id, each.now, each.access_hash, each.passcode) for each in claims]
     (found_json,) = db.execute(
         """
-        SELECT json_group_array(json_array(asked.key, s.id, s.receipt_id, s.format, s.expiry_type, s.views + 1, s.max_views,
-                                           s.expires_at, s.passcode))
+        SELECT json_group_array(json_array(asked.key, s.id, s.receipt_id, s.format, s.expiry_type, s.views + 1,
+                                           s.max_views, s.expires_at, s.passcode))
         FROM json_each(?) AS asked JOIN secrets AS s ON s.link_id = asked.value ->> 0
         WHERE s.state = 'active' AND s.expires_at > asked.value ->> 1
           AND (s.access_hash IS NULL OR s.access_hash = asked.value ->> 2)
@@ -115,7 +132,10 @@ def _view(db: sqlite3.Connection, id: int, claim: Claim, refund: bool) -> None:
     _event(db, id, "revealed", claim.now)
     if refund:
         db.execute("UPDATE secrets SET passcode_tries = max(passcode_tries - 1, 0) WHERE id = ?", (id,))
-        db.execute("UPDATE attempts SET tries = max(tries - 1, 0) WHERE secret = ? AND client = ?", (id, _client(db, id, claim.client)))
+        db.execute(
+            "UPDATE attempts SET tries = max(tries - 1, 0) WHERE secret = ? AND client = ?",
+            (id, _client(db, id, claim.client)),
+        )
 
 
 def _end(db: sqlite3.Connection, ended: list[tuple[int, int]], state: State, keep_ms: int, viewed: int = 0) -> None:
@@ -137,7 +157,8 @@ def _end(db: sqlite3.Connection, ended: list[tuple[int, int]], state: State, kee
 
 def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Attempt | None:
     row = db.execute(
-        "SELECT id, passcode_tries, expires_at FROM secrets WHERE link_id = ? AND state = 'active' AND expires_at > ?", (link_id, now)
+        "SELECT id, passcode_tries, expires_at FROM secrets WHERE link_id = ? AND state = 'active' AND expires_at > ?",
+        (link_id, now),
     ).fetchone()
     if row is None:
         return None
@@ -148,7 +169,8 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
     counted = db.execute(
         """
         INSERT INTO attempts (secret, client, since, tries) VALUES (:id, :client, :now, 1)
-        ON CONFLICT DO UPDATE SET tries = iif(:now - since >= :window, 1, tries + 1), since = iif(:now - since >= :window, :now, since)
+        ON CONFLICT DO UPDATE SET tries = iif(:now - since >= :window, 1, tries + 1),
+            since = iif(:now - since >= :window, :now, since)
         WHERE tries < :limit OR :now - since >= :window
         RETURNING tries
         """,
@@ -160,7 +182,9 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
         ).fetchone()
         return Attempt(is_allowed=False, left=0, retry_after=_seconds(since + TRY_WINDOW_MS - now))
     db.execute("UPDATE secrets SET passcode_tries = passcode_tries + 1 WHERE id = ?", (id,))
-    return Attempt(is_allowed=True, left=min(TRIES_PER_CLIENT - counted[0][0], TRIES_PER_SECRET - total - 1), retry_after=0)
+    return Attempt(
+        is_allowed=True, left=min(TRIES_PER_CLIENT - counted[0][0], TRIES_PER_SECRET - total - 1), retry_after=0
+    )
 
 
 def record(db: sqlite3.Connection, link_id: str, event: str, now: int, reason: str | None) -> None:
@@ -196,7 +220,9 @@ def replace(db: sqlite3.Connection, receipt_id: str, changes: Changes, now: int)
         columns |= {"passcode_required": columns["passcode"] is not None, "passcode_tries": 0}
         db.execute("DELETE FROM attempts WHERE secret = ?", (id,))
     if columns:
-        db.execute(f"UPDATE secrets SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?", (*columns.values(), id))
+        db.execute(
+            f"UPDATE secrets SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?", (*columns.values(), id)
+        )
     if changes.payload is not UNSET:
         db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (changes.payload, changes.iv, id))
     _event(db, id, "changed", now)
@@ -237,8 +263,8 @@ def _forget(db: sqlite3.Connection, ids: list[int]) -> None:
     db.execute(
         """
         INSERT INTO purged (account, total, revealed, burned, expired, views, with_passcode)
-        SELECT account, count(*), total(state = 'revealed'), total(state = 'burned'), total(state = 'expired'), sum(views),
-               sum(passcode_required)
+        SELECT account, count(*), total(state = 'revealed'), total(state = 'burned'), total(state = 'expired'),
+               sum(views), sum(passcode_required)
         FROM secrets WHERE id IN (SELECT value FROM json_each(?)) AND account IS NOT NULL GROUP BY account
         ON CONFLICT DO UPDATE SET total = total + excluded.total, revealed = revealed + excluded.revealed,
             burned = burned + excluded.burned, expired = expired + excluded.expired, views = views + excluded.views,
@@ -264,7 +290,8 @@ def add_key(db: sqlite3.Connection, key: ApiKey) -> None:
 
 def revoke_keys(db: sqlite3.Connection, prefix: str, now: int) -> list[bytes]:
     rows = db.execute(
-        "UPDATE api_keys SET revoked_at = ? WHERE substr(prefix, 1, length(?)) = ? AND revoked_at IS NULL RETURNING digest",
+        "UPDATE api_keys SET revoked_at = ?"
+        " WHERE substr(prefix, 1, length(?)) = ? AND revoked_at IS NULL RETURNING digest",
         (now, prefix, prefix),
     ).fetchall()
     return [digest for (digest,) in rows]
@@ -272,13 +299,17 @@ def revoke_keys(db: sqlite3.Connection, prefix: str, now: int) -> list[bytes]:
 
 def _event(db: sqlite3.Connection, id: int, type: str, at: int, reason: str | None = None) -> None:
     db.execute(
-        "INSERT INTO events (secret, at, type, reason) SELECT ?1, ?2, ?3, ?4 WHERE (SELECT count(*) FROM events WHERE secret = ?1) < ?5",
+        "INSERT INTO events (secret, at, type, reason) SELECT ?1, ?2, ?3, ?4"
+        " WHERE (SELECT count(*) FROM events WHERE secret = ?1) < ?5",
         (id, at, type, reason, KEPT_EVENTS),
     )
 
 
 def _client(db: sqlite3.Connection, id: int, client: str) -> bytes:
-    """A client range as it is kept: salted, and different for each secret, so that the table is no list of addresses."""
+    """A client range as it is kept:
+
+    salted, and different for each secret, so that the table is no list of addresses.
+    """
     (salt,) = db.execute("SELECT salt FROM meta").fetchone()
     return hashlib.blake2b(f"{id} {client}".encode(), key=salt, digest_size=8).digest()
 

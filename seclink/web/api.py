@@ -1,7 +1,8 @@
 """Recipients' side of the native API: create, reveal, peek, report.
 
-`GET /secrets/{linkId}` spends a view because its documentation says so. Browsers, previews and scanners follow such addresses by themselves, so a request
-that looks like one of theirs is refused and spends nothing; so are HEAD, ranges and conditional requests, which ask for less than the whole.
+`GET /secrets/{linkId}` spends a view because its documentation says so. Browsers, previews and scanners follow
+such addresses by themselves, so a request that looks like one of theirs is refused and spends nothing; so are
+HEAD, ranges and conditional requests, which ask for less than the whole.
 """
 
 import hashlib
@@ -35,8 +36,15 @@ from seclink.web.guards import Admission, Guards, actor, header, headers
 from seclink.web.operations import Operation
 
 REVEAL_ERRORS = (
-    AccessRequired, AccessDenied, PasscodeRequired, PasscodeWrong, NotFound, Gone, PasscodeLocked, Busy,
-)  # fmt: skip
+    AccessRequired,
+    AccessDenied,
+    PasscodeRequired,
+    PasscodeWrong,
+    NotFound,
+    Gone,
+    PasscodeLocked,
+    Busy,
+)
 HARMLESS = (b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range")
 
 
@@ -48,29 +56,59 @@ class SecretsApi:
 
     def operations(self) -> Iterator[Operation]:
         yield Operation(
-            method="POST", path="/secrets", handler=self.create_secret, summary="Create a secret",
-            admission=Admission(rate="create", scopes=(Scope.CREATE,)), takes=wire.CreateSecret, gives=wire.SecretCreated,
-            status=201, headers=("Idempotency-Key",), errors=(KeyRequired, IdempotencyMismatch, StorageFull),
-        )  # fmt: skip
+            method="POST",
+            path="/secrets",
+            handler=self.create_secret,
+            summary="Create a secret",
+            admission=Admission(rate="create", scopes=(Scope.CREATE,)),
+            takes=wire.CreateSecret,
+            gives=wire.SecretCreated,
+            status=201,
+            headers=("Idempotency-Key",),
+            errors=(KeyRequired, IdempotencyMismatch, StorageFull),
+        )
         yield Operation(
-            method="GET", path="/secrets/{link_id:str}", handler=self.get_secret, summary="Reveal a secret; spends a view",
-            admission=Admission(rate="reveal"), gives=wire.SecretRevealed,
-            headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"), errors=(*REVEAL_ERRORS, NotANavigation),
-        )  # fmt: skip
+            method="GET",
+            path="/secrets/{link_id:str}",
+            handler=self.get_secret,
+            summary="Reveal a secret; spends a view",
+            admission=Admission(rate="reveal"),
+            gives=wire.SecretRevealed,
+            headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"),
+            errors=(*REVEAL_ERRORS, NotANavigation),
+        )
         yield Operation(
-            method="POST", path="/secrets/{link_id:str}/reveal", handler=self.reveal_secret,
-            summary="Reveal a secret; spends a view", admission=Admission(rate="reveal"), takes=wire.RevealSecret,
-            body_optional=True, gives=wire.SecretRevealed,
-            headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"), errors=REVEAL_ERRORS,
-        )  # fmt: skip
+            method="POST",
+            path="/secrets/{link_id:str}/reveal",
+            handler=self.reveal_secret,
+            summary="Reveal a secret; spends a view",
+            admission=Admission(rate="reveal"),
+            takes=wire.RevealSecret,
+            body_optional=True,
+            gives=wire.SecretRevealed,
+            headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"),
+            errors=REVEAL_ERRORS,
+        )
         yield Operation(
-            method="GET", path="/secrets/{link_id:str}/meta", handler=self.peek_secret, summary="Look at a secret; changes nothing",
-            admission=Admission(rate="peek"), gives=wire.SecretMeta, errors=(NotFound, Gone),
-        )  # fmt: skip
+            method="GET",
+            path="/secrets/{link_id:str}/meta",
+            handler=self.peek_secret,
+            summary="Look at a secret; changes nothing",
+            admission=Admission(rate="peek"),
+            gives=wire.SecretMeta,
+            errors=(NotFound, Gone),
+        )
         yield Operation(
-            method="POST", path="/secrets/{link_id:str}/report", handler=self.report_secret, summary="Report abuse",
-            admission=Admission(rate="create"), takes=wire.ReportSecret, body_optional=True, gives=wire.Accepted, status=202,
-        )  # fmt: skip
+            method="POST",
+            path="/secrets/{link_id:str}/report",
+            handler=self.report_secret,
+            summary="Report abuse",
+            admission=Admission(rate="create"),
+            takes=wire.ReportSecret,
+            body_optional=True,
+            gives=wire.Accepted,
+            status=202,
+        )
 
     async def create_secret(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         who, retry_key = actor(request.scope), _retry_key(request.scope)
@@ -79,21 +117,32 @@ class SecretsApi:
         if sent.expiry_type is None and sent.expires_in is None:
             raise BadRequest(fields=(("expiryType", "is missing, and so is expiresIn"),))
         new = NewSecret(
-            payload=bodies.decode_base64("encryptedBlob", sent.encrypted_blob), iv=bodies.decode_base64("iv", sent.iv),
-            format=sent.format, expiry_type=sent.expiry_type or "custom", ttl_seconds=sent.expires_in,
-            max_views=sent.max_views, passcode_hash=sent.passcode_hash, access_hash=sent.access_hash,
-            public_note=sent.public_note, label=sent.label,
-        )  # fmt: skip
+            payload=bodies.decode_base64("encryptedBlob", sent.encrypted_blob),
+            iv=bodies.decode_base64("iv", sent.iv),
+            format=sent.format,
+            expiry_type=sent.expiry_type or "custom",
+            ttl_seconds=sent.expires_in,
+            max_views=sent.max_views,
+            passcode_hash=sent.passcode_hash,
+            access_hash=sent.access_hash,
+            public_note=sent.public_note,
+            label=sent.label,
+        )
         self._guards.count_bytes(who, len(new.payload))
         retry = (retry_key, hashlib.sha256(body).digest()) if retry_key else None
         made = await self._vault.create(new, who, self._clock.now(), retry)
         return bodies.answer(
             wire.SecretCreated(
-                link_id=made.link_id, share_url=f"{self._share_base}/{made.link_id}", expires_at=made.expires_at,
-                receipt_id=made.receipt_id, manage_token=made.manage_token, expiry_type=made.expiry_type, max_views=made.max_views,
+                link_id=made.link_id,
+                share_url=f"{self._share_base}/{made.link_id}",
+                expires_at=made.expires_at,
+                receipt_id=made.receipt_id,
+                manage_token=made.manage_token,
+                expiry_type=made.expiry_type,
+                max_views=made.max_views,
             ),
             201,
-        )  # fmt: skip
+        )
 
     async def get_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
         _refuse_navigation(request.scope)
@@ -123,10 +172,14 @@ class SecretsApi:
         claimed = await self._vault.reveal(_known(link_id), proof, actor(scope), now, _retry_key(scope))
         return bodies.answer(
             wire.SecretRevealed(
-                encrypted_blob=bodies.encode_base64(claimed.payload), iv=bodies.encode_base64(claimed.iv),
-                expiry_type=claimed.expiry_type, format=claimed.format, views_left=claimed.views_left, expires_at=claimed.expires_at,
+                encrypted_blob=bodies.encode_base64(claimed.payload),
+                iv=bodies.encode_base64(claimed.iv),
+                expiry_type=claimed.expiry_type,
+                format=claimed.format,
+                views_left=claimed.views_left,
+                expires_at=claimed.expires_at,
             )
-        )  # fmt: skip
+        )
 
 
 def _known(link_id: str) -> str:
@@ -149,7 +202,9 @@ def _retry_key(scope: Any) -> str | None:
 
 
 def _refuse_navigation(scope: Any) -> None:
-    """Raise NotANavigation for what a browser, prefetcher or preview sends when somebody merely came across the address."""
+    """Raise NotANavigation for what a browser, prefetcher or preview sends when somebody merely came across the
+    address.
+    """
     said = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
     purposes = " ".join(said.get(name, "") for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
     if (

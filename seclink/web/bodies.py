@@ -1,7 +1,8 @@
 """Reading a request's JSON strictly, and writing answers.
 
-Stricter than the framework: only application/json in UTF-8; no duplicate member (readers disagree on which one counts), NaN or trailing bytes; base64
-exactly as it would be written again, so that what comes back is what was sent. A failure names the member, never its value.
+Stricter than the framework: only application/json in UTF-8; no duplicate member (readers disagree on which one
+counts), NaN or trailing bytes; base64 exactly as it would be written again, so that what comes back is what was
+sent. A failure names the member, never its value.
 """
 
 import binascii

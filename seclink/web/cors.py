@@ -1,4 +1,7 @@
-"""CORS: the API is open to every origin. No cookies are used there, so there is nothing a foreign page could ride on."""
+"""CORS:
+
+the API is open to every origin. No cookies are used there, so there is nothing a foreign page could ride on.
+"""
 
 from seclink.web.gate import App, Message, Receive, Send
 

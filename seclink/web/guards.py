@@ -1,8 +1,9 @@
 """Who asks and how often, settled before a body is read.
 
-An API key is only ever a Bearer token: one in a query is refused, so that nobody gets used to writing keys into logs. A bad key is refused and never
-falls back to anonymous, and the refusal counts against the address. Anonymous clients are counted by IPv4 address or IPv6 /64, and ten
-times as generously by /48, because a /48 is one customer with 65,536 of them.
+An API key is only ever a Bearer token: one in a query is refused, so that nobody gets used to writing keys into
+logs. A bad key is refused and never falls back to anonymous, and the refusal counts against the address.
+Anonymous clients are counted by IPv4 address or IPv6 /64, and ten times as generously by /48, because a /48 is
+one customer with 65,536 of them.
 """
 
 import ipaddress
@@ -27,7 +28,10 @@ BYTES_WINDOW = 86400
 
 
 class Admission(Struct, frozen=True, kw_only=True):
-    """What a route asks of its callers: the class of `rate` that anonymous ones share, the scopes of which one is needed."""
+    """What a route asks of its callers:
+
+    the class of `rate` that anonymous ones share, the scopes of which one is needed.
+    """
 
     rate: str
     scopes: tuple[Scope, ...] = ()
@@ -65,7 +69,9 @@ class Guards:
         """Hold anonymous clients to what they may store in a day. Raises RateLimited."""
         if actor.key is None:
             rate = Rate(self._config.limits.client_bytes, BYTES_WINDOW)
-            decision = self._limiter.take(f"bytes {actor.client}", rate, self._clock.monotonic(), cost=min(count, rate.count))
+            decision = self._limiter.take(
+                f"bytes {actor.client}", rate, self._clock.monotonic(), cost=min(count, rate.count)
+            )
             if not decision.is_allowed:
                 raise RateLimited("You have stored as much as one client may in a day", math.ceil(decision.retry_after))
 
@@ -74,7 +80,9 @@ class Guards:
         rate = self._key_rate(actor)
         return rate, self._limiter.take(_key_bucket(actor), rate, self._clock.monotonic(), cost=0).remaining
 
-    async def _holder(self, scope: dict[str, Any], given: list[bytes], admission: Admission, client: str, wide: str | None) -> Actor:
+    async def _holder(
+        self, scope: dict[str, Any], given: list[bytes], admission: Admission, client: str, wide: str | None
+    ) -> Actor:
         try:
             key = await self._keyring.find(_bearer(given), self._clock.now())
         except (KeyInvalid, BadRequest):
@@ -112,7 +120,10 @@ class Guards:
         return ranges(peer)
 
     def _forwarded(self, peer: str, given: list[bytes]) -> str:
-        """The right-most hop that is not one of our proxies. A malformed hop is not believed, nor anything left of it."""
+        """The right-most hop that is not one of our proxies.
+
+        A malformed hop is not believed, nor anything left of it.
+        """
         hops = [each.strip() for value in given for each in value.decode("latin-1").split(",")]
         current = peer
         while hops and self._is_trusted(current):
@@ -190,5 +201,3 @@ def _refuse_query(scope: dict[str, Any], admission: Admission) -> None:
         for pair in scope["query_string"].split(b"&"):
             if pair.partition(b"=")[0].decode("latin-1") not in admission.query:
                 raise BadRequest("This address takes no such query parameter; keys and proofs go into headers")
-
-

@@ -1,4 +1,7 @@
-"""Whether the process lives (`/healthz`) and whether it can do its work (`/readyz`): a write is durable, the reaper goes round."""
+"""Whether the process lives (`/healthz`) and whether it can do its work (`/readyz`):
+
+a write is durable, the reaper goes round.
+"""
 
 from typing import Any
 

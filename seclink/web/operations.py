@@ -1,6 +1,8 @@
-"""A route as data: what it takes, answers and refuses. From one list come both the handlers and the OpenAPI document, so the second is true.
+"""A route as data: what it takes, answers and refuses. From one list come both the handlers and the OpenAPI
+document, so the second is true.
 
-The document is ours and not the framework's: that one knows nothing of what guards demand, and its pages load scripts from elsewhere.
+The document is ours and not the framework's: that one knows nothing of what guards demand, and its pages load
+scripts from elsewhere.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -34,10 +36,21 @@ from seclink.web.guards import Admission, Guards
 Handler = Callable[..., Awaitable[ASGIResponse]]
 PATTERNS = {"link_id": "^[A-Za-z0-9]{12}$", "receipt_id": "^[A-Za-z0-9]{20}$"}
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "Idempotency-Key": {"in": "header", "schema": {"type": "string", "minLength": 16, "maxLength": 128, "pattern": "^[!-~]+$"}},
-    "SecLink-Access": {"in": "header", "schema": {"type": "string"}, "description": "Proof of the link's key, base64url."},
+    "Idempotency-Key": {
+        "in": "header",
+        "schema": {"type": "string", "minLength": 16, "maxLength": 128, "pattern": "^[!-~]+$"},
+    },
+    "SecLink-Access": {
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "Proof of the link's key, base64url.",
+    },
     "SecLink-Passcode": {"in": "header", "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}},
-    "SecLink-Manage": {"in": "header", "schema": {"type": "string", "pattern": "^[!-~]*$"}, "description": "The manage token."},
+    "SecLink-Manage": {
+        "in": "header",
+        "schema": {"type": "string", "pattern": "^[!-~]*$"},
+        "description": "The manage token.",
+    },
     "status": {"in": "query", "schema": {"type": "string", "enum": ["active", "revealed", "burned", "expired"]}},
     "search": {"in": "query", "schema": {"type": "string", "maxLength": 200}},
     "page": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}},
@@ -65,6 +78,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 def router(path: str, operations: Iterable[Operation], guards: Guards) -> Router:
     """Handlers for the operations."""
     listed = list(operations)
+
     async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         await guards.admit(connection, handler)
 
@@ -82,7 +96,10 @@ def router(path: str, operations: Iterable[Operation], guards: Guards) -> Router
 
 
 def plain(handler: Handler) -> Handler:
-    """A function around a bound method. Litestar copies handlers deeply: of a method it would copy the whole appliance."""
+    """A function around a bound method.
+
+    Litestar copies handlers deeply: of a method it would copy the whole appliance.
+    """
 
     async def handle(request: Request[Any, Any, Any]) -> ASGIResponse:
         return await handler(request, **request.path_params)
@@ -117,7 +134,8 @@ def document(base: str, operations: Iterable[Operation]) -> dict[str, Any]:
 def _described(each: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]:
     names = [part[1:-5] for part in each.path.split("/") if part.startswith("{")]
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": PATTERNS[name]}} for name in names
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": PATTERNS[name]}}
+        for name in names
     ]
     query = each.admission.query if each.admission else ()
     parameters += [{"name": name, "required": False, **PARAMETERS[name]} for name in (*each.headers, *query)]

@@ -1,7 +1,8 @@
 """Refusals as `application/problem+json` (RFC 9457): one shape for everything, made in one place.
 
-Members: type, title, status, detail, code, requestId; errors where members of a request were at fault; state and endedAt where a secret is gone;
-attemptsLeft after a wrong passcode. Nothing of the request, no path and no SQL is repeated.
+Members: type, title, status, detail, code, requestId; errors where members of a request were at fault; state
+and endedAt where a secret is gone; attemptsLeft after a wrong passcode. Nothing of the request, no path and no
+SQL is repeated.
 """
 
 from typing import Any
@@ -87,5 +88,3 @@ def _translated(exception: Exception) -> SecLinkError:
     """What the framework raised, in our words; never its own text."""
     status = exception.status_code if isinstance(exception, HTTPException) else 500
     return _BY_STATUS.get(status, Internal if status >= 500 else BadRequest)()
-
-

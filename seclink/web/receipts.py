@@ -1,4 +1,7 @@
-"""Senders' side of the native API: receipts, stats, account. Opened by a manage token or an API key; to anybody else there is nothing here."""
+"""Senders' side of the native API:
+
+receipts, stats, account. Opened by a manage token or an API key; to anybody else there is nothing here.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,29 +33,63 @@ class ReceiptsApi:
     def operations(self) -> Iterator[Operation]:
         one = "/receipts/{receipt_id:str}"
         yield Operation(
-            method="GET", path="/receipts", handler=self.list_receipts, summary="Own receipts, newest first; an admin's: all",
-            admission=LISTING, gives=wire.ReceiptPage,
-        )  # fmt: skip
+            method="GET",
+            path="/receipts",
+            handler=self.list_receipts,
+            summary="Own receipts, newest first; an admin's: all",
+            admission=LISTING,
+            gives=wire.ReceiptPage,
+        )
         yield Operation(
-            method="GET", path=one, handler=self.get_receipt, summary="One receipt with its history", admission=BY_TOKEN,
-            gives=wire.ReceiptDetails, headers=("SecLink-Manage",), errors=(NotFound,), by_manage_token=True,
-        )  # fmt: skip
-        yield Operation(
-            method="PATCH", path=one, handler=self.change_receipt, summary="Change a live secret", admission=BY_TOKEN,
-            takes=wire.ChangeReceipt, gives=wire.ReceiptDetails, headers=("SecLink-Manage",), errors=(NotFound, NotActive, Busy),
+            method="GET",
+            path=one,
+            handler=self.get_receipt,
+            summary="One receipt with its history",
+            admission=BY_TOKEN,
+            gives=wire.ReceiptDetails,
+            headers=("SecLink-Manage",),
+            errors=(NotFound,),
             by_manage_token=True,
-        )  # fmt: skip
+        )
         yield Operation(
-            method="DELETE", path=one, handler=self.burn_secret, summary="Burn a live secret", admission=BY_TOKEN, status=204,
-            headers=("SecLink-Manage",), errors=(NotFound, Gone), by_manage_token=True,
-        )  # fmt: skip
+            method="PATCH",
+            path=one,
+            handler=self.change_receipt,
+            summary="Change a live secret",
+            admission=BY_TOKEN,
+            takes=wire.ChangeReceipt,
+            gives=wire.ReceiptDetails,
+            headers=("SecLink-Manage",),
+            errors=(NotFound, NotActive, Busy),
+            by_manage_token=True,
+        )
         yield Operation(
-            method="GET", path="/stats", handler=self.get_stats, summary="Counts of the account", admission=BY_KEY, gives=Stats,
-        )  # fmt: skip
+            method="DELETE",
+            path=one,
+            handler=self.burn_secret,
+            summary="Burn a live secret",
+            admission=BY_TOKEN,
+            status=204,
+            headers=("SecLink-Manage",),
+            errors=(NotFound, Gone),
+            by_manage_token=True,
+        )
         yield Operation(
-            method="GET", path="/account", handler=self.get_account, summary="The account and what its key may do",
-            admission=Admission(rate="peek", needs_key=True), gives=wire.Account,
-        )  # fmt: skip
+            method="GET",
+            path="/stats",
+            handler=self.get_stats,
+            summary="Counts of the account",
+            admission=BY_KEY,
+            gives=Stats,
+        )
+        yield Operation(
+            method="GET",
+            path="/account",
+            handler=self.get_account,
+            summary="The account and what its key may do",
+            admission=Admission(rate="peek", needs_key=True),
+            gives=wire.Account,
+        )
 
     async def list_receipts(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         key = _key(request.scope)
@@ -67,12 +104,18 @@ class ReceiptsApi:
 
     async def change_receipt(self, request: Request[Any, Any, Any], receipt_id: str) -> ASGIResponse:
         content_type = header(request.scope, b"content-type")
-        sent = bodies.parse(await request.body(), content_type.encode("latin-1") if content_type else None, wire.ChangeReceipt)
+        sent = bodies.parse(
+            await request.body(), content_type.encode("latin-1") if content_type else None, wire.ChangeReceipt
+        )
         edit = Edit(
-            ttl_seconds=sent.expires_in, max_views=sent.max_views, label=sent.label, public_note=sent.public_note,
-            payload=bodies.optional_base64("encryptedBlob", sent.encrypted_blob), iv=bodies.optional_base64("iv", sent.iv),
+            ttl_seconds=sent.expires_in,
+            max_views=sent.max_views,
+            label=sent.label,
+            public_note=sent.public_note,
+            payload=bodies.optional_base64("encryptedBlob", sent.encrypted_blob),
+            iv=bodies.optional_base64("iv", sent.iv),
             passcode_hash=sent.passcode_hash,
-        )  # fmt: skip
+        )
         who, token = actor(request.scope), _manage_token(request.scope)
         return bodies.answer(
             wire.receipt_details(await self._vault.change(_known(receipt_id), edit, who, token, self._clock.now()))
@@ -91,11 +134,14 @@ class ReceiptsApi:
         rate, remaining = self._guards.look(actor(request.scope))
         return bodies.answer(
             wire.Account(
-                name=key.account, scopes=sorted(key.scopes), key_prefix=key.prefix, key_expires_at=key.expires_at,
+                name=key.account,
+                scopes=sorted(key.scopes),
+                key_prefix=key.prefix,
+                key_expires_at=key.expires_at,
                 rate=wire.RateState(limit=rate.count, window_seconds=rate.seconds, remaining=remaining),
                 secrets=wire.state_counts(await self._vault.stats(key.account, now)),
             )
-        )  # fmt: skip
+        )
 
 
 def _key(scope: Any) -> ApiKey:
@@ -130,7 +176,9 @@ def _filter(query: bytes, account: str | None) -> Filter:
     if search is not None and len(search) > 200:
         raise BadRequest(fields=(("search", "must have at most 200 characters"),))
     page, limit = _number(given, "page", 1, 1_000_000), _number(given, "limit", 50, 100)
-    return Filter(account=account, state=State(status) if status else None, search=search or None, page=page, limit=limit)
+    return Filter(
+        account=account, state=State(status) if status else None, search=search or None, page=page, limit=limit
+    )
 
 
 def _number(given: dict[str, str], name: str, default: int, most: int) -> int:

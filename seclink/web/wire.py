@@ -1,4 +1,7 @@
-"""The JSON of the native API, member by member, and how records become it. The OpenAPI document is made from these very types."""
+"""The JSON of the native API, member by member, and how records become it.
+
+The OpenAPI document is made from these very types.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -8,7 +11,9 @@ from seclink.model import TRIES_PER_CLIENT, TRIES_PER_SECRET, Page, Peek, Receip
 from seclink.policy import LABEL_CHARACTERS, MAX_VIEWS, MIN_SECONDS, NOTE_CHARACTERS
 
 Base64 = Annotated[str, Meta(description="Standard base64, padded, canonical.", extra_json_schema={"format": "byte"})]
-Digest = Annotated[str, Meta(description="SHA-256 as 64 hexadecimal digits.", extra_json_schema={"pattern": "^[0-9a-fA-F]{64}$"})]
+Digest = Annotated[
+    str, Meta(description="SHA-256 as 64 hexadecimal digits.", extra_json_schema={"pattern": "^[0-9a-fA-F]{64}$"})
+]
 Instant = Annotated[int, Meta(description="Epoch milliseconds.")]
 Seconds = Annotated[int, Meta(extra_json_schema={"minimum": MIN_SECONDS})]
 Views = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_VIEWS})]
@@ -31,7 +36,7 @@ class CreateSecret(Body):
     iv: Base64
     expiry_type: ExpiryType | None = None
     expires_in: Seconds | None = None
-    max_views: Views | None | UnsetType = UNSET
+    max_views: Views | UnsetType | None = UNSET
     passcode_hash: Digest | None = None
     access_hash: Digest | None = None
     format: Literal["raw", "seclink/v1"] = "raw"
@@ -122,12 +127,12 @@ class ReceiptPage(Answer):
 
 class ChangeReceipt(Body):
     expires_in: Seconds | UnsetType = UNSET
-    max_views: Views | None | UnsetType = UNSET
-    label: Label | None | UnsetType = UNSET
-    public_note: Note | None | UnsetType = UNSET
+    max_views: Views | UnsetType | None = UNSET
+    label: Label | UnsetType | None = UNSET
+    public_note: Note | UnsetType | None = UNSET
     encrypted_blob: Base64 | UnsetType = UNSET
     iv: Base64 | UnsetType = UNSET
-    passcode_hash: Digest | None | UnsetType = UNSET
+    passcode_hash: Digest | UnsetType | None = UNSET
 
 
 class RateState(Answer):
@@ -159,10 +164,16 @@ class Health(Answer):
 def meta(link_id: str, peek: Peek) -> SecretMeta:
     left = min(TRIES_PER_CLIENT, max(0, TRIES_PER_SECRET - peek.passcode_tries)) if peek.passcode_required else None
     return SecretMeta(
-        link_id=link_id, format=peek.format, expiry_type=peek.expiry_type, expires_at=peek.expires_at, views_left=peek.views_left,
-        access_required=peek.access_hash is not None, passcode_required=peek.passcode_required, attempts_left=left,
+        link_id=link_id,
+        format=peek.format,
+        expiry_type=peek.expiry_type,
+        expires_at=peek.expires_at,
+        views_left=peek.views_left,
+        access_required=peek.access_hash is not None,
+        passcode_required=peek.passcode_required,
+        attempts_left=left,
         public_note=peek.public_note,
-    )  # fmt: skip
+    )
 
 
 def receipt_page(page: Page) -> ReceiptPage:
@@ -183,7 +194,10 @@ def receipt_details(receipt: Receipt, with_reasons: bool = False) -> ReceiptDeta
 
 def state_counts(stats: Stats) -> StateCounts:
     return StateCounts(
-        active=stats.active_secrets, revealed=stats.revealed_secrets, burned=stats.burned_secrets, expired=stats.expired_secrets
+        active=stats.active_secrets,
+        revealed=stats.revealed_secrets,
+        burned=stats.burned_secrets,
+        expired=stats.expired_secrets,
     )
 
 
