@@ -7,42 +7,19 @@ written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
 """
 
 import difflib
-import ipaddress
 import json
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from seclink.errors import ConfigError
 from seclink.model import Rate
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-
-
-class Duration(int):
-    """Whole seconds, written with a unit."""
-
-
-class PublicUrl(str):
-    """Where people reach the appliance:
-
-    https, or http on this machine alone; no query or fragment, no trailing slash.
-    """
-
-    __slots__ = ()
-
-
-class Network(str):
-    """An IP address or CIDR range."""
-
-    __slots__ = ()
+from seclink.quantities import Duration, Network, PublicUrl, network, parse_duration, parse_rate, public_url, written
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,9 +27,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=1, le=65535, description="TCP port to listen on.")] = 8080
     public_url: Annotated[
         PublicUrl | None,
-        Meta(
-            description="The address people use, without a trailing slash; links are built from it. Unset: host and port."
-        ),
+        Meta(description="The address people use; links are built from it. Unset: from host and port."),
     ] = None
     allowed_hosts: Annotated[
         list[Annotated[str, Meta(min_length=1)]],
@@ -220,35 +195,9 @@ def render(config: Config) -> str:
             section = option.section
             lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
         value = getattr(getattr(config, section), option.name)
-        lines.append(f"# {option.help} {option.bounds}.")
+        lines.append(f"# {option.help} ({option.bounds})")
         lines.append(f"# {option.name} = " if value is None else f"{option.name} = {written(value)}")
     return "\n".join(lines) + "\n"
-
-
-def written(value: Any) -> str:
-    """A value as the TOML writes it."""
-    if isinstance(value, Rate):
-        return json.dumps(f"{value.count}/{next(name for name, s in PERIODS.items() if s == value.seconds)}")
-    if isinstance(value, Duration):
-        unit = next(u for u in ("d", "h", "m", "s") if value % UNITS[u] == 0)
-        return json.dumps(f"{value // UNITS[unit]}{unit}")
-    return json.dumps(value, ensure_ascii=False)
-
-
-def parse_duration(text: str) -> Duration:
-    """`90s`, `15m`, `24h`, `7d` -> seconds. Raises ValueError."""
-    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
-    if not match:
-        raise ValueError("write a duration like 90s, 15m, 24h or 7d")
-    return Duration(int(match[1]) * UNITS[match[2]])
-
-
-def parse_rate(text: str) -> Rate:
-    """`20/hour` -> Rate. Raises ValueError."""
-    match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", text)
-    if not match:
-        raise ValueError("write a rate like 20/hour (second, minute, hour or day)")
-    return Rate(int(match[1]), PERIODS[match[2]])
 
 
 def _section(
@@ -280,26 +229,12 @@ def _value(value: Any, annotated: Any) -> Any:
     if kind is Rate:
         return parse_rate(value if isinstance(value, str) else "")
     if kind == PublicUrl | None:
-        return _public_url(value)
+        return public_url(value)
     if kind == list[Network]:
-        return [_network(each) for each in msgspec.convert(value, list[str])]
+        return [network(each) for each in msgspec.convert(value, list[str])]
+    if get_origin(kind) is Literal and value not in get_args(kind):
+        raise ValueError(f"must be {_bounds(kind, meta)}")
     return msgspec.convert(value, annotated)
-
-
-def _public_url(value: Any) -> PublicUrl:
-    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ValueError("write an address like https://secrets.example.org, without query or fragment")
-    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-        raise ValueError("must be https: browsers only encrypt on https or on this machine itself")
-    return PublicUrl(value.rstrip("/"))
-
-
-def _network(value: str) -> Network:
-    try:
-        return Network(ipaddress.ip_network(value))
-    except ValueError:
-        raise ValueError("write addresses or ranges like 10.0.0.1 or 10.0.0.0/8") from None
 
 
 def _bounds(kind: Any, meta: Meta) -> str:
@@ -307,7 +242,7 @@ def _bounds(kind: Any, meta: Meta) -> str:
         return f"{written(Duration(meta.ge or 0))} to {written(Duration(meta.le or 0))}"
     if kind is int:
         return f"{meta.ge} to {meta.le}"
-    if getattr(kind, "__origin__", None) is Literal:
+    if get_origin(kind) is Literal:
         return " or ".join(json.dumps(each) for each in get_args(kind))
     named = {Rate: "N/second, minute, hour or day", str: "text", PublicUrl | None: "a URL"}
     return named.get(kind, "a list of texts")

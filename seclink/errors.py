@@ -1,4 +1,4 @@
-"""Everything that can be refused, as one small tree; the server raises it, HTTP carries its code, the client raises it again.
+"""Everything that can be refused: the server raises it, HTTP carries its code, the client raises it again.
 
     SecLinkError
     ├── BadRequest             400 bad_request            body, parameter or header is not what the API takes

@@ -78,6 +78,36 @@ class NewSecret(Struct, frozen=True, kw_only=True):
     label: str | None = None
 
 
+class Created(Struct, frozen=True, kw_only=True):
+    """A new secret's names. `manage_token` is not kept: this is the only time it exists here."""
+
+    link_id: str
+    receipt_id: str
+    manage_token: str
+    expiry_type: str
+    expires_at: int
+    max_views: int | None
+
+
+class Proof(Struct, frozen=True):
+    """What a reader knows: `access` as base64url, `passcode_hash` as 64 hex digits."""
+
+    access: str | None = None
+    passcode_hash: str | None = None
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """A change as its sender asks for it; UNSET leaves a member as it is."""
+
+    ttl_seconds: int | UnsetType = UNSET
+    max_views: int | UnsetType | None = UNSET
+    label: str | UnsetType | None = UNSET
+    public_note: str | UnsetType | None = UNSET
+    payload: bytes | UnsetType = UNSET
+    iv: bytes | UnsetType = UNSET
+    passcode_hash: str | UnsetType | None = UNSET
+
+
 class Secret(Struct, frozen=True, kw_only=True):
     """A row as it is added: everything drawn, clamped and hashed. `passcode` is an argon2id string."""
 

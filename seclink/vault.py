@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from seclink import policy, tokens
 from seclink.config import Config
@@ -38,10 +38,13 @@ from seclink.model import (
     Actor,
     Changes,
     Claimed,
+    Created,
+    Edit,
     Filter,
     NewSecret,
     Page,
     Peek,
+    Proof,
     Receipt,
     Scope,
     Secret,
@@ -55,36 +58,6 @@ from seclink.store.base import Store
 REPLAY_SECONDS, REPLAY_BYTES = 60, 64 * 2**20
 CREATE_REPLAY_SECONDS, CREATE_REPLAYS = 600, 20_000
 REAPED_AT_ONCE = 250
-
-
-class Created(Struct, frozen=True, kw_only=True):
-    """A new secret's names. `manage_token` is not kept: this is the only time it exists here."""
-
-    link_id: str
-    receipt_id: str
-    manage_token: str
-    expiry_type: str
-    expires_at: int
-    max_views: int | None
-
-
-class Proof(Struct, frozen=True):
-    """What a reader knows: `access` as base64url, `passcode_hash` as 64 hex digits."""
-
-    access: str | None = None
-    passcode_hash: str | None = None
-
-
-class Edit(Struct, frozen=True, kw_only=True):
-    """A change as its sender asks for it; UNSET leaves a member as it is."""
-
-    ttl_seconds: int | UnsetType = UNSET
-    max_views: int | UnsetType | None = UNSET
-    label: str | UnsetType | None = UNSET
-    public_note: str | UnsetType | None = UNSET
-    payload: bytes | UnsetType = UNSET
-    iv: bytes | UnsetType = UNSET
-    passcode_hash: str | UnsetType | None = UNSET
 
 
 class Vault:
@@ -217,7 +190,8 @@ class Vault:
         new = policy.check(new, self._config, actor)
         passcode = await self._hash(new.passcode_hash)
         names = tokens.mint(now)
-        assert new.ttl_seconds is not None and new.max_views is not UNSET  # noqa: S101  settled by the policy
+        assert new.ttl_seconds is not None  # noqa: S101  settled by the policy
+        assert new.max_views is not UNSET  # noqa: S101
         secret = Secret(
             link_id=names.link_id,
             receipt_id=names.receipt_id,

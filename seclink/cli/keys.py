@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import click
 
-from seclink import config as configuration
 from seclink.cli.config import config_option, load
 from seclink.keyring import Keyring
 from seclink.model import ApiKey, Rate, Scope
+from seclink.quantities import parse_duration, parse_rate, written
 from seclink.store.sqlite import SqliteStore
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ class _Duration(click.ParamType[int]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
-            return configuration.parse_duration(str(value))
+            return parse_duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -35,7 +35,7 @@ class _Rate(click.ParamType[Rate]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Rate:
         try:
-            return configuration.parse_rate(str(value))
+            return parse_rate(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -117,7 +117,7 @@ def _with_keyring(path: Path | None, work: Callable[[Keyring, int], Awaitable[T]
 
 
 def _row(each: ApiKey, now: int) -> tuple[str, str, str, str, str, str]:
-    rate = configuration.written(each.rate).strip('"') if each.rate else "-"
+    rate = written(each.rate).strip('"') if each.rate else "-"
     state = "revoked" if each.revoked_at else "live" if each.is_live(now) else "expired"
     if state == "live" and each.expires_at:
         state = f"until {_day(each.expires_at)}"

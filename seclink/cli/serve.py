@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from seclink.app import ANY_ADDRESS, body_bytes, build, public_url
+from seclink.app import body_bytes, build, public_url
 from seclink.cli.config import config_option, find, load
 from seclink.clock import Clock
 from seclink.config import Config
@@ -63,7 +63,7 @@ async def _serve(config: Config, source: Path | None) -> None:
             stop=stop,
             ready=ready,
             refuse=gate.raw,
-            limits=Limits(message_bytes=2 * body_bytes(config), connections=config.server.requests),
+            limits=Limits(message_bytes=2 * body_bytes(config), connections=2 * config.server.requests),
             grace_seconds=config.server.shutdown_timeout,
         )
     finally:
@@ -83,8 +83,5 @@ def _welcome(config: Config, path: Path, source: Path | None) -> list[str]:
     lines.append(f"  creating  {creators}; `seclink key add ACCOUNT` makes a key")
     lines.append(f"  try       echo hello | seclink create --server {url}")
     if url.startswith("http:"):
-        reach = "every address of this machine" if config.server.host in ANY_ADDRESS else config.server.host
-        lines.append(
-            f"  TLS       none: put a reverse proxy with https in front and set server.public_url (listening on {reach})"
-        )
+        lines.append("  TLS       none: put a reverse proxy with https in front and set server.public_url")
     return lines

@@ -7,7 +7,6 @@ single-row statements, whatever its size. The claim is the only place that reads
 last view only together with its erasure.
 """
 
-import hashlib
 import sqlite3
 from typing import Any
 
@@ -15,17 +14,8 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from seclink.errors import BadRequest, StorageFull
-from seclink.model import (
-    TRIES_PER_CLIENT,
-    TRIES_PER_SECRET,
-    TRY_WINDOW_MS,
-    ApiKey,
-    Attempt,
-    Changes,
-    Claimed,
-    Secret,
-    State,
-)
+from seclink.model import ApiKey, Changes, Claimed, Secret, State
+from seclink.store import tries
 
 KEPT_EVENTS = 100  # per secret: an unlimited one that is read for ever must not grow for ever
 
@@ -131,11 +121,7 @@ def _view(db: sqlite3.Connection, id: int, claim: Claim, refund: bool) -> None:
     db.execute("UPDATE secrets SET views = views + 1 WHERE id = ?", (id,))
     _event(db, id, "revealed", claim.now)
     if refund:
-        db.execute("UPDATE secrets SET passcode_tries = max(passcode_tries - 1, 0) WHERE id = ?", (id,))
-        db.execute(
-            "UPDATE attempts SET tries = max(tries - 1, 0) WHERE secret = ? AND client = ?",
-            (id, _client(db, id, claim.client)),
-        )
+        tries.refund(db, id, claim.client)
 
 
 def _end(db: sqlite3.Connection, ended: list[tuple[int, int]], state: State, keep_ms: int, viewed: int = 0) -> None:
@@ -153,38 +139,6 @@ def _end(db: sqlite3.Connection, ended: list[tuple[int, int]], state: State, kee
         (state, viewed, keep_ms, *pairs),
     )
     db.execute("DELETE FROM attempts WHERE secret IN (SELECT value ->> 0 FROM json_each(?))", pairs)
-
-
-def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Attempt | None:
-    row = db.execute(
-        "SELECT id, passcode_tries, expires_at FROM secrets WHERE link_id = ? AND state = 'active' AND expires_at > ?",
-        (link_id, now),
-    ).fetchone()
-    if row is None:
-        return None
-    id, total, expires_at = row
-    if total >= TRIES_PER_SECRET:
-        return Attempt(is_allowed=False, left=0, retry_after=_seconds(expires_at - now))
-    # One statement counts the try, or opens a new window, or (no row back) refuses: nobody can slip in between.
-    counted = db.execute(
-        """
-        INSERT INTO attempts (secret, client, since, tries) VALUES (:id, :client, :now, 1)
-        ON CONFLICT DO UPDATE SET tries = iif(:now - since >= :window, 1, tries + 1),
-            since = iif(:now - since >= :window, :now, since)
-        WHERE tries < :limit OR :now - since >= :window
-        RETURNING tries
-        """,
-        {"id": id, "client": _client(db, id, client), "now": now, "window": TRY_WINDOW_MS, "limit": TRIES_PER_CLIENT},
-    ).fetchall()
-    if not counted:
-        (since,) = db.execute(
-            "SELECT since FROM attempts WHERE secret = ? AND client = ?", (id, _client(db, id, client))
-        ).fetchone()
-        return Attempt(is_allowed=False, left=0, retry_after=_seconds(since + TRY_WINDOW_MS - now))
-    db.execute("UPDATE secrets SET passcode_tries = passcode_tries + 1 WHERE id = ?", (id,))
-    return Attempt(
-        is_allowed=True, left=min(TRIES_PER_CLIENT - counted[0][0], TRIES_PER_SECRET - total - 1), retry_after=0
-    )
 
 
 def record(db: sqlite3.Connection, link_id: str, event: str, now: int, reason: str | None) -> None:
@@ -303,16 +257,3 @@ def _event(db: sqlite3.Connection, id: int, type: str, at: int, reason: str | No
         " WHERE (SELECT count(*) FROM events WHERE secret = ?1) < ?5",
         (id, at, type, reason, KEPT_EVENTS),
     )
-
-
-def _client(db: sqlite3.Connection, id: int, client: str) -> bytes:
-    """A client range as it is kept:
-
-    salted, and different for each secret, so that the table is no list of addresses.
-    """
-    (salt,) = db.execute("SELECT salt FROM meta").fetchone()
-    return hashlib.blake2b(f"{id} {client}".encode(), key=salt, digest_size=8).digest()
-
-
-def _seconds(ms: int) -> int:
-    return max(1, -(-ms // 1000))

@@ -29,8 +29,8 @@ from seclink.errors import (
     PasscodeWrong,
     StorageFull,
 )
-from seclink.model import NewSecret, Scope
-from seclink.vault import Proof, Vault
+from seclink.model import NewSecret, Proof, Scope
+from seclink.vault import Vault
 from seclink.web import bodies, wire
 from seclink.web.guards import Admission, Guards, actor, header, headers
 from seclink.web.operations import Operation

@@ -13,8 +13,8 @@ from litestar.response.base import ASGIResponse
 from seclink import tokens
 from seclink.clock import Clock
 from seclink.errors import BadRequest, Busy, Gone, KeyRequired, NotActive, NotFound
-from seclink.model import ApiKey, Filter, Scope, State, Stats
-from seclink.vault import Edit, Vault
+from seclink.model import ApiKey, Edit, Filter, Scope, State, Stats
+from seclink.vault import Vault
 from seclink.web import bodies, wire
 from seclink.web.guards import Admission, Guards, actor, header
 from seclink.web.operations import Operation

@@ -1,0 +1,76 @@
+"""Durations, rates and addresses, as the TOML and the command line write them.
+
+Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
+"""
+
+import ipaddress
+import json
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from seclink.model import Rate
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+class Duration(int):
+    """Whole seconds, written with a unit."""
+
+
+class PublicUrl(str):
+    """Where people reach the appliance:
+
+    https, or http on this machine alone; no query or fragment, no trailing slash.
+    """
+
+    __slots__ = ()
+
+
+class Network(str):
+    """An IP address or CIDR range."""
+
+    __slots__ = ()
+
+
+def written(value: Any) -> str:
+    """A value as the TOML writes it."""
+    if isinstance(value, Rate):
+        return json.dumps(f"{value.count}/{next(name for name, s in PERIODS.items() if s == value.seconds)}")
+    if isinstance(value, Duration):
+        unit = next(u for u in ("d", "h", "m", "s") if value % UNITS[u] == 0)
+        return json.dumps(f"{value // UNITS[unit]}{unit}")
+    return json.dumps(value, ensure_ascii=False)
+
+
+def parse_duration(text: str) -> Duration:
+    """`90s`, `15m`, `24h`, `7d` -> seconds. Raises ValueError."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
+    if not match:
+        raise ValueError("write a duration like 90s, 15m, 24h or 7d")
+    return Duration(int(match[1]) * UNITS[match[2]])
+
+
+def parse_rate(text: str) -> Rate:
+    """`20/hour` -> Rate. Raises ValueError."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", text)
+    if not match:
+        raise ValueError("write a rate like 20/hour (second, minute, hour or day)")
+    return Rate(int(match[1]), PERIODS[match[2]])
+
+
+def public_url(value: Any) -> PublicUrl:
+    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("write an address like https://secrets.example.org, without query or fragment")
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError("must be https: browsers only encrypt on https or on this machine itself")
+    return PublicUrl(value.rstrip("/"))
+
+
+def network(value: str) -> Network:
+    try:
+        return Network(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("write addresses or ranges like 10.0.0.1 or 10.0.0.0/8") from None

@@ -1,0 +1,63 @@
+"""Passcode tries: counted before they are checked, kept over restarts, given back when they were right.
+
+A client range may try a few times in a window, everybody together a few times more; whoever lacks the link's key never
+gets here, so strangers cannot use up a reader's tries.
+"""
+
+import hashlib
+import sqlite3
+
+from seclink.model import TRIES_PER_CLIENT, TRIES_PER_SECRET, TRY_WINDOW_MS, Attempt
+
+
+def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Attempt | None:
+    row = db.execute(
+        "SELECT id, passcode_tries, expires_at FROM secrets WHERE link_id = ? AND state = 'active' AND expires_at > ?",
+        (link_id, now),
+    ).fetchone()
+    if row is None:
+        return None
+    id, total, expires_at = row
+    if total >= TRIES_PER_SECRET:
+        return Attempt(is_allowed=False, left=0, retry_after=_seconds(expires_at - now))
+    # One statement counts the try, or opens a new window, or (no row back) refuses: nobody can slip in between.
+    counted = db.execute(
+        """
+        INSERT INTO attempts (secret, client, since, tries) VALUES (:id, :client, :now, 1)
+        ON CONFLICT DO UPDATE SET tries = iif(:now - since >= :window, 1, tries + 1),
+            since = iif(:now - since >= :window, :now, since)
+        WHERE tries < :limit OR :now - since >= :window
+        RETURNING tries
+        """,
+        {"id": id, "client": _client(db, id, client), "now": now, "window": TRY_WINDOW_MS, "limit": TRIES_PER_CLIENT},
+    ).fetchall()
+    if not counted:
+        (since,) = db.execute(
+            "SELECT since FROM attempts WHERE secret = ? AND client = ?", (id, _client(db, id, client))
+        ).fetchone()
+        return Attempt(is_allowed=False, left=0, retry_after=_seconds(since + TRY_WINDOW_MS - now))
+    db.execute("UPDATE secrets SET passcode_tries = passcode_tries + 1 WHERE id = ?", (id,))
+    return Attempt(
+        is_allowed=True, left=min(TRIES_PER_CLIENT - counted[0][0], TRIES_PER_SECRET - total - 1), retry_after=0
+    )
+
+
+def refund(db: sqlite3.Connection, id: int, client: str) -> None:
+    """The try was right and the secret lives on: many readers must not lock each other out."""
+    db.execute("UPDATE secrets SET passcode_tries = max(passcode_tries - 1, 0) WHERE id = ?", (id,))
+    db.execute(
+        "UPDATE attempts SET tries = max(tries - 1, 0) WHERE secret = ? AND client = ?", (id, _client(db, id, client))
+    )
+
+
+def _client(db: sqlite3.Connection, id: int, client: str) -> bytes:
+    """A client range as it is kept:
+
+    salted, and different for each secret, so that the table is no list of addresses.
+    """
+    (salt,) = db.execute("SELECT salt FROM meta").fetchone()
+    return hashlib.blake2b(f"{id} {client}".encode(), key=salt, digest_size=8).digest()
+
+
+def _seconds(ms: int) -> int:
+    return max(1, -(-ms // 1000))

@@ -1,0 +1,80 @@
+"""The writer's connection: whatever waits is run in one transaction and committed once.
+
+A failing write fails alone: the batch is rolled back and its members run one by one. A failing commit fails them all,
+because nobody can say how much of it lasted.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from seclink.errors import SecLinkError
+from seclink.model import Secret
+from seclink.store import writes
+from seclink.store.writes import Claim
+
+Write = Secret | Claim | Callable[[sqlite3.Connection], Any]
+
+
+class Writer(sqlite3.Connection):
+    """`batch` is what the next commit shall do, `outcomes` what became of each: an answer or an exception."""
+
+    batch: list[Write]
+    outcomes: list[Any]
+    next_id: int
+    keep_ms: int
+    max_bytes: int
+
+    def commit(self) -> None:
+        try:
+            self.outcomes = self._transact(self.batch)
+        except (sqlite3.Error, SecLinkError) as error:
+            if len(self.batch) == 1 or isinstance(error, _CommitFailed):
+                self.outcomes = [error] * len(self.batch)
+            else:
+                self.outcomes = [self._alone(each) for each in self.batch]
+
+    def _alone(self, write: Write) -> Any:
+        try:
+            return self._transact([write])[0]
+        except (sqlite3.Error, SecLinkError) as error:
+            return error
+
+    def _transact(self, batch: list[Write]) -> list[Any]:
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = self._run(batch)
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
+                self.rollback()
+            raise
+        try:
+            super().commit()
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self.rollback()
+            raise _CommitFailed from error
+        return outcomes
+
+    def _run(self, batch: list[Write]) -> list[Any]:
+        outcomes: list[Any] = [None] * len(batch)
+        added = [each for each in batch if isinstance(each, Secret)]
+        if added:
+            writes.add_all(self, self.next_id, added, self.max_bytes)
+            self.next_id += len(added)
+        claims = {index: each for index, each in enumerate(batch) if isinstance(each, Claim)}
+        while claims:
+            # One claim a secret and round: the second of two must see what the first has left.
+            turn = list({each.link_id: index for index, each in reversed(claims.items())}.values())
+            answers = writes.claim_all(self, [claims.pop(index) for index in turn], self.keep_ms)
+            for index, answer in zip(turn, answers, strict=True):
+                outcomes[index] = answer
+        for index, each in enumerate(batch):
+            if not isinstance(each, Secret | Claim):
+                outcomes[index] = each(self)
+        return outcomes
+
+
+class _CommitFailed(sqlite3.OperationalError):
+    """Whether the transaction lasted is not known: nobody may be told that it did."""
