@@ -143,7 +143,6 @@ class Peek(Struct, frozen=True, kw_only=True):
     access_hash: str | None
     passcode: str | None
     passcode_required: bool
-    passcode_tries: int
     public_note: str | None
     was_peeked: bool
 

@@ -103,6 +103,10 @@ class Vault:
             self._aside(self._store.record(link_id, "peeked", now))
         return peek
 
+    async def tries_left(self, link_id: str, actor: Actor, now: int) -> int:
+        """How many passcode tries the asker has."""
+        return await self._store.tries_left(link_id, actor.client, now)
+
     async def report(self, link_id: str, reason: str | None, now: int) -> None:
         """Note an abuse report in the secret's history.
 

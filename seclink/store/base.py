@@ -31,6 +31,9 @@ class Store(Protocol):
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
         """Count a passcode try before it is checked; a refused one is not counted. None: no live secret."""
 
+    async def tries_left(self, link_id: str, client: str, now: int) -> int:
+        """How many passcode tries that client range has now. Counts nothing; 0 where there is no live secret."""
+
     async def record(self, link_id: str, event: str, now: int, reason: str | None = None) -> None:
         """Add an event to a secret's history:
 

@@ -6,7 +6,7 @@ from seclink.model import ApiKey, Event, Filter, Peek, Rate, Receipt, Scope, Sta
 
 PEEK = """
     SELECT receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views, access_hash,
-           passcode, passcode_required, passcode_tries, public_note, peeked_at
+           passcode, passcode_required, public_note, peeked_at
     FROM secrets WHERE link_id = ?
 """
 
@@ -64,9 +64,8 @@ def peek(row: Any, now: int) -> Peek:
         access_hash=row[9],
         passcode=row[10],
         passcode_required=bool(row[11]),
-        passcode_tries=row[12],
-        public_note=row[13],
-        was_peeked=row[14] is not None,
+        public_note=row[12],
+        was_peeked=row[13] is not None,
     )
 
 

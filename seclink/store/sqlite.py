@@ -111,6 +111,9 @@ class SqliteStore:
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
         return await self._call(lambda db: tries.attempt(db, link_id, client, now))
 
+    async def tries_left(self, link_id: str, client: str, now: int) -> int:
+        return await self._call(lambda db: tries.left(db, link_id, client, now))
+
     async def record(self, link_id: str, event: str, now: int, reason: str | None = None) -> None:
         await self._call(lambda db: writes.record(db, link_id, event, now, reason))
 

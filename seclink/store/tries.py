@@ -42,6 +42,18 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
     )
 
 
+def left(db: sqlite3.Connection, link_id: str, client: str, now: int) -> int:
+    row = db.execute("SELECT id, passcode_tries FROM secrets WHERE link_id = ?", (link_id,)).fetchone()
+    if row is None:
+        return 0
+    used = db.execute(
+        "SELECT tries FROM attempts WHERE secret = ? AND client = ? AND since > ?",
+        (row[0], _client(db, row[0], client), now - TRY_WINDOW_MS),
+    ).fetchone()
+    tries = used[0] if used else 0
+    return max(0, int(min(TRIES_PER_CLIENT - tries, TRIES_PER_SECRET - row[1])))
+
+
 def refund(db: sqlite3.Connection, id: int, client: str) -> None:
     """The try was right and the secret lives on: many readers must not lock each other out."""
     db.execute("UPDATE secrets SET passcode_tries = max(passcode_tries - 1, 0) WHERE id = ?", (id,))

@@ -153,7 +153,10 @@ class SecretsApi:
         return await self._reveal(request, link_id, sent.access, sent.passcode_hash)
 
     async def peek_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
-        return bodies.answer(wire.meta(link_id, await self._vault.peek(_known(link_id), self._clock.now())))
+        now = self._clock.now()
+        peek = await self._vault.peek(_known(link_id), now)
+        left = await self._vault.tries_left(link_id, actor(request.scope), now) if peek.passcode_required else None
+        return bodies.answer(wire.meta(link_id, peek, left))
 
     async def report_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
         sent = bodies.parse(await request.body(), _content_type(request.scope), wire.ReportSecret, may_be_empty=True)

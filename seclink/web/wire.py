@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from seclink.model import TRIES_PER_CLIENT, TRIES_PER_SECRET, Page, Peek, Receipt, Stats
+from seclink.model import Page, Peek, Receipt, Stats
 from seclink.policy import LABEL_CHARACTERS, MAX_VIEWS, MIN_SECONDS, NOTE_CHARACTERS
 
 Base64 = Annotated[str, Meta(description="Standard base64, padded, canonical.", extra_json_schema={"format": "byte"})]
@@ -161,8 +161,7 @@ class Health(Answer):
     status: str
 
 
-def meta(link_id: str, peek: Peek) -> SecretMeta:
-    left = min(TRIES_PER_CLIENT, max(0, TRIES_PER_SECRET - peek.passcode_tries)) if peek.passcode_required else None
+def meta(link_id: str, peek: Peek, attempts_left: int | None) -> SecretMeta:
     return SecretMeta(
         link_id=link_id,
         format=peek.format,
@@ -171,7 +170,7 @@ def meta(link_id: str, peek: Peek) -> SecretMeta:
         views_left=peek.views_left,
         access_required=peek.access_hash is not None,
         passcode_required=peek.passcode_required,
-        attempts_left=left,
+        attempts_left=attempts_left,
         public_note=peek.public_note,
     )
 
