@@ -80,6 +80,8 @@ def digest_faults(**digests: str | UnsetType | None) -> Iterator[tuple[str, str]
 def _faults(new: NewSecret, config: Config) -> Iterator[tuple[str, str]]:
     yield from payload_faults(new.payload, new.iv, config)
     yield from ttl_faults(new.ttl_seconds, config)
+    if new.ttl_seconds is None and FIXED_SECONDS.get(new.expiry_type, 0) > config.expiry.max:
+        yield "expiryType", f"lasts longer than the {int(config.expiry.max)} seconds allowed here"
     yield from views_faults(new.max_views)
     yield from digest_faults(passcodeHash=new.passcode_hash, accessHash=new.access_hash)
     yield from text_faults(new.public_note, new.label)
