@@ -1,0 +1,48 @@
+"""The ceiling: `seclink serve` itself, with nothing kept. `python -m tests.bench.ceiling serve` takes its arguments.
+
+The same gate, guards, limiter, parsing, vault, logging, answers, connection and thread settings, because it is the same
+command; the one thing exchanged is the store, for one whose verbs end at once. What a route costs beyond this is the
+store's: the hop to its thread and back, the statements, the commit.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from seclink.cli import main
+from seclink.cli import serve as wiring  # the module, not the command in it
+from seclink.model import Claimed, Secret
+from tests.bench.load import PAYLOAD_BYTES
+
+PAYLOAD, IV = os.urandom(PAYLOAD_BYTES), os.urandom(12)
+
+
+class NullStore:
+    """Only the verbs that a create, a reveal, the reaper and a stop come to."""
+
+    @classmethod
+    async def open(cls, path: Path, **options: Any) -> "NullStore":
+        return cls()
+
+    async def add(self, secret: Secret) -> None:
+        return None
+
+    async def claim(self, link_id: str, now: int, **proof: Any) -> Claimed:
+        return Claimed(
+            receipt_id="0" * 20, format="raw", expiry_type="view_once", payload=PAYLOAD, iv=IV, views_left=0,
+            expires_at=now + 1000,
+        )  # fmt: skip
+
+    async def reap(self, now: int, limit: int) -> int:
+        return 0
+
+    async def clock_mark(self) -> int:
+        return 0
+
+    async def close(self) -> None:
+        return None
+
+
+if __name__ == "__main__":
+    wiring.SqliteStore = NullStore  # type: ignore[assignment,misc]
+    main()
