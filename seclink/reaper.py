@@ -6,6 +6,7 @@ so that reveals get at least half of the writer.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from seclink.errors import SecLinkError
@@ -14,7 +15,7 @@ from seclink.vault import REAPED_AT_ONCE, Vault
 
 
 class Reaper:
-    """`beat_at` is when it last finished a round, in monotonic seconds; None before the first."""
+    """`beat_at` is when it last finished a batch, in monotonic seconds; None before the first."""
 
     def __init__(
         self, vault: Vault, every_seconds: float, now: Callable[[], int], monotonic: Callable[[], float], log: Log
@@ -30,19 +31,23 @@ class Reaper:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                await self.round()
-            except SecLinkError as error:
-                self._log.error("reaper", code=error.code)
-            await asyncio.sleep(self.every_seconds)
+        try:
+            while True:
+                try:
+                    await self.round()
+                except SecLinkError as error:
+                    self._log.error("reaper", code=error.code)
+                await asyncio.sleep(self.every_seconds)
+        finally:  # what has expired by now stays so, even if the clock is behind at the next start
+            with contextlib.suppress(SecLinkError):
+                await self._vault.ping(self._now())
 
     async def round(self) -> None:
         """Erase all that is due now."""
         while True:
             began = self._monotonic()
             count = await self._vault.reap(self._now())
+            self.beat_at = self._monotonic()
             if count < REAPED_AT_ONCE:
                 break
-            await asyncio.sleep(self._monotonic() - began)
-        self.beat_at = self._monotonic()
+            await asyncio.sleep(self.beat_at - began)

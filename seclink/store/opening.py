@@ -6,15 +6,18 @@ overwrites what is deleted (FAST leaves overflow pages). What is in the log is o
 checkpoint, which the store does after erasing.
 """
 
+import contextlib
 import fcntl
 import os
 import sqlite3
+import struct
 from pathlib import Path
 from typing import TypeVar
 
 from seclink.errors import StoreUnusable
 from seclink.store.schema import APPLICATION_ID, MIGRATIONS
 
+_LOG_HEADER = struct.Struct(">8I")
 CHECKED_BYTES = 64 * 2**20  # up to this size the whole file is checked at start (about 0.1 s)
 
 PRAGMAS: dict[str, int | str] = {
@@ -52,11 +55,12 @@ def prepare(path: Path) -> None:
     """Create the file for its owner alone, refuse what is not ours or not whole, and bring the tables up to date."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        db = connect(path, sqlite3.Connection)
+        _check_log(Path(f"{path}-wal"))
     except OSError as error:
         raise StoreUnusable(f"{path}: cannot be opened: {error.strerror}") from None
+    _check(path)
+    db = connect(path, sqlite3.Connection)
     try:
-        _check(db, path)
         _migrate(db, path)
     except sqlite3.DatabaseError as error:
         raise _unusable(path, error) from None
@@ -81,7 +85,41 @@ def connect(path: Path, kind: type[C]) -> C:
     return db
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
+def _check_log(path: Path) -> None:
+    """SQLite takes a log whose header is damaged for an old one and overwrites it, with all that was committed there.
+
+    A header is durable before the first frame follows it, so a crash cannot leave one like that.
+    """
+    head = b""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as log:
+        head = log.read(_LOG_HEADER.size + 1)
+    if len(head) <= _LOG_HEADER.size:
+        return
+    magic, *_, first, second = _LOG_HEADER.unpack_from(head)
+    sums = (0, 0)
+    for one, other in struct.iter_unpack(">II" if magic & 1 else "<II", head[:24]):
+        sums = ((sums[0] + one + sums[1]) % 2**32, sums[1])
+        sums = (sums[0], (sums[1] + other + sums[0]) % 2**32)
+    if magic & ~1 != 0x377F0682 or sums != (first, second):
+        raise StoreUnusable(
+            f"{path}: is damaged; restore a backup, or move it away to go on without the last second's changes"
+        )
+
+
+def _check(path: Path) -> None:
+    """Look at the file without writing to it: what is not ours or not whole stays as it is."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
+            db.execute("PRAGMA trusted_schema = OFF")
+            db.execute("PRAGMA cell_size_check = ON")
+            _check_content(db, path)
+    except sqlite3.DatabaseError as error:
+        # A write that a crash cut short before there was a log is rolled back by whoever may write: let it.
+        if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
+            raise _unusable(path, error) from None
+
+
+def _check_content(db: sqlite3.Connection, path: Path) -> None:
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and application != APPLICATION_ID:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from seclink.errors import Busy, StorageFailed, StorageFull
+from seclink.errors import Busy, SecLinkError, StorageFailed, StorageFull
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
 from seclink.store import opening, reads, tries, writes
 from seclink.store.writer import Write, Writer
@@ -27,6 +27,10 @@ T = TypeVar("T")
 BATCH = 128
 SWEEP_SECONDS = 0.8  # what was erased leaves the log within a second
 MAX_LOG_BYTES = 32 * 2**20  # empty the log sooner than the sweep when it grows fast
+
+_SECRET_REFUSALS: dict[str, type[SecLinkError]] = {"SQLITE_FULL": StorageFull, "SQLITE_CONSTRAINT_UNIQUE": Busy}
+
+_WAIT = f"PRAGMA busy_timeout = {opening.PRAGMAS['busy_timeout']}"
 
 
 class SqliteStore:
@@ -97,10 +101,7 @@ class SqliteStore:
     # Writing
 
     async def add(self, secret: Secret) -> None:
-        try:
-            await self._write(secret)
-        except sqlite3.IntegrityError:
-            raise Busy() from None
+        await self._write(secret)
 
     async def claim(
         self, link_id: str, now: int, *, access_hash: str | None = None, passcode: str | None = None, client: str = ""
@@ -205,11 +206,9 @@ class SqliteStore:
             self._drain = asyncio.create_task(self._commit_waiting())
         try:
             return await future
-        except sqlite3.IntegrityError:
-            raise
         except sqlite3.Error as error:
-            full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" and isinstance(write, Secret)
-            raise (StorageFull() if full else StorageFailed()) from error
+            name = getattr(error, "sqlite_errorname", "") if isinstance(write, Secret) else ""
+            raise _SECRET_REFUSALS.get(name, StorageFailed)() from error
 
     async def _commit_waiting(self) -> None:
         while self._waiting:
@@ -235,20 +234,22 @@ class SqliteStore:
     async def _empty_log(self) -> None:
         """Move the log into the file and cut it to nothing, so that what was erased is nowhere any more.
 
-        The bulk is copied beside the writer (PASSIVE); only the rest and the cut (TRUNCATE) hold it up. A
-        reader in the way: try again.
+        The bulk is copied beside the writer (PASSIVE); only the rest and the cut (TRUNCATE) hold it up. The cut
+        waits for readers, and all writes with it: for ours, which are done at once, but not for somebody's
+        backup. A reader in the way: try again.
         """
-        for _ in range(int(SWEEP_SECONDS / 0.1)):
-            await asyncio.sleep(0.1)
-            if self._log_bytes() > MAX_LOG_BYTES:
-                break
         while True:
-            with contextlib.suppress(sqlite3.Error):
+            for _ in range(int(SWEEP_SECONDS / 0.1)):
+                await asyncio.sleep(0.1)
+                if self._log_bytes() > MAX_LOG_BYTES:
+                    break
+            try:
                 await self._sweeper.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
-                rows = list(await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
-                if rows[0][0] == 0:
+                await self._writer.executescript(f"PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(TRUNCATE); {_WAIT}")
+                if self._log_bytes() == 0:
                     return
-            await asyncio.sleep(SWEEP_SECONDS)
+            except sqlite3.Error:  # a full disk, say; the script may have stopped before its end
+                await self._writer.execute_fetchall(_WAIT)
 
     def _log_bytes(self) -> int:
         with contextlib.suppress(OSError):

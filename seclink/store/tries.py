@@ -43,7 +43,10 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
 
 
 def left(db: sqlite3.Connection, link_id: str, client: str, now: int) -> int:
-    row = db.execute("SELECT id, passcode_tries FROM secrets WHERE link_id = ?", (link_id,)).fetchone()
+    row = db.execute(
+        "SELECT id, passcode_tries FROM secrets WHERE link_id = ? AND state = 'active' AND expires_at > ?",
+        (link_id, now),
+    ).fetchone()
     if row is None:
         return 0
     used = db.execute(

@@ -1,7 +1,8 @@
 """The writer's connection: whatever waits is run in one transaction and committed once.
 
-A failing write fails alone: the batch is rolled back and its members run one by one. A failing commit fails them all,
-because nobody can say how much of it lasted.
+A failing write fails alone: the batch is rolled back and its members run one by one. A transaction that cannot begin
+fails them all, or each would wait for the same lock again; so does a failing commit, because nobody can say how much of
+it lasted.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ class Writer(sqlite3.Connection):
         try:
             self.outcomes = self._transact(self.batch)
         except (sqlite3.Error, SecLinkError) as error:
-            if len(self.batch) == 1 or isinstance(error, _CommitFailed):
+            if len(self.batch) == 1 or isinstance(error, _TransactionFailed):
                 self.outcomes = [error] * len(self.batch)
             else:
                 self.outcomes = [self._alone(each) for each in self.batch]
@@ -42,7 +43,10 @@ class Writer(sqlite3.Connection):
             return error
 
     def _transact(self, batch: list[Write]) -> list[Any]:
-        self.execute("BEGIN IMMEDIATE")
+        try:
+            self.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _TransactionFailed from error
         try:
             outcomes = self._run(batch)
         except BaseException:
@@ -54,7 +58,7 @@ class Writer(sqlite3.Connection):
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 self.rollback()
-            raise _CommitFailed from error
+            raise _TransactionFailed from error
         return outcomes
 
     def _run(self, batch: list[Write]) -> list[Any]:
@@ -76,5 +80,5 @@ class Writer(sqlite3.Connection):
         return outcomes
 
 
-class _CommitFailed(sqlite3.OperationalError):
-    """Whether the transaction lasted is not known: nobody may be told that it did."""
+class _TransactionFailed(sqlite3.OperationalError):
+    """It did not begin, or whether it lasted is not known: nobody may be told that it did."""
