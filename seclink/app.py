@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator
 from typing import cast
 from urllib.parse import urlsplit
 
-import msgspec
 from litestar import Litestar, get
-from litestar.response.base import ASGIResponse
 
 from seclink.clock import Clock
 from seclink.config import Config
@@ -24,7 +22,8 @@ from seclink.reaper import Reaper
 from seclink.store.base import Store
 from seclink.vault import Vault
 from seclink.web.api import SecretsApi
-from seclink.web.cors import CORS, with_preflight
+from seclink.web.bodies import Answer, answer
+from seclink.web.cors import with_preflight
 from seclink.web.gate import App, Gate
 from seclink.web.guards import Guards
 from seclink.web.health import HealthApi
@@ -46,12 +45,10 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
         *SecretsApi(vault, guards, clock, public_url(config)).operations(),
         *ReceiptsApi(vault, guards, clock).operations(),
     ]
-    openapi = ASGIResponse(
-        body=msgspec.json.encode(document(BASE, operations)), media_type="application/json", headers=CORS
-    )
+    openapi = answer(document(BASE, operations))
 
     @get(f"{BASE}/openapi.json")
-    async def openapi_document() -> ASGIResponse:
+    async def openapi_document() -> Answer:
         return openapi
 
     @contextlib.asynccontextmanager

@@ -9,9 +9,6 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from litestar import Request
-from litestar.response.base import ASGIResponse
-
 from seclink import tokens
 from seclink.clock import Clock
 from seclink.errors import (
@@ -32,6 +29,7 @@ from seclink.errors import (
 from seclink.model import NewSecret, Proof, Scope
 from seclink.vault import Vault
 from seclink.web import bodies, wire
+from seclink.web.bodies import Answer, Call
 from seclink.web.guards import Admission, Guards, actor, header, headers
 from seclink.web.operations import Operation
 
@@ -110,10 +108,10 @@ class SecretsApi:
             status=202,
         )
 
-    async def create_secret(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        who, retry_key = actor(request.scope), _retry_key(request.scope)
-        body = await request.body()
-        sent = bodies.parse(body, _content_type(request.scope), wire.CreateSecret)
+    async def create_secret(self, call: Call) -> Answer:
+        who, retry_key = actor(call.scope), _retry_key(call.scope)
+        body = await call.body()
+        sent = bodies.parse(body, _content_type(call.scope), wire.CreateSecret)
         if sent.expiry_type is None and sent.expires_in is None:
             raise BadRequest(fields=(("expiryType", "is missing, and so is expiresIn"),))
         new = NewSecret(
@@ -144,30 +142,28 @@ class SecretsApi:
             201,
         )
 
-    async def get_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
-        _refuse_navigation(request.scope)
-        return await self._reveal(request, link_id, None, None)
+    async def get_secret(self, call: Call, link_id: str) -> Answer:
+        _refuse_navigation(call.scope)
+        return await self._reveal(call, link_id, None, None)
 
-    async def reveal_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
-        sent = bodies.parse(await request.body(), _content_type(request.scope), wire.RevealSecret, may_be_empty=True)
-        return await self._reveal(request, link_id, sent.access, sent.passcode_hash)
+    async def reveal_secret(self, call: Call, link_id: str) -> Answer:
+        sent = bodies.parse(await call.body(), _content_type(call.scope), wire.RevealSecret, may_be_empty=True)
+        return await self._reveal(call, link_id, sent.access, sent.passcode_hash)
 
-    async def peek_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
+    async def peek_secret(self, call: Call, link_id: str) -> Answer:
         now = self._clock.now()
         peek = await self._vault.peek(_known(link_id), now)
-        left = await self._vault.tries_left(link_id, actor(request.scope), now) if peek.passcode_required else None
+        left = await self._vault.tries_left(link_id, actor(call.scope), now) if peek.passcode_required else None
         return bodies.answer(wire.meta(link_id, peek, left))
 
-    async def report_secret(self, request: Request[Any, Any, Any], link_id: str) -> ASGIResponse:
-        sent = bodies.parse(await request.body(), _content_type(request.scope), wire.ReportSecret, may_be_empty=True)
+    async def report_secret(self, call: Call, link_id: str) -> Answer:
+        sent = bodies.parse(await call.body(), _content_type(call.scope), wire.ReportSecret, may_be_empty=True)
         if tokens.LINK_ID.fullmatch(link_id):
             await self._vault.report(link_id, sent.reason, self._clock.now())
         return bodies.answer(wire.Accepted(), 202)
 
-    async def _reveal(
-        self, request: Request[Any, Any, Any], link_id: str, access: str | None, passcode_hash: str | None
-    ) -> ASGIResponse:
-        scope = request.scope
+    async def _reveal(self, call: Call, link_id: str, access: str | None, passcode_hash: str | None) -> Answer:
+        scope = call.scope
         if any(headers(scope, name) for name in HARMLESS):
             raise BadRequest("A secret is revealed whole or not at all: ask without Range or If-... headers")
         proof = Proof(access or header(scope, b"seclink-access"), passcode_hash or header(scope, b"seclink-passcode"))

@@ -11,15 +11,16 @@ import re
 from typing import Any, TypeVar
 
 import msgspec
-from litestar.response.base import ASGIResponse
 from msgspec import UNSET, Struct, UnsetType
 
 from seclink.errors import BadRequest, UnsupportedMediaType
-from seclink.web.cors import CORS
+from seclink.web.cors import CORS_HEADERS
+from seclink.web.gate import Message, Receive, Send
 
 T = TypeVar("T", bound=Struct)
 _JSON = re.compile(rb"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 _encode = msgspec.json.Encoder().encode
+_JSON_HEADERS = [(b"content-type", b"application/json"), *CORS_HEADERS]
 
 
 def parse(body: bytes, content_type: bytes | None, kind: type[T], *, may_be_empty: bool = False) -> T:
@@ -59,12 +60,47 @@ def optional_base64(name: str, text: str | UnsetType) -> bytes | UnsetType:
     return UNSET if text is UNSET else decode_base64(name, text)
 
 
-def answer(content: Struct, status: int = 200) -> ASGIResponse:
-    return ASGIResponse(body=_encode(content), status_code=status, media_type="application/json", headers=CORS)
+class Call:
+    """A request as handlers see it: the ASGI scope, with an Actor in it where the route is limited, and the body."""
+
+    __slots__ = ("_receive", "scope")
+
+    def __init__(self, scope: Any, receive: Receive) -> None:
+        self.scope, self._receive = scope, receive
+
+    async def body(self) -> bytes:
+        """All of it; the gate holds it to its size and its time."""
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body"):
+            message = await self._receive()
+            body += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The request broke off")
+        return body
 
 
-def no_content() -> ASGIResponse:
-    return ASGIResponse(status_code=204, headers=CORS)
+class Answer:
+    """A status, headers and a body, sent as they are: the framework's response builds its headers anew for each."""
+
+    __slots__ = ("_body", "_headers", "_status")
+
+    def __init__(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        self._status, self._body, self._headers = status, body, headers
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        start: Message = {"type": "http.response.start", "status": self._status, "headers": list(self._headers)}
+        await send(start)
+        await send({"type": "http.response.body", "body": self._body})
+
+
+def answer(content: Struct | dict[str, Any], status: int = 200) -> Answer:
+    body = _encode(content)
+    return Answer(status, body, [*_JSON_HEADERS, (b"content-length", b"%d" % len(body))])
+
+
+def no_content() -> Answer:
+    return Answer(204, b"", CORS_HEADERS)
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ CORS = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "ratelimit, ratelimit-policy, retry-after, x-request-id",
 }
+CORS_HEADERS = [(name.encode(), value.encode()) for name, value in CORS.items()]
 _ALLOWED = {
     **CORS,
     "access-control-allow-methods": "GET, POST, PATCH, DELETE, OPTIONS",

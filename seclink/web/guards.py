@@ -11,8 +11,6 @@ import math
 from functools import lru_cache
 from typing import Any, cast
 
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
 from seclink.clock import Clock
@@ -40,17 +38,15 @@ class Admission(Struct, frozen=True, kw_only=True):
 
 
 class Guards:
-    """`admit` is the guard of every limited route; handlers read the Actor it leaves in the scope with `actor`."""
+    """`admit` stands before every limited route; handlers read the Actor it leaves in the scope with `actor`."""
 
     def __init__(self, keyring: Keyring, limiter: Limiter, config: Config, clock: Clock) -> None:
         self._keyring, self._limiter, self._config, self._clock = keyring, limiter, config, clock
         self._rates: dict[str, Rate] = {name: getattr(config.rates, name) for name in ("create", "reveal", "peek")}
         self._proxies = [ipaddress.ip_network(each) for each in config.server.trusted_proxies]
 
-    async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def admit(self, scope: dict[str, Any], admission: Admission) -> None:
         """Leave an Actor in the scope, or raise BadRequest, KeyInvalid, KeyRequired, Forbidden or RateLimited."""
-        admission: Admission = handler.opt["admission"]
-        scope = cast("dict[str, Any]", connection.scope)
         client, wide = self._client(scope)
         actor = Actor(client=client)
         given = headers(scope, b"authorization")

@@ -3,18 +3,15 @@
 a write is durable, the reaper goes round.
 """
 
-from typing import Any
-
-from litestar import Request, get
+from litestar import get
 from litestar.handlers import HTTPRouteHandler
-from litestar.response.base import ASGIResponse
 
 from seclink.clock import Clock
 from seclink.errors import StorageFailed
 from seclink.reaper import Reaper
 from seclink.vault import Vault
 from seclink.web import bodies, wire
-from seclink.web.operations import plain
+from seclink.web.bodies import Answer
 
 PING_SECONDS = 1.0  # asking more often costs no further write
 LATE_ROUNDS = 3
@@ -26,12 +23,18 @@ class HealthApi:
         self._pinged_at = float("-inf")
 
     def handlers(self) -> list[HTTPRouteHandler]:
-        return [get("/healthz")(plain(self.alive)), get("/readyz")(plain(self.ready))]
+        async def healthz() -> Answer:
+            return self.alive()
 
-    async def alive(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        async def readyz() -> Answer:
+            return await self.ready()
+
+        return [get("/healthz")(healthz), get("/readyz")(readyz)]
+
+    def alive(self) -> Answer:
         return bodies.answer(wire.Health(status="alive"))
 
-    async def ready(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+    async def ready(self) -> Answer:
         now = self._clock.monotonic()
         if now - self._pinged_at >= PING_SECONDS:
             await self._vault.ping(self._clock.now())

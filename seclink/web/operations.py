@@ -6,13 +6,11 @@ scripts from elsewhere.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from litestar import Request, Router
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
-from litestar.response.base import ASGIResponse
+from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from seclink import __version__
@@ -31,9 +29,11 @@ from seclink.errors import (
     StorageFailed,
     UnsupportedMediaType,
 )
+from seclink.web.bodies import Answer, Call
+from seclink.web.gate import Receive
 from seclink.web.guards import Admission, Guards
 
-Handler = Callable[..., Awaitable[ASGIResponse]]
+Handler = Callable[..., Awaitable[Answer]]
 PATTERNS = {"link_id": "^[A-Za-z0-9]{12}$", "receipt_id": "^[A-Za-z0-9]{20}$"}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
@@ -65,7 +65,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     path: str
     handler: Handler
     summary: str
-    admission: Admission | None = None
+    admission: Admission
     takes: type[Struct] | None = None
     body_optional: bool = False
     gives: type[Struct] | None = None
@@ -76,35 +76,28 @@ class Operation(Struct, frozen=True, kw_only=True):
 
 
 def router(path: str, operations: Iterable[Operation], guards: Guards) -> Router:
-    """Handlers for the operations."""
-    listed = list(operations)
+    """Handlers for the operations.
 
-    async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        await guards.admit(connection, handler)
-
-    handlers = [
-        HTTPRouteHandler(
-            each.path,
-            http_method=each.method,
-            status_code=200,  # the answers carry their own
-            guards=[admit] if each.admission else None,
-            opt={"admission": each.admission},
-        )(plain(each.handler))
-        for each in listed
-    ]
-    return Router(path, route_handlers=handlers)
-
-
-def plain(handler: Handler) -> Handler:
-    """A function around a bound method.
-
-    Litestar copies handlers deeply: of a method it would copy the whole appliance.
+    A plain function stands around each method, because Litestar copies handlers deeply and would copy the whole
+    appliance; and it calls the guard itself, because Litestar copies the handler for each guard and request.
     """
 
-    async def handle(request: Request[Any, Any, Any]) -> ASGIResponse:
-        return await handler(request, **request.path_params)
+    def handler(operation: Operation) -> Callable[[Request[Any, Any, Any]], Awaitable[Answer]]:
+        async def handle(request: Request[Any, Any, Any]) -> Answer:
+            scope = cast("dict[str, Any]", request.scope)
+            await guards.admit(scope, operation.admission)
+            return await operation.handler(Call(scope, cast(Receive, request.receive)), **scope["path_params"])
 
-    return handle
+        return handle
+
+    return Router(
+        path,
+        route_handlers=[
+            # The answers carry their own status.
+            HTTPRouteHandler(each.path, http_method=each.method, status_code=200)(handler(each))
+            for each in operations
+        ],
+    )
 
 
 def document(base: str, operations: Iterable[Operation]) -> dict[str, Any]:
@@ -137,7 +130,7 @@ def _described(each: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": PATTERNS[name]}}
         for name in names
     ]
-    query = each.admission.query if each.admission else ()
+    query = each.admission.query
     parameters += [{"name": name, "required": False, **PARAMETERS[name]} for name in (*each.headers, *query)]
     good: dict[str, Any] = {"description": each.summary}
     if each.gives:
@@ -156,19 +149,16 @@ def _described(each: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]
 
 
 def _security(each: Operation) -> list[dict[str, list[str]]]:
-    if each.admission is None:
-        return []
     if each.by_manage_token:
         return [{"manageToken": []}, {"apiKey": []}]
     return [{"apiKey": []}] if each.admission.needs_key else [{}, {"apiKey": []}]
 
 
 def _refusals(each: Operation) -> dict[str, Any]:
-    errors: list[type[SecLinkError]] = [HeadersTooLarge, Internal, Busy, *each.errors]
-    if each.admission:
-        errors += [BadRequest, KeyInvalid, RateLimited, StorageFailed]
-        errors += [Forbidden] if each.admission.scopes else []
-        errors += [KeyRequired] if each.admission.needs_key else []
+    errors: list[type[SecLinkError]] = [BadRequest, KeyInvalid, RateLimited, HeadersTooLarge, Internal, Busy]
+    errors += [StorageFailed, *each.errors]
+    errors += [Forbidden] if each.admission.scopes else []
+    errors += [KeyRequired] if each.admission.needs_key else []
     if each.takes:
         errors += [RequestTimeout, PayloadTooLarge, UnsupportedMediaType]
     codes: dict[int, list[str]] = {}

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
-from litestar import Request
-from litestar.response.base import ASGIResponse
-
 from seclink import tokens
 from seclink.clock import Clock
 from seclink.errors import BadRequest, Busy, Gone, KeyRequired, NotActive, NotFound
 from seclink.model import ApiKey, Edit, Filter, Scope, State, Stats
 from seclink.vault import Vault
 from seclink.web import bodies, wire
+from seclink.web.bodies import Answer, Call
 from seclink.web.guards import Admission, Guards, actor, header
 from seclink.web.operations import Operation
 
@@ -91,21 +89,21 @@ class ReceiptsApi:
             gives=wire.Account,
         )
 
-    async def list_receipts(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        key = _key(request.scope)
+    async def list_receipts(self, call: Call) -> Answer:
+        key = _key(call.scope)
         account = None if Scope.ADMIN in key.scopes else key.account
-        wanted = _filter(request.scope["query_string"], account)
+        wanted = _filter(call.scope["query_string"], account)
         return bodies.answer(wire.receipt_page(await self._vault.receipts(wanted, self._clock.now())))
 
-    async def get_receipt(self, request: Request[Any, Any, Any], receipt_id: str) -> ASGIResponse:
-        who = actor(request.scope)
-        receipt = await self._vault.receipt(_known(receipt_id), who, _manage_token(request.scope), self._clock.now())
+    async def get_receipt(self, call: Call, receipt_id: str) -> Answer:
+        who = actor(call.scope)
+        receipt = await self._vault.receipt(_known(receipt_id), who, _manage_token(call.scope), self._clock.now())
         return bodies.answer(wire.receipt_details(receipt, with_reasons=who.may(Scope.ADMIN)))
 
-    async def change_receipt(self, request: Request[Any, Any, Any], receipt_id: str) -> ASGIResponse:
-        content_type = header(request.scope, b"content-type")
+    async def change_receipt(self, call: Call, receipt_id: str) -> Answer:
+        content_type = header(call.scope, b"content-type")
         sent = bodies.parse(
-            await request.body(), content_type.encode("latin-1") if content_type else None, wire.ChangeReceipt
+            await call.body(), content_type.encode("latin-1") if content_type else None, wire.ChangeReceipt
         )
         edit = Edit(
             ttl_seconds=sent.expires_in,
@@ -116,22 +114,22 @@ class ReceiptsApi:
             iv=bodies.optional_base64("iv", sent.iv),
             passcode_hash=sent.passcode_hash,
         )
-        who, token = actor(request.scope), _manage_token(request.scope)
+        who, token = actor(call.scope), _manage_token(call.scope)
         return bodies.answer(
             wire.receipt_details(await self._vault.change(_known(receipt_id), edit, who, token, self._clock.now()))
         )
 
-    async def burn_secret(self, request: Request[Any, Any, Any], receipt_id: str) -> ASGIResponse:
-        who, token = actor(request.scope), _manage_token(request.scope)
+    async def burn_secret(self, call: Call, receipt_id: str) -> Answer:
+        who, token = actor(call.scope), _manage_token(call.scope)
         await self._vault.burn(_known(receipt_id), who, token, self._clock.now())
         return bodies.no_content()
 
-    async def get_stats(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        return bodies.answer(await self._vault.stats(_key(request.scope).account, self._clock.now()))
+    async def get_stats(self, call: Call) -> Answer:
+        return bodies.answer(await self._vault.stats(_key(call.scope).account, self._clock.now()))
 
-    async def get_account(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        key, now = _key(request.scope), self._clock.now()
-        rate, remaining = self._guards.look(actor(request.scope))
+    async def get_account(self, call: Call) -> Answer:
+        key, now = _key(call.scope), self._clock.now()
+        rate, remaining = self._guards.look(actor(call.scope))
         return bodies.answer(
             wire.Account(
                 name=key.account,
