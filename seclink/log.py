@@ -6,6 +6,7 @@ so that a line stays one line.
 """
 
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -41,6 +42,7 @@ class Log:
     def __init__(self, settings: Settings, stream: TextIO = sys.stderr) -> None:
         self._stream = stream
         self._from = LEVELS.index(settings.level)
+        self._second, self._said = -1, ""
         self._json = settings.format == "json" or (settings.format == "auto" and not stream.isatty())
 
     def debug(self, event: str, **fields: str | int | None) -> None:
@@ -55,12 +57,18 @@ class Log:
     def error(self, event: str, **fields: str | int | None) -> None:
         self._write(3, event, fields)
 
+    def _stamp(self, now: float) -> str:
+        second = int(now)
+        if second != self._second:  # the expensive part is the same for all events of a second
+            self._second, self._said = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._said}.{int(now % 1 * 1000):03}Z"
+
     def _write(self, level: int, event: str, fields: dict[str, str | int | None]) -> None:
         if level < self._from:
             return
         if not fields.keys() <= FIELDS:
             raise ValueError(f"not a log field: {sorted(fields.keys() - FIELDS)}")
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = self._stamp(time.time())
         given = {name: _safe(value) for name, value in fields.items() if value is not None}
         if self._json:
             line = msgspec.json.encode({"at": at, "level": LEVELS[level], "event": event, **given}).decode()
