@@ -282,9 +282,14 @@ async def test_preflight_is_answered_without_asking_anybody(appliance: Any) -> N
     assert (answer.status_code, answer.content) == (204, b"")
     assert "credentials" not in str(answer.headers).lower()
     allowed = answer.headers["access-control-allow-headers"].split(", ")
-    assert {"authorization", "content-type", "idempotency-key", "seclink-access", "seclink-manage", "seclink-passcode"} == {
-        *allowed
-    }
+    assert {
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "seclink-access",
+        "seclink-manage",
+        "seclink-passcode",
+    } == {*allowed}
 
 
 async def test_unknown_members_are_refused_by_name(appliance: Any) -> None:

@@ -114,7 +114,12 @@ async def test_share_url_comes_from_the_configuration_whatever_the_request_says(
     """IN-13"""
     toml = '[server]\npublic_url = "https://secrets.example.org/"\nallowed_hosts = ["evil.example"]\n'
     made_appliance = await make_appliance(toml)
-    headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "ftp", "Forwarded": "host=x"}
+    headers = {
+        "Host": "evil.example",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "ftp",
+        "Forwarded": "host=x",
+    }
     made = (await made_appliance.http.post("/secrets", json=body(), headers=headers)).json()
     assert made["shareUrl"] == f"https://secrets.example.org/{made['linkId']}"
 
@@ -134,7 +139,14 @@ async def test_appliance_for_key_holders_refuses_others_and_still_reveals_to_all
 
 
 async def test_meta_shows_what_a_reader_needs_and_changes_nothing(appliance: Any) -> None:
-    made = await create(appliance.http, maxViews=2, passcodeHash=RIGHT, accessHash=ACCESS_HASH, publicNote="for Bob", format="seclink/v1")
+    made = await create(
+        appliance.http,
+        maxViews=2,
+        passcodeHash=RIGHT,
+        accessHash=ACCESS_HASH,
+        publicNote="for Bob",
+        format="seclink/v1",
+    )
     for _ in range(3):
         meta = (await appliance.http.get(f"/secrets/{made['linkId']}/meta")).json()
         assert meta == {
@@ -163,7 +175,9 @@ async def test_report_is_accepted_whatever_the_id_and_burns_nothing(appliance: A
 
 async def test_create_again_with_the_same_key_gives_the_same_answer(appliance: Any) -> None:
     """LR-06"""
-    asked = [await appliance.http.post("/secrets", json=body(), headers={"Idempotency-Key": "a" * 16}) for _ in range(3)]
+    asked = [
+        await appliance.http.post("/secrets", json=body(), headers={"Idempotency-Key": "a" * 16}) for _ in range(3)
+    ]
     assert len({each.content for each in asked}) == 1
     assert [each.status_code for each in asked] == [201] * 3
 
@@ -172,7 +186,9 @@ async def test_create_with_the_same_key_and_another_body_is_refused(appliance: A
     """LR-06"""
     headers = {"Idempotency-Key": "a" * 16}
     first = await appliance.http.post("/secrets", json=body(), headers=headers)
-    check_problem(await appliance.http.post("/secrets", json=body(label="x"), headers=headers), 422, "idempotency_mismatch")
+    check_problem(
+        await appliance.http.post("/secrets", json=body(label="x"), headers=headers), 422, "idempotency_mismatch"
+    )
     assert (await reveal(appliance.http, first.json())).status_code == 200
 
 

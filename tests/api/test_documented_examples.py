@@ -110,7 +110,9 @@ def test_curl_can_do_the_other_documented_calls(server: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expiry_type", "views"), [("view_once", 1), ("1hour", 2), ("24hours", 2), ("7days", 2)], ids=lambda value: str(value)
+    ("expiry_type", "views"),
+    [("view_once", 1), ("1hour", 2), ("24hours", 2), ("7days", 2)],
+    ids=lambda value: str(value),
 )
 def test_each_documented_expiry_type_and_passcode_works(server: Any, expiry_type: str, views: int) -> None:
     passcode = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"  # sha256("password")

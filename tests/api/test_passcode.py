@@ -167,7 +167,9 @@ async def test_twenty_tries_are_all_there_are(appliance: Any, argon: Count) -> N
 async def test_addresses_of_one_network_share_their_tries(appliance: Any) -> None:
     """PC-04: a /64 is one client."""
     made = await create(appliance.http, passcodeHash=RIGHT)
-    statuses = [(await reveal(appliance.client(f"2001:db8::{n:x}"), made, passcode=WRONG)).status_code for n in range(6)]
+    statuses = [
+        (await reveal(appliance.client(f"2001:db8::{n:x}"), made, passcode=WRONG)).status_code for n in range(6)
+    ]
     assert statuses == [401] * 5 + [429]
 
 
@@ -190,7 +192,11 @@ async def test_locked_secret_costs_no_hash(appliance: Any, argon: Count) -> None
 async def test_answers_tell_no_more_than_they_are_documented_to(appliance: Any) -> None:
     """PC-06: per status, one set of members and headers, whatever the secret."""
     http = appliance.http
-    plain, coded, ended = await create(http), await create(http, passcodeHash=RIGHT), await create(http, passcodeHash=RIGHT)
+    plain, coded, ended = (
+        await create(http),
+        await create(http, passcodeHash=RIGHT),
+        await create(http, passcodeHash=RIGHT),
+    )
     other = await create(http, passcodeHash=RIGHT, publicNote="note", label="label")
     await http.delete(f"/receipts/{ended['receiptId']}", headers=manage(ended))
     await reveal(http, plain)
@@ -252,7 +258,11 @@ async def test_what_the_server_has_is_no_use_for_guessing_a_passcode(appliance: 
     accesses = [base64.urlsafe_b64decode(each.access + "=") for each in keys]
     for access_hash, stored in rows:
         assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-        without_key = [passcode, hashlib.sha256(passcode.encode()).hexdigest(), *_stretched(passcode, access_hash, *accesses)]
+        without_key = [
+            passcode,
+            hashlib.sha256(passcode.encode()).hexdigest(),
+            *_stretched(passcode, access_hash, *accesses),
+        ]
         for guess in without_key:
             with pytest.raises(argon2.exceptions.VerifyMismatchError):
                 hasher.verify(stored, guess)

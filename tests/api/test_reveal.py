@@ -9,7 +9,20 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, encoded, manage, reveal, state
+from asking import (
+    ACCESS,
+    ACCESS_HASH,
+    RIGHT,
+    WRONG,
+    bearer,
+    body,
+    check_problem,
+    create,
+    encoded,
+    manage,
+    reveal,
+    state,
+)
 
 import seclink
 
@@ -227,7 +240,18 @@ async def test_programs_reveal_by_get_as_documented(appliance: Any, headers: dic
 # Proof of key
 
 
-WRONG_PROOFS = ["", "AAAA", ACCESS[:-1], ACCESS[1:], ACCESS.swapcase(), ACCESS + "AAAA", "not base64!", "=", "ü", ACCESS_HASH]
+WRONG_PROOFS = [
+    "",
+    "AAAA",
+    ACCESS[:-1],
+    ACCESS[1:],
+    ACCESS.swapcase(),
+    ACCESS + "AAAA",
+    "not base64!",
+    "=",
+    "ü",
+    ACCESS_HASH,
+]
 
 
 @pytest.mark.parametrize("proof", WRONG_PROOFS)
@@ -268,7 +292,12 @@ async def test_ended_secret_asks_no_questions(appliance: Any) -> None:
     """Proof and passcode are erased with the rest: 410 for everybody."""
     made = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     await reveal(appliance.http, made, access=ACCESS, passcode=RIGHT)
-    for headers in ({}, {"access": "AAAA"}, {"access": ACCESS, "passcode": WRONG}, {"access": ACCESS, "passcode": RIGHT}):
+    for headers in (
+        {},
+        {"access": "AAAA"},
+        {"access": ACCESS, "passcode": WRONG},
+        {"access": ACCESS, "passcode": RIGHT},
+    ):
         check_problem(await reveal(appliance.http, made, **headers), 410, "gone")
 
 
