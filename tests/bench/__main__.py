@@ -18,6 +18,7 @@ bottleneck only near 100%.
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.bench.runs import Run
 
 def main() -> None:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or the servers would outlive us
     place = options.keep or options.dir or servers.on_disk()
     if servers.file_system(place) in ("tmpfs", "ramfs"):
         sys.exit(f"{place} is in memory: syncing costs nothing there")
