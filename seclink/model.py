@@ -50,9 +50,12 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
 
 class Actor(Struct, frozen=True, kw_only=True):
-    """Who asks. `client` is the address range that shares a budget; without `key` the actor is anonymous."""
+    """Who asks. `client` is the address range that shares a budget, `wide` the one around it that bounds many of
+    them; without `key` the actor is anonymous.
+    """
 
     client: str
+    wide: str | None = None
     key: ApiKey | None = None
 
     @property

@@ -48,7 +48,7 @@ class Guards:
     async def admit(self, scope: dict[str, Any], admission: Admission) -> None:
         """Leave an Actor in the scope, or raise BadRequest, KeyInvalid, KeyRequired, Forbidden or RateLimited."""
         client, wide = self._client(scope)
-        actor = Actor(client=client)
+        actor = Actor(client=client, wide=wide)
         given = headers(scope, b"authorization")
         if given:
             actor = await self._holder(scope, given, admission, client, wide)
@@ -65,9 +65,7 @@ class Guards:
         """Hold anonymous clients to what they may store in a day. Raises RateLimited."""
         if actor.key is None:
             rate = Rate(self._config.limits.client_bytes, BYTES_WINDOW)
-            decision = self._limiter.take(
-                f"bytes {actor.client}", rate, self._clock.monotonic(), cost=min(count, rate.count)
-            )
+            _, decision = self._count("bytes", rate, actor.client, actor.wide, cost=min(count, rate.count))
             if not decision.is_allowed:
                 raise RateLimited("You have stored as much as one client may in a day", math.ceil(decision.retry_after))
 
@@ -84,19 +82,26 @@ class Guards:
         except (KeyInvalid, BadRequest):
             self._count_anonymous(scope, admission.rate, client, wide)
             raise
-        actor = Actor(client=client, key=key)
+        actor = Actor(client=client, wide=wide, key=key)
         decision = self._limiter.take(_key_bucket(actor), self._key_rate(actor), self._clock.monotonic())
         self._enforce(scope, "key", self._key_rate(actor), decision)
         return actor
 
     def _count_anonymous(self, scope: dict[str, Any], name: str, client: str, wide: str | None) -> None:
-        rate, now = self._rates[name], self._clock.monotonic()
-        if wide is not None:
-            wider = Rate(rate.count * WIDE_FACTOR, rate.seconds)
-            decision = self._limiter.take(f"{name} {wide}", wider, now)
-            if not decision.is_allowed:
-                self._enforce(scope, name, wider, decision)
-        self._enforce(scope, name, rate, self._limiter.take(f"{name} {client}", rate, now))
+        rate, decision = self._count(name, self._rates[name], client, wide)
+        self._enforce(scope, name, rate, decision)
+
+    def _count(self, name: str, rate: Rate, client: str, wide: str | None, cost: float = 1) -> tuple[Rate, Decision]:
+        """Count against a client, then against its wider range: what is refused to one client is not charged to its
+        neighbours. The rate that decided, and its decision.
+        """
+        now = self._clock.monotonic()
+        decision = self._limiter.take(f"{name} {client}", rate, now, cost)
+        if wide is None or not decision.is_allowed:
+            return rate, decision
+        wider = Rate(rate.count * WIDE_FACTOR, rate.seconds)
+        further = self._limiter.take(f"{name} {wide}", wider, now, cost)
+        return (rate, decision) if further.is_allowed else (wider, further)
 
     def _enforce(self, scope: dict[str, Any], name: str, rate: Rate, decision: Decision) -> None:
         scope["state"]["seclink_headers"] = [
