@@ -185,6 +185,12 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
+def server_type() -> type[Server]:
+    """For fixtures that keep a server for longer than one test."""
+    return Server
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One real server for all tests that only talk to it."""
     running = Server(tmp_path_factory.mktemp("server")).start()
