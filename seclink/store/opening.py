@@ -17,6 +17,8 @@ from typing import TypeVar
 from seclink.errors import StoreUnusable
 from seclink.store.schema import APPLICATION_ID, MIGRATIONS
 
+SMALLEST_PAGE = 512
+_NOT_OURS = "is not a SecLink database, or its beginning is damaged"
 _LOG_HEADER = struct.Struct(">8I")
 CHECKED_BYTES = 64 * 2**20  # up to this size the whole file is checked at start (about 0.1 s)
 
@@ -108,6 +110,8 @@ def _check_log(path: Path) -> None:
 
 def _check(path: Path) -> None:
     """Look at the file without writing to it: what is not ours or not whole stays as it is."""
+    if 0 < path.stat().st_size < SMALLEST_PAGE:  # SQLite takes a file of one byte for an empty one
+        raise StoreUnusable(f"{path}: {_NOT_OURS}")
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
             db.execute("PRAGMA trusted_schema = OFF")
@@ -148,7 +152,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
 
 def _unusable(path: Path, error: sqlite3.DatabaseError) -> StoreUnusable:
     reasons = {
-        "SQLITE_NOTADB": "is not a SecLink database, or its beginning is damaged",
+        "SQLITE_NOTADB": _NOT_OURS,
         "SQLITE_CORRUPT": "is damaged; restore a backup, or move it away to start afresh",
         "SQLITE_BUSY": "is locked by another program",
         "SQLITE_READONLY": "cannot be written to",
