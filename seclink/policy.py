@@ -20,7 +20,7 @@ from seclink.model import Actor, NewSecret, Scope
 FORMATS = ("raw", "seclink/v1")
 FIXED_SECONDS = {"1hour": 3600, "24hours": 86400, "7days": 604800}
 MIN_SECONDS, MAX_VIEWS = 60, 1000
-NOTE_CHARACTERS, LABEL_CHARACTERS, IV_BYTES = 300, 200, 64
+NOTE_CHARACTERS, LABEL_CHARACTERS, REASON_CHARACTERS, IV_BYTES = 300, 200, 500, 64
 HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -53,8 +53,17 @@ def views_faults(views: int | UnsetType | None) -> Iterator[tuple[str, str]]:
         yield "maxViews", f"must be 1 to {MAX_VIEWS}, or null for any number"
 
 
-def text_faults(public_note: str | UnsetType | None, label: str | UnsetType | None) -> Iterator[tuple[str, str]]:
-    for name, text, most in (("publicNote", public_note, NOTE_CHARACTERS), ("label", label, LABEL_CHARACTERS)):
+def text_faults(
+    public_note: str | UnsetType | None = None,
+    label: str | UnsetType | None = None,
+    reason: str | None = None,
+) -> Iterator[tuple[str, str]]:
+    texts = (
+        ("publicNote", public_note, NOTE_CHARACTERS),
+        ("label", label, LABEL_CHARACTERS),
+        ("reason", reason, REASON_CHARACTERS),
+    )
+    for name, text, most in texts:
         if not isinstance(text, str):
             continue
         if len(text) > most:

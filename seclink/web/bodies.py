@@ -30,7 +30,10 @@ def parse(body: bytes, content_type: bytes | None, kind: type[T], *, may_be_empt
     if content_type is None or not _JSON.fullmatch(content_type):
         raise UnsupportedMediaType()
     try:
-        document = json.loads(body.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse_constant)
+        text = body.decode("utf-8")
+        document = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
+        if "\\u" in text:  # an escape may have made half a surrogate pair: no text, and nothing that can be kept
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         # BadRequest is no ValueError: a duplicate member comes through with its own words.
         raise BadRequest("The body is not valid JSON") from error

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from seclink.model import Page, Peek, Receipt, Stats
-from seclink.policy import LABEL_CHARACTERS, MAX_VIEWS, MIN_SECONDS, NOTE_CHARACTERS
+from seclink.policy import LABEL_CHARACTERS, MAX_VIEWS, MIN_SECONDS, NOTE_CHARACTERS, REASON_CHARACTERS
 
 Base64 = Annotated[str, Meta(description="Standard base64, padded, canonical.", extra_json_schema={"format": "byte"})]
 Digest = Annotated[
@@ -81,7 +81,7 @@ class SecretMeta(Answer):
 
 
 class ReportSecret(Body):
-    reason: Annotated[str, Meta(max_length=500)] | None = None
+    reason: Annotated[str, Meta(extra_json_schema={"maxLength": REASON_CHARACTERS})] | None = None
 
 
 class Accepted(Answer):

@@ -148,7 +148,6 @@ async def test_key_is_kept_as_its_digest_and_its_beginning(appliance: Any) -> No
     assert "digest BLOB" in columns
 
 
-
 def test_secrets_are_compared_in_constant_time() -> None:
     """AUTH-05, as a lint: `==` and `in` never stand beside a proof, token or digest; `tokens.equal` is compare_digest."""
     assert "compare_digest" in inspect.getsource(tokens.equal)
