@@ -11,6 +11,7 @@ from msgspec import Struct
 from seclink.model import Rate
 
 OVERFLOW = ""
+SLACK = 0.05  # of a request: sums of the interval are not exact, the count must be
 
 
 class Decision(Struct, frozen=True):
@@ -42,12 +43,11 @@ class Limiter:
         interval = rate.seconds / rate.count
         arrival = max(arrivals.get(key, now), now)
         ahead = arrival + interval * cost - now
-        # A hair's breadth of tolerance: sums of the interval are not exact, the count must be.
-        if ahead > rate.seconds + interval * 1e-6:
+        if ahead > rate.seconds + interval * SLACK:
             wait = ahead - rate.seconds
-            return Decision(False, int((now + rate.seconds - arrival) / interval + 1e-6), arrival - now, wait)
+            return Decision(False, int((now + rate.seconds - arrival) / interval + SLACK), arrival - now, wait)
         arrivals[key] = now + ahead
-        return Decision(True, int((rate.seconds - ahead) / interval + 1e-6), ahead, 0)
+        return Decision(True, int((rate.seconds - ahead) / interval + SLACK), ahead, 0)
 
     def _made_room(self, now: float) -> bool:
         """Forget the idle; whoever has nothing owing loses nothing. Looked at in order of age, a few at a time."""

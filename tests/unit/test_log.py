@@ -1,0 +1,76 @@
+"""A line stays one line, and says only what it may."""
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seclink.config import Log as Settings
+from seclink.log import FIELDS, LEVELS, Log
+
+HOSTILE = [
+    "a\r\nb",
+    "a\nFAKE error line",
+    "\x1b[31mred\x1b[0m",
+    "x" * 1_000_000,
+    "a\u2028b\u2029c",
+    "a\x00b",
+    "\ud800",
+    "\u202eabc",
+    "\x85",
+]
+
+
+def written(form: str, value: str, level: str = "debug") -> str:
+    stream = io.StringIO()
+    Log(Settings(level=level, format=form), stream).info("happened", detail=value)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["json", "human"])
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_value_stays_in_its_line(form: str, value: str) -> None:
+    """LOG-02"""
+    check_line(form, written(form, value))
+
+
+@pytest.mark.parametrize("form", ["json", "human"])
+@given(value=st.text(st.characters(codec=None), max_size=300))
+def test_no_text_breaks_a_line(form: str, value: str) -> None:
+    """LOG-02"""
+    check_line(form, written(form, value))
+
+
+def check_line(form: str, line: str) -> None:
+    assert line.endswith("\n")
+    assert len(line) < 2000
+    assert line[:-1].isprintable()
+    assert len(line.splitlines()) == 1
+    line.encode()
+    if form == "json":
+        assert json.loads(line).keys() == {"at", "level", "event", "detail"}
+
+
+@pytest.mark.parametrize(
+    "name", ["link_id", "passcode", "token", "note", "label", "query", "body", "proof", "blob", "user_agent"]
+)
+def test_field_that_is_not_on_the_list_is_refused(name: str) -> None:
+    """LOG-01: a closed list, so that nobody logs a secret by adding a field."""
+    assert name not in FIELDS
+    with pytest.raises(ValueError, match="not a log field"):
+        Log(Settings(), io.StringIO()).error("happened", **{name: "x"})
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_level_is_the_least_important_that_is_written(level: str) -> None:
+    stream = io.StringIO()
+    log = Log(Settings(level=level, format="json"), stream)  # type: ignore[arg-type]
+    for each in LEVELS:
+        getattr(log, each)("happened")
+    assert [json.loads(line)["level"] for line in stream.getvalue().splitlines()] == list(LEVELS[LEVELS.index(level) :])
+
+
+def test_form_is_json_where_nobody_watches() -> None:
+    assert json.loads(written("auto", "x"))["detail"] == "x"
