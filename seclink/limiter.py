@@ -11,7 +11,7 @@ from msgspec import Struct
 from seclink.model import Rate
 
 OVERFLOW = ""
-SLACK = 0.05  # of a request: sums of the interval are not exact, the count must be
+SLACK = 0.005  # of a request: sums of the interval are not exact, the count must be
 
 
 class Decision(Struct, frozen=True):
