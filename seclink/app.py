@@ -102,4 +102,5 @@ def public_url(config: Config) -> str:
 def hosts(config: Config) -> set[str]:
     """The Host names that are answered: this machine's own, that of the public URL, and those that were added."""
     named = urlsplit(public_url(config)).hostname or ""
-    return {*LOOPBACK, f"[{named}]" if ":" in named else named, *config.server.allowed_hosts}
+    further = (f"[{each.strip('[]')}]" if ":" in each else each for each in (named, *config.server.allowed_hosts))
+    return {*LOOPBACK, *further}

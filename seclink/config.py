@@ -19,18 +19,29 @@ from msgspec import Meta, Struct, field
 
 from seclink.errors import ConfigError
 from seclink.model import Rate
-from seclink.quantities import Duration, Network, PublicUrl, network, parse_duration, parse_rate, public_url, written
+from seclink.quantities import (
+    Duration,
+    HostName,
+    Network,
+    PublicUrl,
+    host_name,
+    network,
+    parse_duration,
+    parse_rate,
+    public_url,
+    written,
+)
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
+    host: Annotated[HostName, Meta(description="Address to listen on.")] = HostName("127.0.0.1")
     port: Annotated[int, Meta(ge=1, le=65535, description="TCP port to listen on.")] = 8080
     public_url: Annotated[
         PublicUrl | None,
         Meta(description="The address people use; links are built from it. Unset: from host and port."),
     ] = None
     allowed_hosts: Annotated[
-        list[Annotated[str, Meta(min_length=1)]],
+        list[HostName],
         Meta(description="Further Host names to answer to, besides those of host and public_url."),
     ] = field(default_factory=list)
     trusted_proxies: Annotated[
@@ -232,6 +243,12 @@ def _value(value: Any, annotated: Any) -> Any:
         return public_url(value)
     if kind == list[Network]:
         return [network(each) for each in msgspec.convert(value, list[str])]
+    if kind is HostName:
+        return host_name(msgspec.convert(value, str))
+    if kind == list[HostName]:
+        return [host_name(each) for each in msgspec.convert(value, list[str])]
+    if kind is str and isinstance(value, str) and not value.isprintable():
+        raise ValueError("must not contain control characters")
     if get_origin(kind) is Literal and value not in get_args(kind):
         raise ValueError(f"must be {_bounds(kind, meta)}")
     return msgspec.convert(value, annotated)
@@ -244,7 +261,12 @@ def _bounds(kind: Any, meta: Meta) -> str:
         return f"{meta.ge} to {meta.le}"
     if get_origin(kind) is Literal:
         return " or ".join(json.dumps(each) for each in get_args(kind))
-    named = {Rate: "N/second, minute, hour or day", str: "text", PublicUrl | None: "a URL"}
+    named = {
+        Rate: "N/second, minute, hour or day",
+        str: "text",
+        HostName: "text",
+        PublicUrl | None: "a URL",
+    }
     return named.get(kind, "a list of texts")
 
 

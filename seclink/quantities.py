@@ -34,6 +34,15 @@ class Network(str):
     __slots__ = ()
 
 
+class HostName(str):
+    """A host name or an IP address, without a port."""
+
+    __slots__ = ()
+
+
+HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_])?", re.IGNORECASE)
+
+
 def written(value: Any) -> str:
     """A value as the TOML writes it."""
     if isinstance(value, Rate):
@@ -60,9 +69,25 @@ def parse_rate(text: str) -> Rate:
     return Rate(int(match[1]), PERIODS[match[2]])
 
 
+def host_name(value: str) -> HostName:
+    if not _is_host(value.removeprefix("[").removesuffix("]") if ":" in value else value):
+        raise ValueError("write a host name or address without a port; names with other letters as xn--...")
+    return HostName(value)
+
+
+def _is_host(value: str) -> bool:
+    if ":" not in value:
+        return bool(HOST_NAME.fullmatch(value))
+    try:
+        return ipaddress.IPv6Address(value).scope_id is None
+    except ValueError:
+        return False
+
+
 def public_url(value: Any) -> PublicUrl:
     parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+    is_plain = value == "".join(str(value).split()) and value.isascii() and not set("?#@\\") & set(value)
+    if parts.scheme not in ("http", "https") or not is_plain or not _is_host(parts.hostname or "") or parts.port == 0:
         raise ValueError("write an address like https://secrets.example.org, without query or fragment")
     if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise ValueError("must be https: browsers only encrypt on https or on this machine itself")

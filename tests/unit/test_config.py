@@ -1,0 +1,193 @@
+"""The configuration: whatever is not exactly right stops the start, with file, line and a hint; nothing at all is safe."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seclink.app import hosts, public_url
+from seclink.config import Config, load, options, parse, render
+from seclink.errors import ConfigError
+from seclink.model import Rate
+
+BROKEN: list[tuple[str, int, str]] = [
+    # TOML, the line it is about, words of the message
+    ("[server]\nprot = 8080", 2, "did you mean port?"),
+    ("[sever]\nport = 8080", 1, "did you mean server?"),
+    ("[nothing]", 1, "known are server"),
+    ("port = 8080", 1, "unknown section"),
+    ("server = 1", 1, "[server]"),
+    ("[[server]]\nport = 1", 1, "[server]"),
+    ("[server]\n\n\nport = '8080'", 4, "expected int"),
+    ("[server]\nport = 0", 2, ">= 1"),
+    ("[server]\nport = 65536", 2, "<= 65535"),
+    ("[server]\nport = 80.0", 2, "expected int"),
+    ("[server]\nport = true", 2, "expected int"),
+    ("[server]\nport = 'TRUE'", 2, "expected int"),
+    ("[server]\nhost = ''", 2, "host name"),
+    ("[server]\nhost = 'a b'", 2, "host name"),
+    ("[server]\nhost = '127.0.0.1:80'", 2, "without a port"),
+    ("[server]\nhost = 1", 2, "expected str"),
+    ("[server]\nallowed_hosts = 'a'", 2, "expected array"),
+    ("[server]\nallowed_hosts = ['bad host']", 2, "host name"),
+    ("[server]\nallowed_hosts = ['']", 2, "host name"),
+    ("[server]\nallowed_hosts = ['example.org:443']", 2, "without a port"),
+    ("[server]\nallowed_hosts = ['*']", 2, "host name"),
+    ("[server]\npublic_url = 'http://secrets.example.org'", 2, "https"),
+    ("[server]\npublic_url = 'ftp://secrets.example.org'", 2, "https://"),
+    ("[server]\npublic_url = 'secrets.example.org'", 2, "https://"),
+    ("[server]\npublic_url = ''", 2, "https://"),
+    ("[server]\npublic_url = 5", 2, "https://"),
+    ("[server]\npublic_url = 'https://x/?a=b'", 2, "query"),
+    ("[server]\npublic_url = 'https://x/#a'", 2, "fragment"),
+    ("[server]\npublic_url = 'https://user:hunter2@x/'", 2, "https://"),
+    ("[server]\npublic_url = 'https://:hunter2@x/'", 2, "https://"),
+    ("[server]\npublic_url = 'https://x y/'", 2, "https://"),
+    ("[server]\npublic_url = 'https://münchen.example'", 2, "https://"),
+    ("[server]\npublic_url = 'https://x:99999'", 2, "ort"),
+    ("[server]\ntrusted_proxies = ['10.0.0.1/8']", 2, "10.0.0.0/8"),
+    ("[server]\ntrusted_proxies = ['10.0.0.0/33']", 2, "10.0.0.0/8"),
+    ("[server]\ntrusted_proxies = ['proxy.example.org']", 2, "10.0.0.0/8"),
+    ("[server]\ntrusted_proxies = '10.0.0.1'", 2, "expected array"),
+    ("[server]\ntrusted_proxies = [1]", 2, "expected str"),
+    ("[server]\nbody_timeout = 30", 2, '"24h"'),
+    ("[server]\nbody_timeout = '30'", 2, "90s"),
+    ("[server]\nbody_timeout = '0s'", 2, "90s"),
+    ("[server]\nbody_timeout = '1.5h'", 2, "90s"),
+    ("[server]\nbody_timeout = '2h'", 2, '"1s" to "1h"'),
+    ("[server]\nrequests = 0", 2, ">= 1"),
+    ("[store]\npath = ''", 2, "length"),
+    ('[store]\npath = "a\\u0000b"', 2, "control"),
+    ("[store]\nmax_bytes = 1000", 2, ">= 1048576"),
+    ("[access]\ncreate = 'everyone'", 2, '"anyone" or "keys"'),
+    ("[access]\ncreate = true", 2, '"anyone" or "keys"'),
+    ("[expiry]\ndefault = '10s'", 2, "to"),
+    ("[expiry]\nmax = '2y'", 2, "90s"),
+    ("[expiry]\ndefault = '31d'", 1, "longer than"),
+    ("[expiry]\nmax = '1h'", 1, "longer than"),
+    ("[limits]\npayload_bytes = -1", 2, ">= 1024"),
+    ("[limits]\nclient_bytes = 1", 2, ">= 1024"),
+    ("[rates]\ncreate = 20", 2, "20/hour"),
+    ("[rates]\ncreate = '20'", 2, "20/hour"),
+    ("[rates]\ncreate = '0/hour'", 2, "20/hour"),
+    ("[rates]\ncreate = '20/week'", 2, "20/hour"),
+    ("[rates]\ncreate = ''", 2, "20/hour"),
+    ("[passcodes]\nprofile = 'weak'", 2, '"standard" or "strong"'),
+    ("[receipts]\nkeep_days = 0", 2, ">= 1"),
+    ("[reaper]\nevery = '2h'", 2, "to"),
+    ("[log]\nlevel = 'trace'", 2, '"debug"'),
+    ("[log]\nformat = 'xml'", 2, '"json"'),
+    ("[server", 1, "TOML"),
+    ("[server]\nport = ", 2, "TOML"),
+    ("[server]\nport = 1\nport = 2", 3, "TOML"),
+    ("[server]\n[server]", 2, "TOML"),
+    ("\x00", 1, "TOML"),
+    ("server.port = 'x'", 1, "server.port"),
+    ("server = {port = 0}", 1, ">= 1"),
+]
+
+
+@pytest.mark.parametrize(("toml", "line", "words"), BROKEN)
+def test_broken_configuration_is_refused_with_line_and_hint(toml: str, line: int, words: str) -> None:
+    """CFG-01"""
+    with pytest.raises(ConfigError) as refused:
+        parse(toml, "seclink.toml")
+    message = refused.value.message
+    assert re.match(rf"seclink\.toml:{line}: ", message), message
+    assert words.lower() in message.lower(), message
+    assert "hunter2" not in message
+
+
+def test_every_problem_is_named_at_once() -> None:
+    """CFG-01"""
+    with pytest.raises(ConfigError) as refused:
+        parse("[server]\nport = 0\nprot = 1\n[nothing]\n[log]\nlevel = 'x'\n", "f")
+    assert [each.split(": ")[0] for each in refused.value.message.splitlines()] == ["f:2", "f:3", "f:4", "f:6"]
+
+
+def test_file_that_cannot_be_read_is_said_plainly(tmp_path) -> None:
+    """CFG-01"""
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b"# \xfc")
+    for path, words in ((tmp_path / "none.toml", "No such file"), (tmp_path, "directory"), (latin, "not UTF-8")):
+        with pytest.raises(ConfigError, match=words):
+            load(path)
+
+
+@given(text=st.text(max_size=60))
+def test_no_text_whatsoever_is_anything_but_a_configuration_or_refused(text: str) -> None:
+    """CFG-01"""
+    try:
+        assert isinstance(parse(text, "f"), Config)
+    except ConfigError as refused:
+        assert refused.message.startswith("f:")
+
+
+VALUES = st.one_of(
+    st.integers(-(2**65), 2**65).map(str), st.booleans().map(lambda b: str(b).lower()), st.just("1.5"), st.just("nan"),
+    st.just("''"), st.just("[]"), st.just("['x', 1]"), st.just("{a = 1}"), st.just("2020-01-01"), st.just("'\\'"),
+    st.just("'20/hour'"), st.just("'7d'"), st.just("'::1'"), st.just("'https://x'"),
+)  # fmt: skip
+
+
+@given(option=st.sampled_from(list(options())), value=VALUES)
+def test_any_option_takes_what_it_is_for_or_names_its_line(option, value: str) -> None:
+    """CFG-01: and what it takes, the application starts with."""
+    try:
+        config = parse(f"[{option.section}]\n{option.name} = {value}", "f")
+    except ConfigError as refused:
+        assert re.match(r"f:[12]: ", refused.message)
+    else:
+        assert hosts(config)
+        assert parse(render(config), "again") == config
+
+
+def test_nothing_configured_is_safe() -> None:
+    """CFG-02"""
+    config = load(None)
+    assert config == parse("", "empty.toml") == Config()
+    assert (config.server.host, config.server.trusted_proxies) == ("127.0.0.1", [])
+    assert config.rates.create == Rate(20, 3600)
+    assert public_url(config) == "http://127.0.0.1:8080"
+    assert hosts(config) == {"localhost", "127.0.0.1", "[::1]"}
+
+
+def test_rendered_defaults_name_every_option_and_read_back_the_same() -> None:
+    text = render(Config())
+    assert parse(text, "rendered") == Config()
+    for option in options():
+        assert re.search(rf"^(# )?{option.name} = ", text, re.M), option.name
+        assert option.help in text
+        assert option.help.endswith(".")
+
+
+FULL = """
+[server]
+host = "::"
+port = 443
+public_url = "https://secrets.example.org/sub/"
+allowed_hosts = ["a.example", "::1", "[::2]", "xn--mnchen-3ya.example"]
+trusted_proxies = ["10.0.0.0/8", "::1"]
+[store]
+path = "/var/lib/seclink/se \\"cret\\" ü.db"
+[expiry]
+default = "90m"
+[rates]
+create = "5/day"
+"""
+
+
+def test_rendered_configuration_reads_back_the_same() -> None:
+    config = parse(FULL, "full.toml")
+    assert parse(render(config), "rendered") == config
+    assert public_url(config) == "https://secrets.example.org/sub"
+    assert {"a.example", "[::1]", "[::2]", "secrets.example.org"} <= hosts(config)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("0.0.0.0", "http://localhost:8080"), ("::", "http://localhost:8080"), ("::1", "http://[::1]:8080")],
+)
+def test_links_point_where_the_server_listens(host: str, url: str) -> None:
+    assert public_url(parse(f"[server]\nhost = '{host}'", "f")) == url

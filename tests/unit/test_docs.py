@@ -1,0 +1,82 @@
+"""The README cannot rot: every option, command and flag stands in it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from seclink.cli import cli
+from seclink.config import options
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def readme() -> str:
+    return README.read_text()
+
+
+def commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*words, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*words, name))
+
+
+COMMANDS = list(commands(cli))
+
+
+@pytest.mark.parametrize("option", list(options()), ids=lambda option: f"{option.section}.{option.name}")
+def test_option_is_documented(option) -> None:
+    assert re.search(rf"`(\[?{option.section}\]?\.)?{option.name}`", readme()), f"{option.section}.{option.name}"
+
+
+@pytest.mark.parametrize("words", [words for words, _ in COMMANDS], ids=" ".join)
+def test_command_is_documented(words: tuple[str, ...]) -> None:
+    assert f"seclink {' '.join(words)}" in readme()
+
+
+FLAGS = sorted(
+    {
+        (" ".join(words), max(parameter.opts, key=len))
+        for words, command in COMMANDS
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and "--help" not in parameter.opts
+    }
+)
+
+
+@pytest.mark.parametrize(("command", "flag"), FLAGS)
+def test_flag_is_documented(command: str, flag: str) -> None:
+    assert re.search(rf"{flag}\b", readme()), f"seclink {command} {flag}"
+
+
+SERVER_SIDE = [
+    words
+    for words, command in COMMANDS
+    if words[0] in ("serve", "config", "key") and not isinstance(command, click.Group)
+]
+
+
+@pytest.mark.parametrize("words", SERVER_SIDE, ids=" ".join)
+def test_server_side_command_takes_a_config(words: tuple[str, ...]) -> None:
+    assert any("--config" in each.opts for each in dict(COMMANDS)[words].params)
+
+
+def test_no_project_file_names_an_option_that_is_not_there() -> None:
+    known = {f"{option.section}.{option.name}" for option in options()}
+    sections = {option.section for option in options()}
+    for section, name in re.findall(r"`(\w+)\.(\w+)`", readme()):
+        if section in sections and name not in ("db", "py", "toml", "service"):
+            assert f"{section}.{name}" in known
+
+
+@pytest.mark.parametrize("words", SERVER_SIDE, ids=" ".join)
+def test_server_side_command_and_its_flags_explain_themselves(words: tuple[str, ...]) -> None:
+    command = dict(COMMANDS)[words]
+    assert command.help
+    assert all(each.help for each in command.params if isinstance(each, click.Option))

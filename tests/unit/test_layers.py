@@ -1,0 +1,234 @@
+"""Who may import whom, what stays behind which fence, and that the server never loads what could open a secret."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import seclink
+
+ROOT = Path(seclink.__file__).parent
+
+# Module or package -> what of ours it may import. A package's modules may import each other.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "model": set(),
+    "limiter": {"model"},
+    "tokens": set(),
+    "clock": set(),
+    "envelope": {"errors"},
+    "link": {"errors"},
+    "quantities": {"model"},
+    "config": {"errors", "model", "quantities"},
+    "log": {"config"},
+    "passcodes": {"errors"},
+    "replay": {"errors"},
+    "policy": {"config", "errors", "model"},
+    "store": set(),
+    "store.base": {"errors", "model"},
+    "store.schema": set(),
+    "store.opening": {"errors", "store.schema"},
+    "store.reads": {"model"},
+    "store.tries": {"errors", "model"},
+    "store.writes": {"errors", "model", "store.tries"},
+    "store.writer": {"errors", "model", "store.opening", "store.tries", "store.writes"},
+    "store.sqlite": {
+        "errors", "model", "store.base", "store.opening", "store.reads", "store.tries", "store.writer", "store.writes",
+    },
+    "keyring": {"errors", "model", "store.base", "tokens"},
+    "vault": {"config", "errors", "log", "model", "passcodes", "policy", "replay", "store.base", "tokens"},
+    "reaper": {"errors", "log", "vault"},
+    "wire": set(),
+    "connection": {"errors", "wire"},
+    "server": {"connection", "errors"},
+    "web.headers": set(),
+    "web.body": {"errors"},
+    "web.gate": {"errors", "web.body", "web.headers"},
+    "web.cors": {"web.gate"},
+    "web": {
+        "__init__", "clock", "config", "errors", "keyring", "limiter", "log", "model", "policy", "reaper", "tokens", "vault",
+    },
+    "client": {"__init__", "envelope", "errors", "link"},
+    "app": {
+        "clock", "config", "errors", "keyring", "limiter", "log", "passcodes", "reaper", "store.base", "vault", "web",
+    },
+    "cli": {
+        "__init__", "app", "cli", "client", "clock", "config", "errors", "keyring", "link", "log", "model", "quantities",
+        "server", "store.sqlite",
+    },
+    "__init__": {"client"},
+    "__main__": {"cli"},
+}  # fmt: skip
+
+FENCES: dict[str, set[str]] = {
+    "litestar": {"app", "web", "dialects"},
+    "aiosqlite": {"store.sqlite"},
+    "sqlite3": {"store.opening", "store.writes", "store.writer", "store.sqlite", "store.tries", "store.reads"},
+    "argon2": {"passcodes"},
+    "httpx": {"client"},
+    "cryptography": {"envelope"},
+    "uvicorn": {"connection", "server"},
+    "httptools": {"connection", "server"},
+    "click": {"cli"},
+    "segno": {"cli"},
+}
+
+# The only places that may import inside a function: what is loaded when first used.
+LAZY = {"__init__", "cli"}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {name_of(path): ast.parse(path.read_text()) for path in ROOT.rglob("*.py")}
+
+
+def imported(node: ast.AST) -> set[str]:
+    """What an import statement names, as modules: ours without the leading `seclink.`, others by their top package."""
+    if isinstance(node, ast.Import):
+        names = {each.name for each in node.names}
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "relative imports are not used here"
+        base = node.module or ""
+        names = {f"{base}.{each.name}" if is_module(f"{base}.{each.name}") else base for each in node.names}
+    else:
+        return set()
+    ours = {each for each in names if each.split(".")[0] == "seclink"}
+    return {each.partition(".")[2] or "__init__" for each in ours} | {f"={each.split('.')[0]}" for each in names - ours}
+
+
+def is_module(dotted: str) -> bool:
+    return dotted.startswith("seclink.") and dotted.removeprefix("seclink.") in MODULES
+
+
+def imports(module: str) -> set[str]:
+    return set().union(*(imported(node) for node in ast.walk(MODULES[module])))
+
+
+def is_under(module: str, names: set[str]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in names)
+
+
+def rule(module: str) -> tuple[str, set[str]]:
+    """The most particular line of the table."""
+    parts = module.split(".")
+    name = next(".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in MAY_IMPORT)
+    return name, MAY_IMPORT[name]
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_module_imports_only_what_its_layer_may(module: str) -> None:
+    name, allowed = rule(module)
+    ours = {each for each in imports(module) if not each.startswith("=")}
+    foreign = {
+        each for each in ours if not is_under(each, allowed | ({name} if name in ("web", "client", "cli") else set()))
+    }
+    assert not foreign, f"{module} may not import {foreign}"
+
+
+def test_table_names_only_modules_there_are() -> None:
+    named = set(MAY_IMPORT) | {each for allowed in MAY_IMPORT.values() for each in allowed}
+    assert not {each for each in named if not any(is_under(module, {each}) for module in MODULES)}
+
+
+@pytest.mark.parametrize("package", FENCES)
+def test_package_stays_behind_its_fence(package: str) -> None:
+    users = {module for module in MODULES if f"={package}" in imports(module)}
+    assert not {each for each in users if not is_under(each, FENCES[package])}
+
+
+def test_there_are_no_cycles() -> None:
+    edges = {module: {each for each in imports(module) if each in MODULES} - {module} for module in MODULES}
+    edges["__init__"] = set()  # its one import happens when the client is first used
+    edges["cli"] = {each for each in edges["cli"] if not each.startswith("cli.")} | {"cli.terminal"}
+    done: set[str] = set()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " -> ".join((*above[above.index(module) :], module))
+        if module not in done:
+            for each in edges[module]:
+                visit(each, (*above, module))
+            done.add(module)
+
+    for module in edges:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_no_import_hides_in_a_function(module: str) -> None:
+    if is_under(module, LAZY):
+        return
+    for function in ast.walk(MODULES[module]):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(function))
+
+
+def loaded_by(code: str, tmp_path: Path) -> set[str]:
+    """The modules that a fresh interpreter has loaded after `code`."""
+    script = f"import sys\n{code}\nprint('LOADED', *sorted(sys.modules))\n"
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(ended.stdout.rpartition("LOADED ")[2].split())
+
+
+SERVE = """
+import os, signal, threading, urllib.request, json, socket, time
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    port = probe.getsockname()[1]
+base = f"http://127.0.0.1:{port}"
+
+def ask(path, sent=None):
+    data = None if sent is None else json.dumps(sent).encode()
+    request = urllib.request.Request(base + path, data, {"Content-Type": "application/json"})
+    return json.load(urllib.request.urlopen(request, timeout=5))
+
+def use():
+    try:
+        while True:
+            try:
+                ask("/healthz")
+                break
+            except OSError:
+                time.sleep(0.02)
+        digest = "0" * 64
+        made = ask("/api/v1/secrets", {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "1hour", "passcodeHash": digest})
+        ask("/api/v1/secrets/" + made["linkId"] + "/reveal", {"passcodeHash": digest})
+        ask("/api/v1/openapi.json")
+        print("USED")
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=use).start()
+from seclink.cli import cli
+try:
+    cli(["serve", "--port", str(port)], prog_name="seclink", standalone_mode=False)
+except SystemExit:
+    pass
+"""
+
+
+def test_serving_loads_nothing_that_could_open_a_secret(tmp_path: Path) -> None:
+    """Zero knowledge: a server that has created and revealed a secret has never imported the means to read it."""
+    loaded = loaded_by(SERVE, tmp_path)
+    assert "seclink.vault" in loaded
+    assert not {"seclink.envelope", "seclink.link", "seclink.client", "cryptography", "httpx"} & loaded
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_loads_neither_server_nor_client(tmp_path: Path, arguments: list[str]) -> None:
+    code = (
+        f"from seclink.cli import cli\ntry:\n    cli({arguments!r}, prog_name='seclink')\nexcept SystemExit:\n    pass"
+    )
+    heavy = {"litestar", "httpx", "cryptography", "argon2", "uvicorn", "seclink.envelope", "seclink.vault"}
+    assert not heavy & loaded_by(code, tmp_path)
+
+
+def test_importing_the_package_loads_nothing_of_it(tmp_path: Path) -> None:
+    loaded = {each for each in loaded_by("import seclink", tmp_path) if each.startswith("seclink")}
+    assert loaded == {"seclink"}
