@@ -143,14 +143,14 @@ def read_answer(client: socket.socket) -> Answer:
 
 def read_answers(client: socket.socket, count: int) -> list[Answer]:
     data = b""
-    while _whole_answers(data) < count:
+    while whole_answers(data) < count:
         more = client.recv(65536)
         assert more, "the server closed the connection"
         data += more
     return answers(data)
 
 
-def _whole_answers(data: bytes) -> int:
+def whole_answers(data: bytes) -> int:
     count = 0
     while True:
         head, end, rest = data.partition(b"\r\n\r\n")

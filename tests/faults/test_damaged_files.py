@@ -25,7 +25,7 @@ PAGE = 4096
 DRIFTED: dict[str, int | str] = {
     "journal_mode": "delete",
     "synchronous": 1,
-    "secure_delete": 2,  # FAST, which leaves overflow pages
+    "secure_delete": "fast",  # which leaves overflow pages
     "foreign_keys": 0,
     "trusted_schema": 1,
     "cell_size_check": 0,

@@ -1,0 +1,256 @@
+"""Clocks that jump and a second in which everything ends: CR-09, EXP-07."""
+
+import asyncio
+import contextlib
+import itertools
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from appliances import PATIENCE, Api, looking, one
+
+from seclink import config as configuration
+from seclink.clock import Clock
+from seclink.errors import Gone, StorageFailed
+from seclink.log import Log
+from seclink.model import Secret
+from seclink.passcodes import Passcodes
+from seclink.reaper import Reaper
+from seclink.store import opening
+from seclink.store.sqlite import SqliteStore
+from seclink.vault import Vault
+
+pytestmark = pytest.mark.anyio
+DAY = 86_400_000
+LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+
+
+@pytest.fixture
+def faked(tmp_path: Path) -> tuple[dict[str, str], Callable[[str], None]]:
+    """An environment in which the wall clock is what the function was last told, like `+1d`."""
+    found = [Path(folder, "faketime", "libfaketimeMT.so.1") for folder in LIBRARIES]
+    library = next((path for path in found if path.exists()), None)
+    assert library is not None, "libfaketime is missing: install the package faketime"
+    stamp = tmp_path / "faketime"
+    stamp.write_text("+0\n")
+    environment = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(stamp),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+    def tell(text: str) -> None:
+        stamp.write_text(f"{text}\n")
+
+    return environment, tell
+
+
+def wall() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def test_running_server_does_not_follow_the_wall_clock(make_server: Callable[..., Any], faked: Any) -> None:
+    """CR-09: a day forward ends nothing early, a day back keeps nothing alive longer."""
+    environment, tell = faked
+    server = make_server(env=environment).start()
+    with Api(server) as api:
+        hour = api.create(expiryType="1hour")
+        for jump in ("+1d", "-1d", "@1970-01-02 00:00:00", "+400d", "+0"):
+            tell(jump)
+            meta = api.meta(hour["linkId"])
+            assert (meta.status_code, meta.json()["expiresAt"]) == (200, hour["expiresAt"]), jump
+            made = api.create(expiryType="1hour")
+            assert 0 <= made["expiresAt"] - hour["expiresAt"] < 60_000, jump
+            assert api.reveal(made["linkId"]).status_code == 200
+        assert api.reveal(hour["linkId"]).status_code == 200
+    assert server.stop() == 0
+
+
+def test_start_with_a_clock_that_is_behind_brings_nothing_back(make_server: Callable[..., Any], faked: Any) -> None:
+    """CR-09: what expired a day ahead stays so in 1970, today, and ahead again; lifetimes do not lengthen."""
+    environment, tell = faked
+    server = make_server(env=environment).start()
+    with Api(server) as api:
+        short = api.create(b"for an hour", expiryType="1hour")
+        long = api.create(b"for a week", expiryType="7days")
+    assert server.stop() == 0
+    tell("+1d")
+    server.start()
+    with Api(server) as api:
+        assert api.reveal(short["linkId"]).json()["state"] == "expired"
+    assert server.stop() == 0
+    for then in ("@1970-01-02 00:00:00", "+0", "-1d", "+1d"):
+        tell(then)
+        server.start()
+        with Api(server) as api:
+            gone = api.reveal(short["linkId"])
+            assert (gone.status_code, gone.json()["state"]) == (410, "expired"), then
+            assert gone.json()["endedAt"] == short["expiresAt"]
+            assert api.meta(long["linkId"]).json()["expiresAt"] == long["expiresAt"]
+            fresh = api.create(expiryType="1hour")
+            assert wall() + DAY < fresh["expiresAt"] < wall() + DAY + 3_700_000, then
+        assert server.stop() == 0
+    assert server.log().count("the system clock is behind") == 3
+    assert one(server.folder / "seclink.db", "SELECT clock_mark FROM meta") > wall() + DAY - 60_000
+
+
+def test_killed_server_goes_on_from_its_last_mark(make_server: Callable[..., Any], faked: Any) -> None:
+    """CR-09: a board without a battery that lost its power."""
+    environment, tell = faked
+    server = make_server(env=environment).start()
+    with Api(server) as api:
+        made = api.create(expiryType="1hour")
+        assert api.ready().status_code == 200
+    server.kill()
+    tell("@1970-01-02 00:00:00")
+    server.start()
+    with Api(server) as api:
+        assert api.meta(made["linkId"]).status_code == 200
+        fresh = api.create(expiryType="1hour")
+        assert abs(fresh["expiresAt"] - made["expiresAt"]) < 60_000
+    assert server.stop() == 0
+
+
+async def test_what_expired_unreaped_stays_so_after_a_stop_and_a_clock_that_is_behind(tmp_path: Path) -> None:
+    """CR-09, EXP-02: the last thing a stop does is to note what time it was."""
+    path, hand = tmp_path / "seclink.db", [1_800_000_000.0]
+    clock = Clock(0, wall=lambda: 1_800_000_000.0, monotonic=lambda: hand[0])
+    store, vault, reaper = await parts(path, clock, every=3600)
+    reaping = asyncio.create_task(reaper.run())
+    await until(lambda: reaper.beat_at is not None)
+    await store.add(secret("a", clock.now(), clock.now() + 60_000))
+    hand[0] += 61
+    with pytest.raises(Gone):
+        await vault.peek("a" * 12, clock.now())
+    reaping.cancel()
+    await asyncio.wait([reaping])
+    await vault.close()
+    store, vault, _ = await parts(path, clock, every=3600)
+    clock = Clock(await store.clock_mark(), wall=lambda: 3600.0, monotonic=lambda: hand[0])
+    with pytest.raises(Gone):
+        await vault.peek("a" * 12, clock.now())
+    await vault.close()
+
+
+async def test_reaper_outlives_a_store_that_fails_and_says_when_it_last_worked(tmp_path: Path) -> None:
+    """OPS-05"""
+    path = tmp_path / "seclink.db"
+    clock = Clock()
+    store, vault, reaper = await parts(path, clock, every=0.1)
+    await store.add(secret("a", clock.now() - 1000, clock.now() - 500))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TRIGGER fail BEFORE UPDATE ON secrets BEGIN SELECT RAISE(ABORT, 'no'); END")
+        reaping = asyncio.create_task(reaper.run())
+        await asyncio.sleep(0.3)
+        assert reaper.beat_at is None
+        assert not reaping.done()
+        with pytest.raises(StorageFailed):
+            await vault.reap(clock.now())
+        db.execute("DROP TRIGGER fail")
+    await until(lambda: reaper.beat_at is not None)
+    reaping.cancel()
+    await asyncio.wait([reaping])
+    await vault.close()
+
+
+async def test_everybody_is_served_while_100_000_expire_in_the_same_second(tmp_path: Path) -> None:
+    """EXP-07: creates and reveals go on; how late the loop was is printed, not judged."""
+    path, clock, count = tmp_path / "seclink.db", Clock(), 100_000
+    opening.prepare(path)
+    fill(path, count, clock.now())
+    store, vault, reaper = await parts(path, clock, every=1)
+    done = asyncio.Event()
+    late: list[float] = []
+    served: list[float] = []
+
+    async def heartbeat() -> None:
+        while not done.is_set():
+            began = time.perf_counter()
+            await asyncio.sleep(0.005)
+            late.append(time.perf_counter() - began - 0.005)
+
+    async def reader(name: str) -> None:
+        for n in itertools.count():
+            if done.is_set():
+                return
+            link = f"{name}{n:011}"
+            await store.add(secret(link, clock.now(), clock.now() + 60_000))
+            began = time.perf_counter()
+            claimed = await store.claim(link, clock.now())
+            served.append(time.perf_counter() - began)
+            assert claimed is not None
+            assert claimed.payload == b"payload"
+
+    beside = [asyncio.create_task(each) for each in (heartbeat(), reader("x"), reader("y"))]
+    began = time.monotonic()
+    await reaper.round()
+    took = time.monotonic() - began
+    done.set()
+    await asyncio.gather(*beside)
+    with looking(path) as db:
+        assert db.execute("SELECT count(*) FROM secrets WHERE state = 'expired'").fetchone() == (count,)
+        assert db.execute("SELECT count(*) FROM payloads WHERE id <= ?", (count,)).fetchone() == (0,)
+    assert len(served) > 100
+    late.sort()
+    served.sort()
+    print(
+        f"\nEXP-07: {count} reaped in {took:.1f} s beside {len(served)} reveals; loop late p50 {ms(late, 0.5)}"
+        f" p99 {ms(late, 0.99)} max {ms(late, 1)};"
+        f" reveal p50 {ms(served, 0.5)} p99 {ms(served, 0.99)} max {ms(served, 1)}"
+    )
+    await vault.close()
+
+
+def secret(link_id: str, created_at: int, expires_at: int) -> Secret:
+    return Secret(
+        link_id=link_id.rjust(12, link_id[0]),
+        receipt_id=link_id.rjust(20, "r"),
+        manage_digest=b"digest",
+        account=None,
+        format="raw",
+        expiry_type="view_once",
+        payload=b"payload",
+        iv=b"iv",
+        created_at=created_at,
+        expires_at=expires_at,
+        max_views=1,
+    )
+
+
+def fill(path: Path, count: int, now: int) -> None:
+    """Rows as a server would have written them, all ending in the second before now."""
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute(
+            """
+            WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < :count)
+            INSERT INTO secrets (id, link_id, receipt_id, manage_digest, format, expiry_type, created_at, expires_at,
+                                 due_at, max_views, passcode_required)
+            SELECT n, printf('%012d', n), printf('%020d', n), zeroblob(32), 'raw', 'view_once', :now - 60000,
+                   :now - n % 1000, :now - n % 1000, 1, 0
+            FROM n
+            """,
+            {"count": count, "now": now},
+        )
+        db.execute("INSERT INTO payloads SELECT id, zeroblob(12), zeroblob(600) FROM secrets")
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not is_so():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+def ms(values: list[float], part: float) -> str:
+    return f"{values[min(int(len(values) * part), len(values) - 1)] * 1000:.1f} ms"
+
+
+async def parts(path: Path, clock: Clock, every: float) -> tuple[SqliteStore, Vault, Reaper]:
+    settings = configuration.parse("", "test.toml")
+    store = await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**33)
+    log = Log(configuration.parse('[log]\nlevel = "error"\n', "test.toml").log)
+    vault = Vault(store, Passcodes(), settings, log, clock.monotonic)
+    return store, vault, Reaper(vault, every, clock.now, clock.monotonic, log)

@@ -1,0 +1,277 @@
+"""Disks that are full, read-only, failing or held by somebody else: CR-03, CR-04, CR-05, CR-07, OPS-05.
+
+Where this machine cannot do what a test needs (mount, strace), the test fails and says so; SECLINK_WITHOUT_MOUNT=1 or
+SECLINK_WITHOUT_STRACE=1 in the environment is the only way to go without.
+"""
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from appliances import (
+    NO_BYTES_LIMIT,
+    PATIENCE,
+    PLENTY,
+    Api,
+    Crowd,
+    body,
+    database,
+    failing,
+    is_whole,
+    locked,
+    need,
+    payload_of,
+    post,
+    reveal,
+)
+
+without_mount = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_MOUNT")), reason="SECLINK_WITHOUT_MOUNT")
+without_strace = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_STRACE")), reason="SECLINK_WITHOUT_STRACE")
+SMALL = 6 * 2**20
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with a few megabytes."""
+    need("mount")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount("-t", "tmpfs", "-o", f"size={SMALL},mode=700", "none", str(folder))
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=PATIENCE)
+
+
+def mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, f"this machine does not let us mount; see the docstring above: {done.stderr}"
+
+
+def fill(folder: Path) -> Path:
+    """A file that leaves not a byte of its disk."""
+    path = folder / "ballast"
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return path
+
+
+def check_ready(api: Api, is_ready: bool) -> None:
+    answer = api.ready()
+    assert answer.status_code == (200 if is_ready else 503), answer.text
+    assert api.http.get(f"{api.root}/healthz").status_code == 200
+    for word in ("seclink.db", "/", "SQL", "disk", "locked", "sqlite"):
+        assert word not in answer.text.replace("application/", "")
+
+
+def wait_until_ready(api: Api) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while api.ready().status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@without_mount
+def test_full_disk_takes_nothing_in_and_spends_nothing(make_server: Callable[..., Any], small_disk: Path) -> None:
+    """CR-04, OPS-05"""
+    path = small_disk / "seclink.db"
+    server = make_server(PLENTY + NO_BYTES_LIMIT + f'[store]\npath = "{path}"\n').start()
+    with Api(server) as api:
+        kept = [api.create(b"before it was full %d" % n, publicNote="note") for n in range(10)]
+        check_ready(api, True)
+        time.sleep(1.5)  # the log has been emptied
+        ballast = fill(small_disk)
+        refused = [api.http.post("/secrets", json=big()) for _ in range(3)]
+        assert {each.status_code for each in refused} <= {503, 507}
+        for each in kept:
+            answer = api.reveal(each["linkId"], **{"Idempotency-Key": f"0123456789{each['linkId']}"})
+            assert (answer.status_code, answer.json()["code"]) == (503, "storage")
+            assert int(answer.headers["Retry-After"]) >= 1
+            meta = api.meta(each["linkId"])
+            assert (meta.status_code, meta.json()["publicNote"]) == (200, "note")
+            assert api.receipt(each)["state"] == "active"
+        assert api.burn(kept[0]).status_code == 503
+        check_ready(api, False)
+        ballast.unlink()
+        wait_until_ready(api)
+        for n, each in enumerate(kept):
+            answer = api.reveal(each["linkId"], **{"Idempotency-Key": f"0123456789{each['linkId']}"})
+            assert payload_of(answer.json()) == b"before it was full %d" % n
+        assert api.reveal(api.create()["linkId"]).status_code == 200
+    assert server.stop() == 0, server.log()
+    assert is_whole(path)
+
+
+@without_mount
+def test_disk_that_creating_fills_says_507_and_goes_on_revealing(
+    make_server: Callable[..., Any], small_disk: Path
+) -> None:
+    """CR-04: what was acknowledged on the way there is all readable, and reading makes room again."""
+    path = small_disk / "seclink.db"
+    server = make_server(PLENTY + NO_BYTES_LIMIT + f'[store]\npath = "{path}"\nmax_bytes = {SMALL // 3}\n').start()
+    with Api(server) as api:
+        made = []
+        for _ in range(100):
+            answer = api.http.post("/secrets", json=big())
+            if answer.status_code != 201:
+                assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+                break
+            made.append(answer.json())
+        else:
+            raise AssertionError("the store never said that it is full")
+        assert len(made) > 3
+        check_ready(api, True)
+        assert {api.reveal(each["linkId"]).status_code for each in made} == {200}
+        assert api.http.post("/secrets", json=big()).status_code == 201
+    assert server.stop() == 0
+
+
+def big() -> dict[str, Any]:
+    return body(os.urandom(200_000))
+
+
+@without_strace
+def test_file_system_that_turns_read_only_spends_nothing(make_server: Callable[..., Any]) -> None:
+    """CR-05, OPS-05: as the kernel does it after an error, under open files."""
+    need("strace")
+    server = make_server().start()
+    with Api(server) as api:
+        kept = [api.create(b"before") for _ in range(3)]
+        check_ready(api, True)
+        time.sleep(1.1)
+        with failing(server.process.pid, "pwrite64,ftruncate,fallocate", "EROFS"):
+            assert api.http.post("/secrets", json=big()).status_code == 503
+            for each in kept:
+                assert api.reveal(each["linkId"]).status_code == 503
+                assert api.meta(each["linkId"]).status_code == 200
+            check_ready(api, False)
+        wait_until_ready(api)
+        assert [payload_of(api.reveal(each["linkId"]).json()) for each in kept] == [b"before"] * 3
+    assert server.stop() == 0
+    assert is_whole(database(server.folder))
+
+
+@without_mount
+def test_start_on_a_read_only_file_system_is_refused_plainly(make_server: Callable[..., Any], small_disk: Path) -> None:
+    """CR-05"""
+    path = small_disk / "seclink.db"
+    server = make_server(f'[store]\npath = "{path}"\n').start()
+    assert server.stop() == 0
+    server.log_path.unlink()
+    mount("-o", "remount,ro", str(small_disk))
+    server.start(wait=False)
+    assert server.process.wait(PATIENCE) == 1
+    assert server.log() == f"seclink: {path}: cannot be used: Read-only file system\n"
+
+
+@without_strace
+@pytest.mark.parametrize(
+    ("calls", "error"),
+    [
+        ("pwrite64", "EIO"),
+        ("pwrite64", "ENOSPC"),
+        ("fdatasync,fsync", "EIO"),
+        ("fdatasync,fsync", "ENOSPC"),
+        ("pwrite64,fdatasync,fsync,ftruncate", "EIO"),
+    ],
+)
+def test_no_secret_leaves_without_a_durable_claim(make_server: Callable[..., Any], calls: str, error: str) -> None:
+    """CR-03: whatever fails, nothing is acknowledged; afterwards each secret is read once or is gone, never twice."""
+    need("strace")
+    server = make_server().start()
+    with Api(server) as api, Crowd(server, 8) as crowd:
+        kept = [api.create(b"durable or not %d" % n) for n in range(8)]
+        time.sleep(1.1)
+        with failing(server.process.pid, calls, error):
+            found = crowd.ask([reveal(each["linkId"]) for each in kept])
+            assert {each.status for each in found} == {503}
+            assert {post(each)["code"] for each in found} == {"storage"}
+            assert api.http.post("/secrets", json=big()).status_code in (503, 507)
+            assert api.burn(kept[0]).status_code == 503
+            assert api.http.get(f"{api.root}/healthz").status_code == 200
+        wait_until_ready(api)
+        again = [api.reveal(each["linkId"]) for each in kept]
+        assert {each.status_code for each in again} <= {200, 410}
+        assert {api.reveal(each["linkId"]).status_code for each in kept} == {410}
+        made = api.create(b"works again")
+        assert payload_of(api.reveal(made["linkId"]).json()) == b"works again"
+    server.kill()
+    server.start()
+    with Api(server) as api:
+        assert {api.reveal(each["linkId"]).status_code for each in kept} == {410}
+    assert server.stop() == 0
+    assert is_whole(database(server.folder))
+
+
+@without_strace
+def test_failing_commit_fails_everybody_in_the_group(make_server: Callable[..., Any]) -> None:
+    """CR-03: thirty reveals that wait for one commit are all refused when it fails, and nobody is told otherwise."""
+    need("strace")
+    server = make_server().start()
+    with Api(server) as api, Crowd(server, 30) as crowd:
+        made = [api.create() for _ in range(30)]
+        requests = [reveal(each["linkId"]) for each in made]
+        time.sleep(1.1)
+        with failing(server.process.pid, "fdatasync", "EIO"), locked(database(server.folder)) as lock:
+            crowd.prime(requests)
+            crowd.release(requests)
+            time.sleep(0.5)  # all of them wait for the lock; then they go as one group
+            lock.kill()
+            found = crowd.read(30)
+        assert {each.status for each in found} == {503}
+    assert server.stop() == 0
+
+
+def test_lock_held_for_three_seconds_is_waited_for(make_server: Callable[..., Any]) -> None:
+    """CR-07"""
+    server = make_server().start()
+    with Api(server) as api, Crowd(server, 20) as crowd:
+        made = [api.create(b"waited for") for _ in range(20)]
+        requests = [reveal(each["linkId"]) for each in made]
+        with locked(database(server.folder)) as lock:
+            crowd.prime(requests)
+            crowd.release(requests)
+            assert api.meta(made[0]["linkId"]).status_code == 200  # looking goes on meanwhile
+            time.sleep(3)
+            lock.kill()
+            assert [payload_of(post(each)) for each in crowd.read(20)] == [b"waited for"] * 20
+    assert server.stop() == 0
+
+
+def test_lock_held_for_longer_is_503_for_all_at_once_and_nothing_is_lost(make_server: Callable[..., Any]) -> None:
+    """CR-07, OPS-05: those who wait together are refused together, not one after the other."""
+    server = make_server().start()
+    with Api(server) as api, Crowd(server, 20) as crowd:
+        made = [api.create(b"not lost") for _ in range(20)]
+        requests = [reveal(each["linkId"]) for each in made]
+        time.sleep(1.1)
+        with locked(database(server.folder)):
+            began = time.monotonic()
+            crowd.prime(requests)
+            crowd.release(requests)
+            found = crowd.read(20)
+            took = time.monotonic() - began
+            assert {each.status for each in found} == {503}
+            assert {post(each)["code"] for each in found} == {"storage"}
+            assert all(int(each.headers["retry-after"]) >= 1 for each in found)
+            assert 4 < took < 25  # two groups at most, where one by one would be 100 s
+            check_ready(api, False)
+        wait_until_ready(api)
+        assert [payload_of(api.reveal(each["linkId"]).json()) for each in made] == [b"not lost"] * 20
+    assert server.stop() == 0
+
+
+def test_health_needs_no_store_and_readiness_a_reaper_that_goes_round(make_server: Callable[..., Any]) -> None:
+    """OPS-05: the server is ready once the reaper has been round, and says nothing else."""
+    server = make_server().start()
+    with Api(server) as api:
+        wait_until_ready(api)
+        assert api.ready().json() == {"status": "ready"}
+        assert api.http.get(f"{api.root}/healthz").json() == {"status": "alive"}
+    assert server.stop() == 0
