@@ -1,0 +1,105 @@
+"""The server's commands as processes: what a shell and a person get to see."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seclink.config import Config, parse
+
+SERVER_SIDE = [
+    ("serve", "--port", "1"),
+    ("config",),
+    ("key", "list"),
+    ("key", "add", "a"),
+    ("key", "revoke", "sk_live_abcdef"),
+]
+
+
+def seclink(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "seclink", *arguments], cwd=folder, env=os.environ | {"SECLINK_CONFIG": ""} | env,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", SERVER_SIDE, ids=" ".join)
+def test_every_server_side_command_refuses_a_broken_configuration(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """CFG-01: with file, line and hint, status 1, nothing on stdout and no database made."""
+    config = tmp_path / "broken.toml"
+    config.write_text("[server]\nprot = 8080\n[rates]\ncreate = 20\n")
+    ended = seclink(tmp_path, *command, "--config", str(config))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"{config}:2: unknown option server.prot; did you mean port?" in ended.stderr
+    assert f"{config}:4: rates.create: write a rate like 20/hour" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["broken.toml"]
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        "[server]\nallowed_hosts = ['bad host']",
+        "[server]\npublic_url = 'http://x.example'",
+        "[log]\nlevel = 'TRUE'",
+        "\x00",
+    ],
+)
+def test_server_does_not_start_on_a_value_it_cannot_mean(tmp_path: Path, toml: str) -> None:
+    """CFG-01"""
+    (tmp_path / "seclink.toml").write_text(toml)
+    ended = seclink(tmp_path, "serve")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.search(r"seclink\.toml:[12]: ", ended.stderr)
+    assert "Traceback" not in ended.stderr
+
+
+def test_named_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """CFG-01: never a silent default."""
+    for options, env in ((("--config", "none.toml"), {}), ((), {"SECLINK_CONFIG": "none.toml"})):
+        ended = seclink(tmp_path, "config", *options, **env)
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert "none.toml: cannot be read" in ended.stderr
+
+
+def test_configuration_is_found_in_its_order(tmp_path: Path) -> None:
+    for name, port in (("option", 1), ("environment", 2)):
+        (tmp_path / f"{name}.toml").write_text(f"[server]\nport = {port}\n")
+    assert "port = 8080" in seclink(tmp_path, "config").stdout
+    (tmp_path / "seclink.toml").write_text("[server]\nport = 3\n")
+    assert "port = 3\n" in seclink(tmp_path, "config").stdout
+    env = {"SECLINK_CONFIG": "environment.toml"}
+    assert "port = 2\n" in seclink(tmp_path, "config", **env).stdout
+    assert "port = 1\n" in seclink(tmp_path, "config", "--config", "option.toml", **env).stdout
+
+
+def test_printed_configuration_reads_back_the_same(tmp_path: Path) -> None:
+    printed = seclink(tmp_path, "config")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert parse(printed.stdout, "printed") == Config()
+    (tmp_path / "seclink.toml").write_text(printed.stdout)
+    again = seclink(tmp_path, "config")
+    assert parse(again.stdout, "again") == Config()
+    assert again.stdout.startswith("# seclink.toml")
+
+
+def test_key_command_makes_the_database_private_and_needs_no_server(tmp_path: Path) -> None:
+    added = seclink(tmp_path, "key", "add", "acme")
+    assert (added.returncode, added.stderr) == (0, "")
+    assert (tmp_path / "seclink.db").stat().st_mode & 0o077 == 0
+    assert added.stdout.strip() not in seclink(tmp_path, "key", "list").stdout
+    revoked = seclink(tmp_path, "key", "revoke", added.stdout.strip())
+    assert (revoked.returncode, revoked.stdout) == (0, "")
+    assert added.stdout.strip() not in revoked.stderr
+    assert "revoked" in seclink(tmp_path, "key", "list").stdout
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    helped = seclink(tmp_path, "--help")
+    assert helped.returncode == 0
+    for word in ("create", "get", "list", "delete", "stats", "serve", "config", "key", "login", "completion"):
+        assert re.search(rf"^  {word}\b", helped.stdout, re.M)
+    assert seclink(tmp_path, "nothing").returncode == 2
