@@ -1,4 +1,6 @@
-"""The contract, pinned: which routes there are, what each answers, how each refuses. What breaks here breaks somebody's script."""
+"""The contract, pinned: which routes there are, what each answers, how each refuses. What breaks here breaks
+somebody's script.
+"""
 
 import re
 import sqlite3
@@ -105,7 +107,8 @@ async def test_every_answer_has_exactly_its_members(appliance: Any) -> None:
     link, receipt = f"/secrets/{made['linkId']}", f"/receipts/{made['receiptId']}"
     expected: list[tuple[str, str, dict[str, Any], set[str]]] = [
         ("GET", f"{link}/meta", {}, {
-            "linkId", "format", "expiryType", "expiresAt", "viewsLeft", "accessRequired", "passcodeRequired", "attemptsLeft",
+            "linkId", "format", "expiryType", "expiresAt", "viewsLeft", "accessRequired", "passcodeRequired",
+            "attemptsLeft",
             "publicNote",
         }),
         ("GET", link, {"headers": {"SecLink-Passcode": RIGHT}}, {

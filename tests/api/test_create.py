@@ -151,7 +151,8 @@ async def test_meta_shows_what_a_reader_needs_and_changes_nothing(appliance: Any
         meta = (await appliance.http.get(f"/secrets/{made['linkId']}/meta")).json()
         assert meta == {
             "linkId": made["linkId"], "format": "seclink/v1", "expiryType": "view_once", "expiresAt": made["expiresAt"],
-            "viewsLeft": 2, "accessRequired": True, "passcodeRequired": True, "attemptsLeft": 5, "publicNote": "for Bob",
+            "viewsLeft": 2, "accessRequired": True, "passcodeRequired": True, "attemptsLeft": 5,
+            "publicNote": "for Bob",
         }  # fmt: skip
 
 

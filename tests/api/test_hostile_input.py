@@ -300,7 +300,8 @@ async def test_control_characters_are_refused_in_texts(appliance: Any) -> None:
 
 
 IDS = [
-    "", "..", ".", "%00", "%2F", "%2e%2e%2f", "%ff", "abcdefghijk", "abcdefghijklm", "abcdefghijk%0A", "abcdefghijkl%0A",
+    "", "..", ".", "%00", "%2F", "%2e%2e%2f", "%ff", "abcdefghijk", "abcdefghijklm", "abcdefghijk%0A",
+    "abcdefghijkl%0A",
     "abcdefghijk%20", "abcdefghij'l", "' OR 1=1 --", "*", "%25", "__________", "\N{CYRILLIC SMALL LETTER A}bcdefghijkl",
     "\N{FULLWIDTH DIGIT ONE}" * 12, "\N{ARABIC-INDIC DIGIT ONE}" * 12, "x" * 10_000, "abcdefghijkl;x", "abcdefghijkl,x",
     "abcdef%2Fghijkl", "-bcdefghijkl", "abcdefghijkl.json",
@@ -338,11 +339,13 @@ async def test_unknown_and_impossible_ids_get_the_same_answer(appliance: Any) ->
 LIMITS = [
     ("expiresIn", 59, False), ("expiresIn", 60, True), ("expiresIn", 2_592_000, True), ("expiresIn", 2_592_001, False),
     ("expiresIn", 0, False), ("expiresIn", -1, False), ("expiresIn", 10**18, False), ("expiresIn", 3600.5, False),
-    ("expiresIn", "3600", False), ("expiryType", "1hour ", False), ("expiryType", "1HOUR", False), ("expiryType", "", False),
+    ("expiresIn", "3600", False), ("expiryType", "1hour ", False), ("expiryType", "1HOUR", False), ("expiryType", "",
+    False),
     ("expiryType", "never", False), ("expiryType", "custom", False), ("maxViews", 0, False), ("maxViews", -1, False),
     ("maxViews", 1, True), ("maxViews", 1000, True), ("maxViews", 1001, False), ("maxViews", 2**63, False),
     ("maxViews", 1.0, False), ("maxViews", "1", False), ("maxViews", True, False), ("format", "seclink/v1", True),
-    ("format", "seclink/v2", False), ("format", "RAW", False), ("passcodeHash", "a" * 63, False), ("passcodeHash", "a" * 65, False),
+    ("format", "seclink/v2", False), ("format", "RAW", False), ("passcodeHash", "a" * 63, False), ("passcodeHash",
+    "a" * 65, False),
     ("passcodeHash", "g" * 64, False), ("passcodeHash", "aA" * 32, True), ("accessHash", "a" * 64 + "\n", False),
     ("accessHash", "٠" * 64, False), ("accessHash", "0" * 64, True),
 ]  # fmt: skip

@@ -149,7 +149,7 @@ async def test_key_is_kept_as_its_digest_and_its_beginning(appliance: Any) -> No
 
 
 def test_secrets_are_compared_in_constant_time() -> None:
-    """AUTH-05, as a lint: `==` and `in` never stand beside a proof, token or digest; `tokens.equal` is compare_digest."""
+    """AUTH-05, as a lint: `==` and `in` never stand beside a proof, token or digest; `tokens.equal` is for that."""
     assert "compare_digest" in inspect.getsource(tokens.equal)
     words = ("access_hash", "manage_digest", "token", "passcode_hash", "proof", "_check")
     folder = Path(inspect.getfile(vault)).parent

@@ -1,4 +1,6 @@
-"""LOG-01: a canary in every place that can hold a secret, every flow, every level, and a mistake of ours: no line has one."""
+"""LOG-01: a canary in every place that can hold a secret, every flow, every level, and a mistake of ours: no line
+has one.
+"""
 
 import hashlib
 import json

@@ -26,7 +26,7 @@ class Count:
 
 
 @pytest.fixture
-def argon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Count]:
+def argon(monkeypatch: pytest.MonkeyPatch) -> Count:
     """The library's own functions with a counter around them."""
     count = Count()
     hash_, verify = argon2.PasswordHasher.hash, argon2.PasswordHasher.verify
@@ -46,7 +46,7 @@ def argon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Count]:
 
     monkeypatch.setattr(argon2.PasswordHasher, "hash", counted_hash)
     monkeypatch.setattr(argon2.PasswordHasher, "verify", counted_verify)
-    yield count
+    return count
 
 
 async def test_native_passcode_opens_and_the_payload_with_it(appliance: Any) -> None:
@@ -55,7 +55,8 @@ async def test_native_passcode_opens_and_the_payload_with_it(appliance: Any) -> 
     keys = envelope.derive(key, "pässcode")
     blob = envelope.seal(keys.content_key, iv, {"type": "text"}, b"hello")
     made = await create(
-        appliance.http, encryptedBlob=encoded(blob), iv=encoded(iv), passcodeHash=keys.passcode_hash, accessHash=keys.access_hash,
+        appliance.http, encryptedBlob=encoded(blob), iv=encoded(iv), passcodeHash=keys.passcode_hash,
+        accessHash=keys.access_hash,
         format="seclink/v1",
     )  # fmt: skip
     same = envelope.derive(key, "pa\u0308sscode")  # as another keyboard writes it

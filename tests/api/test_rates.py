@@ -161,7 +161,8 @@ async def test_one_network_cannot_use_up_its_sites_budget(make_appliance: Any) -
 
 async def test_full_database_takes_no_more_and_still_gives_back(make_appliance: Any) -> None:
     """RL-07: 507 at the cap; what is there is revealed, and what that frees is used again."""
-    toml = '[store]\nmax_bytes = 1048576\n[rates]\ncreate = "1000/hour"\nreveal = "1000/hour"\n[limits]\nclient_bytes = 100000000\n'
+    toml = '[store]\nmax_bytes = 1048576\n[rates]\ncreate = "1000/hour"\nreveal = "1000/hour"\n'
+    toml += "[limits]\nclient_bytes = 100000000\n"
     made_appliance = await make_appliance(toml)
     http, kept = made_appliance.http, []
     blob = encoded(b"x" * 50_000)

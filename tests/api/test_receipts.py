@@ -1,4 +1,6 @@
-"""Senders' side: receipts, edits, burning, counts; opened by a manage token or the account's key, and to nobody else."""
+"""Senders' side: receipts, edits, burning, counts; opened by a manage token or the account's key, and to nobody
+else.
+"""
 
 from typing import Any
 
@@ -36,10 +38,12 @@ async def test_receipt_tells_the_whole_history(appliance: Any) -> None:
         await step()
     receipt = await state(http, made)
     assert receipt == {
-        "receiptId": made["receiptId"], "linkId": made["linkId"], "state": "revealed", "label": None, "publicNote": None,
+        "receiptId": made["receiptId"], "linkId": made["linkId"], "state": "revealed", "label": None,
+        "publicNote": None,
         "createdAt": created_at, "expiresAt": made["expiresAt"], "maxViews": 2, "views": 2, "passcodeRequired": True,
         "events": [
-            {"at": created_at + 1000 * n, "type": kind} for n, kind in enumerate(["created", *(kind for kind, _ in steps)])
+            {"at": created_at + 1000 * n, "type": kind} for n, kind in enumerate(["created", *(kind for kind,
+            _ in steps)])
         ],
     }  # fmt: skip
 
@@ -278,7 +282,8 @@ async def test_stats_count_what_happened(appliance: Any) -> None:
     await http.delete(f"/receipts/{burned['receiptId']}", headers=bearer(key))
     await create(http, key=await appliance.key("somebody else"))
     expected = {
-        "totalSecrets": 4, "activeSecrets": 1, "expiredSecrets": 1, "revealedSecrets": 1, "burnedSecrets": 1, "totalViews": 2,
+        "totalSecrets": 4, "activeSecrets": 1, "expiredSecrets": 1, "revealedSecrets": 1, "burnedSecrets": 1,
+        "totalViews": 2,
         "secretsWithPasscode": 1, "createdToday": 2, "createdThisWeek": 3, "createdThisMonth": 4,
     }  # fmt: skip
     for _ in range(2):
@@ -292,7 +297,8 @@ async def test_account_tells_its_key_and_what_is_left_of_it(make_appliance: Any)
     key = await made_appliance.key("acme", "create", ttl_seconds=DAY)
     for used in range(3):
         assert (await http.get("/account", headers=bearer(key))).json() == {
-            "name": "acme", "scopes": ["create"], "keyPrefix": key[:14], "keyExpiresAt": made_appliance.clock.now() + DAY * 1000,
+            "name": "acme", "scopes": ["create"], "keyPrefix": key[:14],
+            "keyExpiresAt": made_appliance.clock.now() + DAY * 1000,
             "rate": {"limit": 10, "windowSeconds": 3600, "remaining": 9 - used},
             "secrets": {"active": 0, "revealed": 0, "burned": 0, "expired": 0},
         }  # fmt: skip

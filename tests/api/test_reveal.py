@@ -1,4 +1,6 @@
-"""Revealing: exactly as many readers as there are views, and nothing but a right and whole answer to every question spends one."""
+"""Revealing: exactly as many readers as there are views, and nothing but a right and whole answer to every
+question spends one.
+"""
 
 import ast
 import asyncio

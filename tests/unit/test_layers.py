@@ -48,14 +48,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web.gate": {"errors", "web.body", "web.headers"},
     "web.cors": {"web.gate"},
     "web": {
-        "__init__", "clock", "config", "errors", "keyring", "limiter", "log", "model", "policy", "reaper", "tokens", "vault",
+        "__init__", "clock", "config", "errors", "keyring", "limiter", "log", "model", "policy", "reaper", "tokens",
+        "vault",
     },
     "client": {"__init__", "envelope", "errors", "link"},
     "app": {
         "clock", "config", "errors", "keyring", "limiter", "log", "passcodes", "reaper", "store.base", "vault", "web",
     },
     "cli": {
-        "__init__", "app", "cli", "client", "clock", "config", "errors", "keyring", "link", "log", "model", "quantities",
+        "__init__", "app", "cli", "client", "clock", "config", "errors", "keyring", "link", "log", "model",
+        "quantities",
         "server", "store.sqlite",
     },
     "__init__": {"client"},
@@ -197,7 +199,8 @@ def use():
             except OSError:
                 time.sleep(0.02)
         digest = "0" * 64
-        made = ask("/api/v1/secrets", {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "1hour", "passcodeHash": digest})
+        sent = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "1hour", "passcodeHash": digest}
+        made = ask("/api/v1/secrets", sent)
         ask("/api/v1/secrets/" + made["linkId"] + "/reveal", {"passcodeHash": digest})
         ask("/api/v1/openapi.json")
         print("USED")
