@@ -1,4 +1,4 @@
-"""ONE-07: creating, looking, revealing, changing, burning, expiring, reaping and restarting in any order, against a model.
+"""ONE-07: everything that can happen to a secret, in any order and with restarts, against a model.
 
 The application runs in this process with its real store and a clock that is set by hand.
 """

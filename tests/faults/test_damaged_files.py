@@ -235,6 +235,24 @@ async def test_log_that_was_cut_off_leaves_a_whole_database(path: Path, with_log
     assert is_whole(path)
 
 
+async def test_log_of_a_newer_seclink_is_not_moved_into_its_file(path: Path, with_log: Path) -> None:
+    """CR-06: the file is looked at without a pen in the hand."""
+    script = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA user_version = 99")
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=PATIENCE)  # noqa: ASYNC221
+    assert with_log.name in contents(path)
+    for name in ("seclink.db", "seclink.db-wal"):
+        assert contents(path)[name]
+    before = {name: data for name, data in contents(path).items() if not name.endswith("-shm")}
+    with pytest.raises(StoreUnusable, match="newer SecLink"):
+        await open_store(path)
+    assert {name: contents(path).get(name) for name in before} == before
+
+
 def test_interrupted_first_start_is_no_damage(make_server: Callable[..., Any]) -> None:
     """CR-01: killed before there was a log, with a journal that must be rolled back first."""
     server = make_server()
