@@ -2,6 +2,8 @@
 
 A payload lives in a table of its own, so that erasing one frees whole pages and looking at receipts reads none of them.
 `due_at` is the one instant the reaper goes by: when a live secret expires, or when an ended one is to be forgotten.
+What belongs together is one statement for whoever writes: a secret arrives with its payload (`arrivals`), and one that
+ends loses its payload and tries (`secrets_erase`) and may keep neither note nor hash, whoever ends it and how.
 Nothing is immortal: no instant may be missing, and a secret's end lies behind its beginning.
 """
 
@@ -30,7 +32,8 @@ MIGRATIONS: tuple[str, ...] = (
         passcode_tries INTEGER NOT NULL DEFAULT 0,
         public_note TEXT,
         label TEXT,
-        peeked_at INTEGER
+        peeked_at INTEGER,
+        CHECK (state = 'active' OR coalesce(access_hash, passcode, public_note, label) IS NULL)
     ) STRICT;
     CREATE INDEX secrets_by_due_at ON secrets (due_at);
     CREATE INDEX secrets_by_account ON secrets (account, id) WHERE account IS NOT NULL;
@@ -40,6 +43,17 @@ MIGRATIONS: tuple[str, ...] = (
         iv BLOB NOT NULL,
         payload BLOB NOT NULL
     ) STRICT;
+
+    CREATE VIEW arrivals AS SELECT secrets.*, iv, payload FROM secrets JOIN payloads USING (id);
+    CREATE TRIGGER arrivals_split INSTEAD OF INSERT ON arrivals BEGIN
+        INSERT INTO secrets (id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at,
+                             expires_at, due_at, max_views, access_hash, passcode, passcode_required, public_note,
+                             label)
+        VALUES (new.id, new.link_id, new.receipt_id, new.manage_digest, new.account, new.format, new.expiry_type,
+                new.created_at, new.expires_at, new.due_at, new.max_views, new.access_hash, new.passcode,
+                new.passcode_required, new.public_note, new.label);
+        INSERT INTO payloads (id, iv, payload) VALUES (new.id, new.iv, new.payload);
+    END;
 
     CREATE TABLE events (
         secret INTEGER NOT NULL REFERENCES secrets ON DELETE CASCADE,
@@ -56,6 +70,11 @@ MIGRATIONS: tuple[str, ...] = (
         tries INTEGER NOT NULL,
         PRIMARY KEY (secret, client)
     ) STRICT, WITHOUT ROWID;
+
+    CREATE TRIGGER secrets_erase AFTER UPDATE OF state ON secrets WHEN new.state <> 'active' BEGIN
+        DELETE FROM payloads WHERE id = new.id;
+        DELETE FROM attempts WHERE secret = new.id;
+    END;
 
     CREATE TABLE purged (
         account TEXT PRIMARY KEY,

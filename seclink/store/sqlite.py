@@ -26,6 +26,7 @@ from seclink.store.writes import Claim
 T = TypeVar("T")
 BATCH = 128
 SWEEP_SECONDS = 0.8  # what was erased leaves the log within a second
+COPIES = 3
 MAX_LOG_BYTES = 32 * 2**20  # empty the log sooner than the sweep when it grows fast
 
 _SECRET_REFUSALS: dict[str, type[SecLinkError]] = {"SQLITE_FULL": StorageFull, "SQLITE_CONSTRAINT_UNIQUE": Busy}
@@ -234,9 +235,10 @@ class SqliteStore:
     async def _empty_log(self) -> None:
         """Move the log into the file and cut it to nothing, so that what was erased is nowhere any more.
 
-        The bulk is copied beside the writer (PASSIVE); only the rest and the cut (TRUNCATE) hold it up. The cut
-        waits for readers, and all writes with it: for ours, which are done at once, but not for somebody's
-        backup. A reader in the way: try again.
+        The bulk is copied beside the writer (PASSIVE), then what was written meanwhile, then what was written
+        during that; only the little left and the cut (TRUNCATE) hold the writer up. The cut waits for readers,
+        and all writes with it: for ours, which are done at once, but not for somebody's backup. A reader in the
+        way: try again.
         """
         while True:
             for _ in range(int(SWEEP_SECONDS / 0.1)):
@@ -244,7 +246,8 @@ class SqliteStore:
                 if self._log_bytes() > MAX_LOG_BYTES:
                     break
             try:
-                await self._sweeper.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+                for _ in range(COPIES):
+                    await self._sweeper.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
                 await self._writer.executescript(f"PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(TRUNCATE); {_WAIT}")
                 if self._log_bytes() == 0:
                     return

@@ -10,22 +10,27 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from seclink.errors import SecLinkError
+from seclink.errors import SecLinkError, StorageFull
 from seclink.model import Secret
 from seclink.store import writes
 from seclink.store.writes import Claim
 
+ROW_BYTES, ROOM_BYTES = 1024, 16 * 2**20
 Write = Secret | Claim | Callable[[sqlite3.Connection], Any]
 
 
 class Writer(sqlite3.Connection):
-    """`batch` is what the next commit shall do, `outcomes` what became of each: an answer or an exception."""
+    """`batch` is what the next commit shall do, `outcomes` what became of each: an answer or an exception.
+
+    `room` are bytes that may be added before the file is measured again.
+    """
 
     batch: list[Write]
     outcomes: list[Any]
     next_id: int
     keep_ms: int
     max_bytes: int
+    room: int = 0
 
     def commit(self) -> None:
         try:
@@ -43,6 +48,8 @@ class Writer(sqlite3.Connection):
             return error
 
     def _transact(self, batch: list[Write]) -> list[Any]:
+        if all(isinstance(each, Secret) for each in batch):
+            return self._add_at_once(batch)
         try:
             self.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
@@ -61,12 +68,33 @@ class Writer(sqlite3.Connection):
             raise _TransactionFailed from error
         return outcomes
 
+    def _add_at_once(self, batch: list[Any]) -> list[Any]:
+        """Nothing but new secrets, the most frequent batch: one statement is a transaction of its own."""
+        try:
+            self._add(batch)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+                raise
+            raise _TransactionFailed from error
+        return [None] * len(batch)
+
+    def _add(self, secrets: list[Secret]) -> None:
+        needed = sum(len(each.payload) + ROW_BYTES for each in secrets)
+        if self.room < needed:
+            self.room = min(self.max_bytes - writes.used_bytes(self), ROOM_BYTES)
+            if self.room < needed:
+                raise StorageFull()
+        self.room -= needed
+        writes.add_all(self, self.next_id, secrets)
+        self.next_id += len(secrets)
+
     def _run(self, batch: list[Write]) -> list[Any]:
         outcomes: list[Any] = [None] * len(batch)
         added = [each for each in batch if isinstance(each, Secret)]
         if added:
-            writes.add_all(self, self.next_id, added, self.max_bytes)
-            self.next_id += len(added)
+            self._add(added)
         claims = {index: each for index, each in enumerate(batch) if isinstance(each, Claim)}
         while claims:
             # One claim a secret and round: the second of two must see what the first has left.

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from seclink.errors import BadRequest, StorageFull
+from seclink.errors import BadRequest
 from seclink.model import ApiKey, Changes, Claimed, Secret, State
 from seclink.store import tries
 
@@ -30,11 +30,11 @@ class Claim(Struct, frozen=True):
     client: str
 
 
-_SECRET_COLUMNS = (
+_COLUMNS = (
     "id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at, expires_at, due_at, max_views,"
-    " access_hash, passcode, passcode_required, public_note, label"
+    " access_hash, passcode, passcode_required, public_note, label, iv, payload"
 )
-_SECRET_ROW = "(?" + ",?" * 15 + ")"
+_ROW = "(?" + ",?" * 17 + ")"
 _decode_found = msgspec.json.Decoder(list[tuple[int, int, str, str, str, int, int | None, int, str | None]]).decode
 
 
@@ -46,12 +46,9 @@ def used_bytes(db: sqlite3.Connection) -> int:
     return int(pages - free) * int(size)
 
 
-def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret], max_bytes: int) -> None:
-    """Raises StorageFull before anything is written."""
-    if used_bytes(db) + sum(len(each.payload) + 1024 for each in secrets) > max_bytes:
-        raise StorageFull()
+def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret]) -> None:
+    """One statement, so that it is atomic also where no transaction is open."""
     rows: list[Any] = []
-    payloads: list[Any] = []
     for number, each in enumerate(secrets, first_id):
         rows += (
             number,
@@ -70,42 +67,40 @@ def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret], max_by
             each.passcode is not None,
             each.public_note,
             each.label,
+            each.iv,
+            each.payload,
         )
-        payloads += (number, each.iv, each.payload)
-    db.execute(
-        f"INSERT INTO secrets ({_SECRET_COLUMNS}) VALUES {_SECRET_ROW}" + f",{_SECRET_ROW}" * (len(secrets) - 1), rows
-    )
-    db.execute("INSERT INTO payloads (id, iv, payload) VALUES (?,?,?)" + ",(?,?,?)" * (len(secrets) - 1), payloads)
+    db.execute(f"INSERT INTO arrivals ({_COLUMNS}) VALUES {_ROW}" + f",{_ROW}" * (len(secrets) - 1), rows)
 
 
 def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list[Claimed | None]:
     """Take a view for each claim that fits. The claims name different secrets. Answers in their order."""
     asked = [(each.link_id, each.now, each.access_hash, each.passcode) for each in claims]
-    (found_json,) = db.execute(
+    one = ", (SELECT iv FROM payloads WHERE id = {0}), (SELECT payload FROM payloads WHERE id = {0})"
+    one = one.format("(SELECT id FROM secrets WHERE link_id = ?)")
+    found_json, *held = db.execute(
         """
-        SELECT json_group_array(json_array(asked.key, s.id, s.receipt_id, s.format, s.expiry_type, s.views + 1,
+        SELECT (SELECT json_group_array(json_array(asked.key, s.id, s.receipt_id, s.format, s.expiry_type, s.views + 1,
                                            s.max_views, s.expires_at, s.passcode))
         FROM json_each(?) AS asked JOIN secrets AS s ON s.link_id = asked.value ->> 0
         WHERE s.state = 'active' AND s.expires_at > asked.value ->> 1
           AND (s.access_hash IS NULL OR s.access_hash = asked.value ->> 2)
-          AND (s.passcode IS NULL OR s.passcode = asked.value ->> 3)
-        """,
-        (msgspec.json.encode(asked).decode(),),
+          AND (s.passcode IS NULL OR s.passcode = asked.value ->> 3))
+        """
+        + one * len(claims),
+        (msgspec.json.encode(asked).decode(), *(each.link_id for each in claims for _ in (0, 1))),
     ).fetchone()
     found = _decode_found(found_json)
     answers: list[Claimed | None] = [None] * len(claims)
     if not found:
         return answers
-    ids = [row[1] for row in found]
-    one = "(SELECT iv FROM payloads WHERE id = ?), (SELECT payload FROM payloads WHERE id = ?)"
-    held = db.execute("SELECT " + one + f", {one}" * (len(ids) - 1), [id for id in ids for _ in (0, 1)]).fetchone()
-    for n, (index, _, receipt_id, format, expiry_type, views, max_views, expires_at, _) in enumerate(found):
+    for index, _, receipt_id, format, expiry_type, views, max_views, expires_at, _ in found:
         answers[index] = Claimed(
             receipt_id=receipt_id,
             format=format,
             expiry_type=expiry_type,
-            iv=held[2 * n],
-            payload=held[2 * n + 1],
+            iv=held[2 * index],
+            payload=held[2 * index + 1],
             views_left=None if max_views is None else max_views - views,
             expires_at=expires_at,
         )
@@ -125,20 +120,20 @@ def _view(db: sqlite3.Connection, id: int, claim: Claim, refund: bool) -> None:
 
 
 def _end(db: sqlite3.Connection, ended: list[tuple[int, int]], state: State, keep_ms: int, viewed: int = 0) -> None:
-    """Bring secrets, given as (id, instant), to their end: erase everything but what their receipts tell."""
+    """Bring secrets, given as (id, instant), to their end: erase everything but what their receipts tell.
+
+    Payloads and tries go by the schema's trigger, in the same statement.
+    """
     if not ended:
         return
-    pairs = (msgspec.json.encode(ended).decode(),)
-    db.execute("DELETE FROM payloads WHERE id IN (SELECT value ->> 0 FROM json_each(?))", pairs)
     db.execute(
         """
         UPDATE secrets SET state = ?, views = views + ?, ended_at = ended.value ->> 1, due_at = (ended.value ->> 1) + ?,
                access_hash = NULL, passcode = NULL, public_note = NULL, label = NULL
         FROM json_each(?) AS ended WHERE secrets.id = ended.value ->> 0
         """,
-        (state, viewed, keep_ms, *pairs),
+        (state, viewed, keep_ms, msgspec.json.encode(ended).decode()),
     )
-    db.execute("DELETE FROM attempts WHERE secret IN (SELECT value ->> 0 FROM json_each(?))", pairs)
 
 
 def record(db: sqlite3.Connection, link_id: str, event: str, now: int, reason: str | None) -> None:
