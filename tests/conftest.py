@@ -62,9 +62,12 @@ class Appliance:
         transport = httpx.ASGITransport(self.gate, client=(address, 50000), raise_app_exceptions=False)  # type: ignore[arg-type]
         return httpx.AsyncClient(transport=transport, base_url="http://localhost:8080/api/v1", **options)
 
-    async def key(self, account: str = "acme", *scopes: str, ttl_seconds: int | None = None, rate: Rate | None = None) -> str:
+    async def key(
+        self, account: str = "acme", *scopes: str, ttl_seconds: int | None = None, rate: Rate | None = None
+    ) -> str:
         held = frozenset(Scope(each) for each in scopes or ("create", "manage"))
         return await Keyring(self.store).add(account, held, ttl_seconds, rate, self.clock.now())
+
 
 @pytest.fixture
 async def make_appliance(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Callable[..., Any]]:
@@ -96,9 +99,11 @@ async def appliance(make_appliance: Callable[..., Any]) -> Appliance:
 
 
 class Server:
-    """`seclink serve` as a process of its own, in a folder of its own. `toml` is its whole configuration but for the port."""
+    """`seclink serve` as a process and in a folder of its own. `toml` is its whole configuration but for the port."""
 
-    def __init__(self, folder: Path, toml: str = PLENTY, *, prefix: tuple[str, ...] = (), env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, toml: str = PLENTY, *, prefix: tuple[str, ...] = (), env: dict[str, str] | None = None
+    ) -> None:
         self.folder, self.prefix, self.env = folder, prefix, {**os.environ, **(env or {})}
         self.config = folder / "seclink.toml"
         self.config.write_text(toml)
@@ -108,7 +113,17 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: bool = True) -> "Server":
-        command = [*self.prefix, sys.executable, "-m", "seclink", "serve", "--port", str(self.port), "--config", str(self.config)]
+        command = [
+            *self.prefix,
+            sys.executable,
+            "-m",
+            "seclink",
+            "serve",
+            "--port",
+            str(self.port),
+            "--config",
+            str(self.config),
+        ]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
         if wait:

@@ -31,7 +31,7 @@ def parse(body: bytes, content_type: bytes | None, kind: type[T], *, may_be_empt
         raise UnsupportedMediaType()
     try:
         text = body.decode("utf-8")
-        document = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
+        document = _decode(text)
         if "\\u" in text:  # an escape may have made half a surrogate pair: no text, and nothing that can be kept
             json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -115,6 +115,9 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(_: str) -> None:
     raise ValueError
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant).decode
 
 
 def _fault(message: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, SecLinkError
-from seclink.wire import Wire
+from seclink.server.wire import Wire
 
 Refuse = Callable[[SecLinkError], bytes]
 """A refusal -> the bytes of a whole HTTP/1.1 answer that closes the connection."""

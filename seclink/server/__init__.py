@@ -14,8 +14,8 @@ Granian is faster where there is no body; a body costs it two more hand-overs be
 more of them to compete with. What decided is control. Under Granian, a client that never reads its answer or leaves
 its body half sent holds its connection for ever, and a stop waits for it; its socket has SO_REUSEPORT, so a second
 server on the same port starts without a word; a malformed chunk becomes a 500; embedding is called experimental.
-uvicorn limits as little by itself, but there a connection is a Python object in our loop, and `seclink.connection`
-adds what is missing. Both refuse Content-Length beside Transfer-Encoding, doubled lengths that differ, `xchunked` and
+uvicorn limits as little by itself, but there a connection is a Python object in our loop, and `connection.py` beside
+this file adds what is missing. Both refuse Content-Length beside Transfer-Encoding, doubled lengths that differ, `xchunked` and
 folded headers; httptools also refuses bare line feeds. uvloop is not worth another compiled dependency: a tenth more
 at best, and with 128 connections of a route that stores nothing its slowest hundredth waited up to 0.8 s.
 """
@@ -31,7 +31,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
-from seclink.connection import Connection, Hub, Limits, Refuse
+from seclink.server.connection import Connection, Hub, Limits, Refuse
 
 __all__ = ["CannotListen", "Limits", "serve", "stop_on_signals"]
 
