@@ -1,4 +1,4 @@
-"""What the tests share: an appliance in this process with a clock that is set by hand, and real servers on real ports."""
+"""What the tests share: an appliance in this process with a clock set by hand, and real servers on real ports."""
 
 import io
 import os
@@ -167,9 +167,14 @@ class Server:
     def seclink(self, *arguments: str, input: bytes = b"", check: bool = True) -> subprocess.CompletedProcess[bytes]:
         """The `seclink` command, in the server's folder."""
         return subprocess.run(
-            [sys.executable, "-m", "seclink", *arguments], cwd=self.folder, env=self.env, input=input, capture_output=True,
-            check=check, timeout=60,
-        )  # fmt: skip
+            [sys.executable, "-m", "seclink", *arguments],
+            cwd=self.folder,
+            env=self.env,
+            input=input,
+            capture_output=True,
+            check=check,
+            timeout=60,
+        )
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

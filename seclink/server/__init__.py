@@ -10,14 +10,15 @@ to the first line. Differences under a fifth are noise.
     uvicorn, as extended, uvloop   0.7-1.6        0.7-1.2            0.9-1.1             0.8-1.1                1.15
     Granian embedded, uvloop       1.1-1.6        0.7-1.0            0.8-1.0             1.0-1.6                1.5
 
-Granian is faster where there is no body; a body costs it two more hand-overs between threads, and SQLite's thread has
-more of them to compete with. What decided is control. Under Granian, a client that never reads its answer or leaves
-its body half sent holds its connection for ever, and a stop waits for it; its socket has SO_REUSEPORT, so a second
-server on the same port starts without a word; a malformed chunk becomes a 500; embedding is called experimental.
-uvicorn limits as little by itself, but there a connection is a Python object in our loop, and `connection.py` beside
-this file adds what is missing. Both refuse Content-Length beside Transfer-Encoding, doubled lengths that differ, `xchunked` and
-folded headers; httptools also refuses bare line feeds. uvloop is not worth another compiled dependency: a tenth more
-at best, and with 128 connections of a route that stores nothing its slowest hundredth waited up to 0.8 s.
+Granian is faster where there is no body; a body costs it two more hand-overs between threads, and SQLite's thread
+has more of them to compete with. What decided is control. Under Granian, a client that never reads its answer or
+leaves its body half sent holds its connection for ever, and a stop waits for it; its socket has SO_REUSEPORT, so a
+second server on the same port starts without a word; a malformed chunk becomes a 500; embedding is called
+experimental. uvicorn limits as little by itself, but there a connection is a Python object in our loop, and
+`connection.py` beside this file adds what is missing. Both refuse Content-Length beside Transfer-Encoding, doubled
+lengths that differ, `xchunked` and folded headers; httptools also refuses bare line feeds. uvloop is not worth
+another compiled dependency: a tenth more at best, and with 128 connections of a route that stores nothing its
+slowest hundredth waited up to 0.8 s.
 """
 
 import asyncio
