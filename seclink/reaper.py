@@ -37,6 +37,8 @@ class Reaper:
                     await self.round()
                 except SecLinkError as error:
                     self._log.error("reaper", code=error.code)
+                except Exception as error:  # a mistake of ours: without this loop the disk would fill in silence
+                    self._log.error("reaper", detail=type(error).__name__)
                 await asyncio.sleep(self.every_seconds)
         finally:  # what has expired by now stays so, even if the clock is behind at the next start
             with contextlib.suppress(SecLinkError):
