@@ -45,7 +45,7 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
 
     CREATE VIEW arrivals AS SELECT secrets.*, NULL AS iv, NULL AS payload FROM secrets WHERE 0; -- a way in, not out
-    CREATE TRIGGER arrivals_split INSTEAD OF INSERT ON arrivals BEGIN
+    CREATE TRIGGER arrivals_split INSTEAD OF INSERT ON arrivals WHEN new.id IS NOT NULL BEGIN
         INSERT INTO secrets (id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at,
                              expires_at, due_at, max_views, access_hash, passcode, passcode_required, public_note,
                              label)

@@ -34,7 +34,8 @@ _COLUMNS = (
     "id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at, expires_at, due_at, max_views,"
     " access_hash, passcode, passcode_required, public_note, label, iv, payload"
 )
-_ROW = "(?" + ",?" * 17 + ")"
+COLUMNS = 18
+_ROW = "(?" + ",?" * (COLUMNS - 1) + ")"
 _decode_found = msgspec.json.Decoder(list[tuple[int, int, str, str, str, int, int | None, int, str | None]]).decode
 
 
@@ -70,12 +71,21 @@ def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret]) -> Non
             each.iv,
             each.payload,
         )
-    db.execute(f"INSERT INTO arrivals ({_COLUMNS}) VALUES {_ROW}" + f",{_ROW}" * (len(secrets) - 1), rows)
+    places = _places(len(secrets))
+    rows += [None] * (COLUMNS * (places - len(secrets)))  # rows without an id do not arrive
+    db.execute(f"INSERT INTO arrivals ({_COLUMNS}) VALUES {_ROW}" + f",{_ROW}" * (places - 1), rows)
+
+
+def _places(count: int) -> int:
+    """Sets are filled up to a power of two: each size is a statement of its own in SQLite's memory."""
+    return 1 << (count - 1).bit_length()
 
 
 def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list[Claimed | None]:
     """Take a view for each claim that fits. The claims name different secrets. Answers in their order."""
     asked = [(each.link_id, each.now, each.access_hash, each.passcode) for each in claims]
+    links = [each.link_id for each in claims for _ in (0, 1)]
+    places = _places(len(claims))
     one = ", (SELECT iv FROM payloads WHERE id = {0}), (SELECT payload FROM payloads WHERE id = {0})"
     one = one.format("(SELECT id FROM secrets WHERE link_id = ?)")
     found_json, *held = db.execute(
@@ -87,8 +97,8 @@ def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list
           AND (s.access_hash IS NULL OR s.access_hash = asked.value ->> 2)
           AND (s.passcode IS NULL OR s.passcode = asked.value ->> 3))
         """
-        + one * len(claims),
-        (msgspec.json.encode(asked).decode(), *(each.link_id for each in claims for _ in (0, 1))),
+        + one * places,
+        (msgspec.json.encode(asked).decode(), *links, *[None] * (2 * places - len(links))),
     ).fetchone()
     found = _decode_found(found_json)
     answers: list[Claimed | None] = [None] * len(claims)
