@@ -9,6 +9,7 @@ import pytest
 
 from seclink.cli import cli
 from seclink.config import options
+from seclink.quantities import written
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -31,8 +32,9 @@ COMMANDS = list(commands(cli))
 
 
 @pytest.mark.parametrize("option", list(options()), ids=lambda option: f"{option.section}.{option.name}")
-def test_option_is_documented(option) -> None:
-    assert re.search(rf"`(\[?{option.section}\]?\.)?{option.name}`", readme()), f"{option.section}.{option.name}"
+def test_option_is_documented_as_it_is(option) -> None:
+    default = "unset" if option.default is None else f"`{written(option.default)}`"
+    assert f"| `{option.section}.{option.name}` | {default} | {option.help} ({option.bounds}) |" in readme()
 
 
 @pytest.mark.parametrize("words", [words for words, _ in COMMANDS], ids=" ".join)
