@@ -336,6 +336,29 @@ async def test_unknown_and_impossible_ids_get_the_same_answer(appliance: Any) ->
     assert told[0] == told[1] == told[2]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../../etc/passwd",
+        "/static/../seclink.db",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "//etc/passwd",
+        "/seclink.db",
+        "/.git/config",
+    ],
+)
+async def test_no_path_reaches_a_file_and_no_cookie_means_anything(appliance: Any, path: str) -> None:
+    """IN-12: no file is ever opened by a name from outside, and there is no cookie that selects one."""
+    cookies = {"cookie": "; ".join(f"{name}=../../etc/passwd" for name in ("lang", "theme", "template", "session"))}
+    for base in ("http://localhost:8080", "http://localhost:8080/api/v1"):
+        answer = await appliance.http.get(base + path, headers=cookies)
+        check_problem(answer, 404, "not_found")
+        assert "set-cookie" not in answer.headers
+    made = await create(appliance.http)
+    peeked = await appliance.http.get(f"/secrets/{made['linkId']}/meta", headers=cookies)
+    assert peeked.status_code == 200
+
+
 LIMITS = [
     ("expiresIn", 59, False), ("expiresIn", 60, True), ("expiresIn", 2_592_000, True), ("expiresIn", 2_592_001, False),
     ("expiresIn", 0, False), ("expiresIn", -1, False), ("expiresIn", 10**18, False), ("expiresIn", 3600.5, False),
