@@ -120,7 +120,7 @@ class SqliteStore:
         await self._call(lambda db: writes.record(db, link_id, event, now, reason))
 
     async def replace(self, receipt_id: str, changes: Changes, now: int) -> State | None:
-        return await self._call(lambda db: writes.replace(db, receipt_id, changes, now))
+        return await self._call(lambda db: writes.replace(db, receipt_id, changes, now, self._raw.max_bytes))
 
     async def burn(self, receipt_id: str, now: int) -> State | None:
         return await self._call(lambda db: writes.burn(db, receipt_id, now, self._raw.keep_ms))

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from seclink.errors import BadRequest
+from seclink.errors import BadRequest, StorageFull
 from seclink.model import ApiKey, Changes, Claimed, Secret, State
 from seclink.store import tries
 
@@ -159,7 +159,7 @@ def record(db: sqlite3.Connection, link_id: str, event: str, now: int, reason: s
     _event(db, row[0], event, now, reason)
 
 
-def replace(db: sqlite3.Connection, receipt_id: str, changes: Changes, now: int) -> State | None:
+def replace(db: sqlite3.Connection, receipt_id: str, changes: Changes, now: int, max_bytes: int) -> State | None:
     row = db.execute("SELECT id, state, expires_at, views FROM secrets WHERE receipt_id = ?", (receipt_id,)).fetchone()
     if row is None:
         return None
@@ -183,6 +183,8 @@ def replace(db: sqlite3.Connection, receipt_id: str, changes: Changes, now: int)
             f"UPDATE secrets SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?", (*columns.values(), id)
         )
     if changes.payload is not UNSET:
+        if used_bytes(db) + len(changes.payload) > max_bytes:
+            raise StorageFull()
         db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (changes.payload, changes.iv, id))
     _event(db, id, "changed", now)
     return State.ACTIVE

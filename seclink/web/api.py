@@ -147,7 +147,8 @@ class SecretsApi:
         return await self._reveal(call, link_id, None, None)
 
     async def reveal_secret(self, call: Call, link_id: str) -> Answer:
-        sent = bodies.parse(await call.body(), _content_type(call.scope), wire.RevealSecret, may_be_empty=True)
+        body = await call.body(bodies.SMALL_BODY)
+        sent = bodies.parse(body, _content_type(call.scope), wire.RevealSecret, may_be_empty=True)
         return await self._reveal(call, link_id, sent.access, sent.passcode_hash)
 
     async def peek_secret(self, call: Call, link_id: str) -> Answer:
@@ -157,7 +158,8 @@ class SecretsApi:
         return bodies.answer(wire.meta(link_id, peek, left))
 
     async def report_secret(self, call: Call, link_id: str) -> Answer:
-        sent = bodies.parse(await call.body(), _content_type(call.scope), wire.ReportSecret, may_be_empty=True)
+        body = await call.body(bodies.SMALL_BODY)
+        sent = bodies.parse(body, _content_type(call.scope), wire.ReportSecret, may_be_empty=True)
         if tokens.LINK_ID.fullmatch(link_id):
             await self._vault.report(link_id, sent.reason, self._clock.now())
         return bodies.answer(wire.Accepted(), 202)

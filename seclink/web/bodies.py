@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from seclink.errors import BadRequest, UnsupportedMediaType
+from seclink.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from seclink.web.cors import CORS_HEADERS
 from seclink.web.gate import Message, Receive, Send
 
 T = TypeVar("T", bound=Struct)
+SMALL_BODY = 16_384  # for requests that carry no payload
 _JSON = re.compile(rb"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 _encode = msgspec.json.Encoder().encode
 _JSON_HEADERS = [(b"content-type", b"application/json"), *CORS_HEADERS]
@@ -71,16 +72,20 @@ class Call:
     def __init__(self, scope: Any, receive: Receive) -> None:
         self.scope, self._receive = scope, receive
 
-    async def body(self) -> bytes:
-        """All of it; the gate holds it to its size and its time."""
+    async def body(self, most: int | None = None) -> bytes:
+        """All of it. The gate holds it to its time and to what any request may have, `most` to less than that."""
         message = await self._receive()
-        body: bytes = message.get("body", b"")
-        while message.get("more_body"):
+        body: bytes | bytearray = message.get("body", b"")
+        if message.get("more_body"):
+            body = bytearray(body)  # grows in place: a million small pieces must not be copied a million times
+        while message.get("more_body") and (most is None or len(body) <= most):
             message = await self._receive()
             body += message.get("body", b"")
         if message["type"] == "http.disconnect":
             raise BadRequest("The request broke off")
-        return body
+        if most is not None and len(body) > most:
+            raise PayloadTooLarge()
+        return bytes(body)
 
 
 class Answer:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from seclink.errors import PayloadTooLarge, RequestTimeout, SecLinkError
+from seclink.errors import Busy, PayloadTooLarge, RequestTimeout, SecLinkError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -13,12 +13,15 @@ Receive = Callable[[], Awaitable[Message]]
 SMALL = 65_536
 
 
-class BodyClock:
-    """One timer for all bodies that are waited for: one for each would cost as much as the rest of the gate."""
+class Bodies:
+    """What the bodies share: one timer, because one for each would cost as much as the rest of the gate, and the bytes
+    that all of them may hold in memory at once."""
 
-    def __init__(self, seconds: float, rate: int) -> None:
+    def __init__(self, seconds: float, rate: int, most_held: int) -> None:
         self.seconds = seconds
         self.rate = rate
+        self.most_held = most_held
+        self.held = 0
         self.waiting: set[Body] = set()
         self._running = False
 
@@ -44,13 +47,26 @@ class Body:
     """The `receive` of a request whose body has `length` bytes, -1 for chunked. Its time starts when the application
     first asks for it. Going over a limit is raised, and kept as `cut`."""
 
-    __slots__ = ("_clock", "_due", "_late", "_left", "_length", "_receive", "_task", "_whole", "cut", "lost")
+    __slots__ = (
+        "_due",
+        "_held",
+        "_late",
+        "_left",
+        "_length",
+        "_receive",
+        "_task",
+        "_together",
+        "_whole",
+        "cut",
+        "lost",
+    )
 
-    def __init__(self, receive: Receive, length: int, most: int, clock: BodyClock) -> None:
+    def __init__(self, receive: Receive, length: int, most: int, together: Bodies) -> None:
         self._receive = receive
         self._length = length
         self._left = most
-        self._clock = clock
+        self._held = 0
+        self._together = together
         self._due = 0.0
         self._task: asyncio.Task[Any] | None = None
         self._late = False
@@ -67,20 +83,29 @@ class Body:
         if self._whole:
             return await self._receive()
         if not self._due:
-            self._due = asyncio.get_running_loop().time() + self._clock.seconds
+            self._due = asyncio.get_running_loop().time() + self._together.seconds
         message = await self._next()
         size = len(message.get("body", b""))
         self._left -= size
-        self._due += size / self._clock.rate
+        self._due += size / self._together.rate
         self._whole = not message.get("more_body", False)
         self.lost = message["type"] == "http.disconnect"
+        self._held += size
+        self._together.held += size
         if self._left < 0:
             raise self._cut(PayloadTooLarge())
+        if self._together.held > self._together.most_held:
+            raise self._cut(Busy())
         return message
+
+    def release(self) -> None:
+        """The request is done with: its bytes make room for others."""
+        self._together.held -= self._held
+        self._held = 0
 
     async def _next(self) -> Message:
         self._task = asyncio.current_task()
-        self._clock.add(self)
+        self._together.add(self)
         try:
             return await self._receive()
         except asyncio.CancelledError:
@@ -89,7 +114,7 @@ class Body:
             self._task.uncancel()
             raise self._cut(RequestTimeout()) from None
         finally:
-            self._clock.waiting.discard(self)
+            self._together.waiting.discard(self)
 
     def check(self, now: float) -> None:
         if now > self._due and self._task is not None and not self._late:

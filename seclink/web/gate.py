@@ -29,7 +29,7 @@ from seclink.errors import (
     SecLinkError,
     UnknownHost,
 )
-from seclink.web.body import Body, BodyClock, Message, Receive
+from seclink.web.body import Bodies, Body, Message, Receive
 from seclink.web.headers import HEADERS, Header
 
 __all__ = ["App", "Gate", "Header", "Message", "Receive", "Render", "Send"]
@@ -39,6 +39,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 Render = Callable[[SecLinkError, str], tuple[int, list[Header], bytes]]
 """(error, request id) -> status, headers with the content type, body."""
 
+HELD_BYTES = 64 * 2**20
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 
 # Twice is never honest, and two readers of the request could choose differently.
@@ -53,7 +54,7 @@ HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_
 
 class Gate:
     """`body_bytes` caps the body as sent, chunked or not. It has `body_seconds` to come, and a second more for every
-    `body_rate` bytes that came.
+    `body_rate` bytes that came. `held_bytes` caps what all bodies together hold in memory.
 
     `allowed_hosts` are names without a port; none means that any single well-formed Host will do.
     `report(error, request_id)` is told what escaped the application.
@@ -70,6 +71,7 @@ class Gate:
         header_count: int = 100,
         body_seconds: float = 15.0,
         body_rate: int = 16_384,
+        held_bytes: int | None = None,
         requests: int = 1_024,
         methods: Iterable[str] = METHODS,
         headers: Iterable[Header] = HEADERS,
@@ -79,7 +81,7 @@ class Gate:
         self.render = render
         self.report = report
         self.body_bytes = body_bytes
-        self._clock = BodyClock(body_seconds, body_rate)
+        self._bodies = Bodies(body_seconds, body_rate, held_bytes or max(HELD_BYTES, 4 * body_bytes))
         self.headers = list(headers)
         self.header_names = frozenset(name for name, _ in self.headers)
         self.allow = ", ".join(methods).encode()
@@ -103,7 +105,7 @@ class Gate:
             await answer.refuse(refusal)
             return
         if length != 0:
-            receive = answer.body = Body(receive, length, self.body_bytes, self._clock)
+            receive = answer.body = Body(receive, length, self.body_bytes, self._bodies)
         self._running += 1
         try:
             await self.app(scope, receive, answer)
@@ -114,6 +116,8 @@ class Gate:
             await self._escaped(answer, error)
         finally:
             self._running -= 1
+            if answer.body is not None:
+                answer.body.release()
         if not answer.started:
             await answer.refuse(answer.cut or Internal())
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
+from msgspec import UNSET
+
 from seclink import tokens
 from seclink.clock import Clock
-from seclink.errors import BadRequest, Busy, Gone, KeyRequired, NotActive, NotFound
+from seclink.errors import BadRequest, Busy, Gone, KeyRequired, NotActive, NotFound, StorageFull
 from seclink.model import ApiKey, Edit, Filter, Scope, State, Stats
 from seclink.vault import Vault
 from seclink.web import bodies, wire
@@ -58,7 +60,7 @@ class ReceiptsApi:
             takes=wire.ChangeReceipt,
             gives=wire.ReceiptDetails,
             headers=("SecLink-Manage",),
-            errors=(NotFound, NotActive, Busy),
+            errors=(NotFound, NotActive, Busy, StorageFull),
             by_manage_token=True,
         )
         yield Operation(
@@ -115,6 +117,8 @@ class ReceiptsApi:
             passcode_hash=sent.passcode_hash,
         )
         who, token = actor(call.scope), _manage_token(call.scope)
+        if edit.payload is not UNSET:
+            self._guards.count_bytes(who, len(edit.payload))
         return bodies.answer(
             wire.receipt_details(await self._vault.change(_known(receipt_id), edit, who, token, self._clock.now()))
         )

@@ -10,6 +10,8 @@ from asking import ACCESS_HASH, RIGHT, bearer, body, check_problem, create, enco
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from seclink.web.bodies import SMALL_BODY
+
 pytestmark = pytest.mark.anyio
 JSON = {"Content-Type": "application/json"}
 BARE = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
@@ -102,8 +104,9 @@ async def test_reveal_refuses_nonsense_and_spends_nothing(appliance: Any, member
     made = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     path = f"/secrets/{made['linkId']}/reveal"
     for _, value in NONSENSE:
-        answer = await appliance.http.post(path, content=json_of({member: value}), headers=JSON | retry)
-        assert answer.status_code in (400, 401), answer.text
+        content = json_of({member: value})
+        answer = await appliance.http.post(path, content=content, headers=JSON | retry)
+        assert answer.status_code in ((413,) if len(content) > SMALL_BODY else (400, 401)), answer.text
         check_problem(answer, answer.status_code, answer.json()["code"])
     receipt = await state(appliance.http, made)
     assert (receipt["views"], receipt["state"]) == (0, "active")
@@ -114,8 +117,11 @@ async def test_report_refuses_nonsense(appliance: Any) -> None:
     made = await create(appliance.http)
     path = f"/secrets/{made['linkId']}/report"
     for kind, value in NONSENSE:
-        answer = await appliance.http.post(path, content=json_of({"reason": value}), headers=JSON)
-        if is_good("reason", kind, REPORT["reason"]):
+        content = json_of({"reason": value})
+        answer = await appliance.http.post(path, content=content, headers=JSON)
+        if len(content) > SMALL_BODY:
+            check_problem(answer, 413, "payload_too_large")
+        elif is_good("reason", kind, REPORT["reason"]):
             assert answer.status_code == 202
         else:
             check_problem(answer, 400, "bad_request")

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import bearer, body, check_problem, create, encoded, manage, reveal
+from asking import bearer, body, check_problem, create, encoded, manage, reveal, state
 
 from seclink.model import Rate
 
@@ -291,3 +291,29 @@ async def test_every_answer_of_a_limited_route_tells_its_rate(appliance: Any) ->
     for answer, name in asked:
         assert re.fullmatch(rf'"{name}";q=1000000;w=3600', answer.headers["ratelimit-policy"]), answer.request.url
         assert re.fullmatch(rf'"{name}";r=\d+;t=\d+', answer.headers["ratelimit"])
+
+
+async def test_replacing_a_payload_counts_like_storing_one(make_appliance: Any) -> None:
+    """RL-07: an edit is no way around a client's bytes, nor around the cap on the file."""
+    appliance = await make_appliance("[limits]\nclient_bytes = 10240\npayload_bytes = 4096\n")
+    made = await create(appliance.http)
+    larger = {"encryptedBlob": encoded(b"x" * 4096), "iv": encoded(b"i" * 12)}
+    address = f"/receipts/{made['receiptId']}"
+    answers = [await appliance.http.patch(address, json=larger, headers=manage(made)) for _ in range(3)]
+    assert [each.status_code for each in answers] == [200, 200, 429]
+
+    full = await make_appliance("[store]\nmax_bytes = 1048576\n")
+    made = await create(full.http)
+    largest = {"encryptedBlob": encoded(b"x" * 1_000_000), "iv": encoded(b"i" * 12)}
+    refused = await full.http.patch(f"/receipts/{made['receiptId']}", json=largest, headers=manage(made))
+    check_problem(refused, 507, "storage_full")
+    assert (await state(full.http, made))["events"][-1]["type"] == "created"
+
+
+async def test_only_bodies_with_a_payload_may_be_large(appliance: Any) -> None:
+    """IN-01: a reveal or a report has no use for megabytes."""
+    made = await create(appliance.http)
+    for call in ("reveal", "report"):
+        answer = await appliance.http.post(f"/secrets/{made['linkId']}/{call}", json={"reason": "x" * 20_000})
+        check_problem(answer, 413, "payload_too_large")
+    assert (await reveal(appliance.http, made)).status_code == 200
