@@ -26,7 +26,7 @@ from seclink.web.bodies import Answer, answer
 from seclink.web.cors import with_preflight
 from seclink.web.gate import App, Gate
 from seclink.web.guards import Guards
-from seclink.web.health import HealthApi
+from seclink.web.health import PATHS, HealthApi
 from seclink.web.operations import document, router
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
@@ -80,6 +80,7 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
         allowed_hosts=hosts(config),
         body_seconds=config.server.body_timeout,
         requests=config.server.requests,
+        always=PATHS,  # busy is not dead: whoever watches must not restart it for that
         report=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__
         ),

@@ -32,6 +32,8 @@ from seclink.quantities import (
     written,
 )
 
+EXAMPLE_URL = '"https://secrets.example.org"'
+
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: Annotated[HostName, Meta(description="Address to listen on.")] = HostName("127.0.0.1")
@@ -60,7 +62,9 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    path: Annotated[str, Meta(min_length=1, description="The database file; its folder must exist.")] = "seclink.db"
+    path: Annotated[
+        str, Meta(min_length=1, description="The database file, relative to this file; its folder must exist.")
+    ] = "seclink.db"
     max_bytes: Annotated[
         int,
         Meta(ge=1_048_576, le=2**44, description="Size the database may reach; then creating is refused (507)."),
@@ -164,7 +168,7 @@ def load(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ConfigError(f"{path}: cannot be read: {reason}") from None
@@ -184,7 +188,9 @@ def parse(text: str, name: str) -> Config:
     for section, values in document.items():
         at = f"{name}:{_line(text, section)}"
         if section not in known:
-            problems.append(f"{at}: unknown section [{section}]{_hint(section, known)}")
+            fits = [f"{option.section}.{option.name}" for option in options() if option.name == section]
+            hint = f"; did you mean {fits[0]}?" if fits else _hint(section, known)
+            problems.append(f"{at}: unknown section [{section}]{hint}")
         elif not isinstance(values, dict):
             problems.append(f"{at}: {section} is a section: write [{section}] on a line of its own")
         else:
@@ -193,7 +199,9 @@ def parse(text: str, name: str) -> Config:
         raise ConfigError("\n".join(problems))
     config = Config(**sections)
     if config.expiry.default > config.expiry.max:
-        raise ConfigError(f"{name}:{_line(text, 'expiry')}: expiry.default is longer than expiry.max")
+        number = _line(text, "expiry", "max" if "max" in document["expiry"] else "default")
+        default, most = written(config.expiry.default), written(config.expiry.max)
+        raise ConfigError(f"{name}:{number}: expiry.default ({default}) is longer than expiry.max ({most})")
     return config
 
 
@@ -207,7 +215,7 @@ def render(config: Config) -> str:
             lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
         value = getattr(getattr(config, section), option.name)
         lines.append(f"# {option.help} ({option.bounds})")
-        lines.append(f"# {option.name} = " if value is None else f"{option.name} = {written(value)}")
+        lines.append(f"# {option.name} = {EXAMPLE_URL}" if value is None else f"{option.name} = {written(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -251,6 +259,8 @@ def _value(value: Any, annotated: Any) -> Any:
         raise ValueError("must not contain control characters")
     if get_origin(kind) is Literal and value not in get_args(kind):
         raise ValueError(f"must be {_bounds(kind, meta)}")
+    if kind is int and not (type(value) is int and meta.ge <= value <= meta.le):
+        raise ValueError(f"must be a whole number, {_bounds(kind, meta)}")
     return msgspec.convert(value, annotated)
 
 

@@ -32,6 +32,13 @@ def load(given: Path | None) -> Config:
     return load_file(find(given))
 
 
+def database(config: Config, given: Path | None) -> Path:
+    """The database's absolute path: what is relative lies beside the TOML, wherever the command is run from."""
+    source = find(given)
+    folder = source.parent if source is not None and source.is_file() else Path()
+    return (folder / config.store.path).absolute()
+
+
 @click.command()
 @config_option
 def config(config: Path | None) -> None:

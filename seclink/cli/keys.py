@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import click
 
-from seclink.cli.config import config_option, load
+from seclink.cli.config import config_option, database, load
+from seclink.errors import NotFound, StoreUnusable
 from seclink.keyring import Keyring
 from seclink.model import ApiKey, Rate, Scope
 from seclink.quantities import parse_duration, parse_rate, written
@@ -64,7 +65,7 @@ def add(account: str, scopes: tuple[str, ...], expires: int | None, rate: Rate |
     if not ACCOUNT.fullmatch(account):
         raise click.BadParameter("write 1 to 64 letters, digits or . _ @ + -", param_hint="ACCOUNT")
     held = frozenset(Scope(each) for each in scopes or ("create", "manage"))
-    click.echo(_with_keyring(config, lambda keyring, now: keyring.add(account, held, expires, rate, now)))
+    click.echo(_with_keyring(config, lambda keyring, now: keyring.add(account, held, expires, rate, now), True))
 
 
 @key.command("list")
@@ -93,17 +94,22 @@ def revoke(prefix: str, config: Path | None) -> None:
     shown = prefix[: len("sk_live_") + 6]
     revoked = _with_keyring(config, lambda keyring, now: keyring.revoke(shown, now))
     if not revoked:
-        raise click.ClickException(f"no live key begins with {shown}")
+        raise NotFound(f"No live key begins with {shown}")
     for each in revoked:
         click.echo(f"revoked {each.prefix}... of {each.account}", err=True)
 
 
-def _with_keyring(path: Path | None, work: Callable[[Keyring, int], Awaitable[T]]) -> T:
+def _with_keyring(path: Path | None, work: Callable[[Keyring, int], Awaitable[T]], may_create: bool = False) -> T:
     settings = load(path)
+    file = database(settings, path)
+    if not file.exists():
+        if not may_create:
+            raise StoreUnusable(f"{file}: there is no such database; name the server's TOML with --config")
+        click.echo(f"made a new database: {file}", err=True)
 
     async def run() -> T:
         store = await SqliteStore.open(
-            Path(settings.store.path),
+            file,
             keep_seconds=settings.receipts.keep_days * 86400,
             max_bytes=settings.store.max_bytes,
             exclusive=False,

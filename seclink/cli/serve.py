@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 import msgspec
 
 from seclink.app import body_bytes, build, public_url
-from seclink.cli.config import config_option, find, load
+from seclink.cli.config import config_option, database, find, load
 from seclink.clock import Clock
 from seclink.config import Config
 from seclink.errors import StartRefused
@@ -34,16 +35,15 @@ def serve(host: str | None, port: int | None, config: Path | None) -> None:
     settings = msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **given))
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        asyncio.run(_serve(settings, find(config)))
+        asyncio.run(_serve(settings, find(config), database(settings, config)))
     except CannotListen as error:
         raise StartRefused(f"{error}; choose another with --host or --port") from None
 
 
-async def _serve(config: Config, source: Path | None) -> None:
+async def _serve(config: Config, source: Path | None, path: Path) -> None:
     log = Log(config.log)
     stop = asyncio.Event()
     stop_on_signals(stop)
-    path = Path(config.store.path)
     store = await SqliteStore.open(
         path, keep_seconds=config.receipts.keep_days * 86400, max_bytes=config.store.max_bytes
     )
@@ -59,7 +59,7 @@ async def _serve(config: Config, source: Path | None) -> None:
         gc.set_threshold(50_000, 20, 50)
 
         def ready(url: str) -> None:
-            click.echo("\n".join(_welcome(config, path.absolute(), source)))
+            click.echo("\n".join(_welcome(config, path, source)))
             log.info("started", url=url, path=str(path))
 
         await serve_http(
@@ -83,11 +83,13 @@ def _welcome(config: Config, path: Path, source: Path | None) -> list[str]:
     lines = [
         f"SecLink serves {url}",
         f"  data      {path}",
-        f"  settings  {source or 'defaults; `seclink config` shows them'}",
+        f"  settings  {source or 'defaults; the command `config` shows them'}",
     ]
-    creators = "anyone" if config.access.create == "anyone" else "holders of a key"
-    lines.append(f"  creating  {creators}; `seclink key add ACCOUNT` makes a key")
-    lines.append(f"  try       echo hello | seclink create --server {url}")
+    is_open = config.access.create == "anyone"
+    command = Path(sys.argv[0]).name if shutil.which("seclink") else sys.argv[0]
+    lines.append(f"  creating  {'anyone' if is_open else 'holders of a key'}; `{command} key add ACCOUNT` makes a key")
+    if is_open:
+        lines.append(f"  try       echo hello | {command} create --server {url}")
     if url.startswith("http:"):
         lines.append("  TLS       none: put a reverse proxy with https in front and set server.public_url")
     return lines

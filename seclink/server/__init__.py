@@ -28,6 +28,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -36,6 +37,7 @@ from seclink.server.connection import Connection, Hub, Limits, Refuse
 
 __all__ = ["CannotListen", "Limits", "serve", "stop_on_signals"]
 
+SAME_SIGNAL_SECONDS = 0.25
 SPARE_FILES = 64  # the database and its log, standard streams, the loop's own
 
 
@@ -78,15 +80,25 @@ async def serve(
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
-    """SIGTERM and SIGINT set `stop`; a second one ends the process at once."""
+    """SIGTERM, SIGINT and SIGHUP set `stop`; a second one ends the process at once.
 
-    def on_signal() -> None:
-        if stop.is_set():
+    Wrappers pass a terminal's Ctrl-C on although it has reached us already: what follows on the heels is the same one.
+    Plain handlers, because the loop's own are gone before the interpreter is.
+    """
+    loop = asyncio.get_running_loop()
+    first: list[float] = []
+
+    def on_signal(number: int, frame: object) -> None:
+        now = time.monotonic()
+        if first and now - first[0] > SAME_SIGNAL_SECONDS:
+            os.write(2, b"stopping at once\n")
             os._exit(1)
-        stop.set()
+        if not first:
+            first.append(now)
+            loop.call_soon_threadsafe(stop.set)
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, on_signal)
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, on_signal)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -56,7 +56,10 @@ def lock(path: Path) -> int:
 def prepare(path: Path) -> None:
     """Create the file for its owner alone, refuse what is not ours or not whole, and bring the tables up to date."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if os.fstat(descriptor).st_mode & 0o077:  # a restored copy, say; its log takes the file's mode
+            os.fchmod(descriptor, 0o600)
+        os.close(descriptor)
         _check_log(Path(f"{path}-wal"))
     except OSError as error:
         raise StoreUnusable(f"{path}: cannot be opened: {error.strerror}") from None

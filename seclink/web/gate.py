@@ -56,8 +56,9 @@ class Gate:
     """`body_bytes` caps the body as sent, chunked or not. It has `body_seconds` to come, and a second more for every
     `body_rate` bytes that came. `held_bytes` caps what all bodies together hold in memory.
 
-    `allowed_hosts` are names without a port; none means that any single well-formed Host will do.
-    `report(error, request_id)` is told what escaped the application.
+    `always` are paths that are answered although as many `requests` run as may. `allowed_hosts` are names without a
+    port; none means that any single well-formed Host will do. `report(error, request_id)` is told what
+    escaped the application.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Gate:
         body_rate: int = 16_384,
         held_bytes: int | None = None,
         requests: int = 1_024,
+        always: Iterable[str] = (),
         methods: Iterable[str] = METHODS,
         headers: Iterable[Header] = HEADERS,
         report: Callable[[BaseException, str], None] | None = None,
@@ -92,6 +94,7 @@ class Gate:
         self._header_bytes = header_bytes
         self._header_count = header_count
         self._requests = requests
+        self._always = frozenset(always)
         self._running = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -140,7 +143,7 @@ class Gate:
         name = _host_name(once.get(b"host", b"").decode("latin-1"))
         if not name or (self._hosts and name not in self._hosts):
             raise UnknownHost
-        if self._running >= self._requests:
+        if self._running >= self._requests and scope["path"] not in self._always:
             raise Busy
         # The parser stops where another protocol would begin, so nothing more can be read from that connection.
         answer.close = b"upgrade" in once

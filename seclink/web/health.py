@@ -3,7 +3,6 @@
 a write is durable, the reaper goes round.
 """
 
-from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from seclink.clock import Clock
@@ -13,6 +12,7 @@ from seclink.vault import Vault
 from seclink.web import bodies, wire
 from seclink.web.bodies import Answer
 
+PATHS = ("/healthz", "/readyz")
 PING_SECONDS = 1.0  # asking more often costs no further write
 LATE_ROUNDS = 3
 
@@ -29,7 +29,10 @@ class HealthApi:
         async def readyz() -> Answer:
             return await self.ready()
 
-        return [get("/healthz")(healthz), get("/readyz")(readyz)]
+        return [
+            HTTPRouteHandler(path, http_method=["GET", "HEAD"], status_code=200)(handler)
+            for path, handler in zip(PATHS, (healthz, readyz), strict=True)
+        ]
 
     def alive(self) -> Answer:
         return bodies.answer(wire.Health(status="alive"))

@@ -26,7 +26,13 @@ ROUTES = {
     ("GET", "/api/v1/stats"): 200,
     ("GET", "/api/v1/account"): 200,
 }
-UNLISTED = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/api/v1/openapi.json")}
+UNLISTED = {
+    ("GET", "/healthz"),
+    ("HEAD", "/healthz"),
+    ("HEAD", "/readyz"),
+    ("GET", "/readyz"),
+    ("GET", "/api/v1/openapi.json"),
+}
 
 ITEM_KEYS = {
     "receiptId", "state", "label", "publicNote", "createdAt", "expiresAt", "maxViews", "views", "passcodeRequired",

@@ -88,13 +88,29 @@ def test_printed_configuration_reads_back_the_same(tmp_path: Path) -> None:
 
 def test_key_command_makes_the_database_private_and_needs_no_server(tmp_path: Path) -> None:
     added = seclink(tmp_path, "key", "add", "acme")
-    assert (added.returncode, added.stderr) == (0, "")
+    assert (added.returncode, added.stderr) == (0, f"made a new database: {tmp_path}/seclink.db\n")
     assert (tmp_path / "seclink.db").stat().st_mode & 0o077 == 0
     assert added.stdout.strip() not in seclink(tmp_path, "key", "list").stdout
     revoked = seclink(tmp_path, "key", "revoke", added.stdout.strip())
     assert (revoked.returncode, revoked.stdout) == (0, "")
     assert added.stdout.strip() not in revoked.stderr
     assert "revoked" in seclink(tmp_path, "key", "list").stdout
+
+
+def test_database_lies_beside_the_toml_wherever_the_command_runs(tmp_path: Path) -> None:
+    """Or a key would be added to, or looked for in, a database that no server opens."""
+    (tmp_path / "server").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    config = tmp_path / "server" / "seclink.toml"
+    config.write_text('[store]\npath = "data.db"\n')
+    added = seclink(tmp_path / "elsewhere", "key", "add", "acme", "--config", str(config))
+    assert added.returncode == 0
+    assert (tmp_path / "server" / "data.db").exists()
+    for command in (("key", "list"), ("key", "revoke", added.stdout.strip())):
+        refused = seclink(tmp_path / "elsewhere", *command)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"{tmp_path}/elsewhere/seclink.db: there is no such database" in refused.stderr
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_folder_that_is_missing_is_refused_and_not_made(make_server: Callable[..
     server.start(wait=False)
     assert server.process.wait(PATIENCE) == 1
     [said] = server.log().splitlines()
-    assert said == "seclink: missing/seclink.db: cannot be used: No such file or directory"
+    assert said == f"seclink: {server.folder}/missing/seclink.db: cannot be used: No such file or directory"
     assert not (server.folder / "missing").exists()
 
 
@@ -321,3 +321,13 @@ def test_upgrade_keeps_what_is_there(make_server: Callable[..., Any]) -> None:
     server.start()
     with Api(server) as api:
         assert payload_of(api.reveal(made["linkId"]).json()) == b"from before"
+
+
+def test_database_that_others_may_read_is_closed_to_them(make_server: Callable[..., Any]) -> None:
+    """A restored copy, say; its log takes its mode."""
+    server = make_server().start()
+    server.stop()
+    (server.folder / "seclink.db").chmod(0o644)
+    server.start()
+    server.key()
+    assert {each.stat().st_mode & 0o777 for each in server.folder.glob("seclink.db*")} == {0o600}

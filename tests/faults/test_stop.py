@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from sockets import CHUNKED, Process, answers, read_all, running
+from sockets import CHUNKED, PATIENCE, Process, answers, read_all, running
 
 SLOW = b"GET /slow?1.5 HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -55,9 +55,21 @@ def test_second_signal_exits_at_once() -> None:
         with contextlib.suppress(ConnectionRefusedError):
             while True:
                 server.connect().close()
-        server.popen.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + PATIENCE
+        while server.popen.poll() is None and time.monotonic() < deadline:  # on the heels of the first it is the first
+            server.popen.send_signal(signal.SIGINT)
+            time.sleep(0.05)
         code, out, _ = server.finish()
     assert (code, out) == (1, "")
+
+
+def test_signal_that_comes_twice_at_once_is_one_and_a_hang_up_is_a_stop() -> None:
+    """CR-13: wrappers pass on the Ctrl-C that a terminal has sent to everybody."""
+    with running(serve={"grace_seconds": 60.0}) as server, server.connect(SLOW):
+        wait_until_running(server, 1)
+        server.popen.send_signal(signal.SIGINT)
+        server.popen.send_signal(signal.SIGHUP)
+        assert server.finish()[:2] == (0, "closed 1\n")
 
 
 def test_stop_without_work_is_quick() -> None:

@@ -7,6 +7,8 @@ import pytest
 from seclink.errors import Busy
 from seclink.web.bodies import Call
 from seclink.web.body import Bodies, Body
+from seclink.web.gate import Gate
+from seclink.web.problems import render
 
 pytestmark = pytest.mark.anyio
 
@@ -39,3 +41,23 @@ async def test_body_in_a_million_pieces_is_put_together() -> None:
     """IN-01: small pieces must not be copied again and again."""
     together = Bodies(15.0, 16_384, most_held=10_000)
     assert await Call({}, body_of([b"ab"] * 2_000, together)).body() == b"ab" * 2_000
+
+
+async def test_busy_server_still_says_that_it_lives() -> None:
+    """OPS-05: or whoever watches would restart it just when there is most to do."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    gate = Gate(app, render, body_bytes=10, requests=0, always=("/healthz",))
+    statuses = {}
+    for path in ("/healthz", "/api/v1/secrets"):
+        sent: list[Any] = []
+
+        async def send(message: Any, sent: list[Any] = sent) -> None:
+            sent.append(message)
+
+        head = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+        await gate({**head, "headers": [(b"host", b"x")]}, None, send)  # type: ignore[arg-type]
+        statuses[path] = sent[0]["status"]
+    assert statuses == {"/healthz": 200, "/api/v1/secrets": 503}
