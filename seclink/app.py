@@ -39,7 +39,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
     """The whole appliance as an ASGI application. Its lifespan runs the reaper and, at the end, closes the store."""
     vault = Vault(store, Passcodes(config.passcodes.profile), config, log, clock.monotonic)
-    guards = Guards(Keyring(store), Limiter(), config, clock)
+    guards = Guards(Keyring(store), Limiter(), Limiter(), config, clock)
     reaper = Reaper(vault, config.reaper.every, clock.now, clock.monotonic, log)
     operations = [
         *SecretsApi(vault, guards, clock, public_url(config)).operations(),

@@ -35,6 +35,12 @@ class Limiter:
     def __len__(self) -> int:
         return len(self._arrivals)
 
+    def look(self, key: str, rate: Rate, now: float, cost: float = 1) -> bool:
+        """Whether `take` would be allowed; counts nothing and remembers nothing."""
+        interval = rate.seconds / rate.count
+        arrival = max(self._arrivals.get(key, now), now)
+        return arrival + interval * cost - now <= rate.seconds + interval * SLACK
+
     def take(self, key: str, rate: Rate, now: float, cost: float = 1) -> Decision:
         """Count `cost` requests of `key` at `now`; a refused one is not counted."""
         arrivals = self._arrivals

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from seclink.errors import SecLinkError
 from seclink.log import Log
-from seclink.vault import REAPED_AT_ONCE, Vault
+from seclink.vault import Vault
 
 
 class Reaper:
@@ -50,6 +50,6 @@ class Reaper:
             began = self._monotonic()
             count = await self._vault.reap(self._now())
             self.beat_at = self._monotonic()
-            if count < REAPED_AT_ONCE:
+            if not count:
                 break
             await asyncio.sleep(self.beat_at - began)

@@ -37,6 +37,7 @@ class Replay(Generic[T]):
             clock,
         )
         self._kept: dict[str, _Kept[T]] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -68,6 +69,16 @@ class Replay(Generic[T]):
         self._kept[key] = kept  # back in at the end: the order is that of their ends
         self.bytes += kept.size
         self._drop_old()
+        self._wake_later()
+
+    def _wake_later(self) -> None:
+        """Forget in time also when nobody comes by any more."""
+        if self._kept and (self._timer is None or self._timer.when() <= asyncio.get_running_loop().time()):
+            self._timer = asyncio.get_running_loop().call_later(self._seconds + 1, self._wake)
+
+    def _wake(self) -> None:
+        self._drop_old()
+        self._wake_later()
 
     def _drop_old(self) -> None:
         now = self._clock()

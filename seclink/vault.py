@@ -173,7 +173,7 @@ class Vault:
         return await self._store.stats(account, now, (today, week, month))
 
     async def reap(self, now: int) -> int:
-        """Erase and forget what is due, one batch; REAPED_AT_ONCE means that there may be more."""
+        """Erase and forget what is due, one batch; 0 means that nothing is left."""
         count = await self._store.reap(now, REAPED_AT_ONCE)
         if count:
             self._log.info("reaped", count=count)

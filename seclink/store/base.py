@@ -56,7 +56,10 @@ class Store(Protocol):
         """End a live secret and erase it. The answer is the state it found: only `active` was burned now."""
 
     async def reap(self, now: int, limit: int) -> int:
-        """Erase what has expired and forget what ended long ago, `limit` rows at most; how many there were."""
+        """Erase what has expired and forget what ended long ago, `limit` rows at most, fewer where they are large.
+
+        The answer is how many there were; 0 means that nothing is left to do.
+        """
 
     async def stats(self, account: str, now: int, since: tuple[int, int, int]) -> Stats:
         """Counts of an account; `since` are the starts of today, this week and this month."""

@@ -30,6 +30,7 @@ MIGRATIONS: tuple[str, ...] = (
         passcode TEXT,
         passcode_required INTEGER NOT NULL,
         passcode_tries INTEGER NOT NULL DEFAULT 0,
+        bytes INTEGER NOT NULL CHECK (bytes >= 0),
         public_note TEXT,
         label TEXT,
         peeked_at INTEGER,
@@ -48,10 +49,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER arrivals_split INSTEAD OF INSERT ON arrivals WHEN new.id IS NOT NULL BEGIN
         INSERT INTO secrets (id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at,
                              expires_at, due_at, max_views, access_hash, passcode, passcode_required, public_note,
-                             label)
+                             label, bytes)
         VALUES (new.id, new.link_id, new.receipt_id, new.manage_digest, new.account, new.format, new.expiry_type,
                 new.created_at, new.expires_at, new.due_at, new.max_views, new.access_hash, new.passcode,
-                new.passcode_required, new.public_note, new.label);
+                new.passcode_required, new.public_note, new.label, length(new.payload));
         INSERT INTO payloads (id, iv, payload) VALUES (new.id, new.iv, new.payload);
     END;
 

@@ -1,4 +1,5 @@
-"""The store in one SQLite file: one writer that commits in groups, one reader, one sweeper that empties the log.
+"""The store in one SQLite file: one writer that commits in groups, one reader for single rows, one for lists, one
+sweeper that empties the log.
 
 Writes that arrive together are committed together. aiosqlite runs `commit()` of a connection on that
 connection's thread; ours is a subclass whose `commit()` takes everything that waits, runs it in one transaction
@@ -47,7 +48,7 @@ class SqliteStore:
     ) -> None:
         self._path, self._lock = path, lock
         self._writer, self._raw = writer, raw
-        self._reader, self._sweeper = others
+        self._reader, self._lister, self._sweeper = others
         self._waiting: list[tuple[Write, asyncio.Future[Any]]] = []
         self._drain: asyncio.Task[None] | None = None
         self._sweep: asyncio.Task[None] | None = None
@@ -73,7 +74,7 @@ class SqliteStore:
             raw = made[0]
             (raw.next_id,) = raw.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()
             raw.keep_ms, raw.max_bytes = keep_seconds * 1000, max_bytes
-            for _ in range(2):
+            for _ in range(3):
                 connections.append(await aiosqlite.Connection(partial(opening.connect, path, sqlite3.Connection), 64))
         except BaseException:
             for each in connections:
@@ -81,7 +82,7 @@ class SqliteStore:
             if lock is not None:
                 os.close(lock)
             raise
-        return cls(path, lock, connections[0], raw, (connections[1], connections[2]))
+        return cls(path, lock, connections[0], raw, (connections[1], connections[2], connections[3]))
 
     async def close(self) -> None:
         """Finish what was asked, empty the log into the file, let go. Harmless when done twice."""
@@ -91,6 +92,7 @@ class SqliteStore:
             self._sweep.cancel()
             await asyncio.wait([self._sweep])
         await self._reader.close()
+        await self._lister.close()
         await self._sweeper.close()
         with contextlib.suppress(sqlite3.Error, ValueError):
             await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -150,8 +152,8 @@ class SqliteStore:
 
     async def receipts(self, wanted: Filter, now: int) -> Page:
         parameters = reads.filter_parameters(wanted, now)
-        rows = await self._all(reads.RECEIPTS, parameters)
-        (total,) = await self._one(reads.COUNT, parameters)
+        rows = await self._list(reads.RECEIPTS, parameters)
+        (total,) = (await self._list(reads.COUNT, parameters))[0]
         return Page(
             receipts=tuple(reads.receipt(row, now) for row in rows), page=wanted.page, limit=wanted.limit, total=total
         )
@@ -159,7 +161,7 @@ class SqliteStore:
     async def stats(self, account: str, now: int, since: tuple[int, int, int]) -> Stats:
         day, week, month = since
         asked = {"account": account, "now": now, "day": day, "week": week, "month": month}
-        return reads.stats([await self._one(reads.STATS, asked), *await self._all(reads.PURGED, (account,))])
+        return reads.stats([*await self._list(reads.STATS, asked), *await self._list(reads.PURGED, (account,))])
 
     async def find_key(self, digest: bytes) -> ApiKey | None:
         """Askers of the same key share a look that has not begun yet, never one that has:
@@ -189,10 +191,11 @@ class SqliteStore:
         return rows[0] if rows else None
 
     async def _all(self, sql: str, parameters: Any) -> Any:
-        try:
-            return await self._reader.execute_fetchall(sql, parameters)
-        except (sqlite3.Error, ValueError) as error:  # ValueError: closed meanwhile
-            raise StorageFailed() from error
+        return await _look(self._reader, sql, parameters)
+
+    async def _list(self, sql: str, parameters: Any) -> Any:
+        """What may have to go through many rows: apart from the looks that every request waits for."""
+        return await _look(self._lister, sql, parameters)
 
     # Committing and sweeping
 
@@ -258,3 +261,10 @@ class SqliteStore:
         with contextlib.suppress(OSError):
             return os.stat(f"{self._path}-wal").st_size  # noqa: PTH116  a call ten times a second, no Path made
         return 0
+
+
+async def _look(connection: aiosqlite.Connection, sql: str, parameters: Any) -> Any:
+    try:
+        return await connection.execute_fetchall(sql, parameters)
+    except (sqlite3.Error, ValueError) as error:  # ValueError: closed meanwhile
+        raise StorageFailed() from error

@@ -17,6 +17,8 @@ from seclink.errors import BadRequest, StorageFull
 from seclink.model import ApiKey, Changes, Claimed, Secret, State
 from seclink.store import tries
 
+# A round of reaping: erasing rewrites every page, and SQLite keeps their former selves in memory until it is done.
+REAPED_BYTES = 4 * 2**20
 KEPT_EVENTS = 100  # per secret: an unlimited one that is read for ever must not grow for ever
 
 
@@ -138,7 +140,8 @@ def _end(db: sqlite3.Connection, ended: list[tuple[int, int]], state: State, kee
         return
     db.execute(
         """
-        UPDATE secrets SET state = ?, views = views + ?, ended_at = ended.value ->> 1, due_at = (ended.value ->> 1) + ?,
+        UPDATE secrets SET state = ?, views = views + ?, ended_at = ended.value ->> 1,
+               due_at = (ended.value ->> 1) + ?, bytes = 0,
                access_hash = NULL, passcode = NULL, public_note = NULL, label = NULL
         FROM json_each(?) AS ended WHERE secrets.id = ended.value ->> 0
         """,
@@ -186,6 +189,7 @@ def replace(db: sqlite3.Connection, receipt_id: str, changes: Changes, now: int,
         if used_bytes(db) + len(changes.payload) > max_bytes:
             raise StorageFull()
         db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (changes.payload, changes.iv, id))
+        db.execute("UPDATE secrets SET bytes = ? WHERE id = ?", (len(changes.payload), id))
     _event(db, id, "changed", now)
     return State.ACTIVE
 
@@ -205,9 +209,12 @@ def reap(db: sqlite3.Connection, now: int, limit: int, keep_ms: int) -> int:
     (due_json,) = db.execute(
         """
         SELECT json_group_array(json_array(id, expires_at, state))
-        FROM (SELECT id, expires_at, state FROM secrets WHERE due_at <= ? ORDER BY due_at LIMIT ?)
+        FROM (SELECT id, expires_at, state, sum(bytes) OVER (ORDER BY due_at, id) - bytes AS before
+              FROM (SELECT id, expires_at, state, bytes, due_at FROM secrets
+                    WHERE due_at <= ? ORDER BY due_at, id LIMIT ?))
+        WHERE before < ?
         """,
-        (now, limit),
+        (now, limit, REAPED_BYTES),
     ).fetchone()
     due: list[tuple[int, int, str]] = msgspec.json.decode(due_json)
     _end(db, [(id, expires_at) for id, expires_at, state in due if state == State.ACTIVE], State.EXPIRED, keep_ms)

@@ -40,8 +40,9 @@ class Admission(Struct, frozen=True, kw_only=True):
 class Guards:
     """`admit` stands before every limited route; handlers read the Actor it leaves in the scope with `actor`."""
 
-    def __init__(self, keyring: Keyring, limiter: Limiter, config: Config, clock: Clock) -> None:
-        self._keyring, self._limiter, self._config, self._clock = keyring, limiter, config, clock
+    def __init__(self, keyring: Keyring, limiter: Limiter, keys: Limiter, config: Config, clock: Clock) -> None:
+        """`limiter` counts addresses and `keys` API keys: a flood of addresses may not crowd out a key."""
+        self._keyring, self._limiter, self._keys, self._config, self._clock = keyring, limiter, keys, config, clock
         self._rates: dict[str, Rate] = {name: getattr(config.rates, name) for name in ("create", "reveal", "peek")}
         self._proxies = [ipaddress.ip_network(each) for each in config.server.trusted_proxies]
 
@@ -72,7 +73,7 @@ class Guards:
     def look(self, actor: Actor) -> tuple[Rate, int]:
         """A key's rate and what is left of it; counts nothing."""
         rate = self._key_rate(actor)
-        return rate, self._limiter.take(_key_bucket(actor), rate, self._clock.monotonic(), cost=0).remaining
+        return rate, self._keys.take(_key_bucket(actor), rate, self._clock.monotonic(), cost=0).remaining
 
     async def _holder(
         self, scope: dict[str, Any], given: list[bytes], admission: Admission, client: str, wide: str | None
@@ -83,7 +84,7 @@ class Guards:
             self._count_anonymous(scope, admission.rate, client, wide)
             raise
         actor = Actor(client=client, wide=wide, key=key)
-        decision = self._limiter.take(_key_bucket(actor), self._key_rate(actor), self._clock.monotonic())
+        decision = self._keys.take(_key_bucket(actor), self._key_rate(actor), self._clock.monotonic())
         self._enforce(scope, "key", self._key_rate(actor), decision)
         return actor
 
@@ -96,10 +97,13 @@ class Guards:
         neighbours. The rate that decided, and its decision.
         """
         now = self._clock.monotonic()
+        wider = Rate(rate.count * WIDE_FACTOR, rate.seconds)
+        if wide is not None and not self._limiter.look(f"{name} {wide}", wider, now, cost):
+            # Before its 65,536 clients are remembered one by one: that would fill the limiter for everybody.
+            return wider, self._limiter.take(f"{name} {wide}", wider, now, cost)
         decision = self._limiter.take(f"{name} {client}", rate, now, cost)
         if wide is None or not decision.is_allowed:
             return rate, decision
-        wider = Rate(rate.count * WIDE_FACTOR, rate.seconds)
         further = self._limiter.take(f"{name} {wide}", wider, now, cost)
         return (rate, decision) if further.is_allowed else (wider, further)
 

@@ -109,3 +109,13 @@ async def test_work_outlives_the_caller_who_asked_for_it() -> None:
     await asyncio.wait([asked])
     gate.set()
     assert await replay.once("a", b"", work) == 1
+
+
+async def test_answer_is_forgotten_in_time_although_nobody_asks_again() -> None:
+    """LR-04: what was revealed must not lie in memory until the next caller comes by."""
+    replay: Replay[bytes] = Replay(0.01, 100, 2**30, len, asyncio.get_running_loop().time)
+    assert await kept(replay, "a", b"x") == b"x"
+    assert len(replay) == 1
+    for _ in range(500):
+        await asyncio.sleep(0.02 if len(replay) else 0)
+    assert len(replay) == 0

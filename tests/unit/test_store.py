@@ -389,6 +389,13 @@ async def test_replaced_payload_is_the_one_that_is_revealed(store: Store) -> Non
     assert (claimed.payload, claimed.iv) == (b"new", b"newer")
 
 
+async def test_reaping_takes_large_secrets_a_few_at_a_time(store: Store) -> None:
+    """Or erasing hundreds of megabytes at once would hold them all in memory."""
+    for name in "abc":
+        await store.add(secret(name, payload=b"x" * 3 * 2**20))
+    assert [await store.reap(END, 250) for _ in range(4)] == [2, 1, 0, 0]
+
+
 @pytest.mark.parametrize("step", [-DAY // 2, DAY])
 async def test_replaced_expiry_is_the_one_that_holds(store: Store, step: int) -> None:
     await store.add(secret())

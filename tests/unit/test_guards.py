@@ -1,0 +1,56 @@
+"""What a flood of addresses does to the limiter's memory, and to those who have nothing to do with it."""
+
+from typing import Any
+
+import pytest
+from conftest import HandClock
+
+from seclink import config, tokens
+from seclink.errors import RateLimited
+from seclink.keyring import Keyring
+from seclink.limiter import Limiter
+from seclink.model import ApiKey
+from seclink.web.guards import Admission, Guards
+
+pytestmark = pytest.mark.anyio
+CREATE = Admission(rate="create")
+
+
+class Keys(Keyring):
+    """Takes every key for a live one."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def find(self, key: str, now: int) -> ApiKey:
+        return ApiKey(digest=tokens.digest(key), prefix=key, account="acme", scopes=frozenset(), created_at=now)
+
+
+def guards(limiter: Limiter, toml: str = "") -> Guards:
+    return Guards(Keys(), limiter, Limiter(), config.parse(toml, "test.toml"), HandClock())  # type: ignore[arg-type]
+
+
+async def is_admitted(guards: Guards, address: str, *headers: tuple[bytes, bytes]) -> bool:
+    scope: dict[str, Any] = {"state": {}, "headers": headers, "client": (address, 1), "query_string": b""}
+    try:
+        await guards.admit(scope, CREATE)
+    except RateLimited:
+        return False
+    return True
+
+
+async def test_site_that_used_up_its_budget_leaves_no_trace_of_each_of_its_clients() -> None:
+    """RL-06: or one /48 could fill the limiter with its 65,536 clients and make everybody else share one bucket."""
+    limiter = Limiter()
+    crowd = guards(limiter, '[rates]\ncreate = "1/hour"\n')
+    admitted = [await is_admitted(crowd, f"2001:db8:1:{n:x}::1") for n in range(2000)]
+    assert sum(admitted) == 10
+    assert len(limiter) == 11
+
+
+async def test_flood_of_addresses_crowds_out_no_key() -> None:
+    """RL-06: keys are counted apart."""
+    crowded = guards(Limiter(capacity=1))
+    assert not all([await is_admitted(crowded, f"198.51.100.{n}") for n in range(60)])
+    assert not await is_admitted(crowded, "203.0.113.1")
+    assert await is_admitted(crowded, "203.0.113.1", (b"authorization", b"Bearer sk_live_x"))
