@@ -30,7 +30,7 @@ MIGRATIONS: tuple[str, ...] = (
         passcode TEXT,
         passcode_required INTEGER NOT NULL,
         passcode_tries INTEGER NOT NULL DEFAULT 0,
-        bytes INTEGER NOT NULL CHECK (bytes >= 0),
+        bytes INTEGER NOT NULL DEFAULT 0 CHECK (bytes >= 0),
         public_note TEXT,
         label TEXT,
         peeked_at INTEGER,
