@@ -5,7 +5,6 @@ Exit status: 0 done, 1 refused (the reason is on stderr), 2 wrong usage, 3 serve
 after Ctrl-C, 141 when the reader of our output went away.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from seclink import __version__
-from seclink.cli.terminal import printable
+from seclink.cli.terminal import abandon_stdout, printable
 from seclink.errors import (
     BadRequest,
     Gone,
@@ -81,7 +80,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except SecLinkError as error:
             for line in explain(error):
                 click.echo(printable(line), err=True)
@@ -92,6 +92,7 @@ class Commands(click.Group):
         except BrokenPipeError:
             _leave_broken_pipe()
         except OSError as error:
+            abandon_stdout()
             click.echo(f"seclink: {error.strerror or error}", err=True)
             sys.exit(REFUSED)
         return result
@@ -143,6 +144,5 @@ def _date(milliseconds: int) -> str:
 
 
 def _leave_broken_pipe() -> NoReturn:
-    # Python flushes stdout once more on its way out: that must not fail again.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    abandon_stdout()
     sys.exit(BROKEN_PIPE)

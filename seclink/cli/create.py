@@ -71,6 +71,7 @@ def create(
     """
     if expires is not None and ctx.get_parameter_source("hours") is not ParameterSource.DEFAULT:
         raise click.UsageError("--hours and --expires exclude each other")
+    terminal.require_stdout()
     chosen = _passcode(passcode, ask_passcode, generate_passcode)
     body = terminal.read_secret() if text is None or text == "-" else os.fsencode(text)
     if not body:

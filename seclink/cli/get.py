@@ -8,11 +8,12 @@ import click
 
 from seclink.cli import terminal
 from seclink.cli.connection import Connection, connection
+from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
 from seclink.client import Client
 from seclink.client.results import Meta, Receipt, Revealed
 from seclink.client.secrets import RawNotOpened
-from seclink.errors import PasscodeRequired, PasscodeWrong
+from seclink.errors import ClientError, PasscodeRequired, PasscodeWrong
 
 
 @click.command()
@@ -26,7 +27,8 @@ def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: 
 
     With - the link is the first line of stdin, and the passcode, if there is one, the second: neither need be
     an argument that others on this machine can see. The secret's bytes go to stdout as they are; on a
-    terminal control characters are shown as escapes.
+    terminal control characters are shown as escapes. Where stdout cannot be written after the secret was
+    revealed, it is kept in a file beside the client's own, which stderr names.
     """
     if what == "-":
         what, passcode = _from_stdin(passcode)
@@ -37,7 +39,8 @@ def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: 
         raise click.UsageError("that is not a link; for a receipt add --details-only")
     with at.client() as client:
         if not details_only:
-            _write(_reveal(client, what, passcode))
+            terminal.require_stdout()
+            _hand_over(_reveal(client, what, passcode), at.profile)
         elif is_link:
             _show_meta(client.meta(what), as_json)
         else:
@@ -77,15 +80,33 @@ def _reveal_asking(client: Client, link: str, passcode: str | None) -> Revealed:
         passcode, is_asking = terminal.ask_passcode(), True
 
 
-def _write(secret: Revealed) -> None:
-    if sys.stdout.isatty():
-        shown = secret.body.decode(errors="backslashreplace")
-        click.echo(printable(shown, keep="\n\t"), nl=not shown.endswith("\n"))
-    else:
-        sys.stdout.buffer.write(secret.body)
-        sys.stdout.buffer.flush()
-    if sys.stderr.isatty():
+def _hand_over(secret: Revealed, profile: Profile) -> None:
+    try:
+        _write(secret.body)
+    except OSError:
+        terminal.abandon_stdout()
+        click.echo(f"seclink: the secret was revealed but could not be written; {_kept(secret, profile)}", err=True)
+        raise
+    if sys.stderr is not None and sys.stderr.isatty():
         click.echo(_epilogue(secret), err=True)
+
+
+def _write(body: bytes) -> None:
+    if sys.stdout.isatty():
+        shown = printable(body.decode(errors="backslashreplace"), keep="\n\t")
+        end = "" if shown.endswith("\n") else "\n"
+        # A terminal of few characters shows the others as escapes: failing here would cost the secret.
+        body = (shown + end).encode(sys.stdout.encoding, "backslashreplace")
+    sys.stdout.buffer.write(body)
+    sys.stdout.buffer.flush()
+
+
+def _kept(secret: Revealed, profile: Profile) -> str:
+    try:
+        return f"it is kept in {profile.keep(secret.body)}"
+    except ClientError as error:
+        lost = "it is lost" if secret.views_left == 0 else "that view is lost, but the link still opens"
+        return f"{lost}: {error}"
 
 
 def _epilogue(secret: Revealed) -> str:

@@ -69,6 +69,14 @@ class Profile:
         """All that are remembered, of every server."""
         return [receipt_id for kept in self._read()["receipts"].values() for receipt_id in kept]
 
+    def keep(self, secret: bytes) -> Path:
+        """A secret that is spent and has nowhere else to go: a new file beside the profile."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return _new_file(self._path.parent, "secret-", secret)
+        except OSError as error:
+            raise ClientError(f"{self._path.parent} cannot be written: {error.strerror}") from None
+
     def _read(self) -> dict[str, Any]:
         try:
             content = json.loads(self._path.read_bytes())
@@ -101,16 +109,26 @@ class Profile:
         return {server: kept for server, kept in live.items() if kept}
 
     def _replace(self, content: bytes) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent)  # made with mode 0600
+        new = _new_file(self._path.parent, "tmp", content)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path)
+            new.replace(self._path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
             raise
+
+
+def _new_file(folder: Path, prefix: str, content: bytes) -> Path:
+    """Under a name of its own, on disk, and for its owner alone; or not there at all."""
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=prefix)  # made with mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)
 
 
 def _is_ours(content: Any) -> bool:

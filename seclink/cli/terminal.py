@@ -5,6 +5,7 @@ A prompt speaks on stderr or /dev/tty, never on stdout, which belongs to the ans
 """
 
 import getpass
+import os
 import sys
 import termios
 import unicodedata
@@ -14,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 
 import click
+
+from seclink.errors import ClientError
 
 _TTY = Path("/dev/tty")
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -29,6 +32,17 @@ def printable(text: str, keep: str = "") -> str:
 
 def _is_safe(character: str) -> bool:
     return character not in _REORDERING and unicodedata.category(character) not in _UNSAFE_CATEGORIES
+
+
+def require_stdout() -> None:
+    """Called before anything that cannot be had twice is asked for. Without stdout Python has None for it."""
+    if sys.stdout is None:
+        raise ClientError("stdout is closed, so there is nowhere to write to; nothing was asked of the server")
+
+
+def abandon_stdout() -> None:
+    """After a failed write: Python flushes stdout once more on its way out, and that must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def has_terminal() -> bool:

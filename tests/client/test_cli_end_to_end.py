@@ -7,7 +7,6 @@ import os
 import re
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -313,19 +312,59 @@ def test_login_asks_for_server_and_key(here: Shell, server: Any) -> None:
 # Ends
 
 
-def test_full_disk_is_an_error_and_no_traceback(here: Shell) -> None:
-    link = here.out("create", "hello")
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "seclink", "get", link],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env=here.env,
-            check=False,
-        )
-    assert done.returncode == 1
+def in_shell(here: Shell, program: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """`program` in bash, where $seclink is the command and $1 the first argument."""
+    told = here.env | env | {"seclink": " ".join(COMMAND)}
+    command = ["bash", "-c", program, "bash", *arguments]
+    return subprocess.run(command, env=told, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+
+
+def kept(stderr: bytes) -> Path:
+    found = re.search(rb"could not be written; it is kept in (\S+)\n", stderr)
+    assert found, stderr
+    return Path(os.fsdecode(found[1]))
+
+
+def test_secret_that_cannot_be_written_is_kept_for_its_owner(here: Shell) -> None:
+    done = in_shell(here, "$seclink get $1 > /dev/full", here.out("create", "hello"))
+    file = kept(done.stderr)
+    assert (done.returncode, file.read_bytes(), file.parent) == (1, b"hello", here.profile.parent)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert b"No space left" in done.stderr
     assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+def test_reader_that_goes_away_costs_no_secret(here: Shell) -> None:
+    body = os.urandom(900_000)
+    program = "$seclink get $1 | exec 0<&-; exit ${PIPESTATUS[0]}"
+    done = in_shell(here, program, here.out("create", input=body))
+    assert (done.returncode, kept(done.stderr).read_bytes()) == (141, body)
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_closed_stdout_is_refused_before_anything_is_revealed(here: Shell, closed: str) -> None:
+    link = here.out("create", "hello")
+    assert in_shell(here, f"$seclink get $1 {closed}", link).returncode == 1
+    assert b"stdout is closed" in in_shell(here, "$seclink get $1 >&-", link).stderr
+    assert in_shell(here, f"$seclink create hello {closed}").returncode == 1
+    assert here.out("get", link) == "hello"
+
+
+def test_secret_that_can_neither_be_written_nor_kept_is_said_to_be_lost(here: Shell) -> None:
+    link = here.out("create", "hello", "--views", "2")
+    first, second = (
+        in_shell(here, "$seclink get $1 > /dev/full", link, XDG_CONFIG_HOME="/dev/null/x") for _ in range(2)
+    )
+    assert (first.returncode, second.returncode) == (1, 1)
+    assert b"the link still opens" in first.stderr
+    assert b"it is lost: " in second.stderr
+
+
+def test_terminal_of_few_characters_costs_no_secret(here: Shell) -> None:
+    screen = here.on_terminal("get", here.out("create", "grüße 🗝"), PYTHONIOENCODING="ascii")
+    assert screen.end() == 0
+    assert "gr\\xfc\\xdfe \\U0001f5dd\n" in screen.shown
 
 
 def test_nothing_secret_is_left_in_the_home(here: Shell) -> None:
