@@ -97,7 +97,9 @@ def _write(body: bytes) -> None:
         end = "" if shown.endswith("\n") else "\n"
         # A terminal of few characters shows the others as escapes: failing here would cost the secret.
         body = (shown + end).encode(sys.stdout.encoding, "backslashreplace")
-    sys.stdout.buffer.write(body)
+    left = memoryview(body)
+    while left:  # with PYTHONUNBUFFERED a pipe takes what fits, and says so only by its count
+        left = left[sys.stdout.buffer.write(left) :]
     sys.stdout.buffer.flush()
 
 

@@ -342,6 +342,13 @@ def test_reader_that_goes_away_costs_no_secret(here: Shell) -> None:
     assert (done.returncode, kept(done.stderr).read_bytes()) == (141, body)
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_pipe_that_takes_a_little_at_a_time_gets_all(here: Shell, unbuffered: str) -> None:
+    body = os.urandom(900_000)
+    done = in_shell(here, "$seclink get $1 | cat", here.out("create", input=body), PYTHONUNBUFFERED=unbuffered)
+    assert done.stdout == body
+
+
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
 def test_closed_stdout_is_refused_before_anything_is_revealed(here: Shell, closed: str) -> None:
     link = here.out("create", "hello")
