@@ -119,7 +119,8 @@ def explain(error: SecLinkError) -> Iterator[str]:
         case Gone(state=state, ended_at=int(ended_at)):
             yield f"  {state or 'ended'} {_date(ended_at)}"
         case PasscodeWrong(attempts_left=left):
-            yield f"  {left} {'try' if left == 1 else 'tries'} left; nothing was used up"
+            wait = "" if left else "; wait ten minutes"
+            yield f"  {left} {'try' if left == 1 else 'tries'} left; nothing was used up{wait}"
         case RateLimited(retry_after=seconds):
             yield f"  try again in {seconds} s"
         case KeyRequired():

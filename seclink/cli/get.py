@@ -13,7 +13,16 @@ from seclink.cli.terminal import printable
 from seclink.client import Client
 from seclink.client.results import Meta, Receipt, Revealed
 from seclink.client.secrets import RawNotOpened
-from seclink.errors import ClientError, PasscodeRequired, PasscodeWrong
+from seclink.errors import (
+    ClientError,
+    Gone,
+    NotFound,
+    PasscodeRequired,
+    PasscodeWrong,
+    SecLinkError,
+    Unreachable,
+)
+from seclink.link import key_of, parse
 
 
 @click.command()
@@ -40,6 +49,7 @@ def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: 
     with at.client() as client:
         if not details_only:
             terminal.require_stdout()
+            _show_note(client, what)
             _hand_over(_reveal(client, what, passcode), at.profile)
         elif is_link:
             _show_meta(client.meta(what), as_json)
@@ -52,6 +62,19 @@ def _from_stdin(passcode: str | None) -> tuple[str, str | None]:
     if not lines:
         raise click.UsageError("stdin has no link")
     return lines[0].strip(), passcode or (lines[1] if len(lines) > 1 else None)
+
+
+def _show_note(client: Client, link: str) -> None:
+    """What the sender wrote for the reader, who is to see it before anything is spent."""
+    try:
+        key_of(parse(link).fragment)
+        note = client.meta(link).public_note
+    except (Gone, NotFound, Unreachable):
+        raise
+    except SecLinkError:  # a mangled or a raw link, or too many questions: revealing knows what to do or say
+        return
+    if note:
+        click.echo(f"note from the sender: {printable(note)}", err=True)
 
 
 def _reveal(client: Client, link: str, passcode: str | None) -> Revealed:

@@ -342,6 +342,12 @@ def test_reader_that_goes_away_costs_no_secret(here: Shell) -> None:
     assert (done.returncode, kept(done.stderr).read_bytes()) == (141, body)
 
 
+def test_note_is_shown_before_the_secret_and_not_with_it(here: Shell) -> None:
+    link = here.out("create", "hello", "--note", "for Ada")
+    done = in_shell(here, "$seclink get $1", link)
+    assert (done.stdout, done.stderr) == (b"hello", b"note from the sender: for Ada\n")
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_pipe_that_takes_a_little_at_a_time_gets_all(here: Shell, unbuffered: str) -> None:
     body = os.urandom(900_000)
