@@ -36,7 +36,7 @@ def database(config: Config, given: Path | None) -> Path:
     """The database's absolute path: what is relative lies beside the TOML, wherever the command is run from."""
     source = find(given)
     folder = source.parent if source is not None and source.is_file() else Path()
-    return (folder / config.store.path).absolute()
+    return (folder / config.store.path).resolve()
 
 
 @click.command()

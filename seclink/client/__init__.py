@@ -117,7 +117,7 @@ class Client:
         try:
             with self._http.stream(**_wire(request)) as response:
                 body = bytearray()
-                for part in response.iter_bytes():
+                for part in response.iter_raw():
                     _grow(body, part)
                 return _answer(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -178,7 +178,7 @@ class AsyncClient:
         try:
             async with self._http.stream(**_wire(request)) as response:
                 body = bytearray()
-                async for part in response.aiter_bytes():
+                async for part in response.aiter_raw():
                     _grow(body, part)
                 return _answer(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -204,6 +204,7 @@ def _usable_environment() -> Iterator[None]:
 
 def _wire(request: Request) -> dict[str, Any]:
     headers = {"User-Agent": f"seclink/{__version__}", "Accept": "application/json", **request.headers}
+    headers["Accept-Encoding"] = "identity"  # a few bytes may unpack to gigabytes
     if request.body is not None:
         headers["Content-Type"] = "application/json"
     return {"method": request.method, "url": request.url, "headers": headers, "content": request.content()}

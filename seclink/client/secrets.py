@@ -45,6 +45,9 @@ class RawNotOpened(NotAuthentic):
         self.iv = iv
 
 
+_PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
+
+
 def create(
     session: Session,
     text: str | bytes,
@@ -195,13 +198,17 @@ def _created(answer: Json, key: bytes) -> Created:
     shared = urlsplit(share_url)
     if shared.scheme not in ("http", "https") or not shared.hostname or shared.query or shared.fragment:
         raise ValueError("shareUrl")
-    if share_url.rsplit("/", 1)[-1] != link_id:
+    if share_url.rsplit("/", 1)[-1] != link_id or not _PLAIN_URL.fullmatch(share_url):
         raise ValueError("shareUrl")
+    # Both are printed, kept and offered by the shell's completion: nothing but letters and digits may be in them.
+    receipt_id, manage_token = word(answer["receiptId"]), word(answer["manageToken"])
+    if not (receipt_id + manage_token).isalnum() or not (receipt_id + manage_token).isascii():
+        raise ValueError("receiptId")
     return Created(
         link=build(share_url, key),
         link_id=link_id,
-        receipt_id=word(answer["receiptId"]),
-        manage_token=word(answer["manageToken"]),
+        receipt_id=receipt_id,
+        manage_token=manage_token,
         expires_at=moment(answer["expiresAt"]),
         expires_at_ms=number(answer["expiresAt"]),
         views=number_or_none(answer["maxViews"]),

@@ -52,7 +52,7 @@ MIGRATIONS: tuple[str, ...] = (
                              label, bytes)
         VALUES (new.id, new.link_id, new.receipt_id, new.manage_digest, new.account, new.format, new.expiry_type,
                 new.created_at, new.expires_at, new.due_at, new.max_views, new.access_hash, new.passcode,
-                new.passcode_required, new.public_note, new.label, length(new.payload));
+                new.passcode_required, new.public_note, new.label, new.bytes);
         INSERT INTO payloads (id, iv, payload) VALUES (new.id, new.iv, new.payload);
     END;
 

@@ -15,7 +15,7 @@ from seclink.model import Secret
 from seclink.store import writes
 from seclink.store.writes import Claim
 
-ROW_BYTES, ROOM_BYTES = 1024, 16 * 2**20
+ROW_BYTES, ROOM_BYTES = 8192, 16 * 2**20
 Write = Secret | Claim | Callable[[sqlite3.Connection], Any]
 
 
@@ -83,7 +83,7 @@ class Writer(sqlite3.Connection):
     def _add(self, secrets: list[Secret]) -> None:
         needed = sum(len(each.payload) + ROW_BYTES for each in secrets)
         if self.room < needed:
-            self.room = min(self.max_bytes - writes.used_bytes(self), ROOM_BYTES)
+            self.room = min(self.max_bytes - writes.used_bytes(self), max(ROOM_BYTES, needed))
             if self.room < needed:
                 raise StorageFull()
         self.room -= needed

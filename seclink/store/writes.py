@@ -34,11 +34,12 @@ class Claim(Struct, frozen=True):
 
 _COLUMNS = (
     "id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at, expires_at, due_at, max_views,"
-    " access_hash, passcode, passcode_required, public_note, label, iv, payload"
+    " access_hash, passcode, passcode_required, public_note, label, bytes, iv, payload"
 )
-COLUMNS = 18
+PAGE_FILL, OVERFLOW = 3900, 4092  # of pages of 4,096 bytes
+COLUMNS = 19
 _ROW = "(?" + ",?" * (COLUMNS - 1) + ")"
-_decode_found = msgspec.json.Decoder(list[tuple[int, int, str, str, str, int, int | None, int, str | None]]).decode
+_decode_found = msgspec.json.Decoder(list[tuple[int, int, str, str, str, int, int | None, int, str | None, int]]).decode
 
 
 def used_bytes(db: sqlite3.Connection) -> int:
@@ -47,6 +48,16 @@ def used_bytes(db: sqlite3.Connection) -> int:
         "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
     ).fetchone()
     return int(pages - free) * int(size)
+
+
+def whole_pages(iv: bytes, payload: bytes) -> bytes:
+    """The payload with zeros behind it, so that no two share a page of the file.
+
+    Where they do, SQLite moves living ones about as their neighbours go, and leaves copies in the gaps of pages that
+    no secure_delete comes back to. 3,900 bytes and a page's worth of overflow at a time fill a leaf each.
+    """
+    size = len(iv) + len(payload)
+    return payload + bytes(PAGE_FILL - size if size <= PAGE_FILL else -(size - PAGE_FILL) % OVERFLOW)
 
 
 def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret]) -> None:
@@ -70,8 +81,9 @@ def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret]) -> Non
             each.passcode is not None,
             each.public_note,
             each.label,
+            len(each.payload),
             each.iv,
-            each.payload,
+            whole_pages(each.iv, each.payload),
         )
     places = _places(len(secrets))
     rows += [None] * (COLUMNS * (places - len(secrets)))  # rows without an id do not arrive
@@ -93,7 +105,7 @@ def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list
     found_json, *held = db.execute(
         """
         SELECT (SELECT json_group_array(json_array(asked.key, s.id, s.receipt_id, s.format, s.expiry_type, s.views + 1,
-                                           s.max_views, s.expires_at, s.passcode))
+                                           s.max_views, s.expires_at, s.passcode, s.bytes))
         FROM json_each(?) AS asked JOIN secrets AS s ON s.link_id = asked.value ->> 0
         WHERE s.state = 'active' AND s.expires_at > asked.value ->> 1
           AND (s.access_hash IS NULL OR s.access_hash = asked.value ->> 2)
@@ -106,18 +118,18 @@ def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list
     answers: list[Claimed | None] = [None] * len(claims)
     if not found:
         return answers
-    for index, _, receipt_id, format, expiry_type, views, max_views, expires_at, _ in found:
+    for index, _, receipt_id, format, expiry_type, views, max_views, expires_at, _, size in found:
         answers[index] = Claimed(
             receipt_id=receipt_id,
             format=format,
             expiry_type=expiry_type,
             iv=held[2 * index],
-            payload=held[2 * index + 1],
+            payload=held[2 * index + 1][:size],
             views_left=None if max_views is None else max_views - views,
             expires_at=expires_at,
         )
     _end(db, [(row[1], claims[row[0]].now) for row in found if row[5] == row[6]], State.REVEALED, keep_ms, viewed=1)
-    for index, id, *_, views, max_views, _, passcode in found:
+    for index, id, *_, views, max_views, _, passcode, _ in found:
         if views != max_views:
             _view(db, id, claims[index], passcode is not None)
     return answers
@@ -186,9 +198,10 @@ def replace(db: sqlite3.Connection, receipt_id: str, changes: Changes, now: int,
             f"UPDATE secrets SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?", (*columns.values(), id)
         )
     if changes.payload is not UNSET:
-        if used_bytes(db) + len(changes.payload) > max_bytes:
+        padded = whole_pages(bytes(changes.iv or b""), changes.payload)
+        if used_bytes(db) + len(padded) > max_bytes:
             raise StorageFull()
-        db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (changes.payload, changes.iv, id))
+        db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (padded, changes.iv, id))
         db.execute("UPDATE secrets SET bytes = ? WHERE id = ?", (len(changes.payload), id))
     _event(db, id, "changed", now)
     return State.ACTIVE

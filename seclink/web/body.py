@@ -48,6 +48,7 @@ class Body:
     first asks for it. Going over a limit is raised, and kept as `cut`."""
 
     __slots__ = (
+        "_came",
         "_due",
         "_held",
         "_late",
@@ -65,6 +66,7 @@ class Body:
         self._receive = receive
         self._length = length
         self._left = most
+        self._came = 0
         self._held = 0
         self._together = together
         self._due = 0.0
@@ -90,8 +92,10 @@ class Body:
         self._due += size / self._together.rate
         self._whole = not message.get("more_body", False)
         self.lost = message["type"] == "http.disconnect"
-        self._held += size
-        self._together.held += size
+        self._came += size
+        more = max(0, self._came - SMALL) - self._held  # small ones are bounded by the number of requests
+        self._held += more
+        self._together.held += more
         if self._left < 0:
             raise self._cut(PayloadTooLarge())
         if self._together.held > self._together.most_held:

@@ -103,6 +103,9 @@ class ReceiptsApi:
         return bodies.answer(wire.receipt_details(receipt, with_reasons=who.may(Scope.ADMIN)))
 
     async def change_receipt(self, call: Call, receipt_id: str) -> Answer:
+        who, token = actor(call.scope), _manage_token(call.scope)
+        # Whoever may not change it need not send a large body first.
+        await self._vault.receipt(_known(receipt_id), who, token, self._clock.now())
         content_type = header(call.scope, b"content-type")
         sent = bodies.parse(
             await call.body(), content_type.encode("latin-1") if content_type else None, wire.ChangeReceipt
@@ -116,7 +119,6 @@ class ReceiptsApi:
             iv=bodies.optional_base64("iv", sent.iv),
             passcode_hash=sent.passcode_hash,
         )
-        who, token = actor(call.scope), _manage_token(call.scope)
         if edit.payload is not UNSET:
             self._guards.count_bytes(who, len(edit.payload))
         return bodies.answer(

@@ -19,20 +19,20 @@ def body_of(pieces: list[bytes], together: Bodies) -> Body:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
 
-    return Body(receive, -1, 10_000, together)
+    return Body(receive, -1, 100_000, together)
 
 
 async def test_bodies_together_stay_within_memory() -> None:
     """IN-01: many large bodies at once are refused, and what is done with makes room again."""
-    together = Bodies(15.0, 16_384, most_held=1000)
-    first, second, third = (body_of([b"x" * 300, b"x" * 300], together) for _ in range(3))
-    assert len(await Call({}, first).body()) == 600
+    together = Bodies(15.0, 16_384, most_held=1000)  # beyond the 64 KiB that any may have
+    first, second, third = (body_of([b"x" * 65_536, b"x" * 600], together) for _ in range(3))
+    assert len(await Call({}, first).body()) == 66_136
     with pytest.raises(Busy):
         await Call({}, second).body()
     assert isinstance(second.cut, Busy)
     second.release()
     first.release()
-    assert len(await Call({}, third).body()) == 600
+    assert len(await Call({}, third).body()) == 66_136
     third.release()
     assert together.held == 0
 
