@@ -116,8 +116,8 @@ class Client:
     def _send(self, request: Request) -> Outcome:
         try:
             with self._http.stream(**_wire(request)) as response:
-                body = bytearray()
-                for part in response.iter_raw():
+                body = _begin(response)
+                for part in response.iter_bytes():
                     _grow(body, part)
                 return _answer(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -177,8 +177,8 @@ class AsyncClient:
     async def _send(self, request: Request) -> Outcome:
         try:
             async with self._http.stream(**_wire(request)) as response:
-                body = bytearray()
-                async for part in response.aiter_raw():
+                body = _begin(response)
+                async for part in response.aiter_bytes():
                     _grow(body, part)
                 return _answer(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -208,6 +208,13 @@ def _wire(request: Request) -> dict[str, Any]:
     if request.body is not None:
         headers["Content-Type"] = "application/json"
     return {"method": request.method, "url": request.url, "headers": headers, "content": request.content()}
+
+
+def _begin(response: httpx.Response) -> bytearray:
+    """What packed answers unpack to cannot be known before it has filled the memory; none was asked for."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise httpx.ReadError("the answer is packed, which was not asked for")
+    return bytearray()
 
 
 def _grow(body: bytearray, part: bytes) -> None:
