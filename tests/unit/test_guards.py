@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from conftest import HandClock
 
 from seclink import config, tokens
+from seclink.clock import Clock
 from seclink.errors import RateLimited
 from seclink.keyring import Keyring
 from seclink.limiter import Limiter
@@ -27,7 +27,7 @@ class Keys(Keyring):
 
 
 def guards(limiter: Limiter, toml: str = "") -> Guards:
-    return Guards(Keys(), limiter, Limiter(), config.parse(toml, "test.toml"), HandClock())  # type: ignore[arg-type]
+    return Guards(Keys(), limiter, Limiter(), config.parse(toml, "test.toml"), Clock(monotonic=lambda: 1.0))
 
 
 async def is_admitted(guards: Guards, address: str, *headers: tuple[bytes, bytes]) -> bool:
