@@ -207,9 +207,10 @@ HOSTILE: list[tuple[str, bytes]] = [
 
 async def test_hostile_json_is_a_400_and_the_process_lives(appliance: Any) -> None:
     """IN-03"""
+    made = await create(appliance.http)
     for name, sent in HOSTILE:
-        for method, path in (("POST", "/secrets"), ("PATCH", "/receipts/" + "x" * 20)):
-            answer = await appliance.http.request(method, path, content=sent, headers=JSON)
+        for method, path in (("POST", "/secrets"), ("PATCH", f"/receipts/{made['receiptId']}")):
+            answer = await appliance.http.request(method, path, content=sent, headers=JSON | manage(made))
             assert answer.status_code == 400, name
             check_problem(answer, 400, "bad_request")
     assert (await appliance.http.post("/secrets", content=GOOD, headers=JSON)).status_code == 201
