@@ -13,6 +13,7 @@ need() { # command, Debian package
 need curl curl
 need strace strace
 need faketime faketime
+need node nodejs
 
 venv=${SECLINK_TEST_VENV:-.venv}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
