@@ -14,6 +14,7 @@ need curl curl
 need strace strace
 need faketime faketime
 need node nodejs
+need chromium chromium
 
 venv=${SECLINK_TEST_VENV:-.venv}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
