@@ -6,33 +6,26 @@ start with file, line and a hint: a silent default would be a setting somebody b
 written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
 """
 
-import difflib
-import json
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from seclink.errors import ConfigError
 from seclink.model import Rate
-from seclink.quantities import (
-    Duration,
-    HostName,
-    Network,
-    PublicUrl,
-    host_name,
-    network,
-    parse_duration,
-    parse_rate,
-    public_url,
-    written,
-)
+from seclink.quantities import Colour, Duration, HostName, Network, Picture, PublicUrl, WebAddress, written
+from seclink.values import bounds, hint, line_of, plain, typed
 
-EXAMPLE_URL = '"https://secrets.example.org"'
+# What a commented option looks like that has no default.
+EXAMPLES = {
+    "public_url": '"https://secrets.example.org"',
+    "accent": '"#1a5fb4"',
+    "logo": '"logo.svg"',
+}
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +78,15 @@ class Expiry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max: Annotated[Duration, Meta(ge=3600, le=31_536_000, description="The longest lifetime a caller may ask for.")] = (
         Duration(30 * 86400)
     )
+    choices: Annotated[
+        list[Duration],
+        Meta(
+            min_length=1,
+            max_length=20,
+            extra={"each": Meta(ge=60, le=31_536_000)},
+            description="Lifetimes the page offers; those beyond expiry.max are left out.",
+        ),
+    ] = field(default_factory=lambda: [Duration(each) for each in (600, 3600, 86400, 7 * 86400, 30 * 86400)])
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,6 +134,20 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "auto"
 
 
+class Branding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=40, description="What the pages call this server.")] = "SecLink"
+    accent: Annotated[Colour | None, Meta(description="The pages' accent colour. Unset: theirs.")] = None
+    logo: Annotated[
+        Picture | None,
+        Meta(description="An image for the pages' head, 64 KiB at most, relative to this file. Unset: theirs."),
+    ] = None
+    footer: Annotated[str, Meta(max_length=200, description="A line of text at the foot of the pages.")] = ""
+    footer_links: Annotated[
+        dict[str, WebAddress],
+        Meta(max_length=8, description="Links at the foot of the pages, by their texts: an imprint, a privacy notice."),
+    ] = field(default_factory=dict)
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: Server = field(default_factory=Server)
     store: Store = field(default_factory=Store)
@@ -143,6 +159,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     receipts: Receipts = field(default_factory=Receipts)
     reaper: Reaper = field(default_factory=Reaper)
     log: Log = field(default_factory=Log)
+    branding: Branding = field(default_factory=Branding)
 
 
 class Option(Struct, frozen=True):
@@ -160,7 +177,7 @@ def options() -> Iterator[Option]:
         for each in msgspec.structs.fields(section.type):
             kind, meta = get_args(each.type)[:2]
             default = each.default_factory() if each.default is msgspec.NODEFAULT else each.default
-            yield Option(section.name, each.name, default, _bounds(kind, meta), meta.description)
+            yield Option(section.name, each.name, default, bounds(kind, meta), meta.description)
 
 
 def load(path: Path | None) -> Config:
@@ -172,10 +189,11 @@ def load(path: Path | None) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ConfigError(f"{path}: cannot be read: {reason}") from None
-    return parse(text, str(path))
+    return parse(text, str(path), path.parent)
 
 
-def parse(text: str, name: str) -> Config:
+def parse(text: str, name: str, folder: Path = Path()) -> Config:
+    """As `load`; `name` is what problems are told of, `folder` where relative paths begin."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -186,20 +204,20 @@ def parse(text: str, name: str) -> Config:
     sections: dict[str, Any] = {}
     known = {section.name: section.type for section in msgspec.structs.fields(Config)}
     for section, values in document.items():
-        at = f"{name}:{_line(text, section)}"
+        at = f"{name}:{line_of(text, section)}"
         if section not in known:
             fits = [f"{option.section}.{option.name}" for option in options() if option.name == section]
-            hint = f"; did you mean {fits[0]}?" if fits else _hint(section, known)
-            problems.append(f"{at}: unknown section [{section}]{hint}")
+            close = f"; did you mean {fits[0]}?" if fits else hint(section, known)
+            problems.append(f"{at}: unknown section [{section}]{close}")
         elif not isinstance(values, dict):
             problems.append(f"{at}: {section} is a section: write [{section}] on a line of its own")
         else:
-            sections[section] = _section(known[section], section, values, text, name, problems)
+            sections[section] = _section(known[section], section, values, text, name, folder, problems)
     if problems:
         raise ConfigError("\n".join(problems))
     config = Config(**sections)
     if config.expiry.default > config.expiry.max:
-        number = _line(text, "expiry", "max" if "max" in document["expiry"] else "default")
+        number = line_of(text, "expiry", "max" if "max" in document["expiry"] else "default")
         default, most = written(config.expiry.default), written(config.expiry.max)
         raise ConfigError(f"{name}:{number}: expiry.default ({default}) is longer than expiry.max ({most})")
     return config
@@ -215,95 +233,24 @@ def render(config: Config) -> str:
             lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
         value = getattr(getattr(config, section), option.name)
         lines.append(f"# {option.help} ({option.bounds})")
-        lines.append(f"# {option.name} = {EXAMPLE_URL}" if value is None else f"{option.name} = {written(value)}")
+        lines.append(
+            f"# {option.name} = {EXAMPLES[option.name]}" if value is None else f"{option.name} = {written(value)}"
+        )
     return "\n".join(lines) + "\n"
 
 
 def _section(
-    kind: type[Struct], section: str, values: dict[str, Any], text: str, name: str, problems: list[str]
+    kind: type[Struct], section: str, values: dict[str, Any], text: str, name: str, folder: Path, problems: list[str]
 ) -> Struct | None:
     known = {each.name: each.type for each in msgspec.structs.fields(kind)}
     good: dict[str, Any] = {}
     for key, value in values.items():
-        at = f"{name}:{_line(text, section, key)}"
+        at = f"{name}:{line_of(text, section, key)}"
         if key not in known:
-            problems.append(f"{at}: unknown option {section}.{key}{_hint(key, known)}")
+            problems.append(f"{at}: unknown option {section}.{key}{hint(key, known)}")
             continue
         try:
-            good[key] = _value(value, known[key])
+            good[key] = typed(value, known[key], folder)
         except (msgspec.ValidationError, ValueError) as error:
-            problems.append(f"{at}: {section}.{key}: {_plain(error)}")
+            problems.append(f"{at}: {section}.{key}: {plain(error)}")
     return kind(**good)
-
-
-def _value(value: Any, annotated: Any) -> Any:
-    kind, meta = get_args(annotated)[:2]
-    if kind is Duration:
-        if not isinstance(value, str):
-            raise ValueError('write a duration in quotes, like "24h"')
-        seconds = parse_duration(value)
-        if not meta.ge <= seconds <= meta.le:
-            raise ValueError(f"must be {_bounds(kind, meta)}")
-        return seconds
-    if kind is Rate:
-        return parse_rate(value if isinstance(value, str) else "")
-    if kind == PublicUrl | None:
-        return public_url(value)
-    if kind == list[Network]:
-        return [network(each) for each in msgspec.convert(value, list[str])]
-    if kind is HostName:
-        return host_name(msgspec.convert(value, str))
-    if kind == list[HostName]:
-        return [host_name(each) for each in msgspec.convert(value, list[str])]
-    if kind is str and isinstance(value, str) and not value.isprintable():
-        raise ValueError("must not contain control characters")
-    if get_origin(kind) is Literal and value not in get_args(kind):
-        raise ValueError(f"must be {_bounds(kind, meta)}")
-    if kind is int and not (type(value) is int and meta.ge <= value <= meta.le):
-        raise ValueError(f"must be a whole number, {_bounds(kind, meta)}")
-    return msgspec.convert(value, annotated)
-
-
-def _bounds(kind: Any, meta: Meta) -> str:
-    if kind is Duration:
-        return f"{written(Duration(meta.ge or 0))} to {written(Duration(meta.le or 0))}"
-    if kind is int:
-        return f"{meta.ge} to {meta.le}"
-    if get_origin(kind) is Literal:
-        return " or ".join(json.dumps(each) for each in get_args(kind))
-    named = {
-        Rate: "N/second, minute, hour or day",
-        str: "text",
-        HostName: "text",
-        PublicUrl | None: "a URL",
-    }
-    return named.get(kind, "a list of texts")
-
-
-def _hint(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
-
-
-def _plain(error: Exception) -> str:
-    return (
-        str(error).partition(" - at")[0].replace("`", "").lower()
-        if isinstance(error, msgspec.ValidationError)
-        else str(error)
-    )
-
-
-def _line(text: str, section: str, key: str | None = None) -> int:
-    """Where a section or a key stands. tomllib does not say, so look; the file is known to be valid TOML."""
-    current, fallback = "", 1
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+\s*[\"']?([\w-]+)", line)
-        current = header[1] if header else current
-        here = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*[.=]", line)
-        if (header and current == section) or (here and not current and here[1] == section):
-            fallback = number
-            if key is None:
-                break
-        if here and current == section and here[1] == key:
-            return number
-    return fallback

@@ -1,11 +1,12 @@
-"""Durations, rates and addresses, as the TOML and the command line write them.
+"""Durations, rates, addresses and colours, as the TOML and the command line write them.
 
-Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
+Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`; colours `#1a5fb4`.
 """
 
 import ipaddress
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,26 @@ class HostName(str):
     __slots__ = ()
 
 
+class Colour(str):
+    """Red, green and blue in hexadecimal: `#1a5fb4`."""
+
+    __slots__ = ()
+
+
+class Picture(str):
+    """The absolute path of an image that was there and fit to be shown when it was checked."""
+
+    __slots__ = ()
+
+
+class WebAddress(str):
+    """Where a link in the footer leads: an http, https or mailto URL."""
+
+    __slots__ = ()
+
+
+PICTURES = {".svg": b"<", ".png": b"\x89PNG\r\n\x1a\n", ".webp": b"RIFF"}
+PICTURE_BYTES = 65_536
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_])?", re.IGNORECASE)
 
 
@@ -50,6 +71,10 @@ def written(value: Any) -> str:
     if isinstance(value, Duration):
         unit = next(u for u in ("d", "h", "m", "s") if value % UNITS[u] == 0)
         return json.dumps(f"{value // UNITS[unit]}{unit}")
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{written(name)} = {written(each)}' for name, each in value.items())}}}"
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -99,3 +124,39 @@ def network(value: str) -> Network:
         return Network(ipaddress.ip_network(value))
     except ValueError:
         raise ValueError("write addresses or ranges like 10.0.0.1 or 10.0.0.0/8") from None
+
+
+def colour(value: str) -> Colour:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        raise ValueError("write a colour like #1a5fb4")
+    return Colour(value.lower())
+
+
+def web_address(value: str) -> WebAddress:
+    parts = urlsplit(value)
+    is_somewhere = bool(parts.path if parts.scheme == "mailto" else parts.hostname)
+    if parts.scheme not in ("http", "https", "mailto") or not is_somewhere or not _is_one_word(value):
+        raise ValueError("write addresses like https://example.org/imprint or mailto:help@example.org")
+    return WebAddress(value)
+
+
+def _is_one_word(value: str) -> bool:
+    return value.isprintable() and not any(each.isspace() or each in '\\"<>' for each in value) and len(value) <= 500
+
+
+def picture(value: str, folder: Path) -> Picture:
+    """The image at `value`, which is relative to `folder`. Raises ValueError where pages could not show it."""
+    path = (folder / value).resolve()
+    begins = PICTURES.get(path.suffix.lower())
+    if begins is None:
+        raise ValueError("must be an .svg, .png or .webp file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(PICTURE_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if len(content) > PICTURE_BYTES:
+        raise ValueError(f"is larger than {PICTURE_BYTES} bytes")
+    if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(begins):
+        raise ValueError(f"is not what {path.suffix} files are")
+    return Picture(path)

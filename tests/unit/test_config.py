@@ -80,6 +80,29 @@ BROKEN: list[tuple[str, int, str]] = [
     ("[reaper]\nevery = '2h'", 2, "to"),
     ("[log]\nlevel = 'trace'", 2, '"debug"'),
     ("[log]\nformat = 'xml'", 2, '"json"'),
+    ("[expiry]\nchoices = '1h'", 2, "expected array"),
+    ("[expiry]\nchoices = []", 2, "length"),
+    ("[expiry]\nchoices = [3600]", 2, '"24h"'),
+    ("[expiry]\nchoices = ['1h', '10s']", 2, '"1m" to "365d"'),
+    ("[branding]\nname = ''", 2, "length"),
+    ("[branding]\nname = '  '", 2, "blank"),
+    ('[branding]\nname = "a\\u202eb"', 2, "control"),
+    (f"[branding]\nname = '{'x' * 41}'", 2, "length"),
+    ("[branding]\naccent = 'blue'", 2, "#1a5fb4"),
+    ("[branding]\naccent = '#fff'", 2, "#1a5fb4"),
+    ("[branding]\naccent = '#1a5fb4;}'", 2, "#1a5fb4"),
+    ("[branding]\nlogo = 'nothing.svg'", 2, "No such file"),
+    ("[branding]\nlogo = '/etc/hostname'", 2, ".svg"),
+    ('[branding]\nlogo = "a\\u0000.svg"', 2, "control"),
+    (f"[branding]\nfooter = '{'x' * 201}'", 2, "length"),
+    ("[branding]\nfooter_links = 'https://x'", 2, "object"),
+    ("[branding]\nfooter_links = {a = 'javascript:alert(1)'}", 2, "https://"),
+    ("[branding]\nfooter_links = {a = 'https://x y'}", 2, "https://"),
+    ("[branding]\nfooter_links = {a = 'https:'}", 2, "https://"),
+    ("[branding]\nfooter_links = {a = 'mailto:'}", 2, "https://"),
+    ("[branding]\nfooter_links = {a = 'x', b = 1}", 2, "expected str"),
+    ("[branding]\nfooter_links = {'' = 'https://x'}", 2, "characters"),
+    ("[branding]\nname = 'x'\n[branding.footer_links]\nname = 'y'", 3, "https://"),
     ("[server", 1, "TOML"),
     ("[server]\nport = ", 2, "TOML"),
     ("[server]\nport = 1\nport = 2", 3, "TOML"),
@@ -169,6 +192,38 @@ def test_rendered_defaults_name_every_option_and_read_back_the_same() -> None:
         assert option.help.endswith(".")
 
 
+LOGO = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_logo_lies_beside_the_file_that_names_it(tmp_path) -> None:
+    toml = tmp_path / "seclink.toml"
+    toml.write_text("[branding]\nlogo = 'logo.svg'\n")
+    (tmp_path / "logo.svg").write_bytes(LOGO)
+    config = load(toml)
+    assert config.branding.logo == str(tmp_path / "logo.svg")
+    assert parse(render(config), "rendered") == config
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("logo.svg", LOGO + b" " * 65_536, "larger than 65536"),
+        ("logo.svg", PNG, "not what .svg"),
+        ("logo.png", LOGO, "not what .png"),
+        ("logo.webp", PNG, "not what .webp"),
+        ("logo.svg", b"", "not what .svg"),
+        ("logo.html", LOGO, "must be an .svg"),
+    ],
+)
+def test_logo_no_page_could_show_stops_the_start(tmp_path, name: str, content: bytes, words: str) -> None:
+    """CFG-01"""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(words)) as refused:
+        parse(f"[branding]\n\nlogo = '{name}'", "f", tmp_path)
+    assert refused.value.message.startswith("f:3: branding.logo: ")
+
+
 FULL = """
 [server]
 host = "::"
@@ -180,8 +235,16 @@ trusted_proxies = ["10.0.0.0/8", "::1"]
 path = "/var/lib/seclink/se \\"cret\\" ü.db"
 [expiry]
 default = "90m"
+choices = ["30m", "2h"]
 [rates]
 create = "5/day"
+[branding]
+name = "Töchter & \"Söhne\""
+accent = "#1A5FB4"
+footer = "Ask <us>"
+[branding.footer_links]
+Imprint = "https://example.org/imprint?a=b&c=d"
+"Write to us" = "mailto:help@example.org"
 """
 
 
