@@ -1,0 +1,334 @@
+/**
+ * The only fetch: the native API, asked as seclink/client/exchange.py asks it.
+ *
+ * Only what is harmless to repeat is repeated: reads, and creating and revealing, which carry one Idempotency-Key in
+ * all tries. Three tries over lost connections, broken answers and servers that are busy or restarting; a refusal is
+ * final at once. Nothing of the browser's goes along: no cookie, no referrer, no cache, no redirect followed.
+ */
+// @ts-check
+import * as answers from "./answers.js";
+import { toBase64url } from "./bytes.js";
+import { randomBytes } from "./link.js";
+import { Refusal } from "./refusal.js";
+
+/** Where this module came from, without a trailing slash: {base} of {base}/static/{version}/js/api.js. */
+export const HERE = new URL("../../..", import.meta.url).href.replace(/\/$/, "");
+
+const WAITS_MS = [200, 1000];
+const LONGEST_WAIT_MS = 5000;
+const SMALL_MS = 30000;
+const LARGE_MS = 120000; // a payload goes with the request or the answer
+const NOT_READY = [502, 503, 504];
+const NOT_A_SERVER_S = ["unreachable", "link_incomplete", "not_authentic", "bad_answer"];
+
+/**
+ * A server as one caller sees it; every call rejects with Refusal.
+ * @param {{server?: string, token?: string | null}} [whom] `server`: base URL without /api/v1 and trailing slash;
+ *   `token`: an API key
+ */
+export function api({ server = HERE, token = null } = {}) {
+  return new Api(server, token);
+}
+
+/** @typedef {{access?: string, passcodeHash?: string}} Proof */
+/** @typedef {string | null | undefined} Manage a manage token; without one the API key opens the receipt */
+
+class Api {
+  /**
+   * @param {string} server
+   * @param {string | null} token
+   */
+  constructor(server, token) {
+    this.server = server;
+    this.token = token;
+  }
+
+  /**
+   * `body` as the API's "Create" takes it.
+   * @param {object} body
+   */
+  async create(body) {
+    const headers = { ...this.bearer(), ...once() };
+    return this.ask("POST", "/secrets", answers.created, { body, headers, repeatable: true, ms: LARGE_MS });
+  }
+
+  /**
+   * What can be known without spending anything.
+   * @param {string} linkId
+   */
+  async meta(linkId) {
+    return this.ask("GET", `${secret(linkId)}/meta`, answers.meta);
+  }
+
+  /**
+   * Spends a view. `encryptedBlob` and `iv` come as bytes.
+   * @param {string} linkId
+   * @param {Proof} proof
+   */
+  async reveal(linkId, proof) {
+    const more = { body: proof, headers: once(), repeatable: true, ms: LARGE_MS };
+    return this.ask("POST", `${secret(linkId)}/reveal`, answers.revealed, more);
+  }
+
+  /**
+   * The reader destroys what is left.
+   * @param {string} linkId
+   * @param {Proof} proof
+   */
+  async burn(linkId, proof) {
+    return this.ask("POST", `${secret(linkId)}/burn`, nothing, { body: proof });
+  }
+
+  /**
+   * @param {string} linkId
+   * @param {string} [reason]
+   */
+  async report(linkId, reason) {
+    return this.ask("POST", `${secret(linkId)}/report`, nothing, { body: { reason } });
+  }
+
+  /**
+   * @param {string} receiptId
+   * @param {Manage} [manage]
+   */
+  async receipt(receiptId, manage) {
+    return this.ask("GET", receipt(receiptId), answers.receipt, { headers: this.sender(manage) });
+  }
+
+  /**
+   * @param {string} receiptId
+   * @param {Manage} manage
+   * @param {{expiresIn?: number, maxViews?: number | null, label?: string | null, publicNote?: string | null}} changes
+   */
+  async change(receiptId, manage, changes) {
+    const more = { headers: this.sender(manage), body: changes };
+    return this.ask("PATCH", receipt(receiptId), answers.receipt, more);
+  }
+
+  /**
+   * The sender burns it.
+   * @param {string} receiptId
+   * @param {Manage} [manage]
+   */
+  async remove(receiptId, manage) {
+    return this.ask("DELETE", receipt(receiptId), nothing, { headers: this.sender(manage) });
+  }
+
+  /** @param {{status?: string, search?: string, page?: number, limit?: number}} [wanted] */
+  async receipts(wanted = {}) {
+    const given = Object.entries(wanted).filter(([, value]) => value !== undefined && value !== null);
+    const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+    return this.ask("GET", `/receipts?${query}`, answers.receipts, { headers: this.bearer() });
+  }
+
+  async stats() {
+    return this.ask("GET", "/stats", answers.stats, { headers: this.bearer() });
+  }
+
+  async account() {
+    return this.ask("GET", "/account", answers.account, { headers: this.bearer() });
+  }
+
+  /**
+   * A manage token goes alone: it opens its receipt even where the key is somebody else's or has been revoked.
+   * @param {Manage} manage
+   */
+  sender(manage) {
+    return manage ? { "SecLink-Manage": printable(manage, "manageToken") } : this.bearer();
+  }
+
+  /** @returns {Record<string, string>} */
+  bearer() {
+    if (this.token && !/^[!-~]+$/.test(this.token)) throw new Refusal("key_invalid");
+    return this.token ? { Authorization: `Bearer ${this.token}` } : {};
+  }
+
+  /**
+   * @template T
+   * @param {string} method
+   * @param {string} path
+   * @param {(answer: any) => T} read
+   * @param {{body?: object, headers?: Record<string, string>, repeatable?: boolean, ms?: number}} [more]
+   * @returns {Promise<T>}
+   */
+  ask(method, path, read, more = {}) {
+    const url = `${this.server}/api/v1${path}`;
+    const request = { repeatable: method === "GET", ms: SMALL_MS, ...more, method, url };
+    return exchange(request, (text) => read(text && JSON.parse(text)));
+  }
+}
+
+/**
+ * The words passcodes are made of.
+ * @returns {Promise<string[]>}
+ */
+export async function words() {
+  const url = new URL("../words.txt", import.meta.url).href;
+  return exchange({ method: "GET", url, repeatable: true, ms: SMALL_MS, cache: "default" }, listOfWords);
+}
+
+/** @param {string} text */
+function listOfWords(text) {
+  return text.split(/\s+/).filter(Boolean);
+}
+
+/**
+ * @typedef {{method: string, url: string, repeatable: boolean, ms: number, headers?: Record<string, string>,
+ *   body?: object, cache?: RequestCache}} Request
+ */
+
+/**
+ * @template T
+ * @param {Request} request
+ * @param {(text: string) => T} read
+ * @returns {Promise<T>}
+ */
+async function exchange(request, read) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await attempt(request, read);
+    } catch (error) {
+      const refusal = /** @type {Refusal} */ (error);
+      const pause = Math.max(WAITS_MS[tries], (refusal.retryAfter || 0) * 1000); // NaN after the last try
+      if (!request.repeatable || !passes(refusal) || !(pause <= LONGEST_WAIT_MS)) throw error;
+      await new Promise((go) => setTimeout(go, pause));
+    }
+  }
+}
+
+/**
+ * Whether the same request may succeed in a moment: no answer, a broken one, a server not ready.
+ * @param {Refusal} refusal
+ */
+function passes({ code, status }) {
+  return status === undefined ? code === "unreachable" : status < 300 || NOT_READY.includes(status);
+}
+
+/**
+ * @template T
+ * @param {Request} request
+ * @param {(text: string) => T} read
+ * @returns {Promise<T>}
+ */
+async function attempt(request, read) {
+  const { response, text } = await send(request);
+  if (!response.ok) throw refused(response, text);
+  try {
+    return read(text);
+  } catch {
+    throw new Refusal("bad_answer", { status: response.status });
+  }
+}
+
+/** @param {Request} request */
+async function send({ method, url, headers, body, cache = "no-store", ms }) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), ms);
+  try {
+    const response = await fetch(url, {
+      method,
+      headers: body ? { ...headers, "Content-Type": "application/json" } : headers,
+      body: body && JSON.stringify(body),
+      credentials: "omit",
+      cache,
+      redirect: "error",
+      referrerPolicy: "no-referrer",
+      signal: late.signal,
+    });
+    return { response, text: await response.text() };
+  } catch {
+    throw new Refusal("unreachable");
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * What an answer that is not a success stands for. Whoever stands in front of SecLink speaks otherwise.
+ * @param {Response} response
+ * @param {string} text
+ */
+function refused(response, text) {
+  const status = response.status;
+  try {
+    const problem = JSON.parse(text);
+    const code = answers.matching(problem.code, /^[a-z_]{1,40}$/);
+    if (NOT_A_SERVER_S.includes(code)) throw new TypeError("not a server's to say");
+    return new Refusal(code, {
+      status,
+      state: known(answers.state, problem.state),
+      endedAt: known(answers.whole, problem.endedAt),
+      attemptsLeft: known(answers.whole, problem.attemptsLeft),
+      retryAfter: retryAfter(response),
+      fields: known(fieldsOf, problem.errors),
+    });
+  } catch {
+    return new Refusal(NOT_READY.includes(status) ? "unreachable" : "bad_answer", { status });
+  }
+}
+
+/**
+ * @template T
+ * @param {(value: unknown) => T} read
+ * @param {unknown} value
+ * @returns {T | undefined}
+ */
+function known(read, value) {
+  try {
+    return read(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {any} errors */
+function fieldsOf(errors) {
+  return errors.map((/** @type {any} */ each) => answers.word(each.field));
+}
+
+/** @param {Response} response */
+function retryAfter(response) {
+  const said = response.headers.get("Retry-After") || "";
+  return /^[0-9]{1,9}$/.test(said) ? Math.max(1, Number(said)) : undefined;
+}
+
+function nothing() {}
+
+/** A name for one intention, the same in every try of it: 192 bits, since for a minute it replays a secret. */
+function once() {
+  return { "Idempotency-Key": toBase64url(randomBytes(24)) };
+}
+
+/** @param {string} linkId */
+function secret(linkId) {
+  return `/secrets/${checked(answers.linkId, linkId, "linkId")}`;
+}
+
+/**
+ * Checked here, because what people paste instead is the link, key and all.
+ * @param {string} receiptId
+ */
+function receipt(receiptId) {
+  return `/receipts/${checked(answers.receiptId, receiptId, "receiptId")}`;
+}
+
+/**
+ * @param {(value: unknown) => string} read
+ * @param {string} value
+ * @param {string} field
+ */
+function checked(read, value, field) {
+  try {
+    return read(value);
+  } catch {
+    throw new Refusal("bad_request", { fields: [field] });
+  }
+}
+
+/**
+ * @param {string} value
+ * @param {string} field
+ */
+function printable(value, field) {
+  return checked((given) => answers.matching(given, /^[!-~]+$/), value, field);
+}

@@ -1,0 +1,41 @@
+/**
+ * Opens what somebody else's code sealed through the documented API: format "raw". The fragment is an AES key of 16 or
+ * 32 bytes, the ciphertext carries its tag, nothing else is bound to it; the passcode is known to the server as plain
+ * SHA-256. What is UTF-8 counts as text, other bytes as a file.
+ */
+// @ts-check
+import { fromUtf8 } from "../bytes.js";
+import { openRaw, rawPasscodeHash } from "../envelope.js";
+import { rawKeyOf } from "../link.js";
+
+/**
+ * Refusal `link_incomplete` for no such key; `open` rejects with `not_authentic` where it was encrypted otherwise.
+ * @param {string} fragment
+ * @param {string | null} [passcode]
+ */
+export async function unlock(fragment, passcode) {
+  const key = rawKeyOf(fragment);
+  return {
+    proof: passcode ? { passcodeHash: await rawPasscodeHash(passcode) } : {},
+    /**
+     * @param {Uint8Array} blob
+     * @param {Uint8Array} iv
+     */
+    async open(blob, iv) {
+      const body = await openRaw(key, iv, blob);
+      return isText(body) ? { type: "text", body } : { type: "file", name: "secret.bin", mediaType: BYTES, body };
+    },
+  };
+}
+
+const BYTES = "application/octet-stream";
+
+/** @param {Uint8Array} body */
+function isText(body) {
+  try {
+    fromUtf8(body);
+    return true;
+  } catch {
+    return false;
+  }
+}
