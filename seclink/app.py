@@ -22,12 +22,15 @@ from seclink.reaper import Reaper
 from seclink.store.base import Store
 from seclink.vault import Vault
 from seclink.web.api import SecretsApi
+from seclink.web.assets import load as load_assets
 from seclink.web.bodies import Answer, answer
 from seclink.web.cors import with_preflight
 from seclink.web.gate import App, Gate
 from seclink.web.guards import Guards
+from seclink.web.headers import headers
 from seclink.web.health import PATHS, HealthApi
 from seclink.web.operations import document, router
+from seclink.web.pages import Pages, notice
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
 
@@ -61,7 +64,7 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
             await asyncio.wait([reaping])
             await vault.close()
 
-    app = Litestar(
+    api = Litestar(
         route_handlers=[
             router(BASE, operations, guards),
             openapi_document,
@@ -73,13 +76,16 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
         logging_config=None,
         request_max_body_size=None,  # the gate counts, chunked or not
     )
+    pages = Pages(load_assets(config, public_url(config)), cast(App, api), PATHS, log)
     return Gate(
-        with_preflight(cast(App, app), BASE),
+        with_preflight(pages, BASE),
         render,
         body_bytes=body_bytes(config),
         allowed_hosts=hosts(config),
         body_seconds=config.server.body_timeout,
         requests=config.server.requests,
+        headers=headers(public_url(config)),
+        notice=notice,
         always=PATHS,  # busy is not dead: whoever watches must not restart it for that
         report=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__

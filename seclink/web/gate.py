@@ -32,12 +32,14 @@ from seclink.errors import (
 from seclink.web.body import Bodies, Body, Message, Receive
 from seclink.web.headers import HEADERS, Header
 
-__all__ = ["App", "Gate", "Header", "Message", "Receive", "Render", "Send"]
+__all__ = ["App", "Gate", "Header", "Message", "Notice", "Receive", "Render", "Send"]
 
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 Render = Callable[[SecLinkError, str], tuple[int, list[Header], bytes]]
 """(error, request id) -> status, headers with the content type, body."""
+Notice = Callable[[Message, SecLinkError], tuple[int, list[Header], bytes] | None]
+"""(scope, error) -> the same for a person's browser; None: this is no person, render it."""
 
 HELD_BYTES = 64 * 2**20
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
@@ -57,8 +59,8 @@ class Gate:
     `body_rate` bytes that came. `held_bytes` caps what all bodies together hold in memory.
 
     `always` are paths that are answered although as many `requests` run as may. `allowed_hosts` are names without a
-    port; none means that any single well-formed Host will do. `report(error, request_id)` is told what
-    escaped the application.
+    port; none means that any single well-formed Host will do. `notice` is asked before `render`.
+    `report(error, request_id)` is told what escaped the application.
     """
 
     def __init__(
@@ -77,10 +79,12 @@ class Gate:
         always: Iterable[str] = (),
         methods: Iterable[str] = METHODS,
         headers: Iterable[Header] = HEADERS,
+        notice: Notice = lambda scope, error: None,
         report: Callable[[BaseException, str], None] | None = None,
     ) -> None:
         self.app = app
         self.render = render
+        self.notice = notice
         self.report = report
         self.body_bytes = body_bytes
         self._bodies = Bodies(body_seconds, body_rate, held_bytes or max(HELD_BYTES, 4 * body_bytes))
@@ -176,12 +180,15 @@ class Gate:
         first = b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())
         return b"\r\n".join((first, *map(b": ".join, headers), b"", body))
 
-    def refusal(self, error: SecLinkError, request_id: str) -> tuple[int, list[Header], bytes]:
-        status, given, body = self.render(error, request_id)
+    def refusal(
+        self, error: SecLinkError, request_id: str, scope: Message | None = None
+    ) -> tuple[int, list[Header], bytes]:
+        said = self.notice(scope, error) if scope is not None else None
+        status, given, body = said or self.render(error, request_id)
         headers = {
             **dict(self.headers),
             # A script on another site may read why it was refused; there is nothing else in these answers.
-            b"access-control-allow-origin": b"*",
+            **({} if said else {b"access-control-allow-origin": b"*"}),
             **({b"allow": self.allow} if isinstance(error, MethodNotAllowed) else {}),
             **({b"retry-after": b"1"} if isinstance(error, Busy) else {}),
             **dict(given),
@@ -201,10 +208,11 @@ def _host_name(host: str) -> str:
 class _Answer:
     """The `send` that the application gets."""
 
-    __slots__ = ("_gate", "_send", "_state", "body", "close", "refused", "request_id", "started")
+    __slots__ = ("_gate", "_scope", "_send", "_state", "body", "close", "refused", "request_id", "started")
 
     def __init__(self, gate: Gate, scope: Message, send: Send) -> None:
         self._gate = gate
+        self._scope = scope
         self._send = send
         self._state: dict[str, Any] = scope.setdefault("state", {})
         self.request_id = self._state["request_id"] = token_hex(8)
@@ -246,7 +254,7 @@ class _Answer:
         if self.started:
             return
         self.started = self.refused = True
-        status, headers, body = self._gate.refusal(error, self.request_id)
+        status, headers, body = self._gate.refusal(error, self.request_id, self._scope)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 

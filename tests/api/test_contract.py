@@ -68,9 +68,9 @@ async def openapi(appliance: Any) -> dict[str, Any]:
 
 
 def application(appliance: Any) -> Any:
-    """The framework's application behind the gate and the preflight answerer."""
+    """The framework's application behind the gate, the preflight answerer and the pages."""
     closure = appliance.gate.app.__closure__
-    return next(cell.cell_contents for cell in closure if hasattr(cell.cell_contents, "routes"))
+    return next(cell.cell_contents._api for cell in closure if hasattr(cell.cell_contents, "_api"))
 
 
 async def test_routes_are_those_of_the_contract_and_no_others(appliance: Any) -> None:

@@ -239,7 +239,7 @@ choices = ["30m", "2h"]
 [rates]
 create = "5/day"
 [branding]
-name = "Töchter & \"Söhne\""
+name = "Töchter & \\"Söhne\\""
 accent = "#1A5FB4"
 footer = "Ask <us>"
 [branding.footer_links]

@@ -46,6 +46,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web.body": {"errors"},
     "web.gate": {"errors", "web.body", "web.headers"},
     "web.cors": {"web.gate"},
+    "web.negotiation": set(),
+    "web.assets": {"config", "policy"},
+    "web.pages": {
+        "errors", "log", "tokens", "web.assets", "web.cors", "web.gate", "web.headers", "web.negotiation", "web.problems",
+    },
     "web": {
         "__init__", "clock", "config", "errors", "keyring", "limiter", "log", "model", "policy", "reaper", "tokens",
         "vault",
