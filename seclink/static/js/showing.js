@@ -1,0 +1,200 @@
+// @ts-check
+/**
+ * What was in a secret, put on the page: text, a web address, a neogram, a file. Always as text or as a download; what
+ * a browser would run or render is never handed to it as such.
+ */
+
+import { fromUtf8 } from "./bytes.js";
+import { webAddress } from "./secrets.js";
+import { copy, download } from "./ui.js";
+
+/** @typedef {import("./ui.js").Page} Page */
+/** @typedef {{ type: string, name?: string, body: Uint8Array }} Opened */
+
+const TYPING_MS = 35;
+const TYPING_MOST_MS = 20_000;
+const READING_SECONDS = 15;
+const CHARACTERS_PER_SECOND = 15;
+
+/**
+ * Fill `content`. Resolves when the content is to be wiped: a neogram's at its end, any other's never.
+ * @param {HTMLElement} content
+ * @param {Page} page
+ * @param {Opened} opened
+ * @param {(key: string) => void} say
+ * @returns {Promise<void>}
+ */
+export function show(content, page, opened, say) {
+  const { type, body } = opened;
+  const text = type === "file" ? null : readable(body);
+  if (text === null) showFile(content, page, opened);
+  else if (type === "neogram") return play(content, page, text);
+  else if (type === "redirect") showAddress(content, page, text, say);
+  else showText(content, page, text, say);
+  return new Promise(() => {});
+}
+
+/** @param {Uint8Array} body */
+function readable(body) {
+  try {
+    return fromUtf8(body);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {HTMLElement} content
+ * @param {Page} page
+ * @param {string} text
+ * @param {(key: string) => void} say
+ */
+function showText(content, page, text, say) {
+  const shown = block("pre", { className: "secret", tabIndex: 0, dir: "auto", textContent: text });
+  shown.dataset.tLabel = "opened.text";
+  shown.setAttribute("aria-label", page.words.t("opened.text"));
+  shown.setAttribute("role", "region");
+  const hide = page.element("button", "opened.hide", { type: "button", className: "plain" });
+  hide.addEventListener("click", () => {
+    const isHidden = shown.classList.toggle("covered");
+    shown.textContent = isHidden ? "•".repeat(12) : text;
+    hide.dataset.t = isHidden ? "opened.show" : "opened.hide";
+    hide.textContent = page.words.t(hide.dataset.t);
+  });
+  content.replaceChildren(shown, row(copyButton(page, text, say, shown), hide,
+    downloadButton(page, new TextEncoder().encode(text), "secret.txt")));
+}
+
+/**
+ * @param {HTMLElement} content
+ * @param {Page} page
+ * @param {string} text
+ * @param {(key: string) => void} say
+ */
+function showAddress(content, page, text, say) {
+  const address = webAddress(text);
+  if (!address) {
+    showText(content, page, text, say);
+    content.prepend(page.element("p", "opened.badLink", { className: "problem" }));
+    return;
+  }
+  const { host, href } = address;
+  // As the browser will read it: other scripts as xn--, what is invisible as %.. Nothing else can be hidden in it.
+  const whole = block("pre", { className: "secret address", tabIndex: 0, dir: "ltr", textContent: href });
+  whole.setAttribute("aria-label", page.words.t("opened.text"));
+  whole.setAttribute("role", "region");
+  const go = block("a", { className: "primary", href, target: "_blank", rel: "noopener noreferrer" });
+  page.put(go, (words) => words.t("opened.go", { host }));
+  content.replaceChildren(page.element("p", "opened.leadsTo"), block("p", { className: "host", textContent: host }), whole,
+    row(go, copyButton(page, href, say, whole)));
+}
+
+/**
+ * @param {HTMLElement} content
+ * @param {Page} page
+ * @param {Opened} opened
+ */
+function showFile(content, page, { type, name, body }) {
+  const fileName = safeName(name ?? "") || (type === "file" ? "file" : "secret.bin");
+  const what = block("p", { dir: "auto" });
+  page.put(what, (words) => words.t(type === "file" ? "opened.file" : "opened.binary", { name: fileName, size: body.length }));
+  content.replaceChildren(what, row(downloadButton(page, body, fileName)));
+}
+
+/**
+ * A message that types itself out and is gone a while after. Those who asked for less motion, and screen readers, get
+ * it whole.
+ * @param {HTMLElement} content
+ * @param {Page} page
+ * @param {string} text
+ */
+async function play(content, page, text) {
+  const letters = split(text, page.words.code);
+  const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const typed = block("p", { className: "neogram", dir: "auto" });
+  const whole = block("p", { className: "sr", textContent: text });
+  const clock = block("p", { className: "hint" });
+  typed.setAttribute("aria-hidden", "true");
+  content.replaceChildren(whole, typed, clock);
+  const pause = Math.min(TYPING_MS, TYPING_MOST_MS / letters.length);
+  const start = performance.now();
+  for (let shown = 0; shown < letters.length && content.contains(typed); ) {
+    shown = isStill ? letters.length : Math.min(letters.length, 1 + Math.floor((performance.now() - start) / pause));
+    typed.textContent = letters.slice(0, shown).join("");
+    await sleep(pause);
+  }
+  const end = performance.now() + 1000 * (READING_SECONDS + Math.ceil(letters.length / CHARACTERS_PER_SECOND));
+  for (let left = end - performance.now(); left > 0 && content.contains(typed); left = end - performance.now()) {
+    const count = Math.ceil(left / 1000);
+    page.put(clock, (words) => words.t("opened.neogramWipes", { count }));
+    await sleep(Math.min(left, 250));
+  }
+}
+
+/**
+ * What a reader would call letters: an emoji or an accented letter is not typed in halves.
+ * @param {string} text
+ * @param {string} language
+ */
+function split(text, language) {
+  const { Segmenter } = /** @type {any} */ (Intl);
+  if (!Segmenter) return [...text];
+  return Array.from(new Segmenter(language).segment(text), ({ segment }) => segment);
+}
+
+/**
+ * A file name that is only a name: no folders, nothing invisible, nothing that turns the reading direction around.
+ * @param {string} name
+ */
+export function safeName(name) {
+  const base = name.split(/[/\\]/).pop() ?? "";
+  const plain = base.replace(/[\p{C}\p{Zl}\p{Zp}<>:"|?*]/gu, "").replace(/^[.\s]+|[.\s]+$/g, "");
+  return [...plain].slice(0, 120).join("");
+}
+
+/**
+ * @param {Page} page
+ * @param {string} text
+ * @param {(key: string) => void} say
+ * @param {HTMLElement} source selected where the browser will not copy
+ */
+function copyButton(page, text, say, source) {
+  const button = page.element("button", "opened.copy", { type: "button", className: "primary" });
+  button.addEventListener("click", async () => {
+    const done = await copy(text);
+    if (!done) getSelection()?.selectAllChildren(source);
+    say(done ? "opened.copied" : "result.copyFailed");
+  });
+  return button;
+}
+
+/**
+ * @param {Page} page
+ * @param {Uint8Array} bytes
+ * @param {string} name
+ */
+function downloadButton(page, bytes, name) {
+  const button = page.element("button", "opened.download", { type: "button", className: "plain" });
+  button.addEventListener("click", () => download(bytes, name));
+  return button;
+}
+
+/** @param {HTMLElement[]} buttons */
+function row(...buttons) {
+  const made = block("div", { className: "actions" });
+  made.append(...buttons);
+  return made;
+}
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} properties
+ */
+function block(tag, properties) {
+  return Object.assign(document.createElement(tag), properties);
+}
+
+/** @param {number} ms */
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
