@@ -9,10 +9,18 @@ import { FORMAT, IV_BYTES, derive, seal } from "./envelope.js";
 import { build, drawKey, keyOf, randomBytes } from "./link.js";
 import { Refusal } from "./refusal.js";
 
-const OPENERS = new Map([
+/**
+ * @typedef {{access?: string, passcodeHash?: string}} Proof what `reveal` and `burn` show the server
+ * @typedef {{type: string, name?: string, mediaType?: string, body: Uint8Array}} Opened
+ * @typedef {{proof: Proof, open: (blob: Uint8Array, iv: Uint8Array) => Promise<Opened>}} Unlocked
+ * @typedef {{unlock: (fragment: string, passcode?: string | null) => Promise<Unlocked>}} Opener
+ */
+
+/** @type {[string, () => Promise<Opener>][]} */
+const OPENERS = [
   [FORMAT, () => import("./openers/seclink-v1.js")],
   ["raw", () => import("./openers/raw.js")],
-]);
+];
 const TYPES = ["text", "redirect", "neogram", "file"];
 
 /**
@@ -53,11 +61,12 @@ export async function create(api, content, terms = {}) {
  * Refusal `link_incomplete` where the fragment is none that the server's format has.
  * @param {string} fragment
  * @param {string} format
+ * @returns {Promise<Opener>}
  */
 export async function unlock(fragment, format) {
-  const load = OPENERS.get((await isOurs(fragment)) ? FORMAT : format);
-  if (!load) throw new Refusal("link_incomplete");
-  const opener = await load().catch(lost);
+  const known = new Map(OPENERS).get((await isOurs(fragment)) ? FORMAT : format);
+  if (!known) throw new Refusal("link_incomplete");
+  const opener = await known().catch(lost);
   await opener.unlock(fragment, null); // is it whole? nothing is asked of anybody
   return opener;
 }
