@@ -195,11 +195,13 @@ function watchIdle(page) {
   const stir = () => (idleSince = performance.now());
   stir();
   for (const each of STIRRING) addEventListener(each, stir, { passive: true });
-  ticking = setInterval(() => {
+  const tick = () => {
     const left = IDLE_SECONDS - (performance.now() - idleSince) / 1000;
     if (left <= 0) wipe(page);
     else page.put($("wipe"), (words) => words.t("opened.wipesIn", { time: words.span(rough(left)) }));
-  }, 1000);
+  };
+  tick();
+  ticking = setInterval(tick, 1000);
 }
 
 /**

@@ -51,9 +51,7 @@ function readable(body) {
  */
 function showText(content, page, text, say) {
   const shown = block("pre", { className: "secret", tabIndex: 0, dir: "auto", textContent: text });
-  shown.dataset.tLabel = "opened.text";
-  shown.setAttribute("aria-label", page.words.t("opened.text"));
-  shown.setAttribute("role", "region");
+  name(shown, page);
   const hide = page.element("button", "opened.hide", { type: "button", className: "plain" });
   hide.addEventListener("click", () => {
     const isHidden = shown.classList.toggle("covered");
@@ -81,12 +79,11 @@ function showAddress(content, page, text, say) {
   const { host, href } = address;
   // As the browser will read it: other scripts as xn--, what is invisible as %.. Nothing else can be hidden in it.
   const whole = block("pre", { className: "secret address", tabIndex: 0, dir: "ltr", textContent: href });
-  whole.setAttribute("aria-label", page.words.t("opened.text"));
-  whole.setAttribute("role", "region");
+  name(whole, page);
   const go = block("a", { className: "primary", href, target: "_blank", rel: "noopener noreferrer" });
   page.put(go, (words) => words.t("opened.go", { host }));
   content.replaceChildren(page.element("p", "opened.leadsTo"), block("p", { className: "host", textContent: host }), whole,
-    row(go, copyButton(page, href, say, whole)));
+    row(go, copyButton(page, href, say, whole, "plain")));
 }
 
 /**
@@ -157,9 +154,10 @@ export function safeName(name) {
  * @param {string} text
  * @param {(key: string) => void} say
  * @param {HTMLElement} source selected where the browser will not copy
+ * @param {string} className
  */
-function copyButton(page, text, say, source) {
-  const button = page.element("button", "opened.copy", { type: "button", className: "primary" });
+function copyButton(page, text, say, source, className = "primary") {
+  const button = page.element("button", "opened.copy", { type: "button", className });
   button.addEventListener("click", async () => {
     const done = await copy(text);
     if (!done) getSelection()?.selectAllChildren(source);
@@ -177,6 +175,17 @@ function downloadButton(page, bytes, name) {
   const button = page.element("button", "opened.download", { type: "button", className: "plain" });
   button.addEventListener("click", () => download(bytes, name));
   return button;
+}
+
+/**
+ * What can be scrolled can be reached with the keyboard, and says what it is.
+ * @param {HTMLElement} region
+ * @param {Page} page
+ */
+function name(region, page) {
+  region.setAttribute("role", "region");
+  region.dataset.tLabel = "opened.text";
+  region.setAttribute("aria-label", page.words.t("opened.text"));
 }
 
 /** @param {HTMLElement[]} buttons */
