@@ -1,0 +1,170 @@
+"""Real Chromium, watched: whatever a flow is about, it asks nobody but the server, breaks no policy, leaves nothing.
+
+One browser a module: Playwright's loop occupies the thread while it is open, and the asynchronous tests of other
+folders need theirs.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError, sync_playwright
+
+ARGUMENTS = (
+    "--no-sandbox",  # it needs a user of its own, and tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 20_000
+
+REPORT_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) => {
+  window.reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+});
+"""
+STORED = """async () => ({
+  localStorage: Object.entries(localStorage),
+  indexedDB: (await indexedDB.databases()).map((each) => each.name),
+  caches: await caches.keys(),
+  serviceWorkers: (await navigator.serviceWorker?.getRegistrations() ?? []).map((each) => each.scope),
+})"""
+
+
+class Watch:
+    """What a test's pages did. `origins` may be asked, `expected` are patterns of console errors that belong here."""
+
+    def __init__(self, server_url: str) -> None:
+        self.origins = {server_url}
+        self.expected: list[str] = []
+        self.requests: list[Request] = []
+        self.errors: list[str] = []
+        self.violations: list[str] = []
+
+    def allow(self, *origins: str) -> None:
+        """These may be asked too."""
+        self.origins |= set(origins)
+
+    def expect(self, *patterns: str) -> None:
+        """Console errors in which one of these is found belong to the test, such as `status of 401`."""
+        self.expected += patterns
+
+    def urls(self, part: str = "") -> list[str]:
+        """What was asked for, in order, as far as `part` is in it."""
+        return [each.url for each in self.requests if part in each.url]
+
+    def add(self, context: BrowserContext) -> None:
+        context.on("request", self._request)
+        context.on("console", self._console)
+        context.on("weberror", self._error)
+        context.expose_function("reportViolation", self._violation)
+        context.add_init_script(REPORT_VIOLATIONS)
+
+    def leave(self, context: BrowserContext) -> None:
+        """What comes now is our own looking around."""
+        context.remove_listener("request", self._request)
+        context.remove_listener("console", self._console)
+        context.remove_listener("weberror", self._error)
+
+    def check(self) -> None:
+        elsewhere = [url for url in self.urls() if urlsplit(url).scheme not in ("data", "blob")]
+        elsewhere = [url for url in elsewhere if origin(url) not in self.origins]
+        assert elsewhere == [], "HDR-02: somebody else was asked"
+        assert self.violations == [], "HDR-04: the content security policy was broken"
+        unexpected = [each for each in self.errors if not any(re.search(known, each) for known in self.expected)]
+        assert unexpected == [], "the console holds errors"
+
+    def _request(self, request: Request) -> None:
+        self.requests.append(request)
+
+    def _violation(self, what: str) -> None:
+        self.violations.append(what)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location['url']})")
+
+    def _error(self, error: WebError) -> None:
+        self.errors.append(f"uncaught: {error.error}")
+
+
+def origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    assert chromium, "chromium is missing: install the package chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watch(server: Any) -> Watch:
+    return Watch(server.url)
+
+
+@pytest.fixture
+def make_context(browser: Browser, watch: Watch) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes watched contexts, each a visitor of its own; options as of `Browser.new_context`."""
+    made: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        context = browser.new_context(service_workers="block", **options)
+        context.set_default_timeout(PATIENCE_MS)
+        watch.add(context)
+        made.append(context)
+        return context
+
+    yield make
+    left = [remains(context, watch) for context in made]
+    for context in made:
+        context.close()
+    watch.check()
+    assert not any(left), "HDR-07: something is kept in the browser"
+
+
+@pytest.fixture
+def context(make_context: Callable[..., BrowserContext]) -> BrowserContext:
+    return make_context()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture(scope="module")
+def static_url(server: Any) -> str:
+    """Where the server's pages have their files, version and all, without a trailing slash."""
+    found = re.search(r"/static/\w+", httpx.get(server.url).text)
+    assert found
+    return server.url + found[0]
+
+
+def remains(context: BrowserContext, watch: Watch) -> dict[str, Any]:
+    """Everything that is kept, by place; empty where nothing is."""
+    watch.leave(context)
+    kept: dict[str, Any] = {"cookies": context.cookies()}
+    for number, page in enumerate(context.pages):
+        if page.url.startswith("http"):
+            kept[f"sessionStorage {number}"] = page.evaluate("Object.entries(sessionStorage)")
+    # The storage of an origin is there for any document of it, also for one that no server has to send.
+    context.set_offline(False)
+    page = context.new_page()
+    page.route("**/*", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    for each in watch.origins:
+        page.goto(each)
+        kept |= {f"{place} {each}": stored for place, stored in page.evaluate(STORED).items()}
+    return {place: stored for place, stored in kept.items() if stored}

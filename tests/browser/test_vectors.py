@@ -1,0 +1,244 @@
+"""Every file under tests/vectors, against the modules the pages run, in the browser (PC-01, PC-09, BOT-05, BOT-06)."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+FILES = sorted((Path(__file__).parent.parent / "vectors").glob("*.json"))
+VECTORS = {file.stem: json.loads(file.read_text()) for file in FILES}
+
+Json = dict[str, Any]
+
+RUN = """
+async ([base, vectors]) => {
+  const { fromBase64, toBase64, toHex } = await import(`${base}/js/bytes.js`);
+  const envelope = await import(`${base}/js/envelope.js`);
+  const link = await import(`${base}/js/link.js`);
+  const hex = (text) => Uint8Array.from(text.match(/../g) ?? [], (each) => parseInt(each, 16));
+  const keys = (given) => envelope.derive(hex(given.key), given.passcode);
+  const RUN = {
+    async derive(given) {
+      const { access, accessHash, contentKey, passcodeHash } = await keys(given);
+      return { access, accessHash, contentKey: toHex(contentKey), passcodeHash };
+    },
+    async seal(given) {
+      const { contentKey } = await keys(given);
+      const rule = given.bodyRule;
+      const body = rule ? new Uint8Array(rule.count).fill(hex(rule.byte)[0]) : fromBase64(given.body);
+      const blob = await envelope.seal(contentKey, hex(given.iv), given.header, body);
+      if (!rule) return { encryptedBlob: toBase64(blob) };
+      return { sha256: toHex(await envelope.sha256(blob)), bytes: blob.length };
+    },
+    async open(given) {
+      const { contentKey } = await keys(given);
+      const { header, body } = await envelope.open(contentKey, hex(given.iv), fromBase64(given.encryptedBlob));
+      return { header, body: toBase64(body) };
+    },
+    async raw(given) {
+      const key = link.rawKeyOf(given.fragment);
+      return { body: toBase64(await envelope.openRaw(key, hex(given.iv), fromBase64(given.encryptedBlob))) };
+    },
+    async build(given) {
+      return { link: await link.build(given.shareUrl, hex(given.key)) };
+    },
+    async draw(given) {
+      const draws = given.draws.values();
+      return { key: toHex(await link.drawKey(() => hex(draws.next().value))) };
+    },
+    async link(given) {
+      const { base, linkId, fragment } = link.parse(given.text);
+      return { base, linkId, key: toHex(await link.keyOf(fragment)) };
+    },
+    async rawlink(given) {
+      const { base, linkId, fragment } = link.parse(given.text);
+      return { base, linkId, rawKey: toHex(link.rawKeyOf(fragment)) };
+    },
+    async padded(given) {
+      return { padded: given.lengths.map(envelope.padded) };
+    },
+  };
+  const results = {};
+  for (const [name, { kind, given }] of Object.entries(vectors)) {
+    results[name] = await RUN[kind](given).catch((error) => ({ error: error.code ?? String(error) }));
+  }
+  return results;
+}
+"""
+DRAW = """
+async ([base, count]) => {
+  const { build, drawKey } = await import(`${base}/js/link.js`);
+  const links = [];
+  while (links.length < count) links.push(await build("https://secrets.example.org/AbCdEf123456", await drawKey()));
+  return links;
+}
+"""
+BREAK = {
+    "another AAD": ("AAD = utf8(FORMAT)", 'AAD = utf8("seclink/v2")'),
+    "no AAD": ("iv, additionalData: AAD }, blob", "iv }, blob"),
+    "fewer rounds": ("600000", "599999"),
+    "no normal form": ('.normalize("NFC")', ""),
+    "other padding": ("SMALLEST = 256", "SMALLEST = 128"),
+    "no checksum": ("(await fragmentOf(key)) !== toBase64url(whole)", "false"),
+}
+
+
+def run(page: Page, server_url: str, static_url: str, vectors: Json) -> Json:
+    page.goto(server_url)
+    results: Json = page.evaluate(RUN, [static_url, vectors])
+    return results
+
+
+@pytest.fixture(scope="module")
+def results(browser: Browser, server: Any, static_url: str) -> Json:
+    with browser.new_context() as context:
+        return run(context.new_page(), server.url, static_url, VECTORS)
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_vector(name: str, results: Json) -> None:
+    assert results[name] == VECTORS[name]["expect"], VECTORS[name]["comment"]
+
+
+@pytest.mark.parametrize("name", BREAK)
+def test_the_vectors_notice_broken_code(name: str, page: Page, server: Any, static_url: str) -> None:
+    old, new = BREAK[name]
+    broken = []
+
+    def break_it(route: Route) -> None:
+        answer = route.fetch()
+        broken.append(old in answer.text())
+        route.fulfill(response=answer, body=answer.text().replace(old, new))
+
+    page.route(re.compile(r"/js/(envelope|link)\.js$"), break_it)
+    few = {key: each for key, each in VECTORS.items() if key not in ("seal_one_megabyte",)}
+    results = run(page, server.url, static_url, few)
+    assert any(broken)
+    assert any(results[key] != each["expect"] for key, each in few.items())
+
+
+def test_ten_thousand_drawn_links_survive_mail(page: Page, server: Any, static_url: str) -> None:
+    """BOT-06: nothing but [A-Za-z0-9_-] and one #, a letter or digit at the end, under 120 characters."""
+    page.goto(server.url)
+    links = page.evaluate(DRAW, [static_url, 10_000])
+    kept = re.compile(r"https://secrets\.example\.org/[A-Za-z0-9]{12}#[A-Za-z0-9_-]{47}[A-Za-z0-9]")
+    assert [each for each in links if not kept.fullmatch(each) or len(each) >= 120] == []
+    assert len(set(links)) == 10_000
+
+
+SEALED = """
+async ([base, [header, size]]) => {
+  const { concat, fromUtf8, utf8 } = await import(`${base}/js/bytes.js`);
+  const { open } = await import(`${base}/js/envelope.js`);
+  const key = await crypto.subtle.importKey("raw", new Uint8Array(32), "AES-GCM", false, ["encrypt"]);
+  const encoded = utf8(header);
+  const plain = concat(new Uint8Array([0, 0, 0, encoded.length]), encoded, new Uint8Array(size));
+  const iv = new Uint8Array(12);
+  const blob = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: utf8("seclink/v1") }, key, plain);
+  try {
+    return (await open(new Uint8Array(32), iv, new Uint8Array(blob))).header;
+  } catch (error) {
+    return error.code;
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '\ufeff{"type":"text","size":1}',
+        '{"type":"text","size":1e999}',
+        '{"type":"text","size":9007199254740993}',
+        '{"type":"text","size":null}',
+        '{"type":{},"size":1}',
+        "null",
+        "",
+        "[" * 100,
+    ],
+)
+def test_headers_that_are_none_do_not_open(page: Page, server: Any, static_url: str, header: str) -> None:
+    page.goto(server.url)
+    assert page.evaluate(SEALED, [static_url, [header, 8]]) == "not_authentic"
+
+
+def test_what_has_no_utf8_form_is_refused_and_not_repaired(page: Page, server: Any, static_url: str) -> None:
+    """PC-01: half a surrogate pair would become U+FFFD, and the passcode would open nothing."""
+    page.goto(server.url)
+    refused = """async (base) => {
+      const { derive, rawPasscodeHash } = await import(`${base}/js/envelope.js`);
+      const { create } = await import(`${base}/js/secrets.js`);
+      const half = "a" + String.fromCharCode(0xd83d) + "b";
+      const tries = [
+        derive(new Uint8Array(32), half),
+        rawPasscodeHash(half),
+        create({}, half),
+        create({}, "x", { passcode: half }),
+        create({}, "x", { type: "file", name: half }),
+      ];
+      const outcomes = await Promise.allSettled(tries);
+      return outcomes.map(({ reason }) => [reason?.code, ...(reason?.fields ?? [])]);
+    }"""
+    assert page.evaluate(refused, static_url) == [
+        ["bad_request", "passcode"],
+        ["bad_request", "passcode"],
+        ["bad_request", "text"],
+        ["bad_request", "passcode"],
+        ["bad_request", "name"],
+    ]
+
+
+@pytest.mark.parametrize("text", ["AA", "AA=", "AAA", "AB==", "A A=", "AAAA\n", "AA-_", "=", "AAAA===="])
+def test_base64_with_a_second_spelling_is_refused(page: Page, server: Any, static_url: str, text: str) -> None:
+    page.goto(server.url)
+    refused = """async ([base, text]) => {
+      const { fromBase64 } = await import(`${base}/js/bytes.js`);
+      try { return fromBase64(text).length; } catch { return "refused"; }
+    }"""
+    assert page.evaluate(refused, [static_url, text]) == "refused"
+
+
+ADDRESSES = {
+    "https://example.org": "example.org",
+    "HTTP://example.org:8080/a?b=c#d": "example.org:8080",
+    "https://user:pass@example.org/": "example.org",
+    "https://\u0435xample.org/": "xn--xample-2of.org",
+    "https://[::1]/": "[::1]",
+    "javascript:alert(1)": None,
+    "java\tscript:alert(1)": None,
+    "data:text/html,x": None,
+    "blob:https://example.org/x": None,
+    "file:///etc/passwd": None,
+    "ftp://example.org": None,
+    "//example.org": None,
+    "/path": None,
+    "example.org": None,
+    "https:example.org": None,
+    "https:/example.org": None,
+    "https:///example.org": None,
+    "https:\\\\example.org": None,
+    "https://good.example\\@evil.example": None,
+    "https://?x": None,
+    "https://": None,
+    " https://example.org": None,
+    "https://example.org/a b": None,
+    "https://example.org/\u202egpj.exe": None,
+    "https://example.org/\u200b": None,
+    "https://exam\nple.org": None,
+    "https://example.org:99999/": None,
+    "https://a%40b/": None,
+    "": None,
+}
+
+
+def test_only_plain_web_addresses_are_redirects(page: Page, server: Any, static_url: str) -> None:
+    """XSS-04: spelled from scheme to host, printable, http or https."""
+    page.goto(server.url)
+    hosts = """async ([base, texts]) => {
+      const { webAddress } = await import(`${base}/js/secrets.js`);
+      return texts.map((text) => webAddress(text)?.host ?? null);
+    }"""
+    assert page.evaluate(hosts, [static_url, list(ADDRESSES)]) == list(ADDRESSES.values())
