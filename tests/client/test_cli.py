@@ -22,7 +22,7 @@ from seclink.cli import TABLE, cli, exit_status, explain
 from seclink.cli.create import create, duration
 from seclink.cli.profile import RECEIPT_KEEP_MS, Profile, default_path
 from seclink.cli.terminal import printable, table, without_line_end
-from seclink.cli.words import WORDS, passcode
+from seclink.cli.words import passcode, words
 from seclink.errors import ClientError
 from seclink.link import fragment_of
 
@@ -243,14 +243,20 @@ def test_tables_line_up() -> None:
 
 
 def test_four_words_are_at_least_40_bits() -> None:
-    assert len(set(WORDS)) == len(WORDS)
-    assert 4 * math.log2(len(WORDS)) >= 40
+    assert len(set(words())) == len(words()) > 1024
+    assert 4 * math.log2(len(words())) >= 40
 
 
 def test_words_can_be_read_out() -> None:
-    assert all(word.isascii() and word.isalpha() and word.islower() and 3 <= len(word) <= 7 for word in WORDS)
+    assert all(word.isascii() and word.isalpha() and word.islower() and 3 <= len(word) <= 7 for word in words())
     # Four words joined by "-" must come apart again, and a plural must not pass for its singular on the phone.
-    assert not [word for word in WORDS if word + "s" in WORDS]
+    assert not [word for word in words() if word + "s" in words()]
+
+
+def test_words_are_read_when_a_passcode_is_made_and_not_before() -> None:
+    program = "import seclink.cli.create, seclink.cli.words as w; print(w.words.cache_info().currsize)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
 
 
 def test_passcode_is_drawn_word_by_word() -> None:
