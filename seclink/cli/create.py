@@ -69,7 +69,8 @@ def create(
     Without TEXT, or with -, the secret is read from stdin: from a pipe, or typed without echo. One line loses
     its final newline, several lines are kept byte for byte.
     """
-    if expires is not None and ctx.get_parameter_source("hours") is not ParameterSource.DEFAULT:
+    hours_given = ctx.get_parameter_source("hours") is not ParameterSource.DEFAULT
+    if expires is not None and hours_given:
         raise click.UsageError("--hours and --expires exclude each other")
     terminal.require_stdout()
     chosen = _passcode(passcode, ask_passcode, generate_passcode)
@@ -77,11 +78,22 @@ def create(
     if not body:
         raise click.UsageError("there is nothing to seal: the input is empty")
     with at.client() as client:
-        created = client.create(body, hours, views, label, chosen, type=kind, note=note, expires_in=expires)
+        # A day nobody asked for is no reason to fail where the server keeps nothing that long.
+        unasked = expires is None and not hours_given
+        created = client.create(
+            body, hours, views, label, chosen, type=kind, note=note, expires_in=expires, or_longest=unasked
+        )
     _remember(at, created)
+    if unasked and created.lifetime < hours * 3600:
+        click.echo(_shortened(created), err=True)
     _show(created, chosen if generate_passcode else None, as_json)
     if qr:
         _draw(created.link, sys.stdout if sys.stdout.isatty() and not as_json else sys.stderr)
+
+
+def _shortened(created: Created) -> str:
+    until = terminal.local_time(created.expires_at)
+    return f"seclink: this server keeps nothing for 24 hours; the secret expires {until}, the latest it allows"
 
 
 def _draw(link: str, stream: TextIO) -> None:

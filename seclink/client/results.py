@@ -20,7 +20,8 @@ class Created:
     """A secret that is on the server now. `link` carries the key and exists nowhere else; `manage_token`
     opens the receipt.
 
-    `views` is how often it may be revealed, None for any number of times.
+    `lifetime` is the seconds that were asked for and granted, `views` how often it may be revealed, None for any
+    number of times.
     """
 
     link: str = field(repr=False)
@@ -29,6 +30,7 @@ class Created:
     manage_token: str = field(repr=False)
     expires_at: datetime
     expires_at_ms: int
+    lifetime: int
     views: int | None
 
 

@@ -45,6 +45,7 @@ class RawNotOpened(NotAuthentic):
         self.iv = iv
 
 
+_LIFETIMES = re.compile(r"must be [0-9]+ to ([0-9]{1,9}) seconds")  # as the server's policy words it
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 
 
@@ -61,10 +62,12 @@ def create(
     expires_in: int | None = None,
     name: str | None = None,
     media_type: str | None = None,
+    or_longest: bool = False,
 ) -> Flow[Created]:
     """Seal `text` here and hand the ciphertext to the server.
 
-    It lives `hours`, or `expires_in` seconds, and can be revealed `views` times (None: any number).
+    It lives `hours`, or `expires_in` seconds, and can be revealed `views` times (None: any number). What the server
+    does not keep that long is refused, or with `or_longest` kept as long as it may be.
     `description` is the label the sender alone sees, `note` what the recipient sees before revealing,
     `password` the passcode to be told on another channel. Type redirect wants an http or https URL; type file
     wants its `name`.
@@ -74,12 +77,16 @@ def create(
     keys = envelope.derive(key, password)
     sealed = _sealed(keys, session.random(envelope.IV_BYTES), _header(type, name, media_type), body)
     lifetime = seconds(hours) if expires_in is None else expires_in
-    terms = {"expiresIn": lifetime, "maxViews": views, "label": description, "publicNote": note}
+    terms = {"maxViews": views, "label": description, "publicNote": note}
     # Absent and null are different for maxViews alone: null is any number of views.
     wire = {each: value for each, value in (sealed | terms).items() if value is not None or each == "maxViews"}
-    headers = session.headers() | session.once()
-    request = Request("POST", session.url("/secrets"), headers, wire, repeatable=True)
-    return (yield from exchange(request, lambda answer: _created(answer, key)))
+    try:
+        return (yield from _hand_over(session, wire, lifetime, key))
+    except BadRequest as refusal:
+        longest = _longest(refusal) if or_longest else None
+        if longest is None or longest >= lifetime:
+            raise
+    return (yield from _hand_over(session, wire, longest, key))
 
 
 def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Revealed]:
@@ -153,6 +160,20 @@ def _meta(session: Session, target: Link) -> Flow[Meta]:
     return (yield from exchange(Request("GET", session.at(target, "/meta"), repeatable=True), Meta.of))
 
 
+def _hand_over(session: Session, wire: Mapping[str, str | int | None], lifetime: int, key: bytes) -> Flow[Created]:
+    body = {**wire, "expiresIn": lifetime}
+    request = Request("POST", session.url("/secrets"), session.headers() | session.once(), body, repeatable=True)
+    return (yield from exchange(request, lambda answer: _created(answer, lifetime, key)))
+
+
+def _longest(refusal: BadRequest) -> int | None:
+    """The lifetime in seconds that a refusal names as the longest, if nothing else was wrong."""
+    if [member for member, _ in refusal.fields] != ["expiresIn"]:
+        return None
+    named = _LIFETIMES.fullmatch(refusal.fields[0][1])
+    return int(named[1]) if named else None
+
+
 def _body(text: str | bytes, kind: str) -> bytes:
     try:
         body = text.encode() if isinstance(text, str) else bytes(text)
@@ -193,7 +214,7 @@ def _sealed(keys: Keys, iv: bytes, header: Mapping[str, str], body: bytes) -> di
     }
 
 
-def _created(answer: Json, key: bytes) -> Created:
+def _created(answer: Json, lifetime: int, key: bytes) -> Created:
     link_id, share_url = link_id_of(answer), word(answer["shareUrl"])
     shared = urlsplit(share_url)
     if shared.scheme not in ("http", "https") or not shared.hostname or shared.query or shared.fragment:
@@ -211,6 +232,7 @@ def _created(answer: Json, key: bytes) -> Created:
         manage_token=manage_token,
         expires_at=moment(answer["expiresAt"]),
         expires_at_ms=number(answer["expiresAt"]),
+        lifetime=lifetime,
         views=number_or_none(answer["maxViews"]),
     )
 

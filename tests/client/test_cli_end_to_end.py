@@ -225,6 +225,29 @@ def test_server_s_reason_is_shown(here: Shell) -> None:
     assert b"expiresIn" in done.stderr
 
 
+@pytest.fixture
+def impatient(shell: Shell, make_server: Any) -> Shell:
+    """A shell whose server keeps nothing for longer than 12 hours."""
+    shell.env["SECLINK_SERVER"] = make_server('[expiry]\nmax = "12h"\ndefault = "1h"\n').start().url
+    return shell
+
+
+def test_day_nobody_asked_for_is_cut_to_what_the_server_allows(impatient: Shell) -> None:
+    done = impatient.run("create", "hello", "--json", "--passcode", "1234")
+    created = json.loads(done.stdout)
+    assert re.search(rb"^seclink: this server keeps nothing for 24 hours; .* expires \d{4}-\d\d-\d\d", done.stderr)
+    details = json.loads(impatient.out("get", created["receiptId"], "--details-only", "--json"))
+    assert details["expiresAt"] - details["createdAt"] == 12 * 3600 * 1000
+    assert impatient.out("get", created["link"], "--passcode", "1234") == "hello"
+
+
+@pytest.mark.parametrize("lifetime", [("--hours", "24"), ("--expires", "1d"), ("--expires", "13h")])
+def test_lifetime_that_was_asked_for_is_not_cut(impatient: Shell, lifetime: tuple[str, str]) -> None:
+    done = impatient.run("create", "hello", *lifetime)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"must be 60 to 43200 seconds" in done.stderr
+
+
 def test_what_is_not_seclink_is_3(here: Shell, server: Any) -> None:
     done = here.run("create", "hello", "--server", f"{server.url}/elsewhere")
     assert done.returncode in (1, 3)

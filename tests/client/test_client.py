@@ -61,6 +61,57 @@ def test_create_tells_the_network_neither_secret_nor_key_nor_passcode(call: Call
         assert hidden not in peer.heard()
 
 
+def too_long(*fields: tuple[str, str]) -> httpx.Response:
+    return problem(400, "bad_request", errors=[{"field": field, "message": message} for field, message in fields])
+
+
+RANGE = ("expiresIn", "must be 60 to 43200 seconds")
+
+
+def test_create_takes_the_longest_lifetime_there_is_where_that_will_do(call: Caller, peer: Peer) -> None:
+    peer.script = [too_long(RANGE)]
+    made = call("create", "hello", views=2, note="ring me", or_longest=True)
+    refused, taken = wire(peer, 0), wire(peer, 1)
+    assert (refused["expiresIn"], taken["expiresIn"], made.lifetime) == (86400, 43200, 43200)
+    assert refused | {"expiresIn": 43200} == taken  # sealed once
+    keys = [each.headers["idempotency-key"] for each in peer.requests]
+    assert keys[0] != keys[1]
+    assert call("reveal", made.link).text == "hello"
+
+
+@pytest.mark.parametrize("or_longest", [True, False])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [RANGE, ("publicNote", "is too long")],
+        [("expiresIn", "must be 60 to 86400 seconds")],  # that is what was asked for
+        [("expiresIn", "must be 60 to ٩٩ seconds")],
+        [("expiresIn", "must be short")],
+        [("maxViews", "must be 60 to 43200 seconds")],
+        [],
+    ],
+)
+def test_create_asks_again_only_for_a_shorter_lifetime(
+    call: Caller, peer: Peer, fields: list[tuple[str, str]], or_longest: bool
+) -> None:
+    peer.script = [too_long(*fields)]
+    with pytest.raises(BadRequest) as refusal:
+        call("create", "hello", or_longest=or_longest)
+    assert refusal.value.fields == tuple(fields)
+    assert len(peer.requests) == 1
+
+
+def test_create_asks_again_once_at_most_and_only_if_told_so(call: Caller, peer: Peer) -> None:
+    peer.script = [too_long(RANGE), too_long(("expiresIn", "must be 60 to 3600 seconds"))]
+    with pytest.raises(BadRequest):
+        call("create", "hello", or_longest=True)
+    assert len(peer.requests) == 2
+    peer.script = [too_long(RANGE)]
+    with pytest.raises(BadRequest):
+        call("create", "hello")
+    assert len(peer.requests) == 3
+
+
 def test_created_has_everything_to_hand_over_and_shows_none_of_it_in_its_repr(call: Caller) -> None:
     made = call("create", "hello")
     assert made.link.startswith(f"{LINK}#")
