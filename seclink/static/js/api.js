@@ -61,12 +61,14 @@ class Api {
   }
 
   /**
-   * Spends a view. `encryptedBlob` and `iv` come as bytes.
+   * Spends a view. `encryptedBlob` and `iv` come as bytes. Asked again with the same `headers` within a minute, it
+   * gives an answer that was lost once more.
    * @param {string} linkId
    * @param {Proof} proof
+   * @param {Record<string, string>} [headers]
    */
-  async reveal(linkId, proof) {
-    const more = { body: proof, headers: once(), repeatable: true, ms: LARGE_MS };
+  async reveal(linkId, proof, headers = once()) {
+    const more = { body: proof, headers, repeatable: true, ms: LARGE_MS };
     return this.ask("POST", `${secret(linkId)}/reveal`, answers.revealed, more);
   }
 
@@ -295,7 +297,7 @@ function retryAfter(response) {
 function nothing() {}
 
 /** A name for one intention, the same in every try of it: 192 bits, since for a minute it replays a secret. */
-function once() {
+export function once() {
   return { "Idempotency-Key": toBase64url(randomBytes(24)) };
 }
 

@@ -1,13 +1,12 @@
 // @ts-check
 /** The start page: seal a secret, then hand its link on. Nothing typed here leaves the tab unsealed or outlives it. */
 
-import { HERE, api, words as passcodeWords } from "./api.js";
+import { words as passcodeWords } from "./api.js";
 import { padded } from "./envelope.js";
-import { load } from "./i18n.js";
-import { fate, watch } from "./receipts.js";
+import { ask, askForKey, isLacking, keyPanel } from "./key.js";
+import { forget, present, resultButtons } from "./result.js";
 import { create, webAddress } from "./secrets.js";
-import { code, fillSheet, message } from "./sharing.js";
-import { $, busy, copy, explained, fillSelect, only, openPage, twice } from "./ui.js";
+import { $, busy, explained, field, fillSelect, only, openPage, select } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./ui.js").Text} Text */
@@ -17,13 +16,6 @@ const PASSCODE_WORDS = 4;
 const ROOM_BYTES = 64; // for the envelope's header
 const TAG_BYTES = 16;
 
-/** @type {string | undefined} the API key, in memory alone */
-let key;
-/** @type {any} what was sealed last, with its passcode */
-let made;
-/** @type {ReturnType<typeof watch> | undefined} */
-let watching;
-
 const opened = await openPage();
 if (opened) start(opened);
 
@@ -32,28 +24,24 @@ function start(page) {
   offerChoices(page);
   composing(page);
   keyPanel(page);
-  sharing(page);
-  receipt(page);
-  only("compose");
-  field("secret").focus();
+  resultButtons(page, () => compose());
+  compose();
   document.body.dataset.ready = "";
-  addEventListener("pagehide", forget);
+  addEventListener("pagehide", () => {
+    forget();
+    clear();
+  });
   // Going back would show an emptied page; better a fresh one.
   addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 }
 
-/** @param {string} id */
-function field(id) {
-  return /** @type {HTMLInputElement} */ ($(id));
+function compose() {
+  only("compose");
+  field("secret").focus();
 }
 
-/** @param {string} id */
-function select(id) {
-  return /** @type {HTMLSelectElement} */ ($(id));
-}
-
-function ask() {
-  return api({ token: key });
+function clear() {
+  for (const id of ["secret", "own-passcode", "note", "label"]) field(id).value = "";
 }
 
 /** @param {Page} page */
@@ -67,7 +55,6 @@ function offerChoices(page) {
       ...VIEWS.map((count) => /** @type {[string, string]} */ ([String(count), words.t("create.viewsCount", { count })])),
       ["any", words.t("create.viewsAny")],
     ], select("views").value || "1");
-    fillSelect(select("message-language"), Object.entries(page.settings.languages), words.code);
   });
 }
 
@@ -108,13 +95,23 @@ async function seal(page) {
   const text = kind === "redirect" ? address?.href ?? "" : field("secret").value;
   const [wrong, where] = fault(page, kind, text);
   page.put($("problem"), wrong);
-  if (wrong) return $(where).focus();
-  if (page.settings.create === "keys" && !key) return askForKey(page);
+  if (wrong) return pointAt(where);
+  if (isLacking(page)) {
+    page.put($("problem"), (words) => words.t("key.needed"));
+    return askForKey();
+  }
   try {
     await busy(button, page, "create.sealing", () => sealed(page, kind, text));
   } catch (error) {
     page.put($("problem"), refused(error));
   }
+}
+
+/** Without scrolling: what is wrong stands beside the button that was pressed. @param {string} id */
+function pointAt(id) {
+  const folded = $(id).closest("details");
+  if (folded) folded.open = true;
+  $(id).focus({ preventScroll: true });
 }
 
 /** @param {any} error */
@@ -139,11 +136,11 @@ async function sealed(page, type, text) {
     publicNote: field("note").value.trim() || undefined,
     label: field("label").value.trim() || undefined,
   });
-  made = { ...created, passcode, hasPasscode: Boolean(passcode) };
+  clear();
   /** @type {HTMLFormElement} */ ($("form")).reset();
   kindChanged(page, /** @type {HTMLFormElement} */ ($("form")));
   offerAgain(page);
-  await present(page);
+  await present(page, { ...created, passcode });
 }
 
 /** A reset form chooses the first option; the likely one is another. @param {Page} page */
@@ -203,190 +200,4 @@ function below(limit) {
     const [drawn] = crypto.getRandomValues(new Uint32Array(1));
     if (drawn < fair) return drawn % limit;
   }
-}
-
-// The result
-
-/** @param {Page} page */
-async function present(page) {
-  const { link, passcode, receiptId, manageToken } = made;
-  field("link").value = link;
-  $("passcode").textContent = passcode;
-  $("passcode-card").hidden = !passcode;
-  /** @type {HTMLAnchorElement} */ (/** @type {unknown} */ ($("receipt"))).href = `${HERE}/receipt/${receiptId}#${manageToken}`;
-  page.put($("state-problem"), null);
-  $("burn").hidden = false;
-  hideCode();
-  only("result");
-  page.put($("result-title"), (words) => words.t("result.title"));
-  $("result-title").focus();
-  fillSheet($("sheet"), page.words, page.settings.name, made);
-  const copied = await copy(link);
-  field("link").select();
-  page.put($("said"), (words) => words.t(copied ? "result.linkCopied" : "result.linkNotCopied"));
-  follow(page);
-}
-
-/** @param {Page} page */
-function sharing(page) {
-  $("copy").addEventListener("click", () => copied(page, field("link").value, "result.linkCopied", field("link")));
-  $("copy-passcode").addEventListener("click", () => copied(page, made.passcode, "result.copied"));
-  $("message").addEventListener("click", async () => {
-    const words = await load(select("message-language").value);
-    copied(page, message(words, made), "result.messageCopied");
-  });
-  $("share").hidden = !navigator.share;
-  $("share").addEventListener("click", async () => {
-    const text = message(await load(select("message-language").value), made);
-    navigator.share({ text }).catch(() => {}); // the person closed the sheet
-  });
-  $("show-qr").addEventListener("click", async () => {
-    if ($("qr").hidden) await drawCode();
-    else hideCode();
-  });
-  $("print").addEventListener("click", async () => {
-    fillSheet($("sheet"), page.words, page.settings.name, made, await code(made.link));
-    print();
-  });
-  $("another").addEventListener("click", () => {
-    forget();
-    only("compose");
-    field("secret").focus();
-  });
-}
-
-/**
- * @param {Page} page
- * @param {string} text
- * @param {string} said a key
- * @param {HTMLInputElement} [source] selected, for copying by hand
- */
-async function copied(page, text, said, source) {
-  const done = await copy(text);
-  source?.select();
-  page.put($("said"), (words) => words.t(done ? said : "result.copyFailed"));
-}
-
-async function drawCode() {
-  const figure = $("qr");
-  figure.querySelector("svg")?.remove();
-  figure.prepend(await code(made.link));
-  figure.hidden = false;
-  $("show-qr").setAttribute("aria-expanded", "true");
-}
-
-function hideCode() {
-  $("qr").hidden = true;
-  $("qr").querySelector("svg")?.remove();
-  $("show-qr").setAttribute("aria-expanded", "false");
-}
-
-/** @param {Page} page */
-function follow(page) {
-  const { receiptId, manageToken } = made;
-  page.put($("state"), (words) => words.t("state.active", { until: words.when(made.expiresAt) }));
-  watching?.stop();
-  watching = watch(() => ask().receipt(receiptId, manageToken), (receipt) => {
-    $("burn").hidden = receipt.state !== "active";
-    page.put($("state"), fate(receipt));
-    page.put($("state-problem"), null);
-  }, (error) => page.put($("state-problem"), explained(error)));
-}
-
-/** @param {Page} page */
-function receipt(page) {
-  $("copy-receipt").addEventListener("click", () =>
-    copied(page, /** @type {HTMLAnchorElement} */ (/** @type {unknown} */ ($("receipt"))).href, "result.copied"));
-  twice($("burn"), page, "result.burnSure", async () => {
-    try {
-      await ask().remove(made.receiptId, made.manageToken);
-    } catch (error) {
-      page.put($("state-problem"), explained(error));
-    }
-    watching?.now();
-  });
-}
-
-/** Everything of the last secret, out of the page and out of memory. */
-function forget() {
-  watching?.stop();
-  made = undefined;
-  for (const id of ["secret", "own-passcode", "note", "label", "link"]) field(id).value = "";
-  $("passcode").textContent = "";
-  $("receipt").removeAttribute("href");
-  $("sheet").replaceChildren();
-  hideCode();
-}
-
-// The API key
-
-/** @param {Page} page */
-function keyPanel(page) {
-  const isNeeded = page.settings.create === "keys";
-  const panel = /** @type {HTMLDetailsElement} */ (/** @type {unknown} */ ($("key-panel")));
-  if (isNeeded) {
-    panel.open = true;
-    $("form").before(panel);
-  } else {
-    /** @type {HTMLElement} */ (panel.querySelector("[data-t='key.lead']")).dataset.t = "key.leadAnyone";
-    page.always((words) => (/** @type {HTMLElement} */ (panel.querySelector("[data-t='key.leadAnyone']")).textContent = words.t("key.leadAnyone")));
-  }
-  field("key-keep").addEventListener("change", () => {
-    field("key").autocomplete = field("key-keep").checked ? "current-password" : "off";
-  });
-  $("key-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    useKey(page, field("key").value.trim());
-  });
-  $("key-forget").addEventListener("click", () => {
-    key = undefined;
-    $("key-form").hidden = false;
-    $("key-known").hidden = true;
-    field("key").focus();
-  });
-}
-
-/**
- * @param {Page} page
- * @param {string} given
- */
-async function useKey(page, given) {
-  try {
-    const { name } = await api({ token: given }).account();
-    key = given;
-    if (field("key-keep").checked) await keep(name, given);
-    field("key").value = "";
-    $("key-form").hidden = true;
-    $("key-known").hidden = false;
-    page.put($("key-account"), (words) => words.t("key.account", { account: name }));
-    page.put($("key-problem"), null);
-    page.put($("problem"), null);
-    field("secret").focus();
-  } catch (error) {
-    page.put($("key-problem"), explained(error));
-    field("key").focus();
-  }
-}
-
-/**
- * Offer the key to the browser's password manager; one without this interface asks by itself.
- * @param {string} account
- * @param {string} password
- */
-async function keep(account, password) {
-  const Kind = /** @type {any} */ (window).PasswordCredential;
-  if (!Kind) return;
-  try {
-    await navigator.credentials.store(new Kind({ id: account, name: account, password }));
-  } catch {
-    // The person said no, or the browser does: the key works in this tab all the same.
-  }
-}
-
-/** @param {Page} page */
-function askForKey(page) {
-  const panel = /** @type {HTMLDetailsElement} */ (/** @type {unknown} */ ($("key-panel")));
-  panel.open = true;
-  page.put($("problem"), (words) => words.t("key.needed"));
-  field("key").focus();
 }

@@ -4,7 +4,7 @@
  * authenticate is never shown. Everything is wiped when the page is left, and after a while of nobody touching it.
  */
 
-import { api } from "./api.js";
+import { api, once } from "./api.js";
 import { toBase64 } from "./bytes.js";
 import { cleaned } from "./link.js";
 import { unlock as opener } from "./secrets.js";
@@ -25,6 +25,8 @@ let meta;
 let proof;
 /** @type {any} the server's answer to the reveal, without the secret */
 let answer;
+/** @type {{ passcode: string | null, headers: Record<string, string> } | null} a reveal whose answer may have been lost */
+let asked = null;
 let idleSince = 0;
 let ticking = 0;
 
@@ -55,15 +57,16 @@ function start(page) {
 /** @param {Page} page */
 async function look(page) {
   const fragment = cleaned(location.hash);
+  asked = null;
   if (!fragment && history.state?.openedAt) return before(page, history.state.openedAt);
   only("waiting");
   try {
     await opener(fragment, "raw"); // refuses a mangled link before anything is asked of the server
     meta = await server.meta(linkId);
     await opener(fragment, meta.format);
-    offer(page);
+    if (fragment === cleaned(location.hash)) offer(page);
   } catch (error) {
-    trouble(page, error);
+    if (fragment === cleaned(location.hash)) trouble(page, error);
   }
   document.body.dataset.ready = "";
 }
@@ -117,7 +120,10 @@ async function reveal(page) {
 async function claim(page, passcode) {
   const { unlock } = await opener(cleaned(location.hash), meta.format);
   const key = await unlock(cleaned(location.hash), passcode);
-  const { encryptedBlob, iv, ...rest } = await server.reveal(linkId, key.proof);
+  // The same question again after a lost answer: the server gives that answer again, for a minute.
+  if (asked?.passcode !== passcode) asked = { passcode, headers: once() };
+  const { encryptedBlob, iv, ...rest } = await server.reveal(linkId, key.proof, asked?.headers);
+  asked = null;
   proof = key.proof;
   answer = rest;
   let secret;
@@ -145,7 +151,9 @@ function failed(page, error) {
   } else if (error?.code === "passcode_locked") {
     tries(page, 0);
     page.put($("problem"), (words) => words.t("locked.what", { time: words.span(rough(error.retryAfter ?? 60)) }));
-  } else if (["gone", "not_found", "access_denied", "access_required", "bad_answer", "unreachable", "link_incomplete"].includes(error?.code)) {
+  } else if (error?.code === "unreachable" || error?.code === "bad_answer") {
+    page.put($("problem"), (words) => words.t(error.code === "unreachable" ? "offline.what" : "badAnswer.what"));
+  } else if (["gone", "not_found", "access_denied", "access_required", "link_incomplete"].includes(error?.code)) {
     trouble(page, error);
   } else {
     page.put($("problem"), explained(error));
@@ -219,6 +227,7 @@ function wipe(page) {
     (words) => words.t("wiped.what"),
     (words) => words.t(isGone ? "wiped.gone" : "wiped.left"),
   ]);
+  answer = null;
 }
 
 /**

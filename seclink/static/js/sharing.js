@@ -2,7 +2,7 @@
 /** Handing a link on: a message to paste, a code to scan, a sheet to print. All made here; the link goes nowhere. */
 
 /** @typedef {import("./i18n.js").Words} Words */
-/** @typedef {{ link: string, expiresAt: number, maxViews: number | null, hasPasscode: boolean }} Shared */
+/** @typedef {{ link: string, expiresAt: number, maxViews: number | null, passcode: string | null }} Shared */
 
 const SVG = "http://www.w3.org/2000/svg";
 const QUIET = 4; // modules of white around the code that scanners need
@@ -12,12 +12,12 @@ const QUIET = 4; // modules of white around the code that scanners need
  * @param {Words} words
  * @param {Shared} shared
  */
-export function message(words, { link, expiresAt, maxViews, hasPasscode }) {
+export function message(words, { link, expiresAt, maxViews, passcode }) {
   return words.t("message.text", {
     link,
     views: maxViews === null ? words.t("message.viewsAny") : words.t("message.views", { count: maxViews }),
     until: words.when(expiresAt),
-    passcode: hasPasscode ? words.t("message.passcode") : "",
+    passcode: passcode ? words.t("message.passcode") : "",
   });
 }
 
@@ -44,14 +44,14 @@ export async function code(link) {
  * @param {Shared} shared
  * @param {SVGElement} [drawn]
  */
-export function fillSheet(sheet, words, name, { link, expiresAt, maxViews, hasPasscode }, drawn) {
+export function fillSheet(sheet, words, name, shared, drawn) {
   const line = (/** @type {string} */ tag, /** @type {string} */ textContent) =>
     Object.assign(document.createElement(tag), { textContent });
-  const text = message(words, { link, expiresAt, maxViews, hasPasscode }).split("\n").filter((each) => each && each !== link);
+  const text = message(words, shared).split("\n").filter((each) => each && each !== shared.link);
   sheet.replaceChildren(
     line("h1", words.t("message.title")),
     ...(drawn ? [drawn] : []),
-    line("code", link),
+    line("code", shared.link),
     ...text.slice(1).map((each) => line("p", each)),
     line("p", words.t("print.how")),
     line("p", name),

@@ -20,6 +20,16 @@ export function $(id) {
   return /** @type {T} */ (document.getElementById(id));
 }
 
+/** @param {string} id */
+export function field(id) {
+  return /** @type {HTMLInputElement} */ ($(id));
+}
+
+/** @param {string} id */
+export function select(id) {
+  return /** @type {HTMLSelectElement} */ ($(id));
+}
+
 /** What every page has: words, the server's settings, texts that follow the language. */
 export class Page {
   /**
@@ -126,10 +136,10 @@ export async function openPage() {
 
 /** @param {Page} page */
 function chooseLanguage(page) {
-  const select = $("language");
-  fillSelect(/** @type {HTMLSelectElement} */ (select), Object.entries(page.settings.languages), page.words.code);
-  select.hidden = false;
-  select.addEventListener("change", () => page.speak(/** @type {HTMLSelectElement} */ (select).value));
+  const languages = select("language");
+  fillSelect(languages, Object.entries(page.settings.languages), page.words.code);
+  languages.hidden = false;
+  languages.addEventListener("change", () => page.speak(languages.value));
 }
 
 /** @param {any} settings */
@@ -141,12 +151,12 @@ function fillFooter({ footer, links }) {
 }
 
 /**
- * @param {HTMLSelectElement} select
+ * @param {HTMLSelectElement} target
  * @param {[string, string][]} options pairs of value and text
  * @param {string} chosen a value
  */
-export function fillSelect(select, options, chosen) {
-  select.replaceChildren(...options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
+export function fillSelect(target, options, chosen) {
+  target.replaceChildren(...options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
 }
 
 /**

@@ -1,0 +1,92 @@
+// @ts-check
+/**
+ * The API key, for servers on which only its holders may seal. It lives in this tab's memory; whoever asks for it may
+ * have the browser's password manager keep it. Nothing else does.
+ */
+
+import { api } from "./api.js";
+import { $, explained, field } from "./ui.js";
+
+/** @typedef {import("./ui.js").Page} Page */
+
+/** @type {string | undefined} */
+let key;
+
+/** The server, asked with the key where there is one. */
+export function ask() {
+  return api({ token: key });
+}
+
+/** @param {Page} page */
+export function isLacking(page) {
+  return page.settings.create === "keys" && !key;
+}
+
+/** @param {Page} page */
+export function keyPanel(page) {
+  const isNeeded = page.settings.create === "keys";
+  const panel = /** @type {HTMLDetailsElement} */ (/** @type {unknown} */ ($("key-panel")));
+  if (isNeeded) {
+    panel.open = true;
+    $("form").before(panel);
+  } else {
+    page.put($("key-lead"), (words) => words.t("key.leadAnyone"));
+  }
+  field("key-keep").addEventListener("change", () => {
+    field("key").autocomplete = field("key-keep").checked ? "current-password" : "off";
+  });
+  $("key-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    useKey(page, field("key").value.trim());
+  });
+  $("key-forget").addEventListener("click", () => {
+    key = undefined;
+    $("key-form").hidden = false;
+    $("key-known").hidden = true;
+    field("key").focus();
+  });
+}
+
+/**
+ * @param {Page} page
+ * @param {string} given
+ */
+async function useKey(page, given) {
+  try {
+    const { name } = await api({ token: given }).account();
+    key = given;
+    if (field("key-keep").checked) await keep(name, given);
+    field("key").value = "";
+    $("key-form").hidden = true;
+    $("key-known").hidden = false;
+    page.put($("key-account"), (words) => words.t("key.account", { account: name }));
+    page.put($("key-problem"), null);
+    page.put($("problem"), null);
+    field("secret").focus();
+  } catch (error) {
+    page.put($("key-problem"), explained(error));
+    field("key").focus();
+  }
+}
+
+/**
+ * Offer the key to the browser's password manager; one without this interface asks by itself.
+ * @param {string} account
+ * @param {string} password
+ */
+async function keep(account, password) {
+  const Kind = /** @type {any} */ (window).PasswordCredential;
+  if (!Kind) return;
+  try {
+    await navigator.credentials.store(new Kind({ id: account, name: account, password }));
+  } catch {
+    // The person said no, or the browser does: the key works in this tab all the same.
+  }
+}
+
+/** Bring the field into view, for whoever pressed the button without a key. */
+export function askForKey() {
+  /** @type {HTMLDetailsElement} */ (/** @type {unknown} */ ($("key-panel"))).open = true;
+  field("key").focus();
+  field("key").scrollIntoView({ block: "center" });
+}

@@ -1,0 +1,151 @@
+// @ts-check
+/** What follows sealing: the link and the ways to hand it on, what becomes of it, and the end of it. */
+
+import { HERE } from "./api.js";
+import { load } from "./i18n.js";
+import { ask } from "./key.js";
+import { fate, watch } from "./receipts.js";
+import { code, fillSheet, message } from "./sharing.js";
+import { $, copy, explained, field, fillSelect, only, select, twice } from "./ui.js";
+
+/** @typedef {import("./ui.js").Page} Page */
+/** @typedef {import("./i18n.js").Words} Words */
+
+/**
+ * @typedef {{ link: string, receiptId: string, manageToken: string, expiresAt: number, maxViews: number | null,
+ *   passcode: string | null }} Made
+ */
+
+const NOTHING = { link: "", receiptId: "", manageToken: "", expiresAt: 0, maxViews: 1, passcode: null };
+
+/** @type {Made} what was sealed last */
+let made = NOTHING;
+/** @type {Words} of the language the message is written in */
+let reader;
+/** @type {ReturnType<typeof watch> | undefined} */
+let watching;
+
+/**
+ * @param {Page} page
+ * @param {Made} sealed
+ */
+export async function present(page, sealed) {
+  made = sealed;
+  const { link, passcode, receiptId, manageToken } = made;
+  field("link").value = link;
+  $("passcode").textContent = passcode;
+  $("passcode-card").hidden = !passcode;
+  /** @type {HTMLAnchorElement} */ (/** @type {unknown} */ ($("receipt"))).href = `${HERE}/receipt/${receiptId}#${manageToken}`;
+  page.put($("state-problem"), null);
+  $("burn").hidden = false;
+  hideCode();
+  only("result");
+  fillSheet($("sheet"), page.words, page.settings.name, made);
+  field("link").focus();
+  field("link").select();
+  const copied = await copy(link);
+  page.put($("said"), (words) => words.t(copied ? "result.linkCopied" : "result.linkNotCopied"));
+  follow(page);
+}
+
+/**
+ * @param {Page} page
+ * @param {() => void} another
+ */
+export function resultButtons(page, another) {
+  sharing(page);
+  receipt(page);
+  $("another").addEventListener("click", () => {
+    forget();
+    another();
+  });
+}
+
+/** @param {Page} page */
+function sharing(page) {
+  const languages = select("message-language");
+  page.always((words) => {
+    fillSelect(languages, Object.entries(page.settings.languages), words.code);
+    reader = words;
+  });
+  // Loaded ahead: some browsers copy and share only right after the press.
+  languages.addEventListener("change", async () => (reader = await load(languages.value)));
+  $("copy").addEventListener("click", () => copied(page, field("link").value, "result.linkCopied", field("link")));
+  $("copy-passcode").addEventListener("click", () => copied(page, made.passcode ?? "", "result.copied"));
+  $("message").addEventListener("click", () => copied(page, message(reader, made), "result.messageCopied"));
+  $("share").hidden = !navigator.share;
+  $("share").addEventListener("click", () => {
+    navigator.share({ text: message(reader, made) }).catch(() => {}); // the person closed the sheet
+  });
+  $("show-qr").addEventListener("click", async () => {
+    if ($("qr").hidden) await drawCode();
+    else hideCode();
+  });
+  $("print").addEventListener("click", async () => {
+    fillSheet($("sheet"), page.words, page.settings.name, made, await code(made.link));
+    print();
+  });
+}
+
+/**
+ * @param {Page} page
+ * @param {string} text
+ * @param {string} said a key
+ * @param {HTMLInputElement} [source] selected, for copying by hand
+ */
+async function copied(page, text, said, source) {
+  const done = await copy(text);
+  source?.select();
+  page.put($("said"), (words) => words.t(done ? said : "result.copyFailed"));
+}
+
+async function drawCode() {
+  const figure = $("qr");
+  figure.querySelector("svg")?.remove();
+  figure.prepend(await code(made.link));
+  figure.hidden = false;
+  $("show-qr").setAttribute("aria-expanded", "true");
+}
+
+function hideCode() {
+  $("qr").hidden = true;
+  $("qr").querySelector("svg")?.remove();
+  $("show-qr").setAttribute("aria-expanded", "false");
+}
+
+/** @param {Page} page */
+function follow(page) {
+  const { receiptId, manageToken } = made;
+  page.put($("state"), (words) => words.t("state.active", { until: words.when(made.expiresAt) }));
+  watching?.stop();
+  watching = watch(() => ask().receipt(receiptId, manageToken), (receipt) => {
+    $("burn").hidden = receipt.state !== "active";
+    page.put($("state"), fate(receipt));
+    page.put($("state-problem"), null);
+  }, (error) => page.put($("state-problem"), explained(error)));
+}
+
+/** @param {Page} page */
+function receipt(page) {
+  $("copy-receipt").addEventListener("click", () =>
+    copied(page, /** @type {HTMLAnchorElement} */ (/** @type {unknown} */ ($("receipt"))).href, "result.copied"));
+  twice($("burn"), page, "result.burnSure", async () => {
+    try {
+      await ask().remove(made.receiptId, made.manageToken);
+    } catch (error) {
+      page.put($("state-problem"), explained(error));
+    }
+    watching?.now();
+  });
+}
+
+/** Everything of the last secret, out of the page and out of memory. */
+export function forget() {
+  watching?.stop();
+  made = NOTHING;
+  field("link").value = "";
+  $("passcode").textContent = "";
+  $("receipt").removeAttribute("href");
+  $("sheet").replaceChildren();
+  hideCode();
+}
