@@ -1,14 +1,10 @@
 """Every use case about secrets and their receipts, in the order that keeps the promises.
 
-Revealing asks in this order: is the link's key proved, may a passcode still be tried, is it right, and only
-then takes the view, durably, before a byte of payload leaves. A wrong answer to any question spends nothing,
-except that a passcode try is counted before it is checked. `now` is epoch milliseconds and comes from the
-caller.
+Revealing asks its questions (`questions.py`) and only then takes the view, durably, before a byte of payload leaves.
+A wrong answer to any of them spends nothing. `now` is epoch milliseconds and comes from the caller.
 """
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import hashlib
 from collections.abc import Callable, Coroutine
@@ -21,16 +17,10 @@ from msgspec import UNSET, UnsetType
 from seclink import policy, tokens
 from seclink.config import Config
 from seclink.errors import (
-    AccessDenied,
-    AccessRequired,
     Busy,
     Gone,
     NotActive,
     NotFound,
-    PasscodeLocked,
-    PasscodeRequired,
-    PasscodeWrong,
-    SecLinkError,
     StorageFailed,
 )
 from seclink.log import Log
@@ -52,6 +42,7 @@ from seclink.model import (
     Stats,
 )
 from seclink.passcodes import Passcodes
+from seclink.questions import Questions, access_hash_of, gone, live
 from seclink.replay import Replay
 from seclink.store.base import Store
 
@@ -65,6 +56,7 @@ class Vault:
         self, store: Store, passcodes: Passcodes, config: Config, log: Log, monotonic: Callable[[], float]
     ) -> None:
         self._store, self._passcodes, self._config, self._log = store, passcodes, config, log
+        self._questions = Questions(store, passcodes)
         self._created: Replay[Created] = Replay(CREATE_REPLAY_SECONDS, CREATE_REPLAYS, 2**30, lambda _: 512, monotonic)
         self._revealed: Replay[Claimed] = Replay(
             REPLAY_SECONDS, 100_000, REPLAY_BYTES, lambda claimed: len(claimed.payload) + 512, monotonic
@@ -82,7 +74,10 @@ class Vault:
         if retry is None:
             return await self._create(new, actor, now)
         key, request = retry
-        return await self._created.once(f"{actor.account or ''} {key}", request, lambda: self._create(new, actor, now))
+        # Those without an account have only their address in common with themselves: what one sends under a key says
+        # nothing to another.
+        asker = f"account {actor.account}" if actor.account else f"client {actor.client}"
+        return await self._created.once(f"{asker} {key}", request, lambda: self._create(new, actor, now))
 
     async def reveal(self, link_id: str, proof: Proof, actor: Actor, now: int, retry_key: str | None = None) -> Claimed:
         """Take one view.
@@ -96,9 +91,20 @@ class Vault:
             hashlib.sha256(same).hexdigest(), b"", lambda: self._reveal(link_id, proof, actor, now)
         )
 
+    async def burn_read(self, link_id: str, proof: Proof, actor: Actor, now: int) -> None:
+        """End a secret for a reader who has it: asks what revealing asks, spends nothing, erases it.
+
+        Without a proof of key there is no telling a reader from whoever came across the linkId, so a secret that asks
+        for none cannot be ended this way.
+        """
+        peek = await self._questions.ask(link_id, proof, actor.client, now, wants_access=True)
+        if await self._store.burn(peek.receipt_id, now) is not State.ACTIVE:
+            raise gone(await self._store.peek(link_id, now))
+        self._log.info("burned", receipt=peek.receipt_id)
+
     async def peek(self, link_id: str, now: int) -> Peek:
         """Look at a live secret; spends nothing. Raises NotFound, Gone."""
-        peek = _live(await self._store.peek(link_id, now))
+        peek = live(await self._store.peek(link_id, now))
         if not peek.was_peeked:
             self._aside(self._store.record(link_id, "peeked", now))
         return peek
@@ -226,7 +232,7 @@ class Vault:
         )
 
     async def _reveal(self, link_id: str, proof: Proof, actor: Actor, now: int) -> Claimed:
-        access_hash = _access_hash(proof.access)
+        access_hash = access_hash_of(proof.access)
         claimed = None
         if proof.passcode_hash is None:
             claimed = await self._store.claim(link_id, now, access_hash=access_hash)
@@ -238,36 +244,14 @@ class Vault:
     async def _reveal_guarded(
         self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int
     ) -> Claimed:
-        peek = _live(await self._store.peek(link_id, now))
-        if peek.access_hash is not None:
-            if access_hash is None:
-                raise AccessRequired()
-            if not tokens.equal(peek.access_hash, access_hash):
-                raise AccessDenied()
-        if peek.passcode is not None:
-            await self._check_passcode(link_id, peek.passcode, proof.passcode_hash, actor.client, now)
+        peek = await self._questions.ask(link_id, proof, actor.client, now)
         claimed = await self._store.claim(
             link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client
         )
         if claimed is None:  # somebody was quicker, or its sender has changed it meanwhile
-            _live(await self._store.peek(link_id, now))
+            live(await self._store.peek(link_id, now))
             raise Busy("The secret was changed while you asked; nothing was spent, try again")
         return claimed
-
-    async def _check_passcode(self, link_id: str, stored: str, offered: str | None, client: str, now: int) -> None:
-        if offered is None:
-            raise PasscodeRequired()
-        policy.refuse(policy.digest_faults(passcodeHash=offered))
-        with self._passcodes.place():
-            attempt = await self._store.attempt(link_id, client, now)
-            if attempt is None:
-                raise _gone(await self._store.peek(link_id, now))
-            if not attempt.is_allowed:
-                raise PasscodeLocked(retry_after=attempt.retry_after)
-            is_right = await self._passcodes.verify(stored, offered.lower())
-        if not is_right:
-            await self._store.record(link_id, "passcode_wrong", now)
-            raise PasscodeWrong(attempts_left=attempt.left)
 
     def _check(self, edit: Edit) -> None:
         if (edit.payload is UNSET) != (edit.iv is UNSET):
@@ -295,27 +279,6 @@ class Vault:
         task = asyncio.create_task(quietly())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _access_hash(access: str | None) -> str | None:
-    """hex(SHA-256) of the proof; what is no base64url at all proves nothing, like any wrong proof."""
-    if access is None:
-        return None
-    try:
-        proof = base64.b64decode(access + "=" * (-len(access) % 4), altchars="-_", validate=True)
-    except (binascii.Error, ValueError):
-        return ""
-    return hashlib.sha256(proof).hexdigest()
-
-
-def _live(peek: Peek | None) -> Peek:
-    if peek is None or peek.state is not State.ACTIVE:
-        raise _gone(peek)
-    return peek
-
-
-def _gone(peek: Peek | None) -> SecLinkError:
-    return NotFound() if peek is None else Gone(state=peek.state, ended_at=peek.ended_at)
 
 
 def _is_owner(receipt: Receipt, actor: Actor, manage_token: str | None) -> bool:

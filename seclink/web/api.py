@@ -1,8 +1,8 @@
 """Recipients' side of the native API: create, reveal, peek, report.
 
 `GET /secrets/{linkId}` spends a view because its documentation says so. Browsers, previews and scanners follow
-such addresses by themselves, so a request that looks like one of theirs is refused and spends nothing; so are
-HEAD, ranges and conditional requests, which ask for less than the whole.
+such addresses by themselves, so a request that looks like one of theirs is refused and spends nothing (`visits.py`);
+so are HEAD, ranges and conditional requests, which ask for less than the whole.
 """
 
 import hashlib
@@ -32,6 +32,7 @@ from seclink.web import bodies, wire
 from seclink.web.bodies import Answer, Call
 from seclink.web.guards import Admission, Guards, actor, header, headers
 from seclink.web.operations import Operation
+from seclink.web.visits import refuse_visit
 
 REVEAL_ERRORS = (
     AccessRequired,
@@ -85,7 +86,19 @@ class SecretsApi:
             body_optional=True,
             gives=wire.SecretRevealed,
             headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"),
-            errors=REVEAL_ERRORS,
+            errors=(*REVEAL_ERRORS, NotANavigation),
+        )
+        yield Operation(
+            method="POST",
+            path="/secrets/{link_id:str}/burn",
+            handler=self.burn_secret,
+            summary="Destroy a secret one has; asks what revealing asks, and always for proof of the link's key",
+            admission=Admission(rate="reveal"),
+            takes=wire.RevealSecret,
+            body_optional=True,
+            status=204,
+            headers=("SecLink-Access", "SecLink-Passcode"),
+            errors=(*REVEAL_ERRORS, NotANavigation),
         )
         yield Operation(
             method="GET",
@@ -106,6 +119,7 @@ class SecretsApi:
             body_optional=True,
             gives=wire.Accepted,
             status=202,
+            errors=(NotANavigation,),
         )
 
     async def create_secret(self, call: Call) -> Answer:
@@ -143,13 +157,16 @@ class SecretsApi:
         )
 
     async def get_secret(self, call: Call, link_id: str) -> Answer:
-        _refuse_navigation(call.scope)
-        return await self._reveal(call, link_id, None, None)
+        refuse_visit(call.scope)
+        return await self._reveal(call, link_id, Proof(None, None))
 
     async def reveal_secret(self, call: Call, link_id: str) -> Answer:
-        body = await call.body(bodies.SMALL_BODY)
-        sent = bodies.parse(body, _content_type(call.scope), wire.RevealSecret, may_be_empty=True)
-        return await self._reveal(call, link_id, sent.access, sent.passcode_hash)
+        return await self._reveal(call, link_id, await self._proof(call))
+
+    async def burn_secret(self, call: Call, link_id: str) -> Answer:
+        proof = _with_headers(call.scope, await self._proof(call))
+        await self._vault.burn_read(_known(link_id), proof, actor(call.scope), self._clock.now())
+        return bodies.no_content()
 
     async def peek_secret(self, call: Call, link_id: str) -> Answer:
         now = self._clock.now()
@@ -158,18 +175,25 @@ class SecretsApi:
         return bodies.answer(wire.meta(link_id, peek, left))
 
     async def report_secret(self, call: Call, link_id: str) -> Answer:
+        refuse_visit(call.scope)
         body = await call.body(bodies.SMALL_BODY)
         sent = bodies.parse(body, _content_type(call.scope), wire.ReportSecret, may_be_empty=True)
         if tokens.LINK_ID.fullmatch(link_id):
             await self._vault.report(link_id, sent.reason, self._clock.now())
         return bodies.answer(wire.Accepted(), 202)
 
-    async def _reveal(self, call: Call, link_id: str, access: str | None, passcode_hash: str | None) -> Answer:
+    async def _proof(self, call: Call) -> Proof:
+        """What the body of a POST proves."""
+        refuse_visit(call.scope)
+        body = await call.body(bodies.SMALL_BODY)
+        sent = bodies.parse(body, _content_type(call.scope), wire.RevealSecret, may_be_empty=True)
+        return Proof(sent.access, sent.passcode_hash)
+
+    async def _reveal(self, call: Call, link_id: str, proof: Proof) -> Answer:
         scope = call.scope
         if any(headers(scope, name) for name in HARMLESS):
             raise BadRequest("A secret is revealed whole or not at all: ask without Range or If-... headers")
-        proof = Proof(access or header(scope, b"seclink-access"), passcode_hash or header(scope, b"seclink-passcode"))
-        now = self._clock.now()
+        proof, now = _with_headers(scope, proof), self._clock.now()
         claimed = await self._vault.reveal(_known(link_id), proof, actor(scope), now, _retry_key(scope))
         return bodies.answer(
             wire.SecretRevealed(
@@ -190,6 +214,13 @@ def _known(link_id: str) -> str:
     return link_id
 
 
+def _with_headers(scope: Any, proof: Proof) -> Proof:
+    """What the body does not say may stand in headers."""
+    return Proof(
+        proof.access or header(scope, b"seclink-access"), proof.passcode_hash or header(scope, b"seclink-passcode")
+    )
+
+
 def _content_type(scope: Any) -> bytes | None:
     value = header(scope, b"content-type")
     return None if value is None else value.encode("latin-1")
@@ -200,20 +231,3 @@ def _retry_key(scope: Any) -> str | None:
     if key is not None and not (16 <= len(key) <= 128 and key.isascii() and key.isprintable()):
         raise BadRequest("Idempotency-Key must have 16 to 128 printable characters")
     return key
-
-
-def _refuse_navigation(scope: Any) -> None:
-    """Raise NotANavigation for what a browser, prefetcher or preview sends when somebody merely came across the
-    address.
-    """
-    said = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
-    purposes = " ".join(said.get(name, "") for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
-    if (
-        said.get(b"sec-fetch-mode") == "navigate"
-        or said.get(b"sec-fetch-dest", "empty") != "empty"
-        or "prefetch" in purposes
-        or "preview" in purposes
-        or "prerender" in purposes
-        or said.get(b"accept", "").startswith("text/html")
-    ):
-        raise NotANavigation()

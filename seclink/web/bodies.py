@@ -25,11 +25,14 @@ _JSON_HEADERS = [(b"content-type", b"application/json"), *CORS_HEADERS]
 
 
 def parse(body: bytes, content_type: bytes | None, kind: type[T], *, may_be_empty: bool = False) -> T:
-    """The body as `kind`. Raises UnsupportedMediaType, BadRequest. An empty one, where allowed, has no members."""
-    if may_be_empty and not body:
+    """The body as `kind`. Raises UnsupportedMediaType, BadRequest. An empty one, where allowed, has no members and
+    needs no type; a form's has one, also when it is empty, and forms come from anywhere."""
+    if may_be_empty and not body and content_type is None:
         return kind()
     if content_type is None or not _JSON.fullmatch(content_type):
         raise UnsupportedMediaType()
+    if may_be_empty and not body:
+        return kind()
     try:
         text = body.decode("utf-8")
         document = _decode(text)

@@ -17,6 +17,7 @@ ROUTES = {
     ("POST", "/api/v1/secrets"): 201,
     ("GET", "/api/v1/secrets/{link_id}"): 200,
     ("POST", "/api/v1/secrets/{link_id}/reveal"): 200,
+    ("POST", "/api/v1/secrets/{link_id}/burn"): 204,
     ("GET", "/api/v1/secrets/{link_id}/meta"): 200,
     ("POST", "/api/v1/secrets/{link_id}/report"): 202,
     ("GET", "/api/v1/receipts"): 200,
@@ -307,6 +308,7 @@ async def test_unknown_members_are_refused_by_name(appliance: Any) -> None:
     asked = [
         ("POST", "/secrets", body(expiretype="1hour")),
         ("POST", f"/secrets/{made['linkId']}/reveal", {"expiretype": 1}),
+        ("POST", f"/secrets/{made['linkId']}/burn", {"expiretype": 1}),
         ("POST", f"/secrets/{made['linkId']}/report", {"expiretype": 1}),
         ("PATCH", f"/receipts/{made['receiptId']}", {"expiretype": 1}),
     ]

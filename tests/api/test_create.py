@@ -225,6 +225,17 @@ async def test_accounts_do_not_share_idempotency_keys(appliance: Any) -> None:
     assert anonymous["linkId"] not in {each["linkId"] for each in made}
 
 
+async def test_strangers_without_accounts_do_not_share_idempotency_keys(appliance: Any) -> None:
+    """LR-06: neither the first's manage token nor a word about it to who sends the same from elsewhere."""
+    headers = {"Idempotency-Key": "a" * 16}
+    addresses = ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1", "2001:db8::2")
+    made = [(await appliance.client(each).post("/secrets", json=body(), headers=headers)).json() for each in addresses]
+    assert made[4] == made[2]  # one /64 is one client
+    assert len({each["manageToken"] for each in made}) == 4
+    other = await appliance.client("192.0.2.3").post("/secrets", json=body(label="x"), headers=headers)
+    assert other.status_code == 201
+
+
 @pytest.mark.parametrize("given", ["short", "x" * 15, "x" * 129, "with\ttab-----------", "ümläut-----------"])
 async def test_idempotency_key_out_of_bounds_is_refused(appliance: Any, given: str) -> None:
     headers = httpx.Headers([(b"Idempotency-Key", given.encode("latin-1"))])

@@ -149,6 +149,7 @@ async def test_no_json_whatsoever_is_a_500(appliance: Any, sent: Any) -> None:
         ("PATCH", receipt),
         ("POST", f"{link}/report"),
         ("POST", f"{link}/reveal"),
+        ("POST", f"{link}/burn"),
     ):
         answer = await appliance.http.request(method, path, content=json_of(sent), headers=JSON | manage(made))
         assert answer.status_code < 500, answer.text
@@ -324,6 +325,7 @@ async def test_id_that_is_none_is_a_404_without_a_lookup(appliance: Any) -> None
         for method, path in (
             ("GET", f"/secrets/{name}"),
             ("POST", f"/secrets/{name}/reveal"),
+            ("POST", f"/secrets/{name}/burn"),
             ("GET", f"/secrets/{name}/meta"),
             ("GET", f"/receipts/{name}x"),
             ("DELETE", f"/receipts/{name}x"),
@@ -422,7 +424,7 @@ async def test_only_json_in_utf_8_is_taken(appliance: Any) -> None:
             check_problem(answer, 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("path", ["/secrets", "/secrets/{}/reveal", "/secrets/{}/report"])
+@pytest.mark.parametrize("path", ["/secrets", "/secrets/{}/reveal", "/secrets/{}/burn", "/secrets/{}/report"])
 async def test_forms_are_refused_on_every_route_that_takes_a_body(appliance: Any, path: str) -> None:
     """IN-08: so that no page elsewhere can post without asking first."""
     made = await create(appliance.http)
@@ -447,6 +449,7 @@ async def test_headers_take_any_bytes_without_harm(appliance: Any, name: str, va
     for method, path in (
         ("GET", f"/secrets/{made['linkId']}"),
         ("POST", f"/secrets/{made['linkId']}/reveal"),
+        ("POST", f"/secrets/{made['linkId']}/burn"),
         ("GET", f"/receipts/{made['receiptId']}"),
         ("GET", "/receipts"),
     ):

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import ACCESS_HASH, bearer, body, check_problem, create, manage, reveal
+from asking import ACCESS, ACCESS_HASH, bearer, body, check_problem, create, manage, reveal
 
 from seclink import keyring, tokens, vault
 
@@ -111,6 +111,7 @@ async def test_key_ends_on_its_day(appliance: Any) -> None:
         ("POST", "/secrets"),
         ("GET", "/secrets/abcdefghijkl"),
         ("POST", "/secrets/abcdefghijkl/reveal"),
+        ("POST", "/secrets/abcdefghijkl/burn"),
         ("GET", "/secrets/abcdefghijkl/meta"),
         ("POST", "/secrets/abcdefghijkl/report"),
         ("GET", "/receipts"),
@@ -153,7 +154,13 @@ def test_secrets_are_compared_in_constant_time() -> None:
     assert "compare_digest" in inspect.getsource(tokens.equal)
     words = ("access_hash", "manage_digest", "token", "passcode_hash", "proof", "_check")
     folder = Path(inspect.getfile(vault)).parent
-    for path in [folder / "vault.py", folder / "tokens.py", folder / "keyring.py", *(folder / "web").glob("*.py")]:
+    for path in [
+        folder / "vault.py",
+        folder / "questions.py",
+        folder / "tokens.py",
+        folder / "keyring.py",
+        *(folder / "web").glob("*.py"),
+    ]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq | ast.In):
                 sides = " ".join(ast.unparse(each) for each in (node.left, *node.comparators))
@@ -169,6 +176,7 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/secrets"): {"nobody": 201, "create": 201, "manage": 403, "both": 201, "admin": 403},
     ("GET", "/secrets/{live}"): {"nobody": 200, "create": 200, "manage": 200, "both": 200, "admin": 200},
     ("POST", "/secrets/{live}/reveal"): {"nobody": 200, "create": 200, "manage": 200, "both": 200, "admin": 200},
+    ("POST", "/secrets/{live}/burn"): {"nobody": 204, "create": 204, "manage": 204, "both": 204, "admin": 204},
     ("GET", "/secrets/{live}/meta"): {"nobody": 200, "create": 200, "manage": 200, "both": 200, "admin": 200},
     ("POST", "/secrets/{live}/report"): {"nobody": 202, "create": 202, "manage": 202, "both": 202, "admin": 202},
     ("GET", "/receipts"): {"nobody": 401, "create": 403, "manage": 200, "both": 200, "admin": 200},
@@ -192,13 +200,15 @@ async def test_scopes_open_exactly_what_the_table_says(appliance: Any, holder: s
     key = await appliance.key("acme", *scopes) if scopes else None
     for (method, path), expected in MATRIX.items():
         own, others, nobodys = await create(http, key=maker), await create(http, key=stranger), await create(http)
+        provable = await create(http, accessHash=ACCESS_HASH)
         names = {
-            "live": own["linkId"],
+            "live": provable["linkId"] if path.endswith("/burn") else own["linkId"],
             "own": own["receiptId"],
             "others": others["receiptId"],
             "nobodys": nobodys["receiptId"],
         }
         sent = body() if path == "/secrets" else {"label": "x"} if method == "PATCH" else None
+        sent = {"access": ACCESS} if path.endswith("/burn") else sent
         answer = await http.request(
             method, path.format(**names), json=sent, headers=bearer(key) if key else {}
         )  # fmt: skip

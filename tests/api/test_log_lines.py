@@ -45,6 +45,7 @@ async def everything(appliance: Any, words: dict[str, str]) -> dict[str, str]:
         await http.get(link, headers={"Sec-Fetch-Mode": "navigate"})
         await http.post(f"{link}/report", json={"reason": words["reason"]})
         await http.post(f"{link}/reveal", json={words["member"]: words["member"]})
+        await http.post(f"{link}/burn", json={"access": words["badToken"]})
         await http.post(f"{link}/reveal", content=f'{{"access": "{words["access"]}"'.encode())
         await reveal(http, each, access=words["badToken"])
         await reveal(http, each, access=words["access"], passcode=words["wrongPasscode"])

@@ -213,6 +213,15 @@ VISITORS = [
     {"X-Moz": "prefetch"},
     {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"},
     {"SEC-FETCH-MODE": "Navigate"},
+    {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "cross-site", "Accept": "*/*"},
+    {"Sec-Fetch-Mode": "no-cors"},
+    {"Accept": "image/avif,image/webp,*/*"},
+    {"Accept": "application/xhtml+xml,text/html;q=0.9,*/*;q=0.5"},
+    {"Accept": "application/xml,application/xhtml+xml,text/html;q=0.9,text/plain;q=0.8,image/png,*/*;q=0.5"},
+    {"Accept": "*/*, text/html"},
+    {"Accept": "video/webm, video/*;q=0.9"},
+    {"Accept": "text/css,*/*;q=0.1"},
+    {"Accept": " Text/HTML"},
 ]
 
 
@@ -232,6 +241,9 @@ async def test_browser_that_merely_comes_by_spends_nothing(appliance: Any, heade
         {"User-Agent": "curl/8.5.0", "Accept": "*/*"},
         {"User-Agent": "python-requests/2.32", "Accept": "*/*"},
         {"Accept": "application/json"},
+        {"Accept": "application/json, text/plain, */*"},
+        {"Accept": "text/plain"},
+        {"Accept": ""},
         {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"},
     ],
 )

@@ -36,6 +36,7 @@ OPERATIONS = [
     ("POST", "/api/v1/secrets"),
     ("GET", "/api/v1/secrets/{link_id}"),
     ("POST", "/api/v1/secrets/{link_id}/reveal"),
+    ("POST", "/api/v1/secrets/{link_id}/burn"),
     ("GET", "/api/v1/secrets/{link_id}/meta"),
     ("POST", "/api/v1/secrets/{link_id}/report"),
     ("GET", "/api/v1/receipts"),

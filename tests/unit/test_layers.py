@@ -39,7 +39,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors", "model", "store.base", "store.opening", "store.reads", "store.tries", "store.writer", "store.writes",
     },
     "keyring": {"errors", "model", "store.base", "tokens"},
-    "vault": {"config", "errors", "log", "model", "passcodes", "policy", "replay", "store.base", "tokens"},
+    "questions": {"errors", "model", "passcodes", "policy", "store.base", "tokens"},
+    "vault": {
+        "config", "errors", "log", "model", "passcodes", "policy", "questions", "replay", "store.base", "tokens",
+    },
     "reaper": {"errors", "log", "vault"},
     "server": {"errors"},
     "web.headers": set(),
@@ -47,9 +50,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web.gate": {"errors", "web.body", "web.headers"},
     "web.cors": {"web.gate"},
     "web.negotiation": set(),
+    "web.visits": {"errors"},
     "web.assets": {"config", "policy"},
     "web.pages": {
-        "errors", "log", "tokens", "web.assets", "web.cors", "web.gate", "web.headers", "web.negotiation", "web.problems",
+        "errors", "log", "tokens", "web.assets", "web.cors", "web.gate", "web.headers", "web.negotiation",
+        "web.problems",
     },
     "web": {
         "__init__", "clock", "config", "errors", "keyring", "limiter", "log", "model", "policy", "reaper", "tokens",

@@ -1,0 +1,83 @@
+"""What a reader must answer before a secret is released or ended, in this order: is it still there, is the link's key
+proved, may a passcode still be tried, is it right. A wrong answer spends nothing, except that a passcode try is counted
+before it is checked.
+"""
+
+import base64
+import binascii
+import hashlib
+
+from seclink import policy, tokens
+from seclink.errors import (
+    AccessDenied,
+    AccessRequired,
+    Gone,
+    NotFound,
+    PasscodeLocked,
+    PasscodeRequired,
+    PasscodeWrong,
+    SecLinkError,
+)
+from seclink.model import Peek, Proof, State
+from seclink.passcodes import Passcodes
+from seclink.store.base import Store
+
+
+class Questions:
+    def __init__(self, store: Store, passcodes: Passcodes) -> None:
+        self._store, self._passcodes = store, passcodes
+
+    async def ask(self, link_id: str, proof: Proof, client: str, now: int, *, wants_access: bool = False) -> Peek:
+        """The secret, where every answer was right. With `wants_access` one that asks for no proof of key is refused.
+
+        Raises NotFound, Gone, AccessRequired, AccessDenied, PasscodeRequired, PasscodeLocked, PasscodeWrong, Busy.
+        """
+        peek = live(await self._store.peek(link_id, now))
+        access_hash = access_hash_of(proof.access)
+        if peek.access_hash is not None:
+            if access_hash is None:
+                raise AccessRequired()
+            if not tokens.equal(peek.access_hash, access_hash):
+                raise AccessDenied()
+        elif wants_access:
+            raise AccessRequired("This secret asks for no proof of its link's key; only its sender can end it")
+        if peek.passcode is not None:
+            await self._check_passcode(link_id, peek.passcode, proof.passcode_hash, client, now)
+        return peek
+
+    async def _check_passcode(self, link_id: str, stored: str, offered: str | None, client: str, now: int) -> None:
+        if offered is None:
+            raise PasscodeRequired()
+        policy.refuse(policy.digest_faults(passcodeHash=offered))
+        with self._passcodes.place():
+            attempt = await self._store.attempt(link_id, client, now)
+            if attempt is None:
+                raise gone(await self._store.peek(link_id, now))
+            if not attempt.is_allowed:
+                raise PasscodeLocked(retry_after=attempt.retry_after)
+            is_right = await self._passcodes.verify(stored, offered.lower())
+        if not is_right:
+            await self._store.record(link_id, "passcode_wrong", now)
+            raise PasscodeWrong(attempts_left=attempt.left)
+
+
+def access_hash_of(access: str | None) -> str | None:
+    """hex(SHA-256) of the proof; what is no base64url at all proves nothing, like any wrong proof."""
+    if access is None:
+        return None
+    try:
+        proof = base64.b64decode(access + "=" * (-len(access) % 4), altchars="-_", validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    return hashlib.sha256(proof).hexdigest()
+
+
+def live(peek: Peek | None) -> Peek:
+    if peek is None or peek.state is not State.ACTIVE:
+        raise gone(peek)
+    return peek
+
+
+def gone(peek: Peek | None) -> SecLinkError:
+    """Why there is nothing to be had."""
+    return NotFound() if peek is None else Gone(state=peek.state, ended_at=peek.ended_at)

@@ -1,0 +1,57 @@
+"""What a page elsewhere can make a browser send without asking: it does nothing (CSRF-01)."""
+
+from typing import Any
+
+import pytest
+from asking import ACCESS, ACCESS_HASH, body, check_problem, create, reveal, state
+
+pytestmark = pytest.mark.anyio
+URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
+FORM = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "cross-site"}
+NO_CORS = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "cross-site"}
+CORS = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "cross-site"}
+SENT = {
+    "form": (FORM | URLENCODED, b"access=x"),
+    "form with nothing in it": (FORM | URLENCODED, b""),
+    "form with nothing in it, old browser": (URLENCODED, b""),
+    "form as text": ({"Content-Type": "text/plain"}, b'{"access": "x"}'),
+    "form of parts": ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x--"),
+    "fetch without cors": (NO_CORS | {"Content-Type": "text/plain;charset=UTF-8"}, b"{}"),
+    "fetch without cors or body": (NO_CORS, b""),
+    "fetch without cors from another port": (NO_CORS | {"Sec-Fetch-Site": "same-site"}, b""),
+    "beacon": (NO_CORS | {"Content-Type": "text/plain;charset=UTF-8"}, b""),
+    "navigation without a type": (FORM, b""),
+}
+
+
+@pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
+@pytest.mark.parametrize("call", ["reveal", "burn", "report"])
+async def test_what_needs_no_preflight_spends_burns_and_reports_nothing(appliance: Any, call: str, sent: Any) -> None:
+    """CSRF-01"""
+    headers, content = sent
+    raw, proved = await create(appliance.http), await create(appliance.http, accessHash=ACCESS_HASH)
+    for made in (raw, proved):
+        answer = await appliance.http.post(f"/secrets/{made['linkId']}/{call}", content=content, headers=headers)
+        code = "not_a_navigation" if "Sec-Fetch-Mode" in headers else "unsupported_media_type"
+        check_problem(answer, 400 if code == "not_a_navigation" else 415, code)
+        receipt = await state(appliance.http, made)
+        assert (receipt["state"], receipt["views"], len(receipt["events"])) == ("active", 0, 1)
+
+
+@pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
+async def test_what_needs_no_preflight_creates_nothing(appliance: Any, sent: Any) -> None:
+    """CSRF-01"""
+    headers, content = sent
+    check_problem(
+        await appliance.http.post("/secrets", content=content, headers=headers), 415, "unsupported_media_type"
+    )
+
+
+@pytest.mark.parametrize("headers", [{}, CORS, CORS | {"Sec-Fetch-Mode": "same-origin"}])
+async def test_what_is_meant_still_works(appliance: Any, headers: dict[str, str]) -> None:
+    """CSRF-01: curl, which says nothing, and a script that asks with CORS."""
+    http = appliance.client(headers=headers)
+    assert (await reveal(http, await create(http))).status_code == 200
+    made = (await http.post("/secrets", json=body(accessHash=ACCESS_HASH))).json()
+    assert (await http.post(f"/secrets/{made['linkId']}/report")).status_code == 202
+    assert (await http.post(f"/secrets/{made['linkId']}/burn", json={"access": ACCESS})).status_code == 204
