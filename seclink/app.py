@@ -85,6 +85,7 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
         body_seconds=config.server.body_timeout,
         requests=config.server.requests,
         headers=headers(public_url(config)),
+        client=guards.client,
         notice=notice,
         always=PATHS,  # busy is not dead: whoever watches must not restart it for that
         report=lambda error, request_id: log.error(

@@ -1,6 +1,7 @@
 """A request's body under its limits: size, duration and pace."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -11,17 +12,20 @@ Receive = Callable[[], Awaitable[Message]]
 
 # What is left of a smaller body arrives by itself after an answer that did not want it; the connection stays useful.
 SMALL = 65_536
+CLIENTS = 4  # that may hold as much as one may, at the same time
 
 
 class Bodies:
     """What the bodies share: one timer, because one for each would cost as much as the rest of the gate, and the bytes
-    that all of them may hold in memory at once."""
+    that all of them may hold in memory at once. One client may hold a quarter of those, so that whoever holds much
+    holds up nobody else."""
 
     def __init__(self, seconds: float, rate: int, most_held: int) -> None:
         self.seconds = seconds
         self.rate = rate
         self.most_held = most_held
         self.held = 0
+        self.held_by: Counter[str] = Counter()
         self.waiting: set[Body] = set()
         self._running = False
 
@@ -29,6 +33,15 @@ class Bodies:
         self.waiting.add(body)
         if not self._running:
             self._run()
+
+    def hold(self, client: str, more: int) -> bool:
+        """Count what a client's bodies hold now. Whether that is within what it and all together may."""
+        self.held += more
+        self.held_by[client] += more
+        mine = self.held_by[client]
+        if not mine:
+            del self.held_by[client]
+        return self.held <= self.most_held and mine <= self.most_held // CLIENTS
 
     def _run(self) -> None:
         self._running = True
@@ -45,10 +58,12 @@ class Bodies:
 
 class Body:
     """The `receive` of a request whose body has `length` bytes, -1 for chunked. Its time starts when the application
-    first asks for it. Going over a limit is raised, and kept as `cut`."""
+    first asks for it. Going over a limit is raised, and kept as `cut`. `client` tells whose it is, if that matters."""
 
     __slots__ = (
         "_came",
+        "_client",
+        "_client_of",
         "_due",
         "_held",
         "_late",
@@ -62,8 +77,11 @@ class Body:
         "lost",
     )
 
-    def __init__(self, receive: Receive, length: int, most: int, together: Bodies) -> None:
+    def __init__(
+        self, receive: Receive, length: int, most: int, together: Bodies, client: Callable[[], str] = lambda: ""
+    ) -> None:
         self._receive = receive
+        self._client_of, self._client = client, ""
         self._length = length
         self._left = most
         self._came = 0
@@ -94,18 +112,21 @@ class Body:
         self.lost = message["type"] == "http.disconnect"
         self._came += size
         more = max(0, self._came - SMALL) - self._held  # small ones are bounded by the number of requests
-        self._held += more
-        self._together.held += more
         if self._left < 0:
             raise self._cut(PayloadTooLarge())
-        if self._together.held > self._together.most_held:
+        if more > 0 and not self._hold(more):
             raise self._cut(Busy())
         return message
 
     def release(self) -> None:
         """The request is done with: its bytes make room for others."""
-        self._together.held -= self._held
-        self._held = 0
+        if self._held:
+            self._hold(-self._held)
+
+    def _hold(self, more: int) -> bool:
+        self._client = self._client or self._client_of()
+        self._held += more
+        return self._together.hold(self._client, more)
 
     async def _next(self) -> Message:
         self._task = asyncio.current_task()

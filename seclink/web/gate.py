@@ -56,7 +56,8 @@ HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_
 
 class Gate:
     """`body_bytes` caps the body as sent, chunked or not. It has `body_seconds` to come, and a second more for every
-    `body_rate` bytes that came. `held_bytes` caps what all bodies together hold in memory.
+    `body_rate` bytes that came. `held_bytes` caps what all bodies together hold in memory, and a quarter of it those of
+    one `client`.
 
     `always` are paths that are answered although as many `requests` run as may. `allowed_hosts` are names without a
     port; none means that any single well-formed Host will do. `notice` is asked before `render`.
@@ -79,12 +80,14 @@ class Gate:
         always: Iterable[str] = (),
         methods: Iterable[str] = METHODS,
         headers: Iterable[Header] = HEADERS,
+        client: Callable[[Message], str] = lambda scope: (scope.get("client") or ("",))[0],
         notice: Notice = lambda scope, error: None,
         report: Callable[[BaseException, str], None] | None = None,
     ) -> None:
         self.app = app
         self.render = render
         self.notice = notice
+        self._client = client
         self.report = report
         self.body_bytes = body_bytes
         self._bodies = Bodies(body_seconds, body_rate, held_bytes or max(HELD_BYTES, 4 * body_bytes))
@@ -112,7 +115,7 @@ class Gate:
             await answer.refuse(refusal)
             return
         if length != 0:
-            receive = answer.body = Body(receive, length, self.body_bytes, self._bodies)
+            receive = answer.body = Body(receive, length, self.body_bytes, self._bodies, lambda: self._client(scope))
         self._running += 1
         try:
             await self.app(scope, receive, answer)

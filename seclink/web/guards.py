@@ -62,6 +62,10 @@ class Guards:
             raise Forbidden(f"The API key lacks the scope {' or '.join(admission.scopes)}")
         scope["state"]["actor"] = actor
 
+    def client(self, scope: Any) -> str:
+        """The range that a request is counted by."""
+        return self._client(scope)[0]
+
     def count_bytes(self, actor: Actor, count: int) -> None:
         """Hold anonymous clients to what they may store in a day. Raises RateLimited."""
         if actor.key is None:

@@ -9,9 +9,9 @@ Header = tuple[bytes, bytes]
 # What a browser would let a page do and this one never wants. web-share stays unlisted: the share sheet needs it, and
 # what is not listed is for the page itself.
 _OFF = (
-    *("accelerometer", "attribution-reporting", "autoplay", "bluetooth", "browsing-topics", "camera", "clipboard-read"),
-    *("compute-pressure", "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope"),
-    *("hid", "identity-credentials-get", "idle-detection", "keyboard-map", "local-fonts", "magnetometer", "microphone"),
+    *("accelerometer", "autoplay", "browsing-topics", "camera", "clipboard-read", "compute-pressure"),
+    *("display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope", "hid"),
+    *("identity-credentials-get", "idle-detection", "keyboard-map", "local-fonts", "magnetometer", "microphone"),
     *("midi", "otp-credentials", "payment", "picture-in-picture", "publickey-credentials-create"),
     *("publickey-credentials-get", "screen-wake-lock", "serial", "storage-access", "sync-xhr", "usb"),
     *("window-management", "xr-spatial-tracking"),

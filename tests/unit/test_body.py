@@ -13,28 +13,45 @@ from seclink.web.problems import render
 pytestmark = pytest.mark.anyio
 
 
-def body_of(pieces: list[bytes], together: Bodies) -> Body:
+def body_of(pieces: list[bytes], together: Bodies, client: str = "") -> Body:
     waiting = list(pieces)
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
 
-    return Body(receive, -1, 100_000, together)
+    return Body(receive, -1, 100_000, together, lambda: client)
+
+
+LARGE = [b"x" * 65_536, b"x" * 900]  # 900 beyond the 64 KiB that any may have
 
 
 async def test_bodies_together_stay_within_memory() -> None:
     """IN-01: many large bodies at once are refused, and what is done with makes room again."""
-    together = Bodies(15.0, 16_384, most_held=1000)  # beyond the 64 KiB that any may have
-    first, second, third = (body_of([b"x" * 65_536, b"x" * 600], together) for _ in range(3))
-    assert len(await Call({}, first).body()) == 66_136
+    together = Bodies(15.0, 16_384, most_held=4000)
+    fitting = [body_of(LARGE, together, f"192.0.2.{n}") for n in range(4)]
+    one_more, later = (body_of(LARGE, together, "192.0.2.9") for _ in range(2))
+    for body in fitting:
+        assert len(await Call({}, body).body()) == 66_436
+    with pytest.raises(Busy):
+        await Call({}, one_more).body()
+    assert isinstance(one_more.cut, Busy)
+    one_more.release()
+    fitting[0].release()
+    assert len(await Call({}, later).body()) == 66_436
+    for body in (*fitting, later):
+        body.release()
+    assert (together.held, together.held_by) == (0, {})
+
+
+async def test_one_client_cannot_hold_what_is_for_all() -> None:
+    """IN-01: a quarter each; what one sends too much of holds up nobody else."""
+    together = Bodies(15.0, 16_384, most_held=4000)
+    first, second = (body_of(LARGE, together, "192.0.2.1") for _ in range(2))
+    other = body_of(LARGE, together, "192.0.2.2")
+    await Call({}, first).body()
     with pytest.raises(Busy):
         await Call({}, second).body()
-    assert isinstance(second.cut, Busy)
-    second.release()
-    first.release()
-    assert len(await Call({}, third).body()) == 66_136
-    third.release()
-    assert together.held == 0
+    assert len(await Call({}, other).body()) == 66_436
 
 
 async def test_body_in_a_million_pieces_is_put_together() -> None:
@@ -61,3 +78,21 @@ async def test_busy_server_still_says_that_it_lives() -> None:
         await gate({**head, "headers": [(b"host", b"x")]}, None, send)  # type: ignore[arg-type]
         statuses[path] = sent[0]["status"]
     assert statuses == {"/healthz": 200, "/api/v1/secrets": 503}
+
+
+async def test_gate_asks_whose_a_large_body_is(make_appliance: Any) -> None:
+    """IN-01: by IPv4 address or IPv6 /64, behind a proxy by what the proxy says."""
+    toml = '[server]\ntrusted_proxies = ["192.0.2.1"]\n'
+    gate = (await make_appliance(toml)).gate
+    asked = {
+        (client, forwarded): gate._client(
+            {"client": (client, 1), "headers": [(b"x-forwarded-for", forwarded)] if forwarded else []}
+        )
+        for client, forwarded in (
+            ("192.0.2.1", b"198.51.100.7"), ("192.0.2.2", b"198.51.100.7"),
+            ("2001:db8::1", b""), ("2001:db8::ffff", b""),
+        )
+    }  # fmt: skip
+    ranges = list(asked.values())
+    assert ranges[:2] == ["198.51.100.7", "192.0.2.2"]
+    assert ranges[2] == ranges[3]
