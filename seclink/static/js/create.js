@@ -26,6 +26,7 @@ function start(page) {
   keyPanel(page);
   resultButtons(page, () => compose());
   compose();
+  if (isLacking(page)) field("key").focus();
   document.body.dataset.ready = "";
   addEventListener("pagehide", () => {
     forget();

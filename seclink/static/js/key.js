@@ -24,14 +24,8 @@ export function isLacking(page) {
 
 /** @param {Page} page */
 export function keyPanel(page) {
-  const isNeeded = page.settings.create === "keys";
-  const panel = /** @type {HTMLDetailsElement} */ (/** @type {unknown} */ ($("key-panel")));
-  if (isNeeded) {
-    panel.open = true;
-    $("form").before(panel);
-  } else {
-    page.put($("key-lead"), (words) => words.t("key.leadAnyone"));
-  }
+  if (page.settings.create === "anyone") page.put($("key-lead"), (words) => words.t("key.leadAnyone"));
+  place(page);
   field("key-keep").addEventListener("change", () => {
     field("key").autocomplete = field("key-keep").checked ? "current-password" : "off";
   });
@@ -43,8 +37,23 @@ export function keyPanel(page) {
     key = undefined;
     $("key-form").hidden = false;
     $("key-known").hidden = true;
+    place(page);
     field("key").focus();
   });
+}
+
+/**
+ * Before the form while nothing can be sealed without a key, else after it.
+ * @param {Page} page
+ */
+function place(page) {
+  const panel = /** @type {HTMLDetailsElement} */ (/** @type {unknown} */ ($("key-panel")));
+  const isFirst = isLacking(page);
+  panel.classList.toggle("card", isFirst);
+  if (isFirst) {
+    panel.open = true;
+    $("form").before(panel);
+  } else $("form").after(panel);
 }
 
 /**
@@ -59,6 +68,7 @@ async function useKey(page, given) {
     field("key").value = "";
     $("key-form").hidden = true;
     $("key-known").hidden = false;
+    place(page);
     page.put($("key-account"), (words) => words.t("key.account", { account: name }));
     page.put($("key-problem"), null);
     page.put($("problem"), null);

@@ -110,9 +110,9 @@ export class Page {
       this.put(paragraph, line);
       return paragraph;
     });
-    const row = Object.assign(document.createElement("div"), { className: "actions", hidden: !actions.length });
+    const row = Object.assign(document.createElement("div"), { className: "actions" });
     row.append(...actions);
-    card.replaceChildren(heading, ...paragraphs, row);
+    card.replaceChildren(heading, ...paragraphs, ...(actions.length ? [row] : []));
     // Only now, so that a screen reader finds the text to read.
     for (const [index, line] of lines.entries()) this.put(paragraphs[index], line);
     heading.focus({ preventScroll: true });
