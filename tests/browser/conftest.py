@@ -39,7 +39,7 @@ STORED = """async () => ({
 
 
 class Watch:
-    """What a test's pages did. `origins` may be asked, `expected` are patterns of console errors that belong here."""
+    """What a test's pages did. `origins` may be asked, `expected` are patterns of errors that belong here."""
 
     def __init__(self, server_url: str) -> None:
         self.origins = {server_url}
@@ -53,7 +53,7 @@ class Watch:
         self.origins |= set(origins)
 
     def expect(self, *patterns: str) -> None:
-        """Console errors in which one of these is found belong to the test, such as `status of 401`."""
+        """Console errors and violations in which one of these is found belong to the test, such as `status of 401`."""
         self.expected += patterns
 
     def urls(self, part: str = "") -> list[str]:
@@ -77,9 +77,11 @@ class Watch:
         elsewhere = [url for url in self.urls() if urlsplit(url).scheme not in ("data", "blob")]
         elsewhere = [url for url in elsewhere if origin(url) not in self.origins]
         assert elsewhere == [], "HDR-02: somebody else was asked"
-        assert self.violations == [], "HDR-04: the content security policy was broken"
-        unexpected = [each for each in self.errors if not any(re.search(known, each) for known in self.expected)]
-        assert unexpected == [], "the console holds errors"
+        assert self._unexpected(self.violations) == [], "HDR-04: the content security policy was broken"
+        assert self._unexpected(self.errors) == [], "the console holds errors"
+
+    def _unexpected(self, happened: list[str]) -> list[str]:
+        return [each for each in happened if not any(re.search(known, each) for known in self.expected)]
 
     def _request(self, request: Request) -> None:
         self.requests.append(request)

@@ -202,8 +202,8 @@ function isLoopback(text) {
 
 /** The base URL of a server, without what may follow it. @param {string} text */
 function address(text = HERE, field = "server") {
-  const url = /[\s@?#\\]/.test(text) ? null : parsed(text);
-  if (!url || !/^https?:\/\/[^/]/i.test(text)) throw refused(field);
+  const url = /^https?:\/\/[^/\s@?#\\]+(?:\/[^/\s@?#\\]+)*\/?$/i.test(text) ? parsed(text) : null;
+  if (!url) throw refused(field);
   return url.href.replace(/\/+$/, "").replace(/\/api\/v1$/, "");
 }
 

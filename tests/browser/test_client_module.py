@@ -1,0 +1,511 @@
+"""The client module, from pages of another origin: as scrt.link documents its own, and as SecLink's (PC-01, PC-09)."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Route
+
+from seclink.client import Client
+from seclink.errors import Gone
+
+STATIC = Path(__file__).parents[2] / "seclink/static/js"
+UNICODE = "päß 🗝️ סוד \u202e ⁠ \ufeff\r\n\t\0 𝔘"
+MEGABYTE = "0123456789abcdeé" * 61_681
+
+# The two examples of scrt.link's documentation as they stand there; only address and key are put in.
+BASIC = """
+<script type="module">
+	import { scrtLink } from 'https://scrt.link/api/v1/client-module';
+
+	// Instantiate client with API key.
+	const client = scrtLink('<your-api-key>');
+
+	// Basic usage
+	client.createSecret('Some confidential information…').then(console.log);
+</script>
+"""
+ADVANCED = """
+<script type="module">
+	import { scrtLink } from 'https://scrt.link/api/v1/client-module';
+
+	// Instantiate client with API key.
+	const client = scrtLink('<your-api-key>');
+
+	// Example with all options
+	client
+		.createSecret('https://example.com', {
+			secretType: 'redirect', // text | redirect | neogram
+			password: 'foobar123',
+			expiresIn: 86400000,
+			publicNote: 'Bitcoin wallet address',
+			host: 'br3f.com' // White-label
+		})
+		.then(console.log);
+</script>
+"""
+DOCUMENTED = {"secretLink", "receiptId", "expiresIn", "expiresAt"}
+
+CALL = """
+async ([module, whom, method, given]) => {
+  const { scrtLink, seclink } = await import(module);
+  const client = typeof whom === "string" ? scrtLink(whom) : seclink(whom);
+  try {
+    const answer = await client[method](...given);
+    return answer?.body ? { ...answer, body: Array.from(answer.body.subarray(0, 100)) } : answer ?? null;
+  } catch (error) {
+    const { name, code, message, fields, attemptsLeft, state, endedAt, retryAfter } = error;
+    const spent = error.encryptedBlob && [error.encryptedBlob.length, error.iv.length];
+    return { error: { name, code, message, fields, attemptsLeft, state, endedAt, retryAfter, spent } };
+  }
+}
+"""
+
+Call = Callable[..., Any]
+
+
+class Site:
+    """Another origin: pages that are put into it, nothing else."""
+
+    def __init__(self) -> None:
+        pages = self.pages = {"/": "<!doctype html><link rel=icon href=data:,><title>elsewhere</title>"}
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                page = pages.get(self.path)
+                self.send_response(200 if page else 404)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Access-Control-Allow-Origin", "*")
+                self.end_headers()
+                self.wfile.write((page or "").encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="module")
+def key(server: Any) -> str:
+    return str(server.key(account="browser"))
+
+
+@pytest.fixture
+def python(server: Any) -> Iterator[Client]:
+    with Client(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def foreign(page: Page, site: Site, watch: Any) -> Page:
+    """A page of the other origin."""
+    watch.allow(site.url)
+    page.goto(site.url)
+    return page
+
+
+@pytest.fixture
+def call(foreign: Page, server: Any, watch: Any) -> Call:
+    """One call of the client module from the other origin: whom is an API key (scrt.link's client) or a dict."""
+    watch.expect(r"the server responded with a status of 4\d\d .*/api/v1/")
+
+    def called(whom: str | dict[str, str], method: str, *given: Any) -> Any:
+        return foreign.evaluate(CALL, [f"{server.url}/api/v1/client-module", whom, method, given])
+
+    return called
+
+
+def printed(page: Page, site: Site, example: str, server_url: str, key: str) -> dict[str, Any]:
+    """What the example writes to the console, on a page of its own."""
+    example = example.replace("https://scrt.link", server_url).replace("<your-api-key>", key)
+    site.pages["/example"] = site.pages["/"] + example
+    with page.expect_console_message() as message:
+        page.goto(f"{site.url}/example")
+    result: dict[str, Any] = message.value.args[0].json_value()
+    return result
+
+
+def test_the_basic_example_runs_as_documented(foreign: Page, site: Site, server: Any, python: Client, key: str) -> None:
+    result = printed(foreign, site, BASIC, server.url, key)
+    assert set(result) == DOCUMENTED
+    assert result["expiresIn"] == 86_400_000
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", result["expiresAt"])
+    assert result["secretLink"].startswith(f"{server.url}/")
+    opened = python.reveal(result["secretLink"])
+    assert (opened.type, opened.text) == ("text", "Some confidential information…")
+    with Client(server.url, key) as sender:
+        assert sender.get_details(result["receiptId"]).state == "revealed"
+
+
+def test_the_advanced_example_runs_as_documented(
+    foreign: Page, site: Site, server: Any, python: Client, key: str, watch: Any
+) -> None:
+    """The white-label host is asked over https and nobody else gets the key: here it leads to the same server."""
+    asked = []
+
+    def white_label(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(response=route.fetch(url=route.request.url.replace("https://br3f.com", server.url)))
+
+    foreign.route("https://br3f.com/**", white_label)
+    watch.allow("https://br3f.com")
+    result = printed(foreign, site, ADVANCED, server.url, key)
+    assert set(result) == DOCUMENTED
+    assert result["expiresIn"] == 86_400_000
+    assert asked == ["https://br3f.com/api/v1/secrets"]
+    assert watch.urls(f"{server.url}/api/v1/secrets") == []
+    assert python.meta(result["secretLink"]).public_note == "Bitcoin wallet address"
+    opened = python.reveal(result["secretLink"], "foobar123")
+    assert (opened.type, opened.text) == ("redirect", "https://example.com")
+
+
+def test_a_loopback_host_is_asked_over_http_where_the_module_came_so(call: Call, make_server: Any, watch: Any) -> None:
+    other = make_server().start()
+    watch.allow(other.url)
+    result = call(other.key(), "createSecret", "there", {"host": f"127.0.0.1:{other.port}"})
+    with Client(other.url) as client:
+        assert client.reveal(result["secretLink"]).text == "there"
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"secretType": "file"}, "secretType"),
+        ({"passcode": "misnamed"}, "passcode"),
+        ({"expiresIn": "a day"}, "expiresIn"),
+        ({"expiresIn": 0}, "expiresIn"),
+        ({"host": "evil@br3f.com"}, "host"),
+        ({"host": "https://br3f.com"}, "host"),
+        ({"host": ""}, "host"),
+        ({"host": "br3f.com#x"}, "host"),
+    ],
+)
+def test_scrt_link_options_that_mean_nothing_are_refused(
+    call: Call, key: str, watch: Any, options: dict[str, Any], field: str
+) -> None:
+    """A misspelt password would otherwise be a secret without one."""
+    error = call(key, "createSecret", "x", options)["error"]
+    assert (error["code"], error["fields"]) == ("bad_request", [field])
+    assert watch.urls("/api/v1/secrets") == []
+
+
+@pytest.mark.parametrize("passcode", [None, "pa\u0308ss 🗝 word"], ids=["no passcode", "passcode"])
+@pytest.mark.parametrize("text", ["", UNICODE, MEGABYTE], ids=["empty", "unicode", "megabyte"])
+def test_what_the_module_seals_python_opens(call: Call, python: Client, text: str, passcode: str | None) -> None:
+    made = call({}, "createSecret", text, {"passcode": passcode} if passcode else {})
+    assert python.reveal(made["link"], passcode).text == text
+
+
+@pytest.mark.parametrize("passcode", [None, "p\u00e4ss 🗝 word"], ids=["no passcode", "passcode"])
+@pytest.mark.parametrize("text", ["", UNICODE, MEGABYTE], ids=["empty", "unicode", "megabyte"])
+def test_what_python_seals_the_module_opens(call: Call, python: Client, text: str, passcode: str | None) -> None:
+    link = python.create(text, password=passcode).link
+    opened = call({}, "revealSecret", link, {"passcode": passcode} if passcode else {})
+    assert (opened["type"], opened["text"], opened["viewsLeft"]) == ("text", text, 0)
+    assert bytes(opened["body"]) == text.encode()[:100]
+
+
+def test_files_keep_bytes_name_and_media_type(call: Call, python: Client) -> None:
+    link = python.create(b"\xff\x00\x01", type="file", name="größe.bin", media_type="a/b").link
+    opened = call({}, "revealSecret", link)
+    assert [opened[each] for each in ("type", "name", "mediaType", "text", "body")] == [
+        "file",
+        "größe.bin",
+        "a/b",
+        None,
+        [255, 0, 1],
+    ]
+    made = call({}, "createSecret", "text of a file", {"type": "file", "name": "C:\\secret\\a.txt"})
+    assert python.reveal(made["link"]).header["name"] == "a.txt"
+
+
+def test_the_command_line_opens_what_the_module_made(call: Call, server: Any) -> None:
+    made = call({}, "createSecret", UNICODE)
+    printed = server.seclink("get", made["link"])
+    assert printed.stdout.decode().rstrip("\n") == UNICODE.rstrip("\n")
+
+
+def test_a_key_s_own_secrets_are_listed_described_counted_and_deleted(call: Call, server: Any) -> None:
+    whom = {"token": server.key(account="lists"), "server": server.url + "/"}
+    terms = {"type": "neogram", "expiresIn": 600, "maxViews": 3, "label": "for Ann", "publicNote": "note"}
+    made = call(whom, "createSecret", "Wake up", terms)
+    assert set(made) == {"link", "linkId", "receiptId", "manageToken", "expiresAt", "maxViews"}
+    listed = call(whom, "listSecrets", {"status": "active", "search": "Ann", "page": 1, "limit": 5})
+    assert listed["pagination"] == {"currentPage": 1, "perPage": 5, "total": 1, "lastPage": 1}
+    assert [each["label"] for each in listed["data"]] == ["for Ann"]
+    details = call(whom, "getSecretDetails", made["receiptId"])
+    assert details["linkId"] == made["linkId"]
+    assert [details[each] for each in ("state", "views", "maxViews", "publicNote")] == ["active", 0, 3, "note"]
+    assert [each["type"] for each in details["events"]] == ["created"]
+    assert call(whom, "getStats")["activeSecrets"] == 1
+    assert call(whom, "deleteSecret", made["receiptId"]) is None
+    assert call(whom, "getSecretDetails", made["receiptId"])["state"] == "burned"
+    gone = call({}, "revealSecret", made["link"])["error"]
+    assert (gone["code"], gone["state"], gone["message"]) == ("gone", "burned", "The secret is gone")
+    assert gone["endedAt"] > made["expiresAt"] - 700_000
+
+
+def test_a_manage_token_opens_its_receipt_without_a_key(call: Call, python: Client) -> None:
+    made = call({}, "createSecret", "x")
+    by_token = {"manageToken": made["manageToken"]}
+    assert call({}, "getSecretDetails", made["receiptId"])["error"]["code"] == "not_found"
+    assert call({}, "getSecretDetails", made["receiptId"], by_token)["state"] == "active"
+    assert call({}, "deleteSecret", made["receiptId"], by_token) is None
+    with pytest.raises(Gone):
+        python.reveal(made["link"])
+
+
+def test_refusals_spend_nothing_and_say_why(call: Call, python: Client) -> None:
+    link = python.create("kept", password="right").link
+    plain = python.create("kept too").link
+
+    def refused(link: str, **options: str) -> dict[str, Any]:
+        error: dict[str, Any] = call({}, "revealSecret", link, options)["error"]
+        assert error["name"] == "Refusal"
+        return error
+
+    assert refused(link)["code"] == "passcode_required"
+    wrong = refused(link, passcode="wrong")
+    assert (wrong["code"], wrong["attemptsLeft"]) == ("passcode_wrong", 4)
+    assert wrong["message"] == "The passcode is wrong; nothing was used up"
+    assert refused(link[:-1])["code"] == "link_incomplete"
+    assert refused(link.split("#")[0])["code"] == "link_incomplete"
+    assert refused("https://example.org")["message"] == "This link is incomplete; nothing was used up"
+    assert refused(plain, passcode="none is set")["fields"] == ["passcode"]
+    assert refused(plain, password="misspelt")["fields"] == ["password"]
+    assert call({}, "revealSecret", f"<{plain}>.")["text"] == "kept too"
+    assert call({}, "revealSecret", f"{link}?fbclid=x", {"passcode": "right"})["text"] == "kept"
+    assert (refused(plain)["code"], refused(plain)["state"]) == ("gone", "revealed")
+
+
+@pytest.mark.parametrize(
+    ("whom", "method", "given", "code"),
+    [
+        ({"token": "sk_live_no"}, "createSecret", ["x"], "key_invalid"),
+        ({"token": "sk live\n"}, "createSecret", ["x"], "key_invalid"),
+        ({}, "listSecrets", [], "key_required"),
+        ({}, "getStats", [], "key_required"),
+        ({}, "listSecrets", [{"state": "active"}], "bad_request"),
+        ({}, "getSecretDetails", ["https://example.org/AbCdEf123456#key"], "bad_request"),
+        ({}, "deleteSecret", ["x" * 20, {"manageToken": "line\nbreak"}], "bad_request"),
+        ({}, "createSecret", ["javascript:alert(1)", {"type": "redirect"}], "bad_request"),
+        ({}, "createSecret", ["x", {"type": "page"}], "bad_request"),
+        ({}, "createSecret", ["x", {"expiresIn": 1}], "bad_request"),
+        ({"server": "ftp://example.org"}, "getStats", [], "bad_request"),
+        ({"server": "https://user@example.org"}, "getStats", [], "bad_request"),
+    ],
+)
+def test_errors_have_the_server_s_codes_and_readable_messages(
+    call: Call, whom: dict[str, str], method: str, given: list[Any], code: str
+) -> None:
+    error = call(whom, method, *given)["error"]
+    assert error["code"] == code
+    assert error["message"] != code
+    assert " " in error["message"]
+
+
+def test_a_payload_over_the_limit_is_refused(call: Call) -> None:
+    assert call({}, "createSecret", "x" * 2_200_000)["error"]["code"] == "payload_too_large"
+
+
+def test_a_server_that_is_none_is_told_from_one_that_is_away(call: Call, site: Site, watch: Any, foreign: Page) -> None:
+    site.pages["/api/v1/stats"] = "<h1>Welcome</h1>"
+    assert call({"server": site.url}, "getStats")["error"]["code"] == "bad_answer"
+    watch.expect("ERR_CONNECTION_REFUSED", "ERR_UNSAFE_PORT")
+    watch.allow("http://127.0.0.1:1")
+    error = call({"server": "http://127.0.0.1:1"}, "deleteSecret", "x" * 20)["error"]
+    assert error["code"] == "unreachable"
+
+
+def test_the_key_never_goes_where_a_link_points(call: Call, server: Any, python: Client, key: str, watch: Any) -> None:
+    link = python.create("x").link
+    call({"token": key, "server": server.url}, "revealSecret", link)
+    sent = [each.all_headers() for each in watch.requests if "/api/v1/secrets/" in each.url]
+    assert sent
+    assert not any("authorization" in each for each in sent)
+
+
+def test_no_request_carries_fragment_passcode_or_text(call: Call, server: Any, watch: Any) -> None:
+    made = call({}, "createSecret", "in-the-clear", {"passcode": "told-by-phone"})
+    call({}, "revealSecret", made["link"], {"passcode": "told-by-phone"})
+    sent = "".join(each.url + json.dumps(each.all_headers()) + (each.post_data or "") for each in watch.requests)
+    for secret in (made["link"].split("#")[1], "in-the-clear", "told-by-phone"):
+        assert secret not in sent
+    assert made["linkId"] in sent
+
+
+def answering(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Route], None]:
+    def answer(route: Route) -> None:
+        real = route.fetch()
+        route.fulfill(response=real, json=change(real.json()))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("path", "lie", "code"),
+    [
+        ("meta", {"passcodeRequired": False}, "passcode_required"),
+        ("meta", {"format": "raw"}, "passcode_required"),
+        ("meta", {"expiresAt": 1e300}, "bad_answer"),
+        ("meta", {"viewsLeft": "1"}, "bad_answer"),
+        ("meta", {"publicNote": {"toString": "x"}}, "bad_answer"),
+        ("meta", {"linkId": "<b>"}, "bad_answer"),
+    ],
+)
+def test_lies_before_revealing_spend_nothing(
+    call: Call, foreign: Page, python: Client, path: str, lie: dict[str, Any], code: str
+) -> None:
+    """PC-09: "there is no passcode", "it is somebody else's format", and answers that are none."""
+    link = python.create("kept", password="right").link
+    foreign.route(f"**/{path}", answering(lambda answer: answer | lie))
+    assert call({}, "revealSecret", link)["error"]["code"] == code
+    foreign.unroute_all()
+    assert call({}, "revealSecret", link, {"passcode": "right"})["text"] == "kept"
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [
+        ({"format": "raw"}, None),
+        ({"encryptedBlob": "QUJD"}, "not_authentic"),
+        ({"iv": "AAAAAAAAAAAAAAAA"}, "not_authentic"),
+        ({"encryptedBlob": "QUI"}, "bad_answer"),
+        ({"encryptedBlob": None}, "bad_answer"),
+        ({"expiresAt": -1}, "bad_answer"),
+    ],
+)
+def test_a_changed_answer_shows_nothing(
+    call: Call, foreign: Page, server: Any, python: Client, lie: dict[str, Any], code: str | None
+) -> None:
+    """PC-09: what does not authenticate is not shown; what the server says of the format does not matter."""
+    link = python.create("kept").link
+    foreign.route("**/reveal", answering(lambda answer: answer | lie))
+    result = call({}, "revealSecret", link)
+    if code is None:
+        assert result["text"] == "kept"
+    else:
+        assert result["error"]["code"] == code
+        assert (result["error"].get("spent") is not None) is (code == "not_authentic")
+
+
+def test_swapped_payloads_do_not_open(call: Call, foreign: Page, server: Any, python: Client) -> None:
+    """PC-09: two secrets of one sender, the server mixes them up."""
+    one, two = python.create("one").link, python.create("two", type="neogram").link
+    other = httpx.post(f"{server.url}/api/v1/secrets/{two.split('/')[-1].split('#')[0]}/reveal", json=_proof(two))
+    foreign.route("**/reveal", answering(lambda _: other.json()))
+    assert call({}, "revealSecret", one)["error"]["code"] == "not_authentic"
+
+
+def _proof(link: str) -> dict[str, str]:
+    from seclink import envelope
+    from seclink.link import key_of, parse
+
+    return {"access": envelope.derive(key_of(parse(link).fragment)).access}
+
+
+def test_a_lost_answer_is_fetched_again_under_the_same_name(call: Call, foreign: Page, server: Any, watch: Any) -> None:
+    """The secret was spent when the answer was lost; the same Idempotency-Key gives it again. Creating likewise."""
+    watch.expect("ERR_FAILED")
+    names: dict[str, list[str]] = {"create": [], "reveal": []}
+
+    def lose_the_first(route: Route) -> None:
+        tries = names["reveal" if route.request.url.endswith("reveal") else "create"]
+        tries.append(route.request.headers["idempotency-key"])
+        real = route.fetch()
+        route.abort() if len(tries) == 1 else route.fulfill(response=real)
+
+    foreign.route(re.compile(r"/secrets(/\w+/reveal)?$"), lose_the_first)
+    whom = {"token": server.key(account="loses")}
+    made = call(whom, "createSecret", "once")
+    assert call(whom, "getStats")["totalSecrets"] == 1
+    assert call({}, "revealSecret", made["link"])["text"] == "once"
+    assert [len(each) for each in names.values()] == [2, 2]
+    assert [len(set(each)) for each in names.values()] == [1, 1]
+
+
+def test_a_busy_server_is_asked_again_and_a_limit_is_not(call: Call, foreign: Page, python: Client, watch: Any) -> None:
+    watch.expect("status of 503")
+    link = python.create("x").link
+    answers = [(503, "busy", "1"), (200, "", ""), (429, "rate_limited", "7")]
+    tries = []
+
+    def answer(route: Route) -> None:
+        status, code, wait = answers[len(tries)]
+        tries.append(status)
+        if status == 200:
+            route.continue_()
+        else:
+            headers = {"Retry-After": wait, "Access-Control-Allow-Origin": "*", **EXPOSED}
+            route.fulfill(status=status, json={"code": code}, headers=headers)
+
+    foreign.route("**/reveal", answer)
+    assert call({}, "revealSecret", link)["text"] == "x"
+    refused = call({}, "revealSecret", python.create("y").link)["error"]
+    assert (refused["code"], refused["retryAfter"]) == ("rate_limited", 7)
+    assert tries == [503, 200, 429]
+
+
+EXPOSED = {"Access-Control-Expose-Headers": "Retry-After"}
+
+
+def test_raw_secrets_made_as_documented_open(call: Call, server: Any) -> None:
+    from base64 import b64encode, urlsafe_b64encode
+    from hashlib import sha256
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    key, iv = bytes(range(16)), bytes(12)
+
+    def posted(blob: bytes, **more: str) -> str:
+        body = {"encryptedBlob": b64encode(blob).decode(), "iv": b64encode(iv).decode(), "expiryType": "view_once"}
+        made = httpx.post(f"{server.url}/api/v1/secrets", json=body | more).json()
+        return f"{made['shareUrl']}#{urlsafe_b64encode(key).decode().rstrip('=')}"
+
+    sealed = AESGCM(key).encrypt(iv, UNICODE.encode(), None)
+    assert call({}, "revealSecret", posted(sealed))["text"] == UNICODE
+    link = posted(sealed, passcodeHash=sha256(b"1234").hexdigest())
+    assert call({}, "revealSecret", link, {"passcode": "1234"})["text"] == UNICODE
+    other = call({}, "revealSecret", posted(b"encrypted otherwise"))["error"]
+    assert (other["code"], other["spent"]) == ("not_authentic", [19, 12])
+
+
+def test_the_module_is_the_pages_own_code(call: Call, server: Any, static_url: str, watch: Any) -> None:
+    """Nothing is loaded that pages do not load, one module asks and one encrypts."""
+    made = call({}, "createSecret", "x")
+    call({}, "revealSecret", made["link"])
+    loaded = {url.removeprefix(static_url + "/js/") for url in watch.urls(static_url)}
+    shared = {"answers", "api", "bytes", "envelope", "link", "openers/seclink-v1", "refusal", "secrets"}
+    assert loaded == {f"{each}.js" for each in shared | {"client"}}
+    sources = {each.name: each.read_text() for each in STATIC.rglob("*.js")}
+    assert {name for name, text in sources.items() if re.search(r"\bfetch\(|XMLHttpRequest|sendBeacon", text)} == {
+        "api.js"
+    }
+    assert {name for name, text in sources.items() if "crypto.subtle." in text} == {"envelope.js"}
+
+
+def test_another_version_of_the_module_is_not_cached(server: Any) -> None:
+    answer = httpx.get(f"{server.url}/api/v1/client-module")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cache-control"] in ("no-cache", "no-store")
+    assert re.fullmatch(r'export \{ scrtLink, seclink \} from "/static/\w+/js/client\.js";\n', answer.text)
