@@ -81,7 +81,7 @@ function composing(page) {
 function kindChanged(page, form) {
   const kind = form.kind.value;
   const placeholder = kind === "redirect" ? "create.placeholderLink" : "create.placeholder";
-  page.put($("kind-hint"), kind === "text" ? null : (words) => words.t(`kind.${kind}Hint`));
+  page.put($("kind-hint"), kind === "text" ? null : `kind.${kind}Hint`);
   field("secret").dataset.tPlaceholder = placeholder;
   field("secret").placeholder = page.words.t(placeholder);
   $("own").hidden = select("passcode-kind").value !== "own";
@@ -98,7 +98,7 @@ async function seal(page) {
   page.put($("problem"), wrong);
   if (wrong) return pointAt(where);
   if (isLacking(page)) {
-    page.put($("problem"), (words) => words.t("key.needed"));
+    page.put($("problem"), "key.needed");
     return askForKey();
   }
   try {
@@ -158,8 +158,8 @@ function offerAgain(page) {
  * @returns {[Text, string]}
  */
 function fault({ settings }, kind, text) {
-  if (!field("secret").value) return [(words) => words.t("create.empty"), "secret"];
-  if (kind === "redirect" && !text) return [(words) => words.t("create.notLink"), "secret"];
+  if (!field("secret").value) return ["create.empty", "secret"];
+  if (kind === "redirect" && !text) return ["create.notLink", "secret"];
   const size = new TextEncoder().encode(text).length;
   if (padded(size + ROOM_BYTES) + TAG_BYTES > settings.payloadBytes) {
     return [(words) => words.t("create.tooLong", { size, most: mostBytes(settings.payloadBytes) }), "secret"];
@@ -169,7 +169,7 @@ function fault({ settings }, kind, text) {
     if (length > most) return [(words) => words.t(`create.${name}TooLong`, { size: length, most }), name];
   }
   if (select("passcode-kind").value === "own" && !field("own-passcode").value) {
-    return [(words) => words.t("create.noPasscode"), "own-passcode"];
+    return ["create.noPasscode", "own-passcode"];
   }
   return [null, ""];
 }

@@ -24,7 +24,7 @@ export function isLacking(page) {
 
 /** @param {Page} page */
 export function keyPanel(page) {
-  if (page.settings.create === "anyone") page.put($("key-lead"), (words) => words.t("key.leadAnyone"));
+  if (page.settings.create === "anyone") page.put($("key-lead"), "key.leadAnyone");
   place(page);
   field("key-keep").addEventListener("change", () => {
     field("key").autocomplete = field("key-keep").checked ? "current-password" : "off";

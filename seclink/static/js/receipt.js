@@ -38,7 +38,7 @@ function start(page) {
 
 /** @param {Page} page */
 function missing(page) {
-  page.notice("receipt.missingTitle", [(words) => words.t("receipt.missing")]);
+  page.notice("receipt.missingTitle", ["receipt.missing"]);
 }
 
 /**
@@ -50,7 +50,7 @@ function render(page, receipt) {
   const moved = known?.expiresAt !== receipt.expiresAt;
   known = { ...receipt, seenAt: Date.now() };
   const isActive = receipt.state === "active";
-  page.put($("label"), receipt.label);
+  page.put($("label"), receipt.label && (() => receipt.label));
   page.put($("state"), fate(receipt));
   $("state").dataset.state = receipt.state;
   page.put($("fresh"), isActive ? (words) => words.t("receipt.fresh", { at: words.clock(known.seenAt) }) : null);
@@ -71,7 +71,7 @@ function entry(page, { type, at }) {
   const what = document.createElement("span");
   const when = document.createElement("time");
   when.dateTime = new Date(at).toISOString();
-  page.put(what, (words) => words.t(`event.${type}`));
+  page.put(what, `event.${type}`);
   page.put(when, (words) => words.when(at));
   item.append(what, when);
   return item;
@@ -97,10 +97,10 @@ async function save(page) {
   if ([...note].length > most) {
     return page.put($("problem"), (words) => words.t("create.noteTooLong", { size: [...note].length, most }));
   }
-  if (!Object.keys(changes).length) return page.put($("said"), (words) => words.t("receipt.noChange"));
+  if (!Object.keys(changes).length) return page.put($("said"), "receipt.noChange");
   await attempt(page, async () => {
     render(page, await busy(saveButton(), page, "receipt.save", () => server.change(receiptId, manageToken, changes)));
-    page.put($("said"), (words) => words.t("receipt.saved"));
+    page.put($("said"), "receipt.saved");
   });
 }
 

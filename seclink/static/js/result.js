@@ -44,7 +44,7 @@ export async function present(page, sealed) {
   field("link").focus();
   field("link").select();
   const copied = await copy(link);
-  page.put($("said"), (words) => words.t(copied ? "result.linkCopied" : "result.linkNotCopied"));
+  page.put($("said"), copied ? "result.linkCopied" : "result.linkNotCopied");
   follow(page);
 }
 
@@ -96,7 +96,7 @@ function sharing(page) {
 async function copied(page, text, said, source) {
   const done = await copy(text);
   source?.select();
-  page.put($("said"), (words) => words.t(done ? said : "result.copyFailed"));
+  page.put($("said"), done ? said : "result.copyFailed");
 }
 
 async function drawCode() {

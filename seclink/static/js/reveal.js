@@ -102,7 +102,7 @@ async function reveal(page) {
   const input = /** @type {HTMLInputElement} */ ($("passcode"));
   const passcode = meta.passcodeRequired ? input.value : null;
   if (passcode === "") {
-    page.put($("problem"), (words) => words.t("reveal.noPasscode"));
+    page.put($("problem"), "reveal.noPasscode");
     return input.focus();
   }
   if (/** @type {HTMLButtonElement} */ ($("reveal")).disabled) return;
@@ -146,13 +146,13 @@ async function claim(page, passcode) {
 function failed(page, error) {
   if (error?.code === "passcode_wrong" || error?.code === "passcode_required") {
     tries(page, error.attemptsLeft ?? null);
-    page.put($("problem"), (words) => words.t("reveal.wrongPasscode"));
+    page.put($("problem"), "reveal.wrongPasscode");
     /** @type {HTMLInputElement} */ ($("passcode")).select();
   } else if (error?.code === "passcode_locked") {
     tries(page, 0);
     page.put($("problem"), (words) => words.t("locked.what", { time: words.span(rough(error.retryAfter ?? 60)) }));
   } else if (error?.code === "unreachable" || error?.code === "bad_answer") {
-    page.put($("problem"), (words) => words.t(error.code === "unreachable" ? "offline.what" : "badAnswer.what"));
+    page.put($("problem"), error.code === "unreachable" ? "offline.what" : "badAnswer.what");
   } else if (["gone", "not_found", "access_denied", "access_required", "link_incomplete"].includes(error?.code)) {
     trouble(page, error);
   } else {
@@ -173,7 +173,7 @@ function present(page, secret) {
   $("destroy").hidden = !(answer.viewsLeft !== 0 && proof.access);
   only("opened");
   $("opened-title").focus();
-  show($("content"), page, secret, (key) => page.put($("said"), (words) => words.t(key))).then(() => wipe(page));
+  show($("content"), page, secret, (key) => page.put($("said"), key)).then(() => wipe(page));
   watchIdle(page);
 }
 
@@ -190,7 +190,7 @@ async function destroy(page) {
     await server.burn(linkId, proof);
     answer.viewsLeft = 0;
     $("destroy").hidden = true;
-    page.put($("fate"), (words) => words.t("opened.destroyed"));
+    page.put($("fate"), "opened.destroyed");
   } catch (error) {
     page.put($("fate"), explained(error));
   }
@@ -223,10 +223,7 @@ function wipe(page) {
   proof = null;
   if (!answer) return;
   const isGone = answer.viewsLeft === 0;
-  page.notice("wiped.title", [
-    (words) => words.t("wiped.what"),
-    (words) => words.t(isGone ? "wiped.gone" : "wiped.left"),
-  ]);
+  page.notice("wiped.title", ["wiped.what", isGone ? "wiped.gone" : "wiped.left"]);
   answer = null;
 }
 
@@ -249,12 +246,12 @@ function before(page, openedAt) {
  */
 function unopened(page, blob, iv) {
   if (meta.format !== "raw") {
-    return page.notice("notAuthentic.title", lines("notAuthentic.what", "notAuthentic.next"));
+    return page.notice("notAuthentic.title", ["notAuthentic.what", "notAuthentic.next"]);
   }
   const file = new TextEncoder().encode(JSON.stringify({ encryptedBlob: toBase64(blob), iv: toBase64(iv) }));
   const button = page.element("button", "rawFailed.download", { type: "button", className: "primary" });
   button.addEventListener("click", () => download(file, `${linkId}.json`));
-  page.notice("rawFailed.title", lines("rawFailed.what"), [button]);
+  page.notice("rawFailed.title", ["rawFailed.what"], [button]);
 }
 
 /**
@@ -267,11 +264,11 @@ function trouble(page, error) {
   const code = error?.code;
   $("report").hidden = code !== "gone";
   if (code === "gone") gone(page, error);
-  else if (code === "not_found") page.notice("notFound.title", lines("notFound.what", "notFound.next"));
+  else if (code === "not_found") page.notice("notFound.title", ["notFound.what", "notFound.next"]);
   else if (["link_incomplete", "access_denied", "access_required"].includes(code)) {
-    page.notice("incomplete.title", lines("incomplete.what", "incomplete.next"));
-  } else if (code === "bad_answer") page.notice("offline.title", lines("badAnswer.what"), [again]);
-  else if (code === "unreachable") page.notice("offline.title", lines("offline.what"), [again]);
+    page.notice("incomplete.title", ["incomplete.what", "incomplete.next"]);
+  } else if (code === "bad_answer") page.notice("offline.title", ["badAnswer.what"], [again]);
+  else if (code === "unreachable") page.notice("offline.title", ["offline.what"], [again]);
   else page.notice("offline.title", [explained(error)], [again]);
 }
 
@@ -283,16 +280,8 @@ function gone(page, { state, endedAt }) {
   const kind = ["revealed", "burned", "expired"].includes(state) ? state : "burned";
   page.notice(`gone.${kind}`, [
     (words) => words.t(`gone.${kind}What`, { at: endedAt ? words.when(endedAt) : words.t("gone.unknownTime") }),
-    (words) => words.t(kind === "expired" ? "gone.ask" : "gone.tell"),
+    kind === "expired" ? "gone.ask" : "gone.tell",
   ]);
-}
-
-/**
- * @param {...string} keys
- * @returns {((words: Words) => string)[]}
- */
-function lines(...keys) {
-  return keys.map((key) => (words) => words.t(key));
 }
 
 /** @param {Page} page */
@@ -301,7 +290,7 @@ async function report(page) {
   try {
     await server.report(linkId, reason.value.trim());
     reason.value = "";
-    page.put($("report-said"), (words) => words.t("report.sent"));
+    page.put($("report-said"), "report.sent");
   } catch (error) {
     page.put($("report-said"), explained(error));
   }

@@ -7,7 +7,7 @@
 import { load } from "./i18n.js";
 
 /** @typedef {import("./i18n.js").Words} Words */
-/** @typedef {string | ((words: Words) => string) | null} Text a function is asked again when the language changes */
+/** @typedef {string | ((words: Words) => string) | null} Text a key, or what makes the text; null for none */
 
 const SURE_MS = 5000;
 
@@ -55,15 +55,17 @@ export class Page {
   }
 
   /**
-   * Show `text` in an element; null hides it.
+   * Show `text` in an element, also when the language changes; null hides it.
    * @param {HTMLElement} target
    * @param {Text} text
    */
   put(target, text) {
     this.texts.delete(target);
-    if (typeof text === "function") this.texts.set(target, text);
     target.hidden = text === null;
-    target.textContent = typeof text === "function" ? text(this.words) : text;
+    if (text === null) return void (target.textContent = "");
+    const make = typeof text === "string" ? (/** @type {Words} */ words) => words.t(text) : text;
+    this.texts.set(target, make);
+    target.textContent = make(this.words);
   }
 
   /**
@@ -113,8 +115,6 @@ export class Page {
     const row = Object.assign(document.createElement("div"), { className: "actions" });
     row.append(...actions);
     card.replaceChildren(heading, ...paragraphs, ...(actions.length ? [row] : []));
-    // Only now, so that a screen reader finds the text to read.
-    for (const [index, line] of lines.entries()) this.put(paragraphs[index], line);
     heading.focus({ preventScroll: true });
   }
 }
@@ -130,7 +130,7 @@ export async function openPage() {
   chooseLanguage(page);
   fillFooter(page.settings);
   if (isSecureContext && crypto.subtle) return page;
-  page.notice("insecure.title", ["insecure.why", "insecure.reader", "insecure.operator"].map((key) => (words) => words.t(key)));
+  page.notice("insecure.title", ["insecure.why", "insecure.reader", "insecure.operator"]);
   return null;
 }
 
@@ -181,13 +181,13 @@ export async function busy(button, page, key, work) {
   const { t } = label.dataset;
   button.setAttribute("aria-busy", "true");
   /** @type {HTMLButtonElement} */ (button).disabled = true;
-  page.put(label, (words) => words.t(key));
+  page.put(label, key);
   try {
     return await work();
   } finally {
     button.removeAttribute("aria-busy");
     /** @type {HTMLButtonElement} */ (button).disabled = false;
-    page.put(label, (words) => words.t(t ?? ""));
+    page.put(label, t ?? "");
   }
 }
 
@@ -203,14 +203,14 @@ export function twice(button, page, question, action) {
   const calm = () => {
     clearTimeout(timer);
     timer = 0;
-    page.put(button, (words) => words.t(button.dataset.t ?? ""));
+    page.put(button, button.dataset.t ?? "");
   };
   button.addEventListener("click", () => {
     if (timer) {
       calm();
       action();
     } else {
-      page.put(button, (words) => words.t(question));
+      page.put(button, question);
       timer = setTimeout(calm, SURE_MS);
     }
   });
