@@ -23,7 +23,7 @@ function start(page) {
   const watching = watch(() => server.receipt(receiptId, manageToken), (receipt) => render(page, receipt), (error) => {
     if (error?.code === "not_found") missing(page);
     else if (known) page.put($("fresh"), (words) => words.t("receipt.stale", { at: words.clock(known.seenAt) }));
-    else page.notice("offline.title", [explained(error)]);
+    else page.notice("trouble.title", [explained(error)]);
   });
   $("change").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -245,7 +245,7 @@ function before(page, openedAt) {
  * @param {Uint8Array} iv
  */
 function unopened(page, blob, iv) {
-  if (meta.format !== "raw") {
+  if (proof.access) { // a link of ours, whatever the server says the format is
     return page.notice("notAuthentic.title", ["notAuthentic.what", "notAuthentic.next"]);
   }
   const file = new TextEncoder().encode(JSON.stringify({ encryptedBlob: toBase64(blob), iv: toBase64(iv) }));
@@ -267,9 +267,8 @@ function trouble(page, error) {
   else if (code === "not_found") page.notice("notFound.title", ["notFound.what", "notFound.next"]);
   else if (["link_incomplete", "access_denied", "access_required"].includes(code)) {
     page.notice("incomplete.title", ["incomplete.what", "incomplete.next"]);
-  } else if (code === "bad_answer") page.notice("offline.title", ["badAnswer.what"], [again]);
-  else if (code === "unreachable") page.notice("offline.title", ["offline.what"], [again]);
-  else page.notice("offline.title", [explained(error)], [again]);
+  } else if (code === "unreachable") page.notice("offline.title", ["offline.what"], [again]);
+  else page.notice("trouble.title", [code === "bad_answer" ? "badAnswer.what" : explained(error)], [again]);
 }
 
 /**
