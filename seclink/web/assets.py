@@ -51,10 +51,10 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix in MEDIA_TYPES
+        if path.is_file() and path.suffix in MEDIA_TYPES and not path.name.startswith(".")
     }
-    texts = {name[5:-3]: _texts(text) for name, text in files.items() if re.fullmatch(r"i18n/[a-z-]+\.js", name)}
-    languages = (FIRST_LANGUAGE, *sorted(texts.keys() - {FIRST_LANGUAGE}))
+    spoken = {name[5:-3]: texts(text) for name, text in files.items() if re.fullmatch(r"i18n/[a-z-]+\.js", name)}
+    languages = (FIRST_LANGUAGE, *sorted(spoken.keys() - {FIRST_LANGUAGE}))
     logo = _brand(files, config)
     root, version = urlsplit(public_url).path.rstrip("/"), _version(files)
     values = {
@@ -63,25 +63,25 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
         "name": config.branding.name,
         "logo": f"{root}/static/{version}/{logo}",
     }
-    names = {name: texts[name].get("language", name) for name in languages}
+    names = {name: spoken[name].get("language", name) for name in languages}
     values["settings"] = json.dumps(_settings(config, values["logo"], names), ensure_ascii=False, separators=(",", ":"))
     pages = {}
     for path in sorted(folder.glob("*.html")):
         for language in languages:
-            said = texts[FIRST_LANGUAGE] | texts[language]
+            said = spoken[FIRST_LANGUAGE] | spoken[language]
             pages[path.stem, language] = fill(path.read_text("utf-8"), said, {**values, "lang": language}).encode()
     return Assets(root, version, languages, files, pages)
 
 
-def fill(page: str, texts: Texts, values: Mapping[str, str]) -> str:
+def fill(page: str, said: Texts, values: Mapping[str, str]) -> str:
     """A page with its texts and settings. Raises ValueError for a key that is not there, or a text with another
     inside. Settings come last, so nothing in them is taken for a placeholder."""
 
     def text(key: str) -> str:
-        said = texts.get(key)
-        if not isinstance(said, str):
+        words = said.get(key)
+        if not isinstance(words, str):
             raise ValueError(f"a page wants the text {key!r}, which is not there")
-        return html.escape(said)
+        return html.escape(words)
 
     def attribute(match: re.Match[str]) -> str:
         return f'{match[0]} {ATTRIBUTES[match[1]]}="{text(match[2])}"'
@@ -96,11 +96,11 @@ def fill(page: str, texts: Texts, values: Mapping[str, str]) -> str:
     return re.sub(r"\{\{(\w*)\}\}", setting, page)
 
 
-def _texts(module: bytes) -> Texts:
+def texts(module: bytes) -> Texts:
     """The strict JSON in `export default {...};`."""
     _, _, value = module.decode("utf-8").partition("export default ")
-    texts: Texts = json.loads(value.strip().removesuffix(";"))
-    return texts
+    said: Texts = json.loads(value.strip().removesuffix(";"))
+    return said
 
 
 def _brand(files: dict[str, bytes], config: Config) -> str:
