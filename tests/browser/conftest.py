@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from elsewhere import CALL, Site
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError, sync_playwright
+
+from seclink.client import Client
 
 ARGUMENTS = (
     "--no-sandbox",  # it needs a user of its own, and tests may run as root
@@ -153,6 +156,43 @@ def static_url(server: Any) -> str:
     found = re.search(r"/static/\w+", httpx.get(server.url).text)
     assert found
     return server.url + found[0]
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="module")
+def key(server: Any) -> str:
+    return str(server.key(account="browser"))
+
+
+@pytest.fixture
+def python(server: Any) -> Iterator[Client]:
+    with Client(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def foreign(page: Page, site: Site, watch: Watch) -> Page:
+    """A page of the other origin."""
+    watch.allow(site.url)
+    page.goto(site.url)
+    return page
+
+
+@pytest.fixture
+def call(foreign: Page, server: Any, watch: Watch) -> Callable[..., Any]:
+    """One call of the client module from the other origin: whom is an API key (scrt.link's client) or a dict."""
+    watch.expect(r"the server responded with a status of 4\d\d .*/api/v1/")
+
+    def called(whom: str | dict[str, str], method: str, *given: Any) -> Any:
+        return foreign.evaluate(CALL, [f"{server.url}/api/v1/client-module", whom, method, given])
+
+    return called
 
 
 def remains(context: BrowserContext, watch: Watch) -> dict[str, Any]:

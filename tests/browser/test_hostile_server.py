@@ -1,0 +1,154 @@
+"""What api.js makes of servers that lie, fail, or are none, seen through the client module (PC-09)."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from elsewhere import Site
+from playwright.sync_api import Page, Route
+
+from seclink import envelope
+from seclink.client import Client
+from seclink.link import key_of, parse
+
+Call = Callable[..., Any]
+
+EXPOSED = {"Access-Control-Expose-Headers": "Retry-After"}
+
+
+def answering(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Route], None]:
+    def answer(route: Route) -> None:
+        real = route.fetch()
+        route.fulfill(response=real, json=change(real.json()))
+
+    return answer
+
+
+def proof(link: str) -> dict[str, str]:
+    return {"access": envelope.derive(key_of(parse(link).fragment)).access}
+
+
+def test_a_server_that_is_none_is_told_from_one_that_is_away(call: Call, site: Site, watch: Any, foreign: Page) -> None:
+    site.pages["/api/v1/stats"] = "<h1>Welcome</h1>"
+    assert call({"server": site.url}, "getStats")["error"]["code"] == "bad_answer"
+    watch.expect("ERR_CONNECTION_REFUSED", "ERR_UNSAFE_PORT")
+    watch.allow("http://127.0.0.1:1")
+    error = call({"server": "http://127.0.0.1:1"}, "deleteSecret", "x" * 20)["error"]
+    assert error["code"] == "unreachable"
+
+
+def test_the_key_never_goes_where_a_link_points(call: Call, server: Any, python: Client, key: str, watch: Any) -> None:
+    link = python.create("x").link
+    call({"token": key, "server": server.url}, "revealSecret", link)
+    sent = [each.all_headers() for each in watch.requests if "/api/v1/secrets/" in each.url]
+    assert sent
+    assert not any("authorization" in each for each in sent)
+
+
+def test_no_request_carries_fragment_passcode_or_text(call: Call, server: Any, watch: Any) -> None:
+    made = call({}, "createSecret", "in-the-clear", {"passcode": "told-by-phone"})
+    call({}, "revealSecret", made["link"], {"passcode": "told-by-phone"})
+    sent = "".join(each.url + json.dumps(each.all_headers()) + (each.post_data or "") for each in watch.requests)
+    for secret in (made["link"].split("#")[1], "in-the-clear", "told-by-phone"):
+        assert secret not in sent
+    assert made["linkId"] in sent
+
+
+@pytest.mark.parametrize(
+    ("path", "lie", "code"),
+    [
+        ("meta", {"passcodeRequired": False}, "passcode_required"),
+        ("meta", {"format": "raw"}, "passcode_required"),
+        ("meta", {"expiresAt": 1e300}, "bad_answer"),
+        ("meta", {"viewsLeft": "1"}, "bad_answer"),
+        ("meta", {"publicNote": {"toString": "x"}}, "bad_answer"),
+        ("meta", {"linkId": "<b>"}, "bad_answer"),
+    ],
+)
+def test_lies_before_revealing_spend_nothing(
+    call: Call, foreign: Page, python: Client, path: str, lie: dict[str, Any], code: str
+) -> None:
+    """PC-09: "there is no passcode", "it is somebody else's format", and answers that are none."""
+    link = python.create("kept", password="right").link
+    foreign.route(f"**/{path}", answering(lambda answer: answer | lie))
+    assert call({}, "revealSecret", link)["error"]["code"] == code
+    foreign.unroute_all()
+    assert call({}, "revealSecret", link, {"passcode": "right"})["text"] == "kept"
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [
+        ({"format": "raw"}, None),
+        ({"encryptedBlob": "QUJD"}, "not_authentic"),
+        ({"iv": "AAAAAAAAAAAAAAAA"}, "not_authentic"),
+        ({"encryptedBlob": "QUI"}, "bad_answer"),
+        ({"encryptedBlob": None}, "bad_answer"),
+        ({"expiresAt": -1}, "bad_answer"),
+    ],
+)
+def test_a_changed_answer_shows_nothing(
+    call: Call, foreign: Page, server: Any, python: Client, lie: dict[str, Any], code: str | None
+) -> None:
+    """PC-09: what does not authenticate is not shown; what the server says of the format does not matter."""
+    link = python.create("kept").link
+    foreign.route("**/reveal", answering(lambda answer: answer | lie))
+    result = call({}, "revealSecret", link)
+    if code is None:
+        assert result["text"] == "kept"
+    else:
+        assert result["error"]["code"] == code
+        assert (result["error"].get("spent") is not None) is (code == "not_authentic")
+
+
+def test_swapped_payloads_do_not_open(call: Call, foreign: Page, server: Any, python: Client) -> None:
+    """PC-09: two secrets of one sender, the server mixes them up."""
+    one, two = python.create("one").link, python.create("two", type="neogram").link
+    other = httpx.post(f"{server.url}/api/v1/secrets/{two.split('/')[-1].split('#')[0]}/reveal", json=proof(two))
+    foreign.route("**/reveal", answering(lambda _: other.json()))
+    assert call({}, "revealSecret", one)["error"]["code"] == "not_authentic"
+
+
+def test_a_lost_answer_is_fetched_again_under_the_same_name(call: Call, foreign: Page, server: Any, watch: Any) -> None:
+    """The secret was spent when the answer was lost; the same Idempotency-Key gives it again. Creating likewise."""
+    watch.expect("ERR_FAILED")
+    names: dict[str, list[str]] = {"create": [], "reveal": []}
+
+    def lose_the_first(route: Route) -> None:
+        tries = names["reveal" if route.request.url.endswith("reveal") else "create"]
+        tries.append(route.request.headers["idempotency-key"])
+        real = route.fetch()
+        route.abort() if len(tries) == 1 else route.fulfill(response=real)
+
+    foreign.route(re.compile(r"/secrets(/\w+/reveal)?$"), lose_the_first)
+    whom = {"token": server.key(account="loses")}
+    made = call(whom, "createSecret", "once")
+    assert call(whom, "getStats")["totalSecrets"] == 1
+    assert call({}, "revealSecret", made["link"])["text"] == "once"
+    assert [len(each) for each in names.values()] == [2, 2]
+    assert [len(set(each)) for each in names.values()] == [1, 1]
+
+
+def test_a_busy_server_is_asked_again_and_a_limit_is_not(call: Call, foreign: Page, python: Client, watch: Any) -> None:
+    watch.expect("status of 503")
+    link = python.create("x").link
+    answers = [(503, "busy", "1"), (200, "", ""), (429, "rate_limited", "7")]
+    tries = []
+
+    def answer(route: Route) -> None:
+        status, code, wait = answers[len(tries)]
+        tries.append(status)
+        if status == 200:
+            route.continue_()
+        else:
+            headers = {"Retry-After": wait, "Access-Control-Allow-Origin": "*", **EXPOSED}
+            route.fulfill(status=status, json={"code": code}, headers=headers)
+
+    foreign.route("**/reveal", answer)
+    assert call({}, "revealSecret", link)["text"] == "x"
+    refused = call({}, "revealSecret", python.create("y").link)["error"]
+    assert (refused["code"], refused["retryAfter"]) == ("rate_limited", 7)
+    assert tries == [503, 200, 429]
