@@ -1,0 +1,155 @@
+"""HDR-01: the headers of every kind of answer, word for word. What a browser may do with an answer is decided here."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from asking import create, manage, reveal
+from looking import BROWSER, outside, version
+
+from seclink.errors import BadRequest
+
+pytestmark = pytest.mark.anyio
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; manifest-src 'self'; worker-src 'none'; object-src 'none'; frame-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+BOTH = {
+    "referrer-policy": "no-referrer", "x-content-type-options": "nosniff", "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin",
+    "x-robots-tag": "noindex", "strict-transport-security": "max-age=31536000",
+}  # fmt: skip
+PAGE = BOTH | {"content-security-policy": CSP, "cross-origin-embedder-policy": "require-corp"}
+DATA = BOTH | {"content-security-policy": "default-src 'none'; sandbox"}
+FURTHER = {
+    "content-type", "content-length", "content-encoding", "vary", "x-request-id", "permissions-policy", "cache-control",
+    "allow", "connection", "retry-after", "www-authenticate", "ratelimit", "ratelimit-policy",
+    "access-control-allow-origin", "access-control-expose-headers", "access-control-allow-methods",
+    "access-control-allow-headers", "access-control-max-age",
+}  # fmt: skip
+KEPT = {"/static/": "public, max-age=31536000, immutable", "/api/v1/client-module": "no-cache"}
+
+
+async def every_kind_of_answer(appliance: Any) -> list[tuple[str, int, httpx.Response]]:
+    """(page or data, expected status, answer) of every route and refusal."""
+    web, api = outside(appliance), appliance.http
+    made = await create(api)
+    root = f"/static/{version((await web.get('/')).text)}"
+    pages = [
+        (200, await web.get("/", headers=BROWSER)),
+        (200, await web.get("/")),
+        (200, await web.get("/", headers={"Accept-Encoding": "identity"})),
+        (200, await web.head("/")),
+        (200, await web.get("/?lang=en", headers=BROWSER)),
+        (200, await web.get(f"/{made['linkId']}", headers=BROWSER)),
+        (200, await web.get("/AbCdEfGhIjKl", headers=BROWSER)),
+        (200, await web.get("/receipt/" + "x" * 20, headers=BROWSER)),
+        (404, await web.get("/nothing/at/all", headers=BROWSER)),
+        (404, await web.get(root + "/nothing.js", headers=BROWSER)),
+        (404, await web.head("/nothing/at/all", headers=BROWSER)),
+        (405, await web.post("/", headers=BROWSER)),
+        (405, await web.put("/", headers=BROWSER)),
+        (400, await web.get("/", headers=BROWSER | {"Host": "evil.example"})),
+        (413, await web.post("/", content=b"x" * 5_000_000, headers=BROWSER)),
+        (431, await web.get("/", headers=BROWSER | {"X-Long": "x" * 20_000})),
+        *[(200, await web.get(f"{root}/{name}")) for name in ("js/create.js", "css/style.css", "img/icon.svg")],
+        (200, await web.head(f"{root}/js/create.js")),
+        (200, await web.get("/robots.txt")),
+        (200, await web.get("/favicon.ico")),
+    ]
+    data = [
+        (404, await web.get("/nothing/at/all")),
+        (404, await web.get(root + "/nothing.js")),
+        (405, await web.post("/")),
+        (405, await web.put("/")),
+        (400, await web.get("/", headers={"Host": "evil.example"})),
+        (431, await web.get("/", headers={"X-Long": "x" * 20_000})),
+        (200, await web.get("/api/v1/client-module")),
+        (204, await web.options("/api/v1/client-module")),
+        (200, await web.get("/healthz")),
+        (503, await web.get("/readyz")),
+        (200, await api.get("/openapi.json")),
+        (200, await api.get(f"/secrets/{made['linkId']}/meta")),
+        (400, await api.get(f"/secrets/{made['linkId']}", headers=BROWSER)),
+        (400, await api.get("/receipts", headers=BROWSER | {"Host": "evil.example"})),
+        (415, await api.post("/secrets", content=b"{}")),
+        (413, await api.post("/secrets", content=b"x" * 5_000_000)),
+        (404, await api.get("/nothing", headers=BROWSER)),
+        (405, await api.patch("/secrets")),
+        (401, await api.get("/receipts")),
+        (204, await api.options("/secrets")),
+        (200, await reveal(api, made)),
+        (410, await api.delete(f"/receipts/{made['receiptId']}", headers=manage(made))),
+    ]
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError
+
+    appliance.gate.app = fail
+    pages.append((500, await web.get("/", headers=BROWSER)))
+    data += [(500, await web.get("/")), (500, await api.get("/stats", headers=BROWSER))]
+    return [("page", *each) for each in pages] + [("data", *each) for each in data]
+
+
+async def test_every_kind_of_answer_has_exactly_its_headers(make_appliance: Any) -> None:
+    """HDR-01, HDR-08"""
+    made = await make_appliance('[server]\npublic_url = "https://localhost"\n')
+    for kind, status, answer in await every_kind_of_answer(made):
+        said = f"{answer.request.method} {answer.request.url}"
+        assert answer.status_code == status, said
+        wanted = PAGE if kind == "page" else DATA
+        assert {name: answer.headers.get(name) for name in wanted} == wanted, said
+        assert answer.headers.keys() - wanted.keys() <= FURTHER, said
+        assert len(answer.headers.multi_items()) == len(answer.headers), said
+        assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"]), said
+        path = answer.request.url.path
+        kept = next((each for start, each in KEPT.items() if path.startswith(start)), "no-store")
+        assert answer.headers["cache-control"] == (kept if status == 200 else "no-store"), said
+
+
+async def test_everything_a_page_could_be_allowed_is_off_but_writing_to_the_clipboard(appliance: Any) -> None:
+    """HDR-01"""
+    answer = await outside(appliance).get("/")
+    given = dict(each.split("=", 1) for each in answer.headers["permissions-policy"].split(", "))
+    assert given.pop("clipboard-write") == "(self)"
+    assert set(given.values()) == {"()"}
+    assert {
+        "camera",
+        "microphone",
+        "geolocation",
+        "clipboard-read",
+        "display-capture",
+        "usb",
+        "payment",
+    } <= given.keys()
+    assert "web-share" not in given  # the share sheet; what is not listed is for the page itself
+
+
+@pytest.mark.parametrize("url", ["", 'public_url = "http://localhost:8080"\n'])
+async def test_plain_http_is_not_told_to_stay_on_https(make_appliance: Any, url: str) -> None:
+    """HDR-01: a promise for the whole host, made only where it is kept."""
+    made = await make_appliance(f"[server]\n{url}")
+    for _, _, answer in await every_kind_of_answer(made):
+        assert "strict-transport-security" not in answer.headers
+
+
+async def test_no_answer_opens_a_page_to_other_sites(appliance: Any) -> None:
+    """HDR-08: scripts elsewhere may load modules and read data, never a page."""
+    for kind, _, answer in await every_kind_of_answer(appliance):
+        if "text/html" in answer.headers.get("content-type", ""):
+            assert kind == "page"
+            assert "access-control-allow-origin" not in answer.headers
+        assert "access-control-allow-credentials" not in answer.headers
+        assert "set-cookie" not in answer.headers
+        assert "server" not in answer.headers
+
+
+async def test_refusal_made_before_there_is_a_request_has_them_too(make_appliance: Any) -> None:
+    """HDR-01: what the server in front refuses by itself."""
+    made = await make_appliance('[server]\npublic_url = "https://localhost"\n')
+    head = made.gate.raw(BadRequest()).partition(b"\r\n\r\n")[0].decode().splitlines()[1:]
+    given = dict(each.split(": ", 1) for each in head)
+    assert {name: given.get(name) for name in DATA} == DATA
