@@ -7,7 +7,9 @@ The server runs as in production: `seclink serve` as a process, a database on a 
   beside them the ceiling, the same requests to the same server with a store that keeps nothing (`ceiling`);
 - the same with a million secrets in the database, and then also reveals of secrets anywhere among them;
 - reveals while a million expired secrets are reaped (EXP-04), the log's size and the memory meanwhile;
-- memory, time to the first 200, time of `seclink --help`.
+- memory, time to the first 200, time of `seclink --help`;
+- the start page in Chromium: its weight with everything it loads, the waits of its visitor (`pages`). With `--pages`
+  this alone.
 
 A slice of ceiling and a slice of durable take turns, first one first and then the other, and each ratio is that of two
 neighbours: a machine that is busy with something else moves both. `cpu us` is the server's processor time for each
@@ -23,7 +25,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import report, servers
+from tests.bench import pages, report, servers
 from tests.bench.runs import Run
 
 
@@ -33,7 +35,20 @@ def main() -> None:
     place = options.keep or options.dir or servers.on_disk()
     if servers.file_system(place) in ("tmpfs", "ramfs"):
         sys.exit(f"{place} is in memory: syncing costs nothing there")
+    pages.chromium()  # or its absence would end the run when most is done
     folder = Path(tempfile.mkdtemp(prefix="seclink-bench-", dir=place))
+    try:
+        _measure(options, folder)
+    finally:
+        if options.keep is None:
+            shutil.rmtree(folder)
+
+
+def _measure(options: argparse.Namespace, folder: Path) -> None:
+    if options.pages:
+        facts = pages.measure(folder / "pages", 3 if options.quick else 9)
+        print(json.dumps(facts, indent=1) if options.json else "\n".join([*pages.text(facts), *pages.files(facts)]))
+        return
     run = Run(
         folder,
         slice_seconds=1.0 if options.quick else 3.0,
@@ -41,11 +56,7 @@ def main() -> None:
         count=options.rows or (100_000 if options.quick else 1_000_000),
         starts=3 if options.quick else 5,
     )
-    try:
-        run.all()
-    finally:
-        if options.keep is None:
-            shutil.rmtree(folder)
+    run.all()
     if options.json:
         measured = {"facts": run.facts, "summary": report.summary(run.records), "records": run.records}
         print(json.dumps(measured, indent=1))
@@ -56,7 +67,8 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the server on this machine.")
     parser.add_argument("--json", action="store_true", help="everything that was measured, as JSON")
-    parser.add_argument("--quick", action="store_true", help="about a minute: short slices, one round, 100,000 rows")
+    parser.add_argument("--quick", action="store_true", help="two minutes: short slices, one round, 100,000 rows")
+    parser.add_argument("--pages", action="store_true", help="the start page alone: its weight and its waits")
     parser.add_argument("--rounds", type=int, default=4, help="how often ceiling and durable take turns (4)")
     parser.add_argument("--rows", type=int, help="how many secrets there are in the full database (1,000,000)")
     parser.add_argument("--dir", type=Path, help="where temporary files go; a folder on a disk")

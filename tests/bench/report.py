@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
+from tests.bench import pages
 from tests.bench.servers import CEILING, DURABLE
 
 Record = dict[str, Any]
@@ -93,4 +94,5 @@ def _facts(facts: Record) -> Iterator[str]:
             f" log at most {reap['log_mib']:.0f} MiB, RSS {reap['rss_begin_mib']:.0f} to {reap['rss_mib']:.0f} MiB"
         )
     yield f"fdatasync of this disk         {facts['sync_ms']:.2f} ms"
+    yield from pages.text(facts["pages"])
     yield f"the load generator by itself   {generator['rate']:,.0f}/s at {generator['client_cpu']:.0%} of a core"

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import rows, servers
+from tests.bench import pages, rows, servers
 from tests.bench.servers import CEILING, DURABLE, ROOT, Server
 
 CONNECTIONS = (32, 128)
@@ -34,6 +34,7 @@ class Run:
         self.facts["help_seconds"] = servers.help_seconds(7)
         self.facts["generator"] = self.generator()
         self.facts["start_seconds"] = servers.start_seconds(data, self.starts)
+        self.facts["pages"] = pages.measure(self.folder / "pages", self.starts)
         self.throughput("empty", data)
         old = self.folder / "old.ids"
         began = time.perf_counter()
