@@ -1,0 +1,170 @@
+"""No text is missing, left over or half translated, and a language is one file."""
+
+import html
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import seclink
+from seclink.config import Config
+from seclink.errors import BY_CODE
+from seclink.web import assets
+
+STATIC = Path(seclink.__file__).parent / "static"
+FIRST = "en"
+# What CLDR has for whole numbers and large ones; the browser's Intl.PluralRules chooses among them.
+PLURALS = {
+    "en": {"one", "other"},
+    "es": {"one", "many", "other"},
+    "fr": {"one", "many", "other"},
+    "ru": {"one", "few", "many", "other"},
+}
+# Where "one" is for the number 1 alone (in French for 0 too, which those texts never say), "once" needs no number.
+ONE_IS_ONE = {"en", "es", "fr"}
+
+Texts = dict[str, str | dict[str, str]]
+
+
+def source(language: str) -> str:
+    return (STATIC / "i18n" / f"{language}.js").read_text("utf-8")
+
+
+def texts(language: str) -> Texts:
+    """Everything between `export default ` and `;`, which is strict JSON without a key twice."""
+    found = re.fullmatch(r"export default (\{.*\});\n", source(language), re.DOTALL)
+    assert found, f"{language}.js is not one dictionary"
+    pairs = json.loads(found[1], object_pairs_hook=distinct)
+    assert isinstance(pairs, dict)
+    return pairs
+
+
+def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    keys = [key for key, _ in pairs]
+    assert len(keys) == len(set(keys)), f"a key stands twice: {sorted(key for key in keys if keys.count(key) > 1)}"
+    return dict(pairs)
+
+
+def forms(text: str | dict[str, str]) -> dict[str, str]:
+    return text if isinstance(text, dict) else {"": text}
+
+
+def placeholders(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+def layout(language: str) -> list[str]:
+    """Each line's key, or that it is empty."""
+    return [re.sub(r'^  ("[\w.]+"): .*', r"\1", line) for line in source(language).splitlines()]
+
+
+@pytest.fixture(params=sorted(path.stem for path in (STATIC / "i18n").glob("*.js")))
+def language(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_language_of_ours_is_held_to_its_plurals(language: str) -> None:
+    assert language in PLURALS
+
+
+def test_keys_are_the_first_languages_in_its_order_a_line_each(language: str) -> None:
+    assert list(texts(language)) == list(texts(FIRST))
+    assert layout(language) == layout(FIRST)
+
+
+def test_no_text_is_empty_or_has_space_around_it(language: str) -> None:
+    for key, text in texts(language).items():
+        for form in forms(text).values():
+            assert form.strip(), f"{key} says nothing"
+            assert form.strip(" \u00a0\u202f\t") == form, f"{key} has space around it"
+            assert "  " not in form, f"{key} has two spaces"
+
+
+def test_plurals_have_every_category_of_the_language_and_no_other(language: str) -> None:
+    for key, text in texts(language).items():
+        assert isinstance(text, str) == isinstance(texts(FIRST)[key], str), f"{key} is a plural in one language only"
+        if isinstance(text, dict):
+            assert set(text) == PLURALS[language], key
+
+
+def test_placeholders_are_the_first_languages_in_every_form(language: str) -> None:
+    for key, text in texts(language).items():
+        first = forms(texts(FIRST)[key])
+        wanted = placeholders(first.get("other", first.get("", "")))
+        without_number = language in ONE_IS_ONE and "count" not in placeholders(first.get("one", "{count}"))
+        for category, form in forms(text).items():
+            may_lack = {"count"} if category == "one" and without_number else set()
+            assert placeholders(form) | may_lack == wanted | may_lack, f"{key} {category}"
+            assert form.count("{") == form.count("}") == len(re.findall(r"\{\w+\}", form)), f"{key} has a stray brace"
+
+
+def test_lines_are_broken_where_the_first_language_breaks_them(language: str) -> None:
+    """The printed sheet goes by the lines of the message: the first is left out, the link stands on its own."""
+    for key, text in texts(language).items():
+        (breaks,) = {form.count("\n") for form in forms(texts(FIRST)[key]).values()}
+        assert {form.count("\n") for form in forms(text).values()} == {breaks}, key
+    assert "{link}" in str(texts(language)["message.text"]).split("\n")[1:]
+    assert str(texts(language)["message.passcode"]).startswith("\n")
+
+
+def test_french_punctuation_does_not_lose_its_sign_to_the_next_line() -> None:
+    for key, text in texts("fr").items():
+        for form in forms(text).values():
+            assert not re.search(r" [;:?!»]|« ", form), f"{key} has a space that breaks"
+            assert not re.search(r"[^\u202f][;?!]|[^\u00a0]:(?!//)|[^\u00a0]»|«[^\u00a0]", form), f"{key} lacks a space"
+
+
+def test_spanish_questions_are_opened() -> None:
+    for key, text in texts("es").items():
+        for form in forms(text).values():
+            assert form.count("¿") == form.count("?"), key
+            assert form.count("¡") == form.count("!"), key
+
+
+def asked_for() -> tuple[set[str], set[tuple[str, str]]]:
+    """The keys that the pages and scripts name, and the beginnings and ends of those that they put together."""
+    sections = "|".join({key.partition(".")[0] for key in texts(FIRST)} - {"language"})
+    scripts = "".join(path.read_text("utf-8") for path in (STATIC / "js").rglob("*.js"))
+    keys = set(re.findall(rf'"((?:{sections})\.\w+)"', scripts))
+    for path in STATIC.glob("*.html"):
+        keys |= set(re.findall(r'data-t(?:-[a-z]+)?="([^"]*)"', path.read_text("utf-8")))
+    return keys, set(re.findall(rf"`((?:{sections})\.\w*)\$\{{[^{{}}]+\}}(\w*)`", scripts))
+
+
+def test_no_key_is_missing_and_none_is_left_over() -> None:
+    named, built = asked_for()
+    known = set(texts(FIRST))
+    assert named - known == set(), "asked for, but there is no text"
+    meant = {key for key in known for first, last in built if key.startswith(first) and key.endswith(last)}
+    assert known - named - meant - {"language"} == set(), "a text nobody asks for"
+    for first, last in built:
+        assert any(key.startswith(first) and key.endswith(last) for key in known), f"no text is {first}...{last}"
+
+
+def test_no_error_is_explained_that_cannot_come() -> None:
+    """Codes are put together with `error.`, so the test above takes them as they are."""
+    explained = {key.removeprefix("error.") for key in texts(FIRST) if key.startswith("error.")}
+    assert explained - set(BY_CODE) - {"bad_answer", "other"} == set()
+
+
+def test_a_language_is_added_by_adding_one_file(tmp_path: Path) -> None:
+    """It need not even be whole: what it lacks is said in the first language."""
+    folder = tmp_path / "static"
+    shutil.copytree(STATIC, folder)
+    before = assets.load(Config(), "https://secrets.example", folder)
+    (folder / "i18n" / "tok.js").write_text(
+        'export default {\n  "language": "toki pona",\n  "create.title": "o pana e ijo len"\n};\n', "utf-8"
+    )
+    after = assets.load(Config(), "https://secrets.example", folder)
+    assert set(after.languages) - set(before.languages) == {"tok"}
+    pages = {name for name, language in after.pages if language == "tok"}
+    assert pages == {path.stem for path in folder.glob("*.html")}
+    page = after.pages["create", "tok"].decode()
+    assert '<html lang="tok"' in page
+    assert "o pana e ijo len" in page
+    assert str(texts(FIRST)["create.seal"]) in page
+    settings = re.search(r'data-settings="([^"]*)"', after.pages["create", FIRST].decode())
+    assert settings
+    assert json.loads(html.unescape(settings[1]))["languages"]["tok"] == "toki pona"
