@@ -24,7 +24,7 @@ PASSCODE = "correct horse"
 SLOWER = 4
 PHONE = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 0.75e6 / 8}
 DEVICES = ("here", "phone")
-HARD_PATIENCE_MS = 60_000
+PATIENCE_MS = 60_000
 
 # The instants are written down in the page, in milliseconds since its navigation began.
 PROBE = """
@@ -64,7 +64,7 @@ def measure(folder: Path, visits: int) -> Facts:
 
 def context_of(browser: Browser) -> BrowserContext:
     context = browser.new_context()
-    context.set_default_timeout(HARD_PATIENCE_MS)
+    context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(PROBE)
     return context
 
