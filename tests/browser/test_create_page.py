@@ -1,0 +1,250 @@
+"""Sealing as people do it: a field, a button, a link to hand on, and what the server then knows."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from visitors import (
+    STATIC,
+    choose,
+    clipboard,
+    held,
+    result,
+    says,
+    seal,
+    texts,
+    visit,
+)
+
+from seclink.client import Client
+from seclink.errors import PasscodeRequired
+
+SECRET = "correct horse battery staple"
+NO_ADDRESSES = (
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "//example.org",
+    "https:\\\\example.org",
+    "ftp://example.org",
+    "x",
+)
+STORING = """
+if (isSecureContext && navigator.credentials)
+  navigator.credentials.store = async ({ id, password }) => { window.stored = [id, password]; };
+"""
+
+
+def test_the_page_opens_with_the_focus_in_the_field(page: Page, server: Any) -> None:
+    visit(page, server.url)
+    expect(page.locator("#secret")).to_be_focused()
+    page.keyboard.type("typed at once")
+    expect(page.locator("#secret")).to_have_value("typed at once")
+
+
+@pytest.mark.parametrize("chord", ["Control+Enter", "Meta+Enter"])
+def test_the_keyboard_alone_seals(page: Page, server: Any, python: Client, chord: str) -> None:
+    visit(page, server.url)
+    page.keyboard.type(SECRET)
+    page.keyboard.press(chord)
+    made = result(page)
+    meta = made.meta()
+    assert (meta["viewsLeft"], meta["passcodeRequired"], meta["accessRequired"]) == (1, False, True)
+    assert meta["publicNote"] is None
+    opened = python.reveal(made.link)
+    assert (opened.text, opened.type) == (SECRET, "text")
+
+
+@pytest.mark.parametrize("kind", ["text", "redirect", "neogram"])
+def test_each_kind_arrives_as_what_it_is(page: Page, server: Any, python: Client, kind: str) -> None:
+    text = "https://example.org/päth?a=b#c" if kind == "redirect" else "zwei\nZeilen ✓"
+    made = seal(page, server.url, text, kind=kind)
+    opened = python.reveal(made.link)
+    assert opened.type == kind
+    assert opened.text == ("https://example.org/p%C3%A4th?a=b#c" if kind == "redirect" else text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["javascript:alert(1)", "data:text/html,x", "//example.org", "https:\\\\example.org", "ftp://example.org", "x"],
+)
+def test_what_is_no_web_address_is_not_sealed_as_one(page: Page, server: Any, watch: Any, text: str) -> None:
+    """XSS-04, at the sender's."""
+    visit(page, server.url)
+    choose(page, kind="redirect")
+    page.locator("#secret").fill(text)
+    page.locator("#seal").click()
+    expect(page.locator("#problem")).to_have_text(says("create.notLink"))
+    expect(page.locator("#secret")).to_be_focused()
+    assert watch.urls("/api/") == []
+
+
+def test_nothing_is_sealed_where_nothing_was_typed(page: Page, server: Any, watch: Any) -> None:
+    visit(page, server.url)
+    page.locator("#seal").click()
+    expect(page.locator("#problem")).to_have_text(says("create.empty"))
+    page.locator("#secret").fill("x")
+    expect(page.locator("#problem")).to_be_hidden()
+    assert watch.urls("/api/") == []
+
+
+def test_too_much_is_refused_before_it_is_sent(page: Page, make_server: Callable[..., Any], watch: Any) -> None:
+    other = make_server("[limits]\npayload_bytes = 2048\n").start()
+    watch.allow(other.url)
+    visit(page, other.url)
+    page.locator("#secret").fill("ä" * 1500)
+    page.locator("#seal").click()
+    expect(page.locator("#problem")).to_have_text(re.compile(r"3,000 .*1,\d{3}"))
+    assert watch.urls("/api/") == []
+    expect(page.locator("#secret")).to_have_value("ä" * 1500)
+    most = re.search(r"of ([\d,]+)", page.locator("#problem").inner_text())
+    assert most
+    seal(page, None, "x" * int(most[1].replace(",", "")))
+
+
+def test_lifetimes_are_those_of_the_server(page: Page, make_server: Callable[..., Any], watch: Any) -> None:
+    expiry = '[expiry]\nchoices = ["5m", "2h", "3d", "90d"]\nmax = "30d"\ndefault = "1d"\n'
+    other = make_server(expiry).start()
+    watch.allow(other.url)
+    visit(page, other.url)
+    offered = page.locator("#lifetime option")
+    assert offered.all_inner_texts() == ["5 minutes", "2 hours", "3 days"]
+    expect(page.locator("#lifetime")).to_have_value("7200")
+    made = seal(page, None, SECRET, lifetime="300")
+    receipt = made.receipt()
+    assert receipt["expiresAt"] - receipt["createdAt"] == 300_000
+    page.locator("#another").click()
+    expect(page.locator("#lifetime")).to_have_value("7200")
+
+
+@pytest.mark.parametrize(("views", "left"), [("1", 1), ("5", 5), ("any", None)])
+def test_it_opens_as_often_as_was_chosen(page: Page, server: Any, views: str, left: int | None) -> None:
+    made = seal(page, server.url, SECRET, views=views)
+    assert made.meta()["viewsLeft"] == left
+    assert made.receipt()["maxViews"] == left
+
+
+def test_a_passcode_of_words_goes_another_way_than_the_link(
+    context: BrowserContext, page: Page, server: Any, python: Client
+) -> None:
+    made = seal(page, server.url, SECRET, passcode="words")
+    assert made.passcode
+    words = made.passcode.split("-")
+    assert len(words) == 4
+    assert set(words) <= set((STATIC / "words.txt").read_text().split())
+    expect(page.locator("#passcode")).to_be_visible()
+    page.locator("#message").click()
+    message = clipboard(context, server.url)
+    assert made.link in message
+    assert made.passcode not in message
+    assert not [each for each in words if len(each) > 4 and each in made.link]
+    page.locator("#copy-passcode").click()
+    assert clipboard(context, server.url) == made.passcode
+    with pytest.raises(PasscodeRequired):
+        python.reveal(made.link)
+    assert python.reveal(made.link, made.passcode).text == SECRET
+
+
+def test_a_passcode_of_ones_own_is_asked_for(page: Page, server: Any, python: Client) -> None:
+    visit(page, server.url)
+    page.locator("#secret").fill(SECRET)
+    page.select_option("#passcode-kind", "own")
+    page.locator("#seal").click()
+    expect(page.locator("#problem")).to_have_text(says("create.noPasscode"))
+    expect(page.locator("#own-passcode")).to_be_focused()
+    page.keyboard.type("mein Paß wört")
+    page.keyboard.press("Enter")
+    made = result(page)
+    assert made.passcode == "mein Paß wört"
+    assert made.meta()["passcodeRequired"] is True
+    assert python.reveal(made.link, "mein Paß wört").text == SECRET
+
+
+def test_notes_that_are_too_long_are_pointed_at(page: Page, server: Any, watch: Any) -> None:
+    visit(page, server.url)
+    page.locator("#secret").fill(SECRET)
+    choose(page, note="🗝" * 301)
+    page.locator("summary", has_text=re.compile(f"^{texts()['create.more']}$")).click()
+    page.locator("#seal").click()
+    expect(page.locator("#problem")).to_have_text(says("create.noteTooLong", size="301", most="300"))
+    expect(page.locator("#note")).to_be_focused()
+    assert watch.urls("/api/") == []
+    page.locator("#note").fill("🗝" * 300)
+    page.locator("#seal").click()
+    assert result(page).meta()["publicNote"] == "🗝" * 300
+
+
+def test_with_keys_only_the_page_asks_for_one_first(page: Page, make_server: Callable[..., Any], watch: Any) -> None:
+    other = make_server('[access]\ncreate = "keys"\n').start()
+    watch.allow(other.url)
+    watch.expect("status of 401")
+    key = other.key("create")
+    visit(page, other.url)
+    expect(page.locator("#key-lead")).to_be_visible()
+    page.locator("#secret").fill(SECRET)
+    page.locator("#seal").click()
+    expect(page.locator("#problem")).to_have_text(says("key.needed"))
+    expect(page.locator("#key")).to_be_focused()
+    assert watch.urls("/api/") == []
+    page.keyboard.type("sk_live_wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#key-problem")).to_have_text(says("error.key_invalid"))
+    page.locator("#key").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#key-account")).to_have_text(says("key.account", account="acme"))
+    expect(page.locator("#secret")).to_have_value(SECRET)
+    assert key not in held(page)
+    made = seal(page, None, SECRET)
+    listed = httpx.get(f"{other.url}/api/v1/receipts", headers={"Authorization": f"Bearer {other.key('manage')}"})
+    assert [each["receiptId"] for each in listed.json()["data"]] == [made.receipt_id]
+    page.locator("#another").click()
+    page.locator("#key-forget").click()
+    expect(page.locator("#key")).to_have_value("")
+    page.locator("#secret").fill("another")
+    page.locator("#seal").click()
+    expect(page.locator("#problem")).to_have_text(says("key.needed"))
+    assert key not in held(page)
+
+
+def test_the_password_manager_gets_the_key_only_when_asked(page: Page, server: Any) -> None:
+    page.add_init_script(STORING)
+    key = server.key("create", account="browser")
+    visit(page, server.url)
+    page.locator("#key-panel summary").click()
+    expect(page.locator("#key")).to_have_attribute("autocomplete", "off")
+    page.locator("#key").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#key-account")).to_be_visible()
+    assert page.evaluate("window.stored") is None
+    page.locator("#key-forget").click()
+    page.locator("#key-keep").check()
+    expect(page.locator("#key")).to_have_attribute("autocomplete", "current-password")
+    page.locator("#key").fill(key)
+    page.locator("#key").press("Enter")
+    expect(page.locator("#key-account")).to_be_visible()
+    assert page.evaluate("window.stored") == ["browser", key]
+    page.locator("#key-forget").click()
+    page.locator("#key-keep").uncheck()
+    expect(page.locator("#key")).to_have_attribute("autocomplete", "off")
+
+
+def test_a_dead_network_loses_nothing_that_was_typed(
+    context: BrowserContext, page: Page, server: Any, watch: Any
+) -> None:
+    watch.expect("ERR_INTERNET_DISCONNECTED")
+    visit(page, server.url)
+    page.clock.install()
+    choose(page, note="still here")
+    page.locator("#secret").fill(SECRET)
+    context.set_offline(True)
+    page.locator("#seal").click()
+    expect(page.locator("#problem")).to_have_text(says("error.unreachable"))
+    expect(page.locator("#secret")).to_have_value(SECRET)
+    context.set_offline(False)
+    page.locator("#seal").click()
+    made = result(page)
+    assert made.meta()["publicNote"] == "still here"
+    assert urlsplit(made.link).netloc == urlsplit(server.url).netloc

@@ -1,0 +1,202 @@
+"""After sealing: the ways to hand the link on, what becomes of it, and what is left of it in the page."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from visitors import (
+    LANGUAGES,
+    Sealed,
+    blank,
+    clipboard,
+    held,
+    says,
+    scanned,
+    seal,
+    texts,
+)
+
+from seclink.client import Client
+
+SECRET = "correct horse battery staple"
+SHARING = "navigator.share = async (given) => { window.shared = given; };"
+PRINTING = "window.print = () => { window.printed = true; };"
+
+
+@pytest.fixture
+def sealed(page: Page, server: Any) -> Sealed:
+    """The page after a secret with everything was sealed."""
+    choices = {"passcode": "words", "views": "3", "note": "the note", "label": "the label"}
+    return seal(page, server.url, SECRET, **choices)
+
+
+def test_the_note_is_for_the_reader_and_the_label_for_the_sender(sealed: Sealed) -> None:
+    meta, receipt = sealed.meta(), sealed.receipt()
+    assert meta["publicNote"] == receipt["publicNote"] == "the note"
+    assert receipt["label"] == "the label"
+    assert "the label" not in str(meta)
+
+
+def test_the_link_is_selected_and_copied(context: BrowserContext, page: Page, server: Any) -> None:
+    context.grant_permissions(["clipboard-write"], origin=server.url)
+    made = seal(page, server.url, SECRET)
+    expect(page.locator("#said")).to_have_text(says("result.linkCopied"))
+    expect(page.locator("#link")).to_be_focused()
+    assert page.evaluate("getSelection().toString()") == made.link
+    assert clipboard(context, server.url) == made.link
+    with blank(context, server.url) as other:
+        other.evaluate("navigator.clipboard.writeText('something else')")
+    page.locator("#copy").click()
+    expect(page.locator("#said")).to_have_text(says("result.linkCopied"))
+    assert clipboard(context, server.url) == made.link
+
+
+def test_without_the_clipboard_the_page_says_so(context: BrowserContext, page: Page, server: Any) -> None:
+    devtools = context.new_cdp_session(page)
+    visitor = devtools.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]
+    denied = {"permission": {"name": "clipboard-write"}, "setting": "denied", "browserContextId": visitor}
+    devtools.send("Browser.setPermission", denied)
+    made = seal(page, server.url, SECRET)
+    expect(page.locator("#said")).to_have_text(says("result.linkNotCopied"))
+    assert page.evaluate("getSelection().toString()") == made.link
+    page.locator("#copy").click()
+    expect(page.locator("#said")).to_have_text(says("result.copyFailed"))
+    assert page.evaluate("getSelection().toString()") == made.link
+
+
+def test_the_message_speaks_the_readers_language(make_context: Callable[..., BrowserContext], server: Any) -> None:
+    context = make_context(timezone_id="Asia/Kathmandu", permissions=["clipboard-write"])
+    page = context.new_page()
+    made = seal(page, server.url, SECRET, views="5", passcode="words")
+    until = datetime.fromtimestamp(made.receipt()["expiresAt"] / 1000, UTC).astimezone(ZoneInfo("Asia/Kathmandu"))
+    messages = set()
+    for language in LANGUAGES:
+        page.select_option("#message-language", language)
+        page.locator("#message").click()
+        expect(page.locator("#said")).to_have_text(says("result.messageCopied"))
+        message = clipboard(context, server.url)
+        assert made.link in message.splitlines()
+        assert re.search(rf"\b{until.day}\b.*{until.year}.*:{until.minute:02}.*(GMT|UTC)\+5:45", message)
+        assert re.search(r"\b5\b", message.replace(made.link, "").partition(str(until.year))[0])
+        assert texts(language)["message.passcode"].strip() in message
+        assert "{" not in message
+        messages.add(message)
+    assert len(messages) == len(LANGUAGES)
+
+
+def test_the_share_sheet_gets_the_message_where_there_is_one(page: Page, server: Any) -> None:
+    page.add_init_script(SHARING)
+    made = seal(page, server.url, SECRET)
+    page.locator("#share").click()
+    shared = page.evaluate("window.shared")
+    assert list(shared) == ["text"]
+    assert made.link in shared["text"].splitlines()
+
+
+def test_no_share_button_where_there_is_no_sheet(page: Page, server: Any) -> None:
+    page.add_init_script("delete Navigator.prototype.share;")
+    seal(page, server.url, SECRET)
+    expect(page.locator("#share")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_qr_code_is_the_link(make_context: Callable[..., BrowserContext], server: Any, scheme: str) -> None:
+    page = make_context(color_scheme=scheme).new_page()
+    made = seal(page, server.url, SECRET)
+    page.locator("#show-qr").click()
+    expect(page.locator("#show-qr")).to_have_attribute("aria-expanded", "true")
+    expect(page.locator("#qr svg")).to_be_visible()
+    assert scanned(page.locator("#qr")) == [made.link]
+    page.locator("#show-qr").click()
+    expect(page.locator("#qr svg")).to_have_count(0)
+
+
+def test_the_receipt_is_one_click_away(context: BrowserContext, page: Page, server: Any) -> None:
+    context.grant_permissions(["clipboard-write"], origin=server.url)
+    made = seal(page, server.url, SECRET, label="for Ann")
+    page.locator("#copy-receipt").click()
+    expect(page.locator("#said")).to_have_text(says("result.copied"))
+    assert clipboard(context, server.url) == made.receipt_url
+    with context.expect_page() as opened:
+        page.locator("#receipt").click()
+    expect(opened.value.locator("#label")).to_have_text("for Ann")
+    assert opened.value.evaluate("window.opener") is None
+
+
+def test_burning_is_asked_twice_and_final(page: Page, server: Any) -> None:
+    made = seal(page, server.url, SECRET)
+    page.locator("#burn").click()
+    expect(page.locator("#burn")).to_have_text(says("result.burnSure"))
+    assert made.receipt()["state"] == "active"
+    page.locator("#burn").click()
+    expect(page.locator("#state")).to_have_text(says("state.burned"))
+    expect(page.locator("#burn")).to_be_hidden()
+    assert made.receipt()["state"] == "burned"
+    assert made.meta()["code"] == "gone"
+
+
+def test_a_press_on_burn_is_forgotten_after_a_while(page: Page, server: Any) -> None:
+    page.clock.install()
+    made = seal(page, server.url, SECRET)
+    page.locator("#burn").click()
+    page.clock.fast_forward(6000)
+    expect(page.locator("#burn")).to_have_text(says("result.burn"))
+    page.locator("#burn").click()
+    expect(page.locator("#burn")).to_have_text(says("result.burnSure"))
+    assert made.receipt()["state"] == "active"
+
+
+def test_the_sender_sees_it_opened_without_asking(page: Page, server: Any, python: Client) -> None:
+    page.clock.install()
+    made = seal(page, server.url, SECRET)
+    expect(page.locator("#state")).to_have_text(says("state.active"))
+    python.reveal(made.link)
+    page.clock.fast_forward(5000)
+    expect(page.locator("#state")).to_have_text(says("state.revealed"))
+    expect(page.locator("#burn")).to_be_hidden()
+
+
+def test_another_secret_begins_with_nothing_of_the_first(page: Page, sealed: Sealed) -> None:
+    page.locator("#show-qr").click()
+    page.locator("#message").click()
+    page.locator("#another").click()
+    expect(page.locator("#secret")).to_be_focused()
+    left = held(page)
+    parts = (SECRET, "the note", "the label", sealed.link_id, sealed.receipt_id, sealed.manage_token, "<path")
+    assert [each for each in (*parts, str(sealed.passcode), sealed.link) if each in left] == []
+    expect(page.locator("#views")).to_have_value("1")
+    expect(page.locator("#passcode-kind")).to_have_value("")
+    again = seal(page, None, "second")
+    assert again.passcode is None
+    assert again.link != sealed.link
+    expect(page.locator("#passcode-card")).to_be_hidden()
+
+
+def test_going_back_to_the_page_finds_nothing(page: Page, sealed: Sealed, server: Any, watch: Any) -> None:
+    """HDR-05, at the sender's."""
+    watch.expect("status of 404")
+    page.goto(f"{server.url}/nothing/here")
+    page.go_back()
+    page.locator("body[data-ready]").wait_for()
+    left = held(page)
+    assert [each for each in (SECRET, sealed.link_id, sealed.manage_token, str(sealed.passcode)) if each in left] == []
+    expect(page.locator("#secret")).to_have_value("")
+
+
+def test_the_printed_sheet_has_the_link_but_no_passcode(page: Page, server: Any) -> None:
+    page.add_init_script(PRINTING)
+    made = seal(page, server.url, SECRET, passcode="words")
+    page.locator("#print").click()
+    page.wait_for_function("window.printed")
+    page.emulate_media(media="print")
+    printed = page.locator("body").inner_text()
+    assert made.link in printed
+    assert str(made.passcode) not in printed
+    assert SECRET not in printed
+    assert texts()["print.how"] in printed
+    assert scanned(page) == [made.link]
+    expect(page.locator("#result")).to_be_hidden()

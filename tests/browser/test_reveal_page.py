@@ -1,0 +1,243 @@
+"""Revealing as people do it: look, press once, have it, and leave nothing behind."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from visitors import clipboard, downloaded, events, held, opened, receipt, reveal, reveals, says, texts, visit
+
+from seclink.client import Client
+from seclink.errors import Gone
+
+SECRET = "Ein Geheimnis: 密碼 🗝️\n\tund noch eine Zeile"
+
+
+def test_loading_the_page_reveals_nothing(page: Page, server: Any, python: Client, watch: Any) -> None:
+    """BOT-01, BOT-03."""
+    made = python.create(SECRET, views=3, note="for the <b>printer</b>")
+    visit(page, made.link)
+    expect(page.locator("#note-text")).to_have_text("for the <b>printer</b>")
+    expect(page.locator("#left")).to_have_text(says("reveal.left", count="3"))
+    expect(page.locator("#until")).to_contain_text(str(made.expires_at.year))
+    expect(page.locator("#passcode")).to_be_hidden()
+    page.reload()
+    page.locator("body[data-ready]").wait_for()
+    assert reveals(watch) == []
+    assert python.meta(made.link).views_left == 3
+    assert events(server.url, made) == ["created", "peeked"]
+
+
+def test_one_press_reveals_once(page: Page, server: Any, python: Client, watch: Any) -> None:
+    made = python.create(SECRET)
+    visit(page, made.link)
+    page.locator("#reveal").dblclick()
+    expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
+    expect(page.locator("#opened-title")).to_be_focused()
+    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#destroy")).to_be_hidden()
+    assert len(reveals(watch)) == 1
+    assert receipt(server.url, made)["state"] == "revealed"
+
+
+def test_text_is_copied_hidden_and_downloaded(context: BrowserContext, page: Page, server: Any, python: Client) -> None:
+    context.grant_permissions(["clipboard-write"], origin=server.url)
+    assert opened(page, python.create(SECRET).link) == SECRET
+    page.get_by_role("button", name=texts()["opened.copy"], exact=True).click()
+    expect(page.locator("#said")).to_have_text(says("opened.copied"))
+    assert clipboard(context, server.url) == SECRET
+    button = page.get_by_role("button", name=texts()["opened.download"])
+    assert downloaded(page, button) == ("secret.txt", SECRET.encode())
+    page.get_by_role("button", name=texts()["opened.hide"], exact=True).click()
+    assert SECRET not in held(page)
+    page.get_by_role("button", name=texts()["opened.show"], exact=True).click()
+    assert page.locator("#content pre").text_content() == SECRET
+
+
+def test_a_web_link_is_shown_whole_and_followed_on_a_click_only(
+    context: BrowserContext, page: Page, python: Client, watch: Any
+) -> None:
+    """XSS-04."""
+    address = "https://user@example.org:8443/a/b?c=d&e=f#g"
+    followed: list[Any] = []
+    context.route(re.compile("example.org"), lambda route: (followed.append(route), route.fulfill(body="there")))
+    reveal(page, python.create(address, type="redirect").link)
+    expect(page.locator(".host")).to_have_text("example.org:8443")
+    expect(page.locator("#content pre")).to_have_text(address)
+    go = page.locator("#content a")
+    expect(go).to_have_attribute("target", "_blank")
+    expect(go).to_have_attribute("rel", "noopener noreferrer")
+    assert followed == []
+    watch.allow("https://user@example.org:8443", "https://example.org:8443")
+    with context.expect_page() as there:
+        go.click()
+    there.value.wait_for_load_state()
+    assert there.value.evaluate("[window.opener, document.referrer]") == [None, ""]
+    assert "referer" not in followed[0].request.headers
+    there.value.close()
+
+
+def test_a_neogram_types_itself_and_wipes_itself(page: Page, server: Any, python: Client) -> None:
+    text = "Listen: " + "👩‍👩‍👧e\u0301" * 20
+    letters = 8 + 40
+    made = python.create(text, type="neogram", views=2)
+    page.clock.install()
+    visit(page, made.link)
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+    page.locator("#reveal").click()
+    typed = page.locator(".neogram")
+    expect(typed).to_have_text("L")
+    page.clock.run_for(35 * 8)
+    expect(typed).to_have_text(re.compile("^Listen: 👩‍👩‍👧(e\u0301)?$"))
+    expect(page.locator("#content .sr")).to_have_text(text)
+    page.clock.run_for(35 * letters)
+    expect(typed).to_have_text(text)
+    clock = page.locator("#content .hint")
+    expect(clock).to_have_text(says("opened.neogramWipes"))
+    page.clock.run_for(10_000)
+    expect(clock).to_have_text(re.compile(r"\b[1-9]\b"))
+    page.clock.run_for(10_000)
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    expect(page.locator("#notice")).to_contain_text(texts()["wiped.left"])
+    assert "Listen" not in held(page)
+    assert receipt(server.url, made)["state"] == "active"
+
+
+def test_a_neogram_stands_still_for_who_wants_that(make_context: Callable[..., BrowserContext], python: Client) -> None:
+    page = make_context(reduced_motion="reduce").new_page()
+    page.clock.install()
+    visit(page, python.create("all at once", type="neogram").link)
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+    page.locator("#reveal").click()
+    expect(page.locator(".neogram")).to_have_text("all at once")
+
+
+@pytest.mark.parametrize("passcode", [None, "told on the phone"])
+def test_the_reader_ends_it_for_everybody(page: Page, server: Any, python: Client, passcode: str | None) -> None:
+    made = python.create(SECRET, views=3, password=passcode)
+    assert opened(page, made.link, passcode) == SECRET
+    expect(page.locator("#fate")).to_have_text(says("opened.left", count="2"))
+    page.locator("#destroy").click()
+    expect(page.locator("#destroy")).to_have_text(says("opened.destroySure"))
+    assert python.meta(made.link).views_left == 2
+    page.locator("#destroy").click()
+    expect(page.locator("#fate")).to_have_text(says("opened.destroyed"))
+    expect(page.locator("#destroy")).to_be_hidden()
+    with pytest.raises(Gone):
+        python.reveal(made.link, passcode)
+    assert receipt(server.url, made)["state"] == "burned"
+    expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
+
+
+def test_without_a_limit_the_page_says_until_when(page: Page, python: Client) -> None:
+    made = python.create(SECRET, views=None)
+    visit(page, made.link)
+    expect(page.locator("#left")).to_have_text(says("reveal.leftAny"))
+    page.locator("#reveal").click()
+    expect(page.locator("#fate")).to_have_text(says("opened.leftAny"))
+    expect(page.locator("#destroy")).to_be_visible()
+
+
+def test_the_fragment_leaves_the_address_with_success_only(page: Page, python: Client, watch: Any) -> None:
+    watch.expect("status of 401")
+    made = python.create(SECRET, password="right")
+    reveal(page, made.link, "wrong")
+    expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
+    assert page.url == made.link
+    page.locator("#passcode").fill("right")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_be_visible()
+    assert page.url == made.link.split("#")[0]
+    left = held(page)
+    assert made.link.split("#")[1] not in left
+    assert "right" not in left.split("</main>")[1]
+
+
+@pytest.mark.parametrize("away", ["back", "reload", "kept by the browser", "wiped by hand"])
+def test_nothing_comes_back(page: Page, server: Any, python: Client, watch: Any, away: str) -> None:
+    """HDR-05: not with Back and Forward, from the browser's memory of pages or without; not with a reload."""
+    made = python.create(SECRET)
+    assert opened(page, made.link) == SECRET
+    if away == "back":
+        page.goto(server.url)
+        page.go_back()
+        page.go_forward()
+        page.go_back()
+    elif away == "reload":
+        page.reload()
+    elif away == "kept by the browser":
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    else:
+        page.locator("#wipe-now").click()
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    left = held(page)
+    assert SECRET.split()[0] not in left
+    assert made.link.split("#")[1] not in left
+    assert len(reveals(watch)) == 1
+
+
+def test_a_page_left_alone_wipes_itself(page: Page, python: Client) -> None:
+    page.clock.install()
+    assert opened(page, python.create(SECRET).link) == SECRET
+    expect(page.locator("#wipe")).to_have_text(says("opened.wipesIn"))
+    page.clock.fast_forward(590_000)
+    page.keyboard.press("ArrowDown")
+    page.clock.fast_forward(590_000)
+    expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
+    page.clock.fast_forward(11_000)
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    assert SECRET.split()[0] not in held(page)
+
+
+def test_two_tabs_race_and_one_shows_it(
+    make_context: Callable[..., BrowserContext], server: Any, python: Client, watch: Any
+) -> None:
+    watch.expect("status of 410")
+    made = python.create(SECRET)
+    pages = [make_context().new_page() for _ in range(2)]
+    waiting: list[Any] = []
+    for page in pages:
+        visit(page, made.link)
+        page.route("**/reveal", lambda route: waiting.append(route))
+        with page.expect_request("**/reveal"):
+            page.locator("#reveal").click()
+    for route in waiting:
+        route.continue_()
+    for page in pages:
+        expect(page.locator("#opened, #notice").filter(visible=True)).to_have_count(1)
+    shown = [SECRET in str(page.locator("#content").text_content()) for page in pages]
+    assert sorted(shown) == [False, True]
+    late = pages[shown.index(False)]
+    expect(late.locator("#notice h1")).to_have_text(says("gone.revealed"))
+    expect(late.locator("#notice p").nth(0)).to_have_text(says("gone.revealedWhat"))
+    expect(late.locator("#notice")).to_contain_text(texts()["gone.tell"])
+    assert events(server.url, made).count("revealed") == 1
+
+
+def test_an_answer_that_was_lost_is_asked_for_again(
+    context: BrowserContext, page: Page, server: Any, python: Client, watch: Any
+) -> None:
+    """Offline in the middle: the view is taken, the answer lost; the next press within a minute still shows it."""
+    watch.expect("ERR_FAILED", "ERR_INTERNET_DISCONNECTED")
+    made = python.create(SECRET)
+    visit(page, made.link)
+
+    def lose(route: Any) -> None:
+        route.fetch()
+        context.set_offline(True)
+        route.abort()
+
+    page.clock.install()
+    page.route("**/reveal", lose, times=1)
+    page.locator("#reveal").click()
+    page.wait_for_event("requestfailed")
+    page.clock.run_for(10_000)
+    expect(page.locator("#problem")).to_have_text(says("offline.what"))
+    assert receipt(server.url, made)["state"] == "revealed"
+    context.set_offline(False)
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
+    assert httpx.post(f"{server.url}/api/v1/secrets/{made.link_id}/reveal").status_code == 410

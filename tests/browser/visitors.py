@@ -1,0 +1,190 @@
+"""What people do with the pages, and what the server knows of it afterwards."""
+
+import functools
+import io
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import zxingcpp
+from PIL import Image
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+STATIC = Path(__file__).parents[2] / "seclink/static"
+LANGUAGES = ("en", "fr", "es", "ru")
+
+# Everything a page holds, also what is typed or hidden, and what a link points at.
+HELD = """() => [
+  location.href, document.documentElement.outerHTML, JSON.stringify(history.state),
+  ...Array.from(document.querySelectorAll("input, textarea, select, output"), (each) => each.value),
+].join("\\n")"""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What the page gave the sender."""
+
+    server: str
+    link: str
+    passcode: str | None
+    receipt_url: str
+
+    @property
+    def link_id(self) -> str:
+        return urlsplit(self.link).path[1:]
+
+    @property
+    def receipt_id(self) -> str:
+        return urlsplit(self.receipt_url).path.rsplit("/", 1)[-1]
+
+    @property
+    def manage_token(self) -> str:
+        return urlsplit(self.receipt_url).fragment
+
+    def meta(self) -> Any:
+        return httpx.get(f"{self.server}/api/v1/secrets/{self.link_id}/meta").json()
+
+    def receipt(self) -> Any:
+        return receipt(self.server, self)
+
+
+def receipt(server_url: str, made: Any) -> Any:
+    """What the server tells a sender; `made` has a receipt_id and a manage_token."""
+    url = f"{server_url}/api/v1/receipts/{made.receipt_id}"
+    return httpx.get(url, headers={"SecLink-Manage": made.manage_token}).raise_for_status().json()
+
+
+def events(server_url: str, made: Any) -> list[str]:
+    return [each["type"] for each in receipt(server_url, made)["events"]]
+
+
+def visit(page: Page, url: str) -> None:
+    """Load it and wait until its script is done; also where only the fragment is another than before."""
+    page.goto("about:blank")
+    page.goto(url)
+    page.locator("body[data-ready]").wait_for()
+
+
+def seal(page: Page, url: str | None, text: str, **choices: str) -> Sealed:
+    """Seal on the start page; None: on the page as it is. Choices: kind, lifetime, views, passcode (`words` or the
+    passcode itself), note, label."""
+    if url is not None:
+        visit(page, url)
+    choose(page, **choices)
+    page.locator("#secret").fill(text)
+    page.locator("#seal").click()
+    return result(page)
+
+
+def choose(page: Page, **choices: str) -> None:
+    if "kind" in choices:
+        page.locator(f".kinds label:has([value={choices['kind']}])").click()
+    for name in ("lifetime", "views"):
+        if name in choices:
+            page.select_option(f"#{name}", choices[name])
+    if "passcode" in choices:
+        is_own = choices["passcode"] != "words"
+        page.select_option("#passcode-kind", "own" if is_own else "words")
+        if is_own:
+            page.locator("#own-passcode").fill(choices["passcode"])
+    if choices.keys() & {"note", "label"} and not page.locator("#note").is_visible():
+        page.locator("details:has(#note) > summary").click()
+    for name in ("note", "label"):
+        if name in choices:
+            page.locator(f"#{name}").fill(choices[name])
+
+
+def result(page: Page) -> Sealed:
+    """What the page shows after sealing."""
+    expect(page.locator("#result")).to_be_visible()
+    receipt_url = page.locator("#receipt").get_attribute("href")
+    assert receipt_url
+    passcode = page.locator("#passcode").text_content() or None
+    return Sealed(receipt_url.split("/receipt/")[0], page.locator("#link").input_value(), passcode, receipt_url)
+
+
+def held(page: Page) -> str:
+    """Everything the page holds; for what must not be there any more."""
+    return str(page.evaluate(HELD))
+
+
+@functools.cache
+def texts(language: str = "en") -> dict[str, Any]:
+    module = (STATIC / f"i18n/{language}.js").read_text("utf-8")
+    found: dict[str, Any] = json.loads(module.partition("export default ")[2].strip().removesuffix(";"))
+    return found
+
+
+def says(key: str, language: str = "en", **values: str) -> re.Pattern[str]:
+    """A text of the pages, in any plural form, with whatever stands in it where no value is given."""
+    said = texts(language)[key]
+    forms = said.values() if isinstance(said, dict) else [said]
+    return re.compile("^(" + "|".join(_pattern(each, values) for each in forms) + ")$", re.DOTALL)
+
+
+def _pattern(text: str, values: dict[str, str]) -> str:
+    parts = re.split(r"\{(\w+)\}", text)
+    filled = [re.escape(values[each]) if each in values else ".*?" for each in parts[1::2]]
+    return "".join(a + b for a, b in zip(map(re.escape, parts[::2]), [*filled, ""], strict=True))
+
+
+def clipboard(context: BrowserContext, server_url: str) -> str:
+    """What is in it; asked by a page without the appliance's policy, which would not let it."""
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server_url)
+    with blank(context, server_url) as page:
+        return str(page.evaluate("navigator.clipboard.readText()"))
+
+
+@contextmanager
+def blank(context: BrowserContext, server_url: str) -> Iterator[Page]:
+    """An empty page of the server's origin that the server has no part in."""
+    page = context.new_page()
+    page.route("**/*", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    page.goto(f"{server_url}/blank")
+    yield page
+    page.close()
+
+
+def scanned(target: Locator | Page) -> list[str]:
+    """The QR codes on it, as another program's camera sees them."""
+    picture = Image.open(io.BytesIO(target.screenshot())).convert("L")
+    return [each.text for each in zxingcpp.read_barcodes(picture)]
+
+
+def reveal(page: Page, link: str, passcode: str | None = None) -> None:
+    """Open a link and press the button."""
+    visit(page, link)
+    if passcode is not None:
+        page.locator("#passcode").fill(passcode)
+    page.locator("#reveal").click()
+
+
+def opened(page: Page, link: str, passcode: str | None = None) -> str:
+    """The text of a secret that opens."""
+    reveal(page, link, passcode)
+    return str(page.locator("#content pre").text_content())
+
+
+def downloaded(page: Page, button: Locator) -> tuple[str, bytes]:
+    """The name and the bytes of what a button hands to the browser."""
+    with page.expect_download() as download:
+        button.click()
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def restart_later(server: Any, days: int) -> None:
+    """The same server after it was off for so many days."""
+    server.stop()
+    server.prefix = ("faketime", "--exclude-monotonic", "-m", "-f", f"+{days}d")
+    server.start()
+
+
+def reveals(watch: Any) -> list[str]:
+    """The requests that may spend a view."""
+    return [url for url in watch.urls("/api/") if url.endswith("/reveal")]
