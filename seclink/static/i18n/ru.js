@@ -32,7 +32,7 @@ export default {
   "create.lifetime": "Срок хранения",
   "create.views": "Откроется",
   "create.viewsCount": {"one": "{count} раз", "few": "{count} раза", "many": "{count} раз", "other": "{count} раза"},
-  "create.viewsAny": "сколько угодно раз",
+  "create.viewsAny": "без ограничений",
   "create.passcode": "Код доступа",
   "passcode.none": "нет",
   "passcode.words": "четыре слова",
