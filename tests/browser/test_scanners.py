@@ -1,0 +1,260 @@
+"""Whatever loads a link without a person's press on the button spends nothing: scanners, previews, clickers (BOT)."""
+
+import base64
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from between import Between
+from elsewhere import Site
+from playwright.sync_api import Page, expect
+from visitors import events, says, visit
+
+from seclink.client import Client
+from seclink.client.results import Created
+
+# Everything that reacts to a press, seen or hidden, twice: some questions are asked twice.
+CLICK_ALL = """() => {
+  for (const input of document.querySelectorAll("input, textarea")) input.value = "junk";
+  for (const round of [1, 2]) {
+    for (const each of document.querySelectorAll("button, summary, label, input, select, [role], a[download]")) {
+      each.click();
+      each.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+    }
+    for (const form of document.forms) form.requestSubmit();
+  }
+}"""
+
+# What makes a browser ask for an address without anybody's script asking the server for leave.
+LOOKS = """<!doctype html><link rel="icon" href="data:,">
+<link rel="prefetch" href="{0}?prefetch"><link rel="preload" as="image" href="{0}?preload">
+<link rel="stylesheet" href="{0}?stylesheet"><link rel="manifest" href="{0}?manifest">
+<link rel="modulepreload" href="{0}?modulepreload">
+<script type="speculationrules">
+{{"prefetch": [{{"urls": ["{0}?rules"], "eagerness": "immediate"}}],
+  "prerender": [{{"urls": ["{0}?prerender"], "eagerness": "immediate"}}]}}
+</script>
+<div style="background-image: url({0}?background)">.</div>
+<img src="{0}?img"><picture><source srcset="{0}?srcset"><img src="data:,"></picture>
+<iframe src="{0}?iframe"></iframe><object data="{0}?object"></object><embed src="{0}?embed">
+<video src="{0}?video" preload="auto"></video><audio src="{0}?audio" preload="auto"></audio>
+<script src="{0}?script"></script><script type="module" src="{0}?module"></script>
+"""
+LOOKED = ("prefetch", "preload", "stylesheet", "background", "img", "srcset", "iframe", "object", "embed", "video",
+          "audio", "script", "module")  # fmt: skip
+REFUSED = ("net::ERR_", r"status of \d\d\d", "MIME type", "blocked by CORS", "Refused to", "[Ss]peculation")
+
+
+@pytest.fixture(scope="module")
+def between(server: Any) -> Iterator[Between]:
+    between = Between(server.url)
+    yield between
+    between.close()
+
+
+@pytest.fixture(params=["sealed", "with a passcode", "raw"])
+def made(request: pytest.FixtureRequest, server: Any, python: Client) -> Created:
+    if request.param == "raw":
+        return raw(server.url)
+    return python.create("kept", password="right" if request.param == "with a passcode" else None)
+
+
+def raw(server_url: str) -> Created:
+    """A secret as curl makes them, which needs nothing but its linkId to be spent."""
+    content = {"encryptedBlob": "A" * 64, "iv": "A" * 16, "expiryType": "view_once"}
+    made = httpx.post(f"{server_url}/api/v1/secrets", json=content).raise_for_status().json()
+    key = base64.b64encode(b"k" * 32).decode()
+    named = (made["linkId"], made["receiptId"], made["manageToken"])
+    return Created(f"{made['shareUrl']}#{key}", *named, None, made["expiresAt"], 0, 1)  # type: ignore[arg-type]
+
+
+def untouched(server_url: str, made: Created) -> None:
+    """Nothing spent, no passcode tried; looking and reporting are all that may have happened."""
+    assert set(events(server_url, made)) <= {"created", "peeked", "reported"}
+    meta = httpx.get(f"{server_url}/api/v1/secrets/{made.link_id}/meta").json()
+    assert (meta["viewsLeft"], meta["attemptsLeft"]) == (1, 5 if meta["passcodeRequired"] else None)
+
+
+def click_everything(page: Page, url: str, watch: Any) -> None:
+    # A hidden button pressed by a script may find nothing to work on, and the server refuses what it then gets.
+    watch.expect("uncaught: ", r"status of 4\d\d")
+    visit(page, url)
+    page.evaluate(CLICK_ALL)
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    page.wait_for_load_state("networkidle")
+
+
+def leave(page: Page) -> None:
+    """Answers of the API are sandboxed: nobody, not even a test, may ask them for their storage."""
+    for each in page.context.pages:
+        each.goto("about:blank")
+
+
+def reveals(watch: Any) -> list[str]:
+    return [each for each in watch.urls("/api/") if each.endswith("/reveal")]
+
+
+def dump(url: str, profile: Path) -> str:
+    """What a scanner with a browser of its own sees after five seconds."""
+    chromium = shutil.which("chromium") or "chromium"
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}")
+    command = (chromium, *options, "--virtual-time-budget=5000", "--dump-dom", url)
+    return subprocess.run(command, capture_output=True, timeout=60, check=True).stdout.decode()
+
+
+@pytest.mark.parametrize("part", ["whole link", "link without fragment"])
+def test_a_browser_that_only_loads_the_link_spends_nothing(
+    server: Any, python: Client, between: Between, tmp_path: Path, part: str
+) -> None:
+    """BOT-03: Chromium run as scanners run it; what it asked for is known from the line."""
+    made = python.create("kept")
+    fragment = "#" + made.link.split("#")[1] if part == "whole link" else ""
+    del between.asked[:]
+    page = dump(f"{between.url}/{made.link_id}{fragment}", tmp_path)
+    assert 'data-ready=""' in page, "the page's script did not run to its end"
+    assert between.of("/js/reveal.js")
+    assert len(between.of(f"/api/v1/secrets/{made.link_id}/meta")) == bool(fragment)
+    assert not [each for each in between.asked if each.method != "GET"]
+    untouched(server.url, made)
+
+
+@pytest.mark.parametrize("kept", [0, 30], ids=["without fragment", "with half of one"])
+def test_a_clicker_without_the_key_asks_for_nothing(
+    server: Any, page: Page, watch: Any, made: Created, kept: int
+) -> None:
+    """BOT-04: every button, field and form of the page, seen or not."""
+    link, fragment = made.link.split("#")
+    click_everything(page, f"{link}#{fragment[:kept]}" if kept else link, watch)
+    assert not reveals(watch)
+    untouched(server.url, made)
+
+
+@pytest.mark.parametrize("passcode", [None, "right"])
+def test_a_clicker_with_another_key_spends_nothing(
+    server: Any, python: Client, page: Page, watch: Any, passcode: str | None
+) -> None:
+    """BOT-04: the proof it sends is of no use, the passcode it guesses is not looked at."""
+    made, foreign = python.create("kept", password=passcode), python.create("of another").link.split("#")[1]
+    click_everything(page, f"{made.link.split('#')[0]}#{foreign}", watch)
+    assert reveals(watch)
+    untouched(server.url, made)
+
+
+def test_the_address_of_the_api_in_the_address_bar_spends_nothing(
+    server: Any, page: Page, watch: Any, made: Created
+) -> None:
+    """BOT-02: typed, reloaded, gone back to, opened by a link's click, and as source."""
+    watch.expect("status of 4", "net::ERR_")
+    address = f"{server.url}/api/v1/secrets/{made.link_id}"
+    answer = page.goto(address)
+    assert answer
+    assert (answer.status, answer.json()["code"]) == (400, "not_a_navigation")
+    page.reload()
+    page.goto("about:blank")
+    page.go_back()
+    page.goto(f"view-source:{address}")
+    leave(page)
+    untouched(server.url, made)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["same site", "another site"])
+def test_no_element_of_a_page_spends(
+    server: Any, page: Page, site: Site, between: Between, watch: Any, made: Created, host: str
+) -> None:
+    """BOT-02: pictures, frames, scripts, styles, media, prefetch and prerender."""
+    watch.expect(*REFUSED)
+    elsewhere = site.url.replace("127.0.0.1", host)
+    watch.allow(elsewhere, between.url)
+    site.pages["/looks"] = LOOKS.format(f"{between.url}/api/v1/secrets/{made.link_id}")
+    page.goto(f"{elsewhere}/looks")
+    for each in LOOKED:
+        for asked in between.wait(1, f"{made.link_id}?{each}"):
+            assert asked.status == 400, each
+    untouched(server.url, made)
+
+
+@pytest.mark.parametrize("open_it", ["click", "window.open", "location", "ping", "refresh"])
+def test_no_navigation_from_another_page_spends(
+    server: Any, page: Page, site: Site, between: Between, watch: Any, made: Created, open_it: str
+) -> None:
+    """BOT-02"""
+    watch.expect(*REFUSED)
+    watch.allow(site.url, between.url)
+    address = f"{between.url}/api/v1/secrets/{made.link_id}"
+    refresh = f'<meta http-equiv="refresh" content="0; url={address}">' if open_it == "refresh" else ""
+    site.pages["/"] = f'<link rel="icon" href="data:,">{refresh}<a href="{address}">here</a>'
+    page.goto(site.url, wait_until="commit")
+    if open_it == "window.open":
+        with page.expect_popup() as popup:
+            page.evaluate("(url) => void window.open(url)", address)
+        popup.value.wait_for_url(address)
+    elif open_it == "ping":
+        page.locator("a").evaluate("(link, url) => { link.ping = url; link.href = '#'; link.click(); }", address)
+    else:
+        if open_it == "location":
+            page.evaluate("(url) => void (location = url)", address)
+        elif open_it == "click":
+            page.locator("a").click()
+        page.wait_for_url(address)
+    assert {each.status for each in between.wait(1, made.link_id)} <= {400, 404, 405, 415}
+    leave(page)
+    untouched(server.url, made)
+
+
+def write(page: Page, fragment: str) -> None:
+    """As pasting another link over this one: the browser does not load the page again."""
+    page.evaluate("(fragment) => void (location.hash = fragment)", fragment)
+
+
+MANGLED: dict[str, Callable[[str], str]] = {
+    **{f"{count} dropped": lambda text, count=count: text[:-count] for count in (1, 2, 4, 5, 26, 47)},
+    "first dropped": lambda text: text[1:],
+    "case flipped": str.swapcase,
+    "one letter flipped": lambda text: text[:-1] + text[-1].swapcase() if text[-1].isalpha() else "A" + text[1:],
+    "one doubled": lambda text: text + text[-1],
+    "version changed": lambda text: "B" + text[1:],
+    "percent": lambda text: "%" + text,
+}
+ADDED = ("?fbclid=abc", ".", ")", ">", "&utm_source=x", "%20", "\N{RIGHT DOUBLE QUOTATION MARK}", "#again")
+
+
+def test_a_mangled_link_is_told_from_a_whole_one_before_anything_is_asked(
+    server: Any, python: Client, page: Page, watch: Any
+) -> None:
+    """BOT-05: what mail clients take away cannot be put back; what they add is ignored."""
+    made = python.create("kept", password="right")
+    link, fragment = made.link.split("#")
+    visit(page, f"{link}?fbclid=abc&x=#{fragment}")
+    for name, mangle in MANGLED.items():
+        expect(page.locator("#reveal"), name).to_be_visible()
+        write(page, mangle(fragment))
+        expect(page.locator("#notice h1"), name).to_have_text(says("incomplete.title"))
+        expect(page.locator("#reveal"), name).not_to_be_visible()
+        write(page, fragment)
+    for added in ADDED:
+        write(page, "x")
+        expect(page.locator("#reveal"), added).not_to_be_visible()
+        write(page, fragment + added)
+        expect(page.locator("#reveal"), added).to_be_visible()
+    assert not reveals(watch)
+    assert not [each for each in watch.requests if each.method != "GET"]
+    untouched(server.url, made)
+
+
+def test_links_the_page_makes_survive_mail(server: Any, page: Page) -> None:
+    """BOT-06: the page's own links, as the sender copies them; the drawing of 10,000 is tested beside the vectors."""
+    visit(page, server.url)
+    for _ in range(5):
+        page.locator("#secret").fill("x")
+        page.locator("#seal").click()
+        expect(page.locator("#result")).to_be_visible()
+        base, _, fragment = page.locator("#link").input_value().partition("#")
+        assert base.startswith(f"{server.url}/")
+        assert (base.removeprefix(f"{server.url}/") + fragment[-1]).isalnum()
+        assert len(fragment) == 48
+        assert fragment.replace("-", "").replace("_", "").isalnum()
+        page.locator("#another").click()
