@@ -1,5 +1,6 @@
 """The client module, from pages of another origin: as scrt.link documents its own, and as SecLink's (PC-01)."""
 
+import os
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
@@ -265,18 +266,31 @@ def test_raw_secrets_made_as_documented_open(call: Call, server: Any) -> None:
     assert (other["code"], other["spent"]) == ("not_authentic", [19, 12])
 
 
-def test_the_module_is_the_pages_own_code(call: Call, server: Any, static_url: str, watch: Any) -> None:
-    """Nothing is loaded that pages do not load, one module asks and one encrypts."""
+def imported(name: str, sources: dict[str, str]) -> set[str]:
+    """A module and all it may load."""
+    found, open_ends = {name}, [name]
+    while open_ends:
+        here = open_ends.pop()
+        names = re.findall(r"""(?:from|import)[ (]"(\.[^"]+)\"""", sources[here])
+        new = {os.path.normpath(Path(here).parent / each) for each in names} - found
+        found |= new
+        open_ends += new
+    return found
+
+
+def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: Any) -> None:
+    """Nothing is loaded that pages do not load, one module asks and one encrypts what is ours."""
     made = call({}, "createSecret", "x")
     call({}, "revealSecret", made["link"])
     loaded = {url.removeprefix(static_url + "/js/") for url in watch.urls(static_url)}
-    shared = {"answers", "api", "bytes", "envelope", "link", "openers/seclink-v1", "refusal", "secrets"}
-    assert loaded == {f"{each}.js" for each in shared | {"client"}}
-    sources = {each.name: each.read_text() for each in STATIC.rglob("*.js")}
-    assert {name for name, text in sources.items() if re.search(r"\bfetch\(|XMLHttpRequest|sendBeacon", text)} == {
-        "api.js"
-    }
-    assert {name for name, text in sources.items() if "crypto.subtle." in text} == {"envelope.js"}
+    sources = {str(each.relative_to(STATIC)): each.read_text() for each in STATIC.rglob("*.js")}
+    pages = imported("create.js", sources) | imported("reveal.js", sources)
+    assert {"api.js", "envelope.js", "secrets.js", "openers/seclink-v1.js"} < pages
+    assert loaded - pages == {"client.js"}
+    asking = re.compile(r"\bfetch\(|XMLHttpRequest|sendBeacon|WebSocket|EventSource")
+    assert [name for name, text in sources.items() if asking.search(text)] == ["api.js"]
+    sealing = {name for name, text in sources.items() if "subtle." in text and not name.startswith("openers/")}
+    assert sealing == {"envelope.js"}
 
 
 def test_another_version_of_the_module_is_not_cached(server: Any) -> None:

@@ -42,7 +42,7 @@ def test_a_server_that_is_none_is_told_from_one_that_is_away(call: Call, site: S
 
 def test_the_key_never_goes_where_a_link_points(call: Call, server: Any, python: Client, key: str, watch: Any) -> None:
     link = python.create("x").link
-    call({"token": key, "server": server.url}, "revealSecret", link)
+    assert call({"token": key, "server": server.url}, "revealSecret", link)["text"] == "x"
     sent = [each.all_headers() for each in watch.requests if "/api/v1/secrets/" in each.url]
     assert sent
     assert not any("authorization" in each for each in sent)
@@ -104,6 +104,15 @@ def test_a_changed_answer_shows_nothing(
         assert (result["error"].get("spent") is not None) is (code == "not_authentic")
 
 
+@pytest.mark.parametrize("code", ["link_incomplete", "unreachable", "not_authentic", "bad_answer", "<b>", 7, None])
+def test_a_server_has_no_say_in_what_the_reader_found_out(call: Call, foreign: Page, python: Client, code: Any) -> None:
+    """Only a reader can tell that a link is cut off or a secret forged; a server that says so is not SecLink."""
+    link = python.create("x").link
+    headers = {"Access-Control-Allow-Origin": "*"}
+    foreign.route("**/reveal", lambda route: route.fulfill(status=404, json={"code": code}, headers=headers))
+    assert call({}, "revealSecret", link)["error"]["code"] == "bad_answer"
+
+
 def test_swapped_payloads_do_not_open(call: Call, foreign: Page, server: Any, python: Client) -> None:
     """PC-09: two secrets of one sender, the server mixes them up."""
     one, two = python.create("one").link, python.create("two", type="neogram").link
@@ -135,7 +144,7 @@ def test_a_lost_answer_is_fetched_again_under_the_same_name(call: Call, foreign:
 def test_a_busy_server_is_asked_again_and_a_limit_is_not(call: Call, foreign: Page, python: Client, watch: Any) -> None:
     watch.expect("status of 503")
     link = python.create("x").link
-    answers = [(503, "busy", "1"), (200, "", ""), (429, "rate_limited", "7")]
+    answers = [(503, "busy", "1"), (200, "", ""), (429, "rate_limited", "2")]
     tries = []
 
     def answer(route: Route) -> None:
@@ -150,5 +159,5 @@ def test_a_busy_server_is_asked_again_and_a_limit_is_not(call: Call, foreign: Pa
     foreign.route("**/reveal", answer)
     assert call({}, "revealSecret", link)["text"] == "x"
     refused = call({}, "revealSecret", python.create("y").link)["error"]
-    assert (refused["code"], refused["retryAfter"]) == ("rate_limited", 7)
+    assert (refused["code"], refused["retryAfter"]) == ("rate_limited", 2)
     assert tries == [503, 200, 429]
