@@ -1,0 +1,123 @@
+"""What other programs sealed opens on the page, and what the page sealed opens elsewhere."""
+
+import base64
+import hashlib
+import json
+import os
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from playwright.sync_api import Page, expect
+from visitors import downloaded, opened, reveal, says, seal, texts, visit
+
+from seclink.client import Client
+
+UNICODE = "🗝️ naïve e\u0301a\u0308 – שלום ‏עולם\u202e مرحبا\nzweite\tZeile 𝔘 👩‍👩‍👧"
+PASSCODE = "pässwörd 🗝️"
+MEGABYTE = "0123456789abcdeé" * 61_681
+
+
+@pytest.mark.parametrize("passcode", [None, PASSCODE])
+def test_the_command_line_seals_and_the_page_opens(page: Page, server: Any, passcode: str | None) -> None:
+    options = ["--passcode", passcode] if passcode else []
+    made = server.seclink("create", "--server", server.url, *options, "-", input=UNICODE.encode())
+    assert opened(page, made.stdout.decode().strip(), passcode) == UNICODE
+
+
+@pytest.mark.parametrize("passcode", [None, PASSCODE, "words"])
+def test_the_page_seals_and_the_command_line_opens(page: Page, server: Any, passcode: str | None) -> None:
+    made = seal(page, server.url, UNICODE, **({"passcode": passcode} if passcode else {}))
+    asked = "\n".join(filter(None, (made.link, made.passcode)))
+    got = server.seclink("get", "-", "--server", server.url, input=f"{asked}\n".encode())
+    assert got.stdout.decode() == UNICODE
+
+
+def test_a_megabyte_goes_both_ways(page: Page, server: Any, python: Client) -> None:
+    assert len(MEGABYTE.encode()) > 1_000_000
+    made = seal(page, server.url, MEGABYTE)
+    assert python.reveal(made.link).text == MEGABYTE
+    assert opened(page, python.create(MEGABYTE).link) == MEGABYTE
+    button = page.get_by_role("button", name=texts()["opened.download"])
+    assert downloaded(page, button) == ("secret.txt", MEGABYTE.encode())
+
+
+def test_what_the_page_sealed_the_page_opens(page: Page, server: Any) -> None:
+    made = seal(page, server.url, UNICODE, passcode="words")
+    assert opened(page, made.link, made.passcode) == UNICODE
+
+
+class Raw:
+    """Sealed and sent as the documentation shows it for curl: AES-GCM under a key of the sender's own."""
+
+    def __init__(self, server: Any, body: bytes, key_bytes: int = 32, passcode: str = "") -> None:
+        self.key, iv = AESGCM.generate_key(8 * key_bytes), os.urandom(12)
+        self.blob = AESGCM(self.key).encrypt(iv, body, None)
+        sent = {"encryptedBlob": base64.b64encode(self.blob).decode(), "iv": base64.b64encode(iv).decode()}
+        self.sealed = dict(sent)
+        hashed = {"passcodeHash": hashlib.sha256(passcode.encode()).hexdigest()} if passcode else {}
+        answer = httpx.post(f"{server.url}/api/v1/secrets", json=sent | hashed | {"expiryType": "view_once"})
+        self.link_id, self.url = answer.json()["linkId"], answer.json()["shareUrl"]
+
+    def link(self, written: str = "base64", key: bytes | None = None) -> str:
+        key = key or self.key
+        text = base64.b64encode(key) if written == "base64" else base64.urlsafe_b64encode(key).rstrip(b"=")
+        return f"{self.url}#{text.decode()}"
+
+
+@pytest.mark.parametrize(
+    ("key_bytes", "written", "passcode"), [(32, "base64", ""), (16, "base64url", ""), (32, "base64url", PASSCODE)]
+)
+def test_raw_text_opens(page: Page, server: Any, key_bytes: int, written: str, passcode: str) -> None:
+    raw = Raw(server, UNICODE.encode(), key_bytes, passcode)
+    assert opened(page, raw.link(written), passcode or None) == UNICODE
+    assert "#" not in page.url
+    expect(page.locator("#destroy")).to_be_hidden()
+
+
+def test_raw_bytes_are_a_download(page: Page, server: Any) -> None:
+    body = bytes(range(256)) * 3
+    reveal(page, Raw(server, body).link())
+    expect(page.locator("#content p")).to_have_text(says("opened.binary", size="768"))
+    button = page.get_by_role("button", name=texts()["opened.download"])
+    assert downloaded(page, button) == ("secret.bin", body)
+
+
+def test_a_raw_secret_that_does_not_open_is_handed_over_as_it_came(page: Page, server: Any) -> None:
+    raw = Raw(server, b"sealed otherwise")
+    link = raw.link(key=bytes(32))
+    reveal(page, link)
+    expect(page.locator("#notice h1")).to_have_text(says("rawFailed.title"))
+    name, content = downloaded(page, page.get_by_role("button", name=texts()["rawFailed.download"]))
+    assert name == f"{raw.link_id}.json"
+    assert json.loads(content) == raw.sealed
+    assert page.url == link
+
+
+def test_a_raw_link_without_its_key_spends_nothing(page: Page, server: Any) -> None:
+    raw = Raw(server, b"still there")
+    for fragment in ("", "#", "#AAAA", f"#{base64.b64encode(raw.key[:-1]).decode()}"):
+        visit(page, raw.url + fragment)
+        expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    assert opened(page, raw.link()) == "still there"
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [
+        ("report.pdf", "report.pdf"),
+        ('"><img src=x onerror=alert(1)>.svg', "img src=x onerror=alert(1).svg"),
+        ("gpj.\u202eexe.txt", "gpj.exe.txt"),
+        ("x" * 300 + ".html", "x" * 120),
+        ("...", "file"),
+    ],
+)
+def test_a_file_is_a_download_with_a_safe_name(page: Page, python: Client, name: str, saved: str) -> None:
+    """XSS-02, XSS-03."""
+    body = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
+    reveal(page, python.create(body, type="file", name=name, media_type="image/svg+xml").link)
+    expect(page.locator("#content p")).to_have_text(says("opened.file", name=saved, size=str(len(body))))
+    button = page.get_by_role("button", name=texts()["opened.download"])
+    assert downloaded(page, button) == (saved, body)
+    assert page.locator("#content img, #content svg").count() == 0
