@@ -6,14 +6,18 @@ everything is made here and handed on by constructor; there is no other place th
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import cast
+from functools import partial
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from litestar import Litestar, get
 
+from seclink import dialects
 from seclink.clock import Clock
 from seclink.config import Config
-from seclink.errors import Internal
+from seclink.dialects.door import Door
+from seclink.dialects.seam import Parts
+from seclink.errors import Internal, SecLinkError
 from seclink.keyring import Keyring
 from seclink.limiter import Limiter
 from seclink.log import Log
@@ -25,7 +29,7 @@ from seclink.web.api import SecretsApi
 from seclink.web.assets import load as load_assets
 from seclink.web.bodies import Answer, answer
 from seclink.web.cors import with_preflight
-from seclink.web.gate import App, Gate
+from seclink.web.gate import App, Gate, Header
 from seclink.web.guards import Guards
 from seclink.web.headers import headers
 from seclink.web.health import PATHS, HealthApi
@@ -48,6 +52,18 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
         *SecretsApi(vault, guards, clock, public_url(config)).operations(),
         *ReceiptsApi(vault, guards, clock).operations(),
     ]
+    assets = load_assets(config, public_url(config))
+    parts = Parts(
+        vault=vault,
+        guards=guards,
+        clock=clock,
+        config=config,
+        public_url=public_url(config),
+        hosts=frozenset(hosts(config)),
+        script=f"{public_url(config)}/static/{assets.version}/js/client.js",
+    )
+    foreign = dialects.load(config, parts)
+    door = Door(foreign, public_url(config))
     openapi = answer(document(BASE, operations))
 
     @get(f"{BASE}/openapi.json")
@@ -67,18 +83,23 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
     api = Litestar(
         route_handlers=[
             router(BASE, operations, guards),
+            *(router(each.prefix, each.operations(), guards) for each in foreign),
             openapi_document,
             *HealthApi(vault, reaper, clock).handlers(),
         ],
-        exception_handlers={Exception: Problems(log)},
+        exception_handlers={Exception: Problems(log, door.refusal)},
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,  # the gate counts, chunked or not
     )
-    pages = Pages(load_assets(config, public_url(config)), cast(App, api), PATHS, log)
+    pages = Pages(assets, cast(App, api), PATHS, log)
+
+    def said(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
+        return door.refusal(scope, error) or notice(scope, error)
+
     return Gate(
-        with_preflight(pages, BASE),
+        door.before(with_preflight(pages, BASE), cast(App, api), partial(pages.show, "reveal")),
         render,
         body_bytes=body_bytes(config),
         allowed_hosts=hosts(config),
@@ -86,7 +107,7 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
         requests=config.server.requests,
         headers=headers(public_url(config)),
         client=guards.client,
-        notice=notice,
+        notice=said,
         always=PATHS,  # busy is not dead: whoever watches must not restart it for that
         report=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__
@@ -108,7 +129,10 @@ def public_url(config: Config) -> str:
 
 
 def hosts(config: Config) -> set[str]:
-    """The Host names that are answered: this machine's own, that of the public URL, and those that were added."""
+    """The Host names that are answered: this machine's own, that of the public URL, the dialects', and those that were
+    added.
+    """
+    foreign = [each.host for each in dialects.sections(config).values() if each.host]
     named = urlsplit(public_url(config)).hostname or ""
-    further = (f"[{each.strip('[]')}]" if ":" in each else each for each in (named, *config.server.allowed_hosts))
-    return {*LOOPBACK, *further}
+    further = (named, *foreign, *config.server.allowed_hosts)
+    return {*LOOPBACK, *(f"[{each.strip('[]')}]" if ":" in each else each for each in further)}

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -18,11 +19,13 @@ from msgspec import Meta, Struct, field
 from seclink.errors import ConfigError
 from seclink.model import Rate
 from seclink.quantities import Colour, Duration, HostName, Network, Picture, PublicUrl, WebAddress, written
-from seclink.values import bounds, hint, line_of, plain, typed
+from seclink.sections import Source, is_section, section
+from seclink.values import bounds
 
 # What a commented option looks like that has no default.
 EXAMPLES = {
     "public_url": '"https://secrets.example.org"',
+    "host": '"other.example.org"',
     "accent": '"#1a5fb4"',
     "logo": '"logo.svg"',
 }
@@ -148,6 +151,43 @@ class Branding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = field(default_factory=dict)
 
 
+class Dialect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    enabled: Annotated[bool, Meta(description="Whether clients of that system are served, below the path /NAME.")] = (
+        True
+    )
+    host: Annotated[
+        HostName | None,
+        Meta(description="A Host name at whose root that system's own paths work, too. Unset: none."),
+    ] = None
+
+
+class Sharokey(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    allow_attachments: Annotated[
+        bool,
+        Meta(
+            description="Take attachments, though its clients seal them with the text's key and iv: "
+            "whoever knows one of them can read the rest without the key."
+        ),
+    ] = False
+
+
+class Seecret(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    enabled: Annotated[
+        bool,
+        Meta(
+            description="Whether clients of that system are served, below the path /seecret. They send secrets in the "
+            "clear: the server sees each one before it seals it."
+        ),
+    ] = False
+
+
+class Dialects(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"scrt_link": "scrt-link"}):
+    scrt_link: Dialect = field(default_factory=Dialect)
+    sharokey: Sharokey = field(default_factory=Sharokey)
+    seecret: Seecret = field(default_factory=Seecret)
+    enigmacrypt: Dialect = field(default_factory=Dialect)
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: Server = field(default_factory=Server)
     store: Store = field(default_factory=Store)
@@ -160,6 +200,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reaper: Reaper = field(default_factory=Reaper)
     log: Log = field(default_factory=Log)
     branding: Branding = field(default_factory=Branding)
+    dialects: Dialects = field(default_factory=Dialects)
 
 
 class Option(Struct, frozen=True):
@@ -172,12 +213,14 @@ class Option(Struct, frozen=True):
     help: str
 
 
-def options() -> Iterator[Option]:
-    for section in msgspec.structs.fields(Config):
-        for each in msgspec.structs.fields(section.type):
-            kind, meta = get_args(each.type)[:2]
-            default = each.default_factory() if each.default is msgspec.NODEFAULT else each.default
-            yield Option(section.name, each.name, default, bounds(kind, meta), meta.description)
+def options(kind: type[Struct] = Config, above: str = "") -> Iterator[Option]:
+    for each in msgspec.structs.fields(kind):
+        if is_section(each.type):
+            yield from options(each.type, f"{above}.{each.encode_name}".lstrip("."))
+            continue
+        value, meta = get_args(each.type)[:2]
+        default = each.default_factory() if each.default is msgspec.NODEFAULT else each.default
+        yield Option(above, each.name, default, bounds(value, meta), meta.description)
 
 
 def load(path: Path | None) -> Config:
@@ -200,38 +243,24 @@ def parse(text: str, name: str, folder: Path = Path()) -> Config:
         line = re.search(r"line (\d+)", str(error))
         where = line[1] if line else str(text.count("\n") + 1)
         raise ConfigError(f"{name}:{where}: not valid TOML: {str(error).partition(' (at')[0]}") from None
-    problems: list[str] = []
-    sections: dict[str, Any] = {}
-    known = {section.name: section.type for section in msgspec.structs.fields(Config)}
-    for section, values in document.items():
-        at = f"{name}:{line_of(text, section)}"
-        if section not in known:
-            fits = [f"{option.section}.{option.name}" for option in options() if option.name == section]
-            close = f"; did you mean {fits[0]}?" if fits else hint(section, known)
-            problems.append(f"{at}: unknown section [{section}]{close}")
-        elif not isinstance(values, dict):
-            problems.append(f"{at}: {section} is a section: write [{section}] on a line of its own")
-        else:
-            sections[section] = _section(known[section], section, values, text, name, folder, problems)
-    if problems:
-        raise ConfigError("\n".join(problems))
-    config = Config(**sections)
-    if config.expiry.default > config.expiry.max:
-        number = line_of(text, "expiry", "max" if "max" in document["expiry"] else "default")
-        default, most = written(config.expiry.default), written(config.expiry.max)
-        raise ConfigError(f"{name}:{number}: expiry.default ({default}) is longer than expiry.max ({most})")
+    source = Source(text, name, folder, [])
+    config = section(Config, document, source)
+    source.refuse()
+    for path, message in _contradictions(config, document):
+        source.tell(path, message)
+    source.refuse()
     return config
 
 
 def render(config: Config) -> str:
     """The configuration as commented TOML that `parse` reads back to the same."""
     lines: list[str] = []
-    section = ""
+    current = ""
     for option in options():
-        if option.section != section:
-            section = option.section
-            lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
-        value = getattr(getattr(config, section), option.name)
+        if option.section != current:
+            current = option.section
+            lines += ["", f"[{current}]"] if lines else [f"[{current}]"]
+        value = getattr(_at(config, current), option.name)
         lines.append(f"# {option.help} ({option.bounds})")
         lines.append(
             f"# {option.name} = {EXAMPLES[option.name]}" if value is None else f"{option.name} = {written(value)}"
@@ -239,18 +268,22 @@ def render(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(
-    kind: type[Struct], section: str, values: dict[str, Any], text: str, name: str, folder: Path, problems: list[str]
-) -> Struct | None:
-    known = {each.name: each.type for each in msgspec.structs.fields(kind)}
-    good: dict[str, Any] = {}
-    for key, value in values.items():
-        at = f"{name}:{line_of(text, section, key)}"
-        if key not in known:
-            problems.append(f"{at}: unknown option {section}.{key}{hint(key, known)}")
-            continue
-        try:
-            good[key] = typed(value, known[key], folder)
-        except (msgspec.ValidationError, ValueError) as error:
-            problems.append(f"{at}: {section}.{key}: {plain(error)}")
-    return kind(**good)
+def _at(config: Config, path: str) -> Any:
+    """The section of that name."""
+    at: Any = config
+    for name in path.split("."):
+        at = getattr(at, name.replace("-", "_"))
+    return at
+
+
+def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is right by itself and wrong together: where, and why."""
+    if config.expiry.default > config.expiry.max:
+        default, most = written(config.expiry.default), written(config.expiry.max)
+        named = "max" if "max" in document["expiry"] else "default"
+        yield ("expiry", named), f"expiry.default ({default}) is longer than expiry.max ({most})"
+    taken = {urlsplit(config.server.public_url or "").hostname: "server.public_url"}
+    for each in msgspec.structs.fields(Dialects):
+        host = getattr(config.dialects, each.name).host
+        if host is not None and taken.setdefault(host.lower(), name := f"dialects.{each.encode_name}") != name:
+            yield ("dialects", each.encode_name, "host"), f"{name}.host is that of {taken[host.lower()]} already"

@@ -15,6 +15,7 @@
     ├── MethodNotAllowed       405 method_not_allowed
     ├── RequestTimeout         408 request_timeout        the body came too slowly
     ├── NotActive              409 not_active             a secret that has ended cannot be changed
+    ├── NameTaken              409 name_taken             a name that was chosen for a secret is another's already
     ├── Gone                   410 gone                   state and ended_at say how and when it ended
     ├── PayloadTooLarge        413 payload_too_large
     ├── UnsupportedMediaType   415 unsupported_media_type
@@ -116,6 +117,10 @@ class RequestTimeout(SecLinkError):
 
 class NotActive(SecLinkError):
     code, status, title = "not_active", 409, "The secret has ended and cannot be changed"
+
+
+class NameTaken(SecLinkError):
+    code, status, title = "name_taken", 409, "There is or was a secret of that name"
 
 
 class Gone(SecLinkError):

@@ -67,7 +67,9 @@ class Actor(Struct, frozen=True, kw_only=True):
 
 
 class NewSecret(Struct, frozen=True, kw_only=True):
-    """What a caller wants kept, already decoded. `ttl_seconds` None means "as `expiry_type` says"."""
+    """What a caller wants kept, already decoded. `ttl_seconds` None means "as `expiry_type` says", `link_id` None that
+    one is drawn.
+    """
 
     payload: bytes
     iv: bytes
@@ -79,6 +81,7 @@ class NewSecret(Struct, frozen=True, kw_only=True):
     access_hash: str | None = None
     public_note: str | None = None
     label: str | None = None
+    link_id: str | None = None
 
 
 class Created(Struct, frozen=True, kw_only=True):
@@ -189,6 +192,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     link_id: str
     manage_digest: bytes
     account: str | None
+    format: str
     state: State
     label: str | None
     public_note: str | None
@@ -222,9 +226,10 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 class Filter(Struct, frozen=True, kw_only=True):
-    """Which receipts: `account` None means everybody's (an admin asks)."""
+    """Which receipts: `account` None means everybody's (an admin asks), `format` None those of every kind."""
 
     account: str | None
+    format: str | None = None
     state: State | None = None
     search: str | None = None
     page: int = 1

@@ -17,7 +17,7 @@ from seclink.config import Config
 from seclink.errors import BadRequest, KeyRequired
 from seclink.model import Actor, NewSecret, Scope
 
-FORMATS = ("raw", "seclink/v1")
+FORMATS = ("raw", "seclink/v1", "scrt-link", "sharokey", "seecret", "enigmacrypt")
 FIXED_SECONDS = {"1hour": 3600, "24hours": 86400, "7days": 604800}
 MIN_SECONDS, MAX_VIEWS = 60, 1000
 NOTE_CHARACTERS, LABEL_CHARACTERS, REASON_CHARACTERS, IV_BYTES = 300, 200, 500, 64

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -62,7 +61,11 @@ def typed(value: Any, annotated: Any, folder: Path) -> Any:
     return msgspec.convert(value, annotated)
 
 
-_FROM_TEXT: dict[Any, Callable[[str], Any]] = {HostName: host_name, Colour | None: colour}
+_FROM_TEXT: dict[Any, Callable[[str], Any]] = {
+    HostName: host_name,
+    HostName | None: host_name,
+    Colour | None: colour,
+}
 _LISTS: dict[Any, Callable[[str], Any]] = {list[Network]: network, list[HostName]: host_name}
 
 
@@ -105,7 +108,9 @@ def bounds(kind: Any, meta: Meta) -> str:
     named = {
         Rate: "N/second, minute, hour or day",
         str: "text",
+        bool: "true or false",
         HostName: "text",
+        HostName | None: "text",
         PublicUrl | None: "a URL",
         Colour | None: "#RRGGBB",
         Picture | None: "a path to an .svg, .png or .webp",
@@ -125,21 +130,3 @@ def plain(error: Exception) -> str:
         if isinstance(error, msgspec.ValidationError)
         else str(error)
     )
-
-
-def line_of(text: str, section: str, key: str | None = None) -> int:
-    """Where a section or a key stands. tomllib does not say, so look; the file is known to be valid TOML."""
-    current, below, fallback = "", None, 1
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+\s*[\"']?([\w-]+)[\"']?\s*(?:\.\s*[\"']?([\w-]+))?", line)
-        if header:
-            current, below = header[1], header[2]
-        here = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*[.=]", line)
-        if (header and current == section) or (here and not current and here[1] == section):
-            fallback = number
-            if key is None:
-                break
-        named = below if header else here[1] if here and not below else None
-        if named is not None and current == section and named == key:
-            return number
-    return fallback

@@ -19,6 +19,7 @@ from seclink.config import Config
 from seclink.errors import (
     Busy,
     Gone,
+    NameTaken,
     NotActive,
     NotFound,
     StorageFailed,
@@ -66,7 +67,7 @@ class Vault:
     # Recipients' side
 
     async def create(self, new: NewSecret, actor: Actor, now: int, retry: tuple[str, bytes] | None = None) -> Created:
-        """Keep a secret.
+        """Keep a secret. Raises NameTaken where there is or was one of the `link_id` that was chosen.
 
         `retry` is (Idempotency-Key, digest of the request): the same again within ten minutes gives the same
         answer.
@@ -135,6 +136,13 @@ class Vault:
             raise NotFound()
         return receipt if _is_owner(receipt, actor, manage_token) else msgspec.structs.replace(receipt, link_id="")
 
+    async def receipt_id(self, link_id: str, format: str, now: int) -> str:
+        """The receiptId of a secret of that format, ended or not: for senders who know it by its link. NotFound."""
+        peek = await self._store.peek(link_id, now)
+        if peek is None or peek.format != format:
+            raise NotFound()
+        return peek.receipt_id
+
     async def receipts(self, wanted: Filter, now: int) -> Page:
         return await self._store.receipts(wanted, now)
 
@@ -171,12 +179,12 @@ class Vault:
             raise Gone(state=found or "", ended_at=ended.events[-1].at if ended else None)
         self._log.info("burned", receipt=receipt_id)
 
-    async def stats(self, account: str, now: int) -> Stats:
-        """Days, weeks (from Monday) and months are those of UTC."""
+    async def stats(self, account: str, now: int, format: str | None = None) -> Stats:
+        """Days, weeks (from Monday) and months are those of UTC. With `format`, of what is kept of that kind."""
         day = datetime.fromtimestamp(now / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         starts = (day, day - timedelta(days=day.weekday()), day.replace(day=1))
         today, week, month = (int(each.timestamp() * 1000) for each in starts)
-        return await self._store.stats(account, now, (today, week, month))
+        return await self._store.stats(account, now, (today, week, month), format)
 
     async def reap(self, now: int) -> int:
         """Erase and forget what is due, one batch; 0 means that nothing is left."""
@@ -201,10 +209,11 @@ class Vault:
         new = policy.check(new, self._config, actor)
         passcode = await self._hash(new.passcode_hash)
         names = tokens.mint(now)
+        link_id = new.link_id or names.link_id
         assert new.ttl_seconds is not None  # noqa: S101  settled by the policy
         assert new.max_views is not UNSET  # noqa: S101
         secret = Secret(
-            link_id=names.link_id,
+            link_id=link_id,
             receipt_id=names.receipt_id,
             manage_digest=tokens.digest(names.manage_token),
             account=actor.account,
@@ -220,10 +229,15 @@ class Vault:
             public_note=new.public_note,
             label=new.label,
         )
-        await self._store.add(secret)
+        try:
+            await self._store.add(secret)
+        except Busy:  # a name is taken; only a chosen one will be taken next time, too
+            if new.link_id is None:
+                raise
+            raise NameTaken() from None
         self._log.info("created", receipt=names.receipt_id, account=actor.account)
         return Created(
-            link_id=names.link_id,
+            link_id=link_id,
             receipt_id=names.receipt_id,
             manage_token=names.manage_token,
             expiry_type=new.expiry_type,

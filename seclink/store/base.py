@@ -61,8 +61,11 @@ class Store(Protocol):
         The answer is how many there were; 0 means that nothing is left to do.
         """
 
-    async def stats(self, account: str, now: int, since: tuple[int, int, int]) -> Stats:
-        """Counts of an account; `since` are the starts of today, this week and this month."""
+    async def stats(self, account: str, now: int, since: tuple[int, int, int], format: str | None = None) -> Stats:
+        """Counts of an account; `since` are the starts of today, this week and this month.
+
+        With `format`, of what is kept of that kind; else of everything there ever was.
+        """
 
     async def add_key(self, key: ApiKey) -> None:
         """Keep a key."""

@@ -12,7 +12,7 @@ PEEK = """
 
 _RECEIPT = """
     SELECT receipt_id, link_id, manage_digest, account, state, label, public_note, created_at, expires_at, ended_at,
-           max_views, views, passcode_required
+           max_views, views, passcode_required, format
     FROM secrets
 """
 RECEIPT = _RECEIPT + "WHERE receipt_id = ?"
@@ -23,7 +23,7 @@ EVENTS = """
 """
 
 _WANTED = """
-    WHERE (:account IS NULL OR account = :account)
+    WHERE (:account IS NULL OR account = :account) AND (:format IS NULL OR format = :format)
       AND (:state IS NULL OR :state = iif(state = 'active' AND expires_at <= :now, 'expired', state))
       AND (:search IS NULL
            OR instr(lower(coalesce(label, '') || char(10) || coalesce(public_note, '')), lower(:search)))
@@ -36,7 +36,7 @@ STATS = """
            total(state = 'expired' OR state = 'active' AND expires_at <= :now),
            total(state = 'revealed'), total(state = 'burned'), total(views), total(passcode_required),
            total(created_at >= :day), total(created_at >= :week), total(created_at >= :month)
-    FROM secrets WHERE account = :account
+    FROM secrets WHERE account = :account AND (:format IS NULL OR format = :format)
 """
 PURGED = "SELECT total, 0, expired, revealed, burned, views, with_passcode, 0, 0, 0 FROM purged WHERE account = ?"
 
@@ -80,6 +80,7 @@ def receipt(row: Any, now: int, events: Any = ()) -> Receipt:
         link_id=row[1],
         manage_digest=row[2],
         account=row[3],
+        format=row[13],
         state=state,
         label=row[5],
         public_note=row[6],
@@ -95,6 +96,7 @@ def receipt(row: Any, now: int, events: Any = ()) -> Receipt:
 def filter_parameters(wanted: Filter, now: int) -> dict[str, Any]:
     return {
         "account": wanted.account,
+        "format": wanted.format,
         "state": wanted.state,
         "search": wanted.search,
         "now": now,

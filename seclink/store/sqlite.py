@@ -158,10 +158,11 @@ class SqliteStore:
             receipts=tuple(reads.receipt(row, now) for row in rows), page=wanted.page, limit=wanted.limit, total=total
         )
 
-    async def stats(self, account: str, now: int, since: tuple[int, int, int]) -> Stats:
+    async def stats(self, account: str, now: int, since: tuple[int, int, int], format: str | None = None) -> Stats:
         day, week, month = since
-        asked = {"account": account, "now": now, "day": day, "week": week, "month": month}
-        return reads.stats([*await self._list(reads.STATS, asked), *await self._list(reads.PURGED, (account,))])
+        asked = {"account": account, "format": format, "now": now, "day": day, "week": week, "month": month}
+        forgotten = await self._list(reads.PURGED, (account,)) if format is None else []
+        return reads.stats([*await self._list(reads.STATS, asked), *forgotten])
 
     async def find_key(self, digest: bytes) -> ApiKey | None:
         """Askers of the same key share a look that has not begun yet, never one that has:

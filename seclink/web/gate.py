@@ -32,7 +32,7 @@ from seclink.errors import (
 from seclink.web.body import Bodies, Body, Message, Receive
 from seclink.web.headers import HEADERS, Header
 
-__all__ = ["App", "Gate", "Header", "Message", "Notice", "Receive", "Render", "Send"]
+__all__ = ["App", "Gate", "Header", "Message", "Notice", "Receive", "Render", "Send", "host_name"]
 
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -95,7 +95,7 @@ class Gate:
         self.header_names = frozenset(name for name, _ in self.headers)
         self.allow = ", ".join(methods).encode()
         self._methods = frozenset(methods)
-        self._hosts = frozenset(map(_host_name, allowed_hosts))
+        self._hosts = frozenset(map(host_name, allowed_hosts))
         if "" in self._hosts:
             raise ValueError("an allowed host is not a host name")
         self._header_bytes = header_bytes
@@ -147,7 +147,7 @@ class Gate:
         # Four more bytes per header: ": " and the line's end.
         if size + 4 * len(headers) > self._header_bytes or len(headers) > self._header_count:
             raise HeadersTooLarge
-        name = _host_name(once.get(b"host", b"").decode("latin-1"))
+        name = host_name(once.get(b"host", b"").decode("latin-1"))
         if not name or (self._hosts and name not in self._hosts):
             raise UnknownHost
         if self._running >= self._requests and scope["path"] not in self._always:
@@ -202,7 +202,7 @@ class Gate:
         return status, list(headers.items()), body
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
     """The name in a Host header without port and final dot, or nothing when it is not one."""
     match = HOST.fullmatch(host.lower())
     return match[1] if match else ""

@@ -28,13 +28,14 @@ BYTES_WINDOW = 86400
 class Admission(Struct, frozen=True, kw_only=True):
     """What a route asks of its callers:
 
-    the class of `rate` that anonymous ones share, the scopes of which one is needed.
+    the class of `rate` that anonymous ones share, the scopes of which one is needed, what may stand in the `query`
+    (None: anything, what is not known is ignored).
     """
 
     rate: str
     scopes: tuple[Scope, ...] = ()
     needs_key: bool = False
-    query: tuple[str, ...] = ()
+    query: tuple[str, ...] | None = ()
 
 
 class Guards:
@@ -73,6 +74,15 @@ class Guards:
             _, decision = self._count("bytes", rate, actor.client, actor.wide, cost=min(count, rate.count))
             if not decision.is_allowed:
                 raise RateLimited("You have stored as much as one client may in a day", math.ceil(decision.retry_after))
+
+    def bound(self, scope: dict[str, Any], name: str, anonymous: Rate, keyed: Rate) -> None:
+        """Hold a caller who was admitted to a further rate, on top of the general one. Raises RateLimited."""
+        who = actor(scope)
+        if who.key is None:
+            rate, decision = self._count(name, anonymous, who.client, who.wide)
+        else:
+            rate, decision = keyed, self._keys.take(f"{name} {_key_bucket(who)}", keyed, self._clock.monotonic())
+        self._enforce(scope, name, rate, decision)
 
     def look(self, actor: Actor) -> tuple[Rate, int]:
         """A key's rate and what is left of it; counts nothing."""
@@ -206,7 +216,7 @@ def _key_bucket(actor: Actor) -> str:
 
 
 def _refuse_query(scope: dict[str, Any], admission: Admission) -> None:
-    if scope["query_string"]:
+    if scope["query_string"] and admission.query is not None:
         for pair in scope["query_string"].split(b"&"):
             if pair.partition(b"=")[0].decode("latin-1") not in admission.query:
                 raise BadRequest("This address takes no such query parameter; keys and proofs go into headers")

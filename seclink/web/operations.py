@@ -13,7 +13,7 @@ from litestar import Request, Router
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
-from seclink import __version__
+from seclink import __version__, tokens
 from seclink.errors import (
     BadRequest,
     Busy,
@@ -34,7 +34,7 @@ from seclink.web.gate import Receive
 from seclink.web.guards import Admission, Guards
 
 Handler = Callable[..., Awaitable[Answer]]
-PATTERNS = {"link_id": "^[A-Za-z0-9]{12}$", "receipt_id": "^[A-Za-z0-9]{20}$"}
+PATTERNS = {"link_id": f"^({tokens.LINK_ID.pattern})$", "receipt_id": f"^{tokens.RECEIPT_ID.pattern}$"}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "in": "header",
@@ -59,7 +59,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One method on one path under /api/v1. `errors` are those beyond what every such route may answer."""
+    """One method on one path under a base. `errors` are those beyond what every such route may answer."""
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
@@ -130,7 +130,7 @@ def _described(each: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": PATTERNS[name]}}
         for name in names
     ]
-    query = each.admission.query
+    query = each.admission.query or ()
     parameters += [{"name": name, "required": False, **PARAMETERS[name]} for name in (*each.headers, *query)]
     good: dict[str, Any] = {"description": each.summary}
     if each.gives:

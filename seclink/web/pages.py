@@ -81,6 +81,10 @@ class Pages:
         else:
             await _send(scope, send, found)
 
+    async def show(self, name: str, scope: Any, send: Send) -> None:
+        """A page, whatever the address; it was decided elsewhere that it is one."""
+        await _send(scope, send, self._pages[name, language(scope, self._languages)])
+
     def _page(self, name: str | None, scope: Any) -> Resource | None:
         return self._pages.get((name, language(scope, self._languages))) if name is not None else None
 
@@ -127,7 +131,7 @@ def _page_of(path: str) -> str | None:
     """Which page a path is, by its shape alone."""
     if path == "/":
         return "create"
-    if tokens.LINK_ID.fullmatch(path[1:]):
+    if tokens.DRAWN_ID.fullmatch(path[1:]):
         return "reveal"
     if path.startswith("/receipt/") and tokens.RECEIPT_ID.fullmatch(path[9:]):
         return "receipt"

@@ -5,7 +5,7 @@ and endedAt where a secret is gone; attemptsLeft after a wrong passcode. Nothing
 SQL is repeated.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Request, Response
@@ -26,6 +26,8 @@ from seclink.errors import (
 )
 from seclink.log import Log
 from seclink.web.cors import CORS
+from seclink.web.gate import Message, Notice
+from seclink.web.headers import Header
 
 MEDIA_TYPE = b"application/problem+json"
 _BY_STATUS: dict[int, type[SecLinkError]] = {
@@ -52,10 +54,7 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
             problem["endedAt"] = error.ended_at
     if isinstance(error, PasscodeWrong):
         problem["attemptsLeft"] = error.attempts_left
-    if isinstance(error, RateLimited):
-        headers.append((b"retry-after", b"%d" % error.retry_after))
-    if isinstance(error, Busy | StorageFailed):
-        headers.append((b"retry-after", b"1"))
+    headers += retry_headers(error)
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     body = msgspec.json.encode(problem)
@@ -63,11 +62,18 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
     return error.status, headers, body
 
 
-class Problems:
-    """Litestar's exception handler. 5xx are logged; `debug` shows refusals too."""
+def retry_headers(error: SecLinkError) -> list[Header]:
+    """When it may be tried again, where that is known."""
+    if isinstance(error, RateLimited):
+        return [(b"retry-after", b"%d" % error.retry_after)]
+    return [(b"retry-after", b"1")] if isinstance(error, Busy | StorageFailed) else []
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
+
+class Problems:
+    """Litestar's exception handler. 5xx are logged; `debug` shows refusals too. `notice` is asked before `render`."""
+
+    def __init__(self, log: Log, notice: Notice = lambda scope, error: None) -> None:
+        self._log, self._notice = log, notice
 
     def __call__(self, request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
         error = exception if isinstance(exception, SecLinkError) else _translated(exception)
@@ -78,7 +84,7 @@ class Problems:
             self._log.error("failed", code=error.code, request=request_id, detail=type(cause).__name__)
         else:
             self._log.debug("refused", code=error.code, status=error.status, request=request_id)
-        status, headers, body = render(error, request_id)
+        status, headers, body = self._notice(cast(Message, request.scope), error) or render(error, request_id)
         given = {name.decode(): value.decode() for name, value in headers} | CORS
         allow = getattr(exception, "headers", None) or {}
         return Response(body, status_code=status, headers={**given, **allow}, media_type=given["content-type"])
