@@ -8,10 +8,13 @@
 import { fromBase64 } from "./bytes.js";
 
 const LATEST = 253402300799999; // the last instant of the year 9999, which Date and Intl can still show
+// Ours, and what came through a dialect whose ids have a shape of their own.
+const LINK_ID =
+  /^(?:[A-Za-z0-9]{12}|scrt-link\.[0-9a-f]{64}|enigmacrypt\.[A-Za-z0-9]{8}|seecret\.[A-Za-z0-9]{6})$/;
 
 /** @param {unknown} value */
 export function linkId(value) {
-  return matching(value, /^[A-Za-z0-9]{12}$/);
+  return matching(value, LINK_ID);
 }
 
 /** @param {unknown} value */

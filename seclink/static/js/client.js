@@ -12,8 +12,9 @@
 import { HERE, api } from "./api.js";
 import { fromUtf8 } from "./bytes.js";
 import { parse } from "./link.js";
+import { unlock } from "./openers.js";
 import { Refusal } from "./refusal.js";
-import { create, unlock } from "./secrets.js";
+import { create } from "./secrets.js";
 
 export { Refusal };
 

@@ -4,29 +4,34 @@
  * authenticate is never shown. Everything is wiped when the page is left, and after a while of nobody touching it.
  */
 
+import { secretAt } from "./address.js";
 import { api, once } from "./api.js";
-import { toBase64 } from "./bytes.js";
-import { cleaned } from "./link.js";
-import { unlock as opener } from "./secrets.js";
+import { checkWhole, unlock as opener } from "./openers.js";
 import { show } from "./showing.js";
-import { $, busy, download, explained, only, openPage, rough, twice } from "./ui.js";
+import { trouble, unopened } from "./trouble.js";
+import { $, busy, explained, only, openPage, rough, twice } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./i18n.js").Words} Words */
+/** @typedef {import("./trouble.js").Came} Came */
 
-const linkId = location.pathname.split("/").pop() ?? "";
 const server = api();
 const IDLE_SECONDS = 600;
 const STIRRING = ["pointerdown", "keydown", "scroll"];
 
+let linkId = "";
 /** @type {any} what the server said before revealing */
 let meta;
+/** whether there is a passcode to ask for: the server's, or one that it knows nothing of */
+let asksPasscode = false;
 /** @type {any} what else was to be revealed with, for destroying; nothing else of the key is kept */
 let proof;
 /** @type {any} the server's answer to the reveal, without the secret */
 let answer;
-/** @type {{ passcode: string | null, headers: Record<string, string> } | null} a reveal whose answer may have been lost */
+/** @type {{ question: string, headers: Record<string, string> } | null} a reveal whose answer may have been lost */
 let asked = null;
+/** @type {Came | null} what came and did not open, for another passcode */
+let kept = null;
 let idleSince = 0;
 let ticking = 0;
 
@@ -56,34 +61,38 @@ function start(page) {
 
 /** @param {Page} page */
 async function look(page) {
-  const fragment = cleaned(location.hash);
+  const { hash } = location;
   asked = null;
-  if (!fragment && history.state?.openedAt) return before(page, history.state.openedAt);
+  if (!hash && history.state?.openedAt) return before(page, history.state.openedAt);
   only("waiting");
   try {
-    await opener(fragment, "raw"); // refuses a mangled link before anything is asked of the server
-    meta = await server.meta(linkId);
-    await opener(fragment, meta.format);
-    if (fragment === cleaned(location.hash)) offer(page);
+    const at = await secretAt(location);
+    linkId = at.linkId;
+    await checkWhole(at.fragment, at.formats); // refuses a mangled link before anything is asked of the server
+    const found = await server.meta(at.linkId);
+    const { LOCAL_PASSCODE = false } = await opener(at.fragment, found.format, at.formats);
+    if (hash !== location.hash) return;
+    [meta, asksPasscode] = [found, found.passcodeRequired || LOCAL_PASSCODE];
+    offer(page);
   } catch (error) {
-    if (fragment === cleaned(location.hash)) trouble(page, error);
+    if (hash === location.hash) trouble(page, error, () => look(page));
   }
   document.body.dataset.ready = "";
 }
 
 /** @param {Page} page */
 function offer(page) {
-  const { publicNote, viewsLeft, expiresAt, passcodeRequired, attemptsLeft } = meta;
+  const { publicNote, viewsLeft, expiresAt, attemptsLeft } = meta;
   $("note").hidden = !publicNote;
   $("note-text").textContent = publicNote;
   page.put($("left"), (words) => viewsLeft === null ? words.t("reveal.leftAny") : words.t("reveal.left", { count: viewsLeft }));
   page.put($("until"), (words) => words.t("reveal.until", { until: words.when(expiresAt) }));
-  $("passcode-field").hidden = !passcodeRequired;
+  $("passcode-field").hidden = !asksPasscode;
   tries(page, attemptsLeft);
   page.put($("problem"), null);
   $("report").hidden = false;
   only("ready");
-  $(passcodeRequired ? "passcode" : "reveal").focus();
+  $(asksPasscode ? "passcode" : "reveal").focus();
 }
 
 /**
@@ -100,9 +109,9 @@ function tries(page, left) {
 /** @param {Page} page */
 async function reveal(page) {
   const input = /** @type {HTMLInputElement} */ ($("passcode"));
-  const passcode = meta.passcodeRequired ? input.value : null;
+  const passcode = asksPasscode ? input.value : null;
   if (passcode === "") {
-    page.put($("problem"), "reveal.noPasscode");
+    page.put($("problem"), kept ? "reveal.wrongHere" : "reveal.noPasscode");
     return input.focus();
   }
   if (/** @type {HTMLButtonElement} */ ($("reveal")).disabled) return;
@@ -118,25 +127,37 @@ async function reveal(page) {
  * @param {string | null} passcode
  */
 async function claim(page, passcode) {
-  const { unlock } = await opener(cleaned(location.hash), meta.format);
-  const key = await unlock(cleaned(location.hash), passcode);
-  // The same question again after a lost answer: the server gives that answer again, for a minute.
-  if (asked?.passcode !== passcode) asked = { passcode, headers: once() };
-  const { encryptedBlob, iv, ...rest } = await server.reveal(linkId, key.proof, asked?.headers);
-  asked = null;
-  proof = key.proof;
-  answer = rest;
+  const { fragment, formats } = await secretAt(location);
+  const key = await (await opener(fragment, meta.format, formats)).unlock(fragment, passcode);
+  const came = kept ?? await fetched(key.proof);
+  kept = null;
   let secret;
   try {
-    secret = await key.open(encryptedBlob, iv);
+    secret = await key.open(came.encryptedBlob, came.iv);
   } catch (error) {
-    if (/** @type {any} */ (error)?.code !== "not_authentic") throw error;
-    return unopened(page, encryptedBlob, iv);
+    const { code } = /** @type {any} */ (error);
+    if (code === "passcode_wrong" && answer) keep(page, came);
+    if (code !== "not_authentic") throw error;
+    return unopened(page, came, meta.format === "raw" && !proof?.access ? `${linkId}.json` : null);
   }
+  removeEventListener("beforeunload", ask);
+  if (!answer) return; // the page was left meanwhile
   // Only now: a key that is still in the address can be tried again.
   history.replaceState({ openedAt: Date.now() }, "", location.pathname + location.search);
   /** @type {HTMLInputElement} */ ($("passcode")).value = "";
   present(page, secret);
+}
+
+/** @param {import("./openers.js").Proof} shown */
+async function fetched(shown) {
+  const question = JSON.stringify(shown);
+  // The same question again after a lost answer: the server gives that answer again, for a minute.
+  if (asked?.question !== question) asked = { question, headers: once() };
+  const { encryptedBlob, iv, ...rest } = await server.reveal(linkId, shown, asked?.headers);
+  asked = null;
+  proof = shown;
+  answer = rest;
+  return { encryptedBlob, iv };
 }
 
 /**
@@ -146,7 +167,7 @@ async function claim(page, passcode) {
 function failed(page, error) {
   if (error?.code === "passcode_wrong" || error?.code === "passcode_required") {
     tries(page, error.attemptsLeft ?? null);
-    page.put($("problem"), "reveal.wrongPasscode");
+    page.put($("problem"), kept ? "reveal.wrongHere" : "reveal.wrongPasscode");
     /** @type {HTMLInputElement} */ ($("passcode")).select();
   } else if (error?.code === "passcode_locked") {
     tries(page, 0);
@@ -154,10 +175,28 @@ function failed(page, error) {
   } else if (error?.code === "unreachable" || error?.code === "bad_answer") {
     page.put($("problem"), error.code === "unreachable" ? "offline.what" : "badAnswer.what");
   } else if (["gone", "not_found", "access_denied", "access_required", "link_incomplete"].includes(error?.code)) {
-    trouble(page, error);
+    trouble(page, error, () => look(page));
   } else {
     page.put($("problem"), explained(error));
   }
+}
+
+/**
+ * What came may be here and nowhere else now: it is not asked for again, and the browser asks before the page is left.
+ * @param {Page} page
+ * @param {Came} came
+ */
+function keep(page, came) {
+  kept = came;
+  page.put($("left"), null);
+  page.put($("until"), null);
+  addEventListener("beforeunload", ask);
+}
+
+/** @param {BeforeUnloadEvent} event */
+function ask(event) {
+  event.preventDefault();
+  event.returnValue = true; // browsers before 2024 go by this alone
 }
 
 /**
@@ -220,6 +259,7 @@ function wipe(page) {
   clearInterval(ticking);
   $("content").replaceChildren();
   /** @type {HTMLInputElement} */ ($("passcode")).value = "";
+  if (kept) return; // still sealed, and lost if it were wiped
   proof = null;
   if (!answer) return;
   const isGone = answer.viewsLeft === 0;
@@ -236,52 +276,7 @@ function before(page, openedAt) {
   document.body.dataset.ready = "";
 }
 
-// What can go wrong
-
-/**
- * What came does not open. Of a raw secret, which may have been encrypted in any way, it is handed on as it came.
- * @param {Page} page
- * @param {Uint8Array} blob
- * @param {Uint8Array} iv
- */
-function unopened(page, blob, iv) {
-  if (proof.access) { // a link of ours, whatever the server says the format is
-    return page.notice("notAuthentic.title", ["notAuthentic.what", "notAuthentic.next"]);
-  }
-  const file = new TextEncoder().encode(JSON.stringify({ encryptedBlob: toBase64(blob), iv: toBase64(iv) }));
-  const button = page.element("button", "rawFailed.download", { type: "button", className: "primary" });
-  button.addEventListener("click", () => download(file, `${linkId}.json`));
-  page.notice("rawFailed.title", ["rawFailed.what"], [button]);
-}
-
-/**
- * @param {Page} page
- * @param {any} error
- */
-function trouble(page, error) {
-  const again = page.element("button", "trouble.again", { type: "button", className: "primary" });
-  again.addEventListener("click", () => look(page));
-  const code = error?.code;
-  $("report").hidden = code !== "gone";
-  if (code === "gone") gone(page, error);
-  else if (code === "not_found") page.notice("notFound.title", ["notFound.what", "notFound.next"]);
-  else if (["link_incomplete", "access_denied", "access_required"].includes(code)) {
-    page.notice("incomplete.title", ["incomplete.what", "incomplete.next"]);
-  } else if (code === "unreachable") page.notice("offline.title", ["offline.what"], [again]);
-  else page.notice("trouble.title", [code === "bad_answer" ? "badAnswer.what" : explained(error)], [again]);
-}
-
-/**
- * @param {Page} page
- * @param {any} error
- */
-function gone(page, { state, endedAt }) {
-  const kind = ["revealed", "burned", "expired"].includes(state) ? state : "burned";
-  page.notice(`gone.${kind}`, [
-    (words) => words.t(`gone.${kind}What`, { at: endedAt ? words.when(endedAt) : words.t("gone.unknownTime") }),
-    kind === "expired" ? "gone.ask" : "gone.tell",
-  ]);
-}
+// Reporting
 
 /** @param {Page} page */
 async function report(page) {

@@ -1,26 +1,14 @@
 /**
- * What pages and client module share: sealing a secret and handing it over, and finding out who opens a link.
+ * What pages and client module share: sealing a secret and handing it over.
  *
  * A link's fragment, a passcode and a content key never enter a request: only what envelope.js derives from them does.
  */
 // @ts-check
 import { toBase64, utf8 } from "./bytes.js";
 import { FORMAT, IV_BYTES, derive, seal } from "./envelope.js";
-import { build, drawKey, keyOf, randomBytes } from "./link.js";
+import { build, drawKey, randomBytes } from "./link.js";
 import { Refusal } from "./refusal.js";
 
-/**
- * @typedef {{access?: string, passcodeHash?: string}} Proof what `reveal` and `burn` show the server
- * @typedef {{type: string, name?: string, mediaType?: string, body: Uint8Array}} Opened
- * @typedef {{proof: Proof, open: (blob: Uint8Array, iv: Uint8Array) => Promise<Opened>}} Unlocked
- * @typedef {{unlock: (fragment: string, passcode?: string | null) => Promise<Unlocked>}} Opener
- */
-
-/** @type {[string, () => Promise<Opener>][]} */
-const OPENERS = [
-  [FORMAT, () => import("./openers/seclink-v1.js")],
-  ["raw", () => import("./openers/raw.js")],
-];
 const TYPES = ["text", "redirect", "neogram", "file"];
 
 /**
@@ -56,22 +44,6 @@ export async function create(api, content, terms = {}) {
 }
 
 /**
- * The module that opens this link: `await (await unlock(fragment, format)).unlock(fragment, passcode)` gives
- * `{proof, open}`. A fragment that checks out as ours is opened as ours, whatever the server says the format is;
- * Refusal `link_incomplete` where the fragment is none that the server's format has.
- * @param {string} fragment
- * @param {string} format
- * @returns {Promise<Opener>}
- */
-export async function unlock(fragment, format) {
-  const known = new Map(OPENERS).get((await isOurs(fragment)) ? FORMAT : format);
-  if (!known) throw new Refusal("link_incomplete");
-  const opener = await known().catch(lost);
-  await opener.unlock(fragment, null); // is it whole? nothing is asked of anybody
-  return opener;
-}
-
-/**
  * The address of a redirect, or null for what must not be one: only http and https, printable, spelled out from its
  * scheme to its host. A user before the host is allowed, so whoever shows it shows the host too.
  * @param {string} text
@@ -84,20 +56,6 @@ export function webAddress(text) {
   } catch {
     return null;
   }
-}
-
-/** @param {string} fragment */
-async function isOurs(fragment) {
-  try {
-    return Boolean(await keyOf(fragment));
-  } catch {
-    return false;
-  }
-}
-
-/** @returns {never} */
-function lost() {
-  throw new Refusal("unreachable");
 }
 
 /**

@@ -9,7 +9,7 @@ import { webAddress } from "./secrets.js";
 import { copy, download } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {{ type: string, name?: string, body: Uint8Array }} Opened */
+/** @typedef {import("./openers.js").Opened} Opened */
 
 const TYPING_MS = 35;
 const TYPING_MOST_MS = 20_000;
@@ -25,12 +25,13 @@ const CHARACTERS_PER_SECOND = 15;
  * @returns {Promise<void>}
  */
 export function show(content, page, opened, say) {
-  const { type, body } = opened;
+  const { type, body, files = [] } = opened;
   const text = type === "file" ? null : readable(body);
   if (text === null) showFile(content, page, opened);
   else if (type === "neogram") return play(content, page, text);
   else if (type === "redirect") showAddress(content, page, text, say);
   else showText(content, page, text, say);
+  for (const each of files) content.append(...file(page, each, "opened.attached"));
   return new Promise(() => {});
 }
 
@@ -92,10 +93,20 @@ function showAddress(content, page, text, say) {
  * @param {Opened} opened
  */
 function showFile(content, page, { type, name, body }) {
-  const fileName = safeName(name ?? "") || (type === "file" ? "file" : "secret.bin");
+  const isFile = type === "file";
+  const parts = isFile ? file(page, { name, body }) : file(page, { name: "secret.bin", body }, "opened.binary");
+  content.replaceChildren(...parts);
+}
+
+/**
+ * @param {Page} page
+ * @param {{ name?: string, body: Uint8Array }} given
+ */
+function file(page, { name = "", body }, key = "opened.file") {
+  const fileName = safeName(name) || "file";
   const what = block("p", { dir: "auto" });
-  page.put(what, (words) => words.t(type === "file" ? "opened.file" : "opened.binary", { name: fileName, size: body.length }));
-  content.replaceChildren(what, row(downloadButton(page, body, fileName)));
+  page.put(what, (words) => words.t(key, { name: fileName, size: body.length }));
+  return [what, row(downloadButton(page, body, fileName))];
 }
 
 /**
