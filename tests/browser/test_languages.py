@@ -1,0 +1,120 @@
+"""The language is the browser's, or the one that is chosen; what was typed or opened stays."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from visitors import choose, opened, reveal, says, seal, texts, visit
+
+from seclink.client import Client
+
+UNTRANSLATED = """(texts) => Array.from(document.querySelectorAll("[data-t]"))
+  .filter((each) => !Object.values(texts).includes(each.textContent)).map((each) => each.outerHTML)"""
+SPOKEN = [("en-GB", "en"), ("fr-CA", "fr"), ("es-MX", "es"), ("ru", "ru"), ("ja-JP", "en")]
+
+
+@pytest.mark.parametrize(("locale", "language"), SPOKEN)
+def test_the_browser_chooses_the_language(
+    make_context: Callable[..., BrowserContext], server: Any, locale: str, language: str
+) -> None:
+    page = make_context(locale=locale).new_page()
+    visit(page, server.url)
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    expect(page.locator("h1").filter(visible=True)).to_have_text(says("create.title", language))
+    expect(page.locator("#language")).to_have_value(language)
+    assert page.locator("#language option").all_inner_texts() == [
+        texts(each)["language"] for each in ("en", "es", "fr", "ru")
+    ]
+
+
+def test_every_page_follows_the_browser(
+    make_context: Callable[..., BrowserContext], server: Any, python: Client, watch: Any
+) -> None:
+    watch.expect("status of 404")
+    page = make_context(locale="fr").new_page()
+    made = python.create("x")
+    visit(page, made.link)
+    expect(page.locator("#reveal")).to_have_text(says("reveal.button", "fr"))
+    visit(page, f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}")
+    expect(page.locator("h1").filter(visible=True)).to_have_text(says("receipt.title", "fr"))
+    page.goto(f"{server.url}/no/such/page")
+    expect(page.locator("h1")).to_have_text(says("missing.title", "fr"))
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+
+
+def test_switching_changes_all_words_and_nothing_that_was_typed(page: Page, server: Any) -> None:
+    visit(page, server.url)
+    typed = {"views": "5", "lifetime": "3600", "note": "note", "label": "label"}
+    choose(page, **typed, kind="neogram", passcode="my own")
+    page.locator("#secret").fill("typed")
+    for language in ("ru", "fr", "es", "en"):
+        page.select_option("#language", language)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        expect(page.locator("#seal span")).to_have_text(says("create.seal", language))
+        expect(page.locator("#kind-hint")).to_have_text(says("kind.neogramHint", language))
+        expect(page.locator("#secret")).to_have_attribute("placeholder", texts(language)["create.placeholder"])
+        expect(page.locator("#language")).to_have_attribute("aria-label", texts(language)["language.choose"])
+        assert page.evaluate(UNTRANSLATED, texts(language)) == []
+        assert {each: page.locator(f"#{each}").input_value() for each in typed} == typed
+        expect(page.locator("#secret")).to_have_value("typed")
+        expect(page.locator("#own-passcode")).to_have_value("my own")
+        expect(page.locator(".kinds input:checked")).to_have_value("neogram")
+
+
+def test_switching_keeps_what_was_opened_and_sealed(page: Page, server: Any, python: Client) -> None:
+    made = seal(page, server.url, "x", views="2", passcode="words")
+    page.select_option("#language", "fr")
+    expect(page.locator("#copy")).to_have_text(says("result.copy", "fr"))
+    expect(page.locator("#state")).to_have_text(says("state.active", "fr"))
+    expect(page.locator("#message-language")).to_have_value("fr")
+    expect(page.locator("#link")).to_have_value(made.link)
+    expect(page.locator("#passcode")).to_have_text(str(made.passcode))
+    assert opened(page, python.create("opened", views=2).link) == "opened"
+    page.select_option("#language", "es")
+    expect(page.locator("#fate")).to_have_text(says("opened.left", "es"))
+    expect(page.locator("#content pre")).to_have_text("opened")
+    expect(page.locator("#content pre")).to_have_attribute("aria-label", texts("es")["opened.text"])
+    assert "#" not in page.url
+
+
+def test_notices_follow_the_language(page: Page, python: Client, watch: Any) -> None:
+    watch.expect("status of 410")
+    made = python.create("x")
+    python.reveal(made.link)
+    visit(page, made.link)
+    page.select_option("#language", "ru")
+    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed", "ru"))
+    expect(page.locator("#notice p").nth(0)).to_have_text(says("gone.revealedWhat", "ru"))
+
+
+def test_a_reload_speaks_the_language_that_was_chosen(page: Page, python: Client) -> None:
+    made = python.create("x")
+    visit(page, made.link)
+    page.select_option("#language", "ru")
+    expect(page.locator("html")).to_have_attribute("lang", "ru")
+    assert "?lang=ru#" in page.url
+    page.reload()
+    expect(page.locator("#reveal")).to_have_text(says("reveal.button", "ru"))
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("x")
+
+
+def test_plurals_are_those_of_the_language(make_context: Callable[..., BrowserContext], python: Client) -> None:
+    page = make_context(locale="ru").new_page()
+    said = []
+    for views in (1, 2, 5, 21):
+        visit(page, python.create("x", views=views).link)
+        said.append(page.locator("#left").inner_text())
+    forms = texts("ru")["reveal.left"]
+    for text, views, form in zip(said, (1, 2, 5, 21), ("one", "few", "many", "one"), strict=True):
+        assert text == forms[form].replace("{count}", str(views))
+
+
+def test_dates_and_durations_are_the_languages_own(page: Page, python: Client) -> None:
+    made = python.create("x", views=2)
+    reveal(page, made.link)
+    for language, expected in (("en", "10 minutes"), ("ru", "10 минут"), ("es", "10 minutos"), ("fr", "10 minutes")):
+        page.select_option("#language", language)
+        expect(page.locator("#wipe")).to_have_text(says("opened.wipesIn", language))
+        expect(page.locator("#wipe")).to_contain_text(expected)
