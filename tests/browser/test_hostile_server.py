@@ -148,7 +148,7 @@ def test_a_busy_server_is_asked_again_and_a_limit_is_not(call: Call, foreign: Pa
     tries = []
 
     def answer(route: Route) -> None:
-        status, code, wait = answers[len(tries)]
+        status, code, wait = answers[min(len(tries), 2)]
         tries.append(status)
         if status == 200:
             route.continue_()
