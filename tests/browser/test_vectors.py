@@ -1,4 +1,5 @@
-"""Every file under tests/vectors, against the modules the pages run, in the browser (PC-01, PC-09, BOT-05, BOT-06)."""
+"""Every file of our own format under tests/vectors, against the modules the pages run, in the browser (PC-01, PC-09,
+BOT-05, BOT-06). Those of other systems' formats are in test_openers.py."""
 
 import json
 import re
@@ -9,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 FILES = sorted((Path(__file__).parent.parent / "vectors").glob("*.json"))
-VECTORS = {file.stem: json.loads(file.read_text()) for file in FILES}
+VECTORS = {file.stem: json.loads(file.read_text()) for file in FILES if not file.stem.startswith("foreign_")}
 
 Json = dict[str, Any]
 
@@ -63,7 +64,8 @@ async ([base, vectors]) => {
   };
   const results = {};
   for (const [name, { kind, given }] of Object.entries(vectors)) {
-    results[name] = await RUN[kind](given).catch((error) => ({ error: error.code ?? String(error) }));
+    const runs = (async () => RUN[kind](given))(); // a kind nobody runs is that vector's failure, not everybody's
+    results[name] = await runs.catch((error) => ({ error: error.code ?? String(error) }));
   }
   return results;
 }
