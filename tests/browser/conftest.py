@@ -14,6 +14,7 @@ import httpx
 import pytest
 from elsewhere import CALL, Site
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError, sync_playwright
+from untold import Untold, remember, sent
 
 from seclink.client import Client
 
@@ -193,6 +194,15 @@ def call(foreign: Page, server: Any, watch: Watch) -> Callable[..., Any]:
         return foreign.evaluate(CALL, [f"{server.url}/api/v1/client-module", whom, method, given])
 
     return called
+
+
+@pytest.fixture
+def untold(context: BrowserContext, watch: Watch) -> Iterator[Untold]:
+    """What is added to it is told by no request of the test; the pages remember all that they ever showed."""
+    remember(context)
+    untold = Untold()
+    yield untold
+    untold.check(sent(watch))
 
 
 def remains(context: BrowserContext, watch: Watch) -> dict[str, Any]:

@@ -165,7 +165,13 @@ async function fetched(shown) {
  * @param {any} error
  */
 function failed(page, error) {
-  if (error?.code === "passcode_wrong" || error?.code === "passcode_required") {
+  if (error?.code === "passcode_required" && !asksPasscode) {
+    // Set since the page was loaded, or not mentioned then.
+    asksPasscode = true;
+    $("passcode-field").hidden = false;
+    page.put($("problem"), "reveal.noPasscode");
+    $("passcode").focus();
+  } else if (error?.code === "passcode_wrong" || error?.code === "passcode_required") {
     tries(page, error.attemptsLeft ?? null);
     page.put($("problem"), kept ? "reveal.wrongHere" : "reveal.wrongPasscode");
     /** @type {HTMLInputElement} */ ($("passcode")).select();

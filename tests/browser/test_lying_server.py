@@ -1,0 +1,261 @@
+"""A server that lies to the pages: they show nothing that did not authenticate, tell it nothing, and say so (PC-09)."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from lies import (
+    IMPATIENT,
+    MARKUP,
+    PASSCODE,
+    PLAINTEXT,
+    again,
+    change,
+    kept,
+    lie,
+    notice,
+    press,
+    problem,
+    problems,
+    wronged,
+)
+from playwright.sync_api import BrowserContext, Page, expect
+from untold import Untold, ever_held
+from visitors import events, says, visit
+
+from seclink import envelope
+from seclink.client import Client
+from seclink.link import key_of, parse
+
+FORGED = "pay to this account instead"
+
+
+@pytest.fixture(autouse=True)
+def impatient(context: BrowserContext, watch: Any, untold: Untold) -> None:
+    context.add_init_script(IMPATIENT)
+    watch.expect(r"status of [345]\d\d", "net::ERR_")
+
+
+def taken(server_url: str, link: str, passcode: str | None = None) -> Any:
+    """What the server could hand out if it liked: the payload, without any question."""
+    keys = envelope.derive(key_of(parse(link).fragment), passcode)
+    proof = {"access": keys.access} | ({"passcodeHash": keys.passcode_hash} if passcode else {})
+    return httpx.post(f"{server_url}/api/v1/secrets/{parse(link).link_id}/reveal", json=proof).json()
+
+
+def test_no_passcode_claimed_where_there_is_one_opens_nothing(
+    server: Any, python: Client, page: Page, untold: Untold
+) -> None:
+    """PC-09: the whole downgrade, the server hands the payload out as well; the passcode is in the key."""
+    link = untold.add(python.create(PLAINTEXT, password=PASSCODE).link, PASSCODE, PLAINTEXT)
+    change(page, "/meta", lambda meta: meta | {"passcodeRequired": False, "attemptsLeft": None})
+    visit(page, link)
+    lie(page, "/reveal", json=taken(server.url, link, PASSCODE))
+    press(page)
+    notice(page, "notAuthentic.title")
+    assert PLAINTEXT not in ever_held(page)
+    assert page.evaluate("location.hash"), "the key is gone, though nothing was shown"
+
+
+@pytest.mark.parametrize("claimed", ["raw", "sharokey", "seclink/v2", "__proto__", ""])
+def test_the_link_says_how_it_was_sealed_whatever_the_server_says(
+    python: Client, page: Page, untold: Untold, claimed: str
+) -> None:
+    """PC-09: a link of ours is opened as ours; no other format is tried with its key."""
+    link = untold.add(python.create(PLAINTEXT).link, None, PLAINTEXT)
+    for end in ("/meta", "/reveal"):
+        change(page, end, lambda answer: answer | {"format": claimed})
+    visit(page, link)
+    press(page)
+    expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
+
+
+def test_a_forged_payload_of_a_claimed_raw_secret_is_called_forged(python: Client, page: Page, untold: Untold) -> None:
+    """PC-09: not "made by another program", which would have people look for one."""
+    link = untold.add(python.create(PLAINTEXT).link, None, PLAINTEXT)
+    for end in ("/meta", "/reveal"):
+        change(page, end, lambda answer: answer | {"format": "raw"})
+    change(page, "/reveal", lambda answer: answer | {"format": "raw", "iv": "A" * 16})
+    visit(page, link)
+    press(page)
+    notice(page, "notAuthentic.title")
+    expect(page.locator("#notice button")).to_have_count(0)
+
+
+def flip(encoded: str, at: int) -> str:
+    data = bytearray(base64.b64decode(encoded))
+    data[at] ^= 1
+    return base64.b64encode(data).decode()
+
+
+def resealed(link: str, header: dict[str, Any], key: bytes | None = None) -> dict[str, str]:
+    """A payload sealed by somebody who does not have the link's key."""
+    content_key = key or envelope.derive(bytes(32)).content_key
+    blob = envelope.seal(content_key, bytes(12), header, FORGED.encode())
+    return {"encryptedBlob": base64.b64encode(blob).decode(), "iv": base64.b64encode(bytes(12)).decode()}
+
+
+FORGERIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "first bit": lambda real: {"encryptedBlob": flip(real["encryptedBlob"], 0)},
+    "last bit of the tag": lambda real: {"encryptedBlob": flip(real["encryptedBlob"], -1)},
+    "bit of the iv": lambda real: {"iv": flip(real["iv"], 3)},
+    "cut": lambda real: {"encryptedBlob": base64.b64encode(base64.b64decode(real["encryptedBlob"])[:-16]).decode()},
+    "one byte": lambda real: {"encryptedBlob": "QQ=="},
+    "empty": lambda real: {"encryptedBlob": ""},
+    "empty iv": lambda real: {"iv": ""},
+    "sealed under another key": lambda real: resealed("", {"type": "text"}),
+    "a redirect under another key": lambda real: resealed("", {"type": "redirect"}),
+    "not encrypted": lambda real: {"encryptedBlob": base64.b64encode(FORGED.encode() * 20).decode()},
+}
+
+
+@pytest.mark.parametrize("forged", FORGERIES.values(), ids=FORGERIES)
+def test_what_does_not_authenticate_is_never_in_the_page(
+    python: Client, page: Page, untold: Untold, forged: Callable[[Any], Any]
+) -> None:
+    """PC-09"""
+    link = untold.add(python.create(PLAINTEXT).link, None, PLAINTEXT)
+    change(page, "/reveal", lambda real: real | forged(real))
+    visit(page, link)
+    press(page)
+    notice(page, "notAuthentic.title")
+    shown = ever_held(page)
+    assert FORGED not in shown
+    assert PLAINTEXT not in shown
+    expect(page.locator("#opened")).not_to_be_visible()
+
+
+def test_two_secrets_of_one_sender_cannot_be_swapped(server: Any, python: Client, page: Page, untold: Untold) -> None:
+    """PC-09: same passcode, same sender, and still no key for the other one."""
+    one = untold.add(python.create(PLAINTEXT, password=PASSCODE).link, PASSCODE, PLAINTEXT)
+    other = python.create(FORGED, password=PASSCODE, type="neogram").link
+    lie(page, "/reveal", json=taken(server.url, other, PASSCODE))
+    visit(page, one)
+    press(page, PASSCODE)
+    notice(page, "notAuthentic.title")
+    assert FORGED not in ever_held(page)
+
+
+WRONG_META = {
+    "a list": [],
+    "null": None,
+    "a number": 7,
+    "format missing": {"format": ...},
+    "format a list": {"format": ["raw"]},
+    "expiresAt missing": {"expiresAt": ...},
+    "expiresAt a text": {"expiresAt": "tomorrow"},
+    "expiresAt negative": {"expiresAt": -1},
+    "expiresAt beyond dates": {"expiresAt": 1e300},
+    "viewsLeft a fraction": {"viewsLeft": 0.5},
+    "viewsLeft negative": {"viewsLeft": -3},
+    "viewsLeft a text": {"viewsLeft": "1"},
+    "passcodeRequired a text": {"passcodeRequired": "no"},
+    "passcodeRequired null": {"passcodeRequired": None},
+    "attemptsLeft negative": {"attemptsLeft": -5},
+    "publicNote an object": {"publicNote": {"toString": MARKUP}},
+    "publicNote a list": {"publicNote": [MARKUP]},
+    "linkId markup": {"linkId": MARKUP},
+}
+WRONG_REVEALED = {
+    "a text": "x",
+    "payload missing": {"encryptedBlob": ...},
+    "payload null": {"encryptedBlob": None},
+    "payload not base64": {"encryptedBlob": MARKUP},
+    "payload not canonical": {"encryptedBlob": "QUI"},
+    "iv a list": {"iv": [1, 2, 3]},
+    "viewsLeft true": {"viewsLeft": True},
+    "expiresAt null": {"expiresAt": None},
+    "format a number": {"format": 1},
+}
+
+
+def test_a_look_that_is_not_as_documented_is_no_look(server: Any, python: Client, page: Page, untold: Untold) -> None:
+    made = python.create(PLAINTEXT, password=PASSCODE)
+    link = untold.add(made.link, PASSCODE, PLAINTEXT)
+    said: Any = None
+    change(page, "/meta", lambda answer: wronged(answer, said))
+    visit(page, link)
+    for name, said in WRONG_META.items():  # noqa: B007 - the lie told above
+        again(page)
+        expect(page.locator("#notice"), name).to_be_visible()
+        expect(page.locator("#notice p").first, name).to_have_text(says("badAnswer.what"))
+        expect(page.locator("#reveal"), name).not_to_be_visible()
+    assert page.evaluate("window.__xss") is None
+    kept(server, made)
+    page.unroute_all(behavior="ignoreErrors")
+    again(page)
+    press(page, PASSCODE)
+    expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
+
+
+def test_a_reveal_that_is_not_as_documented_shows_nothing_and_can_be_had_again(
+    server: Any, python: Client, page: Page, untold: Untold
+) -> None:
+    """The view is spent, and the answer is given again to the same question: nothing is lost over it."""
+    made = python.create(PLAINTEXT)
+    link = untold.add(made.link, None, PLAINTEXT)
+    said: Any = None
+    change(page, "/reveal", lambda answer: wronged(answer, said))
+    visit(page, link)
+    for name, said in WRONG_REVEALED.items():  # noqa: B007 - the lie told above
+        press(page)
+        expect(page.locator("#reveal[aria-busy]"), name).to_have_count(0)
+        problem(page, "badAnswer.what")
+        assert PLAINTEXT not in ever_held(page), name
+        page.locator("#form").dispatch_event("input")
+    page.unroute_all(behavior="ignoreErrors")
+    press(page)
+    expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
+    assert events(server.url, made).count("revealed") == 1
+
+
+@pytest.mark.parametrize("left", [-5, 1e99, "3", None, MARKUP, 2.5])
+def test_absurd_numbers_of_tries_are_not_shown(python: Client, page: Page, untold: Untold, left: Any) -> None:
+    made = python.create(PLAINTEXT, password=PASSCODE)
+    link = untold.add(made.link, PASSCODE, PLAINTEXT)
+    lie(page, "/reveal", status=401, json=problems("passcode_wrong", attemptsLeft=left))
+    visit(page, link)
+    press(page, "guess")
+    problem(page, "reveal.wrongPasscode")
+    expect(page.locator("#passcode-hint")).to_have_text(says("reveal.passcodeHint"))
+
+
+@pytest.mark.parametrize(
+    ("state", "ended", "key"),
+    [
+        ("revealed", 1e300, "gone.revealed"),
+        ("expired", -1, "gone.expired"),
+        ("burned", MARKUP, "gone.burned"),
+        (MARKUP, None, "gone.burned"),
+        ("constructor", "yesterday", "gone.burned"),
+        (7, 1.5, "gone.burned"),
+    ],
+)
+def test_absurd_ends_are_told_without_their_time(
+    server: Any, python: Client, page: Page, untold: Untold, state: Any, ended: Any, key: str
+) -> None:
+    made = python.create(PLAINTEXT)
+    link = untold.add(made.link, None, PLAINTEXT)
+    lie(page, "/meta", status=410, json=problems("gone", state=state, endedAt=ended))
+    visit(page, link)
+    notice(page, key)
+    expect(page.locator("#notice p").first).to_have_text(says(f"{key}What", at="some time ago"))
+    kept(server, made)
+
+
+def test_a_passcode_that_was_set_after_the_page_was_loaded_is_asked_for(
+    server: Any, python: Client, page: Page, untold: Untold
+) -> None:
+    """Or one that the server did not mention: nothing is spent, and the reader gets a field to type it in."""
+    made = python.create(PLAINTEXT, password=PASSCODE)
+    link = untold.add(made.link, PASSCODE, PLAINTEXT)
+    change(page, "/meta", lambda meta: meta | {"passcodeRequired": False})
+    visit(page, link)
+    press(page)
+    expect(page.locator("#passcode")).to_be_visible()
+    problem(page, "reveal.noPasscode")
+    kept(server, made)
+    press(page, PASSCODE)
+    expect(page.locator("#content pre")).to_have_text(PLAINTEXT)

@@ -1,0 +1,168 @@
+"""Whoever answers the pages instead of SecLink: there is a clear message, nothing is shown and nothing is spent."""
+
+import base64
+import re
+from typing import Any
+
+import pytest
+from lies import IMPATIENT, MARKUP, PLAINTEXT, again, change, kept, press, problems, wronged
+from playwright.sync_api import BrowserContext, Page, expect
+from untold import Untold, ever_held
+from visitors import events, says, visit
+
+from seclink.client import Client
+
+
+@pytest.fixture(autouse=True)
+def impatient(context: BrowserContext, watch: Any, untold: Untold) -> None:
+    context.add_init_script(IMPATIENT)
+    watch.expect(r"status of [345]\d\d", "net::ERR_")
+
+
+NO_ANSWERS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
+    # what is answered: the status and what it is made of; the text of the page; what is filled into it
+    "html": ({"body": f"<h1>Welcome</h1>{MARKUP}", "content_type": "text/html"}, "badAnswer.what", {}),
+    "html 404": ({"status": 404, "body": "<h1>No</h1>", "content_type": "text/html"}, "badAnswer.what", {}),
+    "empty": ({"body": ""}, "badAnswer.what", {}),
+    "204": ({"status": 204}, "badAnswer.what", {}),
+    "half": ({"body": '{"linkId": "abc'}, "badAnswer.what", {}),
+    "deep": ({"body": "[" * 100_000}, "badAnswer.what", {}),
+    "not utf-8": ({"body": b'{"linkId": "\xff\xfe"}'}, "badAnswer.what", {}),
+    "500": ({"status": 500, "body": "boom"}, "badAnswer.what", {}),
+    "502": ({"status": 502, "body": "<html>bad gateway"}, "offline.what", {}),
+    "503": ({"status": 503, "json": problems("busy"), "headers": {"Retry-After": "1"}}, "error.busy", {}),
+    "503 for days": (
+        {"status": 503, "json": problems("storage"), "headers": {"Retry-After": "999999999"}},
+        "error.storage",
+        {},
+    ),
+    "504 for ever": ({"status": 504, "headers": {"Retry-After": "9" * 400}}, "offline.what", {}),
+    "redirect": ({"status": 302, "headers": {"Location": "http://127.0.0.1:9/elsewhere"}}, "offline.what", {}),
+    "permanent redirect": ({"status": 308, "headers": {"Location": "https://example.com/"}}, "offline.what", {}),
+    "unknown code": ({"status": 400, "json": problems("made_up")}, "error.other", {"code": "made_up"}),
+    "code of ours": ({"status": 400, "json": problems("not_authentic")}, "badAnswer.what", {}),
+    "code of markup": ({"status": 400, "json": problems(MARKUP)}, "badAnswer.what", {}),
+    "code of all objects": ({"status": 418, "json": problems("constructor")}, "error.other", {"code": "constructor"}),
+    "code a list": ({"status": 400, "json": problems(["gone"])}, "badAnswer.what", {}),
+    "limit without end": (
+        {"status": 429, "json": problems("rate_limited"), "headers": {"Retry-After": "-1"}},
+        "error.rate_limited",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("call", ["/meta", "/reveal"])
+def test_no_answer_ends_in_a_clear_message_and_can_be_tried_again(
+    server: Any, python: Client, page: Page, untold: Untold, call: str
+) -> None:
+    """Whoever answers instead of SecLink: the reader is told, nothing of it is shown, nothing is spent."""
+    made = python.create(PLAINTEXT)
+    link = untold.add(made.link, None, PLAINTEXT)
+    said: dict[str, Any] = {"status": 500}
+    page.route(re.compile(call + "$"), lambda route: route.fulfill(**said))
+    visit(page, link)
+    for name, (said, key, values) in NO_ANSWERS.items():  # noqa: B007 - answered above
+        if call == "/meta":
+            again(page)
+            expect(page.locator("#notice"), name).to_be_visible()
+            expect(page.locator("#notice p").first, name).to_have_text(says(key, **values))
+        else:
+            page.locator("#form").dispatch_event("input")
+            press(page)
+            expect(page.locator("#problem"), name).to_have_text(says(key, **values))
+        assert page.locator("main img").count() == 0, name
+    assert page.evaluate("window.__xss") is None
+    kept(server, made)
+    page.unroute_all(behavior="ignoreErrors")
+    if call == "/meta":
+        again(page)
+    press(page)
+    expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
+    assert events(server.url, made).count("revealed") == 1
+
+
+WRONG_CREATED = {
+    "a fragment": {"shareUrl": "https://evil.example/{id}#x/{id}"},
+    "a query": {"shareUrl": "https://evil.example/?x=/{id}"},
+    "a user": {"shareUrl": "https://{id}@evil.example/{id}"},
+    "markup": {"shareUrl": MARKUP + "/{id}"},
+    "a script": {"shareUrl": "javascript:alert(1)//{id}"},
+    "no host": {"shareUrl": "https:///{id}"},
+    "another id": {"shareUrl": "https://evil.example/AbCdEfGhIjKl"},
+    "a newline": {"shareUrl": "https://evil.example/\n/{id}"},
+    "a list": {"shareUrl": ["https://evil.example/{id}"]},
+    "an id that is none": {"linkId": "../../x", "shareUrl": "https://evil.example/../../x"},
+    "a receipt elsewhere": {"receiptId": "//evil.example/x"},
+    "a token of markup": {"manageToken": MARKUP},
+    "an end beyond dates": {"expiresAt": 1e300},
+    "views of text": {"maxViews": "1"},
+}
+
+
+def test_a_creation_that_is_not_as_documented_makes_no_link(
+    server: Any, page: Page, watch: Any, untold: Untold
+) -> None:
+    """What was typed stays where it is, for the next try; no link is shown that leads to nobody knows where."""
+    untold.forms |= {PLAINTEXT, base64.b64encode(PLAINTEXT.encode()).decode()}
+    said: dict[str, Any] = {}
+
+    def lied(answer: dict[str, Any]) -> dict[str, Any]:
+        filled = {name: v.format(id=answer["linkId"]) if isinstance(v, str) else v for name, v in said.items()}
+        return answer | filled
+
+    change(page, "/secrets", lied)
+    visit(page, server.url)
+    page.locator("#secret").fill(PLAINTEXT)
+    for name, said in WRONG_CREATED.items():  # noqa: B007 - the lie told above
+        page.locator("#seal").click()
+        expect(page.locator("#problem"), name).to_have_text(says("error.bad_answer"))
+        expect(page.locator("#result"), name).not_to_be_visible()
+        expect(page.locator("#secret")).to_have_value(PLAINTEXT)
+        assert "evil.example" not in ever_held(page), name
+        page.locator("#form").dispatch_event("input")
+    said = {}
+    page.locator("#seal").click()
+    expect(page.locator("#result")).to_be_visible()
+
+
+def test_a_link_to_another_address_of_the_server_is_shown_whole_and_never_asked(
+    server: Any, page: Page, watch: Any
+) -> None:
+    """The public address may be another than the one the page came from; the sender sees it, the page does not go."""
+    change(page, "/secrets", lambda made: made | {"shareUrl": f"https://secrets.example.org/{made['linkId']}"})
+    visit(page, server.url)
+    page.locator("#secret").fill(PLAINTEXT)
+    page.locator("#seal").click()
+    expect(page.locator("#link")).to_have_value(re.compile(r"^https://secrets\.example\.org/\w{12}#[\w-]{48}$"))
+    expect(page.locator("#receipt")).to_have_attribute("href", re.compile("^" + re.escape(server.url) + "/receipt/"))
+    page.locator("#show-qr").click()
+    expect(page.locator("#qr svg")).to_be_visible()
+    assert not watch.urls("example.org")
+
+
+WRONG_RECEIPTS = {
+    "state of markup": {"state": MARKUP},
+    "events no list": {"events": {"length": 1}},
+    "an event at no time": {"events": [{"type": "created", "at": 1e300}]},
+    "an event of no type": {"events": [{"type": 7, "at": 1}]},
+    "views of text": {"views": MARKUP},
+    "an id of markup": {"receiptId": MARKUP},
+    "no end": {"expiresAt": None},
+}
+
+
+def test_a_receipt_that_is_not_as_documented_is_not_shown(server: Any, python: Client, page: Page) -> None:
+    made = python.create(PLAINTEXT)
+    for name, wrong in WRONG_RECEIPTS.items():
+        change(page, f"/receipts/{made.receipt_id}", lambda answer, wrong=wrong: wronged(answer, wrong))
+        page.goto(f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}")
+        expect(page.locator("#notice p").first, name).to_have_text(says("error.bad_answer"))
+        expect(page.locator("#receipt"), name).not_to_be_visible()
+        page.goto("about:blank")
+        page.unroute_all(behavior="ignoreErrors")
+    unknown = {"events": [{"type": MARKUP, "at": 0}, {"type": "constructor", "at": 253402300799999}]}
+    change(page, f"/receipts/{made.receipt_id}", lambda answer: answer | unknown)
+    page.goto(f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}")
+    expect(page.locator("#events li span").first).to_have_text(f"event.{MARKUP}")
+    assert page.locator("#events img").count() == 0
