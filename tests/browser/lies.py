@@ -15,7 +15,7 @@ MARKUP = "<img src=x onerror=window.__xss=1>"
 IMPATIENT = """
 (() => {
   const wait = window.setTimeout;
-  window.setTimeout = (work, ms, ...more) => wait(work, ms > 5000 ? ms : 0, ...more);
+  window.setTimeout = (work, ms, ...more) => wait(work, ms > 1000 ? ms : 0, ...more);
 })();
 """
 

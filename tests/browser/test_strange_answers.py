@@ -166,3 +166,4 @@ def test_a_receipt_that_is_not_as_documented_is_not_shown(server: Any, python: C
     page.goto(f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}")
     expect(page.locator("#events li span").first).to_have_text(f"event.{MARKUP}")
     assert page.locator("#events img").count() == 0
+    page.goto("about:blank")
