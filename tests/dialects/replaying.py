@@ -1,7 +1,9 @@
 """Transcripts: what is said to the appliance and what must come back, as files that all dialects share.
 
-    {"comment": "...", "toml": "...", "steps": [{"send": {...}, "expect": {...}}, ...]}
+    {"comment": "...", "toml": "...", "every": {...}, "steps": [{"send": {...}, "expect": {...}}, ...]}
 
+every   what each step sends that has no path of its own; its headers, json and form are added to, `without` leaves
+        members of those two out
 send    method (POST), path, headers, and one of json, form, body (a text), golden (a number in golden.json: its body as
         bytes under its own headers); `headers` with null leave one out. `from` is the client's address, `after` seconds
         that pass before, `times` how often it is sent, each with the same answer.
@@ -50,6 +52,21 @@ def load(path: Path) -> dict[str, Any]:
     return said
 
 
+def merged(every: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    if "path" in said:
+        return said
+    both = every | said
+    for name in ("headers", "json", "form"):
+        if name in every and name in said and isinstance(said[name], dict):
+            both[name] = every[name] | said[name]
+    for name in ("json", "form"):
+        if name in both and "without" in said:
+            both[name] = {key: value for key, value in both[name].items() if key not in said["without"]}
+    if "body" in said:
+        both = {name: value for name, value in both.items() if name not in ("json", "form")}
+    return both
+
+
 class Replay:
     """One transcript against one appliance. `known` are the values that were left so far."""
 
@@ -58,10 +75,10 @@ class Replay:
         self.known: dict[str, str] = {}
         self.body = b""
 
-    async def run(self, steps: list[dict[str, Any]]) -> None:
-        for number, step in enumerate(steps, 1):
+    async def run(self, said: dict[str, Any]) -> None:
+        for number, step in enumerate(said["steps"], 1):
             for _ in range(step["send"].get("times", 1)):
-                answer = await self.send(step["send"])
+                answer = await self.send(merged(said.get("every", {}), step["send"]))
                 try:
                     await self.check(answer, step["expect"])
                 except AssertionError as error:

@@ -14,4 +14,4 @@ async def test_transcript_is_what_happens(make_appliance: Any, path: Path) -> No
     said = load(path)
     assert said["comment"]
     made = await make_appliance(said["toml"]) if "toml" in said else await make_appliance()
-    await Replay(made).run(said["steps"])
+    await Replay(made).run(said)
