@@ -1,0 +1,70 @@
+"""A row for each dialect, for what has to hold in all of them (test_every_dialect.py)."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import httpx
+from replaying import GOLDEN, ROOT
+
+
+class Made(NamedTuple):
+    """A secret that was created: the linkId and proof its reader has, and `traces`: what may be nowhere at any time."""
+
+    link_id: str
+    proof: dict[str, str]
+    traces: tuple[bytes, ...]
+
+
+class Row(NamedTuple):
+    """`path` is where a secret is created, below the prefix, and `toml` what switches the dialect on.
+
+    `request(key, views, has_password)` is what its client sends there, as arguments of `httpx.request`; the password is
+    "foobar123". `made(answer)` is what that made. `is_envelope` tells whether JSON is the dialect's way to refuse, and
+    `statuses` which status it has where ours is another.
+    """
+
+    name: str
+    path: str
+    request: Callable[[str, int, bool], dict[str, Any]]
+    made: Callable[[httpx.Response], Made]
+    is_envelope: Callable[[Any], bool]
+    toml: str = ""
+    statuses: Mapping[int, int] = MappingProxyType({})
+
+    @property
+    def url(self) -> str:
+        return f"{ROOT}/{self.name}{self.path}"
+
+    async def create(self, appliance: Any, views: int = 1, has_password: bool = False) -> Made:
+        async with appliance.client() as http:
+            answer = await http.post(self.url, **self.request(await appliance.key(), views, has_password))
+        assert answer.is_success, answer.text
+        return self.made(answer)
+
+
+PASSWORD_HASH = hashlib.sha256(b"foobar123").hexdigest()
+
+
+def scrt_link_request(key: str, views: int, has_password: bool) -> dict[str, Any]:
+    text = GOLDEN[0]["request"]["body"].replace('"viewLimit":3', f'"viewLimit":{views}')
+    body = (text if has_password else text.replace(',"password":"foobar123"', "")).encode()
+    digest = hashlib.sha256(body).hexdigest()
+    named = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "X-Checksum": digest}
+    return {"content": body, "headers": named}
+
+
+def scrt_link_made(answer: httpx.Response) -> Made:
+    key = GOLDEN[0]["secretLink"].partition("#")[2]
+    link_id = f"scrt-link.{hashlib.sha256(key[28:].encode()).hexdigest()}"
+    return Made(link_id, {"passcodeHash": PASSWORD_HASH}, (GOLDEN[0]["plaintext"].encode(), key[:28].encode()))
+
+
+ROWS = [
+    Row(
+        "scrt-link", "/api/v1/secrets", scrt_link_request, scrt_link_made,
+        lambda said: said.keys() <= {"error", "issues"} and isinstance(said["error"], str),
+        statuses={401: 403},
+    ),
+]  # fmt: skip
