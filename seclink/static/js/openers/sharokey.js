@@ -37,12 +37,13 @@ export async function unlock(fragment, passcode) {
       const whole = utf8(textLike(payload.key, KEY_A) + fragment);
       const key = await stretched(whole, bytesOf(payload.salt, 16), ROUNDS);
       /** @param {unknown} sealed */
-      const opened = (sealed) => openRaw(key, innerIv, bytesOf(sealed));
+      const opened = async (sealed) => openRaw(key, innerIv, bytesOf(sealed));
       const attached = listOf(payload.attachments).map(async (each) => ({
         name: textLike(each?.name, /^/),
         body: await opened(each?.data),
       }));
-      return { type: "text", body: await opened(payload.content), files: await Promise.all(attached) };
+      const [body, ...files] = await Promise.all([opened(payload.content), ...attached]);
+      return { type: "text", body, files };
     },
   };
 }

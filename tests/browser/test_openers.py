@@ -1,0 +1,371 @@
+"""Secrets of other systems on our page: every vector, and what a reader sees of them (PC-01, PC-09, BOT-05).
+
+The server's part is played by routes: the native API as it answers for such secrets.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
+from visitors import downloaded, held, reveals, says, visit
+
+Json = dict[str, Any]
+
+FILES = sorted((Path(__file__).parent.parent / "vectors").glob("foreign_*.json"))
+VECTORS: dict[str, Json] = {file.stem.removeprefix("foreign_"): json.loads(file.read_text()) for file in FILES}
+SCRT_LINK = "scrt_link_client_neogram_password"
+SHAROKEY = "sharokey_client_javascript_with_attachment"
+ENIGMACRYPT = "enigmacrypt_client_crypto_js_4_2_0"
+LATER = 1_900_000_000_000
+
+RUN = """
+async ([base, vectors]) => {
+  const { fromBase64, fromUtf8 } = await import(`${base}/js/bytes.js`);
+  const { secretAt } = await import(`${base}/js/address.js`);
+  const { unlock } = await import(`${base}/js/openers.js`);
+  const hex = (text) => Uint8Array.from(text.match(/../g) ?? [], (each) => parseInt(each, 16));
+  const RUN = {
+    address: secretAt,
+    async foreign({ format, fragment, passcode, iv, encryptedBlob }) {
+      const opener = await unlock(fragment, format, [format]);
+      const { proof, open } = await opener.unlock(fragment, passcode);
+      const { type, body, files = [] } = await open(fromBase64(encryptedBlob), hex(iv));
+      const named = files.map((each) => ({ name: each.name, text: fromUtf8(each.body) }));
+      return { proof, type, text: fromUtf8(body), files: named };
+    },
+  };
+  const results = {};
+  for (const [name, { kind, given }] of Object.entries(vectors)) {
+    results[name] = await RUN[kind](given).catch((error) => ({ error: error.code ?? String(error) }));
+  }
+  return results;
+}
+"""
+# What it takes to make each of the openers wrong; some vector notices every one.
+BREAK = {
+    "the id from the key's beginning": ("ID_STARTS_AT = 28", "ID_STARTS_AT = 0"),
+    "a letter too many": ("(?![A-Za-z0-9$~_-])", ""),
+    "scrt.link: other rounds": ("const ROUNDS = 100000;\nconst TYPES", "const ROUNDS = 99999;\nconst TYPES"),
+    "scrt.link: the outer layer alone": ("? [fragment, passcode] :", "? [fragment] :"),
+    "scrt.link: any type": ("textLike(secretType, TYPES)", "secretType"),
+    "sharokey: other rounds": ("ROUNDS = 10000;", "ROUNDS = 9999;"),
+    "sharokey: halves the wrong way round": ("KEY_A) + fragment)", "KEY_A)).reverse("),
+    "sharokey: any half of a key": ("const KEY_A = /^[A-Za-z0-9]{8}$/", "const KEY_A = /^[A-Za-z0-9]+$/"),
+    "seecret: stray bits": ("toBase64url(key) !== fragment", "false"),
+    "seecret: any type": ('header.type !== "text"', "false"),
+    "enigmacrypt: SHA-256 alone": ('["SHA-256", "SHA-1"]', '["SHA-256"]'),
+    "enigmacrypt: SHA-1 alone": ('["SHA-256", "SHA-1"]', '["SHA-1"]'),
+    "enigmacrypt: any version": ('version === "v1" &&', ""),
+    "enigmacrypt: any content": (' && typeof content === "string"', ""),
+    "any iv": ("iv.length !== 1 || iv[0] !== 0", "false"),
+    "any object": (" || value === null", ""),
+    "any length": ("length !== undefined && bytes.length !== length", "false"),
+}
+
+
+def run(page: Page, server_url: str, static_url: str) -> Json:
+    page.goto(server_url)
+    results: Json = page.evaluate(RUN, [static_url, VECTORS])
+    return results
+
+
+@pytest.fixture(scope="module")
+def results(browser: Browser, server: Any, static_url: str) -> Json:
+    with browser.new_context() as context:
+        return run(context.new_page(), server.url, static_url)
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_vector(name: str, results: Json) -> None:
+    assert results[name] == VECTORS[name]["expect"], VECTORS[name]["comment"]
+
+
+@pytest.mark.parametrize("name", BREAK)
+def test_the_vectors_notice_broken_openers(name: str, page: Page, server: Any, static_url: str) -> None:
+    old, new = BREAK[name]
+    broken = []
+
+    def break_it(route: Route) -> None:
+        answer = route.fetch()
+        broken.append(old in answer.text())
+        route.fulfill(response=answer, body=answer.text().replace(old, new))
+
+    page.route(re.compile(r"/js/(address|openers/[a-z-]+)\.js$"), break_it)
+    results = run(page, server.url, static_url)
+    assert any(broken), "there is nothing of the kind to break"
+    assert any(results[key] != each["expect"] for key, each in VECTORS.items())
+
+
+# The page
+
+
+class Played:
+    """The native API for one secret, and the page at its address. `requests` are the bodies of reveals."""
+
+    def __init__(self, page: Page, server_url: str, vector: str, path: str, link_id: str, **meta: Any) -> None:
+        given = VECTORS[vector]["given"]
+        self.link_id, self.requests = link_id, list[Json]()
+        self.url = f"{server_url}{path}" + (f"#{given['fragment']}" if given["fragment"] else "")
+        self.meta = {
+            "linkId": link_id, "format": given["format"], "expiresAt": LATER, "viewsLeft": 1, "accessRequired": False,
+            "passcodeRequired": False, "attemptsLeft": None, "publicNote": None, **meta,
+        }  # fmt: skip
+        iv = base64.b64encode(bytes.fromhex(given["iv"])).decode()
+        self.answer = {
+            "encryptedBlob": given["encryptedBlob"], "iv": iv, "format": given["format"], "viewsLeft": 0,
+            "expiresAt": LATER,
+        }  # fmt: skip
+        self.status = 200
+        page.route(
+            f"{server_url}{path}", lambda route: route.fulfill(response=route.fetch(url=f"{server_url}/{'x' * 12}"))
+        )
+        page.route(f"**/api/v1/secrets/{link_id}/meta", lambda route: route.fulfill(json=self.meta))
+        page.route(f"**/api/v1/secrets/{link_id}/reveal", self._reveal)
+
+    def _reveal(self, route: Route) -> None:
+        self.requests.append(route.request.post_data_json)
+        route.fulfill(status=self.status, json=self.answer)
+
+
+Play = Callable[..., Played]
+
+
+@pytest.fixture
+def play(page: Page, server: Any) -> Play:
+    return lambda vector, path, link_id, **meta: Played(page, server.url, vector, path, link_id, **meta)
+
+
+@pytest.fixture
+def enigma(play: Play) -> Played:
+    return play(ENIGMACRYPT, "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4")
+
+
+def test_a_neogram_of_scrt_link_types_itself_out(page: Page, play: Play) -> None:
+    """What is proved is the password's hash, and the key stays in the address until it opens."""
+    scrt_id = "scrt-link.c4bddb9cad13630539a34afde1709089180d44db60b061c44a5780aa82b29e65"
+    played = play(SCRT_LINK, "/scrt-link/s", scrt_id, passcodeRequired=True, publicNote="note é")
+    visit(page, played.url)
+    expect(page.locator("#note-text")).to_have_text("note é")
+    page.locator("#passcode").fill("foobar123")
+    page.locator("#reveal").click()
+    expect(page.locator("#content .neogram")).to_have_text("héllo ✓")
+    assert played.requests == [VECTORS[SCRT_LINK]["expect"]["proof"]]
+    assert page.url.endswith("/scrt-link/s")
+
+
+def test_a_web_link_of_scrt_link_is_shown_and_not_followed(page: Page, play: Play) -> None:
+    """XSS-04"""
+    scrt_id = VECTORS["addresses_scrt_link"]["expect"]["linkId"]
+    visit(page, play("scrt_link_redirect", "/scrt-link/s", scrt_id).url)
+    page.locator("#reveal").click()
+    expect(page.locator("#content .host")).to_have_text("example.org")
+
+
+def test_the_secret_of_another_scrt_link_key_has_another_id(page: Page, play: Play, watch: Any) -> None:
+    """The whole link pasted over another: the path is the same, the secret is not."""
+    scrt_id = VECTORS["addresses_scrt_link"]["expect"]["linkId"]
+    text = play("scrt_link_text_of_the_older_alphabet", "/scrt-link/s", scrt_id)
+    visit(page, text.url.partition("#")[0])
+    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    page.evaluate("(hash) => { location.hash = hash; }", text.url.partition("#")[2])
+    expect(page.locator("#ready")).to_be_visible()
+    assert [url.split("/")[-2] for url in watch.urls("/meta")] == [scrt_id]
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("hello ✓")
+
+
+def test_sharokey_text_and_attachments_are_handed_over(page: Page, play: Play) -> None:
+    played = play(SHAROKEY, "/AbCdEf123456", "AbCdEf123456", publicNote="from Sharokey")
+    visit(page, played.url)
+    expect(page.locator("#note-text")).to_have_text("from Sharokey")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("hello ✓")
+    expect(page.locator("#content > p")).to_have_text(says("opened.attached", name="f.txt", size="70"))
+    button = page.locator("#content > p + .actions button")
+    assert downloaded(page, button) == ("f.txt", b"x" * 70)
+    page.locator("#wipe-now").click()
+    assert "f.txt" not in held(page)
+
+
+def test_attachments_names_are_only_names(page: Page, play: Play) -> None:
+    """XSS-04: no folders; every attachment has its own button."""
+    visit(page, play("sharokey_two_attachments", "/AbCdEf123456", "AbCdEf123456").url)
+    page.locator("#reveal").click()
+    buttons = page.locator("#content > p + .actions button")
+    expect(buttons).to_have_count(2)
+    assert downloaded(page, buttons.nth(0)) == ("ä.txt", b"one")
+    assert downloaded(page, buttons.nth(1)) == ("b", b"two")
+
+
+def test_a_seecret_proves_its_key_and_its_password(page: Page, play: Play) -> None:
+    played = play("seecret_password", "/seecret/_a1B2c3", "seecret.a1B2c3", accessRequired=True, passcodeRequired=True)
+    visit(page, played.url)
+    page.locator("#passcode").fill("pässword")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("hello ✓")
+    assert played.requests == [VECTORS["seecret_password"]["expect"]["proof"]]
+
+
+# EnigmaCrypt: what the server cannot check is tried here, on what came
+
+
+def test_an_enigma_is_fetched_once_and_tried_again_here(page: Page, enigma: Played, watch: Any) -> None:
+    """The server counts every fetch, so a wrong password must not cost one. Nothing of any password is sent."""
+    visit(page, enigma.url)
+    expect(page.locator("#passcode")).to_be_focused()
+    page.locator("#reveal").click()
+    expect(page.locator("#problem")).to_have_text(says("reveal.noPasscode"))
+    assert reveals(watch) == []
+    for wrong in ("password", "Pässword", ""):
+        page.locator("#passcode").fill(wrong)
+        page.locator("#reveal").click()
+        expect(page.locator("#problem")).to_have_text(says("reveal.wrongHere"))
+        expect(page.locator("#left")).to_be_hidden()
+    page.locator("#passcode").fill("pässword")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("hello ✓")
+    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    assert enigma.requests == [{}]
+    assert len(reveals(watch)) == 1
+    page.locator("#wipe-now").click()
+    assert "hello ✓" not in held(page)
+
+
+def test_what_is_kept_is_not_left_by_mistake(page: Page, enigma: Played) -> None:
+    """It may be nowhere else: the browser asks before it goes, and no longer once it is open."""
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    visit(page, enigma.url)
+    page.locator("#passcode").fill("password")
+    page.locator("#reveal").click()
+    expect(page.locator("#problem")).to_be_visible()
+    page.close(run_before_unload=True)
+    page.locator("#passcode").fill("pässword")
+    assert asked == ["beforeunload"]
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("hello ✓")
+    page.reload()
+    page.locator("body[data-ready]").wait_for()
+    assert asked == ["beforeunload"]
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+
+
+def test_a_lost_enigma_is_asked_for_under_the_same_name(page: Page, enigma: Played, watch: Any) -> None:
+    """It was counted when its answer was lost; another password is no other question."""
+    watch.expect("status of 503")
+    names: list[str] = []
+    page.on("request", lambda each: each.url.endswith("/reveal") and names.append(each.headers["idempotency-key"]))
+    visit(page, enigma.url)
+    enigma.status, answer = 503, enigma.answer
+    enigma.answer = {"code": "storage"}
+    page.locator("#passcode").fill("password")
+    page.locator("#reveal").click()
+    expect(page.locator("#problem")).to_be_visible()
+    enigma.status, enigma.answer = 200, answer
+    page.locator("#passcode").fill("pässword")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("hello ✓")
+    assert len(names) > 1
+    assert len(set(names)) == 1
+
+
+def test_a_damaged_enigma_asks_for_no_other_password(page: Page, play: Play) -> None:
+    visit(page, play("enigmacrypt_block_cut", "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4").url)
+    page.locator("#passcode").fill("pässword")
+    page.locator("#reveal").click()
+    expect(page.locator("#notice h1")).to_have_text(says("notAuthentic.title"))
+
+
+def test_what_is_in_an_enigma_is_text_whatever_it_looks_like(page: Page, play: Play) -> None:
+    """XSS-05"""
+    visit(page, play("enigmacrypt_markup_is_text", "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4").url)
+    page.locator("#passcode").fill("pässword")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("<b>hello</b>")
+
+
+# Links that are none, servers that lie
+
+
+@pytest.mark.parametrize(
+    ("vector", "path"),
+    [
+        ("scrt_link_key_one_short", "/scrt-link/s"),
+        ("sharokey_key_one_long", "/AbCdEf123456"),
+        ("sharokey_key_one_short", "/AbCdEf123456"),
+        ("seecret_key_one_short", "/seecret/_a1B2c3"),
+        ("seecret_key_with_stray_bits", "/seecret/_a1B2c3"),
+        ("scrt_link_text_of_the_older_alphabet", "/AbCdEf123456"),
+        ("scrt_link_text_of_the_older_alphabet", "/seecret/_a1B2c3"),
+        ("sharokey_text", "/seecret/_a1B2c3"),
+        ("seecret_text", "/scrt-link/s"),
+    ],
+)
+def test_a_mangled_link_is_noticed_before_anything_is_asked(
+    page: Page, play: Play, watch: Any, vector: str, path: str
+) -> None:
+    """BOT-05: also a fragment that belongs to another system's path."""
+    visit(page, play(vector, path, "nobody").url)
+    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    assert watch.urls("/api/") == []
+
+
+@pytest.mark.parametrize(
+    ("vector", "path", "link_id", "claimed"),
+    [
+        ("seecret_text", "/seecret/_a1B2c3", "seecret.a1B2c3", "raw"),
+        ("seecret_text", "/seecret/_a1B2c3", "seecret.a1B2c3", "enigmacrypt"),
+        ("sharokey_text", "/AbCdEf123456", "AbCdEf123456", "enigmacrypt"),
+        ("sharokey_text", "/AbCdEf123456", "AbCdEf123456", "raw"),
+        ("sharokey_text", "/AbCdEf123456", "AbCdEf123456", "seclink/v1"),
+        (ENIGMACRYPT, "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4", "raw"),
+    ],
+)
+def test_a_server_cannot_call_a_secret_something_else(
+    page: Page, play: Play, watch: Any, vector: str, path: str, link_id: str, claimed: str
+) -> None:
+    """PC-09: no passcode is asked for, and nothing is revealed, in the name of a format the link does not have."""
+    visit(page, play(vector, path, link_id, format=claimed).url)
+    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    assert reveals(watch) == []
+
+
+@pytest.mark.parametrize("claimed", ["enigmacrypt", "sharokey", "scrt-link", "seecret", "raw"])
+def test_a_link_of_ours_is_never_opened_as_anything_else(page: Page, python: Any, watch: Any, claimed: str) -> None:
+    """PC-09: no downgrade."""
+    link = python.create("ours", password="right").link
+
+    def lie(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"format": claimed})
+
+    page.route("**/meta", lie)
+    page.route("**/reveal", lie)
+    visit(page, link)
+    page.locator("#passcode").fill("right")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("ours")
+    assert [url for url in watch.urls("/openers/") if not url.endswith("seclink-v1.js")] == []
+
+
+def test_a_forged_foreign_secret_is_not_shown(page: Page, play: Play) -> None:
+    """PC-09"""
+    visit(page, play("sharokey_attachment_damaged", "/AbCdEf123456", "AbCdEf123456").url)
+    page.locator("#reveal").click()
+    expect(page.locator("#notice h1")).to_have_text(says("notAuthentic.title"))
+    assert "hello" not in held(page)
+
+
+def test_the_start_page_loads_no_opener(page: Page, server: Any, watch: Any) -> None:
+    visit(page, server.url)
+    assert watch.urls("opener") == []
