@@ -1,16 +1,12 @@
 """What other programs sealed opens on the page, and what the page sealed opens elsewhere."""
 
 import base64
-import hashlib
 import json
-import os
 from typing import Any
 
-import httpx
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from playwright.sync_api import Page, expect
-from visitors import downloaded, opened, reveal, says, seal, texts, visit
+from visitors import Raw, downloaded, opened, reveal, says, seal, texts, visit
 
 from seclink.client import Client
 
@@ -46,24 +42,6 @@ def test_a_megabyte_goes_both_ways(page: Page, server: Any, python: Client) -> N
 def test_what_the_page_sealed_the_page_opens(page: Page, server: Any) -> None:
     made = seal(page, server.url, UNICODE, passcode="words")
     assert opened(page, made.link, made.passcode) == UNICODE
-
-
-class Raw:
-    """Sealed and sent as the documentation shows it for curl: AES-GCM under a key of the sender's own."""
-
-    def __init__(self, server: Any, body: bytes, key_bytes: int = 32, passcode: str = "") -> None:
-        self.key, iv = AESGCM.generate_key(8 * key_bytes), os.urandom(12)
-        self.blob = AESGCM(self.key).encrypt(iv, body, None)
-        sent = {"encryptedBlob": base64.b64encode(self.blob).decode(), "iv": base64.b64encode(iv).decode()}
-        self.sealed = dict(sent)
-        hashed = {"passcodeHash": hashlib.sha256(passcode.encode()).hexdigest()} if passcode else {}
-        answer = httpx.post(f"{server.url}/api/v1/secrets", json=sent | hashed | {"expiryType": "view_once"})
-        self.link_id, self.url = answer.json()["linkId"], answer.json()["shareUrl"]
-
-    def link(self, written: str = "base64", key: bytes | None = None) -> str:
-        key = key or self.key
-        text = base64.b64encode(key) if written == "base64" else base64.urlsafe_b64encode(key).rstrip(b"=")
-        return f"{self.url}#{text.decode()}"
 
 
 @pytest.mark.parametrize(

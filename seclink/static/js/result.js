@@ -102,7 +102,9 @@ async function copied(page, text, said, source) {
 async function drawCode() {
   const figure = $("qr");
   figure.querySelector("svg")?.remove();
-  figure.prepend(await code(made.link));
+  const drawn = await code(made.link);
+  drawn.setAttribute("aria-labelledby", "qr-hint");
+  figure.prepend(drawn);
   figure.hidden = false;
   $("show-qr").setAttribute("aria-expanded", "true");
 }

@@ -1,0 +1,107 @@
+"""Without a mouse, and for eyes that need more: every step can be reached, and what has the focus is seen."""
+
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, expect
+from visitors import says, visit
+
+from seclink.client import Client
+
+
+def focused(page: Page) -> str:
+    """What has the focus, and that it can be seen: an outline around it or around what stands for it."""
+    where, outline = page.evaluate("""() => {
+      const now = document.activeElement;
+      const seen = now.matches("[type=radio]") ? now.nextElementSibling : now;
+      const { outlineStyle, outlineWidth } = getComputedStyle(seen);
+      const name = now.id || now.dataset.t || now.parentElement.id || now.value;
+      return [name, `${outlineStyle} ${outlineWidth}`];
+    }""")
+    assert outline == "solid 3px", where
+    return str(where)
+
+
+def tab(page: Page, key: str = "Tab", until: str = "") -> list[str]:
+    """Where Tab leads: one stop, or all up to one."""
+    stops = []
+    while not stops or (until and stops[-1] != until):
+        page.keyboard.press(key)
+        stops.append(focused(page))
+        assert len(stops) < 30, stops
+    return stops
+
+
+def test_the_keyboard_alone_seals_with_all_choices(page: Page, server: Any, python: Client) -> None:
+    visit(page, server.url)
+    assert focused(page) == "secret"
+    page.keyboard.type("keys only")
+    tab(page, "Shift+Tab")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".kinds input:checked")).to_have_value("neogram")
+    assert tab(page) == ["secret"]
+    assert tab(page, until="passcode-kind") == ["lifetime", "views", "passcode-kind"]
+    page.keyboard.press("m")
+    assert tab(page) == ["own-passcode"]
+    page.keyboard.type("my passcode")
+    assert tab(page) == ["create.more"]
+    page.keyboard.press("Enter")
+    assert tab(page) == ["note"]
+    page.keyboard.type("my note")
+    assert tab(page, until="seal") == ["label", "seal"]
+    page.keyboard.press("Enter")
+    expect(page.locator("#link")).to_be_focused()
+    link = page.locator("#link").input_value()
+    buttons = ["copy", "copy-passcode", "message", "message-language", "show-qr", "print", "receipt", "copy-receipt"]
+    assert [each for each in tab(page, until="another") if each != "share"] == [*buttons, "burn", "another"]
+    assert python.meta(link).public_note == "my note"
+    page.keyboard.press("Space")
+    expect(page.locator("#secret")).to_be_focused()
+    opened = python.reveal(link, "my passcode")
+    assert (opened.text, opened.type) == ("keys only", "neogram")
+
+
+def test_the_keyboard_alone_reveals_and_destroys(page: Page, python: Client) -> None:
+    made = python.create("keys only", views=3, password="right")
+    visit(page, made.link)
+    assert focused(page) == "passcode"
+    page.keyboard.type("right")
+    assert tab(page) == ["reveal"]
+    page.keyboard.press("Space")
+    expect(page.locator("#opened-title")).to_be_focused()
+    stops = tab(page, until="wipe-now")
+    assert stops == ["content", "opened.copy", "opened.hide", "opened.download", "destroy", "wipe-now"]
+    tab(page, "Shift+Tab", until="opened.hide")
+    page.keyboard.press("Space")
+    expect(page.locator("#content pre")).not_to_contain_text("keys only")
+    tab(page, until="destroy")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.locator("#fate")).to_have_text(says("opened.destroyed"))
+
+
+def test_forced_colours_show_choice_and_focus(make_context: Callable[..., BrowserContext], server: Any) -> None:
+    page = make_context(forced_colors="active").new_page()
+    visit(page, server.url)
+    border = "(each) => [getComputedStyle(each).borderTopWidth, getComputedStyle(each).borderTopColor].join(' ')"
+    choices = page.locator(".kinds span")
+    chosen, others = choices.nth(0).evaluate(border), [choices.nth(at).evaluate(border) for at in (1, 2)]
+    assert chosen.startswith("2px")
+    assert chosen not in others
+    tab(page, "Shift+Tab")
+    page.keyboard.press("ArrowRight")
+    assert focused(page) == "redirect"
+    assert choices.nth(1).evaluate(border) == chosen
+    assert choices.nth(0).evaluate(border) in others
+    tab(page, until="seal")
+    assert page.locator("#seal").evaluate(border).startswith("2px")
+
+
+def test_more_contrast_is_given_to_who_wants_it(page: Page, server: Any) -> None:
+    visit(page, server.url)
+    hint = page.locator(".assurance")
+    colour = "(each) => getComputedStyle(each).color"
+    plain = hint.evaluate(colour)
+    page.emulate_media(contrast="more")
+    assert hint.evaluate(colour) == page.locator("h1").filter(visible=True).evaluate(colour) != plain

@@ -1,0 +1,283 @@
+"""Every state of every page, on a phone and a desktop, light and dark: axe finds nothing, nothing sticks out, and
+what is to be touched is large enough. The phone is 320 px wide, which is also what 200 % zoom leaves of a small window.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from visitors import Raw, choose, opened, reveal, says, seal, visit
+
+from seclink.client import Client
+
+LONG = "W" * 300
+LABEL = "W" * 200
+ADDRESS = f"https://{'w' * 60}.{'w' * 60}.example.org/{LONG}?q={LONG}"
+ALL_LONG = f"""
+[access]
+create = "keys"
+[branding]
+name = "{LABEL[:40]}"
+footer = "{LABEL}"
+[branding.footer_links]
+Imprint = "https://example.org/"
+"{LABEL[:40]}" = "mailto:somebody@example.org"
+"""
+PHONE, DESKTOP = {"width": 320, "height": 640}, {"width": 1280, "height": 800}
+LIGHT_OR_DARK = {"runOnly": ["color-contrast", "link-in-text-block"], "resultTypes": ["violations"]}
+
+AXE = "async (options) => (await axe.run(document, options)).violations.map(({ id, nodes }) => " + (
+    "`${id}: ${nodes.map((each) => each.html.slice(0, 150) + each.failureSummary).join(' | ')}`)"
+)
+STICKS_OUT = """() => {
+  const root = document.scrollingElement;
+  const wide = root.scrollWidth > root.clientWidth ? [`${root.scrollWidth} of ${root.clientWidth}`] : [];
+  return [...wide, ...Array.from(document.querySelectorAll("body *"))
+    .filter((each) => each.checkVisibility() && !each.closest(".sr, noscript"))
+    .filter((each) => each.getBoundingClientRect().right > root.clientWidth || each.getBoundingClientRect().left < 0)
+    .map((each) => each.outerHTML.slice(0, 150))];
+}"""
+# A control inside its label is touched by the label; a link in a line of text may be as low as the line.
+TOO_SMALL = """() => Array.from(document.querySelectorAll("button, a[href], input, select, textarea, summary"))
+  .filter((each) => each.checkVisibility() && !each.matches(".sr"))
+  .map((each) => (each.matches("[type=radio], [type=checkbox]") ? each.closest("label") : each))
+  .filter((each) => {
+    const { width, height } = each.getBoundingClientRect();
+    const least = each.matches("footer a, .brand") ? 24 : 44;
+    return width < least || height < least;
+  }).map((each) => `${each.outerHTML.slice(0, 100)} ${JSON.stringify(each.getBoundingClientRect())}`)"""
+
+
+class Visitor:
+    """A person at a page, and the servers there are."""
+
+    def __init__(self, page: Page, server: Any, python: Client, keys_only: Any) -> None:
+        self.page, self.server, self.python, self.keys_only = page, server, python, keys_only
+
+    def link(self, text: str | bytes = LONG, **terms: Any) -> str:
+        return self.python.create(text, **terms).link
+
+    def receipt(self, **terms: Any) -> Any:
+        made = self.python.create("x", **terms)
+        return made, f"{self.server.url}/receipt/{made.receipt_id}#{made.manage_token}"
+
+    def shows(self, key: str) -> None:
+        expect(self.page.locator("#notice h1")).to_have_text(says(key))
+
+
+def create_empty(the: Visitor) -> None:
+    visit(the.page, the.server.url)
+
+
+def create_filled(the: Visitor) -> None:
+    create_empty(the)
+    choose(the.page, kind="neogram", views="any", passcode=LABEL, note=LONG, label=LABEL)
+    the.page.locator("#secret").fill(LONG)
+    the.page.locator("#key-panel summary").click()
+
+
+def create_refused(the: Visitor) -> None:
+    create_empty(the)
+    choose(the.page, kind="redirect", note=f"{LONG}W")
+    the.page.locator("#seal").click()
+    the.page.locator("#secret").fill(ADDRESS)
+    the.page.locator("#seal").click()
+    expect(the.page.locator("#problem")).to_have_text(says("create.noteTooLong"))
+
+
+def create_without_key(the: Visitor) -> None:
+    visit(the.page, the.keys_only.url)
+    the.page.locator("#secret").fill("x")
+    the.page.locator("#seal").click()
+    the.page.locator("#key").fill("sk_live_wrong")
+    the.page.locator("#key").press("Enter")
+    expect(the.page.locator("#key-problem")).to_be_visible()
+
+
+def create_with_key(the: Visitor) -> None:
+    visit(the.page, the.keys_only.url)
+    the.page.locator("#key").fill(the.keys_only.key("create", account="W" * 40))
+    the.page.locator("#key").press("Enter")
+    expect(the.page.locator("#key-known")).to_be_visible()
+
+
+def result_plain(the: Visitor) -> None:
+    seal(the.page, the.server.url, "x")
+
+
+def result_with_everything(the: Visitor) -> None:
+    seal(the.page, the.server.url, "x", passcode=LABEL, views="100")
+    the.page.locator("#show-qr").click()
+    the.page.locator("#burn").click()
+    expect(the.page.locator("#qr svg")).to_be_visible()
+
+
+def result_burned(the: Visitor) -> None:
+    seal(the.page, the.server.url, "x", passcode="words")
+    the.page.locator("#burn").dblclick()
+    expect(the.page.locator("#state")).to_have_text(says("state.burned"))
+
+
+def reveal_ready(the: Visitor) -> None:
+    visit(the.page, the.link(note=LONG, views=3))
+    the.page.locator("#report summary").click()
+
+
+def reveal_wrong_passcode(the: Visitor) -> None:
+    reveal(the.page, the.link(password="right", note="x"), LABEL)
+    expect(the.page.locator("#problem")).to_be_visible()
+
+
+def reveal_text(the: Visitor) -> None:
+    opened(the.page, the.link(LONG + "\n" * 50, views=3))
+    the.page.locator("#destroy").click()
+    expect(the.page.locator("#destroy")).to_have_text(says("opened.destroySure"))
+
+
+def reveal_hidden_text(the: Visitor) -> None:
+    opened(the.page, the.link())
+    the.page.locator("#content button", has_text=re.compile("Hide")).click()
+
+
+def reveal_address(the: Visitor) -> None:
+    opened(the.page, the.link(ADDRESS, type="redirect"))
+
+
+def reveal_neogram(the: Visitor) -> None:
+    the.page.emulate_media(reduced_motion="reduce")
+    reveal(the.page, the.link(LONG, type="neogram"))
+    expect(the.page.locator("#content .hint")).to_have_text(says("opened.neogramWipes"))
+
+
+def reveal_file(the: Visitor) -> None:
+    reveal(the.page, the.link(b"\xff", type="file", name=LONG))
+    expect(the.page.locator("#content")).to_contain_text("W" * 120)
+
+
+def reveal_wiped(the: Visitor) -> None:
+    opened(the.page, the.link(views=2))
+    the.page.locator("#wipe-now").click()
+    the.shows("wiped.title")
+
+
+def reveal_incomplete(the: Visitor) -> None:
+    visit(the.page, the.link()[:-3])
+    the.shows("incomplete.title")
+
+
+def reveal_gone(the: Visitor) -> None:
+    link = the.link()
+    the.python.reveal(link)
+    visit(the.page, link)
+    the.page.locator("#report summary").click()
+    the.page.locator("#reason").fill(LONG)
+    the.page.locator("#report button").click()
+    expect(the.page.locator("#report-said")).to_have_text(says("report.sent"))
+
+
+def reveal_not_found(the: Visitor) -> None:
+    made = the.python.create("x")
+    visit(the.page, made.link.replace(made.link_id, "A" * 12))
+    the.shows("notFound.title")
+
+
+def reveal_offline(the: Visitor) -> None:
+    the.page.clock.install()
+    the.page.route("**/meta", lambda route: route.abort())
+    the.page.goto(the.link())
+    the.page.wait_for_event("requestfailed")
+    the.page.clock.run_for(10_000)
+    the.shows("offline.title")
+
+
+def reveal_not_opening(the: Visitor) -> None:
+    reveal(the.page, Raw(the.server, b"x").link(key=bytes(32)))
+    the.shows("rawFailed.title")
+
+
+def reveal_over_plain_http(the: Visitor) -> None:
+    the.page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false });")
+    the.page.goto(the.link())
+    the.shows("insecure.title")
+
+
+def receipt_waiting(the: Visitor) -> None:
+    made, url = the.receipt(description=LABEL, note=LONG, views=3)
+    the.python.reveal(made.link)
+    visit(the.page, url)
+    the.page.locator("#change [type=submit]").click()
+    expect(the.page.locator("#said")).to_have_text(says("receipt.noChange"))
+
+
+def receipt_refused(the: Visitor) -> None:
+    visit(the.page, the.receipt()[1])
+    the.page.locator("#note").fill(LONG * 2)
+    the.page.locator("#change [type=submit]").click()
+    expect(the.page.locator("#problem")).to_be_visible()
+
+
+def receipt_ended(the: Visitor) -> None:
+    made, url = the.receipt(description="x")
+    the.python.reveal(made.link)
+    visit(the.page, url)
+
+
+def receipt_missing(the: Visitor) -> None:
+    the.page.goto(the.receipt()[1].split("#")[0])
+    the.shows("receipt.missingTitle")
+
+
+def no_page(the: Visitor) -> None:
+    the.page.goto(f"{the.server.url}/no/such/page")
+
+
+STATES = [
+    *(create_empty, create_filled, create_refused, create_without_key, create_with_key),
+    *(result_plain, result_with_everything, result_burned),
+    *(
+        reveal_ready,
+        reveal_wrong_passcode,
+        reveal_text,
+        reveal_hidden_text,
+        reveal_address,
+        reveal_neogram,
+        reveal_file,
+    ),
+    *(reveal_wiped, reveal_incomplete, reveal_gone, reveal_not_found, reveal_offline, reveal_not_opening),
+    reveal_over_plain_http,
+    *(receipt_waiting, receipt_refused, receipt_ended, receipt_missing, no_page),
+]
+
+
+@pytest.fixture(scope="module")
+def keys_only(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server with all that branding can make long, on which only keys may create."""
+    running = server_type(tmp_path_factory.mktemp("keys"), ALL_LONG).start()
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_every_state_is_fit_for_everybody(
+    page: Page, server: Any, python: Client, keys_only: Any, watch: Any, state: Callable[[Visitor], None]
+) -> None:
+    watch.allow(keys_only.url)
+    watch.expect(r"status of 4\d\d", "ERR_FAILED")
+    state(Visitor(page, server, python, keys_only))
+    page.evaluate(Axe().axe_script)
+    page.emulate_media(reduced_motion="reduce")  # colours are then what they are at once
+    for size in (DESKTOP, PHONE):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme="light")
+        assert page.evaluate(AXE, {"resultTypes": ["violations"]}) == []
+        page.emulate_media(color_scheme="dark")
+        assert page.evaluate(AXE, LIGHT_OR_DARK) == []
+        assert page.evaluate(STICKS_OUT) == []
+    assert page.evaluate(TOO_SMALL) == []
+    for language in ("fr", "es", "ru") if page.locator("#language").count() else ():
+        page.select_option("#language", language)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        assert page.evaluate(STICKS_OUT) == [], language
