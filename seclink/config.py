@@ -22,6 +22,8 @@ from seclink.quantities import Colour, Duration, HostName, Network, Picture, Pub
 from seclink.sections import Source, is_section, section
 from seclink.values import bounds
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
 # What a commented option looks like that has no default.
 EXAMPLES = {
     "public_url": '"https://secrets.example.org"',
@@ -282,8 +284,11 @@ def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[
         default, most = written(config.expiry.default), written(config.expiry.max)
         named = "max" if "max" in document["expiry"] else "default"
         yield ("expiry", named), f"expiry.default ({default}) is longer than expiry.max ({most})"
-    taken = {urlsplit(config.server.public_url or "").hostname: "server.public_url"}
+    # All that comes under a dialect's host is taken for its client's.
+    taken = dict.fromkeys(LOOPBACK, "this machine")
+    taken[urlsplit(config.server.public_url or "").hostname or ""] = "server.public_url"
     for each in msgspec.structs.fields(Dialects):
-        host = getattr(config.dialects, each.name).host
-        if host is not None and taken.setdefault(host.lower(), name := f"dialects.{each.encode_name}") != name:
-            yield ("dialects", each.encode_name, "host"), f"{name}.host is that of {taken[host.lower()]} already"
+        name, host = f"dialects.{each.encode_name}.host", getattr(config.dialects, each.name).host
+        owner = taken.setdefault(host.lower().strip("[]"), name) if host is not None else name
+        if owner != name:
+            yield tuple(name.split(".")), f"{name} is the host of {owner.removesuffix('.host')} already"

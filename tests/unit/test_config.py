@@ -103,6 +103,22 @@ BROKEN: list[tuple[str, int, str]] = [
     ("[branding]\nfooter_links = {a = 'x', b = 1}", 2, "expected str"),
     ("[branding]\nfooter_links = {'' = 'https://x'}", 2, "characters"),
     ("[branding]\nname = 'x'\n[branding.footer_links]\nname = 'y'", 3, "https://"),
+    ("[dialects]\nscrtlink = 1", 2, "unknown section [dialects.scrtlink]; did you mean scrt-link?"),
+    ("[dialects.sharokee]\nenabled = true", 1, "did you mean sharokey?"),
+    ("[dialects]\n[dialects.sharokey]\n\nenabld = true", 4, "unknown option dialects.sharokey.enabld; did you mean"),
+    ("[dialects.scrt-link]\nallow_attachments = true", 2, "dialects.scrt-link.allow_attachments"),
+    ("[dialects.sharokey]\nenabled = 1", 2, "expected bool"),
+    ("[dialects.sharokey]\nenabled = 'yes'", 2, "expected bool"),
+    ("[dialects.sharokey]\nhost = 'a b'", 2, "host name"),
+    ("[dialects.\"scrt-link\"]\nhost = 'a:1'", 2, "without a port"),
+    ("dialects.scrt-link.host = ''", 1, "dialects.scrt-link.host: write a host name"),
+    ("dialects . seecret . enabled = 0", 1, "dialects.seecret.enabled"),
+    ("[dialects]\nsharokey = true", 2, "write [dialects.sharokey] on a line of its own"),
+    ("dialects = true", 1, "write [dialects] on a line of its own"),
+    ("[dialects.sharokey]\nhost = 'X'\n[server]\npublic_url = 'https://x/'", 2, "host of server.public_url already"),
+    ("[dialects.sharokey]\nhost = 'x'\n[dialects.scrt-link]\nhost = 'X'", 2, "host of dialects.scrt-link already"),
+    ("[dialects.sharokey]\nhost = 'localhost'", 2, "host of this machine already"),
+    ("[dialects.sharokey]\nhost = '[::1]'", 2, "host of this machine already"),
     ("[server", 1, "TOML"),
     ("[server]\nport = ", 2, "TOML"),
     ("[server]\nport = 1\nport = 2", 3, "TOML"),
@@ -181,6 +197,8 @@ def test_nothing_configured_is_safe() -> None:
     assert config.rates.create == Rate(20, 3600)
     assert public_url(config) == "http://127.0.0.1:8080"
     assert hosts(config) == {"localhost", "127.0.0.1", "[::1]"}
+    assert not config.dialects.seecret.enabled  # its clients send secrets in the clear
+    assert not config.dialects.sharokey.allow_attachments
 
 
 def test_rendered_defaults_name_every_option_and_read_back_the_same() -> None:
@@ -245,6 +263,14 @@ footer = "Ask <us>"
 [branding.footer_links]
 Imprint = "https://example.org/imprint?a=b&c=d"
 "Write to us" = "mailto:help@example.org"
+[dialects]
+seecret.enabled = true
+[dialects.scrt-link]
+host = "Send.example"
+[dialects.sharokey]
+enabled = false
+host = "unheard.example"
+allow_attachments = true
 """
 
 
@@ -252,7 +278,9 @@ def test_rendered_configuration_reads_back_the_same() -> None:
     config = parse(FULL, "full.toml")
     assert parse(render(config), "rendered") == config
     assert public_url(config) == "https://secrets.example.org/sub"
-    assert {"a.example", "[::1]", "[::2]", "secrets.example.org"} <= hosts(config)
+    assert {"a.example", "[::1]", "[::2]", "secrets.example.org", "Send.example"} <= hosts(config)
+    assert "unheard.example" not in hosts(config)
+    assert (config.dialects.seecret.enabled, config.dialects.sharokey.enabled) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 
 from seclink import config, tokens
 from seclink.clock import Clock
-from seclink.errors import RateLimited
+from seclink.errors import BadRequest, RateLimited
 from seclink.keyring import Keyring
 from seclink.limiter import Limiter
-from seclink.model import ApiKey
+from seclink.model import ApiKey, Rate
 from seclink.web.guards import Admission, Guards
 
 pytestmark = pytest.mark.anyio
@@ -54,3 +54,26 @@ async def test_flood_of_addresses_crowds_out_no_key() -> None:
     assert not all([await is_admitted(crowded, f"198.51.100.{n}") for n in range(60)])
     assert not await is_admitted(crowded, "203.0.113.1")
     assert await is_admitted(crowded, "203.0.113.1", (b"authorization", b"Bearer sk_live_x"))
+
+
+async def test_further_rate_holds_addresses_and_keys_on_top_of_their_own() -> None:
+    bound = guards(Limiter())
+    scopes: list[dict[str, Any]] = []
+    for name, address in ((b"Bearer sk_live_x", "192.0.2.1"), (b"Bearer sk_live_y", "192.0.2.1"), (None, "192.0.2.1")):
+        given = [(b"authorization", name)] if name else []
+        scope: dict[str, Any] = {"state": {}, "headers": given, "client": (address, 1), "query_string": b""}
+        await bound.admit(scope, CREATE)
+        scopes.append(scope)
+    for scope, allowed in zip(scopes, (3, 3, 2), strict=True):
+        for _ in range(allowed):
+            bound.bound(scope, "further", Rate(2, 900), Rate(3, 900))
+        with pytest.raises(RateLimited):
+            bound.bound(scope, "further", Rate(2, 900), Rate(3, 900))
+        assert dict(scope["state"]["seclink_headers"])[b"ratelimit-policy"].startswith(b'"further";')
+
+
+async def test_query_is_refused_unless_it_is_said_that_anything_may_stand_there() -> None:
+    scope: dict[str, Any] = {"state": {}, "headers": [], "client": ("192.0.2.1", 1), "query_string": b"key=sk_live_x"}
+    with pytest.raises(BadRequest):
+        await guards(Limiter()).admit(scope, CREATE)
+    await guards(Limiter()).admit(scope, Admission(rate="create", query=None))

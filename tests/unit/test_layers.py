@@ -259,6 +259,8 @@ def test_serving_loads_nothing_that_could_open_a_secret(tmp_path: Path) -> None:
     loaded = loaded_by(SERVE, tmp_path, said="USED")
     assert {"seclink.vault", "seclink.web.pages"} <= loaded
     assert not {"seclink.envelope", "seclink.link", "seclink.client", "cryptography", "httpx"} & loaded
+    assert "seclink.dialects.scrt_link" in loaded
+    assert "seclink.dialects.seecret" not in loaded  # off: its clients leave the sealing to the server
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])

@@ -553,6 +553,17 @@ async def test_receipts_can_be_asked_for_by_state_and_words(store: Store) -> Non
     assert await names(search="nothing like it") == []
 
 
+async def test_receipts_and_counts_can_be_those_of_one_format(store: Store) -> None:
+    for name, format in (("one", "sharokey"), ("two", "sharokey"), ("native", "raw")):
+        await store.add(secret(name, account="acme", format=format, max_views=2))
+    await store.add(secret("other", account="other", format="sharokey"))
+    page = await store.receipts(Filter(account="acme", format="sharokey", limit=1), NOW)
+    assert (page.total, [each.format for each in page.receipts]) == (2, ["sharokey"])
+    assert (await store.receipts(Filter(account="acme"), NOW)).total == 3
+    assert (await store.stats("acme", NOW, SINCE, "sharokey")).active_secrets == 2
+    assert (await store.stats("acme", NOW, SINCE)).active_secrets == 3
+
+
 async def test_stats_count_by_state_and_by_day(store: Store) -> None:
     await store.add(secret("old", account="acme", created_at=NOW - 8 * DAY))
     await store.add(secret("late", account="acme", expires_at=NOW + 5))

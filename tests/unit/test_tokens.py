@@ -26,6 +26,24 @@ def test_names_have_their_shapes() -> None:
     assert not set(names.link_id) <= set(names.receipt_id[8:])
 
 
+FOREIGN = ["scrt-link." + "0a" * 32, "enigmacrypt.AbCd0189", "seecret.AbC019"]
+MALFORMED = [
+    "scrt-link." + "0A" * 32, "scrt-link." + "0a" * 31, "scrt-link", "enigmacrypt.AbCd01890", "enigmacrypt.AbCd018-",
+    "seecret.AbC01", "sharokey.AbCdEfGhIjKl", "seecret.AbC019\n", "AbCdEfGhIjK", "AbCdEfGhIjKl\n", "xseecret.AbC019", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("link_id", FOREIGN)
+def test_ids_of_dialects_have_exactly_their_shapes(link_id: str) -> None:
+    assert tokens.LINK_ID.fullmatch(link_id)
+    assert not tokens.DRAWN_ID.fullmatch(link_id)
+
+
+@pytest.mark.parametrize("link_id", MALFORMED)
+def test_what_is_almost_an_id_is_none(link_id: str) -> None:
+    assert not tokens.LINK_ID.fullmatch(link_id)
+
+
 def test_receipt_ids_grow_with_time() -> None:
     made = [tokens.mint(1_800_000_000_000 + n * 1000).receipt_id for n in range(100)]
     assert made == sorted(made)

@@ -1,0 +1,63 @@
+"""scrt.link: what no transcript can say; the conformance cases are in transcripts/scrt-link."""
+
+import asyncio
+import hashlib
+import http.client
+from collections import Counter
+from typing import Any
+
+import pytest
+from replaying import GOLDEN, ROOT
+from speaking import scrt_link_request
+
+from seclink import tokens
+from seclink.errors import NotFound
+from seclink.model import Actor, NewSecret
+
+pytestmark = pytest.mark.anyio
+URL = f"{ROOT}/scrt-link/api/v1/secrets"
+
+
+async def test_of_many_that_choose_the_same_id_at_once_one_gets_it(appliance: Any) -> None:
+    """ONE-01: for creating: nobody's secret is replaced by another's."""
+    key = await appliance.key()
+    async with appliance.client() as http:
+        sent = [http.post(URL, **scrt_link_request(key, views, False)) for views in range(1, 21)]
+        answers = await asyncio.gather(*sent)
+        probe = await http.post(f"{URL}/c4bddb9cad13630539a34afde1709089180d44db60b061c44a5780aa82b29e65")
+    assert Counter(each.status_code for each in answers) == {200: 1, 400: 19}
+    kept = next(each for each in answers if each.status_code == 200).json()
+    assert probe.json()["remainingViews"] == kept["viewLimit"]
+
+
+async def test_secret_that_another_format_made_under_its_name_is_not_its(appliance: Any) -> None:
+    """What a sender knows a secret by is looked up among those of its dialect alone."""
+    actor = Actor(client="192.0.2.1")
+    vault = (
+        next(cell.cell_contents for cell in appliance.gate.app.__closure__ if hasattr(cell.cell_contents, "_by_name"))
+        ._by_name["scrt-link"]
+        .vault
+    )
+    new = NewSecret(payload=b"x", iv=b"x", format="sharokey", expiry_type="view_once")
+    made = await vault.create(new, actor, appliance.clock.now())
+    assert tokens.DRAWN_ID.fullmatch(made.link_id)
+    assert await vault.receipt_id(made.link_id, "sharokey", appliance.clock.now()) == made.receipt_id
+    with pytest.raises(NotFound):
+        await vault.receipt_id(made.link_id, "scrt-link", appliance.clock.now())
+
+
+def test_recorded_request_goes_through_a_real_port_as_it_was_recorded(server: Any) -> None:
+    """With every header of the recording, on a socket; X-Host names the port of this very server."""
+    recorded = GOLDEN[0]["request"]
+    key = server.key()
+    body = recorded["body"].encode()
+    named = recorded["headers"] | {"Authorization": f"Bearer {key}", "X-Host": f"127.0.0.1:{server.port}"}
+    assert named["X-Checksum"] == hashlib.sha256(body).hexdigest()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("POST", "/scrt-link" + recorded["path"], body, named)
+    answer = connection.getresponse()
+    said = answer.read()
+    connection.close()
+    assert answer.status == 200, said
+    assert "foobar123" not in server.log()
+    assert key not in server.log()
