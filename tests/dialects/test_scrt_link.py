@@ -12,7 +12,10 @@ from speaking import scrt_link_request
 
 from seclink import tokens
 from seclink.errors import NotFound
+from seclink.log import Log
 from seclink.model import Actor, NewSecret
+from seclink.passcodes import Passcodes
+from seclink.vault import Vault
 
 pytestmark = pytest.mark.anyio
 URL = f"{ROOT}/scrt-link/api/v1/secrets"
@@ -33,11 +36,8 @@ async def test_of_many_that_choose_the_same_id_at_once_one_gets_it(appliance: An
 async def test_secret_that_another_format_made_under_its_name_is_not_its(appliance: Any) -> None:
     """What a sender knows a secret by is looked up among those of its dialect alone."""
     actor = Actor(client="192.0.2.1")
-    vault = (
-        next(cell.cell_contents for cell in appliance.gate.app.__closure__ if hasattr(cell.cell_contents, "_by_name"))
-        ._by_name["scrt-link"]
-        .vault
-    )
+    log = Log(appliance.config.log, appliance.log)
+    vault = Vault(appliance.store, Passcodes(), appliance.config, log, appliance.clock.monotonic)
     new = NewSecret(payload=b"x", iv=b"x", format="sharokey", expiry_type="view_once")
     made = await vault.create(new, actor, appliance.clock.now())
     assert tokens.DRAWN_ID.fullmatch(made.link_id)

@@ -29,7 +29,8 @@ def test_names_have_their_shapes() -> None:
 FOREIGN = ["scrt-link." + "0a" * 32, "enigmacrypt.AbCd0189", "seecret.AbC019"]
 MALFORMED = [
     "scrt-link." + "0A" * 32, "scrt-link." + "0a" * 31, "scrt-link", "enigmacrypt.AbCd01890", "enigmacrypt.AbCd018-",
-    "seecret.AbC01", "sharokey.AbCdEfGhIjKl", "seecret.AbC019\n", "AbCdEfGhIjK", "AbCdEfGhIjKl\n", "xseecret.AbC019", "",
+    "seecret.AbC01", "sharokey.AbCdEfGhIjKl", "seecret.AbC019\n", "AbCdEfGhIjK", "AbCdEfGhIjKl\n", "",
+    "xseecret.AbC019",
 ]  # fmt: skip
 
 
