@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
-from visitors import Raw, choose, opened, reveal, says, seal, visit
+from visitors import Raw, axe, choose, opened, reveal, says, seal, visit
 
 from seclink.client import Client
 
@@ -27,11 +26,8 @@ Imprint = "https://example.org/"
 "{LABEL[:40]}" = "mailto:somebody@example.org"
 """
 PHONE, DESKTOP = {"width": 320, "height": 640}, {"width": 1280, "height": 800}
-LIGHT_OR_DARK = {"runOnly": ["color-contrast", "link-in-text-block"], "resultTypes": ["violations"]}
+COLOURS = ("color-contrast", "link-in-text-block")
 
-AXE = "async (options) => (await axe.run(document, options)).violations.map(({ id, nodes }) => " + (
-    "`${id}: ${nodes.map((each) => each.html.slice(0, 150) + each.failureSummary).join(' | ')}`)"
-)
 STICKS_OUT = """() => {
   const root = document.scrollingElement;
   const wide = root.scrollWidth > root.clientWidth ? [`${root.scrollWidth} of ${root.clientWidth}`] : [];
@@ -267,14 +263,13 @@ def test_every_state_is_fit_for_everybody(
     watch.allow(keys_only.url)
     watch.expect(r"status of 4\d\d", "ERR_FAILED")
     state(Visitor(page, server, python, keys_only))
-    page.evaluate(Axe().axe_script)
     page.emulate_media(reduced_motion="reduce")  # colours are then what they are at once
     for size in (DESKTOP, PHONE):
         page.set_viewport_size(size)
         page.emulate_media(color_scheme="light")
-        assert page.evaluate(AXE, {"resultTypes": ["violations"]}) == []
+        assert axe(page) == []
         page.emulate_media(color_scheme="dark")
-        assert page.evaluate(AXE, LIGHT_OR_DARK) == []
+        assert axe(page, *COLOURS) == []
         assert page.evaluate(STICKS_OUT) == []
     assert page.evaluate(TOO_SMALL) == []
     for language in ("fr", "es", "ru") if page.locator("#language").count() else ():

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import zxingcpp
+from axe_playwright_python.sync_playwright import Axe
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -28,6 +29,9 @@ HELD = """() => [
   location.href, document.documentElement.outerHTML, JSON.stringify(history.state),
   ...Array.from(document.querySelectorAll("input, textarea, select, output"), (each) => each.value),
 ].join("\\n")"""
+
+AXE = """async (options) => (await axe.run(document, options)).violations.map(({ id, nodes }) =>
+  `${id}: ${nodes.map((each) => each.html.slice(0, 150) + each.failureSummary).join(" | ")}`)"""
 
 
 @dataclass(frozen=True)
@@ -210,3 +214,11 @@ def restart_later(server: Any, days: int) -> None:
 def reveals(watch: Any) -> list[str]:
     """The requests that may spend a view."""
     return [url for url in watch.urls("/api/") if url.endswith("/reveal")]
+
+
+def axe(page: Page, *rules: str) -> list[str]:
+    """What axe has against the page as it is: WCAG 2 A and AA and best practices, or only some rules."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    chosen = {"runOnly": list(rules)} if rules else {}
+    return list(page.evaluate(AXE, {"resultTypes": ["violations"], **chosen}))

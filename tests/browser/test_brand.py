@@ -1,0 +1,128 @@
+"""The operator's name, colour, logo and footer on every page, without weakening what a page may do."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Page, expect
+from visitors import axe, choose, reveal, says, seal, visit
+
+from seclink.client import Client
+
+LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="#c00"/></svg>'
+BRAND = """
+[branding]
+name = "Ærø & <b>Söhne</b>"
+logo = "logo.svg"
+accent = "{accent}"
+footer = "Run by “us” <i>"
+[branding.footer_links]
+"Imprint & <more>" = "https://example.org/imprint?a=1&b=2"
+Mail = "mailto:help@example.org"
+"""
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+ACCENTS = {"dark": "#1a1a66", "light": "#ffd84d", "middling": "#777777"}
+
+
+@pytest.fixture(scope="module", params=ACCENTS.values(), ids=ACCENTS)
+def branded(request: Any, server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("brand")
+    (folder / "logo.svg").write_text(LOGO)
+    running = server_type(folder, BRAND.replace("{accent}", request.param)).start()
+    running.accent = request.param
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def mine(branded: Any, watch: Any) -> Iterator[Client]:
+    watch.allow(branded.url)
+    watch.expect("status of 404")
+    with Client(branded.url) as client:
+        yield client
+
+
+def wears_the_brand(page: Page, scripted: bool = True) -> None:
+    expect(page.locator(".brand span")).to_have_text("Ærø & <b>Söhne</b>")
+    shown = page.locator(".brand img").evaluate("(each) => each.decode().then(() => each.currentSrc)")
+    assert shown.endswith("/img/logo.svg")
+    assert page.locator("b, i").count() == 0
+    if scripted:
+        expect(page.locator("footer p")).to_have_text("Run by “us” <i>")
+        links = page.locator("footer a")
+        expect(links).to_have_text(["Imprint & <more>", "Mail"])
+        expect(links.nth(0)).to_have_attribute("href", "https://example.org/imprint?a=1&b=2")
+        expect(links.nth(1)).to_have_attribute("href", "mailto:help@example.org")
+
+
+def is_readable(page: Page) -> None:
+    for scheme in SCHEMES:
+        page.emulate_media(reduced_motion="reduce", color_scheme=scheme)
+        assert axe(page) == [], scheme
+
+
+def test_every_page_wears_it_and_stays_readable(page: Page, branded: Any, mine: Client) -> None:
+    """HDR-04: no policy is broken by it; the accent is readable in both themes."""
+    visit(page, branded.url)
+    wears_the_brand(page)
+    choose(page, kind="neogram")
+    is_readable(page)
+    made = seal(page, None, "branded")
+    is_readable(page)
+    page.goto(made.receipt_url)
+    expect(page.locator("#state")).to_have_text(says("state.active"))
+    wears_the_brand(page)
+    is_readable(page)
+    visit(page, made.link)
+    wears_the_brand(page)
+    is_readable(page)
+    reveal(page, mine.create("https://example.org/", type="redirect").link)
+    expect(page.locator("#content a")).to_be_visible()
+    is_readable(page)
+    page.goto(f"{branded.url}/no/such/page")
+    expect(page.locator("h1")).to_have_text(says("missing.title"))
+    wears_the_brand(page, scripted=False)
+    is_readable(page)
+
+
+def test_the_accent_is_seen_and_the_focus_too(page: Page, branded: Any, mine: Client) -> None:
+    """A ring of the accent's colour nobody sees on the page's ground is none: 3:1 at least, in both themes."""
+    visit(page, branded.url)
+    for scheme in SCHEMES:
+        page.emulate_media(reduced_motion="reduce", color_scheme=scheme)
+        button = page.locator("#seal").evaluate("(each) => getComputedStyle(each).backgroundColor")
+        assert button == f"rgb({', '.join(str(each) for each in bytes.fromhex(branded.accent[1:]))})"
+        page.keyboard.press("Tab")
+        ring = page.evaluate("getComputedStyle(document.activeElement).outlineColor")
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert contrast(ring, ground) >= 3, scheme
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's, of two colours written rgb(1, 2, 3)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(each) / 255 for each in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts]
+    return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_the_printed_sheet_names_the_service(page: Page, branded: Any, mine: Client) -> None:
+    seal(page, branded.url, "x")
+    page.emulate_media(media="print")
+    assert "Ærø & <b>Söhne</b>" in page.locator("#sheet").inner_text()
+
+
+def test_the_404_page_leads_home_and_asks_nothing(page: Page, server: Any, watch: Any) -> None:
+    watch.expect("status of 404")
+    response = page.goto(f"{server.url}/no/such/page#AQAB")
+    assert response
+    assert response.status == 404
+    expect(page.locator("h1")).to_have_text(says("missing.title"))
+    expect(page.locator("main p")).to_have_text([says("missing.why"), says("missing.next")])
+    assert watch.urls("/api/") == []
+    page.get_by_role("link", name=says("missing.home")).click()
+    expect(page.locator("#secret")).to_be_focused()
