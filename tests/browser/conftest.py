@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from elsewhere import CALL, Site
+from payloads import SHOW
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError, sync_playwright
 from untold import Untold, remember, sent
 
@@ -203,6 +204,26 @@ def untold(context: BrowserContext, watch: Watch) -> Iterator[Untold]:
     untold = Untold()
     yield untold
     untold.check(sent(watch))
+
+
+@pytest.fixture
+def unharmed(context: BrowserContext) -> Iterator[None]:
+    """No page of the test ran anything of what it was given (`window.__xss`), or opened a dialog or a window."""
+    opened: list[Page] = []
+    dialogs: list[str] = []
+    context.on("page", lambda page: opened.append(page))
+    context.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    yield
+    assert dialogs == []
+    assert len(opened) <= 1
+    assert all(frame.evaluate("window.__xss ?? null") is None for page in opened for frame in page.frames)
+
+
+@pytest.fixture
+def shown(page: Page, server: Any, static_url: str) -> Callable[..., list[dict[str, Any]]]:
+    """What the page makes of many secrets of one type, given their texts."""
+    page.goto(server.url)
+    return lambda kind, texts: page.evaluate(SHOW, [static_url, kind, texts])  # type: ignore[no-any-return]
 
 
 def remains(context: BrowserContext, watch: Watch) -> dict[str, Any]:
