@@ -7,17 +7,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from litestar import Litestar, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ControllerRouterHandler
 
 from seclink import dialects
 from seclink.clock import Clock
 from seclink.config import Config
 from seclink.dialects.door import Door
-from seclink.dialects.seam import Parts
-from seclink.errors import Internal, SecLinkError
+from seclink.dialects.seam import Dialect, Parts
+from seclink.errors import Internal
 from seclink.keyring import Keyring
 from seclink.limiter import Limiter
 from seclink.log import Log
@@ -26,14 +28,15 @@ from seclink.reaper import Reaper
 from seclink.store.base import Store
 from seclink.vault import Vault
 from seclink.web.api import SecretsApi
+from seclink.web.assets import Assets
 from seclink.web.assets import load as load_assets
 from seclink.web.bodies import Answer, answer
 from seclink.web.cors import with_preflight
-from seclink.web.gate import App, Gate, Header
+from seclink.web.gate import App, Gate
 from seclink.web.guards import Guards
 from seclink.web.headers import headers
 from seclink.web.health import PATHS, HealthApi
-from seclink.web.operations import document, router
+from seclink.web.operations import Operation, document, router
 from seclink.web.pages import Pages, notice
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
@@ -48,11 +51,26 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
     vault = Vault(store, Passcodes(config.passcodes.profile), config, log, clock.monotonic)
     guards = Guards(Keyring(store), Limiter(), Limiter(), config, clock)
     reaper = Reaper(vault, config.reaper.every, clock.now, clock.monotonic, log)
+    assets = load_assets(config, public_url(config))
     operations = [
         *SecretsApi(vault, guards, clock, public_url(config)).operations(),
         *ReceiptsApi(vault, guards, clock).operations(),
     ]
-    assets = load_assets(config, public_url(config))
+    foreign = _dialects(config, vault, guards, clock, assets)
+    door = Door(foreign, public_url(config))
+    routes: list[ControllerRouterHandler] = [
+        router(BASE, operations, guards),
+        *(router(each.prefix, each.operations(), guards) for each in foreign),
+        _openapi(operations),
+        *HealthApi(vault, reaper, clock).handlers(),
+    ]
+    api = cast(App, _framework(routes, Problems(log, door.refusal), vault, reaper))
+    pages = Pages(assets, api, PATHS, log)
+    app = door.before(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
+    return _gate(app, door, config, guards, log)
+
+
+def _dialects(config: Config, vault: Vault, guards: Guards, clock: Clock, assets: Assets) -> list[Dialect]:
     parts = Parts(
         vault=vault,
         guards=guards,
@@ -62,14 +80,20 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
         hosts=frozenset(hosts(config)),
         script=f"{public_url(config)}/static/{assets.version}/js/client.js",
     )
-    foreign = dialects.load(config, parts)
-    door = Door(foreign, public_url(config))
+    return dialects.load(config, parts)
+
+
+def _openapi(operations: list[Operation]) -> HTTPRouteHandler:
     openapi = answer(document(BASE, operations))
 
     @get(f"{BASE}/openapi.json")
     async def openapi_document() -> Answer:
         return openapi
 
+    return openapi_document
+
+
+def _framework(routes: list[ControllerRouterHandler], problems: Problems, vault: Vault, reaper: Reaper) -> Litestar:
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         reaping = asyncio.create_task(reaper.run())
@@ -80,26 +104,19 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
             await asyncio.wait([reaping])
             await vault.close()
 
-    api = Litestar(
-        route_handlers=[
-            router(BASE, operations, guards),
-            *(router(each.prefix, each.operations(), guards) for each in foreign),
-            openapi_document,
-            *HealthApi(vault, reaper, clock).handlers(),
-        ],
-        exception_handlers={Exception: Problems(log, door.refusal)},
+    return Litestar(
+        route_handlers=routes,
+        exception_handlers={Exception: problems},
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,  # the gate counts, chunked or not
     )
-    pages = Pages(assets, cast(App, api), PATHS, log)
 
-    def said(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
-        return door.refusal(scope, error) or notice(scope, error)
 
+def _gate(app: App, door: Door, config: Config, guards: Guards, log: Log) -> Gate:
     return Gate(
-        door.before(with_preflight(pages, BASE), cast(App, api), partial(pages.show, "reveal")),
+        app,
         render,
         body_bytes=body_bytes(config),
         allowed_hosts=hosts(config),
@@ -107,7 +124,7 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
         requests=config.server.requests,
         headers=headers(public_url(config)),
         client=guards.client,
-        notice=said,
+        notice=lambda scope, error: door.refusal(scope, error) or notice(scope, error),
         always=PATHS,  # busy is not dead: whoever watches must not restart it for that
         report=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__

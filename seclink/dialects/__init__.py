@@ -11,7 +11,7 @@ and what comes back, an answer or an error, is said in the foreign system's word
 
     class Example(Dialect):
         name = "example"
-        fields: ClassVar = {"maxViews": "views"}                   # what the rules call maxViews is called views here
+        fields: ClassVar = {"maxViews": "views"}         # what the rules call maxViews is called views here
 
         def operations(self) -> Iterator[Operation]:
             admission = Admission(rate="create", scopes=(Scope.CREATE,), needs_key=True)

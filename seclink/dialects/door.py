@@ -26,10 +26,6 @@ class Door:
         self._by_host = {_named(each.section.host): each for each in self._by_name.values() if each.section.host}
         self._public_url = public_url
 
-    @property
-    def hosts(self) -> frozenset[str]:
-        return frozenset(self._by_host)
-
     def refusal(self, scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
         """An error as the dialect that was asked says it. None: none was."""
         dialect, _, _ = self._find(scope)
