@@ -176,15 +176,19 @@ def test_another_secret_begins_with_nothing_of_the_first(page: Page, sealed: Sea
     expect(page.locator("#passcode-card")).to_be_hidden()
 
 
-def test_going_back_to_the_page_finds_nothing(page: Page, sealed: Sealed, server: Any, watch: Any) -> None:
-    """HDR-05, at the sender's."""
+@pytest.mark.parametrize("away", ["back", "kept by the browser"])
+def test_going_back_to_the_page_finds_nothing(page: Page, sealed: Sealed, server: Any, watch: Any, away: str) -> None:
+    """HDR-05, at the sender's: from the browser's memory of pages or without."""
     watch.expect("status of 404")
-    page.goto(f"{server.url}/nothing/here")
-    page.go_back()
-    page.locator("body[data-ready]").wait_for()
+    if away == "back":
+        page.goto(f"{server.url}/nothing/here")
+        page.go_back()
+        page.locator("body[data-ready]").wait_for()
+        expect(page.locator("#secret")).to_have_value("")
+    else:
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
     left = held(page)
     assert [each for each in (SECRET, sealed.link_id, sealed.manage_token, str(sealed.passcode)) if each in left] == []
-    expect(page.locator("#secret")).to_have_value("")
 
 
 def test_the_printed_sheet_has_the_link_but_no_passcode(page: Page, server: Any) -> None:
