@@ -23,7 +23,8 @@ from uvicorn.server import ServerState
 from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, SecLinkError
 from seclink.server.wire import Wire
 
-Refuse = Callable[[SecLinkError], bytes]
+Refuse = Callable[[SecLinkError, bytes, list[tuple[bytes, bytes]]], bytes]
+"""(error, what is known of the target, and of the headers) -> the answer, whole."""
 """A refusal -> the bytes of a whole HTTP/1.1 answer that closes the connection."""
 
 LINGER_BYTES = 16 * 1024 * 1024  # read and dropped at most, so that a client busy sending gets to read its refusal
@@ -124,6 +125,7 @@ class Connection(HttpToolsProtocol):
         self._received = 0  # bytes of this message in earlier reads: one read may hold many messages
         self._in_head = True
         self._refusal: SecLinkError | None = None
+        self.url, self.headers = b"", []
         self._running: RequestResponseCycle | None = None  # `cycle` is the newest, which may be queued behind this one
         self._deaf = False
 
@@ -186,6 +188,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._received = 0
         super().on_message_complete()
+        self.url, self.headers = b"", []  # what is refused from here on is another request
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what its parser refuses."""
@@ -207,7 +210,7 @@ class Connection(HttpToolsProtocol):
                 return
             running.disconnected = True
             running.message_event.set()
-        self.transport.write(self.hub.refuse(error))
+        self.transport.write(self.hub.refuse(error, self.url, self.headers))
         self.wire.linger()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
+from urllib.parse import unquote
 
 from seclink.errors import (
     BadRequest,
@@ -177,16 +178,18 @@ class Gate:
             raise error  # half an answer is out: the server cuts the connection
         await answer.refuse(answer.cut or Internal())
 
-    def raw(self, error: SecLinkError) -> bytes:
-        """A refusal as the bytes of a whole HTTP/1.1 answer, for requests that never became one."""
-        status, headers, body = self.refusal(error, token_hex(8))
+    def raw(self, error: SecLinkError, target: bytes = b"", given: Iterable[Header] = ()) -> bytes:
+        """A refusal as the bytes of a whole HTTP/1.1 answer, for requests that never became one; `target` and `given`
+        are what came of the address and of the headers.
+        """
+        path = unquote(target.partition(b"?")[0].decode("latin-1"))
+        scope: Message = {"type": "http", "method": "", "path": path, "query_string": b"", "headers": list(given)}
+        status, headers, body = self.refusal(error, token_hex(8), scope)
         first = b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())
         return b"\r\n".join((first, *map(b": ".join, headers), b"", body))
 
-    def refusal(
-        self, error: SecLinkError, request_id: str, scope: Message | None = None
-    ) -> tuple[int, list[Header], bytes]:
-        said = self.notice(scope, error) if scope is not None else None
+    def refusal(self, error: SecLinkError, request_id: str, scope: Message) -> tuple[int, list[Header], bytes]:
+        said = self.notice(scope, error)
         status, given, body = said or self.render(error, request_id)
         headers = {
             **dict(self.headers),

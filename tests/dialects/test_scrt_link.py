@@ -1,8 +1,11 @@
 """scrt.link: what no transcript can say; the conformance cases are in transcripts/scrt-link."""
 
 import asyncio
+import contextlib
 import hashlib
 import http.client
+import json
+import socket
 from collections import Counter
 from typing import Any
 
@@ -61,3 +64,24 @@ def test_recorded_request_goes_through_a_real_port_as_it_was_recorded(server: An
     assert answer.status == 200, said
     assert "foobar123" not in server.log()
     assert key not in server.log()
+
+
+@pytest.mark.parametrize(
+    ("status", "sent"),
+    [
+        (431, b"POST /scrt-link/api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 17_000 + b"\r\n\r\n"),
+        (431, b"POST /scrt-link/api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 400_000),
+        (431, b"POST /scrt-link/" + b"a" * 400_000),
+        (400, b"POST /scrt-link/api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
+    ],
+)
+def test_what_never_became_a_request_is_refused_in_the_envelope_where_its_address_came(
+    server: Any, status: int, sent: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client, contextlib.suppress(OSError):
+        client.sendall(sent)
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        said = json.loads(answer.read())
+    assert (answer.status, answer.getheader("access-control-allow-origin")) == (status, "*")
+    assert said.keys() == {"error"}
