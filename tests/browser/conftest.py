@@ -6,7 +6,7 @@ folders need theirs.
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,7 +38,7 @@ addEventListener("securitypolicyviolation", (event) => {
 STORED = """async () => ({
   localStorage: Object.entries(localStorage),
   indexedDB: (await indexedDB.databases()).map((each) => each.name),
-  caches: await caches.keys(),
+  caches: await globalThis.caches?.keys() ?? [],  // not there without https
   serviceWorkers: (await navigator.serviceWorker?.getRegistrations() ?? []).map((each) => each.scope),
 })"""
 
@@ -108,13 +108,29 @@ def origin(url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def launch() -> Iterator[Callable[..., Browser]]:
+    """Starts a Chromium with further arguments, and without some that Playwright gives it (`ignored`)."""
     chromium = shutil.which("chromium")
     assert chromium, "chromium is missing: install the package chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        browser.close()
+        started: list[Browser] = []
+
+        def start(*arguments: str, ignored: Sequence[str] = ()) -> Browser:
+            started.append(
+                playwright.chromium.launch(
+                    executable_path=chromium, args=[*ARGUMENTS, *arguments], ignore_default_args=list(ignored)
+                )
+            )
+            return started[-1]
+
+        yield start
+        for each in started:
+            each.close()
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Browser]) -> Browser:
+    return launch()
 
 
 @pytest.fixture

@@ -1,0 +1,273 @@
+"""A page is alone: nobody frames it, drives it from elsewhere, reads what it leaves behind, or is told of it
+(HDR-02, HDR-04 to 08, CSRF-01). The browser here keeps pages that were left, as people's do, and knows no other host
+than this machine.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from between import Asked, Between
+from elsewhere import Site
+from playwright.sync_api import Browser, Page, expect
+from visitors import events, held, says, seal, visit
+
+from seclink.client import Client
+
+PLAINTEXT = "meet me at the old mill"
+PASSCODE = "told by phone"
+BLOCKED = (
+    "frame-ancestors",
+    "X-Frame-Options",
+    "net::ERR_",
+    r"status of 4\d\d",
+    "blocked by CORS",
+    "Refused to",
+    "MIME",
+)
+COUNT_RETURNS = "addEventListener('pageshow', (event) => { window.returned = event.persisted; });"
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Browser]) -> Browser:
+    hosts = "MAP lan.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+    return launch(f"--host-resolver-rules={hosts}", ignored=["--disable-back-forward-cache"])
+
+
+@pytest.fixture(scope="module")
+def between(server: Any) -> Iterator[Between]:
+    between = Between(server.url)
+    yield between
+    between.close()
+
+
+def open_secret(page: Page, link: str) -> None:
+    visit(page, link)
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
+
+
+def test_a_walk_through_everything_breaks_no_rule_and_leaves_nothing(
+    server: Any, page: Page, python: Client, watch: Any
+) -> None:
+    """HDR-02, HDR-04, HDR-07: what the watch of every test looks for, on one visit with all that pages can do."""
+    key = server.key()
+    visit(page, server.url)
+    page.locator("#key-panel > summary").click()
+    page.locator("#key").fill(key)
+    page.locator("#key-form button[type=submit]").click()
+    expect(page.locator("#key-known")).to_be_visible()
+    for language in ("fr", "es", "ru", "en"):
+        page.select_option("#language", language)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+    made = seal(page, None, PLAINTEXT, passcode="words", note="a note", label="a label")
+    page.locator("#show-qr").click()
+    expect(page.locator("#qr svg")).to_be_visible()
+    visit(page, made.link)
+    page.select_option("#language", "ru")
+    page.locator("#passcode").fill("wrong")
+    watch.expect("status of 401", "status of 404")
+    page.locator("#reveal").click()
+    expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode", "ru"))
+    page.locator("#passcode").fill(made.passcode or "")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
+    for name, body in {"neogram": "x", "redirect": "https://example.org/", "file": b"\0"}.items():
+        visit(page, python.create(body, type=name, name="x").link)
+        page.locator("#reveal").click()
+        expect(page.locator("#opened")).to_be_visible()
+    page.goto(made.receipt_url)
+    expect(page.locator("#state")).to_have_text(says("state.revealed"))
+    page.goto(f"{server.url}/nothing/here")
+    assert [each.url for each in watch.requests if each.headers.get("referer")] == []
+
+
+@pytest.mark.parametrize("leave", ["another page", "another site"])
+def test_going_back_shows_nothing_of_the_secret(
+    server: Any, page: Page, python: Client, site: Site, watch: Any, leave: str
+) -> None:
+    """HDR-05: whether the browser kept the page or loads it anew."""
+    watch.allow(site.url)
+    page.add_init_script(COUNT_RETURNS)
+    open_secret(page, python.create(PLAINTEXT).link)
+    page.goto(site.url if leave == "another site" else f"{server.url}/")
+    page.go_back()
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    assert PLAINTEXT not in held(page)
+    assert "#" not in page.url
+    page.reload()
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    assert PLAINTEXT not in held(page)
+
+
+def test_a_page_that_the_browser_kept_was_wiped_before(
+    python: Client, page: Page, between: Between, watch: Any
+) -> None:
+    """HDR-05: without `no-store` this browser keeps it, with everything that is in it."""
+    watch.allow(between.url)
+    page.add_init_script(COUNT_RETURNS)
+
+    def keepable(asked: Asked, raw: bytes) -> Iterator[bytes]:
+        yield raw.replace(b"no-store", b"no-cache")
+
+    between.pieces = keepable
+    made = python.create(PLAINTEXT)
+    open_secret(page, f"{between.url}/{made.link_id}#{made.link.split('#')[1]}")
+    page.goto("about:blank")
+    page.go_back(wait_until="commit")
+    between.pieces = None
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    assert page.evaluate("window.returned") is True, "the browser did not keep the page"
+    assert PLAINTEXT not in held(page)
+
+
+def test_going_back_to_what_was_being_typed_or_sealed_shows_neither(server: Any, page: Page) -> None:
+    """HDR-05: the sender's page likewise, text, passcode, link and receipt."""
+    visit(page, server.url)
+    page.locator("#secret").fill(PLAINTEXT)
+    page.goto(f"{server.url}/AbCdEfGhIjKl")
+    page.go_back()
+    expect(page.locator("#secret")).to_be_visible()
+    assert PLAINTEXT not in held(page)
+    made = seal(page, None, PLAINTEXT, passcode=PASSCODE)
+    page.goto(f"{server.url}/AbCdEfGhIjKl")
+    page.go_back()
+    expect(page.locator("#secret")).to_be_visible()
+    kept = held(page)
+    for secret in (PLAINTEXT, PASSCODE, made.link.split("#")[1], made.manage_token):
+        assert secret not in kept
+
+
+def test_plain_http_on_a_network_explains_and_sends_nothing(
+    make_server: Callable[..., Any], page: Page, watch: Any
+) -> None:
+    """HDR-06: no WebCrypto there; every page says what to do, asks for nothing and spends nothing."""
+    running = make_server('[server]\nallowed_hosts = ["lan.test"]\n').start()
+    here = f"http://lan.test:{running.port}"
+    watch.allow(here)
+    watch.expect("Cross-Origin-Opener-Policy header has been ignored", "origin-keyed", "untrustworthy")
+    with Client(running.url) as client:
+        made = client.create(PLAINTEXT)
+    fragment = made.link.split("#")[1]
+    for path in ("/", f"/{made.link_id}#{fragment}", f"/receipt/{made.receipt_id}#{made.manage_token}"):
+        page.goto("about:blank")
+        page.goto(here + path)
+        expect(page.locator("#notice h1")).to_have_text(says("insecure.title"))
+        assert page.evaluate("[isSecureContext, String(crypto.subtle)]") == [False, "undefined"]
+        assert page.locator("main section:not([hidden], #notice, .print)").count() == 0
+    assert not watch.urls("/api/")
+    assert events(running.url, made) == ["created"]
+
+
+FRAMES = '<iframe src="{0}"></iframe><object data="{0}"></object><embed src="{0}">'
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["same site", "another site"])
+def test_nobody_can_frame_a_page(
+    page: Page, python: Client, site: Site, between: Between, watch: Any, host: str
+) -> None:
+    """HDR-08: start page, secret and receipt; in a frame no script of ours runs, so nothing is asked or pressed."""
+    watch.expect(*BLOCKED)
+    elsewhere = site.url.replace("127.0.0.1", host)
+    watch.allow(elsewhere, between.url)
+    made = python.create(PLAINTEXT)
+    fragment = made.link.split("#")[1]
+    addresses = (f"{made.link_id}#{fragment}", f"receipt/{made.receipt_id}#{made.manage_token}", "")
+    site.pages["/frames"] = "<!doctype html>" + "".join(FRAMES.format(f"{between.url}/{each}") for each in addresses)
+    del between.asked[:]
+    page.goto(f"{elsewhere}/frames")
+    between.wait(3, f"/{made.link_id}")
+    assert {frame.url for frame in page.frames[1:]} <= {"", "about:blank", "chrome-error://chromewebdata/"}
+    assert not between.of(".js")
+    assert not [each for each in between.asked if "/api/" in each.path]
+
+
+def test_no_window_holds_on_to_a_page(page: Page, python: Client, site: Site, server: Any, watch: Any) -> None:
+    """HDR-08: whoever opened the page cannot reach it, and it cannot reach who opened it."""
+    watch.allow(site.url)
+    page.goto(site.url)
+    with page.expect_popup() as popup:
+        page.evaluate("(url) => { window.other = window.open(url); }", python.create(PLAINTEXT).link)
+    popup.value.locator("#reveal").wait_for()
+    assert popup.value.evaluate("window.opener") is None
+    assert page.evaluate("window.other.closed") is True
+    with pytest.raises(Exception, match="SecurityError"):
+        page.evaluate("() => window.other.document.body.innerText")
+
+
+def test_what_a_page_leads_to_does_not_hold_on_to_it(page: Page, python: Client, site: Site, watch: Any) -> None:
+    """HDR-08: the address of a redirect gets neither opener nor referrer."""
+    watch.allow(site.url)
+    visit(page, python.create(site.url, type="redirect").link)
+    page.locator("#reveal").click()
+    with page.expect_popup() as popup:
+        page.locator("#content a").click()
+    popup.value.wait_for_load_state()
+    assert popup.value.evaluate("[window.opener, document.referrer]") == [None, ""]
+
+
+SENDINGS = """async ([base, calls, json]) => {
+  document.body.append(Object.assign(document.createElement("iframe"), { name: "away" }));
+  const types = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
+  let number = 0;
+  for (const call of calls) {
+    const url = `${base}/api/v1/secrets${call}`;
+    for (const enctype of types) {
+      const target = `away${(number += 1)}`;
+      document.body.append(Object.assign(document.createElement("iframe"), { name: target }));
+      const form = Object.assign(document.createElement("form"), { method: "post", action: url, enctype, target });
+      form.append(Object.assign(document.createElement("input"), { name: json.slice(0, -1) + ',"x":"', value: '"}' }));
+      document.body.append(form);
+      form.submit();
+    }
+    for (const type of [...types, ""]) {
+      const headers = type ? { "Content-Type": type } : {};
+      await fetch(url, { method: "POST", mode: "no-cors", credentials: "include", headers, body: json }).catch(() => 0);
+    }
+    await fetch(url, { method: "POST", mode: "no-cors" }).catch(() => 0);
+    await fetch(url, { method: "POST", headers: { "Content-Type": "text/plain" }, body: json }).catch(() => 0);
+    await new Promise((done) => {
+      const request = new XMLHttpRequest();
+      request.onloadend = done;
+      request.open("POST", url);
+      request.withCredentials = true;
+      request.send(json);
+    });
+    navigator.sendBeacon(url, json);
+    navigator.sendBeacon(url, new URLSearchParams({ json }));
+    new Image().src = url;
+    document.head.append(Object.assign(document.createElement("script"), { src: url }));
+  }
+}"""
+PER_CALL = 12  # POSTs: three forms, seven of fetch and XMLHttpRequest, two beacons
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["another port", "another site"])
+@pytest.mark.parametrize("kind", ["raw", "sealed"])
+def test_a_page_elsewhere_cannot_make_a_browser_do_anything(
+    server: Any, page: Page, python: Client, site: Site, between: Between, watch: Any, kind: str, host: str
+) -> None:
+    """CSRF-01: everything that is sent without asking this server first, against create, reveal, burn and report."""
+    watch.expect(*BLOCKED)
+    elsewhere = site.url.replace("127.0.0.1", host)
+    watch.allow(elsewhere, between.url)
+    content = {"encryptedBlob": "A" * 64, "iv": "A" * 16, "expiryType": "view_once"}
+    if kind == "raw":
+        made = httpx.post(f"{server.url}/api/v1/secrets", json=content).json()
+        names = (made["linkId"], made["receiptId"], made["manageToken"])
+    else:
+        sealed = python.create(PLAINTEXT)
+        names = (sealed.link_id, sealed.receipt_id, sealed.manage_token)
+    calls = ["", *(f"/{names[0]}/{call}" for call in ("reveal", "burn", "report"))]
+    del between.asked[:]
+    page.goto(elsewhere)
+    page.evaluate(SENDINGS, [between.url, calls, json.dumps(content)])
+    for call in calls:
+        for asked in between.wait(PER_CALL, f"/api/v1/secrets{call}", "POST"):
+            assert asked.status in (400, 415), asked
+    page.goto("about:blank")
+    answer = httpx.get(f"{server.url}/api/v1/receipts/{names[1]}", headers={"SecLink-Manage": names[2]}).json()
+    assert (answer["state"], answer["views"]) == ("active", 0)
+    assert [each["type"] for each in answer["events"]] == ["created"]
