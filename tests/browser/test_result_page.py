@@ -75,6 +75,8 @@ def test_the_message_speaks_the_readers_language(make_context: Callable[..., Bro
     until = datetime.fromtimestamp(made.receipt()["expiresAt"] / 1000, UTC).astimezone(ZoneInfo("Asia/Kathmandu"))
     messages = set()
     for language in LANGUAGES:
+        page.locator("#copy").click()
+        expect(page.locator("#said")).to_have_text(says("result.linkCopied"))
         page.select_option("#message-language", language)
         page.locator("#message").click()
         expect(page.locator("#said")).to_have_text(says("result.messageCopied"))

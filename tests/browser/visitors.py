@@ -22,6 +22,7 @@ from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 STATIC = Path(__file__).parents[2] / "seclink/static"
+expect.set_options(timeout=20_000)  # on a busy machine nothing is late
 LANGUAGES = ("en", "fr", "es", "ru")
 
 # Everything a page holds, also what is typed or hidden, and what a link points at.

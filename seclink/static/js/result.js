@@ -20,7 +20,7 @@ const NOTHING = { link: "", receiptId: "", manageToken: "", expiresAt: 0, maxVie
 
 /** @type {Made} what was sealed last */
 let made = NOTHING;
-/** @type {Words} of the language the message is written in */
+/** @type {Promise<Words>} of the language the message is written in */
 let reader;
 /** @type {ReturnType<typeof watch> | undefined} */
 let watching;
@@ -66,16 +66,18 @@ function sharing(page) {
   const languages = select("message-language");
   page.always((words) => {
     fillSelect(languages, Object.entries(page.settings.languages), words.code);
-    reader = words;
+    reader = Promise.resolve(words);
   });
   // Loaded ahead: some browsers copy and share only right after the press.
-  languages.addEventListener("change", async () => (reader = await load(languages.value)));
+  languages.addEventListener("change", () => {
+    reader = load(languages.value).catch(() => page.words);
+  });
   $("copy").addEventListener("click", () => copied(page, field("link").value, "result.linkCopied", field("link")));
   $("copy-passcode").addEventListener("click", () => copied(page, made.passcode ?? "", "result.copied"));
-  $("message").addEventListener("click", () => copied(page, message(reader, made), "result.messageCopied"));
+  $("message").addEventListener("click", async () => copied(page, message(await reader, made), "result.messageCopied"));
   $("share").hidden = !navigator.share;
-  $("share").addEventListener("click", () => {
-    navigator.share({ text: message(reader, made) }).catch(() => {}); // the person closed the sheet
+  $("share").addEventListener("click", async () => {
+    navigator.share({ text: message(await reader, made) }).catch(() => {}); // the person closed the sheet
   });
   $("show-qr").addEventListener("click", async () => {
     if ($("qr").hidden) await drawCode();
