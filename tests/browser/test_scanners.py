@@ -218,7 +218,7 @@ MANGLED: dict[str, Callable[[str], str]] = {
     **{f"{count} dropped": lambda text, count=count: text[:-count] for count in (1, 2, 4, 5, 26, 47)},
     "first dropped": lambda text: text[1:],
     "case flipped": str.swapcase,
-    "one letter flipped": lambda text: text[:-1] + text[-1].swapcase() if text[-1].isalpha() else "A" + text[1:],
+    "one letter flipped": lambda text: text[:-1] + (text[-1].swapcase() if text[-1].isalpha() else "A"),
     "one doubled": lambda text: text + text[-1],
     "version changed": lambda text: "B" + text[1:],
     "percent": lambda text: "%" + text,
@@ -236,6 +236,7 @@ def test_a_mangled_link_is_told_from_a_whole_one_before_anything_is_asked(
     for name, mangle in MANGLED.items():
         expect(page.locator("#reveal"), name).to_be_visible()
         write(page, mangle(fragment))
+        expect(page.locator("#notice"), name).to_be_visible()
         expect(page.locator("#notice h1"), name).to_have_text(says("incomplete.title"))
         expect(page.locator("#reveal"), name).not_to_be_visible()
         write(page, fragment)
