@@ -4,23 +4,28 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-need() { # command, Debian package
-    command -v "$1" >/dev/null && return
-    echo "installing $2" >&2
-    if [ "$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq "$2" >/dev/null; fi
-    command -v "$1" >/dev/null || { echo "tests/run.sh: $1 is missing; install the package $2" >&2; exit 1; }
+need() { # package, what shows that it is there
+    eval "$2" >/dev/null 2>&1 && return
+    echo "installing $1" >&2
+    if [ "$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq "$1" >/dev/null; fi
+    eval "$2" >/dev/null 2>&1 || { echo "tests/run.sh: the package $1 is missing; install it" >&2; exit 1; }
 }
-need curl curl
-need strace strace
-need faketime faketime
-need node nodejs
-need chromium chromium
+need curl 'command -v curl'
+need strace 'command -v strace'
+need faketime 'command -v faketime'
+need chromium 'command -v chromium'
+# The foreign systems' clients.
+need nodejs 'command -v node'
+need npm 'command -v npm'
+need php-cli 'command -v php'
+need php-curl 'php -m | grep -qx curl'
 
 venv=${SECLINK_TEST_VENV:-.venv}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 # Not editable: what is tested is what `pip install` gives.
 "$venv/bin/pip" install --quiet --force-reinstall --no-deps .
 "$venv/bin/pip" install --quiet '.[test]'
+tests/dialects/clients/install.sh "$venv/clients"
 
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check --quiet .
