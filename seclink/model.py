@@ -226,11 +226,14 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 class Filter(Struct, frozen=True, kw_only=True):
-    """Which receipts: `account` None means everybody's (an admin asks), `format` None those of every kind."""
+    """Which receipts: `account` None means everybody's (an admin asks), `format` None those of every kind; with
+    `has_ended` only those that are not active any more, however they ended, or only those that are.
+    """
 
     account: str | None
     format: str | None = None
     state: State | None = None
+    has_ended: bool | None = None
     search: str | None = None
     page: int = 1
     limit: int = 50

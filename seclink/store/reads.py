@@ -25,6 +25,7 @@ EVENTS = """
 _WANTED = """
     WHERE (:account IS NULL OR account = :account) AND (:format IS NULL OR format = :format)
       AND (:state IS NULL OR :state = iif(state = 'active' AND expires_at <= :now, 'expired', state))
+      AND (:has_ended IS NULL OR :has_ended = (state <> 'active' OR expires_at <= :now))
       AND (:search IS NULL
            OR instr(lower(coalesce(label, '') || char(10) || coalesce(public_note, '')), lower(:search)))
 """
@@ -98,6 +99,7 @@ def filter_parameters(wanted: Filter, now: int) -> dict[str, Any]:
         "account": wanted.account,
         "format": wanted.format,
         "state": wanted.state,
+        "has_ended": wanted.has_ended,
         "search": wanted.search,
         "now": now,
         "limit": wanted.limit,

@@ -547,6 +547,9 @@ async def test_receipts_can_be_asked_for_by_state_and_words(store: Store) -> Non
     assert await names(state=State.REVEALED) == ["ead"]  # "read" without what lstrip took
     assert await names(state=State.BURNED) == ["burned"]
     assert await names(state=State.EXPIRED) == ["late"]
+    assert await names(has_ended=True) == ["burned", "ead", "late"]
+    assert await names(has_ended=False) == ["live", "note"]
+    assert await names(has_ended=True, state=State.ACTIVE) == []
     assert await names(search="for live") == ["live"]
     assert await names(search="PLEASE") == ["note"]
     assert await names(search="_%") == ["late", "live"]  # as written, no patterns; what ended has no label
