@@ -1,17 +1,179 @@
-"""EnigmaCrypt."""
+"""EnigmaCrypt: https://enigma.websoon.com.ar/docs, its documented samples, and what speaks like them.
 
-from collections.abc import Iterable
+    create   POST   /api/messages               sealed by the sender; the password never comes here
+    look     GET    /api/messages/{id}/meta     spends nothing
+    fetch    POST   /api/messages/{id}/access   spends one access
+    delete   DELETE /api/messages/{id}          by its owner's key, or X-Delete-Token
+    page     /s/{id}                            no fragment: all of the key is in the password
 
-from seclink.dialects.seam import Dialect, Refusal
-from seclink.errors import SecLinkError
+Creating is all that its document tells; the other calls are ours, in its words. Nobody here can tell a wrong password
+from the right one, so each fetch counts. Without `expiresAt`, or with one later than `expiry.max`, a message is kept as
+long as the operator allows, and the answer's `expiresAt` says until when.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from re import compile as pattern
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from seclink import tokens
+from seclink.dialects.seam import NO_IV, Dialect, Refusal, iso, kept
+from seclink.errors import BadRequest, Busy, Gone, NameTaken, NotFound, SecLinkError
+from seclink.model import Created, NewSecret, Proof, Rate, Scope
+from seclink.policy import MIN_SECONDS
+from seclink.web import bodies
+from seclink.web.bodies import Answer, Call
+from seclink.web.guards import Admission, actor, header
 from seclink.web.operations import Operation
+from seclink.web.visits import refuse_visit
+
+ID = pattern("[A-Za-z0-9]{8}")
+ID_LENGTH, DRAWS = 8, 5
+SALT_AND_IV, DATA = pattern("[0-9a-fA-F]{64}"), pattern("[A-Za-z0-9+/]+={0,2}")
+BLOCK = 16
+ANONYMOUS, KEYED = Rate(20, 900), Rate(100, 900)
+
+
+class Create(Struct, rename="camel"):
+    encrypted_content: str
+    name: str | None = None
+    expires_at: str | None = None
+    max_access: int | None = None
+
+
+class Kept(Struct, rename="camel"):
+    encrypted_content: str
 
 
 class EnigmaCrypt(Dialect):
     name = "enigmacrypt"
+    page = pattern("/s/[A-Za-z0-9]{8}")
+    fields: ClassVar = {"encryptedBlob": "encryptedContent", "maxViews": "maxAccess", "label": "name"}
+    headers = "Content-Type, Authorization, X-Delete-Token"
 
-    def operations(self) -> Iterable[Operation]:
-        return ()
+    def operations(self) -> Iterator[Operation]:
+        yield Operation(
+            method="POST",
+            path="/api/messages",
+            handler=self.create,
+            summary="Create a message",
+            admission=Admission(rate="create", scopes=(Scope.CREATE,)),
+        )
+        yield Operation(
+            method="GET",
+            path="/api/messages/{message_id:str}/meta",
+            handler=self.meta,
+            summary="Look at a message; spends nothing",
+            admission=Admission(rate="peek"),
+        )
+        yield Operation(
+            method="POST",
+            path="/api/messages/{message_id:str}/access",
+            handler=self.access,
+            summary="Fetch a message; spends an access",
+            admission=Admission(rate="reveal"),
+        )
+        yield Operation(
+            method="DELETE",
+            path="/api/messages/{message_id:str}",
+            handler=self.delete,
+            summary="Delete a message",
+            admission=Admission(rate="peek"),
+        )
+
+    async def create(self, call: Call) -> Answer:
+        self.guards.bound(call.scope, self.name, ANONYMOUS, KEYED)
+        sent, _ = await self.read(call, Create)
+        _check(sent.encrypted_content)
+        new = NewSecret(
+            payload=kept(encryptedContent=sent.encrypted_content),
+            iv=NO_IV,
+            format=self.name,
+            expiry_type="custom",
+            ttl_seconds=self._seconds(sent.expires_at),
+            max_views=sent.max_access,
+            label=sent.name or None,
+        )
+        made = await self._keep_somewhere(call, new)
+        said = {"messageId": _own(made.link_id), "expiresAt": iso(made.expires_at)}
+        if actor(call.scope).account is None:
+            said["deleteToken"] = made.manage_token
+        return _success(201, "Message stored successfully", said)
+
+    async def meta(self, call: Call, message_id: str) -> Answer:
+        peek = await self.vault.peek(self._link_id(message_id), self.now())
+        said = {"messageId": message_id, "expiresAt": iso(peek.expires_at)}
+        return _success(200, None, said | {"maxAccess": peek.max_views, "remainingAccess": peek.views_left})
+
+    async def access(self, call: Call, message_id: str) -> Answer:
+        refuse_visit(call.scope)
+        got = await self.vault.reveal(self._link_id(message_id), Proof(), actor(call.scope), self.now())
+        try:
+            content = msgspec.json.decode(got.payload, type=Kept).encrypted_content
+        except msgspec.DecodeError:  # its owner has put something else in its place, by the native API
+            raise Gone("What is kept under this id is no message") from None
+        said = {"messageId": message_id, "encryptedContent": content, "expiresAt": iso(got.expires_at)}
+        return _success(200, None, said | {"remainingAccess": got.views_left})
+
+    async def delete(self, call: Call, message_id: str) -> Answer:
+        token = header(call.scope, b"x-delete-token")
+        receipt_id = await self.receipt_id(self._link_id(message_id))
+        await self.vault.burn(receipt_id, actor(call.scope), token, self.now())
+        return _success(200, "Message deleted successfully")
 
     def refusal(self, error: SecLinkError) -> Refusal:
-        return error.status, {"error": error.message}
+        wrong = "; ".join(f"{name}: {message}".removeprefix(": ") for name, message in self.faults(error))
+        return error.status, {"success": False, "error": wrong or error.message}
+
+    async def _keep_somewhere(self, call: Call, new: NewSecret) -> Created:
+        """Under an id that is free: of 47 bits, some day one that is drawn is taken."""
+        for _ in range(DRAWS):
+            with contextlib.suppress(NameTaken):
+                link_id = self.id(tokens.draw(ID_LENGTH))
+                return await self.keep(call, msgspec.structs.replace(new, link_id=link_id))
+        raise Busy()
+
+    def _link_id(self, message_id: str) -> str:
+        if not ID.fullmatch(message_id):
+            raise NotFound()
+        return self.id(message_id)
+
+    def _seconds(self, expires_at: str | None) -> int:
+        """How long that is from now; as long as is allowed, where it is longer or not said."""
+        most = int(self.parts.config.expiry.max)
+        seconds = most if expires_at is None else int(_instant(expires_at).timestamp() - self.now() / 1000)
+        if seconds < MIN_SECONDS:
+            raise BadRequest(fields=(("expiresAt", f"must be at least {MIN_SECONDS} seconds from now"),))
+        return min(seconds, most)
+
+
+def _instant(text: str) -> datetime:
+    """An ISO 8601 date or instant; of UTC, where it does not say."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadRequest(fields=(("expiresAt", "must be an instant in ISO 8601, or null"),)) from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _check(content: str) -> None:
+    """Refuse what no client has sealed, plaintext above all: hex(salt 16) || hex(iv 16) || base64(AES-CBC)."""
+    head, data = content[:64], content[64:]
+    if not (SALT_AND_IV.fullmatch(head) and DATA.fullmatch(data)):
+        said = "must be sealed before it is sent: salt and iv of 32 hex digits each, then AES-CBC as base64"
+        raise BadRequest(fields=(("encryptedContent", said),))
+    if len(bodies.decode_base64("encryptedContent", data)) % BLOCK:
+        raise BadRequest(fields=(("encryptedContent", f"must have whole blocks of {BLOCK} bytes"),))
+
+
+def _own(link_id: str) -> str:
+    return link_id.rpartition(".")[2]
+
+
+def _success(status: int, message: str | None, data: dict[str, Any] | None = None) -> Answer:
+    said = {"success": True, "message": message, "data": data}
+    return bodies.answer({name: value for name, value in said.items() if value is not None}, status)
