@@ -22,7 +22,7 @@ class Row(NamedTuple):
 
     `request(key, views, has_password)` is what its client sends there, as arguments of `httpx.request`; the password is
     "foobar123". `made(answer)` is what that made. `is_envelope` tells whether JSON is the dialect's way to refuse, and
-    `statuses` which status it has where ours is another.
+    `statuses` which status it has where ours is another. Without `has_gate` the server knows nothing of any password.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Row(NamedTuple):
     is_envelope: Callable[[Any], bool]
     toml: str = ""
     statuses: Mapping[int, int] = MappingProxyType({})
+    has_gate: bool = True
 
     @property
     def url(self) -> str:
@@ -61,10 +62,27 @@ def scrt_link_made(answer: httpx.Response) -> Made:
     return Made(link_id, {"passcodeHash": PASSWORD_HASH}, (GOLDEN[0]["plaintext"].encode(), key[:28].encode()))
 
 
+def enigmacrypt_request(key: str, views: int, _: bool) -> dict[str, Any]:
+    body = {"encryptedContent": GOLDEN[4]["encryptedContent"], "name": "n", "expiresAt": None, "maxAccess": views}
+    return {"json": body, "headers": {"Authorization": f"Bearer {key}"}}
+
+
+def enigmacrypt_made(answer: httpx.Response) -> Made:
+    text, password = GOLDEN[4]["plaintext"].encode(), GOLDEN[4]["password"].encode()
+    key = hashlib.pbkdf2_hmac("sha256", password, bytes.fromhex(GOLDEN[4]["encryptedContent"][:32]), 100_000)
+    link_id = f"enigmacrypt.{answer.json()['data']['messageId']}"
+    return Made(link_id, {}, (text, password, key, key.hex().encode()))
+
+
 ROWS = [
     Row(
         "scrt-link", "/api/v1/secrets", scrt_link_request, scrt_link_made,
         lambda said: said.keys() <= {"error", "issues"} and isinstance(said["error"], str),
         statuses={401: 403},
+    ),
+    Row(
+        "enigmacrypt", "/api/messages", enigmacrypt_request, enigmacrypt_made,
+        lambda said: said.keys() == {"success", "error"} and (said["success"], type(said["error"])) == (False, str),
+        has_gate=False,
     ),
 ]  # fmt: skip

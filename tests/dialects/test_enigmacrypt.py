@@ -1,0 +1,151 @@
+"""EnigmaCrypt: what no transcript can say; the conformance cases are in transcripts/enigmacrypt."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from replaying import GOLDEN, ROOT
+from speaking import enigmacrypt_request
+from test_every_dialect import PLENTY, ask, written
+
+from seclink import tokens
+
+pytestmark = pytest.mark.anyio
+URL = f"{ROOT}/enigmacrypt/api/messages"
+CONTENT = GOLDEN[4]["encryptedContent"]
+JSON = {"Content-Type": "application/json"}
+
+
+async def create(appliance: Any, views: int | None = 1, **headers: str) -> Any:
+    answer = await ask(appliance, "POST", URL, json={"encryptedContent": CONTENT, "maxAccess": views}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["data"]
+
+
+@pytest.mark.parametrize("views", [1, 3])
+async def test_parallel_fetches_get_as_many_as_there_are(make_appliance: Any, views: int) -> None:
+    """ONE-01: by its own call, by the native one, and by both."""
+    appliance = await make_appliance(PLENTY)
+    made = await create(appliance, views)
+    native = f"{ROOT}/api/v1/secrets/enigmacrypt.{made['messageId']}/reveal"
+    urls = [f"{URL}/{made['messageId']}/access", native] * 10
+    answers = await asyncio.gather(*(ask(appliance, "POST", url) for url in urls))
+    assert Counter(each.status_code for each in answers) == {200: views, 410: 20 - views}
+
+
+async def test_of_fetching_and_deleting_at_once_one_wins(make_appliance: Any) -> None:
+    """ONE-01"""
+    appliance = await make_appliance(PLENTY)
+    for _ in range(10):
+        made = await create(appliance)
+        fetched, deleted = await asyncio.gather(
+            ask(appliance, "POST", f"{URL}/{made['messageId']}/access"),
+            ask(appliance, "DELETE", f"{URL}/{made['messageId']}", headers={"X-Delete-Token": made["deleteToken"]}),
+        )
+        assert sorted((fetched.status_code, deleted.status_code)) == [200, 410]
+
+
+async def test_delete_token_is_kept_as_its_digest_alone(make_appliance: Any) -> None:
+    """FOR-01"""
+    appliance = await make_appliance(PLENTY + '[log]\nlevel = "debug"\nformat = "json"\n')
+    made = await create(appliance)
+    token = made["deleteToken"]
+    assert tokens.digest(token) in written(appliance)  # the search finds what is there
+    assert token.encode() not in written(appliance)
+    for sent in ("x" * 32, token, token):
+        await ask(appliance, "DELETE", f"{URL}/{made['messageId']}", headers={"X-Delete-Token": sent})
+    assert token.encode() not in written(appliance)
+    assert made["messageId"] not in appliance.log.getvalue()
+
+
+async def test_id_that_is_taken_is_drawn_again(make_appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one of a message that has ended: a link never leads to another message than it did."""
+    appliance = await make_appliance(PLENTY)
+    ids = iter(["AAAAAAAA", "AAAAAAAA", "BBBBBBBB", "AAAAAAAA", "BBBBBBBB", "CCCCCCCC"])
+    draw = tokens.draw
+    monkeypatch.setattr(tokens, "draw", lambda length, *more: next(ids) if length == 8 else draw(length, *more))
+    assert (await create(appliance))["messageId"] == "AAAAAAAA"
+    assert (await create(appliance))["messageId"] == "BBBBBBBB"
+    assert (await ask(appliance, "POST", f"{URL}/AAAAAAAA/access")).status_code == 200
+    assert (await create(appliance))["messageId"] == "CCCCCCCC"
+
+
+async def test_where_no_id_is_free_nothing_is_done_and_it_says_try_again(
+    make_appliance: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appliance = await make_appliance(PLENTY)
+    draw = tokens.draw
+    monkeypatch.setattr(tokens, "draw", lambda length, *more: "AAAAAAAA" if length == 8 else draw(length, *more))
+    await create(appliance)
+    answer = await ask(appliance, "POST", URL, json={"encryptedContent": CONTENT})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["success"] is False
+
+
+async def test_ids_are_drawn_from_the_whole_alphabet(make_appliance: Any) -> None:
+    appliance = await make_appliance(PLENTY)
+    ids = [(await create(appliance, **await some_key(appliance, number)))["messageId"] for number in range(150)]
+    assert len(set(ids)) == 150
+    assert len(set("".join(ids))) == 62
+
+
+async def some_key(appliance: Any, number: int) -> dict[str, str]:
+    """One account for every hundred."""
+    if number % 100 == 0:
+        appliance.some_key = await appliance.key(f"account{number}")
+    return {"Authorization": f"Bearer {appliance.some_key}"}
+
+
+async def test_of_two_delete_tokens_none_counts(make_appliance: Any) -> None:
+    appliance = await make_appliance(PLENTY)
+    made = await create(appliance)
+    twice = [("X-Delete-Token", made["deleteToken"]), ("X-Delete-Token", "x")]
+    answer = await ask(appliance, "DELETE", f"{URL}/{made['messageId']}", headers=twice)
+    assert (answer.status_code, answer.json()["success"]) == (400, False)
+    odd = await ask(appliance, "DELETE", f"{URL}/{made['messageId']}", headers=[("X-Delete-Token", b"\xff\xe9")])
+    assert odd.status_code == 404
+    assert (await ask(appliance, "GET", f"{URL}/{made['messageId']}/meta")).status_code == 200
+
+
+async def test_range_gets_all_of_what_it_spends(make_appliance: Any) -> None:
+    appliance = await make_appliance(PLENTY)
+    made = await create(appliance)
+    named = {"Range": "bytes=0-1", "If-None-Match": "*"}
+    answer = await ask(appliance, "POST", f"{URL}/{made['messageId']}/access", headers=named)
+    assert (answer.status_code, answer.json()["data"]["encryptedContent"]) == (200, CONTENT)
+
+
+async def test_fetched_payload_is_erased(make_appliance: Any) -> None:
+    """FOR-01: by its own call as by the native one."""
+    appliance = await make_appliance(PLENTY)
+    made = await create(appliance)
+    sealed = CONTENT.encode()
+    assert sealed in written(appliance)
+    await ask(appliance, "POST", f"{URL}/{made['messageId']}/access")
+    for _ in range(100):
+        if sealed not in written(appliance):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the payload is still there")
+
+
+def test_real_port_takes_what_its_client_sends(server: Any) -> None:
+    """Keep-alive and all: a look, a fetch whose body nobody reads, and the next request on the same connection."""
+    key = server.key()
+    sent = enigmacrypt_request(key, 1, False)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    with contextlib.closing(connection):
+        connection.request("POST", "/enigmacrypt/api/messages", json.dumps(sent["json"]), sent["headers"] | JSON)
+        made = json.loads(connection.getresponse().read())["data"]
+        for method, path, body, status in (
+            ("GET", "meta", None, 200), ("POST", "access", b"x" * 100_000, 200), ("GET", "meta", None, 410),
+        ):  # fmt: skip
+            connection.request(method, f"/enigmacrypt/api/messages/{made['messageId']}/{path}", body)
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()[:1]) == (status, b"{")
+    assert key not in server.log()
+    assert made["messageId"] not in server.log()
