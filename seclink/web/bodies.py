@@ -41,8 +41,13 @@ def parse(body: bytes, content_type: bytes | None, kind: type[T], *, may_be_empt
     except (ValueError, RecursionError) as error:
         # BadRequest is no ValueError: a duplicate member comes through with its own words.
         raise BadRequest("The body is not valid JSON") from error
+    return convert(document, kind)
+
+
+def convert(document: Any, kind: type[T], *, strict: bool = True) -> T:
+    """What was read as `kind`, or BadRequest naming the member. Not `strict`: numbers may be written as texts."""
     try:
-        return msgspec.convert(document, kind)
+        return msgspec.convert(document, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise BadRequest(fields=(_fault(str(error)),)) from None
 

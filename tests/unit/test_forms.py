@@ -1,0 +1,113 @@
+"""Forms are read strictly: what was written comes out, and what could be read in two ways is refused."""
+
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seclink.errors import BadRequest, UnsupportedMediaType
+from seclink.web import forms
+
+FORM = "application/x-www-form-urlencoded"
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+@given(st.dictionaries(st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1), texts))
+def test_what_was_written_is_read(members: dict[str, str]) -> None:
+    assert forms.parse(urlencode(members).encode(), FORM) == members
+
+
+@given(st.binary(max_size=200))
+def test_anything_is_read_or_refused(body: bytes) -> None:
+    try:
+        read = forms.parse(body, FORM, ("a",))
+    except BadRequest:
+        return
+    assert all(isinstance(each, str | list) for each in read.values())
+    str(read).encode()  # no half characters
+
+
+@pytest.mark.parametrize(
+    ("body", "members"),
+    [
+        (b"", {}),
+        (b"&&", {}),
+        (b"a=x", {"a": "x"}),
+        (b"a=b+c%2B%26%3D%25", {"a": "b c+&=%"}),
+        (b"a=x=y", {"a": "x=y"}),
+        (b"a=50% off", {"a": "50% off"}),
+        (b"a=%zz", {"a": "%zz"}),
+        ("a=é".encode(), {"a": "é"}),
+        (b"a=%C3%A9", {"a": "é"}),
+        (b"a=%00", {"a": "\0"}),
+        (b"a=x;b=y", {"a": "x;b=y"}),
+        (b"a", {}),
+        (b"a=&b=", {}),
+        (b"%61=x", {"a": "x"}),
+    ],
+)
+def test_member_is_its_text(body: bytes, members: dict[str, str]) -> None:
+    assert forms.parse(body, FORM) == members
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"a[0]=x&a[1]=y",
+        b"a%5B0%5D=x&a%5B1%5D=y",
+        b"a[]=x&a[]=y",
+        b"a=x&a=y",
+        b"a[]=x&a[]=&a=y",
+        b"a[FR]=x&a=y",
+    ],
+)
+def test_list_is_read_however_it_is_written(body: bytes) -> None:
+    assert forms.parse(body, FORM, ("a",)) == {"a": ["x", "y"]}
+
+
+def test_empty_list_is_none() -> None:
+    assert forms.parse(b"a[]=&a=", FORM, ("a",)) == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"a=x&a=y",
+        b"a=x&a=x",
+        b"a=&a=x",
+        b"a[]=x",
+        b"a[0]=x",
+        b"a[=x",
+        b"[]=x",
+        b"b[0][1]=x",
+        b"b[=x",
+        b"b[" + b"0" * 11 + b"]=x",
+        b"b[]x=x",
+        b"a=%FF",
+        b"a=%ED%A0%80",
+        b"a=\xff",
+        b"\xff=a",
+        b"&".join(b"a%d=x" % each for each in range(501)),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        forms.parse(body, FORM, ("b",))
+
+
+def test_as_many_members_as_a_form_may_have_are_read() -> None:
+    assert len(forms.parse(b"&".join(b"a%d=x" % each for each in range(500)), FORM)) == 500
+
+
+@pytest.mark.parametrize("named", [FORM, FORM.upper(), f"{FORM};charset=UTF-8", f'{FORM} ; charset="utf-8" '])
+def test_type_may_say_utf_8(named: str) -> None:
+    assert forms.parse(b"a=x", named) == {"a": "x"}
+
+
+@pytest.mark.parametrize(
+    "named", [None, "", "application/json", "multipart/form-data; boundary=x", f"{FORM}; charset=latin-1", f"{FORM}x"]
+)
+def test_any_other_type_is_refused(named: str | None) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        forms.parse(b"a=x", named)
