@@ -1,16 +1,16 @@
 """The one TOML file: every option with its name, type, default, bounds and help. Nothing else reads configuration.
 
-An option is a field of a section below; `Annotated[...]` carries bounds and help, and from that come the
-checks, `seclink config` and the README's table. What is unknown, of the wrong type or out of bounds stops the
-start with file, line and a hint: a silent default would be a setting somebody believes in. Durations are
-written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
+An option is a field of a section below; `Annotated[...]` carries bounds and help, and from that come the checks,
+`seclink config`, systemd/seclink.toml and the README's table (`options.py`). What is unknown, of the wrong type or out
+of bounds stops the start with file, line and a hint: a silent default would be a setting somebody believes in.
+Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
 """
 
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,23 +19,15 @@ from msgspec import Meta, Struct, field
 from seclink.errors import ConfigError
 from seclink.model import Rate
 from seclink.quantities import Colour, Duration, HostName, Network, Picture, PublicUrl, WebAddress, written
-from seclink.sections import Source, is_section, section
-from seclink.values import bounds
+from seclink.sections import Source, section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-# What a commented option looks like that has no default.
-EXAMPLES = {
-    "public_url": '"https://secrets.example.org"',
-    "host": '"other.example.org"',
-    "accent": '"#1a5fb4"',
-    "logo": '"logo.svg"',
-}
+AT_START = {"at_start": True}  # read once; a reload says that it needs a restart
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    host: Annotated[HostName, Meta(description="Address to listen on.")] = HostName("127.0.0.1")
-    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port to listen on.")] = 8080
+    host: Annotated[HostName, Meta(extra=AT_START, description="Address to listen on.")] = HostName("127.0.0.1")
+    port: Annotated[int, Meta(ge=1, le=65535, extra=AT_START, description="TCP port to listen on.")] = 8080
     public_url: Annotated[
         PublicUrl | None,
         Meta(description="The address people use; links are built from it. Unset: from host and port."),
@@ -61,7 +53,13 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     path: Annotated[
-        str, Meta(min_length=1, description="The database file, relative to this file; its folder must exist.")
+        str,
+        Meta(
+            min_length=1,
+            extra=AT_START,
+            description="The database file. Its folder must exist; a relative path begins beside this file, or in "
+            "/var/lib/seclink where this is /etc/seclink/seclink.toml.",
+        ),
     ] = "seclink.db"
     max_bytes: Annotated[
         int,
@@ -135,7 +133,8 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="The least important event that is written; debug adds every refusal."),
     ] = "info"
     format: Annotated[
-        Literal["auto", "human", "json"], Meta(description="How: auto is human on a terminal, JSON otherwise.")
+        Literal["auto", "human", "json"],
+        Meta(description="How: auto is human on a terminal and in systemd's journal, JSON otherwise."),
     ] = "auto"
 
 
@@ -205,26 +204,6 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dialects: Dialects = field(default_factory=Dialects)
 
 
-class Option(Struct, frozen=True):
-    """One option as data, for documents and listings. `default` and `bounds` are written as in the TOML."""
-
-    section: str
-    name: str
-    default: Any
-    bounds: str
-    help: str
-
-
-def options(kind: type[Struct] = Config, above: str = "") -> Iterator[Option]:
-    for each in msgspec.structs.fields(kind):
-        if is_section(each.type):
-            yield from options(each.type, f"{above}.{each.encode_name}".lstrip("."))
-            continue
-        value, meta = get_args(each.type)[:2]
-        default = each.default_factory() if each.default is msgspec.NODEFAULT else each.default
-        yield Option(above, each.name, default, bounds(value, meta), meta.description)
-
-
 def load(path: Path | None) -> Config:
     """Read and check; `None` means all defaults. Raises ConfigError, with every problem that was found."""
     if path is None:
@@ -252,30 +231,6 @@ def parse(text: str, name: str, folder: Path = Path()) -> Config:
         source.tell(path, message)
     source.refuse()
     return config
-
-
-def render(config: Config) -> str:
-    """The configuration as commented TOML that `parse` reads back to the same."""
-    lines: list[str] = []
-    current = ""
-    for option in options():
-        if option.section != current:
-            current = option.section
-            lines += ["", f"[{current}]"] if lines else [f"[{current}]"]
-        value = getattr(_at(config, current), option.name)
-        lines.append(f"# {option.help} ({option.bounds})")
-        lines.append(
-            f"# {option.name} = {EXAMPLES[option.name]}" if value is None else f"{option.name} = {written(value)}"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _at(config: Config, path: str) -> Any:
-    """The section of that name."""
-    at: Any = config
-    for name in path.split("."):
-        at = getattr(at, name.replace("-", "_"))
-    return at
 
 
 def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:

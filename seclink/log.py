@@ -1,12 +1,16 @@
-"""One line per event, for a person on a terminal and as JSON otherwise.
+"""One line per event, for a person on a terminal or in systemd's journal and as JSON otherwise.
+
+The journal has a time of its own and takes the level from a prefix, `<4>` (sd-daemon): neither is said twice.
 
 What may stand in a line is a closed list of field names, none of which can hold a linkId, key, passcode, proof,
 note, token, body or query. A secret is named by its receiptId, which opens nothing. Values are escaped and cut,
 so that a line stays one line.
 """
 
+import os
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -15,6 +19,7 @@ import msgspec
 from seclink.config import Log as Settings
 
 LEVELS = ("debug", "info", "warning", "error")
+PRIORITIES = ("<7>", "<6>", "<4>", "<3>")  # as syslog numbers them
 FIELDS = frozenset(
     (
         "receipt",
@@ -37,13 +42,20 @@ MOST_CHARACTERS = 200
 
 
 class Log:
-    """Writes to `stream`; `settings` say from which level on and how."""
+    """Writes to `stream`; `settings` say from which level on and how, and may change while it is in use."""
 
-    def __init__(self, settings: Settings, stream: TextIO = sys.stderr) -> None:
+    def __init__(
+        self, settings: Settings, stream: TextIO = sys.stderr, environment: Mapping[str, str] = os.environ
+    ) -> None:
         self._stream = stream
-        self._from = LEVELS.index(settings.level)
+        self.is_journal = _is_journal(stream, environment)
         self._second, self._said = -1, ""
-        self._json = settings.format == "json" or (settings.format == "auto" and not stream.isatty())
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        self._from = LEVELS.index(settings.level)
+        is_read = self.is_journal or self._stream.isatty()
+        self._json = settings.format == "json" or (settings.format == "auto" and not is_read)
 
     def debug(self, event: str, **fields: str | int | None) -> None:
         self._write(0, event, fields)
@@ -68,17 +80,34 @@ class Log:
             return
         if not fields.keys() <= FIELDS:
             raise ValueError(f"not a log field: {sorted(fields.keys() - FIELDS)}")
-        at = self._stamp(time.time())
         given = {name: _safe(value) for name, value in fields.items() if value is not None}
-        if self._json:
-            line = msgspec.json.encode({"at": at, "level": LEVELS[level], "event": event, **given}).decode()
-        else:
-            line = f"{at[11:19]} {LEVELS[level]:7} {event:10} " + " ".join(
-                f"{name}={value}" for name, value in given.items()
-            )
+        line = self._in_journal(level, event, given) if self.is_journal else self._dated(level, event, given)
         # One write, so that lines of several threads or processes do not mix.
         self._stream.write(line.rstrip() + "\n")
         self._stream.flush()
+
+    def _dated(self, level: int, event: str, given: dict[str, str | int]) -> str:
+        at = self._stamp(time.time())
+        if self._json:
+            return msgspec.json.encode({"at": at, "level": LEVELS[level], "event": event, **given}).decode()
+        return f"{at[11:19]} {LEVELS[level]:7} {event:10} {_pairs(given)}"
+
+    def _in_journal(self, level: int, event: str, given: dict[str, str | int]) -> str:
+        said = msgspec.json.encode({"event": event, **given}).decode() if self._json else f"{event} {_pairs(given)}"
+        return PRIORITIES[level] + said
+
+
+def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether it is the very stream that systemd has connected, and not one it was redirected to since."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _pairs(given: dict[str, str | int]) -> str:
+    return " ".join(f"{name}={value}" for name, value in given.items())
 
 
 def _safe(value: str | int) -> str | int:

@@ -1,14 +1,18 @@
-"""`seclink config`, and where every server-side command finds its configuration."""
+"""`seclink config`, and where every server-side command finds its configuration and the database."""
 
 import os
 from pathlib import Path
 
 import click
 
-from seclink.config import Config, render
+from seclink.config import Config
 from seclink.config import load as load_file
+from seclink.options import defaults as all_defaults
+from seclink.options import render
 
-PLACES = (Path("seclink.toml"), Path("/etc/seclink/seclink.toml"))
+INSTALLED = Path("/etc/seclink/seclink.toml")
+PLACES = (Path("seclink.toml"), INSTALLED)
+STATE = Path("/var/lib/seclink")  # /etc holds no data, and is read-only to the service and the container
 
 config_option = click.option(
     "--config",
@@ -33,15 +37,30 @@ def load(given: Path | None) -> Config:
 
 
 def database(config: Config, given: Path | None) -> Path:
-    """The database's absolute path: what is relative lies beside the TOML, wherever the command is run from."""
-    source = find(given)
-    folder = source.parent if source is not None and source.is_file() else Path()
-    return (folder / config.store.path).resolve()
+    """The database's absolute path: what is relative lies beside the TOML, wherever the command is run from, or in
+    /var/lib/seclink where that is the one in /etc.
+    """
+    return (_data_folder(find(given)) / config.store.path).resolve()
+
+
+def _data_folder(source: Path | None) -> Path:
+    if source is None:
+        return Path()
+    if source.resolve() == INSTALLED.resolve():
+        return STATE
+    return source.parent if source.is_file() else Path()
 
 
 @click.command()
+@click.option("--check", is_flag=True, help="Print nothing; the exit status says whether the file is right.")
+@click.option("--defaults", is_flag=True, help="Print every option at its default instead, commented out.")
 @config_option
-def config(config: Path | None) -> None:
+def config(config: Path | None, check: bool, defaults: bool) -> None:
     """Print the configuration in force as commented TOML."""
+    if defaults:
+        click.echo(all_defaults(), nl=False)
+        return
     found = find(config)
-    click.echo(f"# {found or 'all defaults: no file was found'}\n\n{render(load(config))}", nl=False)
+    settings = load(config)
+    if not check:
+        click.echo(f"# {found or 'all defaults: no file was found'}\n\n{render(settings)}", nl=False)

@@ -119,3 +119,21 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     for word in ("create", "get", "list", "delete", "stats", "serve", "config", "key", "login", "completion"):
         assert re.search(rf"^  {word}\b", helped.stdout, re.M)
     assert seclink(tmp_path, "nothing").returncode == 2
+
+
+def test_configuration_can_be_checked_without_a_word(tmp_path: Path) -> None:
+    """A reload asks first: a file that is wrong must not reach the server."""
+    checked = seclink(tmp_path, "config", "--check")
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    (tmp_path / "seclink.toml").write_text("[server]\nprot = 8080\n")
+    refused = seclink(tmp_path, "config", "--check")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "seclink.toml:2: " in refused.stderr
+
+
+def test_defaults_are_printed_whatever_is_configured(tmp_path: Path) -> None:
+    (tmp_path / "seclink.toml").write_text("[server]\nport = 3\n")
+    printed = seclink(tmp_path, "config", "--defaults")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert "\n#port = 8080\n" in printed.stdout
+    assert parse(printed.stdout, "printed") == Config()

@@ -3,15 +3,18 @@ safe.
 """
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seclink.app import hosts, public_url
-from seclink.config import Config, load, options, parse, render
+from seclink.cli.config import database
+from seclink.config import Config, load, parse
 from seclink.errors import ConfigError
 from seclink.model import Rate
+from seclink.options import options, render
 
 BROKEN: list[tuple[str, int, str]] = [
     # TOML, the line it is about, words of the message
@@ -289,3 +292,18 @@ def test_rendered_configuration_reads_back_the_same() -> None:
 )
 def test_links_point_where_the_server_listens(host: str, url: str) -> None:
     assert public_url(parse(f"[server]\nhost = '{host}'", "f")) == url
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "found"),
+    [
+        ("/etc/seclink/seclink.toml", "seclink.db", "/var/lib/seclink/seclink.db"),
+        ("/etc/seclink/../seclink/seclink.toml", "seclink.db", "/var/lib/seclink/seclink.db"),
+        ("/etc/seclink/seclink.toml", "/srv/a.db", "/srv/a.db"),
+        ("/nowhere/seclink.toml", "/srv/a.db", "/srv/a.db"),
+    ],
+)
+def test_installed_configuration_keeps_its_data_where_a_service_may_write(source: str, path: str, found: str) -> None:
+    """Whoever runs a command, the service or an administrator, means the same database."""
+    config = parse(f"[store]\npath = '{path}'", source)
+    assert str(database(config, Path(source))) == str(Path(found).resolve())

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from seclink.cli import cli
-from seclink.config import options
+from seclink.options import options
 from seclink.quantities import written
 
 README = Path(__file__).parents[2] / "README.md"
@@ -60,7 +60,7 @@ def test_flag_is_documented(command: str, flag: str) -> None:
 SERVER_SIDE = [
     words
     for words, command in COMMANDS
-    if words[0] in ("serve", "config", "key") and not isinstance(command, click.Group)
+    if words[0] in ("serve", "config", "key", "backup", "restore") and not isinstance(command, click.Group)
 ]
 
 

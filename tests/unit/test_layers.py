@@ -29,7 +29,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "values": {"model", "quantities"},
     "sections": {"errors", "values"},
     "config": {"errors", "model", "quantities", "sections", "values"},
+    "options": {"config", "quantities", "sections", "values"},
     "log": {"config"},
+    "notify": set(),
     "passcodes": {"errors"},
     "replay": {"errors"},
     "policy": {"config", "errors", "model"},
@@ -81,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         "__init__", "app", "cli", "client", "clock", "config", "errors", "keyring", "link", "log", "model",
-        "quantities",
+        "notify", "options", "quantities",
         "server", "store.sqlite",
     },
     "__init__": {"client"},

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -74,3 +77,39 @@ def test_level_is_the_least_important_that_is_written(level: str) -> None:
 
 def test_form_is_json_where_nobody_watches() -> None:
     assert json.loads(written("auto", "x"))["detail"] == "x"
+
+
+def journal(tmp_path: Path, form: str) -> tuple[str, str]:
+    """What two events look like in a file that the environment says is the journal."""
+    with (tmp_path / "journal").open("w+") as stream:
+        found = os.fstat(stream.fileno())
+        log = Log(Settings(format=form), stream, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})  # type: ignore[arg-type]
+        log.info("created", receipt="abc")
+        log.error("reaper", detail="a\nb")
+        stream.seek(0)
+        first, second = stream.read().splitlines()
+        return first, second
+
+
+def test_journal_is_told_the_level_and_no_time(tmp_path: Path) -> None:
+    """It has a time of its own, and the priority is what `journalctl -p warning` goes by."""
+    assert journal(tmp_path, "auto") == ("<6>created receipt=abc", "<3>reaper detail=a\\u000ab")
+    assert journal(tmp_path, "json") == (
+        '<6>{"event":"created","receipt":"abc"}',
+        '<3>{"event":"reaper","detail":"a\\\\u000ab"}',
+    )
+
+
+def test_file_that_is_not_the_journal_is_none(tmp_path: Path) -> None:
+    """The variable is inherited by whatever is started from a service."""
+    with (tmp_path / "file").open("w") as stream:
+        assert not Log(Settings(), stream, {"JOURNAL_STREAM": "1:2"}).is_journal
+
+
+def test_settings_can_change_while_it_is_in_use() -> None:
+    stream = io.StringIO()
+    log = Log(Settings(level="error", format="json"), stream)
+    log.info("hidden")
+    log.use(Settings(level="debug", format="human"))
+    log.debug("shown", count=1)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d debug   shown      count=1\n", stream.getvalue())

@@ -1,0 +1,92 @@
+"""What the service manager is told, over a real socket."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seclink.notify import Notify
+
+
+class Manager:
+    """The other end of $NOTIFY_SOCKET."""
+
+    def __init__(self, address: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.settimeout(20)
+        self.socket.bind(address)
+
+    def heard(self) -> list[str]:
+        return self.socket.recv(4096).decode().split("\n")
+
+
+@pytest.fixture(params=["file", "abstract"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Manager, dict[str, str]]]:
+    """A manager, and what it puts into our environment."""
+    name = f"seclink-{os.getpid()}-{time.monotonic_ns()}"
+    is_file = request.param == "file"
+    manager = Manager(str(tmp_path / name) if is_file else f"\0{name}")
+    yield manager, {"NOTIFY_SOCKET": str(tmp_path / name) if is_file else f"@{name}"}
+    manager.socket.close()
+
+
+def test_every_state_is_told(place: tuple[Manager, dict[str, str]]) -> None:
+    manager, environment = place
+    notify = Notify(environment)
+    notify.ready("Answering http://localhost:8080")
+    assert manager.heard() == ["READY=1", "STATUS=Answering http://localhost:8080"]
+    before = time.monotonic_ns() // 1000
+    notify.reloading()
+    name, at = manager.heard()
+    assert (name, at.partition("=")[0]) == ("RELOADING=1", "MONOTONIC_USEC")
+    assert before <= int(at.partition("=")[2]) <= time.monotonic_ns() // 1000
+    notify.stopping(10)
+    assert manager.heard() == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=25000000"]
+
+
+def test_watchdog_is_fed_while_all_is_well_and_no_longer(place: tuple[Manager, dict[str, str]]) -> None:
+    """OPS-05: what hangs or cannot write is not kept alive."""
+    manager, environment = place
+    troubles = iter(["", "", "storage", "storage", ""])
+    over = asyncio.Event()
+
+    async def trouble() -> str:
+        found = next(troubles, None)
+        if found is None:
+            over.set()
+            await asyncio.Event().wait()  # hangs from here on
+        return found or ""
+
+    async def live() -> None:
+        watching = asyncio.create_task(Notify({**environment, "WATCHDOG_USEC": "3000"}).watch(trouble))
+        await over.wait()
+        watching.cancel()
+
+    asyncio.run(live())
+    said = [manager.heard() for _ in range(5)]
+    assert said == [["WATCHDOG=1"], ["WATCHDOG=1"], ["STATUS=storage"], ["WATCHDOG=1"], ["STATUS=Ready again"]]
+    manager.socket.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.heard()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"WATCHDOG_USEC": ""}, {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "soon"}],
+)
+def test_watchdog_that_is_not_ours_is_not_fed(environment: dict[str, str]) -> None:
+    assert Notify(environment).watchdog_seconds == 0
+
+
+def test_watchdog_meant_for_this_process_is_fed() -> None:
+    assert Notify({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())}).watchdog_seconds == 60
+
+
+@pytest.mark.parametrize("address", ["", "/nowhere/at/all", "@nobody", "/dev/null", "x" * 500])
+def test_nobody_who_listens_is_no_reason_to_fail(address: str) -> None:
+    Notify({"NOTIFY_SOCKET": address}).ready("up")
+    Notify({}).ready("up")
