@@ -93,7 +93,7 @@ class Sharokey(Dialect):
         yield _route("GET", "/health", self.health, "Whether anybody is there", Admission(rate="peek", query=None))
         for path in ("/requests", "/requests/{token:str}", "/requests-stats"):
             for method in ("GET", "POST", "DELETE"):
-                yield _route(method, path, self.no_requests, "Asking others for a secret", MANAGE)
+                yield _route(method, path, self.no_requests, "Asking others for a secret", SEARCH)
 
     async def create(self, call: Call) -> Answer:
         sent, _ = await self.read(call, Create)
