@@ -92,15 +92,19 @@ def create(
 def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Revealed]:
     """Spend a view and open what comes. LinkIncomplete, PasscodeRequired and PasscodeWrong spend nothing.
 
-    With a passcode the server is asked first whether there is one (BadRequest if not): revealing with a
-    passcode that was never set would spend the secret on a key that cannot open it.
+    The server is asked first what it keeps. Where that is not what the link's key opens, or there is no passcode
+    and one was given (BadRequest), revealing would spend the secret on a key that cannot open it.
     """
     target = parse(link)
-    try:
-        key = key_of(target.fragment)
-    except LinkIncomplete:
-        return (yield from _reveal_raw(session, target, passcode))
-    yield from _expect_passcode(session, target, passcode)
+    format, key = _key_in(target.fragment)
+    known = yield from _meta(session, target)
+    if known.format != format:
+        raise LinkIncomplete
+    if passcode and not known.passcode_required:
+        message = "This secret has no passcode; nothing was used up"
+        raise BadRequest(message, (("passcode", "was given, but none is set"),))
+    if format == "raw":
+        return (yield from _reveal_raw(session, target, key, passcode))
     keys = envelope.derive(key, passcode)
     answer = yield from _claim(session, target, {"access": keys.access, "passcodeHash": keys.passcode_hash})
     # The link says how it was sealed; whatever the server says about format or passcode cannot weaken that.
@@ -127,13 +131,15 @@ class _Claimed:
     expires_at: datetime
 
 
-def _reveal_raw(session: Session, target: Link, passcode: str | None) -> Flow[Revealed]:
-    """Not a fragment of ours: a raw secret's key, or ours mangled. The server knows, and asking is free."""
-    key = raw_key_of(target.fragment)
-    known = yield from _meta(session, target)
-    if known.format != "raw":
-        raise LinkIncomplete
-    yield from _expect_passcode(session, target, passcode)
+def _key_in(fragment: str) -> tuple[str, bytes]:
+    """The format that has such fragments, and the key: ours; else a raw secret's, or ours mangled into one."""
+    try:
+        return envelope.FORMAT, key_of(fragment)
+    except LinkIncomplete:
+        return "raw", raw_key_of(fragment)
+
+
+def _reveal_raw(session: Session, target: Link, key: bytes, passcode: str | None) -> Flow[Revealed]:
     proof = {"passcodeHash": envelope.raw_passcode_hash(passcode) if passcode else None}
     answer = yield from _claim(session, target, proof)
     try:
@@ -142,12 +148,6 @@ def _reveal_raw(session: Session, target: Link, passcode: str | None) -> Flow[Re
         raise RawNotOpened(answer.blob, answer.iv) from None
     header = {"type": "text", "size": len(body)}
     return Revealed(body, "text", header, answer.views_left, answer.expires_at)
-
-
-def _expect_passcode(session: Session, target: Link, passcode: str | None) -> Flow[None]:
-    if passcode and not (yield from _meta(session, target)).passcode_required:
-        message = "This secret has no passcode; nothing was used up"
-        raise BadRequest(message, (("passcode", "was given, but none is set"),))
 
 
 def _claim(session: Session, target: Link, proof: Mapping[str, str | None]) -> Flow[_Claimed]:
@@ -187,10 +187,12 @@ def _body(text: str | bytes, kind: str) -> bytes:
 def _is_web_address(body: bytes) -> bool:
     try:
         parts = urlsplit(address := body.decode())
+        leads_somewhere = bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return False
-    is_one_word = address.isprintable() and " " not in address
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_one_word
+    # To a browser a backslash is a slash: what stands before it is the host there, and a user's name here.
+    is_one_word = address.isprintable() and " " not in address and "\\" not in address
+    return parts.scheme in ("http", "https") and leads_somewhere and is_one_word
 
 
 def _header(kind: str, name: str | None, media_type: str | None) -> dict[str, str]:

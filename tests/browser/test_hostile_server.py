@@ -61,7 +61,7 @@ def test_no_request_carries_fragment_passcode_or_text(call: Call, server: Any, w
     ("path", "lie", "code"),
     [
         ("meta", {"passcodeRequired": False}, "passcode_required"),
-        ("meta", {"format": "raw"}, "passcode_required"),
+        ("meta", {"format": "raw"}, "link_incomplete"),
         ("meta", {"expiresAt": 1e300}, "bad_answer"),
         ("meta", {"viewsLeft": "1"}, "bad_answer"),
         ("meta", {"publicNote": {"toString": "x"}}, "bad_answer"),

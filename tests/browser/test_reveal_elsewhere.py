@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitors import Raw, downloaded, opened, reveal, says, seal, texts, visit
+from visitors import Raw, downloaded, opened, reveal, reveals, says, seal, texts, visit
 
 from seclink.client import Client
+from seclink.link import fragment_of
 
 UNICODE = "🗝️ naïve e\u0301a\u0308 – שלום ‏עולם\u202e مرحبا\nzweite\tZeile 𝔘 👩‍👩‍👧"
 PASSCODE = "pässwörd 🗝️"
@@ -79,6 +80,25 @@ def test_a_raw_link_without_its_key_spends_nothing(page: Page, server: Any) -> N
         visit(page, raw.url + fragment)
         expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
     assert opened(page, raw.link()) == "still there"
+
+
+def test_a_raw_link_with_a_key_of_ours_spends_nothing(page: Page, server: Any, watch: Any) -> None:
+    """BOT-05: two links mixed up. The key is whole and another secret's: it would be spent, and could not be opened."""
+    raw = Raw(server, b"still there")
+    visit(page, f"{raw.url}#{fragment_of(bytes(range(32)))}")
+    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    assert reveals(watch) == []
+    assert opened(page, raw.link()) == "still there"
+
+
+def test_a_link_of_ours_with_a_raw_key_spends_nothing(page: Page, python: Client, watch: Any) -> None:
+    """BOT-05: the other way round."""
+    made = python.create("still there")
+    for length in (16, 32):
+        visit(page, f"{made.link.split('#')[0]}#{base64.b64encode(bytes(length)).decode()}")
+        expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    assert reveals(watch) == []
+    assert opened(page, made.link) == "still there"
 
 
 @pytest.mark.parametrize(

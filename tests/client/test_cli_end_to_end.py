@@ -15,6 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from terminal import COMMAND, Shell
 
+from seclink.link import fragment_of
+
 
 @pytest.fixture
 def here(shell: Shell, server: Any) -> Shell:
@@ -138,6 +140,16 @@ def test_raw_secret_that_does_not_open_is_not_lost(here: Shell, server: Any) -> 
     assert (done.returncode, done.stdout) == (1, b"")
     rest = json.loads(done.stderr[: done.stderr.index(b"}") + 1])
     assert set(rest) == {"encryptedBlob", "iv"}
+
+
+def test_raw_secret_with_a_key_of_ours_is_left_alone(here: Shell, server: Any) -> None:
+    """BOT-05: two links mixed up; it would be spent, and could not be opened."""
+    link = raw(server, b"hello", KEY)
+    done = here.run("get", f"{link.split('#')[0]}#{fragment_of(bytes(32))}")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"incomplete" in done.stderr
+    assert b"nothing was used up" in done.stderr
+    assert here.out("get", link) == "hello"
 
 
 # Receipts

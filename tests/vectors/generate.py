@@ -279,6 +279,18 @@ def opening() -> dict[str, Any]:
         "open_header_size_overruns": header_case("More than there is", b'{"type":"text","size":99999}', FORGED),
         "open_header_size_negative": header_case("Would cut from the end", b'{"type":"text","size":-1}', FORGED),
         "open_header_size_fraction": header_case("Half a byte", b'{"type":"text","size":4.5}', FORGED),
+        "open_header_size_is_a_float": header_case(
+            "Whole to some languages only", b'{"type":"text","size":5.0}', FORGED
+        ),
+        "open_header_size_has_an_exponent": header_case("Likewise", b'{"type":"text","size":5e0}', FORGED),
+        "open_header_numbers_elsewhere": header_case(
+            "In text, or in members that are ignored, a number is written as it likes",
+            b'{"x":{"size":5.0,"y":[-1E+2]},"name":"\\"size\\":5.0","type":"text","size":5}',
+            {
+                "header": {"x": {"size": 5.0, "y": [-100.0]}, "name": '"size":5.0', "type": "text", "size": 5},
+                "body": HELLO["body"],
+            },
+        ),
         "open_header_size_is_text": header_case("A numeral is not a number", b'{"type":"text","size":"5"}', FORGED),
         "open_header_size_is_true": header_case("Nor is a truth", b'{"type":"text","size":true}', FORGED),
         "open_header_size_missing": header_case("No size", b'{"type":"text"}', FORGED),

@@ -90,17 +90,23 @@ export async function open(contentKey, iv, blob) {
   try {
     const start = 4 + new DataView(plain.buffer).getUint32(0);
     if (start > plain.length) throw new RangeError("header");
-    const header = JSON.parse(fromUtf8(plain.subarray(4, start)));
-    if (!isHeader(header) || header.size > plain.length - start) throw new TypeError("header");
+    const text = fromUtf8(plain.subarray(4, start));
+    const header = JSON.parse(text);
+    if (!isHeader(header, text) || header.size > plain.length - start) throw new TypeError("header");
     return { header, body: plain.slice(start, start + header.size) };
   } catch {
     throw new Refusal("not_authentic");
   }
 }
 
-/** @param {any} header */
-function isHeader(header) {
-  return typeof header?.type === "string" && Number.isSafeInteger(header.size) && header.size >= 0;
+/**
+ * `5.0` and `5e0` are whole to JavaScript and not to every reader: what one refuses, no other may open.
+ * @param {any} header
+ * @param {string} text it was read from
+ */
+function isHeader(header, text) {
+  const whole = text.replace(/"(?:[^"\\]|\\.)*"|-?\d+[.eE][-+.\deE]+/g, (each) => (each[0] === '"' ? each : "null"));
+  return typeof header?.type === "string" && Number.isSafeInteger(JSON.parse(whole).size) && header.size >= 0;
 }
 
 /**

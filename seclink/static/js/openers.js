@@ -2,8 +2,8 @@
  * Who opens a link: one module for each format, loaded when a link needs it.
  *
  * What kind of fragment a link has was settled when it was made. So a server that calls a secret something else gets
- * nowhere: a fragment that checks out as ours is opened as ours, and a path of another system's has that system's
- * format only.
+ * nowhere: a fragment that checks out as ours opens what is ours and nothing else, and a path of another system's has
+ * that system's format only. Where they disagree nothing is revealed: it would be spent on a key that is not its own.
  */
 // @ts-check
 import { FORMAT } from "./envelope.js";
@@ -36,17 +36,16 @@ const OPENERS = [
 
 /**
  * The module that opens this link: `await (await unlock(fragment, format)).unlock(fragment, passcode)` gives
- * `{proof, open}`. A fragment that checks out as ours is opened as ours, whatever the server says the format is;
- * Refusal `link_incomplete` where the fragment is none that the server's format has, or the path none for it.
+ * `{proof, open}`. Refusal `link_incomplete` where the fragment is none that the server's format has, or the path none
+ * for it.
  * @param {string} fragment
  * @param {string} format
  * @param {string[]} formats those that the link's path can have
  * @returns {Promise<Opener>}
  */
 export async function unlock(fragment, format, formats = NATIVE) {
-  const meant = (await isOurs(fragment)) ? FORMAT : format;
-  const known = formats.includes(meant) && new Map(OPENERS).get(meant);
-  if (!known) throw new Refusal("link_incomplete");
+  const known = formats.includes(format) && new Map(OPENERS).get(format);
+  if (!known || (format !== FORMAT && (await isOurs(fragment)))) throw new Refusal("link_incomplete");
   const opener = await known().catch(lost);
   await opener.unlock(fragment, null); // is it whole? nothing is asked of anybody
   return opener;

@@ -138,7 +138,7 @@ async function claim(page, passcode) {
     const { code } = /** @type {any} */ (error);
     if (code === "passcode_wrong" && answer) keep(page, came);
     if (code !== "not_authentic") throw error;
-    return unopened(page, came, meta.format === "raw" && !proof?.access ? `${linkId}.json` : null);
+    return unopened(page, came, meta.format === "raw" ? `${linkId}.json` : null);
   }
   removeEventListener("beforeunload", ask);
   if (!answer) return; // the page was left meanwhile
