@@ -1,6 +1,8 @@
 """A row for each dialect, for what has to hold in all of them (test_every_dialect.py)."""
 
+import base64
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -74,6 +76,20 @@ def enigmacrypt_made(answer: httpx.Response) -> Made:
     return Made(link_id, {}, (text, password, key, key.hex().encode()))
 
 
+def sharokey_request(key: str, views: int, has_password: bool) -> dict[str, Any]:
+    body = json.loads(GOLDEN[2]["request"]["body"]) | {"maximum_views": views, "password": "foobar123"}
+    refused = {"otp_type", "otp_receiver"} if has_password else {"otp_type", "otp_receiver", "password"}
+    sent = {name: value for name, value in body.items() if name not in refused}
+    return {"json": sent, "headers": {"Authorization": f"Bearer {key}"}}
+
+
+def sharokey_made(answer: httpx.Response) -> Made:
+    sent, fragment = json.loads(GOLDEN[2]["request"]["body"]), GOLDEN[2]["keyB"].encode()
+    key = hashlib.pbkdf2_hmac("sha256", sent["key"].encode() + fragment, base64.b64decode(sent["salt"]), 10_000)
+    traces = (GOLDEN[2]["plaintext"].strip().encode(), fragment, key, key.hex().encode())
+    return Made(answer.json()["data"]["slug"], {"passcodeHash": PASSWORD_HASH}, traces)
+
+
 ROWS = [
     Row(
         "scrt-link", "/api/v1/secrets", scrt_link_request, scrt_link_made,
@@ -84,5 +100,10 @@ ROWS = [
         "enigmacrypt", "/api/messages", enigmacrypt_request, enigmacrypt_made,
         lambda said: said.keys() == {"success", "error"} and (said["success"], type(said["error"])) == (False, str),
         has_gate=False,
+    ),
+    Row(
+        "sharokey", "/api/v1/secrets", sharokey_request, sharokey_made,
+        lambda said: said.keys() == {"success", "message", "error"} and said["error"].keys() >= {"code", "message"},
+        statuses={400: 422, 507: 403},
     ),
 ]  # fmt: skip
