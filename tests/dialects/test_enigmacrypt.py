@@ -13,6 +13,7 @@ from speaking import enigmacrypt_request
 from test_every_dialect import PLENTY, ask, written
 
 from seclink import tokens
+from seclink.errors import StorageFailed
 
 pytestmark = pytest.mark.anyio
 URL = f"{ROOT}/enigmacrypt/api/messages"
@@ -86,18 +87,16 @@ async def test_where_no_id_is_free_nothing_is_done_and_it_says_try_again(
     assert answer.json()["success"] is False
 
 
-async def test_ids_are_drawn_from_the_whole_alphabet(make_appliance: Any) -> None:
+async def test_what_is_no_id_is_not_even_looked_up(make_appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     appliance = await make_appliance(PLENTY)
-    ids = [(await create(appliance, **await some_key(appliance, number)))["messageId"] for number in range(150)]
-    assert len(set(ids)) == 150
-    assert len(set("".join(ids))) == 62
 
+    async def fail(*_: Any) -> None:
+        raise StorageFailed
 
-async def some_key(appliance: Any, number: int) -> dict[str, str]:
-    """One account for every hundred."""
-    if number % 100 == 0:
-        appliance.some_key = await appliance.key(f"account{number}")
-    return {"Authorization": f"Bearer {appliance.some_key}"}
+    monkeypatch.setattr(appliance.store, "peek", fail)
+    for message_id, status in (("x" * 7, 404), ("x" * 9, 404), ("a-b_c.d~", 404), ("x" * 8, 503)):
+        answer = await ask(appliance, "GET", f"{URL}/{message_id}/meta")
+        assert answer.status_code == status
 
 
 async def test_of_two_delete_tokens_none_counts(make_appliance: Any) -> None:
