@@ -1,0 +1,148 @@
+"""EnigmaCrypt's links on a real server, in the page: made by its documented sample with either crypto-js, and recorded.
+
+The server cannot tell a wrong password, so each fetch is a view: the page fetches once, on the press, and tries every
+password on what came.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from untold import sent
+from visitors import held, opened, reveal, reveals, says, visit
+
+DIALECTS = Path(__file__).parents[1] / "dialects"
+GOLDEN = json.loads((DIALECTS / "golden.json").read_text())[3:5]
+HOST = "enigma.example.org"
+TEXT, PASSWORD = "geheim ✓ <img src=x onerror=alert(1)>\n🗝️", "pässwörd 🗝️"
+
+
+@pytest.fixture(scope="module")
+def server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One of its own: anonymous senders share twenty creates."""
+    running = server_type(tmp_path_factory.mktemp("enigma"), f'[dialects.enigmacrypt]\nhost = "{HOST}"\n').start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Browser]) -> Browser:
+    return launch(f"--host-resolver-rules=MAP {HOST} 127.0.0.1")
+
+
+def sample(server: Any, version: str, api_key: str) -> str:
+    """The link that the documented Node sample returns."""
+    modules = Path(sys.prefix) / f"clients/crypto-js-{version}/node_modules"
+    command = ["node", DIALECTS / "clients/enigmacrypt.js", f"{server.url}/enigmacrypt", TEXT, PASSWORD, api_key]
+    env = os.environ | {"NODE_PATH": str(modules)}
+    ran = subprocess.run(command, env=env, capture_output=True, timeout=60, check=True)
+    return str(json.loads(ran.stdout)["url"])
+
+
+def create(server: Any, content: str = GOLDEN[1]["encryptedContent"], views: int | None = 1) -> str:
+    body = {"encryptedContent": content, "maxAccess": views}
+    answer = httpx.post(f"{server.url}/enigmacrypt/api/messages", json=body)
+    return f"{server.url}/enigmacrypt/s/{answer.json()['data']['messageId']}"
+
+
+def look(link: str) -> httpx.Response:
+    return httpx.get(link.replace("/s/", "/api/messages/") + "/meta")
+
+
+def left(link: str) -> Any:
+    return look(link).json()["data"]["remainingAccess"]
+
+
+@pytest.mark.parametrize("version", ["4.1.1", "4.2.0"])
+def test_what_its_client_made_is_fetched_once_and_tried_until_it_opens(
+    page: Page, server: Any, key: str, watch: Any, version: str
+) -> None:
+    """No password is sent in any form; loading the page, and pressing without one, spends nothing."""
+    watch.expect("status of 410")
+    link = sample(server, version, key)
+    for _ in range(2):
+        visit(page, link)
+        expect(page.locator("#passcode")).to_be_focused()
+    page.locator("#reveal").click()
+    expect(page.locator("#problem")).to_have_text(says("reveal.noPasscode"))
+    assert (left(link), reveals(watch)) == (1, [])
+    for wrong in ("passwörd", PASSWORD.upper(), PASSWORD + " "):
+        page.locator("#passcode").fill(wrong)
+        page.locator("#reveal").click()
+        expect(page.locator("#problem")).to_have_text(says("reveal.wrongHere"))
+    assert look(link).status_code == 410  # all that is left of it is in the page
+    page.locator("#passcode").fill(PASSWORD)
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(TEXT, use_inner_text=True)
+    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#destroy")).to_be_hidden()
+    assert len(reveals(watch)) == 1
+    assert page.url == link
+    assert not [text for text in (PASSWORD, "passw", "geheim") if text in "".join(sent(watch)).lower()]
+    page.locator("#wipe-now").click()
+    assert "geheim" not in held(page)
+    page.reload()
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    visit(page, link)
+    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed"))
+
+
+@pytest.mark.parametrize("recorded", GOLDEN, ids=["crypto-js 4.1.1", "crypto-js 4.2.0"])
+def test_what_was_recorded_opens(page: Page, server: Any, recorded: Any) -> None:
+    link = create(server, recorded["encryptedContent"])
+    assert opened(page, link, recorded["password"]) == recorded["plaintext"]
+
+
+def test_each_visitor_counts(make_context: Callable[..., Any], server: Any) -> None:
+    link = create(server, views=2)
+    for said in (says("opened.left", count="1"), says("opened.lastOne")):
+        page = make_context().new_page()
+        assert opened(page, link, "pässword") == "hello ✓"
+        expect(page.locator("#fate")).to_have_text(said)
+    assert look(link).status_code == 410
+
+
+def test_without_a_number_anybody_opens_it_until_it_expires(page: Page, server: Any) -> None:
+    link = create(server, views=None)
+    visit(page, link)
+    expect(page.locator("#left")).to_have_text(says("reveal.leftAny"))
+    assert opened(page, link, "pässword") == "hello ✓"
+    expect(page.locator("#fate")).to_have_text(says("opened.leftAny"))
+    assert left(link) is None
+
+
+def test_what_was_fetched_elsewhere_is_gone(page: Page, server: Any, watch: Any) -> None:
+    watch.expect("status of 4(10|04)")
+    link = create(server)
+    visit(page, link)
+    httpx.post(link.replace("/s/", "/api/messages/") + "/access")
+    page.locator("#passcode").fill("pässword")
+    page.locator("#reveal").click()
+    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed"))
+    visit(page, f"{server.url}/enigmacrypt/s/zzzzzzzz")
+    expect(page.locator("#notice h1")).to_have_text(says("notFound.title"))
+
+
+def test_damage_cannot_be_told_from_a_wrong_password(page: Page, server: Any) -> None:
+    """The server takes what has the shape of a message, whatever is in it; here it says that this did not open it."""
+    link = create(server, "0" * 64 + "A" * 43 + "=", views=2)
+    reveal(page, link, "pässword")
+    expect(page.locator("#problem")).to_have_text(says("reveal.wrongHere"))
+    assert left(link) == 1
+
+
+def test_link_of_its_own_host_leads_to_the_page(page: Page, server: Any, watch: Any) -> None:
+    watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin
+    link = create(server)
+    there = f"http://{HOST}:{server.port}"
+    watch.allow(there)
+    assert opened(page, link.replace(f"{server.url}/enigmacrypt", there), "pässword") == "hello ✓"
+    assert page.url == link
+    assert len(watch.urls(there)) == 1

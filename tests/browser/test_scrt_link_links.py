@@ -1,0 +1,197 @@
+"""scrt.link's links on a real server, in the page: what its client recorded, and the same sealed anew.
+
+What no server can check here is the first part of a key: whoever changes that spends a view. All else spends nothing.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import random
+import string
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from playwright.sync_api import Browser, Page, expect
+from untold import sent
+from visitors import held, opened, reveal, reveals, says, visit
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "dialects/golden.json").read_text())[0]
+HOST = "scrt.example.org"
+LETTERS = string.ascii_letters + string.digits
+ALPHABETS = {"since 2026": LETTERS + "-_", "before": LETTERS + "-_$~."}
+UNICODE = "🗝️ naïve é – שלום\n<b>&amp;</b>\tzweite Zeile"
+
+
+@pytest.fixture(scope="module")
+def server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One of its own: the id of the recorded request can be had once."""
+    running = server_type(tmp_path_factory.mktemp("scrt-link"), f'[dialects.scrt-link]\nhost = "{HOST}"\n').start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Browser]) -> Browser:
+    return launch(f"--host-resolver-rules=MAP {HOST} 127.0.0.1")
+
+
+def sealed(text: str, *passwords: str) -> str:
+    """As its client seals, from the innermost layer outwards."""
+    for password in passwords:
+        salt, iv = os.urandom(16), os.urandom(16)
+        key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 100_000)
+        data = salt + iv + AESGCM(key).encrypt(iv, text.encode(), None)
+        text = "data:application/octet-stream;base64," + base64.b64encode(data).decode()
+    return text
+
+
+def hash_of(key: str) -> str:
+    return hashlib.sha256(key[28:].encode()).hexdigest()
+
+
+class Scrt:
+    """A secret as its client makes one."""
+
+    def __init__(self, server: Any, api_key: str, text: str, kind: str = "text", **more: Any) -> None:
+        self.server = server
+        self.key = "".join(random.choices(more.pop("alphabet", ALPHABETS["since 2026"]), k=36))
+        self.link = f"{server.url}/scrt-link/s#{self.key}"
+        layers = (*filter(None, [more.get("password")]), self.key)
+        body = {
+            "secretIdHash": hash_of(self.key), "meta": sealed(json.dumps({"secretType": kind}), *layers),
+            "content": sealed(text, *layers), "publicKey": "P" * 212, "expiresIn": 604800000, **more,
+        }  # fmt: skip
+        send(server, api_key, json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+
+    def left(self) -> int | None:
+        return left(self.server, self.key)
+
+
+def send(server: Any, api_key: str, body: str) -> None:
+    named = {
+        "Content-Type": "application/json", "Authorization": f"Bearer {api_key}", "X-Host": f"127.0.0.1:{server.port}",
+        "X-Checksum": hashlib.sha256(body.encode()).hexdigest(),
+    }  # fmt: skip
+    answer = httpx.post(f"{server.url}/scrt-link/api/v1/secrets", content=body.encode(), headers=named)
+    assert answer.status_code == 200, answer.text
+
+
+def left(server: Any, key: str) -> int | None:
+    """How often it can be opened, as its own status call tells; None: it is gone."""
+    answer = httpx.post(f"{server.url}/scrt-link/api/v1/secrets/{hash_of(key)}")
+    return answer.json().get("remainingViews")
+
+
+def test_recorded_neogram_opens_with_its_password(page: Page, server: Any, key: str, watch: Any) -> None:
+    """A wrong one spends nothing, says so, and can be followed by the right one. Of the key nothing is sent."""
+    watch.expect("status of 401")
+    master = GOLDEN["secretLink"].partition("#")[2]
+    send(server, key, GOLDEN["request"]["body"])
+    visit(page, f"{server.url}/scrt-link/s#{master}")
+    expect(page.locator("#note-text")).to_have_text("note é")
+    page.locator("#reveal").click()
+    expect(page.locator("#problem")).to_have_text(says("reveal.noPasscode"))
+    for wrong, tries in (("foobar12", "4"), ("FOOBAR123", "3")):
+        page.locator("#passcode").fill(wrong)
+        page.locator("#reveal").click()
+        expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
+        expect(page.locator("#passcode-hint")).to_contain_text(f"{tries} tries left")
+    assert left(server, master) == 3
+    page.locator("#passcode").fill("foobar123")
+    page.locator("#reveal").click()
+    expect(page.locator("#content .neogram")).to_have_text("héllo ✓")
+    expect(page.locator("#fate")).to_have_text(says("opened.left", count="2"))
+    assert left(server, master) == 2
+    assert page.url == f"{server.url}/scrt-link/s"
+    assert not [part for part in (master[:28], master[28:], "foobar123") if part in "".join(sent(watch))]
+    page.locator("#wipe-now").click()
+    assert "héllo" not in held(page)
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS)
+def test_text_opens_once(page: Page, server: Any, key: str, watch: Any, alphabet: str) -> None:
+    """Looking spends nothing, however often; then the key is gone from the address, and the secret from the server."""
+    watch.expect("status of 410")
+    made = Scrt(server, key, UNICODE, alphabet=ALPHABETS[alphabet])
+    for _ in range(2):
+        visit(page, made.link)
+        expect(page.locator("#passcode")).to_be_hidden()
+    assert (made.left(), reveals(watch)) == (1, [])
+    assert opened(page, made.link) == UNICODE
+    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#destroy")).to_be_hidden()
+    assert page.url == f"{server.url}/scrt-link/s"
+    assert made.left() is None
+    assert made.key[:28] not in "".join(sent(watch))
+    visit(page, made.link)
+    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed"))
+
+
+def test_redirect_is_shown_and_not_followed(page: Page, server: Any, key: str) -> None:
+    """XSS-04"""
+    reveal(page, Scrt(server, key, "https://example.com/a?b=c", "redirect").link)
+    expect(page.locator("#content .host")).to_have_text("example.com")
+    assert page.locator("#content a").get_attribute("href") == "https://example.com/a?b=c"
+    assert page.url == f"{server.url}/scrt-link/s"
+
+
+def test_redirect_to_a_script_is_text(page: Page, server: Any, key: str) -> None:
+    """XSS-04: its own page would go there unseen."""
+    reveal(page, Scrt(server, key, "javascript:alert(1)", "redirect").link)
+    expect(page.locator("#content .problem")).to_have_text(says("opened.badLink"))
+    expect(page.locator("#content a")).to_have_count(0)
+
+
+def test_password_is_asked_for_five_times(page: Page, server: Any, key: str, watch: Any) -> None:
+    watch.expect("status of 401", "status of 429")
+    made = Scrt(server, key, "hidden", password="pässword")
+    visit(page, made.link)
+    for said in ["reveal.wrongPasscode"] * 5 + ["locked.what"]:
+        page.locator("#passcode").fill("password")
+        page.locator("#reveal").click()
+        expect(page.locator("#problem")).to_have_text(says(said))
+    assert made.left() == 1
+    assert page.url == made.link
+
+
+def test_link_that_was_cut_asks_nobody(page: Page, server: Any, key: str, watch: Any) -> None:
+    """BOT-05"""
+    made = Scrt(server, key, "still there")
+    for cut in ("", "#", f"#{made.key[:35]}", f"#{made.key}x", f"#{made.key[1:]}!"):
+        visit(page, made.link.partition("#")[0] + cut)
+        expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    assert watch.urls("/api/") == []
+    assert opened(page, made.link) == "still there"
+
+
+def test_link_with_another_letter_opens_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
+    """Among the last eight it is another secret's. Before them nobody can tell before it has come: that is a view."""
+    watch.expect("status of 404")
+    made = Scrt(server, key, "there", viewLimit=2)
+    head, tail = made.key[:28], made.key[28:]
+    visit(page, f"{server.url}/scrt-link/s#{head}{tail[:-1]}{other(tail[-1])}")
+    expect(page.locator("#notice h1")).to_have_text(says("notFound.title"))
+    assert made.left() == 2
+    reveal(page, f"{server.url}/scrt-link/s#{other(head[0])}{head[1:]}{tail}")
+    expect(page.locator("#notice h1")).to_have_text(says("notAuthentic.title"))
+    assert made.left() == 1
+    assert opened(page, made.link) == "there"
+
+
+def test_link_of_its_own_host_leads_to_the_page_with_its_key(page: Page, server: Any, key: str, watch: Any) -> None:
+    """The browser keeps the fragment over the redirect."""
+    watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin
+    made, there = Scrt(server, key, "moved"), f"http://{HOST}:{server.port}"
+    watch.allow(there)
+    assert opened(page, f"{there}/s#{made.key}") == "moved"
+    assert page.url == f"{server.url}/scrt-link/s"
+    assert watch.urls(there) == [f"{there}/s"]
+
+
+def other(letter: str) -> str:
+    return "A" if letter != "A" else "B"
