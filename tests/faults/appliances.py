@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import pytest
 from sockets import Answer, answers
 
 LONG = bool(os.environ.get("SECLINK_LONG"))
 PATIENCE = 30.0  # generous: a busy machine must not fail a test
 PLENTY = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\nkey = "1000000/hour"\n'
+without_mount = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_MOUNT")), reason="SECLINK_WITHOUT_MOUNT")
+without_strace = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_STRACE")), reason="SECLINK_WITHOUT_STRACE")
 NO_BYTES_LIMIT = "[limits]\nclient_bytes = 17592186044416\n"
 
 

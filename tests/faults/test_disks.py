@@ -28,10 +28,10 @@ from appliances import (
     payload_of,
     post,
     reveal,
+    without_mount,
+    without_strace,
 )
 
-without_mount = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_MOUNT")), reason="SECLINK_WITHOUT_MOUNT")
-without_strace = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_STRACE")), reason="SECLINK_WITHOUT_STRACE")
 SMALL = 6 * 2**20
 
 

@@ -1,0 +1,127 @@
+"""What a disk may hold after its power was cut, from a recording of what was asked of it.
+
+What was synced is there. Of what was not, any part may be there and any part not, down to single sectors and in any
+order: more than disks with caches really do. Names come and go in the order of the calls (as every journaling file
+system has it), and are certain only once their folder was synced, as POSIX says.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from recording import Event
+
+SECTOR = 512
+Choose = Callable[[int], list[bool]]
+"""(how many pieces) -> which of them are there."""
+
+
+class Piece(NamedTuple):
+    """A part of a write that is within one sector; or, without data, a new size."""
+
+    offset: int
+    data: bytes | None
+
+
+class File:
+    def __init__(self) -> None:
+        self.synced = bytearray()
+        self.pending: list[tuple[int, list[Piece]]] = []
+
+    def sync(self, began: int) -> None:
+        """What had been done before it began is certain now."""
+        for ended, pieces in self.pending:
+            if ended < began:
+                apply(self.synced, pieces)
+        self.pending = [(ended, pieces) for ended, pieces in self.pending if ended >= began]
+
+    def content(self, choose: Choose) -> bytes:
+        pieces = [piece for _, some in self.pending for piece in some]
+        content = bytearray(self.synced)
+        apply(content, [piece for piece, is_there in zip(pieces, choose(len(pieces)), strict=True) if is_there])
+        return bytes(content)
+
+
+def apply(content: bytearray, pieces: list[Piece]) -> None:
+    for offset, data in pieces:
+        if data is None:
+            content[offset:] = bytes(max(0, offset - len(content)))
+        else:
+            content += bytes(max(0, offset - len(content)))
+            content[offset : offset + len(data)] = data
+
+
+class Disk:
+    """Fed with events in order; `states` are what it may hold if its power is cut now."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, File] = {}  # as the process sees them
+        self.synced_names: dict[str, File] = {}
+        self.pending_names: list[tuple[int, str, File | None]] = []
+
+    def take(self, event: Event) -> None:
+        match event.kind:
+            case "create" if event.name not in self.names:
+                self.names[event.name] = File()
+                self.pending_names.append((event.ended, event.name, self.names[event.name]))
+            case "drop":
+                del self.names[event.name]
+                self.pending_names.append((event.ended, event.name, None))
+            case "write":
+                self.names[event.name].pending.append((event.ended, split(event.offset, event.data)))
+            case "cut":
+                self.names[event.name].pending.append((event.ended, [Piece(event.offset, None)]))
+            case "sync" if event.name == ".":
+                self.synced_names = self._names(sum(ended < event.began for ended, *_ in self.pending_names))
+                self.pending_names = [each for each in self.pending_names if each[0] >= event.began]
+            case "sync":
+                self.names[event.name].sync(event.began)
+
+    def _names(self, count: int) -> dict[str, File]:
+        """The folder with so many of the pending changes done."""
+        names: dict[str, File | None] = {**self.synced_names}
+        names.update({name: file for _, name, file in self.pending_names[:count]})
+        return {name: file for name, file in names.items() if file is not None}
+
+    def states(self, seed: str, chances: int) -> Iterator[dict[str, bytes]]:
+        """Nothing, everything and odd parts of what is pending; then `chances` more, drawn."""
+        chance = random.Random(seed)
+        every = len(self.pending_names)
+        fixed: list[Choose] = [
+            lambda n: [False] * n,
+            lambda n: [True] * n,
+            lambda n: [True] * (n - 1) + [False] * (n > 0),  # torn at its last sector
+            lambda n: [False] * (n - 1) + [True] * (n > 0),  # the last overtook all others
+            lambda n: [k < n // 2 for k in range(n)],
+            lambda n: [k >= n // 2 for k in range(n)],
+            lambda n: [k % 2 == 0 for k in range(n)],
+        ]
+        for choose in fixed:
+            for count in {0, every}:
+                yield self._state(count, choose)
+        for _ in range(chances):
+            share = chance.choice((0.1, 0.5, 0.9))
+            yield self._state(
+                chance.randint(0, every), lambda n, share=share: [chance.random() < share for _ in range(n)]
+            )
+
+    def _state(self, count: int, choose: Choose) -> dict[str, bytes]:
+        return {name: file.content(choose) for name, file in self._names(count).items()}
+
+
+def split(offset: int, data: bytes) -> list[Piece]:
+    pieces = []
+    while data:
+        room = SECTOR - offset % SECTOR
+        pieces.append(Piece(offset, data[:room]))
+        offset, data = offset + room, data[room:]
+    return pieces
+
+
+def lay(state: dict[str, bytes], folder: Path) -> None:
+    """Make the folder hold just that."""
+    for each in folder.iterdir():
+        each.unlink()
+    for name, content in state.items():
+        (folder / name).write_bytes(content)
