@@ -5,9 +5,9 @@ everything is made here and handed on by constructor; there is no other place th
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from litestar import Litestar, get
@@ -19,23 +19,26 @@ from seclink.clock import Clock
 from seclink.config import Config
 from seclink.dialects.door import Door
 from seclink.dialects.seam import Dialect, Parts
-from seclink.errors import Internal
+from seclink.errors import Internal, SecLinkError
+from seclink.health import Health
 from seclink.keyring import Keyring
 from seclink.limiter import Limiter
 from seclink.log import Log
+from seclink.metrics import Metrics, Watched
 from seclink.passcodes import Passcodes
 from seclink.reaper import Reaper
 from seclink.store.base import Store
 from seclink.vault import Vault
+from seclink.web import health as health_web
+from seclink.web import metrics as metrics_web
 from seclink.web.api import SecretsApi
 from seclink.web.assets import Assets
 from seclink.web.assets import load as load_assets
 from seclink.web.bodies import Answer, answer
 from seclink.web.cors import with_preflight
-from seclink.web.gate import App, Gate
+from seclink.web.gate import App, Gate, Notice
 from seclink.web.guards import Guards
-from seclink.web.headers import headers
-from seclink.web.health import PATHS, HealthApi
+from seclink.web.headers import Header, headers
 from seclink.web.operations import Operation, document, router
 from seclink.web.pages import Pages, notice
 from seclink.web.problems import Problems, render
@@ -46,11 +49,18 @@ ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
-    """The whole appliance as an ASGI application. Its lifespan runs the reaper and, at the end, closes the store."""
-    vault = Vault(store, Passcodes(config.passcodes.profile), config, log, clock.monotonic)
+def build(config: Config, store: Store, log: Log, clock: Clock, metrics: Metrics | None = None) -> Gate:
+    """The whole appliance as an ASGI application. Its lifespan runs the reaper and, at the end, closes the store.
+
+    `metrics` is told of all there is to be watched.
+    """
+    metrics = metrics or Metrics()
+    counted = metrics.instruments
+    passcodes = Passcodes(config.passcodes.profile, counted.passcode_seconds)
+    vault = Vault(store, passcodes, config, log, clock.monotonic, counted.events)
     guards = Guards(Keyring(store), Limiter(), Limiter(), config, clock)
-    reaper = Reaper(vault, config.reaper.every, clock.now, clock.monotonic, log)
+    reaper = Reaper(vault, config.reaper.every, clock.now, clock.monotonic, log, counted.reaped_rows)
+    health = Health(vault, reaper, clock, log)
     assets = load_assets(config, public_url(config))
     operations = [
         *SecretsApi(vault, guards, clock, public_url(config)).operations(),
@@ -59,15 +69,24 @@ def build(config: Config, store: Store, log: Log, clock: Clock) -> Gate:
     foreign = _dialects(config, vault, guards, clock, assets)
     door = Door(foreign, public_url(config))
     routes: list[ControllerRouterHandler] = [
-        router(BASE, operations, guards),
-        *(router(each.prefix, each.operations(), guards) for each in foreign),
+        router(BASE, operations, guards, counted),
+        *(router(each.prefix, each.operations(), guards, counted) for each in foreign),
         _openapi(operations),
-        *HealthApi(vault, reaper, clock).handlers(),
+        *health_web.handlers(health),
+        *([metrics_web.handler(metrics, guards)] if config.metrics.enabled else []),
     ]
-    api = cast(App, _framework(routes, Problems(log, door.refusal), vault, reaper))
-    pages = Pages(assets, api, PATHS, log)
+
+    def refusal(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
+        counted.refused(error)
+        return door.refusal(scope, error)
+
+    watched = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
+    api = cast(App, _framework(routes, Problems(log, refusal), vault, reaper))
+    pages = Pages(assets, api, watched, log, counted.refused)
     app = door.before(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
-    return _gate(app, door, config, guards, log)
+    gate = _gate(app, refusal, watched, config, guards, log)
+    metrics.watch(Watched(store=store, passcodes=passcodes, health=health, clock=clock, running=lambda: gate.running))
+    return gate
 
 
 def _dialects(config: Config, vault: Vault, guards: Guards, clock: Clock, assets: Assets) -> list[Dialect]:
@@ -114,7 +133,7 @@ def _framework(routes: list[ControllerRouterHandler], problems: Problems, vault:
     )
 
 
-def _gate(app: App, door: Door, config: Config, guards: Guards, log: Log) -> Gate:
+def _gate(app: App, refusal: Notice, watched: Iterable[str], config: Config, guards: Guards, log: Log) -> Gate:
     return Gate(
         app,
         render,
@@ -124,8 +143,8 @@ def _gate(app: App, door: Door, config: Config, guards: Guards, log: Log) -> Gat
         requests=config.server.requests,
         headers=headers(public_url(config)),
         client=guards.client,
-        notice=lambda scope, error: door.refusal(scope, error) or notice(scope, error),
-        always=PATHS,  # busy is not dead: whoever watches must not restart it for that
+        notice=lambda scope, error: refusal(scope, error) or notice(scope, error),
+        always=watched,  # busy is not dead: whoever watches must not restart it for that
         report=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__
         ),

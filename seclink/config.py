@@ -18,7 +18,7 @@ from msgspec import Meta, Struct, field
 
 from seclink.errors import ConfigError
 from seclink.model import Rate
-from seclink.quantities import Colour, Duration, HostName, Network, Picture, PublicUrl, WebAddress, written
+from seclink.quantities import Colour, Duration, Endpoint, HostName, Network, Picture, PublicUrl, WebAddress, written
 from seclink.sections import Source, section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -138,6 +138,20 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "auto"
 
 
+class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    enabled: Annotated[
+        bool,
+        Meta(description="Whether /metrics answers API keys of the scope metrics or admin, in Prometheus' format."),
+    ] = False
+    listen: Annotated[
+        Endpoint | None,
+        Meta(
+            extra=AT_START,
+            description="A further address at which /metrics, /healthz and /readyz answer, to anybody. Unset: none.",
+        ),
+    ] = None
+
+
 class Branding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=40, description="What the pages call this server.")] = "SecLink"
     accent: Annotated[Colour | None, Meta(description="The pages' accent colour. Unset: theirs.")] = None
@@ -200,6 +214,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     receipts: Receipts = field(default_factory=Receipts)
     reaper: Reaper = field(default_factory=Reaper)
     log: Log = field(default_factory=Log)
+    metrics: Metrics = field(default_factory=Metrics)
     branding: Branding = field(default_factory=Branding)
     dialects: Dialects = field(default_factory=Dialects)
 

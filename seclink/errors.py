@@ -147,13 +147,14 @@ class IdempotencyMismatch(SecLinkError):
 
 
 class RateLimited(SecLinkError):
-    """`retry_after` is in whole seconds, at least 1."""
+    """`retry_after` is in whole seconds, at least 1; `rate` names the rate that was exceeded, where it has a name."""
 
     code, status, title = "rate_limited", 429, "Too many requests"
 
-    def __init__(self, message: str = "", retry_after: int = 1) -> None:
+    def __init__(self, message: str = "", retry_after: int = 1, rate: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.rate = rate
 
 
 class PasscodeLocked(RateLimited):
@@ -173,7 +174,13 @@ class Busy(SecLinkError):
 
 
 class StorageFailed(SecLinkError):
+    """`fields` names the parts of the server that fail, where that was asked: pairs of (part, what it does not do)."""
+
     code, status, title = "storage", 503, "The store is not available; nothing was done, try again"
+
+    def __init__(self, message: str = "", fields: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
 class StorageFull(SecLinkError):

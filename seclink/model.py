@@ -24,6 +24,7 @@ class Scope(StrEnum):
     CREATE = "create"
     MANAGE = "manage"
     ADMIN = "admin"
+    METRICS = "metrics"
 
 
 class Rate(Struct, frozen=True):

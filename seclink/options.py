@@ -15,6 +15,7 @@ from seclink.values import bounds
 EXAMPLES = {
     "public_url": '"https://secrets.example.org"',
     "accent": '"#1a5fb4"',
+    "listen": '"127.0.0.1:9464"',
     "logo": '"logo.svg"',
 }
 

@@ -7,16 +7,19 @@ for its sake the slow hash is there.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Literal
+from time import perf_counter
+from typing import Any, Literal, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from seclink.errors import Busy
+from seclink.instruments import Histogram
 
+T = TypeVar("T")
 THREADS, QUEUE = 2, 16
 PROFILES = {
     "standard": PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1),  # OWASP's minimum
@@ -25,12 +28,17 @@ PROFILES = {
 
 
 class Passcodes:
-    """Hashes and verifies, each inside a `place`. `close` waits for what is running."""
+    """Hashes and verifies, each inside a `place`. `close` waits for what is running.
 
-    def __init__(self, profile: Literal["standard", "strong"] = "standard") -> None:
+    `pending` places are taken; `hashing` of them have come to the hash itself, two of which run at a time. `seconds` is
+    told how long each took.
+    """
+
+    def __init__(self, profile: Literal["standard", "strong"] = "standard", seconds: Histogram | None = None) -> None:
         self._hasher = PROFILES[profile]
+        self._seconds = seconds or Histogram()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
-        self.pending = 0
+        self.pending = self.hashing = 0
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -45,17 +53,31 @@ class Passcodes:
 
     async def hash(self, passcode_hash: str) -> str:
         """An argon2id string with its own salt."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._hasher.hash, passcode_hash)
+        return await self._work(self._hasher.hash, passcode_hash)
 
     async def verify(self, stored: str, passcode_hash: str) -> bool:
         """Whether they belong together."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._verify, stored, passcode_hash)
+        return await self._work(self._verify, stored, passcode_hash)
 
     def close(self) -> None:
         self._pool.shutdown()
+
+    async def _work(self, work: Callable[..., T], *given: Any) -> T:
+        self.hashing += 1
+        try:
+            done, seconds = await asyncio.get_running_loop().run_in_executor(self._pool, _timed, work, *given)
+        finally:
+            self.hashing -= 1
+        self._seconds.observe(seconds)
+        return done
 
     def _verify(self, stored: str, passcode_hash: str) -> bool:
         try:
             return self._hasher.verify(stored, passcode_hash)
         except (Argon2Error, InvalidHashError):
             return False
+
+
+def _timed(work: Callable[..., T], *given: Any) -> tuple[T, float]:
+    began = perf_counter()
+    return work(*given), perf_counter() - began

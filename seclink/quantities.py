@@ -41,6 +41,20 @@ class HostName(str):
     __slots__ = ()
 
 
+class Endpoint(str):
+    """An address to listen on, with its port: `127.0.0.1:9464`, `[::1]:9464`."""
+
+    __slots__ = ()
+
+    @property
+    def host(self) -> str:
+        return self.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.rpartition(":")[2])
+
+
 class Colour(str):
     """Red, green and blue in hexadecimal: `#1a5fb4`."""
 
@@ -98,6 +112,15 @@ def host_name(value: str) -> HostName:
     if not _is_host(value.removeprefix("[").removesuffix("]") if ":" in value else value):
         raise ValueError("write a host name or address without a port; names with other letters as xn--...")
     return HostName(value)
+
+
+def endpoint(value: str) -> Endpoint:
+    host, _, port = value.rpartition(":")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    is_host = _is_host(host[1:-1] if is_bracketed else host) and (":" in host) == is_bracketed
+    if not is_host or not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535:
+        raise ValueError("write an address with a port like 127.0.0.1:9464 or [::1]:9464")
+    return Endpoint(value)
 
 
 def _is_host(value: str) -> bool:

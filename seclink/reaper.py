@@ -10,15 +10,24 @@ import contextlib
 from collections.abc import Callable
 
 from seclink.errors import SecLinkError
+from seclink.instruments import ROWS, Histogram
 from seclink.log import Log
 from seclink.vault import Vault
 
 
 class Reaper:
-    """`beat_at` is when it last finished a batch, in monotonic seconds; None before the first."""
+    """`beat_at` is when it last finished a batch, in monotonic seconds; None before the first. `rows` is told how much
+    there was to do in each round.
+    """
 
     def __init__(
-        self, vault: Vault, every_seconds: float, now: Callable[[], int], monotonic: Callable[[], float], log: Log
+        self,
+        vault: Vault,
+        every_seconds: float,
+        now: Callable[[], int],
+        monotonic: Callable[[], float],
+        log: Log,
+        rows: Histogram | None = None,
     ) -> None:
         self._vault, self.every_seconds, self._now, self._monotonic, self._log = (
             vault,
@@ -28,6 +37,7 @@ class Reaper:
             log,
         )
         self.beat_at: float | None = None
+        self._rows = rows or Histogram(ROWS)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -46,10 +56,13 @@ class Reaper:
 
     async def round(self) -> None:
         """Erase all that is due now."""
+        rows = 0
         while True:
             began = self._monotonic()
             count = await self._vault.reap(self._now())
             self.beat_at = self._monotonic()
+            rows += count
             if not count:
                 break
             await asyncio.sleep(self.beat_at - began)
+        self._rows.observe(rows)

@@ -13,12 +13,14 @@ from seclink.model import Rate
 from seclink.quantities import (
     Colour,
     Duration,
+    Endpoint,
     HostName,
     Network,
     Picture,
     PublicUrl,
     WebAddress,
     colour,
+    endpoint,
     host_name,
     network,
     parse_duration,
@@ -65,6 +67,7 @@ _FROM_TEXT: dict[Any, Callable[[str], Any]] = {
     HostName: host_name,
     HostName | None: host_name,
     Colour | None: colour,
+    Endpoint | None: endpoint,
 }
 _LISTS: dict[Any, Callable[[str], Any]] = {list[Network]: network, list[HostName]: host_name}
 
@@ -113,6 +116,7 @@ def bounds(kind: Any, meta: Meta) -> str:
         HostName | None: "text",
         PublicUrl | None: "a URL",
         Colour | None: "#RRGGBB",
+        Endpoint | None: "HOST:PORT",
         Picture | None: "a path to an .svg, .png or .webp",
         dict[str, WebAddress]: f"at most {meta.max_length}: text = URL, http, https or mailto",
     }

@@ -7,6 +7,7 @@ A wrong answer to any of them spends nothing. `now` is epoch milliseconds and co
 import asyncio
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,10 +54,19 @@ REAPED_AT_ONCE = 250
 
 
 class Vault:
+    """`events` counts what became of secrets: created, revealed, burned, reported, by (event, format)."""
+
     def __init__(
-        self, store: Store, passcodes: Passcodes, config: Config, log: Log, monotonic: Callable[[], float]
+        self,
+        store: Store,
+        passcodes: Passcodes,
+        config: Config,
+        log: Log,
+        monotonic: Callable[[], float],
+        events: Counter[tuple[str, str]] | None = None,
     ) -> None:
         self._store, self._passcodes, self._config, self._log = store, passcodes, config, log
+        self._events = Counter[tuple[str, str]]() if events is None else events
         self._questions = Questions(store, passcodes)
         self._created: Replay[Created] = Replay(CREATE_REPLAY_SECONDS, CREATE_REPLAYS, 2**30, lambda _: 512, monotonic)
         self._revealed: Replay[Claimed] = Replay(
@@ -101,6 +111,7 @@ class Vault:
         peek = await self._questions.ask(link_id, proof, actor.client, now, wants_access=True)
         if await self._store.burn(peek.receipt_id, now) is not State.ACTIVE:
             raise gone(await self._store.peek(link_id, now))
+        self._events["burned", peek.format] += 1
         self._log.info("burned", receipt=peek.receipt_id)
 
     async def peek(self, link_id: str, now: int) -> Peek:
@@ -123,6 +134,7 @@ class Vault:
         peek = await self._store.peek(link_id, now)
         if peek is not None:
             await self._store.record(link_id, "reported", now, reason)
+            self._events["reported", peek.format] += 1
             self._log.warning("reported", receipt=peek.receipt_id)
 
     # Senders' side
@@ -172,11 +184,12 @@ class Vault:
 
     async def burn(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> None:
         """End a live secret and erase it. Raises NotFound, or Gone where it has ended already."""
-        await self.receipt(receipt_id, actor, manage_token, now)
+        receipt = await self.receipt(receipt_id, actor, manage_token, now)
         found = await self._store.burn(receipt_id, now)
         if found is not State.ACTIVE:
             ended = await self._store.receipt(receipt_id, now)
             raise Gone(state=found or "", ended_at=ended.events[-1].at if ended else None)
+        self._events["burned", receipt.format] += 1
         self._log.info("burned", receipt=receipt_id)
 
     async def stats(self, account: str, now: int, format: str | None = None) -> Stats:
@@ -195,6 +208,10 @@ class Vault:
 
     async def ping(self, now: int) -> None:
         await self._store.ping(now)
+
+    async def room(self) -> int:
+        """Bytes that may still be stored; creating is refused before there are none."""
+        return await self._store.room()
 
     async def close(self) -> None:
         """Finish what was begun."""
@@ -235,6 +252,7 @@ class Vault:
             if new.link_id is None:
                 raise
             raise NameTaken() from None
+        self._events["created", new.format] += 1
         self._log.info("created", receipt=names.receipt_id, account=actor.account)
         return Created(
             link_id=link_id,
@@ -252,6 +270,7 @@ class Vault:
             claimed = await self._store.claim(link_id, now, access_hash=access_hash)
         if claimed is None:
             claimed = await self._reveal_guarded(link_id, proof, access_hash, actor, now)
+        self._events["revealed", claimed.format] += 1
         self._log.info("revealed", receipt=claimed.receipt_id)
         return claimed
 

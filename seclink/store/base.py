@@ -5,12 +5,36 @@ cut, or raises StorageFailed and did nothing that anybody was told of. A secret 
 `expires_at` on, whether or not it was reaped.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
+from seclink.instruments import Histogram
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
 
 
+class Figures(Struct, frozen=True, kw_only=True):
+    """How much there is. `secrets` by (format, state) may be a while old; `expired` by format are those reaped since
+    the start. `overdue_ms` is how long the oldest thing that is due has been waiting for the reaper; `used_bytes` of the
+    file's are in use, `max_bytes` may be.
+    """
+
+    secrets: Mapping[tuple[str, str], int]
+    expired: Mapping[str, int]
+    overdue_ms: int
+    used_bytes: int
+    max_bytes: int
+    file_bytes: int
+    log_bytes: int
+    batches: Histogram
+    commit_seconds: Histogram
+
+
 class Store(Protocol):
+    engine: str
+    """What keeps the rows, with its version."""
+
     async def add(self, secret: Secret) -> None:
         """Keep a new secret. Raises StorageFull, or Busy if one of its drawn names is taken: draw again."""
 
@@ -81,6 +105,12 @@ class Store(Protocol):
 
     async def ping(self, now: int) -> None:
         """Prove that a write is durable, and remember `now` as the latest instant seen."""
+
+    async def room(self) -> int:
+        """Bytes that may be added before creating is refused."""
+
+    async def figures(self, now: int) -> Figures:
+        """How much there is of everything, and how long things take."""
 
     async def clock_mark(self) -> int:
         """The latest instant any ping or reap has seen, over all restarts."""

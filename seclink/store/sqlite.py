@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,11 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from seclink.errors import Busy, SecLinkError, StorageFailed, StorageFull
+from seclink.instruments import BATCHES, Histogram
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
 from seclink.store import opening, reads, tries, writes
+from seclink.store.base import Figures
+from seclink.store.figures import OLDEST, USED, Census
 from seclink.store.writer import Write, Writer
 from seclink.store.writes import Claim
 
@@ -53,6 +57,10 @@ class SqliteStore:
         self._drain: asyncio.Task[None] | None = None
         self._sweep: asyncio.Task[None] | None = None
         self._lookups: dict[bytes, asyncio.Future[ApiKey | None]] = {}
+        self.engine = f"SQLite {sqlite3.sqlite_version}"
+        self._census = Census(self._list)
+        self._expired: Counter[str] = Counter()
+        self._batches, self._commit_seconds = Histogram(BATCHES), Histogram()
 
     @classmethod
     async def open(cls, path: Path, *, keep_seconds: int, max_bytes: int, exclusive: bool = True) -> "SqliteStore":
@@ -128,7 +136,9 @@ class SqliteStore:
         return await self._call(lambda db: writes.burn(db, receipt_id, now, self._raw.keep_ms))
 
     async def reap(self, now: int, limit: int) -> int:
-        return await self._call(lambda db: writes.reap(db, now, limit, self._raw.keep_ms))
+        count, expired = await self._call(lambda db: writes.reap(db, now, limit, self._raw.keep_ms))
+        self._expired.update(expired)
+        return count
 
     async def add_key(self, key: ApiKey) -> None:
         await self._call(lambda db: writes.add_key(db, key))
@@ -183,6 +193,23 @@ class SqliteStore:
     async def keys(self) -> tuple[ApiKey, ...]:
         return tuple(reads.key(row) for row in await self._all(reads.KEYS, ()))
 
+    async def room(self) -> int:
+        return self._raw.max_bytes - int((await self._one(USED, ()))[0])
+
+    async def figures(self, now: int) -> Figures:
+        (oldest,) = (await self._list(OLDEST, ()))[0]
+        return Figures(
+            secrets=await self._census.counts(now),
+            expired=self._expired,
+            overdue_ms=0 if oldest is None else max(0, now - oldest),
+            used_bytes=self._raw.max_bytes - await self.room(),
+            max_bytes=self._raw.max_bytes,
+            file_bytes=_size(f"{self._path}"),
+            log_bytes=self._log_bytes(),
+            batches=self._batches,
+            commit_seconds=self._commit_seconds,
+        )
+
     async def clock_mark(self) -> int:
         (mark,) = await self._one(reads.CLOCK_MARK, ())
         return int(mark)
@@ -222,6 +249,8 @@ class SqliteStore:
             try:
                 await self._writer.commit()
                 outcomes = self._raw.outcomes
+                self._batches.observe(len(taken))
+                self._commit_seconds.observe(self._raw.seconds)
             except Exception as error:  # a mistake of ours in one write must not leave everybody waiting
                 outcomes = [error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))] * len(
                     taken
@@ -259,9 +288,13 @@ class SqliteStore:
                 await self._writer.execute_fetchall(_WAIT)
 
     def _log_bytes(self) -> int:
-        with contextlib.suppress(OSError):
-            return os.stat(f"{self._path}-wal").st_size  # noqa: PTH116  a call ten times a second, no Path made
-        return 0
+        return _size(f"{self._path}-wal")
+
+
+def _size(path: str) -> int:
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_size  # noqa: PTH116  a call ten times a second, no Path made
+    return 0
 
 
 async def _look(connection: aiosqlite.Connection, sql: str, parameters: Any) -> Any:

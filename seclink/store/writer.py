@@ -8,6 +8,7 @@ it lasted.
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from seclink.errors import SecLinkError, StorageFull
@@ -20,7 +21,8 @@ Write = Secret | Claim | Callable[[sqlite3.Connection], Any]
 
 
 class Writer(sqlite3.Connection):
-    """`batch` is what the next commit shall do, `outcomes` what became of each: an answer or an exception.
+    """`batch` is what the next commit shall do, `outcomes` what became of each: an answer or an exception; `seconds` is
+    how long the last one took.
 
     `room` are bytes that may be added before the file is measured again.
     """
@@ -31,8 +33,10 @@ class Writer(sqlite3.Connection):
     keep_ms: int
     max_bytes: int
     room: int = 0
+    seconds: float = 0.0
 
     def commit(self) -> None:
+        began = perf_counter()
         try:
             self.outcomes = self._transact(self.batch)
         except (sqlite3.Error, SecLinkError) as error:
@@ -40,6 +44,7 @@ class Writer(sqlite3.Connection):
                 self.outcomes = [error] * len(self.batch)
             else:
                 self.outcomes = [self._alone(each) for each in self.batch]
+        self.seconds = perf_counter() - began
 
     def _alone(self, write: Write) -> Any:
         try:

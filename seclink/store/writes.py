@@ -218,22 +218,24 @@ def burn(db: sqlite3.Connection, receipt_id: str, now: int, keep_ms: int) -> Sta
     return State.ACTIVE
 
 
-def reap(db: sqlite3.Connection, now: int, limit: int, keep_ms: int) -> int:
+def reap(db: sqlite3.Connection, now: int, limit: int, keep_ms: int) -> tuple[int, list[str]]:
+    """How many were due, and the formats of those that have expired."""
     (due_json,) = db.execute(
         """
-        SELECT json_group_array(json_array(id, expires_at, state))
-        FROM (SELECT id, expires_at, state, sum(bytes) OVER (ORDER BY due_at, id) - bytes AS before
-              FROM (SELECT id, expires_at, state, bytes, due_at FROM secrets
+        SELECT json_group_array(json_array(id, expires_at, state, format))
+        FROM (SELECT id, expires_at, state, format, sum(bytes) OVER (ORDER BY due_at, id) - bytes AS before
+              FROM (SELECT id, expires_at, state, format, bytes, due_at FROM secrets
                     WHERE due_at <= ? ORDER BY due_at, id LIMIT ?))
         WHERE before < ?
         """,
         (now, limit, REAPED_BYTES),
     ).fetchone()
-    due: list[tuple[int, int, str]] = msgspec.json.decode(due_json)
-    _end(db, [(id, expires_at) for id, expires_at, state in due if state == State.ACTIVE], State.EXPIRED, keep_ms)
-    _forget(db, [id for id, _, state in due if state != State.ACTIVE])
+    due: list[tuple[int, int, str, str]] = msgspec.json.decode(due_json)
+    expired = [(id, expires_at) for id, expires_at, state, _ in due if state == State.ACTIVE]
+    _end(db, expired, State.EXPIRED, keep_ms)
+    _forget(db, [id for id, _, state, _ in due if state != State.ACTIVE])
     mark(db, now)
-    return len(due)
+    return len(due), [format for *_, state, format in due if state == State.ACTIVE]
 
 
 def _forget(db: sqlite3.Connection, ids: list[int]) -> None:

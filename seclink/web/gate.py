@@ -62,7 +62,7 @@ class Gate:
 
     `always` are paths that are answered although as many `requests` run as may. `allowed_hosts` are names without a
     port; none means that any single well-formed Host will do. `notice` is asked before `render`.
-    `report(error, request_id)` is told what escaped the application.
+    `report(error, request_id)` is told what escaped the application. `running` is how many requests are in flight.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Gate:
         self._header_count = header_count
         self._requests = requests
         self._always = frozenset(always)
-        self._running = 0
+        self.running = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -117,7 +117,7 @@ class Gate:
             return
         if length != 0:
             receive = answer.body = Body(receive, length, self.body_bytes, self._bodies, lambda: self._client(scope))
-        self._running += 1
+        self.running += 1
         try:
             await self.app(scope, receive, answer)
         except asyncio.CancelledError:
@@ -126,7 +126,7 @@ class Gate:
         except Exception as error:
             await self._escaped(answer, error)
         finally:
-            self._running -= 1
+            self.running -= 1
             if answer.body is not None:
                 answer.body.release()
         if not answer.started:
@@ -151,7 +151,7 @@ class Gate:
         name = host_name(once.get(b"host", b"").decode("latin-1"))
         if not name or (self._hosts and name not in self._hosts):
             raise UnknownHost
-        if self._running >= self._requests and scope["path"] not in self._always:
+        if self.running >= self._requests and scope["path"] not in self._always:
             raise Busy
         # The parser stops where another protocol would begin, so nothing more can be read from that connection.
         answer.close = b"upgrade" in once

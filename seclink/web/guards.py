@@ -73,7 +73,8 @@ class Guards:
             rate = Rate(self._config.limits.client_bytes, BYTES_WINDOW)
             _, decision = self._count("bytes", rate, actor.client, actor.wide, cost=min(count, rate.count))
             if not decision.is_allowed:
-                raise RateLimited("You have stored as much as one client may in a day", math.ceil(decision.retry_after))
+                wait = math.ceil(decision.retry_after)
+                raise RateLimited("You have stored as much as one client may in a day", wait, "bytes")
 
     def bound(self, scope: dict[str, Any], name: str, anonymous: Rate, keyed: Rate) -> None:
         """Hold a caller who was admitted to a further rate, on top of the general one. Raises RateLimited."""
@@ -127,7 +128,7 @@ class Guards:
             (b"ratelimit", b'"%s";r=%d;t=%d' % (name.encode(), decision.remaining, math.ceil(decision.reset))),
         ]
         if not decision.is_allowed:
-            raise RateLimited(retry_after=math.ceil(decision.retry_after))
+            raise RateLimited(retry_after=math.ceil(decision.retry_after), rate=name)
 
     def _key_rate(self, actor: Actor) -> Rate:
         return (actor.key.rate if actor.key else None) or self._config.rates.key

@@ -1,48 +1,47 @@
-"""Whether the process lives (`/healthz`) and whether it can do its work (`/readyz`):
+"""Whether the process lives (`/healthz`) and whether it can do its work (`/readyz`).
 
-a write is durable, the reaper goes round.
+Strangers may ask, so there is no more in it than which part fails. Nothing is raised: whoever polls would fill the log.
 """
 
+from typing import Any
+
+from litestar import HttpMethod, Request
 from litestar.handlers import HTTPRouteHandler
 
-from seclink.clock import Clock
 from seclink.errors import StorageFailed
-from seclink.reaper import Reaper
-from seclink.vault import Vault
+from seclink.health import Health
 from seclink.web import bodies, wire
 from seclink.web.bodies import Answer
+from seclink.web.cors import CORS_HEADERS
+from seclink.web.problems import render
 
-PATHS = ("/healthz", "/readyz")
-PING_SECONDS = 1.0  # asking more often costs no further write
-LATE_ROUNDS = 3
+ALIVE, READY = PATHS = ("/healthz", "/readyz")
+SAID = {"store": "does not take writes", "reaper": "has not finished a round lately"}
 
 
-class HealthApi:
-    def __init__(self, vault: Vault, reaper: Reaper, clock: Clock) -> None:
-        self._vault, self._reaper, self._clock = vault, reaper, clock
-        self._pinged_at = float("-inf")
+def handlers(health: Health) -> list[HTTPRouteHandler]:
+    async def healthz() -> Answer:
+        return alive()
 
-    def handlers(self) -> list[HTTPRouteHandler]:
-        async def healthz() -> Answer:
-            return self.alive()
+    async def readyz(request: Request[Any, Any, Any]) -> Answer:
+        return await ready(health, str(request.scope["state"]["request_id"]))
 
-        async def readyz() -> Answer:
-            return await self.ready()
+    methods = (HttpMethod.GET, HttpMethod.HEAD)
+    return [
+        HTTPRouteHandler(ALIVE, http_method=methods, status_code=200)(healthz),
+        HTTPRouteHandler(READY, http_method=methods, status_code=200)(readyz),
+    ]
 
-        return [
-            HTTPRouteHandler(path, http_method=["GET", "HEAD"], status_code=200)(handler)
-            for path, handler in zip(PATHS, (healthz, readyz), strict=True)
-        ]
 
-    def alive(self) -> Answer:
-        return bodies.answer(wire.Health(status="alive"))
+def alive() -> Answer:
+    return bodies.answer(wire.Health(status="alive"))
 
-    async def ready(self) -> Answer:
-        now = self._clock.monotonic()
-        if now - self._pinged_at >= PING_SECONDS:
-            await self._vault.ping(self._clock.now())
-            self._pinged_at = now
-        beat_at = self._reaper.beat_at
-        if beat_at is None or now - beat_at > LATE_ROUNDS * self._reaper.every_seconds + 10:
-            raise StorageFailed("The reaper has not finished a round lately")
-        return bodies.answer(wire.Health(status="ready"))
+
+async def ready(health: Health, request_id: str) -> Answer:
+    failing = await health.failing()
+    if not failing:
+        # What is there can still be revealed, so a full store is a ready one.
+        return bodies.answer(wire.Health(status="ready", room="none" if await health.is_full() else ""))
+    error = StorageFailed("The server is not ready", tuple((part, SAID[part]) for part in failing))
+    status, headers, body = render(error, request_id)
+    return Answer(status, body, [*headers, *CORS_HEADERS])

@@ -6,6 +6,7 @@ scripts from elsewhere.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
 from typing import Any, Literal, cast
 
 import msgspec
@@ -29,6 +30,7 @@ from seclink.errors import (
     StorageFailed,
     UnsupportedMediaType,
 )
+from seclink.instruments import Instruments
 from seclink.web.bodies import Answer, Call
 from seclink.web.gate import Receive
 from seclink.web.guards import Admission, Guards
@@ -75,18 +77,23 @@ class Operation(Struct, frozen=True, kw_only=True):
     by_manage_token: bool = False
 
 
-def router(path: str, operations: Iterable[Operation], guards: Guards) -> Router:
-    """Handlers for the operations.
+def router(path: str, operations: Iterable[Operation], guards: Guards, instruments: Instruments) -> Router:
+    """Handlers for the operations. What is not refused is timed, from here to its answer, body included.
 
     A plain function stands around each method, because Litestar copies handlers deeply and would copy the whole
     appliance; and it calls the guard itself, because Litestar copies the handler for each guard and request.
     """
 
     def handler(operation: Operation) -> Callable[[Request[Any, Any, Any]], Awaitable[Answer]]:
+        seconds = instruments.operation(path.rpartition("/")[2], operation.handler.__name__)
+
         async def handle(request: Request[Any, Any, Any]) -> Answer:
+            began = perf_counter()
             scope = cast("dict[str, Any]", request.scope)
             await guards.admit(scope, operation.admission)
-            return await operation.handler(Call(scope, cast(Receive, request.receive)), **scope["path_params"])
+            answer = await operation.handler(Call(scope, cast(Receive, request.receive)), **scope["path_params"])
+            seconds.observe(perf_counter() - began)
+            return answer
 
         return handle
 

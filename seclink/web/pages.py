@@ -8,7 +8,7 @@ no rate: they cost less than counting them would.
 
 import gzip
 import html
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -55,10 +55,14 @@ def resource(body: bytes, media_type: str, *headers: Header, status: int = 200, 
 
 
 class Pages:
-    """`api` answers what is not a page: everything below /api/, and the paths in `others`."""
+    """`api` answers what is not a page: everything below /api/, and the paths in `others`. `refused` is told of every
+    refusal.
+    """
 
-    def __init__(self, assets: Assets, api: App, others: Iterable[str], log: Log) -> None:
-        self._api, self._others, self._log = api, frozenset(others), log
+    def __init__(
+        self, assets: Assets, api: App, others: Iterable[str], log: Log, refused: Callable[[SecLinkError], None]
+    ) -> None:
+        self._api, self._others, self._log, self._refused = api, frozenset(others), log, refused
         self._languages = assets.languages
         self._pages = {
             key: resource(
@@ -91,6 +95,7 @@ class Pages:
     async def _refuse(self, scope: Any, send: Send, error: SecLinkError) -> None:
         request_id = scope["state"]["request_id"]
         self._log.debug("refused", code=error.code, status=error.status, request=request_id)
+        self._refused(error)
         missing = self._page("missing", scope) if isinstance(error, NotFound) and wants_page(scope) else None
         if missing is not None:
             await _send(scope, send, missing)

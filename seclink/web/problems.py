@@ -1,6 +1,7 @@
 """Refusals as `application/problem+json` (RFC 9457): one shape for everything, made in one place.
 
-Members: type, title, status, detail, code, requestId; errors where members of a request were at fault; state
+Members: type, title, status, detail, code, requestId; errors where members of a request, or parts of
+the server, were at fault; state
 and endedAt where a secret is gone; attemptsLeft after a wrong passcode. Nothing of the request, no path and no
 SQL is repeated.
 """
@@ -46,7 +47,7 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
         "requestId": request_id,
     }
     headers = [(b"content-type", MEDIA_TYPE)]
-    if isinstance(error, BadRequest) and error.fields:
+    if isinstance(error, BadRequest | StorageFailed) and error.fields:
         problem["errors"] = [{"field": field, "message": message} for field, message in error.fields]
     if isinstance(error, Gone):
         problem["state"] = error.state

@@ -157,8 +157,11 @@ class Account(Answer):
     secrets: StateCounts
 
 
-class Health(Answer):
+class Health(Answer, omit_defaults=True):
+    """`room` is said where there is none."""
+
     status: str
+    room: str = ""
 
 
 def meta(link_id: str, peek: Peek, attempts_left: int | None) -> SecretMeta:

@@ -8,7 +8,9 @@ import httpx
 
 PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "requestId"}
 # What some problems say beyond the common members.
-FURTHER_KEYS = {"bad_request": {"errors"}, "gone": {"state", "endedAt"}, "passcode_wrong": {"attemptsLeft"}}
+FURTHER_KEYS = {
+    "bad_request": {"errors"}, "storage": {"errors"}, "gone": {"state", "endedAt"}, "passcode_wrong": {"attemptsLeft"},
+}  # fmt: skip
 
 ACCESS = base64.urlsafe_b64encode(b"the proof of the key, 32 bytes..").rstrip(b"=").decode()
 ACCESS_HASH = hashlib.sha256(b"the proof of the key, 32 bytes..").hexdigest()
