@@ -67,6 +67,9 @@ def build(config: Config, store: Store, log: Log, clock: Clock, metrics: Metrics
         *ReceiptsApi(vault, guards, clock).operations(),
     ]
     foreign = _dialects(config, vault, guards, clock, assets)
+    for each in foreign:
+        if each.warning:
+            log.warning("dialect", path=each.prefix, detail=each.warning)
     door = Door(foreign, public_url(config))
     routes: list[ControllerRouterHandler] = [
         router(BASE, operations, guards, counted),

@@ -104,7 +104,9 @@ class Proof(Struct, frozen=True):
 
 
 class Edit(Struct, frozen=True, kw_only=True):
-    """A change as its sender asks for it; UNSET leaves a member as it is."""
+    """A change as its sender asks for it; UNSET leaves a member as it is. With `access` it is made only where that
+    proves the link's key.
+    """
 
     ttl_seconds: int | UnsetType = UNSET
     max_views: int | UnsetType | None = UNSET
@@ -113,6 +115,7 @@ class Edit(Struct, frozen=True, kw_only=True):
     payload: bytes | UnsetType = UNSET
     iv: bytes | UnsetType = UNSET
     passcode_hash: str | UnsetType | None = UNSET
+    access: str | None = None
 
 
 class Secret(Struct, frozen=True, kw_only=True):

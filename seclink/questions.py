@@ -33,12 +33,8 @@ class Questions:
         Raises NotFound, Gone, AccessRequired, AccessDenied, PasscodeRequired, PasscodeLocked, PasscodeWrong, Busy.
         """
         peek = live(await self._store.peek(link_id, now))
-        access_hash = access_hash_of(proof.access)
         if peek.access_hash is not None:
-            if access_hash is None:
-                raise AccessRequired()
-            if not tokens.equal(peek.access_hash, access_hash):
-                raise AccessDenied()
+            check_access(peek, proof.access)
         elif wants_access:
             raise AccessRequired("This secret asks for no proof of its link's key; only its sender can end it")
         if peek.passcode is not None:
@@ -59,6 +55,15 @@ class Questions:
         if not is_right:
             await self._store.record(link_id, "passcode_wrong", now)
             raise PasscodeWrong(attempts_left=attempt.left)
+
+
+def check_access(peek: Peek, access: str | None) -> None:
+    """Raises AccessRequired, or AccessDenied where that is not the proof of the key which the secret asks for."""
+    offered = access_hash_of(access)
+    if offered is None:
+        raise AccessRequired()
+    if peek.access_hash is None or not tokens.equal(peek.access_hash, offered):
+        raise AccessDenied()
 
 
 def access_hash_of(access: str | None) -> str | None:

@@ -44,7 +44,7 @@ from seclink.model import (
     Stats,
 )
 from seclink.passcodes import Passcodes
-from seclink.questions import Questions, access_hash_of, gone, live
+from seclink.questions import Questions, access_hash_of, check_access, gone, live
 from seclink.replay import Replay
 from seclink.store.base import Store
 
@@ -159,11 +159,13 @@ class Vault:
         return await self._store.receipts(wanted, now)
 
     async def change(self, receipt_id: str, edit: Edit, actor: Actor, manage_token: str | None, now: int) -> Receipt:
-        """Edit a live secret. Raises NotFound, NotActive, BadRequest."""
+        """Edit a live secret. Raises NotFound, NotActive, BadRequest; AccessDenied and Gone where proof was offered."""
         self._check(edit)
         receipt = await self.receipt(receipt_id, actor, manage_token, now)
         if not receipt.link_id:
             raise NotFound()
+        if edit.access is not None:
+            check_access(live(await self._store.peek(receipt.link_id, now)), edit.access)
         passcode: str | UnsetType | None = UNSET
         if edit.passcode_hash is not UNSET:
             passcode = await self._hash(edit.passcode_hash)

@@ -53,6 +53,8 @@ class Dialect:
     methods: ClassVar[str] = "GET, POST, DELETE, OPTIONS"
     headers: ClassVar[str] = "Content-Type, Authorization"
     """What a preflight allows."""
+    warning: ClassVar[str] = ""
+    """What every start says of it, in the log."""
 
     def __init__(self, parts: Parts, section: Any) -> None:
         self.parts, self.section = parts, section

@@ -84,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dialects.scrt_link": DIALECT,
     "dialects.sharokey": DIALECT,
     "dialects.enigmacrypt": DIALECT | {"web.visits"},  # one of its calls spends a view
-    "dialects.seecret": DIALECT | {"envelope"},
+    "dialects.seecret": DIALECT | {"envelope", "web.forms"},
     "client": {"__init__", "envelope", "errors", "link"},
     "app": {
         "health", "metrics",
