@@ -17,8 +17,8 @@ In any text `<...>` stands for a value:
     <x*1000>                                   so many x
     <name>                                     what an answer before was made to leave under that name
 
-and what is expected may be `<any>`, `<=name>` (any text, kept under that name), `<=name REGEX>`, `/REGEX/`. An object
-has exactly the members expected, unless one of them is "...".
+and what is expected may be `<any>`, `<=name>` (any text, kept under that name), `<=name REGEX>` (of which its group is
+kept, if it has one), `/REGEX/`. An object has exactly the members expected, unless one of them is "...".
 """
 
 import hashlib
@@ -125,7 +125,7 @@ class Replay:
             names = wanted.keys() - {"..."}
             assert names <= got.keys(), f"{at}: lacks {names - got.keys()}"
             assert "..." in wanted or got.keys() <= names, f"{at}: has also {got.keys() - names}"
-            for name in names:
+            for name in (each for each in wanted if each != "..."):  # in order: one may be of what another left
                 await self.match(got[name], wanted[name], f"{at}.{name}")
         elif isinstance(wanted, list):
             assert isinstance(got, list), f"{at}: {got!r} is no list"
@@ -147,7 +147,10 @@ class Replay:
             self.known[kept[1]] = got
         if pattern is not None:
             assert isinstance(got, str), f"{at}: {got!r} is no text"
-            assert re.fullmatch(pattern, got, re.DOTALL), f"{at}: {got!r} is not like {pattern}"
+            found = re.fullmatch(pattern, got, re.DOTALL)
+            assert found, f"{at}: {got!r} is not like {pattern}"
+            if kept is not None:
+                self.known[kept[1]] = found[len(found.groups()[:1])]
         elif kept is None:
             value = await self.fill(wanted)
             assert (type(got), got) == (type(value), value), f"{at}: {value!r} was expected, {got!r} came"

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import httpx
 from replaying import GOLDEN, ROOT
 
+from seclink import envelope
+
 
 class Made(NamedTuple):
     """A secret that was created: the linkId and proof its reader has, and `traces`: what may be nowhere at any time."""
@@ -76,6 +78,24 @@ def enigmacrypt_made(answer: httpx.Response) -> Made:
     return Made(link_id, {}, (text, password, key, key.hex().encode()))
 
 
+SEECRET = "SSH password: s3cr3t! ✓ & + %26"
+
+
+def seecret_request(key: str, views: int, has_password: bool) -> dict[str, Any]:
+    form = {"operation": "create_seecret", "lang": "en", "seecret": SEECRET, "number_view": views, "note": "n"}
+    named = {"Authorization": f"Bearer {key}"}
+    return {"data": form | ({"password": "foobar123"} if has_password else {}), "headers": named}
+
+
+def seecret_made(answer: httpx.Response) -> Made:
+    written = answer.json()["data"]["url"].partition("#")[2]
+    key = base64.urlsafe_b64decode(written + "=")
+    keys = envelope.derive(key)
+    proof = {"access": keys.access, "passcodeHash": PASSWORD_HASH}
+    traces = (SEECRET.encode(), b"s3cr3t", written.encode(), key, key.hex().encode(), keys.content_key)
+    return Made(f"seecret.{answer.json()['data']['id']}", proof, traces)
+
+
 def sharokey_request(key: str, views: int, has_password: bool) -> dict[str, Any]:
     body = json.loads(GOLDEN[2]["request"]["body"]) | {"maximum_views": views, "password": "foobar123"}
     refused = {"otp_type", "otp_receiver"} if has_password else {"otp_type", "otp_receiver", "password"}
@@ -100,6 +120,11 @@ ROWS = [
         "enigmacrypt", "/api/messages", enigmacrypt_request, enigmacrypt_made,
         lambda said: said.keys() == {"success", "error"} and (said["success"], type(said["error"])) == (False, str),
         has_gate=False,
+    ),
+    Row(
+        "seecret", "/api", seecret_request, seecret_made,
+        lambda said: said.keys() == {"CODE", "MESSAGE"} and (type(said["CODE"]), type(said["MESSAGE"])) == (int, str),
+        toml="[dialects.seecret]\nenabled = true\n",
     ),
     Row(
         "sharokey", "/api/v1/secrets", sharokey_request, sharokey_made,
