@@ -190,8 +190,8 @@ class Seecret(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: Annotated[
         bool,
         Meta(
-            description="Whether clients of that system are served, below the path /seecret. They send secrets in the "
-            "clear: the server sees each one before it seals it."
+            description="Whether clients of that system are served, below the path /seecret. They send plaintext, "
+            "which is sealed here on arrival: whoever controls this server or its TLS proxy can read every secret."
         ),
     ] = False
 
