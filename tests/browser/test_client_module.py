@@ -288,7 +288,7 @@ def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: An
     assert {"api.js", "envelope.js", "secrets.js", "openers/seclink-v1.js"} < pages
     assert loaded - pages == {"client.js"}
     asking = re.compile(r"\bfetch\(|XMLHttpRequest|sendBeacon|WebSocket|EventSource")
-    assert [name for name, text in sources.items() if asking.search(text)] == ["api.js"]
+    assert [name for name, text in sources.items() if asking.search(text)] == ["exchange.js"]
     sealing = {name for name, text in sources.items() if "subtle." in text and not name.startswith("openers/")}
     assert sealing == {"envelope.js"}
 

@@ -5,7 +5,6 @@ markup to become code.
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -137,12 +136,3 @@ def test_pages_fill_in_every_language() -> None:
         assert f'<html lang="{language}"' in text
         assert "{{" not in text
         assert not re.search(r'data-t="[^"]*"[^>]*></', text), page
-
-
-def test_every_language_has_the_same_keys_as_english() -> None:
-    texts: dict[str, Any] = {each.stem: assets.texts(each.read_bytes()) for each in (FOLDER / "i18n").glob("*.js")}
-    for language, said in texts.items():
-        assert said.keys() == texts["en"].keys(), language
-        assert {key for key, value in said.items() if isinstance(value, dict)} == {
-            key for key, value in texts["en"].items() if isinstance(value, dict)
-        }, language

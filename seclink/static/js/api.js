@@ -1,25 +1,21 @@
 /**
- * The only fetch: the native API, asked as seclink/client/exchange.py asks it.
+ * The native API, call by call: what each asks, whether it may be asked again, and how its answer is read.
  *
  * Only what is harmless to repeat is repeated: reads, and creating and revealing, which carry one Idempotency-Key in
- * all tries. Three tries over lost connections, broken answers and servers that are busy or restarting; a refusal is
- * final at once. Nothing of the browser's goes along: no cookie, no referrer, no cache, no redirect followed.
+ * all tries.
  */
 // @ts-check
 import * as answers from "./answers.js";
 import { toBase64url } from "./bytes.js";
+import { exchange } from "./exchange.js";
 import { randomBytes } from "./link.js";
 import { Refusal } from "./refusal.js";
 
 /** Where this module came from, without a trailing slash: {base} of {base}/static/{version}/js/api.js. */
 export const HERE = new URL("../../..", import.meta.url).href.replace(/\/$/, "");
 
-const WAITS_MS = [200, 1000];
-const LONGEST_WAIT_MS = 5000;
 const SMALL_MS = 30000;
 const LARGE_MS = 120000; // a payload goes with the request or the answer
-const NOT_READY = [502, 503, 504];
-const NOT_A_SERVER_S = ["unreachable", "link_incomplete", "not_authentic", "bad_answer"];
 
 /**
  * A server as one caller sees it; every call rejects with Refusal.
@@ -172,126 +168,6 @@ export async function words() {
 /** @param {string} text */
 function listOfWords(text) {
   return text.split(/\s+/).filter(Boolean);
-}
-
-/**
- * @typedef {{method: string, url: string, repeatable: boolean, ms: number, headers?: Record<string, string>,
- *   body?: object, cache?: RequestCache}} Request
- */
-
-/**
- * @template T
- * @param {Request} request
- * @param {(text: string) => T} read
- * @returns {Promise<T>}
- */
-async function exchange(request, read) {
-  for (let tries = 0; ; tries += 1) {
-    try {
-      return await attempt(request, read);
-    } catch (error) {
-      const refusal = /** @type {Refusal} */ (error);
-      const pause = Math.max(WAITS_MS[tries], (refusal.retryAfter || 0) * 1000); // NaN after the last try
-      if (!request.repeatable || !passes(refusal) || !(pause <= LONGEST_WAIT_MS)) throw error;
-      await new Promise((go) => setTimeout(go, pause));
-    }
-  }
-}
-
-/**
- * Whether the same request may succeed in a moment: no answer, a broken one, a server not ready.
- * @param {Refusal} refusal
- */
-function passes({ code, status }) {
-  return status === undefined ? code === "unreachable" : status < 300 || NOT_READY.includes(status);
-}
-
-/**
- * @template T
- * @param {Request} request
- * @param {(text: string) => T} read
- * @returns {Promise<T>}
- */
-async function attempt(request, read) {
-  const { response, text } = await send(request);
-  if (!response.ok) throw refused(response, text);
-  try {
-    return read(text);
-  } catch {
-    throw new Refusal("bad_answer", { status: response.status });
-  }
-}
-
-/** @param {Request} request */
-async function send({ method, url, headers, body, cache = "no-store", ms }) {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), ms);
-  try {
-    const response = await fetch(url, {
-      method,
-      headers: body ? { ...headers, "Content-Type": "application/json" } : headers,
-      body: body && JSON.stringify(body),
-      credentials: "omit",
-      cache,
-      redirect: "error",
-      referrerPolicy: "no-referrer",
-      signal: late.signal,
-    });
-    return { response, text: await response.text() };
-  } catch {
-    throw new Refusal("unreachable");
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/**
- * What an answer that is not a success stands for. Whoever stands in front of SecLink speaks otherwise.
- * @param {Response} response
- * @param {string} text
- */
-function refused(response, text) {
-  const status = response.status;
-  try {
-    const problem = JSON.parse(text);
-    const code = answers.matching(problem.code, /^[a-z_]{1,40}$/);
-    if (NOT_A_SERVER_S.includes(code)) throw new TypeError("not a server's to say");
-    return new Refusal(code, {
-      status,
-      state: known(answers.state, problem.state),
-      endedAt: known(answers.whole, problem.endedAt),
-      attemptsLeft: known(answers.whole, problem.attemptsLeft),
-      retryAfter: retryAfter(response),
-      fields: known(fieldsOf, problem.errors),
-    });
-  } catch {
-    return new Refusal(NOT_READY.includes(status) ? "unreachable" : "bad_answer", { status });
-  }
-}
-
-/**
- * @template T
- * @param {(value: unknown) => T} read
- * @param {unknown} value
- * @returns {T | undefined}
- */
-function known(read, value) {
-  try {
-    return read(value);
-  } catch {
-    return undefined;
-  }
-}
-
-/** @param {any} errors */
-function fieldsOf(errors) {
-  return errors.map((/** @type {any} */ each) => answers.word(each.field));
-}
-
-/** @param {Response} response */
-function retryAfter(response) {
-  const said = response.headers.get("Retry-After") || "";
-  return /^[0-9]{1,9}$/.test(said) ? Math.max(1, Number(said)) : undefined;
 }
 
 function nothing() {}

@@ -52,16 +52,16 @@ function offerChoices(page) {
   page.always((words) => {
     fillSelect(select("lifetime"), choices.map((/** @type {number} */ each) => [String(each), words.span(each)]),
       select("lifetime").value || likely);
-    fillSelect(select("views"), [
-      ...VIEWS.map((count) => /** @type {[string, string]} */ ([String(count), words.t("create.viewsCount", { count })])),
-      ["any", words.t("create.viewsAny")],
-    ], select("views").value || "1");
+    /** @type {[string, string][]} */
+    const views = VIEWS.map((count) => [String(count), words.t("create.viewsCount", { count })]);
+    fillSelect(select("views"), [...views, ["any", words.t("create.viewsAny")]], select("views").value || "1");
   });
 }
 
 /** @param {Page} page */
 function composing(page) {
-  const form = /** @type {HTMLFormElement} */ ($("form"));
+  /** @type {HTMLFormElement} */
+  const form = $("form");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     seal(page);
@@ -89,9 +89,12 @@ function kindChanged(page, form) {
 
 /** @param {Page} page */
 async function seal(page) {
-  const button = /** @type {HTMLButtonElement} */ ($("seal"));
+  /** @type {HTMLButtonElement} */
+  const button = $("seal");
   if (button.disabled) return;
-  const kind = /** @type {HTMLFormElement} */ ($("form")).kind.value;
+  /** @type {HTMLFormElement} */
+  const form = $("form");
+  const kind = form.kind.value;
   const address = kind === "redirect" ? webAddress(field("secret").value.trim()) : null;
   const text = kind === "redirect" ? address?.href ?? "" : field("secret").value;
   const [wrong, where] = fault(page, kind, text);
@@ -137,15 +140,17 @@ async function sealed(page, type, text) {
     publicNote: field("note").value.trim() || undefined,
     label: field("label").value.trim() || undefined,
   });
-  clear();
-  /** @type {HTMLFormElement} */ ($("form")).reset();
-  kindChanged(page, /** @type {HTMLFormElement} */ ($("form")));
-  offerAgain(page);
+  emptied(page);
   await present(page, { ...created, passcode });
 }
 
 /** A reset form chooses the first option; the likely one is another. @param {Page} page */
-function offerAgain(page) {
+function emptied(page) {
+  /** @type {HTMLFormElement} */
+  const form = $("form");
+  clear();
+  form.reset();
+  kindChanged(page, form);
   select("lifetime").value = select("views").value = "";
   for (const draw of page.draws) draw(page.words);
 }

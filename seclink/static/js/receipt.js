@@ -3,7 +3,7 @@
 
 import { api } from "./api.js";
 import { fate, watch } from "./receipts.js";
-import { $, busy, explained, fillSelect, only, openPage, twice } from "./ui.js";
+import { $, busy, explained, field, fillSelect, only, openPage, select, twice } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 
@@ -57,7 +57,7 @@ function render(page, receipt) {
   $("events").replaceChildren(...receipt.events.map((/** @type {any} */ each) => entry(page, each)));
   $("change").hidden = !isActive;
   if (moved) offerTimes(page);
-  if (isFirst) /** @type {HTMLInputElement} */ ($("note")).value = receipt.publicNote ?? "";
+  if (isFirst) field("note").value = receipt.publicNote ?? "";
   only("receipt");
   document.body.dataset.ready = "";
 }
@@ -79,16 +79,15 @@ function entry(page, { type, at }) {
 
 /** @param {Page} page */
 function offerTimes({ words, settings }) {
-  const asIs = /** @type {[string, string]} */ (["", words.t("receipt.lifetimeAsIs", { until: words.when(known.expiresAt) })]);
   const choices = settings.choices.map((/** @type {number} */ each) =>
     [String(each), words.t("receipt.fromNow", { time: words.span(each) })]);
-  fillSelect(/** @type {HTMLSelectElement} */ ($("lifetime")), [asIs, ...choices], "");
+  fillSelect(select("lifetime"), [["", words.t("receipt.lifetimeAsIs")], ...choices], "");
 }
 
 /** @param {Page} page */
 async function save(page) {
-  const seconds = /** @type {HTMLSelectElement} */ ($("lifetime")).value;
-  const note = /** @type {HTMLInputElement} */ ($("note")).value.trim();
+  const seconds = select("lifetime").value;
+  const note = field("note").value.trim();
   const changes = {
     ...(seconds ? { expiresIn: Number(seconds) } : {}),
     ...(note === (known.publicNote ?? "") ? {} : { publicNote: note || null }),

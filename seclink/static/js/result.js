@@ -18,6 +18,9 @@ import { $, copy, explained, field, fillSelect, only, select, twice } from "./ui
 
 const NOTHING = { link: "", receiptId: "", manageToken: "", expiresAt: 0, maxViews: 1, passcode: null };
 
+/** @type {() => HTMLAnchorElement} */
+const receiptLink = () => $("receipt");
+
 /** @type {Made} what was sealed last */
 let made = NOTHING;
 /** @type {Promise<Words>} of the language the message is written in */
@@ -35,14 +38,14 @@ export async function present(page, sealed) {
   field("link").value = link;
   $("passcode").textContent = passcode;
   $("passcode-card").hidden = !passcode;
-  /** @type {HTMLAnchorElement} */ (/** @type {unknown} */ ($("receipt"))).href = `${HERE}/receipt/${receiptId}#${manageToken}`;
+  receiptLink().href = `${HERE}/receipt/${receiptId}#${manageToken}`;
   page.put($("state-problem"), null);
   $("burn").hidden = false;
   hideCode();
   only("result");
   fillSheet($("sheet"), page.words, page.settings.name, made);
   field("link").focus();
-  field("link").select();
+  field("link").setSelectionRange(0, link.length, "backward"); // whose beginning stays in view
   const copied = await copy(link);
   page.put($("said"), copied ? "result.linkCopied" : "result.linkNotCopied");
   follow(page);
@@ -131,8 +134,7 @@ function follow(page) {
 
 /** @param {Page} page */
 function receipt(page) {
-  $("copy-receipt").addEventListener("click", () =>
-    copied(page, /** @type {HTMLAnchorElement} */ (/** @type {unknown} */ ($("receipt"))).href, "result.copied"));
+  $("copy-receipt").addEventListener("click", () => copied(page, receiptLink().href, "result.copied"));
   twice($("burn"), page, "result.burnSure", async () => {
     try {
       await ask().remove(made.receiptId, made.manageToken);
@@ -149,7 +151,7 @@ export function forget() {
   made = NOTHING;
   field("link").value = "";
   $("passcode").textContent = "";
-  $("receipt").removeAttribute("href");
+  receiptLink().removeAttribute("href");
   $("sheet").replaceChildren();
   hideCode();
 }

@@ -9,7 +9,7 @@ import { api, once } from "./api.js";
 import { checkWhole, unlock as opener } from "./openers.js";
 import { show } from "./showing.js";
 import { trouble, unopened } from "./trouble.js";
-import { $, busy, explained, only, openPage, rough, twice } from "./ui.js";
+import { $, busy, explained, field, only, openPage, rough, twice } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./i18n.js").Words} Words */
@@ -85,7 +85,8 @@ function offer(page) {
   const { publicNote, viewsLeft, expiresAt, attemptsLeft } = meta;
   $("note").hidden = !publicNote;
   $("note-text").textContent = publicNote;
-  page.put($("left"), (words) => viewsLeft === null ? words.t("reveal.leftAny") : words.t("reveal.left", { count: viewsLeft }));
+  const left = viewsLeft === null ? "reveal.leftAny" : "reveal.left";
+  page.put($("left"), (words) => words.t(left, { count: viewsLeft }));
   page.put($("until"), (words) => words.t("reveal.until", { until: words.when(expiresAt) }));
   $("passcode-field").hidden = !asksPasscode;
   tries(page, attemptsLeft);
@@ -108,15 +109,17 @@ function tries(page, left) {
 
 /** @param {Page} page */
 async function reveal(page) {
-  const input = /** @type {HTMLInputElement} */ ($("passcode"));
+  const input = field("passcode");
   const passcode = asksPasscode ? input.value : null;
   if (passcode === "") {
     page.put($("problem"), kept ? "reveal.wrongHere" : "reveal.noPasscode");
     return input.focus();
   }
-  if (/** @type {HTMLButtonElement} */ ($("reveal")).disabled) return;
+  /** @type {HTMLButtonElement} */
+  const button = $("reveal");
+  if (button.disabled) return;
   try {
-    await busy($("reveal"), page, "reveal.opening", () => claim(page, passcode));
+    await busy(button, page, "reveal.opening", () => claim(page, passcode));
   } catch (error) {
     failed(page, error);
   }
@@ -144,7 +147,7 @@ async function claim(page, passcode) {
   if (!answer) return; // the page was left meanwhile
   // Only now: a key that is still in the address can be tried again.
   history.replaceState({ openedAt: Date.now() }, "", location.pathname + location.search);
-  /** @type {HTMLInputElement} */ ($("passcode")).value = "";
+  field("passcode").value = "";
   present(page, secret);
 }
 
@@ -174,7 +177,7 @@ function failed(page, error) {
   } else if (error?.code === "passcode_wrong" || error?.code === "passcode_required") {
     tries(page, error.attemptsLeft ?? null);
     page.put($("problem"), kept ? "reveal.wrongHere" : "reveal.wrongPasscode");
-    /** @type {HTMLInputElement} */ ($("passcode")).select();
+    field("passcode").select();
   } else if (error?.code === "passcode_locked") {
     tries(page, 0);
     page.put($("problem"), (words) => words.t("locked.what", { time: words.span(rough(error.retryAfter ?? 60)) }));
@@ -264,7 +267,7 @@ function watchIdle(page) {
 function wipe(page) {
   clearInterval(ticking);
   $("content").replaceChildren();
-  /** @type {HTMLInputElement} */ ($("passcode")).value = "";
+  field("passcode").value = "";
   if (kept) return; // still sealed, and lost if it were wiped
   proof = null;
   if (!answer) return;
@@ -286,7 +289,7 @@ function before(page, openedAt) {
 
 /** @param {Page} page */
 async function report(page) {
-  const reason = /** @type {HTMLTextAreaElement} */ ($("reason"));
+  const reason = field("reason");
   try {
     await server.report(linkId, reason.value.trim());
     reason.value = "";

@@ -29,7 +29,9 @@ export function message(words, { link, expiresAt, maxViews, passcode }) {
 export async function code(link) {
   const { qr } = await import("./qr.js");
   const rows = qr(link);
-  const path = rows.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x + QUIET} ${y + QUIET}h1v1h-1z` : ""))).join("");
+  const square = (/** @type {boolean} */ dark, /** @type {number} */ x, /** @type {number} */ y) =>
+    dark ? `M${x + QUIET} ${y + QUIET}h1v1h-1z` : "";
+  const path = rows.flatMap((row, y) => row.map((dark, x) => square(dark, x, y))).join("");
   const size = rows.length + 2 * QUIET;
   const svg = element("svg", { viewBox: `0 0 ${size} ${size}`, role: "img", "shape-rendering": "crispEdges" });
   svg.append(element("rect", { width: size, height: size, fill: "#fff" }), element("path", { d: path, fill: "#000" }));

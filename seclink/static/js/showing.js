@@ -83,8 +83,9 @@ function showAddress(content, page, text, say) {
   name(whole, page);
   const go = block("a", { className: "primary", href, target: "_blank", rel: "noopener noreferrer" });
   page.put(go, (words) => words.t("opened.go", { host }));
-  content.replaceChildren(page.element("p", "opened.leadsTo"), block("p", { className: "host", textContent: host }), whole,
-    row(go, copyButton(page, href, say, whole, "plain")));
+  const named = block("p", { className: "host", textContent: host });
+  const buttons = row(go, copyButton(page, href, say, whole, "plain"));
+  content.replaceChildren(page.element("p", "opened.leadsTo"), named, whole, buttons);
 }
 
 /**
@@ -154,7 +155,7 @@ function split(text, language) {
  * A file name that is only a name: no folders, nothing invisible, nothing that turns the reading direction around.
  * @param {string} name
  */
-export function safeName(name) {
+function safeName(name) {
   const base = name.split(/[/\\]/).pop() ?? "";
   const plain = base.replace(/[\p{C}\p{Zl}\p{Zp}<>:"|?*]/gu, "").replace(/^[.\s]+|[.\s]+$/g, "");
   return [...plain].slice(0, 120).join("");

@@ -87,8 +87,9 @@ export class Page {
     document.documentElement.lang = code;
     const { words } = this;
     for (const each of all("[data-t]")) each.textContent = words.t(each.dataset.t ?? "");
-    for (const each of all("[data-t-label]")) each.setAttribute("aria-label", words.t(each.dataset.tLabel ?? ""));
-    for (const each of all("[data-t-placeholder]")) each.setAttribute("placeholder", words.t(each.dataset.tPlaceholder ?? ""));
+    for (const [name, key] of [["aria-label", "data-t-label"], ["placeholder", "data-t-placeholder"]]) {
+      for (const each of all(`[${key}]`)) each.setAttribute(name, words.t(each.getAttribute(key) ?? ""));
+    }
     for (const [target, text] of this.texts) {
       if (target.isConnected) target.textContent = text(words);
       else this.texts.delete(target);
@@ -156,7 +157,8 @@ function fillFooter({ footer, links }) {
  * @param {string} chosen a value
  */
 export function fillSelect(target, options, chosen) {
-  target.replaceChildren(...options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
+  const made = options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen));
+  target.replaceChildren(...made);
 }
 
 /**
