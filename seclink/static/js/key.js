@@ -24,7 +24,7 @@ export function isLacking(page) {
 
 /** @param {Page} page */
 export function keyPanel(page) {
-  if (page.settings.create === "anyone") page.put($("key-lead"), "key.leadAnyone");
+  page.put($("key-lead"), page.settings.create === "keys" ? "key.lead" : "key.leadAnyone");
   place(page);
   field("key-keep").addEventListener("change", () => {
     field("key").autocomplete = field("key-keep").checked ? "current-password" : "off";
@@ -47,7 +47,8 @@ export function keyPanel(page) {
  * @param {Page} page
  */
 function place(page) {
-  const panel = /** @type {HTMLDetailsElement} */ (/** @type {unknown} */ ($("key-panel")));
+  /** @type {HTMLDetailsElement & HTMLElement} */
+  const panel = $("key-panel");
   const isFirst = isLacking(page);
   panel.classList.toggle("card", isFirst);
   if (isFirst) {
@@ -96,7 +97,9 @@ async function keep(account, password) {
 
 /** Bring the field into view, for whoever pressed the button without a key. */
 export function askForKey() {
-  /** @type {HTMLDetailsElement} */ (/** @type {unknown} */ ($("key-panel"))).open = true;
+  /** @type {HTMLDetailsElement & HTMLElement} */
+  const panel = $("key-panel");
+  panel.open = true;
   field("key").focus();
   field("key").scrollIntoView({ block: "center" });
 }

@@ -34,7 +34,7 @@ export function trouble(page, error, look) {
 function gone(page, { state, endedAt }) {
   const kind = ["revealed", "burned", "expired"].includes(state) ? state : "burned";
   page.notice(`gone.${kind}`, [
-    (words) => words.t(`gone.${kind}What`, { at: endedAt ? words.when(endedAt) : words.t("gone.unknownTime") }),
+    endedAt ? (words) => words.t(`gone.${kind}What`, { at: words.when(endedAt) }) : "gone.unknownTime",
     kind === "expired" ? "gone.ask" : "gone.tell",
   ]);
 }

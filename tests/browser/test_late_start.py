@@ -1,0 +1,123 @@
+"""A page whose script does not begin says so by itself, and no longer once it has begun."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+from visitors import axe, says, texts, visit
+
+from seclink.client import Client
+
+PAGES = ["create", "reveal", "receipt"]
+LATER = 200  # times as quick: what comes after seconds is there at once
+
+
+@pytest.fixture
+def addresses(server: Any, python: Client) -> dict[str, str]:
+    made = python.create("x")
+    receipt = f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}"
+    return {"create": f"{server.url}/", "reveal": made.link, "receipt": receipt}
+
+
+def pace(page: Page, rate: float) -> None:
+    """How quickly the page's clock of animations goes; 0 stops it."""
+    page.context.new_cdp_session(page).send("Animation.setPlaybackRate", {"playbackRate": rate})
+
+
+def is_said(page: Page, language: str = "en") -> None:
+    expect(page.locator(".late")).to_be_visible()
+    for key, line in zip(("title", "what", "next"), page.locator(".late > *").all(), strict=True):
+        expect(line).to_have_text(str(texts(language)[f"late.{key}"]))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_whose_script_does_not_come_says_so_after_a_while(
+    page: Page, watch: Any, addresses: dict[str, str], name: str
+) -> None:
+    watch.expect("ERR_FAILED")
+    page.route(f"**/js/{name}.js", lambda route: route.abort())
+    pace(page, 0)
+    page.goto(addresses[name])
+    expect(page.locator(".late")).to_be_hidden()
+    pace(page, LATER)
+    is_said(page)
+    assert axe(page) == []
+
+
+@pytest.mark.parametrize("lost", ["js/bytes.js", "i18n/en.js"])
+def test_nor_does_it_stay_blank_for_want_of_a_part(
+    page: Page, watch: Any, addresses: dict[str, str], lost: str
+) -> None:
+    watch.expect("ERR_FAILED", "Failed to fetch dynamically imported module")
+    page.route(f"**/{lost}", lambda route: route.abort())
+    pace(page, LATER)
+    page.goto(addresses["reveal"])
+    is_said(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_older_browser_is_told_so(page: Page, addresses: dict[str, str], name: str) -> None:
+    """One that takes a script of this type for data, as browsers did before there were modules."""
+
+    def older(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace('type="module"', 'type="not-known-yet"'))
+
+    page.route(re.compile(r"^[^#]*(/|/\w{12}|/receipt/\w+)$"), older)
+    pace(page, LATER)
+    page.goto(addresses[name])
+    is_said(page)
+
+
+def test_a_page_over_which_a_script_broke_is_not_blank(page: Page, watch: Any, addresses: dict[str, str]) -> None:
+    """A browser that has modules and not all that is written in them."""
+    watch.expect("Unexpected token")
+    script = {"content_type": "text/javascript", "body": "export const new = ;"}
+    page.route("**/js/ui.js", lambda route: route.fulfill(**script))
+    pace(page, LATER)
+    page.goto(addresses["create"])
+    is_said(page)
+
+
+@pytest.mark.parametrize("language", ["fr", "es", "ru"])
+def test_it_is_said_in_the_readers_language(
+    make_context: Any, watch: Any, addresses: dict[str, str], language: str
+) -> None:
+    watch.expect("ERR_FAILED")
+    page = make_context(locale=language).new_page()
+    page.route("**/js/reveal.js", lambda route: route.abort())
+    pace(page, LATER)
+    page.goto(addresses["reveal"])
+    is_said(page, language)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_was_said_goes_when_the_script_begins(page: Page, addresses: dict[str, str], name: str) -> None:
+    waiting: list[Route] = []
+    page.route(f"**/js/{name}.js", lambda route: waiting.append(route))
+    pace(page, LATER)
+    page.goto(addresses[name], wait_until="commit")
+    is_said(page)
+    waiting[0].continue_()
+    page.locator("body[data-ready]").wait_for()
+    expect(page.locator(".late")).to_be_hidden()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_that_begins_in_time_never_says_it(page: Page, addresses: dict[str, str], name: str) -> None:
+    visit(page, addresses[name])
+    pace(page, LATER)
+    expect(page.locator(".late")).to_be_hidden()
+    assert page.locator(".late").evaluate("(each) => each.hidden")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_scripts_one_thing_is_said(make_context: Any, addresses: dict[str, str], name: str) -> None:
+    """That JavaScript is switched off, not also that it does not come."""
+    context: BrowserContext = make_context(java_script_enabled=False)
+    page = context.new_page()
+    pace(page, LATER)
+    page.goto(addresses[name])
+    expect(page.locator("noscript h1")).to_have_text(says("noscript.title"))
+    assert page.locator(".late").evaluate("(each) => getComputedStyle(each).display") == "none"
