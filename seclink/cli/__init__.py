@@ -52,6 +52,8 @@ TABLE = {
     "serve": Entry("Server", "seclink.cli.serve:serve", "Run the appliance."),
     "config": Entry("Server", "seclink.cli.config:config", "Print the effective configuration."),
     "key": Entry("Server", "seclink.cli.keys:key", "Add, list and revoke API keys."),
+    "backup": Entry("Server", "seclink.cli.backup:backup", "Save all but the secrets into a file."),
+    "restore": Entry("Server", "seclink.cli.backup:restore", "Make the database of such a file."),
 }
 
 

@@ -48,6 +48,12 @@ async def _serve(config: Config, source: Path | None, path: Path) -> None:
         path, keep_seconds=config.receipts.keep_days * 86400, max_bytes=config.store.max_bytes
     )
     try:
+        if store.upgraded:
+            log.warning(
+                "upgraded",
+                detail=f"the database was of schema {store.upgraded.before}; what it was, without contents, is kept",
+                path=str(store.upgraded.copy),
+            )
         clock = Clock(await store.clock_mark())
         if clock.behind_ms > 60_000:
             log.warning("clock", detail="the system clock is behind what was last seen; going on from there")

@@ -1,5 +1,5 @@
-"""Opening the database file: one server at a time, private, checked, migrated, and with exactly the pragmas
-erasure rests on.
+"""Opening the database file: one server at a time, private, checked, upgraded, and with exactly the pragmas and
+tables erasure rests on.
 
 synchronous=FULL is a security setting: with NORMAL a power cut brings burned secrets back. secure_delete=ON
 overwrites what is deleted (FAST leaves overflow pages). What is in the log is overwritten only by a TRUNCATE
@@ -14,11 +14,16 @@ import struct
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import Struct
+
 from seclink.errors import StoreUnusable
-from seclink.store.schema import APPLICATION_ID, MIGRATIONS
+from seclink.store import copies
+from seclink.store.schema import APPLICATION_ID
+from seclink.store.upgrade import NEWEST, has_our_tables, upgrade, version
 
 SMALLEST_PAGE = 512
 _NOT_OURS = "is not a SecLink database, or its beginning is damaged"
+_DAMAGED = "is damaged; restore a backup, or move it away to start afresh"
 _LOG_HEADER = struct.Struct(">8I")
 CHECKED_BYTES = 64 * 2**20  # up to this size the whole file is checked at start (about 0.1 s)
 
@@ -53,8 +58,18 @@ def lock(path: Path) -> int:
     return descriptor
 
 
-def prepare(path: Path) -> None:
-    """Create the file for its owner alone, refuse what is not ours or not whole, and bring the tables up to date."""
+class Upgraded(Struct, frozen=True):
+    """A file of schema `before` that is of this SecLink's now; `copy` is what it was, without contents."""
+
+    before: int
+    copy: Path
+
+
+def prepare(path: Path, *, is_alone: bool = True) -> Upgraded | None:
+    """Create the file for its owner alone, refuse what is not ours or not whole, and bring the tables up to date.
+
+    Whoever does not hold the lock is not alone, and may not change tables under a server of an earlier SecLink.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if os.fstat(descriptor).st_mode & 0o077:  # a restored copy, say; its log takes the file's mode
@@ -63,14 +78,9 @@ def prepare(path: Path) -> None:
         _check_log(Path(f"{path}-wal"))
     except OSError as error:
         raise StoreUnusable(f"{path}: cannot be opened: {error.strerror}") from None
-    _check(path)
-    db = connect(path, sqlite3.Connection)
-    try:
-        _migrate(db, path)
-    except sqlite3.DatabaseError as error:
-        raise _unusable(path, error) from None
-    finally:
-        db.close()
+    check(path)
+    with contextlib.closing(connect(path, sqlite3.Connection)) as db:
+        return _upgrade(db, path, is_alone)
 
 
 def connect(path: Path, kind: type[C]) -> C:
@@ -86,7 +96,7 @@ def connect(path: Path, kind: type[C]) -> C:
             if got != wanted:
                 raise StoreUnusable(f"{path}: this SQLite does not hold {name} = {wanted} (it says {got})")
     except sqlite3.DatabaseError as error:
-        raise _unusable(path, error) from None
+        raise unusable(path, error) from None
     return db
 
 
@@ -111,52 +121,61 @@ def _check_log(path: Path) -> None:
         )
 
 
-def _check(path: Path) -> None:
-    """Look at the file without writing to it: what is not ours or not whole stays as it is."""
+def check(path: Path, *, up_to: int = CHECKED_BYTES) -> None:
+    """Look at the file without writing to it: what is not ours or not whole stays as it is. Raises StoreUnusable."""
     if 0 < path.stat().st_size < SMALLEST_PAGE:  # SQLite takes a file of one byte for an empty one
         raise StoreUnusable(f"{path}: {_NOT_OURS}")
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
             db.execute("PRAGMA trusted_schema = OFF")
             db.execute("PRAGMA cell_size_check = ON")
-            _check_content(db, path)
+            db.execute("BEGIN")  # one look: somebody may be making it
+            _check_content(db, path, up_to)
     except sqlite3.DatabaseError as error:
         # A write that a crash cut short before there was a log is rolled back by whoever may write: let it.
         if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
-            raise _unusable(path, error) from None
+            raise unusable(path, error) from None
 
 
-def _check_content(db: sqlite3.Connection, path: Path) -> None:
+def _check_content(db: sqlite3.Connection, path: Path, up_to: int) -> None:
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and application != APPLICATION_ID:
         raise StoreUnusable(f"{path}: is a database of something else; name another file in store.path")
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise StoreUnusable(
-            f"{path}: was written by a newer SecLink (schema {version}, this one knows {len(MIGRATIONS)})"
-        )
-    if path.stat().st_size <= CHECKED_BYTES:
+    if version(db) > NEWEST:
+        raise StoreUnusable(f"{path}: was written by a newer SecLink (schema {version(db)}, this one knows {NEWEST})")
+    if path.stat().st_size <= up_to:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise StoreUnusable(f"{path}: is damaged; restore a backup, or move it away to start afresh")
+            raise StoreUnusable(f"{path}: {_DAMAGED}")
+    if version(db) == NEWEST and not has_our_tables(db):
+        raise StoreUnusable(f"{path}: its tables were changed by something else; restore a backup")
 
 
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version == len(MIGRATIONS):
-        return
-    steps = ";".join(MIGRATIONS[version:])
-    db.executescript(
-        f"BEGIN IMMEDIATE; {steps}; PRAGMA application_id = {APPLICATION_ID};"
-        f"PRAGMA user_version = {len(MIGRATIONS)}; COMMIT"
-    )
+def _upgrade(db: sqlite3.Connection, path: Path, is_alone: bool) -> Upgraded | None:
+    try:
+        before = version(db)
+        if before == NEWEST:
+            return None
+        if before == 0:
+            upgrade(db)
+            return None
+        if not is_alone:
+            raise StoreUnusable(f"{path}: was written by an older SecLink; start the server once, it upgrades the file")
+        copy = path.with_name(f"{path.name}.before-v{NEWEST}")
+        copies.write(path, copy, 0, replace=True)
+        upgrade(db)
+    except sqlite3.DatabaseError as error:
+        raise unusable(path, error) from None
+    except OSError as error:
+        raise StoreUnusable(f"{path}: cannot be copied before its upgrade: {error.strerror}") from None
+    return Upgraded(before, copy)
 
 
-def _unusable(path: Path, error: sqlite3.DatabaseError) -> StoreUnusable:
+def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
     reasons = {
         "SQLITE_NOTADB": _NOT_OURS,
-        "SQLITE_CORRUPT": "is damaged; restore a backup, or move it away to start afresh",
+        "SQLITE_CORRUPT": _DAMAGED,
         "SQLITE_BUSY": "is locked by another program",
         "SQLITE_READONLY": "cannot be written to",
         "SQLITE_CANTOPEN": "cannot be opened; does its folder exist and may it be written to?",

@@ -22,7 +22,7 @@ import aiosqlite
 from seclink.errors import Busy, SecLinkError, StorageFailed, StorageFull
 from seclink.instruments import BATCHES, Histogram
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
-from seclink.store import opening, reads, tries, writes
+from seclink.store import copies, opening, reads, tries, writes
 from seclink.store.base import Figures
 from seclink.store.figures import OLDEST, USED, Census
 from seclink.store.writer import Write, Writer
@@ -49,8 +49,9 @@ class SqliteStore:
         writer: aiosqlite.Connection,
         raw: Writer,
         others: tuple[aiosqlite.Connection, ...],
+        upgraded: opening.Upgraded | None = None,
     ) -> None:
-        self._path, self._lock = path, lock
+        self._path, self._lock, self.upgraded = path, lock, upgraded
         self._writer, self._raw = writer, raw
         self._reader, self._lister, self._sweeper = others
         self._waiting: list[tuple[Write, asyncio.Future[Any]]] = []
@@ -64,14 +65,15 @@ class SqliteStore:
 
     @classmethod
     async def open(cls, path: Path, *, keep_seconds: int, max_bytes: int, exclusive: bool = True) -> "SqliteStore":
-        """Open, create or upgrade the file.
+        """Open or create the file.
 
-        `exclusive` is how a server opens it: one at a time. Raises StoreUnusable.
+        `exclusive` is how a server opens it: one at a time. Only so is an older file upgraded, which `upgraded` tells,
+        and are the copies forgotten that were kept beside it. Raises StoreUnusable.
         """
         lock = opening.lock(path) if exclusive else None
         connections: list[aiosqlite.Connection] = []
         try:
-            opening.prepare(path)
+            upgraded = opening.prepare(path, is_alone=exclusive)
             made: list[Writer] = []
 
             def connect() -> Writer:
@@ -82,6 +84,8 @@ class SqliteStore:
             raw = made[0]
             (raw.next_id,) = raw.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()
             raw.keep_ms, raw.max_bytes = keep_seconds * 1000, max_bytes
+            if exclusive:
+                copies.forget_old(path, raw.execute(reads.CLOCK_MARK).fetchone()[0], raw.keep_ms)
             for _ in range(3):
                 connections.append(await aiosqlite.Connection(partial(opening.connect, path, sqlite3.Connection), 64))
         except BaseException:
@@ -90,7 +94,7 @@ class SqliteStore:
             if lock is not None:
                 os.close(lock)
             raise
-        return cls(path, lock, connections[0], raw, (connections[1], connections[2], connections[3]))
+        return cls(path, lock, connections[0], raw, (connections[1], connections[2], connections[3]), upgraded)
 
     async def close(self) -> None:
         """Finish what was asked, empty the log into the file, let go. Harmless when done twice."""

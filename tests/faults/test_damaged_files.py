@@ -152,7 +152,7 @@ async def test_directory_is_refused(tmp_path: Path) -> None:
     [
         (0, b"garbage!", "is not a SecLink database, or its beginning is damaged"),
         (5 * PAGE, bytes(range(256)) * 16, "is damaged; restore a backup, or move it away to start afresh"),
-        (60, (99).to_bytes(4), "was written by a newer SecLink (schema 99, this one knows 1)"),
+        (60, (99).to_bytes(4), f"was written by a newer SecLink (schema 99, this one knows {len(MIGRATIONS)})"),
     ],
     ids=["header", "page", "newer"],
 )

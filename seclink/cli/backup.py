@@ -1,0 +1,92 @@
+"""`seclink backup` and `seclink restore`: what a server knows, into a file and back, but for the secrets themselves."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from seclink.cli.config import config_option, database, load
+from seclink.cli.terminal import printable
+from seclink.errors import StoreUnusable
+from seclink.store import backup as store
+from seclink.store.backup import Restored
+from seclink.store.copies import Inventory
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+@config_option
+def backup(file: Path, config: Path | None) -> None:
+    """Save accounts, keys and receipts into a new FILE, while the server runs. The secrets' contents are not in it."""
+    path = _database(config)
+    began = time.monotonic()
+    inventory = store.save(path, file, int(time.time() * 1000))
+    click.echo("\n".join(map(printable, _saved(file, inventory, time.monotonic() - began))))
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+@click.option("--replace", is_flag=True, help="Do it though there is a database; what waits in it ends.")
+@config_option
+def restore(file: Path, replace: bool, config: Path | None) -> None:
+    """Make a new database of FILE, a backup, while no server runs. Every secret that waited has ended in it."""
+    settings = load(config)
+    path = database(settings, config)
+    keep_ms = settings.receipts.keep_days * 86_400_000
+    restored = store.restore(file, path, int(time.time() * 1000), keep_ms, replace=replace)
+    click.echo("\n".join(map(printable, _told(file, path, restored, settings.receipts.keep_days))))
+
+
+def _database(config: Path | None) -> Path:
+    path = database(load(config), config)
+    if not path.exists():
+        raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
+    return path
+
+
+def _saved(file: Path, inventory: Inventory, seconds: float) -> list[str]:
+    return [
+        f"saved {file}: {inventory.bytes:,} bytes in {seconds:.2f} s, readable for you alone",
+        *_holds(inventory),
+        "left out",
+        f"  contents, notes, labels, hashes: {_count(inventory.waiting, 'secret')} still waiting, ended by a restore",
+        "  passcode tries, addresses, the TOML file",
+    ]
+
+
+def _told(file: Path, path: Path, restored: Restored, keep_days: int) -> list[str]:
+    inventory = restored.inventory
+    lines = [
+        f"restored {path} from {file}, as of {_instant(inventory.seen)}",
+        *_holds(inventory),
+        f"  {_count(restored.ended, 'secret')} waited then: ended now, and their receipts say so",
+    ]
+    if restored.kept is not None and restored.is_raw:
+        lines += [
+            f"moved aside {restored.kept}",
+            "  it could not be read and may hold secrets' contents, which nobody erases: delete it when you are done",
+        ]
+    elif restored.kept is not None:
+        lines += [
+            f"replaced a database in which {_count(restored.lost, 'secret')} waited; overwritten",
+            f"  without contents it is in {restored.kept}, which the server deletes after {keep_days} days",
+        ]
+    return [*lines, "next: `seclink key list` (keys revoked since may be live again), then start the server"]
+
+
+def _holds(inventory: Inventory) -> list[str]:
+    return [
+        f"  {_count(inventory.receipts, 'receipt')}",
+        f"  {_count(inventory.keys, 'live API key')} of {_count(inventory.accounts, 'account')}",
+    ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _instant(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,170 @@
+"""Saving a database into a file and putting it back. Neither ever brings a secret back.
+
+What is put in place is a copy without contents (`copies`), whatever the file held: a backup, or a database somebody
+copied by hand. It gets its name in one step, so that a crash leaves the old database or the new one; what was there
+before is overwritten only then.
+"""
+
+import contextlib
+import os
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from seclink.errors import StoreUnusable
+from seclink.store import copies, files, opening
+from seclink.store.copies import Inventory
+from seclink.store.upgrade import upgrade
+
+_ANY_SIZE = 2**63
+
+
+class Restored(Struct, frozen=True, kw_only=True):
+    """`ended` secrets waited when the file was made, `lost` ones in the database that was replaced. `kept` is what is
+    left of that: a copy without contents, or, where it could not be read (`is_raw`), its file as it was.
+    """
+
+    inventory: Inventory
+    ended: int
+    lost: int = 0
+    kept: Path | None = None
+    is_raw: bool = False
+
+
+class _Old(Struct, frozen=True):
+    """The database that is in the way. `revoked` are instants and digests of the keys revoked in it."""
+
+    waiting: int = 0
+    seen: int = 0
+    revoked: tuple[tuple[int, bytes], ...] = ()
+
+
+def save(path: Path, file: Path, now: int) -> Inventory:
+    """Save the database into a new file, beside a server that goes on. Raises StoreUnusable, OSError."""
+    taken = StoreUnusable(f"{file}: is there already, and a backup overwrites nothing")
+    if os.path.lexists(file):
+        raise taken
+    opening.check(path)
+    try:
+        return copies.write(path, file, now)
+    except FileExistsError:
+        raise taken from None
+    except sqlite3.Error as error:
+        is_target = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE"))
+        raise opening.unusable(file if is_target else path, error) from None
+
+
+def restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) -> Restored:
+    """Put `file` where the database is; what waited in either has ended then, its receipt kept for `keep_ms`.
+
+    Without `replace` only where there is no database yet. Raises StoreUnusable, OSError.
+    """
+    _check_file(file, path)
+    held = opening.lock(path)
+    try:
+        is_there = any(os.path.lexists(f"{path}{end}") for end in ("", "-wal"))
+        old = _look(path, now) if is_there else _Old()
+        if is_there and not replace:
+            raise StoreUnusable(_in_the_way(path, old))
+        files.hand_over(Path(f"{path}.lock"), path)
+        with files.part(path) as part:
+            inventory, ended = _make(file, part, now, keep_ms, old or _Old())
+            files.hand_over(part, path)
+            kept = _set_aside(path, old, inventory.at) if is_there else None
+            _put(part, path, is_there and old is not None)
+        return Restored(inventory=inventory, ended=ended, lost=old.waiting if old else 0, kept=kept, is_raw=old is None)
+    except sqlite3.Error as error:
+        raise opening.unusable(path, error) from None
+    finally:
+        os.close(held)
+
+
+def _check_file(file: Path, path: Path) -> None:
+    if not file.is_file():
+        raise StoreUnusable(f"{file}: there is no such file")
+    if path.exists() and file.samefile(path):
+        raise StoreUnusable(f"{file}: is the database itself")
+    if file.stat().st_size == 0:
+        raise StoreUnusable(f"{file}: is empty")
+    opening.check(file, up_to=_ANY_SIZE)
+
+
+def _look(path: Path, now: int) -> _Old | None:
+    """None: it cannot be read."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        opening.check(path, up_to=_ANY_SIZE)
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
+            (seen,) = db.execute("SELECT clock_mark FROM meta").fetchone()
+            (waiting,) = db.execute(
+                "SELECT count(*) FROM secrets WHERE state = 'active' AND expires_at > ?", (max(now, seen),)
+            ).fetchone()
+            revoked = db.execute("SELECT revoked_at, digest FROM api_keys WHERE revoked_at IS NOT NULL").fetchall()
+    except (StoreUnusable, sqlite3.Error, OSError):
+        return None
+    return _Old(waiting, seen, tuple(revoked))
+
+
+def _in_the_way(path: Path, old: _Old | None) -> str:
+    if old is None:
+        return f"{path}: is there already, though it cannot be read; --replace moves it aside"
+    return (
+        f"{path}: there is a database already, and {old.waiting} secrets wait in it;"
+        " --replace ends them and keeps the rest of it as a copy"
+    )
+
+
+def _make(file: Path, part: Path, now: int, keep_ms: int, old: _Old) -> tuple[Inventory, int]:
+    """The new database, and how many secrets ended in it: at the restore, not when the file was made. A key that was
+    revoked since stays revoked.
+    """
+    try:
+        inventory = copies.fill(file, part, max(now, old.seen))
+    except sqlite3.Error as error:
+        raise opening.unusable(file, error) from None
+    said = {"at": inventory.at, "seen": inventory.seen, "keep": keep_ms}
+    with contextlib.closing(opening.connect(part, sqlite3.Connection)) as db:
+        upgrade(db)
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("UPDATE events SET at = :at WHERE type = 'restored' AND at = :seen", said)
+        ended = db.execute(
+            "UPDATE secrets SET ended_at = :at, due_at = :at + :keep"
+            " WHERE id IN (SELECT secret FROM events WHERE type = 'restored' AND at = :at)",
+            said,
+        ).rowcount
+        db.executemany("UPDATE api_keys SET revoked_at = ? WHERE digest = ? AND revoked_at IS NULL", old.revoked)
+        db.execute("COMMIT")
+    opening.check(part, up_to=_ANY_SIZE)
+    return inventory, ended
+
+
+def _set_aside(path: Path, old: _Old | None, at: int) -> Path:
+    """What is left of the database in the way; and its log goes, which must not meet another file."""
+    stamp = datetime.fromtimestamp(at / 1000, UTC).strftime("%Y%m%d-%H%M%S")
+    if old is None:
+        aside = path.with_name(f"{path.name}.damaged-{stamp}")
+        for end in ("-wal", ""):
+            if os.path.lexists(f"{path}{end}"):
+                Path(f"{path}{end}").rename(f"{aside}{end}")
+        Path(f"{path}-shm").unlink(missing_ok=True)
+        return aside
+    opening.connect(path, sqlite3.Connection).close()  # the last to close moves the log into the file
+    if os.path.lexists(f"{path}-wal"):
+        raise StoreUnusable(f"{path}: is open in another program; end it first")
+    aside = path.with_name(f"{path.name}.replaced-{stamp}")
+    copies.write(path, aside, at, replace=True)
+    files.hand_over(aside, path)
+    return aside
+
+
+def _put(part: Path, path: Path, overwrites: bool) -> None:
+    if not overwrites:
+        return files.publish(part, path)
+    before = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        files.publish(part, path, replace=True)
+        files.erase(before)
+    finally:
+        os.close(before)
