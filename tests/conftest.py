@@ -26,6 +26,10 @@ START = 1_800_000_000_000  # any instant will do, as long as it is always the sa
 PLENTY = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\nkey = "1000000/hour"\n'
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", type=float, default=0, metavar="MINUTES", help="how long the soak test goes on")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
