@@ -3,9 +3,7 @@
 everything is made here and handed on by constructor; there is no other place that knows all the parts.
 """
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -19,14 +17,11 @@ from seclink.clock import Clock
 from seclink.config import Config
 from seclink.dialects.door import Door
 from seclink.dialects.seam import Dialect, Parts
+from seclink.engine import Engine
 from seclink.errors import Internal, SecLinkError
-from seclink.health import Health
 from seclink.keyring import Keyring
-from seclink.limiter import Limiter
 from seclink.log import Log
-from seclink.metrics import Metrics, Watched
-from seclink.passcodes import Passcodes
-from seclink.reaper import Reaper
+from seclink.metrics import Metrics
 from seclink.store.base import Store
 from seclink.vault import Vault
 from seclink.web import health as health_web
@@ -54,13 +49,20 @@ def build(config: Config, store: Store, log: Log, clock: Clock, metrics: Metrics
 
     `metrics` is told of all there is to be watched.
     """
-    metrics = metrics or Metrics()
-    counted = metrics.instruments
-    passcodes = Passcodes(config.passcodes.profile, counted.passcode_seconds)
-    vault = Vault(store, passcodes, config, log, clock.monotonic, counted.events)
-    guards = Guards(Keyring(store), Limiter(), Limiter(), config, clock)
-    reaper = Reaper(vault, config.reaper.every, clock.now, clock.monotonic, log, counted.reaped_rows)
-    health = Health(vault, reaper, clock, log)
+    engine = Engine(config, store, log, clock, metrics)
+    gate = compose(config, engine)
+    engine.obey(config, lambda: gate.running)
+    return gate
+
+
+def compose(config: Config, engine: Engine) -> Gate:
+    """The application around what runs already.
+
+    It changes nothing of that and, as it takes a while, may run in a thread.
+    """
+    log, clock, vault = engine.log, engine.clock, engine.vault.under(config)
+    counted = engine.metrics.instruments
+    guards = Guards(Keyring(engine.store), engine.addresses, engine.keys, config, clock)
     assets = load_assets(config, public_url(config))
     operations = [
         *SecretsApi(vault, guards, clock, public_url(config)).operations(),
@@ -75,8 +77,8 @@ def build(config: Config, store: Store, log: Log, clock: Clock, metrics: Metrics
         router(BASE, operations, guards, counted),
         *(router(each.prefix, each.operations(), guards, counted) for each in foreign),
         _openapi(operations),
-        *health_web.handlers(health),
-        *([metrics_web.handler(metrics, guards)] if config.metrics.enabled else []),
+        *health_web.handlers(engine.health),
+        *([metrics_web.handler(engine.metrics, guards)] if config.metrics.enabled else []),
     ]
 
     def refusal(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
@@ -84,12 +86,10 @@ def build(config: Config, store: Store, log: Log, clock: Clock, metrics: Metrics
         return door.refusal(scope, error)
 
     watched = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
-    api = cast(App, _framework(routes, Problems(log, refusal), vault, reaper))
+    api = cast(App, _framework(routes, Problems(log, refusal), engine))
     pages = Pages(assets, api, watched, log, counted.refused)
     app = door.before(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
-    gate = _gate(app, refusal, watched, config, guards, log)
-    metrics.watch(Watched(store=store, passcodes=passcodes, health=health, clock=clock, running=lambda: gate.running))
-    return gate
+    return _gate(app, refusal, watched, config, guards, log)
 
 
 def _dialects(config: Config, vault: Vault, guards: Guards, clock: Clock, assets: Assets) -> list[Dialect]:
@@ -115,21 +115,11 @@ def _openapi(operations: list[Operation]) -> HTTPRouteHandler:
     return openapi_document
 
 
-def _framework(routes: list[ControllerRouterHandler], problems: Problems, vault: Vault, reaper: Reaper) -> Litestar:
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        reaping = asyncio.create_task(reaper.run())
-        try:
-            yield
-        finally:
-            reaping.cancel()
-            await asyncio.wait([reaping])
-            await vault.close()
-
+def _framework(routes: list[ControllerRouterHandler], problems: Problems, engine: Engine) -> Litestar:
     return Litestar(
         route_handlers=routes,
         exception_handlers={Exception: problems},
-        lifespan=[lifespan],
+        lifespan=[engine.lifespan],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,  # the gate counts, chunked or not

@@ -48,6 +48,8 @@ class Limiter:
             key = OVERFLOW + key.partition(" ")[0]
         interval = rate.seconds / rate.count
         arrival = max(arrivals.get(key, now), now)
+        if arrival > now + rate.seconds + interval * SLACK:  # the rate was changed: nobody waits by the old one
+            arrivals[key] = arrival = now + rate.seconds
         ahead = arrival + interval * cost - now
         if ahead > rate.seconds + interval * SLACK:
             wait = ahead - rate.seconds

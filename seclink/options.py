@@ -1,7 +1,7 @@
 """The options as data: listed, written out as TOML, compared. What they are stands in `config.py`."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import msgspec
 from msgspec import Struct
@@ -47,6 +47,11 @@ class Option(Struct, frozen=True):
             at = getattr(at, name.replace("-", "_"))
         return getattr(at, self.name)
 
+    def put(self, config: Config, value: Any) -> Config:
+        """The same configuration with another value there."""
+        names = [each.replace("-", "_") for each in self.section.split(".")]
+        return cast(Config, _put(config, [*names, self.name], value))
+
 
 def options(kind: type[Struct] = Config, above: str = "") -> Iterator[Option]:
     for each in msgspec.structs.fields(kind):
@@ -63,6 +68,11 @@ def options(kind: type[Struct] = Config, above: str = "") -> Iterator[Option]:
 def changes(old: Config, new: Config) -> list[Option]:
     """The options that are not the same."""
     return [each for each in options() if each.of(old) != each.of(new)]
+
+
+def _put(at: Struct, names: list[str], value: Any) -> Struct:
+    first, *rest = names
+    return msgspec.structs.replace(at, **{first: _put(getattr(at, first), rest, value) if rest else value})
 
 
 def render(config: Config) -> str:

@@ -37,7 +37,15 @@ class Reaper:
             log,
         )
         self.beat_at: float | None = None
+        self._wanted_seconds = every_seconds
+        self._paced = asyncio.Event()
         self._rows = rows or Histogram(ROWS)
+
+    def pace(self, every_seconds: float) -> None:
+        """Another pause, from now on."""
+        if every_seconds != self._wanted_seconds:
+            self._wanted_seconds = every_seconds
+            self._paced.set()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -49,7 +57,10 @@ class Reaper:
                     self._log.error("reaper", code=error.code)
                 except Exception as error:  # a mistake of ours: without this loop the disk would fill in silence
                     self._log.error("reaper", detail=type(error).__name__)
-                await asyncio.sleep(self.every_seconds)
+                self.every_seconds = self._wanted_seconds  # after a round, or the last one would look late
+                self._paced.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._paced.wait(), self.every_seconds)
         finally:  # what has expired by now stays so, even if the clock is behind at the next start
             with contextlib.suppress(SecLinkError):
                 await self._vault.ping(self._now())

@@ -6,6 +6,7 @@ A wrong answer to any of them spends nothing. `now` is epoch milliseconds and co
 
 import asyncio
 import contextlib
+import copy
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -73,6 +74,12 @@ class Vault:
             REPLAY_SECONDS, 100_000, REPLAY_BYTES, lambda claimed: len(claimed.payload) + 512, monotonic
         )
         self._background: set[asyncio.Task[None]] = set()
+
+    def under(self, config: Config) -> "Vault":
+        """The same vault by other rules: all that it keeps is shared. What has begun ends by the old ones."""
+        other = copy.copy(self)
+        other._config = config
+        return other
 
     # Recipients' side
 

@@ -1,27 +1,36 @@
 """`seclink serve`: the appliance, in the foreground, until it is told to stop."""
 
 import asyncio
-import gc
+import contextlib
+import faulthandler
+import os
+import resource
 import shutil
 import sys
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
-import msgspec
 
-from seclink.app import body_bytes, build, public_url
-from seclink.cli.config import config_option, database, find, load
+from seclink.app import compose, public_url
+from seclink.cli.config import config_option, database, find
+from seclink.cli.reload import Reloading, Source, served, settle
+from seclink.cli.watching import watched
 from seclink.clock import Clock
 from seclink.config import Config
+from seclink.engine import Engine
 from seclink.errors import StartRefused
 from seclink.log import Log
-from seclink.server import CannotListen, Limits, stop_on_signals
+from seclink.notify import Notify
+from seclink.server import CannotListen, stop_on_signals
 from seclink.server import serve as serve_http
 from seclink.store.sqlite import SqliteStore
 
 # Threads that wait for the interpreter lock ask for it after this long; the default of 5 ms is what a database
 # thread would lose at every step while the event loop is busy.
 SWITCH_SECONDS = 0.0005
+SPARE_BYTES = 2**20
 
 
 @click.command()
@@ -29,21 +38,22 @@ SWITCH_SECONDS = 0.0005
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of server.port.")
 @config_option
 def serve(host: str | None, port: int | None, config: Path | None) -> None:
-    """Run the appliance. Ctrl-C or SIGTERM stops it, after finishing what is in flight."""
-    settings = load(config)
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **given))
+    """Run the appliance. Ctrl-C or SIGTERM stops it, after finishing what is in flight; SIGHUP reads the TOML again."""
+    source = Source(find(config), host, port)
+    settings = source.read()
     sys.setswitchinterval(SWITCH_SECONDS)
+    faulthandler.enable()  # a watchdog's SIGABRT tells in which lines the threads were, and no value of any variable
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would keep what is to be forgotten
     try:
-        asyncio.run(_serve(settings, find(config), database(settings, config)))
+        asyncio.run(_serve(settings, source, database(settings, config)))
     except CannotListen as error:
         raise StartRefused(f"{error}; choose another with --host or --port") from None
 
 
-async def _serve(config: Config, source: Path | None, path: Path) -> None:
-    log = Log(config.log)
-    stop = asyncio.Event()
-    stop_on_signals(stop)
+async def _serve(config: Config, source: Source, path: Path) -> None:
+    log, notify = Log(config.log), Notify()
+    stop, hangup = asyncio.Event(), asyncio.Event()
+    stop_on_signals(stop, hangup)
     store = await SqliteStore.open(
         path, keep_seconds=config.receipts.keep_days * 86400, max_bytes=config.store.max_bytes
     )
@@ -57,30 +67,65 @@ async def _serve(config: Config, source: Path | None, path: Path) -> None:
         clock = Clock(await store.clock_mark())
         if clock.behind_ms > 60_000:
             log.warning("clock", detail="the system clock is behind what was last seen; going on from there")
-        gate = build(config, store, log, clock)
-        # What is there now stays until the end: looking through it again and again costs the slowest requests tens of
-        # milliseconds. And requests leave few cycles, so the young are looked at less often.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        engine = Engine(config, store, log, clock)
+        gate = compose(config, engine)
+        engine.obey(config, lambda: gate.running)
+        settle()
+        reloading = Reloading(source, config, engine, notify)
 
         def ready(url: str) -> None:
-            click.echo("\n".join(_welcome(config, path, source)))
+            if not log.is_journal:
+                click.echo("\n".join(_welcome(config, path, source.path)))
             log.info("started", url=url, path=str(path))
+            notify.ready(reloading.status())
 
-        await serve_http(
-            gate,
-            host=config.server.host,
-            port=config.server.port,
-            stop=stop,
-            ready=ready,
-            refuse=gate.raw,
-            limits=Limits(message_bytes=2 * body_bytes(config), connections=2 * config.server.requests),
-            grace_seconds=config.server.shutdown_timeout,
-        )
+        beside = _beside(notify.watch(lambda: _trouble(engine, path)), _farewell(stop, notify, reloading))
+        async with beside, watched(engine.metrics, config.metrics.listen, log):
+            await serve_http(
+                served(gate, config),
+                host=config.server.host,
+                port=config.server.port,
+                stop=stop,
+                ready=ready,
+                hangup=hangup,
+                reload=reloading,
+            )
     finally:
         await store.close()  # the lifespan has closed it, unless the start failed before
     log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Goes on meanwhile."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _farewell(stop: asyncio.Event, notify: Notify, reloading: Reloading) -> None:
+    await stop.wait()
+    notify.stopping(reloading.config.server.shutdown_timeout)
+
+
+async def _trouble(engine: Engine, path: Path) -> str:
+    """What keeps the appliance from its work, if a restart could mend it: that makes no room on a disk."""
+    failing = await engine.health.failing()
+    if "store" in failing and _takes_nothing(path):
+        return ""
+    return f"Not ready: {' and '.join(failing)}" if failing else ""
+
+
+def _takes_nothing(path: Path) -> bool:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return bool(disk.f_flag & os.ST_RDONLY) or disk.f_bavail * disk.f_frsize < SPARE_BYTES
 
 
 def _welcome(config: Config, path: Path, source: Path | None) -> list[str]:

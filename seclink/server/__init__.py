@@ -29,13 +29,16 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from seclink.server.connection import Connection, Hub, Limits, Refuse
+from seclink.server.connection import Connection, Hub, Limits, Served
 
-__all__ = ["CannotListen", "Limits", "serve", "stop_on_signals"]
+__all__ = ["CannotListen", "Limits", "Reload", "Served", "serve", "stop_on_signals"]
+
+Reload = Callable[[], Awaitable[Served | None]]
+"""What is to be served from now on; None: go on as before. It may not raise."""
 
 SAME_SIGNAL_SECONDS = 0.25
 SPARE_FILES = 64  # the database and its log, standard streams, the loop's own
@@ -46,47 +49,67 @@ class CannotListen(Exception):
 
 
 async def serve(
-    app: Any,
+    served: Served,
     *,
     host: str,
     port: int,
     stop: asyncio.Event,
     ready: Callable[[str], None],
-    refuse: Refuse,
-    limits: Limits,
-    grace_seconds: float = 10.0,
+    hangup: asyncio.Event | None = None,
+    reload: Reload | None = None,
 ) -> None:
-    """Serves until `stop` is set, then finishes what is in flight, for `grace_seconds` at most, and lets the
-    application shut down.
+    """Serves until `stop` is set, then finishes what is in flight and lets the application shut down.
 
-    `ready` is told the URL once requests are answered. Raises CannotListen, or what the application's start raised.
+    `ready` is told the URL once requests are answered. Each `hangup` lets `reload` say what the next requests get; no
+    connection and no request notices. The first application's lifespan is that of them all. Raises CannotListen, or
+    what its start raised.
     """
     loop = asyncio.get_running_loop()
     listener = listen(host, port)
     with contextlib.closing(listener):
-        async with _lifespan(app) as state:
-            hub = Hub(app, state, replace(limits, connections=_affordable(limits.connections)), refuse)
+        async with _lifespan(served.app) as state:
+            hub = Hub(_affordable(served), state)
             clock = loop.create_task(hub.watch())
             server = await loop.create_server(lambda: Connection(hub), sock=listener, backlog=1024)
             ready(_url(listener))
             waiting = loop.create_task(stop.wait())
+            reloading = loop.create_task(_reload(hub, hangup, reload)) if hangup and reload else None
             # The clock ends only by a bug. Serving on without time limits would be worse than stopping.
             await asyncio.wait((waiting, clock), return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
+            if reloading:
+                reloading.cancel()
             server.close()
-            await hub.finish(grace_seconds)
+            await hub.finish()
             if not clock.cancel():
                 clock.result()
 
 
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """SIGTERM, SIGINT and SIGHUP set `stop`; a second one ends the process at once.
+async def _reload(hub: Hub, hangup: asyncio.Event, reload: Reload) -> None:
+    while True:
+        await hangup.wait()
+        hangup.clear()  # one that comes from here on is another
+        served = await reload()
+        if served is not None:
+            hub.served = _affordable(served)
+
+
+def stop_on_signals(stop: asyncio.Event, hangup: asyncio.Event | None = None) -> None:
+    """SIGTERM, SIGINT and SIGHUP set `stop`; a second one ends the process at once. With `hangup`, SIGHUP sets that,
+    unless it says what it was made for: that the terminal is gone.
 
     Wrappers pass a terminal's Ctrl-C on although it has reached us already: what follows on the heels is the same one.
     Plain handlers, because the loop's own are gone before the interpreter is.
     """
     loop = asyncio.get_running_loop()
     first: list[float] = []
+    has_terminal = os.isatty(0)
+
+    def on_hangup(number: int, frame: object) -> None:
+        if hangup is None or (has_terminal and not os.isatty(0)):
+            on_signal(number, frame)
+        else:
+            loop.call_soon_threadsafe(hangup.set)
 
     def on_signal(number: int, frame: object) -> None:
         now = time.monotonic()
@@ -97,8 +120,9 @@ def stop_on_signals(stop: asyncio.Event) -> None:
             first.append(now)
             loop.call_soon_threadsafe(stop.set)
 
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, on_signal)
+    signal.signal(signal.SIGHUP, on_hangup)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -128,7 +152,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _affordable(connections: int) -> int:
+def _affordable(served: Served) -> Served:
+    limits = served.limits
+    return replace(served, limits=replace(limits, connections=_connections(limits.connections)))
+
+
+def _connections(connections: int) -> int:
     """Raises the limit of open files where that is allowed; otherwise takes fewer connections than asked for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + SPARE_FILES

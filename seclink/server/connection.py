@@ -8,7 +8,7 @@ pays for none.
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from math import inf
@@ -45,14 +45,24 @@ class Limits:
     connections: int = 1_000
 
 
-class Hub:
-    """What the connections share."""
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What is served, and how; a reload replaces it as one. A stop waits `grace_seconds` for what is in flight."""
 
-    def __init__(self, app: Any, app_state: dict[str, Any], limits: Limits, refuse: Refuse) -> None:
+    app: Any
+    refuse: Refuse
+    limits: Limits
+    grace_seconds: float = 10.0
+
+
+class Hub:
+    """What the connections share. A request gets the `served` there was when its head had come."""
+
+    def __init__(self, served: Served, app_state: dict[str, Any]) -> None:
         # Forwarded headers are the limiter's business: uvicorn would believe them from 127.0.0.1. Its logger is silent:
         # it would print paths, and what escapes the application is reported by the gate.
         self.config = Config(
-            app,
+            self._handle,
             interface="asgi3",
             ws="none",
             lifespan="off",
@@ -65,18 +75,21 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.state = ServerState()
         self.app_state = app_state
-        self.limits = limits
-        self.refuse = refuse
+        self.served = served
         self.stopping = False
         self.connections: set[Connection] = set()
         self.date()
+
+    def _handle(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        handled: Awaitable[None] = self.served.app(scope, receive, send)
+        return handled
 
     def date(self) -> None:
         self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
 
     async def watch(self) -> None:
         """Ends what is overdue; never returns."""
-        limits = self.limits
+        limits = self.served.limits
         pause = min(4.0, limits.header_seconds, limits.idle_seconds, limits.write_seconds, limits.linger_seconds) / 4
         while True:
             self.date()
@@ -95,10 +108,10 @@ class Hub:
         else:
             newcomer.turn_away(Busy())
 
-    async def finish(self, seconds: float) -> None:
+    async def finish(self) -> None:
         """Closes what idles, waits for what is in flight, then cuts the rest."""
         self.stopping = True
-        end = self.loop.time() + seconds
+        end = self.loop.time() + self.served.grace_seconds
         for each in list(self.connections):
             each.shutdown()
         while (self.connections or self.state.tasks) and self.loop.time() < end:  # noqa: ASYNC110 - two sets, once
@@ -116,7 +129,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub.config, hub.state, hub.app_state, hub.loop)
         self.hub = hub
-        self.limits = hub.limits
+        self.limits = hub.served.limits
         self.wire: Wire
         self.due = inf
         self.write_due = inf
@@ -164,6 +177,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.limits = self.hub.served.limits
         self._received = 0
         self.due = self.loop.time() + self.limits.header_seconds
 
@@ -210,7 +224,7 @@ class Connection(HttpToolsProtocol):
                 return
             running.disconnected = True
             running.message_event.set()
-        self.transport.write(self.hub.refuse(error, self.url, self.headers))
+        self.transport.write(self.hub.served.refuse(error, self.url, self.headers))
         self.wire.linger()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

@@ -115,5 +115,8 @@ class Store(Protocol):
     async def clock_mark(self) -> int:
         """The latest instant any ping or reap has seen, over all restarts."""
 
+    def hold(self, keep_seconds: int, max_bytes: int) -> None:
+        """How long receipts of what ends from now on are kept, and how large the file may grow."""
+
     async def close(self) -> None:
         """Finish what was asked, move the log into the file, let go."""

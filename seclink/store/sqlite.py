@@ -83,7 +83,7 @@ class SqliteStore:
             connections.append(await aiosqlite.Connection(connect, 64))
             raw = made[0]
             (raw.next_id,) = raw.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()
-            raw.keep_ms, raw.max_bytes = keep_seconds * 1000, max_bytes
+            raw.hold(keep_seconds, max_bytes)
             if exclusive:
                 copies.forget_old(path, raw.execute(reads.CLOCK_MARK).fetchone()[0], raw.keep_ms)
             for _ in range(3):
@@ -95,6 +95,9 @@ class SqliteStore:
                 os.close(lock)
             raise
         return cls(path, lock, connections[0], raw, (connections[1], connections[2], connections[3]), upgraded)
+
+    def hold(self, keep_seconds: int, max_bytes: int) -> None:
+        self._raw.hold(keep_seconds, max_bytes)
 
     async def close(self) -> None:
         """Finish what was asked, empty the log into the file, let go. Harmless when done twice."""

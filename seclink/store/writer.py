@@ -35,6 +35,9 @@ class Writer(sqlite3.Connection):
     room: int = 0
     seconds: float = 0.0
 
+    def hold(self, keep_seconds: int, max_bytes: int) -> None:
+        self.keep_ms, self.max_bytes, self.room = keep_seconds * 1000, max_bytes, 0
+
     def commit(self) -> None:
         began = perf_counter()
         try:

@@ -88,18 +88,18 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
 async def main(options: dict[str, Any]) -> None:
     gate_options = {"body_bytes": 1_000_000, "body_seconds": 1.0, **options.pop("gate", {})}
     serve_options = {"host": "127.0.0.1", "port": 0, "grace_seconds": 5.0, **options.pop("serve", {})}
+    grace_seconds = serve_options.pop("grace_seconds")
     limits = {"message_bytes": 2_000_000, "header_seconds": 1.0, "write_seconds": 1.0, "linger_seconds": 1.0}
     gate = Gate(Tiny(options), render, report=lambda error, _: print("escaped", type(error).__name__), **gate_options)
     stop = asyncio.Event()
     server.stop_on_signals(stop)
-    await server.serve(
-        gate,
-        stop=stop,
-        ready=lambda url: print(url, flush=True),
+    served = server.Served(
+        app=gate,
         refuse=gate.raw,
         limits=server.Limits(**{**limits, **options.pop("limits", {})}),
-        **serve_options,
+        grace_seconds=grace_seconds,
     )
+    await server.serve(served, stop=stop, ready=lambda url: print(url, flush=True), **serve_options)
 
 
 if __name__ == "__main__":

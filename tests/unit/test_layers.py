@@ -91,14 +91,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dialects.enigmacrypt": DIALECT | {"web.visits"},  # one of its calls spends a view
     "dialects.seecret": DIALECT | {"envelope", "web.forms"},
     "client": {"__init__", "envelope", "errors", "link"},
+    "engine": {
+        "clock", "config", "health", "limiter", "log", "metrics", "passcodes", "reaper", "store.base", "vault",
+    },
     "app": {
-        "health", "metrics",
-        "clock", "config", "dialects", "errors", "keyring", "limiter", "log", "passcodes", "reaper", "store.base",
-        "vault", "web",
+        "clock", "config", "dialects", "engine", "errors", "keyring", "log", "metrics", "store.base", "vault", "web",
     },
     "cli": {
-        "__init__", "app", "cli", "client", "clock", "config", "errors", "keyring", "link", "log", "model",
-        "notify", "options", "quantities",
+        "__init__", "app", "cli", "client", "clock", "config", "engine", "errors", "keyring", "link", "log", "model",
+        "notify", "options", "quantities", "web.gate",
         "server", "store.backup", "store.copies", "store.sqlite",
     },
     "__init__": {"client"},

@@ -102,3 +102,13 @@ def test_clock_that_stands_still_or_goes_back_frees_nobody() -> None:
         limiter.take("create a", HOUR, 1000)
     assert not limiter.take("create a", HOUR, 1000).is_allowed
     assert not limiter.take("create a", HOUR, 0).is_allowed
+
+
+def test_changed_rate_lets_nobody_wait_by_the_old_one() -> None:
+    """A reload may turn an hour into a second; what was counted still counts, one new window at most."""
+    limiter = Limiter()
+    for _ in range(20):
+        limiter.take("create a", Rate(20, 3600), 0)
+    assert limiter.take("create a", Rate(2, 1), 0).retry_after == pytest.approx(0.5)
+    assert limiter.take("create a", Rate(2, 1), 0.5).is_allowed
+    assert not limiter.take("create a", Rate(2, 1), 0.5).is_allowed
