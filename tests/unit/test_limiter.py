@@ -1,5 +1,6 @@
 """The limiter by itself: exact counts, bounded memory, nobody's budget renewed by somebody else's flood."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
