@@ -75,7 +75,8 @@ class Metrics:
         help = "Requests beyond a rate, by its name."
         yield family("seclink_rate_limited_total", "counter", help, _by("rate", ours.limited))
         help = "Time from routing to the answer, body included, of requests that were not refused."
-        timed = [({"api": a, "operation": o}, each) for (a, o), each in ours.operations.items() if any(each.counts)]
+        every = list(ours.operations.items())  # a reload adds to them from its thread
+        timed = [({"api": api, "operation": name}, each) for (api, name), each in every if any(each.counts)]
         yield histograms("seclink_request_seconds", help, timed)
         yield histograms("seclink_passcode_seconds", "Time of one argon2id.", [({}, ours.passcode_seconds)])
         yield histograms("seclink_reaped_rows", "Secrets erased or forgotten in a round.", [({}, ours.reaped_rows)])

@@ -49,6 +49,7 @@ TABLE = {
     "login": Entry("You", "seclink.cli.login:login", "Remember a server and an API key."),
     "logout": Entry("You", "seclink.cli.login:logout", "Forget them."),
     "completion": Entry("You", "seclink.cli.completion:completion", "Print the shell's completion script."),
+    "status": Entry("Server", "seclink.cli.status:status", "Show how a server is doing, live."),
     "serve": Entry("Server", "seclink.cli.serve:serve", "Run the appliance."),
     "config": Entry("Server", "seclink.cli.config:config", "Print the effective configuration."),
     "key": Entry("Server", "seclink.cli.keys:key", "Add, list and revoke API keys."),

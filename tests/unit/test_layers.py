@@ -98,6 +98,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "clock", "config", "dialects", "engine", "errors", "keyring", "log", "metrics", "store.base", "vault", "web",
     },
     "cli": {
+        "exposition", "metrics", "web.metrics",
         "__init__", "app", "cli", "client", "clock", "config", "engine", "errors", "keyring", "link", "log", "model",
         "notify", "options", "quantities", "web.gate",
         "server", "store.backup", "store.copies", "store.sqlite",

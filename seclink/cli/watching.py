@@ -1,0 +1,49 @@
+"""The second address, for whoever watches: in the same process and loop, with connections and limits of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from seclink.errors import StartRefused
+from seclink.log import Log
+from seclink.metrics import Metrics
+from seclink.quantities import Endpoint
+from seclink.server import CannotListen, Limits, Served, serve
+from seclink.web.metrics import watching
+
+LIMITS = Limits(message_bytes=32_768, connections=32)
+
+
+@contextlib.asynccontextmanager
+async def watched(metrics: Metrics, endpoint: Endpoint | None, log: Log) -> AsyncIterator[None]:
+    """Answers there meanwhile. Raises StartRefused where the address cannot be had."""
+    if endpoint is None:
+        yield
+        return
+    gate, stop, up = watching(metrics), asyncio.Event(), asyncio.Event()
+
+    def ready(url: str) -> None:
+        log.info("watched", url=url)
+        up.set()
+
+    served = Served(app=gate, refuse=gate.raw, limits=LIMITS, grace_seconds=1.0)
+    serving = asyncio.create_task(serve(served, host=endpoint.host, port=endpoint.port, stop=stop, ready=ready))
+    starting = asyncio.create_task(up.wait())
+    await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
+    starting.cancel()
+    if serving.done():
+        _refuse(serving)
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait((serving,))
+        if error := serving.exception():
+            log.error("metrics", detail=type(error).__name__)
+
+
+def _refuse(serving: asyncio.Task[None]) -> None:
+    try:
+        serving.result()
+    except CannotListen as error:
+        raise StartRefused(f"metrics.listen: {error}") from None
