@@ -1,0 +1,194 @@
+"""Seecret.it's documented samples against a real port: Python with requests, PHP with curl, and curl itself."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from seclink import envelope
+
+CLIENTS = Path(sys.prefix) / "clients"
+PROGRAMS = Path(__file__).parent / "clients"
+TOML = '[rates]\nkey = "1000000/hour"\n[dialects.seecret]\nenabled = true\n'
+WITHOUT_MAIL = {"view_notification": None, "recipient_email": None}
+URL = re.compile(r"(http://127\.0\.0\.1:\d+)/seecret/_([A-Za-z0-9]{6})#([A-Za-z0-9_-]{43})")
+Caller = Callable[..., list[Any]]
+
+
+@pytest.fixture(scope="module")
+def server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    running = server_type(tmp_path_factory.mktemp("seecret"), TOML).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def key(server: Any) -> str:
+    return str(server.key())
+
+
+def run(command: list[str | Path], url: str, token: str, calls: tuple[Any, ...]) -> list[Any]:
+    given = json.dumps({"url": url, "token": token, "calls": calls})
+    ran = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    answers: list[Any] = json.loads(ran.stdout)
+    assert [status for status, _ in answers] == [said["CODE"] for _, said in answers]
+    return answers
+
+
+def python(url: str, token: str, *calls: Any) -> list[Any]:
+    interpreter = CLIENTS / "python/bin/python"
+    assert interpreter.exists(), "requests is missing: run tests/dialects/clients/install.sh"
+    return run([interpreter, PROGRAMS / "seecret.py"], url, token, calls)
+
+
+def php(url: str, token: str, *calls: Any) -> list[Any]:
+    assert shutil.which("php"), "php is missing: install the packages php-cli and php-curl"
+    return run(["php", PROGRAMS / "seecret.php"], url, token, calls)
+
+
+def php_members(url: str, token: str, *calls: Any) -> list[Any]:
+    """All members given, as `python` takes them."""
+    return php(url, token, *([None, each] for each in calls))
+
+
+def read(url: str, password: str | None = None) -> str:
+    """The text, as its reader gets it."""
+    found = URL.fullmatch(url)
+    assert found, url
+    keys = envelope.derive(base64.urlsafe_b64decode(found[3] + "="))
+    proof = {"access": keys.access}
+    if password is not None:
+        proof["passcodeHash"] = envelope.raw_passcode_hash(password)
+    answer = httpx.post(f"{found[1]}/api/v1/secrets/seecret.{found[2]}/reveal", json=proof).raise_for_status().json()
+    blob, iv = (base64.b64decode(answer[name]) for name in ("encryptedBlob", "iv"))
+    return envelope.open(keys.content_key, iv, blob).body.decode()
+
+
+def milliseconds(at: datetime) -> float:
+    return at.timestamp() * 1000
+
+
+def test_python_sample_creates(server: Any, key: str) -> None:
+    before = datetime.now(UTC) + timedelta(days=7)
+    [[status, said]] = python(f"{server.url}/seecret/api", key, None)
+    after = datetime.now(UTC) + timedelta(days=7)
+    assert status == 200
+    assert said.keys() == {"CODE", "MESSAGE", "data"}
+    assert said["data"].keys() == {"id", "url", "url_short", "expires_at"}
+    assert milliseconds(before) - 1 <= said["data"]["expires_at"] <= milliseconds(after) + 1
+    assert read(said["data"]["url"]) == "VPN password: s3cr3t!"
+    for trace in (key, "s3cr3t", said["data"]["id"], said["data"]["url"].partition("#")[2]):
+        assert trace not in server.log()
+
+
+def test_php_sample_is_refused_its_mail_by_name_and_creates_without(server: Any, key: str) -> None:
+    calls = (["create_seecret", {}], ["create_seecret", WITHOUT_MAIL])
+    refused, [status, said] = php(f"{server.url}/seecret/api", key, *calls)
+    message = "view_notification: is not supported here; recipient_email: is not supported here"
+    assert refused == [400, {"CODE": 400, "MESSAGE": message}]
+    assert status == 200
+    ends = datetime.fromtimestamp(said["data"]["expires_at"] / 1000, UTC)
+    assert ends.strftime("%H:%M") == "23:59"
+    assert ends.date() - datetime.now(UTC).date() in (timedelta(days=7), timedelta(days=6))
+    assert read(said["data"]["url"]) == "SSH password: s3cr3t!"
+
+
+def test_php_sample_updates_with_the_key_of_its_url(server: Any, key: str) -> None:
+    api = f"{server.url}/seecret/api"
+    [[_, made]] = php(api, key, ["create_seecret", WITHOUT_MAIL])
+    id, cle = made["data"]["id"], made["data"]["url"].partition("#")[2]
+    wrong, unknown, right = php(
+        api,
+        key,
+        ["update_seecret", {"id": id}],
+        ["update_seecret", {"cle": cle}],
+        ["update_seecret", {"id": id, "cle": cle}],
+    )
+    assert wrong == [403, {"CODE": 403, "MESSAGE": "cle is not the key of this secret"}]
+    assert unknown == [403, {"CODE": 403, "MESSAGE": "Your account has no such secret"}]
+    assert right[0] == 200
+    assert right[1]["data"] == made["data"]
+    assert read(made["data"]["url"]) == "New password: N3wPwd!"
+    assert php(api, key, ["update_seecret", {"id": id, "cle": cle}])[0][0] == 400
+
+
+@pytest.mark.parametrize("call", [python, php_members])
+def test_every_operation_works_from_either(server: Any, call: Caller) -> None:
+    api, key = f"{server.url}/seecret/api", server.key(account=call.__name__)
+    text = "a+b & 50% é ✓ 🗝️\r\n\t="
+    create = {"operation": "create_seecret", "lang": "fr", "seecret": text, "password": "pässword", "note": "première"}
+    made = call(api, key, create | {"number_view": 2})[0][1]["data"]
+    assert read(made["url"], "pässword") == text
+    one, cle = {"id": made["id"]}, made["url"].partition("#")[2]
+    answers = call(
+        api,
+        key,
+        {"operation": "get_seecret", **one},
+        {"operation": "list_seecrets", "status": "pending", "search": "première", "page": 1, "limit": 20},
+        {"operation": "get_account"},
+        {"operation": "update_seecret", **one, "cle": cle, "delete_password": 1, "number_view": 3},
+        {"operation": "get_seecret", **one},
+        {"operation": "delete_seecret", **one},
+        {"operation": "delete_seecret", **one},
+        {"operation": "get_seecret", **one},
+        {"operation": "nothing"},
+    )
+    assert [status for status, _ in answers] == [200] * 6 + [400, 200, 400]
+    got, listed, account, _, changed, _, _, gone, _ = (said.get("data") for _, said in answers)
+    assert (got["views_count"], got["views_max"], got["has_password"], got["note"]) == (1, 2, True, "première")
+    assert got["url"] == made["url"].partition("#")[0]
+    assert (listed["total"], listed["secrets"]) == (1, [got])
+    assert account["stats"]["pending"] == 1
+    assert (changed["views_max"], changed["has_password"], gone["status"]) == (3, False, "deleted")
+
+
+@pytest.mark.parametrize("call", [python, php_members])
+def test_list_is_refused_however_it_is_written(server: Any, key: str, call: Caller) -> None:
+    """PHP numbers it, requests repeats it."""
+    create = {"operation": "create_seecret", "lang": "en", "seecret": "x"}
+    countries = ["FR", "DE"]
+    names = ("country_block", "country_block[]") if call is python else ("country_block",)
+    for name in names:
+        [[status, said]] = call(f"{server.url}/seecret/api", key, create | {name: countries})
+        assert (status, said["MESSAGE"]) == (400, "country_block: is not supported here")
+
+
+@pytest.mark.parametrize("token", ["YOUR_TOKEN_UUID", "123e4567-e89b-12d3-a456-426614174000", ""])
+def test_token_that_is_none_of_ours_is_told_so(server: Any, token: str) -> None:
+    api = f"{server.url}/seecret/api"
+    assert python(api, token, None)[0] == php(api, token, ["create_seecret", WITHOUT_MAIL])[0]
+    assert python(api, token, None)[0][0] == 401
+
+
+def curl(*arguments: str) -> Any:
+    ran = subprocess.run(["curl", "-sS", "-m", "20", *arguments], capture_output=True, timeout=30, check=True)
+    return json.loads(ran.stdout)
+
+
+def test_curl_works_at_a_host_of_its_own(make_server: Any) -> None:
+    """As it is written there, without a prefix; its links lead to the page at the public address."""
+    server = make_server(TOML + 'host = "seecret.example.org"\n').start()
+    host = f"seecret.example.org:{server.port}"
+    form = ("-d", "operation=create_seecret&lang=es", "--data-urlencode", "seecret=¡hola! + 50%")
+    said = curl(
+        "--resolve", f"{host}:127.0.0.1", "-H", f"Authorization: Bearer {server.key()}", *form, f"http://{host}/api"
+    )
+    there = httpx.get(f"{server.url}/_{said['data']['id']}", headers={"Host": host})
+    assert (there.status_code, there.headers["location"]) == (302, said["data"]["url"].partition("#")[0])
+    assert read(said["data"]["url"]) == "¡hola! + 50%"
+
+
+def test_curl_is_told_which_type_is_taken(server: Any, key: str) -> None:
+    for form in (("-F", "operation=get_account"), ("-H", "Content-Type: application/json", "-d", "{}")):
+        said = curl("-H", f"Authorization: Bearer {key}", *form, f"{server.url}/seecret/api")
+        assert said == {"CODE": 415, "MESSAGE": "Only application/x-www-form-urlencoded is taken here"}
