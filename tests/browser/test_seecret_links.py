@@ -1,0 +1,157 @@
+"""Seecret.it's links on a real server, in the page: made by the documented Python and PHP samples.
+
+The server asks for the proof of the whole key, so no damaged link spends anything, whichever characters it has lost.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from untold import sent
+from visitors import held, opened, reveal, reveals, says, visit
+
+CLIENTS = Path(__file__).parents[1] / "dialects/clients"
+PYTHON = [Path(sys.prefix, "clients/python/bin/python"), CLIENTS / "seecret.py"]
+PHP = ["php", CLIENTS / "seecret.php"]
+HOST = "seecret.example.org"
+TEXT, PASSWORD = "geheim ✓ + 50% & <img src=x onerror=alert(1)>\n🗝️", "pässwörd 🗝️"
+SAMPLE = {"operation": "create_seecret", "lang": "en", "seecret": TEXT}
+
+
+@pytest.fixture(scope="module")
+def server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One of its own: elsewhere it is switched off."""
+    toml = f'[dialects.seecret]\nenabled = true\nhost = "{HOST}"\n'
+    running = server_type(tmp_path_factory.mktemp("seecret"), toml).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Browser]) -> Browser:
+    return launch(f"--host-resolver-rules=MAP {HOST} 127.0.0.1")
+
+
+def call(server: Any, api_key: str, members: dict[str, Any], program: Any = PYTHON) -> Any:
+    """What one call of a sample answers."""
+    calls = [members] if program is PYTHON else [[None, members]]
+    given = {"url": f"{server.url}/seecret/api", "token": api_key, "calls": calls}
+    done = subprocess.run(program, input=json.dumps(given).encode(), capture_output=True, timeout=60, check=True)
+    [[status, said]] = json.loads(done.stdout)
+    assert status == said["CODE"]
+    return said
+
+
+def create(server: Any, api_key: str, program: Any = PYTHON, **members: Any) -> str:
+    return str(call(server, api_key, SAMPLE | members, program)["data"]["url"])
+
+
+def looked(server: Any, api_key: str, link: str) -> Any:
+    own_id = link.partition("#")[0][-6:]
+    return call(server, api_key, {"operation": "get_seecret", "id": own_id})["data"]
+
+
+@pytest.mark.parametrize("program", [PYTHON, PHP], ids=["python", "php"])
+def test_what_its_clients_made_opens_once_and_leaves_nothing(
+    page: Page, server: Any, key: str, watch: Any, program: Any
+) -> None:
+    """The note is the sender's alone. The fragment is gone, and nobody was told it."""
+    watch.expect("status of 410")
+    link = create(server, key, program, note="not for the reader")
+    for _ in range(2):
+        visit(page, link)
+        expect(page.locator("#reveal")).to_be_visible()
+    assert looked(server, key, link)["views_count"] == 0
+    assert "not for the reader" not in page.content()
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(TEXT)
+    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    fragment = link.partition("#")[2]
+    assert fragment not in held(page)
+    assert fragment not in sent(watch)
+    assert fragment not in server.log()
+    assert (looked(server, key, link)["status"], len(reveals(watch))) == ("viewed", 1)
+    visit(page, link)
+    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed"))
+
+
+def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: str, watch: Any) -> None:
+    watch.expect("status of 401")
+    link = create(server, key, PHP, password=PASSWORD)
+    visit(page, link)
+    expect(page.locator("#passcode")).to_be_focused()
+    for wrong, left in ((PASSWORD.upper(), "4"), (PASSWORD + " ", "3")):
+        page.locator("#passcode").fill(wrong)
+        page.locator("#reveal").click()
+        expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
+        expect(page.locator("#passcode-hint")).to_contain_text(f"{left} tries left")
+    assert looked(server, key, link)["views_count"] == 0
+    page.locator("#passcode").fill(PASSWORD)
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(TEXT)
+    assert PASSWORD not in held(page)
+    assert PASSWORD not in sent(watch)
+    assert PASSWORD not in server.log()
+
+
+def test_damaged_links_say_so_and_spend_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
+    """BOT-05. One that is whole and wrong is asked about, and refused."""
+    watch.expect("status of 401")
+    link = create(server, key)
+    address, _, fragment = link.partition("#")
+    for each in ("", fragment[:-1], fragment[1:], fragment + "x", fragment[:20] + "%20" + fragment[20:]):
+        visit(page, f"{address}#{each}")
+        expect(page.locator("#notice h1"), each).to_have_text(says("incomplete.title"))
+        expect(page.locator("#reveal")).to_be_hidden()
+    assert reveals(watch) == []
+    reveal(page, f"{address}#{fragment[0].swapcase() if fragment[0].isalpha() else 'A'}{fragment[1:]}")
+    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    assert looked(server, key, link)["views_count"] == 0
+    assert opened(page, link) == TEXT
+
+
+def test_updated_text_is_what_the_same_link_shows(page: Page, server: Any, key: str) -> None:
+    """Also to whoever had the page open before; and the password that was removed is asked for no more."""
+    link = create(server, key, password=PASSWORD, number_view=2)
+    one = {"operation": "update_seecret", "id": link.partition("#")[0][-6:], "cle": link.partition("#")[2]}
+    visit(page, link)
+    assert call(server, key, {**one, "seecret": "New password: N3wPwd! ✓"})["data"]["url"] == link
+    page.locator("#passcode").fill(PASSWORD)
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("New password: N3wPwd! ✓")
+    call(server, key, {**one, "seecret": "and again", "delete_password": 1}, PHP)
+    assert opened(page, link) == "and again"
+
+
+def test_reader_can_destroy_what_is_left_of_it(page: Page, server: Any, key: str) -> None:
+    link = create(server, key, number_view=3)
+    assert opened(page, link) == TEXT
+    page.locator("#destroy").click()
+    page.locator("#destroy").click()
+    expect(page.locator("#fate")).to_have_text(says("opened.destroyed"))
+    data = looked(server, key, link)
+    assert (data["status"], data["views_count"]) == ("deleted", 1)
+
+
+def test_link_at_its_own_host_opens_at_the_public_address(page: Page, server: Any, key: str, watch: Any) -> None:
+    watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin
+    watch.allow(f"http://{HOST}:{server.port}")
+    link = create(server, key)
+    there = link.replace(f"127.0.0.1:{server.port}/seecret", f"{HOST}:{server.port}")
+    assert opened(page, there) == TEXT
+    assert page.url == link.partition("#")[0]
+
+
+def test_deleted_by_its_sender_it_is_gone_for_the_reader(page: Page, server: Any, key: str, watch: Any) -> None:
+    watch.expect("status of 410")
+    link = create(server, key)
+    call(server, key, {"operation": "delete_seecret", "id": link.partition("#")[0][-6:]})
+    visit(page, link)
+    expect(page.locator("#notice h1")).to_have_text(says("gone.burned"))
+    assert httpx.get(link).status_code == 200  # the page itself is there for everybody
