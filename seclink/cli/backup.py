@@ -52,8 +52,8 @@ def _saved(file: Path, inventory: Inventory, seconds: float) -> list[str]:
         f"saved {file}: {inventory.bytes:,} bytes in {seconds:.2f} s, readable for you alone",
         *_holds(inventory),
         "left out",
-        f"  contents, notes, labels, hashes: {_count(inventory.waiting, 'secret')} still waiting, ended by a restore",
-        "  passcode tries, addresses, the TOML file",
+        f"  contents, notes, labels and hashes; a restore ends what waits: {_count(inventory.waiting, 'secret')} now",
+        "  passcode tries, the TOML file, TLS keys",
     ]
 
 
@@ -74,7 +74,11 @@ def _told(file: Path, path: Path, restored: Restored, keep_days: int) -> list[st
             f"replaced a database in which {_count(restored.lost, 'secret')} waited; overwritten",
             f"  without contents it is in {restored.kept}, which the server deletes after {keep_days} days",
         ]
-    return [*lines, "next: `seclink key list` (keys revoked since may be live again), then start the server"]
+    if restored.kept is None or restored.is_raw:
+        lines.append(
+            "keys revoked since then are live again: look through `seclink key list` before you start the server"
+        )
+    return lines
 
 
 def _holds(inventory: Inventory) -> list[str]:

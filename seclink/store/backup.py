@@ -22,8 +22,9 @@ _ANY_SIZE = 2**63
 
 
 class Restored(Struct, frozen=True, kw_only=True):
-    """`ended` secrets waited when the file was made, `lost` ones in the database that was replaced. `kept` is what is
-    left of that: a copy without contents, or, where it could not be read (`is_raw`), its file as it was.
+    """`inventory` is the file's. `ended` secrets waited when it was made, `lost` ones in the database that was
+    replaced. `kept` is what is left of that: a copy without contents, or, where it could not be read (`is_raw`), its
+    file as it was.
     """
 
     inventory: Inventory
@@ -150,12 +151,13 @@ def _set_aside(path: Path, old: _Old | None, at: int) -> Path:
                 Path(f"{path}{end}").rename(f"{aside}{end}")
         Path(f"{path}-shm").unlink(missing_ok=True)
         return aside
-    opening.connect(path, sqlite3.Connection).close()  # the last to close moves the log into the file
-    if os.path.lexists(f"{path}-wal"):
-        raise StoreUnusable(f"{path}: is open in another program; end it first")
     aside = path.with_name(f"{path.name}.replaced-{stamp}")
     copies.write(path, aside, at, replace=True)
     files.hand_over(aside, path)
+    opening.connect(path, sqlite3.Connection).close()  # the last to close moves the log into the file
+    if os.path.lexists(f"{path}-wal"):
+        aside.unlink()
+        raise StoreUnusable(f"{path}: is open in another program; end it first")
     return aside
 
 

@@ -1,0 +1,216 @@
+"""`seclink backup` beside a server under load, and `seclink restore` in its place. BK-01, BK-03, FOR-02, LOG-01."""
+
+import contextlib
+import hashlib
+import os
+import resource
+import secrets
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from appliances import PATIENCE, PLENTY, Api, database, hits, is_whole, one, wait_until_gone
+
+BACKUPS = 8
+CLIENTS = 3
+
+
+class Traffic:
+    """Clients that create, reveal and burn without a pause; `born` is what was acknowledged, in its order."""
+
+    def __init__(self, server: Any) -> None:
+        self.marker = secrets.token_bytes(24)
+        self.born: list[dict[str, Any]] = []
+        self.ended: dict[str, str] = {}
+        self.failed: list[Exception] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=(server, n)) for n in range(CLIENTS)]
+
+    def __enter__(self) -> "Traffic":
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for each in self._threads:
+            each.join(PATIENCE)
+        assert self.failed == []
+
+    def _work(self, server: Any, seed: int) -> None:
+        try:
+            with Api(server) as api:
+                for turn in range(10**9):
+                    if self._stop.is_set():
+                        return
+                    made = api.create(self.marker * (20 if turn % 7 else 400))
+                    self.born.append(made)
+                    if (turn + seed) % 3 == 0:
+                        assert api.reveal(made["linkId"]).status_code == 200
+                        self.ended[made["linkId"]] = "revealed"
+                    elif (turn + seed) % 3 == 1:
+                        assert api.burn(made).status_code == 204
+                        self.ended[made["linkId"]] = "burned"
+        except Exception as error:
+            self.failed.append(error)
+
+
+@pytest.fixture
+def server(make_server: Callable[..., Any]) -> Iterator[Any]:
+    running = make_server(PLENTY + '[log]\nlevel = "warning"\n').start()
+    yield running
+    if running.process.poll() is None:
+        assert running.stop() == 0, running.log()
+
+
+def states(path: Path) -> dict[str, str]:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return dict(db.execute("SELECT link_id, state FROM secrets"))
+
+
+def test_backup_under_load_is_whole_consistent_and_without_contents(server: Any, tmp_path: Path) -> None:
+    """BK-03: everything that was acknowledged before it began is in it; the server answers as ever."""
+    key = server.key(account="acme")
+    with Traffic(server) as traffic:
+        for number in range(BACKUPS):
+            before, ended = list(traffic.born), dict(traffic.ended)
+            file = tmp_path / f"{number}.db"
+            saved = server.seclink("backup", str(file), "--config", str(server.config))
+            assert saved.stderr == b""
+            assert file.stat().st_mode & 0o777 == 0o600
+            assert is_whole(file)
+            kept = states(file)
+            assert {each["linkId"] for each in before} <= kept.keys()
+            assert {link_id: kept[link_id] for link_id in ended} == ended
+            assert "active" not in kept.values()
+            assert one(file, "SELECT count(*) FROM payloads") == 0
+            assert one(file, "SELECT count(*) FROM api_keys WHERE digest = ?", hashlib.sha256(key.encode()).digest())
+    assert len(traffic.born) > 10 * BACKUPS
+    assert hits(database(server.folder).parent, traffic.marker)
+    assert [each for each in tmp_path.glob("*.db*") if traffic.marker in each.read_bytes()] == []
+    assert {each.name for each in tmp_path.glob("*.db*")} == {f"{n}.db" for n in range(BACKUPS)}
+    assert is_whole(database(server.folder))
+
+
+def test_what_is_revealed_during_a_backup_is_gone_right_after_it(server: Any, tmp_path: Path) -> None:
+    """FOR-02: a backup is a reader, and the log can only be cut after it."""
+    with Api(server) as api:
+        marker = secrets.token_bytes(24)
+        made = [api.create(marker * 50) for _ in range(50)]
+        backup = subprocess.Popen(
+            [sys.executable, "-m", "seclink", "backup", str(tmp_path / "b.db"), "--config", str(server.config)],
+            stdout=subprocess.DEVNULL,
+        )
+        for each in made:
+            assert api.reveal(each["linkId"]).status_code == 200
+        assert backup.wait(PATIENCE) == 0
+        wait_until_gone(server.folder, marker, seconds=5)
+        assert marker not in (tmp_path / "b.db").read_bytes()
+
+
+def test_restored_server_reveals_nothing_and_says_why(server: Any, tmp_path: Path) -> None:
+    """BK-01: links of before and after the backup, revealed, burned or waiting."""
+    file = tmp_path / "b.db"
+    key = server.key("create", "manage", account="acme")
+    with Api(server) as api:
+        made = {
+            how: api.create(publicNote="note") for how in ("revealed before", "revealed after", "burned", "waiting")
+        }
+        assert api.reveal(made["revealed before"]["linkId"]).status_code == 200
+        server.seclink("backup", str(file), "--config", str(server.config))
+        assert api.reveal(made["revealed after"]["linkId"]).status_code == 200
+        assert api.burn(made["burned"]).status_code == 204
+        since = api.create()
+    running = server.seclink("restore", str(file), "--replace", "--config", str(server.config), check=False)
+    assert (running.returncode, running.stdout) == (1, b"")
+    assert b"another SecLink server is using this database" in running.stderr
+    assert server.stop() == 0
+    refused = server.seclink("restore", str(file), "--config", str(server.config), check=False)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert b"2 secrets wait in it; --replace ends them" in refused.stderr
+    told = server.seclink("restore", str(file), "--replace", "--config", str(server.config)).stdout.decode()
+    assert "3 secrets waited then: ended now" in told
+    server.start()
+    with Api(server) as api:
+        for how, each in made.items():
+            answer = api.reveal(each["linkId"])
+            state = "revealed" if how == "revealed before" else "burned"
+            assert (answer.status_code, answer.json()["state"]) == (410, state), how
+            receipt = api.receipt(each)
+            assert (receipt["state"], receipt["publicNote"]) == (state, None)
+            types = [event["type"] for event in receipt["events"]]
+            assert ("restored" in types) is (how != "revealed before")
+        assert api.reveal(since["linkId"]).status_code == 404
+        account = api.http.get("/account", headers={"Authorization": f"Bearer {key}"})
+        assert account.json()["name"] == "acme"
+        assert api.reveal(api.create(b"life goes on")["linkId"]).status_code == 200
+
+
+def test_backup_says_what_it_saved_and_what_it_left_out(server: Any, tmp_path: Path) -> None:
+    server.key(account="acme")
+    with Api(server) as api:
+        made = [api.create() for _ in range(3)]
+        api.burn(made[0])
+    said = server.seclink("backup", str(tmp_path / "b.db"), "--config", str(server.config)).stdout.decode()
+    assert f"saved {tmp_path}/b.db: " in said
+    for line in (
+        "  3 receipts\n",
+        "  1 live API key of 1 account\n",
+        "left out\n",
+        "a restore ends what waits: 2 secrets",
+    ):
+        assert line in said
+    again = server.seclink("backup", str(tmp_path / "b.db"), "--config", str(server.config), check=False)
+    assert (again.returncode, again.stdout) == (1, b"")
+    assert again.stderr.decode() == f"seclink: {tmp_path}/b.db: is there already, and a backup overwrites nothing\n"
+
+
+def test_backup_of_a_database_that_is_not_there_makes_none(make_server: Callable[..., Any]) -> None:
+    server = make_server()
+    ended = server.seclink("backup", "b.db", "--config", str(server.config), check=False)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert b"there is no such database; name the server's TOML with --config" in ended.stderr
+    assert {each.name for each in server.folder.iterdir()} == {"seclink.toml"}
+
+
+def test_backup_without_room_leaves_nothing_and_the_server_alone(server: Any, tmp_path: Path) -> None:
+    """CR-04"""
+
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    with Api(server) as api:
+        made = api.create()
+        file = tmp_path / "backups" / "b.db"
+        file.parent.mkdir()
+        command = [sys.executable, "-m", "seclink", "backup", str(file), "--config", str(server.config)]
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False, preexec_fn=small, env=os.environ
+        )
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert ended.stderr.startswith(f"seclink: {file}: cannot be ")
+        assert list(file.parent.iterdir()) == []
+        assert api.reveal(made["linkId"]).status_code == 200
+
+
+def test_server_of_an_older_file_upgrades_it_and_says_so(make_server: Callable[..., Any]) -> None:
+    """OPS-01: and the commands beside it do not."""
+    server = make_server(PLENTY).start()
+    with Api(server) as api:
+        made = api.create(b"from before")
+    assert server.stop() == 0
+    with contextlib.closing(sqlite3.connect(database(server.folder))) as db:
+        db.execute("PRAGMA user_version = 1")
+    beside = server.seclink("key", "list", "--config", str(server.config), check=False)
+    assert b"was written by an older SecLink; start the server once, it upgrades the file" in beside.stderr
+    server.start()
+    assert '"event":"upgraded"' in server.log()
+    assert f"{database(server.folder)}.before-v2" in server.log()
+    with Api(server) as api:
+        assert api.reveal(made["linkId"]).status_code == 200
+    assert one(Path(f"{database(server.folder)}.before-v2"), "PRAGMA user_version") == 1

@@ -1,0 +1,174 @@
+"""SIGKILL at every step of an upgrade, a backup, a restore: what is there is the old or the new, and whole. OPS-01."""
+
+import contextlib
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keeping
+import pytest
+from keeping import DAY, ENDED, NOW, WAITING, link, traces
+
+from seclink.store import backup, opening, upgrade
+
+CALLS = "pwrite64,ftruncate,fsync,fdatasync,rename,link,unlink"  # all that changes a disk
+LONG = bool(os.environ.get("SECLINK_LONG"))
+MOST = 1000 if LONG else 24  # kills per case, spread evenly
+SAVED = NOW + 5000
+
+UPGRADE = "from seclink.store import opening; opening.prepare(path)"
+SAVE = f"from seclink.store import backup; backup.save(path, file, {SAVED})"
+RESTORE = f"from seclink.store import backup; backup.restore(file, path, {SAVED}, {30 * DAY}, replace=True)"
+
+
+def run(script: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """The script under strace, with `path` and `file` in the folder. Python itself writes nothing."""
+    code = f"from pathlib import Path; path, file = Path('seclink.db'), Path('backup.db'); {script}"
+    command = ["strace", "-f", "-y", "-e", f"trace={CALLS}", *options, sys.executable, "-B", "-c", code]
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def killed_everywhere(script: str, folder: Path, reset: Callable[[], None]) -> Iterator[str]:
+    """Once at each call that changes the disk (or at as many as there is time for), killed as it comes to it."""
+    reset()
+    whole = run(script, folder)
+    assert whole.returncode == 0, whole.stderr
+    seen: Counter[str] = Counter()
+    steps = []
+    for call in re.findall(rf"^({CALLS.replace(',', '|')})\(", whole.stderr, re.M):
+        seen[call] += 1
+        steps.append((call, seen[call]))  # strace counts each call for itself
+    assert len(steps) > 10, whole.stderr
+    most = min(len(steps), MOST)
+    for call, number in (steps[n * (len(steps) - 1) // (most - 1)] for n in range(most)):
+        reset()
+        ended = run(script, folder, "-e", f"inject={call}:signal=SIGKILL:when={number}")
+        assert ended.returncode in (-9, 137), (call, number, ended.stderr)
+        yield f"{call} {number}"
+
+
+def is_whole(path: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return bool(db.execute("PRAGMA integrity_check").fetchone() == ("ok",))
+
+
+def rows(path: Path) -> list[object]:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT link_id, state, views, expires_at FROM secrets ORDER BY id").fetchall()
+
+
+def version(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return upgrade.version(db)
+
+
+def waiting(path: Path) -> set[str]:
+    """The secrets whose contents the database could still give away."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        found = db.execute("SELECT link_id FROM secrets JOIN payloads USING (id) WHERE state = 'active'")
+        return {link_id for (link_id,) in found}
+
+
+def clear(folder: Path) -> None:
+    for each in folder.iterdir():
+        each.unlink()
+
+
+def found(path: Path) -> list[tuple[str, bytes]]:
+    data = path.read_bytes()
+    return [(name, trace) for name in (*WAITING, *ENDED) for trace in traces(name) if trace in data]
+
+
+@pytest.mark.parametrize("name", ["1a", "1e", "1g"])
+def test_upgrade_leaves_the_old_file_or_the_new(name: str, tmp_path: Path) -> None:
+    """OPS-01: and the next start finishes it, with a copy that is whole and without contents."""
+    path = tmp_path / "seclink.db"
+
+    def reset() -> None:
+        clear(tmp_path)
+        keeping.loaded(name, path)
+
+    reset()
+    before = rows(path)
+    versions = set()
+    for number in killed_everywhere(UPGRADE, tmp_path, reset):
+        versions.add(version(path))
+        assert version(path) in (1, upgrade.NEWEST), number
+        assert rows(path) == before, number
+        assert is_whole(path), number
+        assert waiting(path) == {link(name) for name in WAITING}
+        copy = path.with_name(f"seclink.db.before-v{upgrade.NEWEST}")
+        for each in tmp_path.iterdir():
+            assert each.stat().st_mode & 0o777 == 0o600, (number, each.name)
+            if "before" in each.name:
+                assert found(each) == []
+        opening.prepare(path)
+        assert version(path) == upgrade.NEWEST
+        assert is_whole(copy)
+        assert version(copy) == 1
+    assert versions == {1, upgrade.NEWEST}
+
+
+def test_backup_is_whole_or_not_there(tmp_path: Path) -> None:
+    path, file = tmp_path / "seclink.db", tmp_path / "backup.db"
+
+    def reset() -> None:
+        clear(tmp_path)
+        keeping.loaded("1g", path)
+        opening.prepare(path)
+
+    reset()
+    before, seen = rows(path), set()
+    for number in killed_everywhere(SAVE, tmp_path, reset):
+        seen.add(file.exists())
+        assert rows(path) == before
+        assert not file.exists() or is_whole(file), number
+        for each in tmp_path.glob("*backup*"):
+            assert found(each) == [], number
+            assert each.stat().st_mode & 0o777 == 0o600
+    assert seen == {True, False}
+
+
+def test_restore_leaves_the_old_database_or_the_new(tmp_path: Path) -> None:
+    """BK-01: never both, never half of one, and no secret in any other file."""
+    path, file = tmp_path / "seclink.db", tmp_path / "backup.db"
+
+    def reset() -> None:
+        clear(tmp_path)
+        keeping.loaded("1g", path)
+        opening.prepare(path)
+        backup.save(path, file, SAVED)
+
+    states = set()
+    for number in killed_everywhere(RESTORE, tmp_path, reset):
+        assert is_whole(path), number
+        states.add(len(waiting(path)))
+        assert waiting(path) in (set(), {link(name) for name in WAITING}), number
+        for each in tmp_path.iterdir():
+            if not each.name.startswith("seclink.db-") and each != path:
+                assert found(each) == [], (number, each.name)
+        backup.restore(file, path, SAVED, 30 * DAY, replace=True)
+        assert waiting(path) == set()
+        assert found(path) == []
+        assert is_whole(path)
+    assert states == {0, len(WAITING)}
+
+
+def test_what_is_published_is_durable_first_and_its_name_right_after(tmp_path: Path) -> None:
+    """CR-02: file, name, folder, in this order."""
+    keeping.loaded("1g", tmp_path / "seclink.db")
+    opening.prepare(tmp_path / "seclink.db")
+    said = run(SAVE, tmp_path).stderr
+    steps = re.findall(r"^(fsync|link|pwrite64)\((.*)", said, re.M)
+    at = next(n for n, (call, _) in enumerate(steps) if call == "link")
+    assert steps[at - 1][0] == "fsync"
+    assert ".part>" in steps[at - 1][1]
+    assert steps[at + 1][0] == "fsync"
+    assert f"{tmp_path}>" in steps[at + 1][1]
+    assert not any(call == "pwrite64" for call, _ in steps[at:])
