@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ PATIENCE = 30.0  # generous: a busy machine must not fail a test
 PLENTY = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\nkey = "1000000/hour"\n'
 without_mount = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_MOUNT")), reason="SECLINK_WITHOUT_MOUNT")
 without_strace = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_STRACE")), reason="SECLINK_WITHOUT_STRACE")
+ALTERED = Path(__file__).with_name("altered.py")
 NO_BYTES_LIMIT = "[limits]\nclient_bytes = 17592186044416\n"
 
 
@@ -174,6 +176,13 @@ def post(answer: Answer) -> Any:
     return json.loads(answer.body)
 
 
+def wait_until_ready(api: Api) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while api.ready().status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 # The disk
 
 
@@ -196,6 +205,14 @@ def one(path: Path, sql: str, *parameters: Any) -> Any:
 
 def is_whole(path: Path) -> bool:
     return bool(one(path, "PRAGMA integrity_check") == "ok")
+
+
+def wait_until_swept(folder: Path) -> None:
+    """Until the log is empty."""
+    deadline = time.monotonic() + PATIENCE
+    while Path(f"{database(folder)}-wal").stat().st_size:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def hits(folder: Path, *needles: bytes) -> list[tuple[str, bytes]]:
@@ -240,25 +257,30 @@ def locked(path: Path, how: str = "BEGIN EXCLUSIVE") -> Iterator[subprocess.Pope
             process.kill()
 
 
+class Failures:
+    """How often a call was made to fail; known once it is over."""
+
+    count = 0
+
+
 @contextlib.contextmanager
-def failing(pid: int, calls: str, error: str) -> Iterator[None]:
-    """Every one of these system calls of a running process fails, on each of its threads."""
-    command = ["strace", "-f", "-p", str(pid), "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}"]
-    tracer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        assert tracer.stderr is not None
-        assert select.select([tracer.stderr], [], [], PATIENCE)[0], "strace says nothing"
-        said = os.read(tracer.stderr.fileno(), 4096)
-        assert b"attached" in said, said
-        os.set_blocking(tracer.stderr.fileno(), True)
-        drain = subprocess.Popen(["cat"], stdin=tracer.stderr, stdout=subprocess.DEVNULL)
-        yield
-    finally:
-        tracer.send_signal(signal.SIGINT)
-        tracer.wait(PATIENCE)
-        assert tracer.stderr is not None
-        tracer.stderr.close()
-    drain.wait(PATIENCE)
+def failing(pid: int, calls: str, error: str) -> Iterator[Failures]:
+    """These system calls of a running process fail, on each of its threads; `EIO:when=3` is each thread's third one."""
+    with tempfile.NamedTemporaryFile() as log:
+        inject = f"inject={calls}:error={error}"
+        command = ["strace", "-f", "-p", str(pid), "-o", log.name, "-e", f"trace={calls}", "-e", inject]
+        tracer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        failures = Failures()
+        try:
+            assert tracer.stderr is not None
+            assert select.select([tracer.stderr], [], [], PATIENCE)[0], "strace says nothing"
+            said = os.read(tracer.stderr.fileno(), 4096)
+            assert b"attached" in said, said
+            yield failures
+        finally:
+            tracer.send_signal(signal.SIGINT)
+            tracer.communicate(timeout=PATIENCE)
+        failures.count = log.read().count(b"(INJECTED)")
 
 
 def need(program: str) -> None:

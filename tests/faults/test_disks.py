@@ -28,6 +28,7 @@ from appliances import (
     payload_of,
     post,
     reveal,
+    wait_until_ready,
     without_mount,
     without_strace,
 )
@@ -68,13 +69,6 @@ def check_ready(api: Api, is_ready: bool) -> None:
     assert api.http.get(f"{api.root}/healthz").status_code == 200
     for word in ("seclink.db", "/", "SQL", "disk", "locked", "sqlite"):
         assert word not in answer.text.replace("application/", "")
-
-
-def wait_until_ready(api: Api) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while api.ready().status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @without_mount

@@ -5,14 +5,12 @@ and the real store opens it. What becomes of unsynced sectors is a sample, alway
 more and cuts at every write as well.
 """
 
-import asyncio
 import hashlib
 import itertools
 import json
 import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,19 +18,15 @@ from typing import Any
 
 import pytest
 import recording
-from appliances import LONG, PATIENCE, PLENTY, database, is_whole, need, without_strace
+from appliances import ALTERED, LONG, PATIENCE, PLENTY, need, wait_until_swept, without_strace
 from powercut import Disk, lay
 from recording import Event
-from witness import MARK_BYTES, Client, Done, Secret, known, marks_in
-
-from seclink.errors import StoreUnusable
-from seclink.store.sqlite import SqliteStore
+from witness import Client, Done, faults_of, known
 
 pytestmark = [pytest.mark.anyio, without_strace]
 CLIENTS, ROUNDS = (4, 3) if LONG else (2, 2)
 CHANCES = 20 if LONG else 2
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # thousands of small databases: not on the disk
-ALTERED = Path(__file__).with_name("altered.py")
 
 
 async def test_power_cut_undoes_nothing_that_was_acknowledged(make_server: Callable[..., Any], tmp_path: Path) -> None:
@@ -71,7 +65,7 @@ def record(make_server: Callable[..., Any], folder: Path, **pragmas: int) -> tup
         server.start()
         for _ in range(rounds):
             done += work(server)
-            wait_until_swept(server)
+            wait_until_swept(server.folder)
         assert server.stop() == 0, server.log()
         later = events[-1].ended + 1 if events else 0
         more = recording.read(log, server.folder, "seclink.db", server.process.pid)
@@ -90,13 +84,6 @@ def work(server: Any) -> list[Done]:
         each.api.http.close()
     assert {len(each.done) for each in clients} == {14}
     return [each for client in clients for each in client.done]
-
-
-def wait_until_swept(server: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while Path(f"{database(server.folder)}-wal").stat().st_size:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 async def replay(
@@ -133,29 +120,3 @@ def cuts(events: list[Event]) -> Iterator[tuple[int, Disk]]:
         disk.take(event)
         if event.kind == "answer" or LONG:
             yield event.at, disk
-
-
-async def faults_of(path: Path, secrets: dict[str, Secret]) -> set[str]:
-    try:
-        store = await SqliteStore.open(path, keep_seconds=86400, max_bytes=2**30)
-    except StoreUnusable as error:
-        return {str(error)}
-    try:
-        views = await asyncio.gather(*(view(store, link_id, secret) for link_id, secret in secrets.items()))
-    finally:
-        await store.close()
-    left = marks_in(path.read_bytes())  # noqa: ASYNC240
-    traces = {"trace left" for each in secrets.values() if not left.isdisjoint(each.gone)}
-    return set().union(*views, traces, () if is_whole(path) else {"damaged"})
-
-
-async def view(store: SqliteStore, link_id: str, secret: Secret) -> set[str]:
-    """Take all the views there are, and compare."""
-    now = time.time_ns() // 1_000_000
-    if secret.is_guarded:
-        left = await store.tries_left(link_id, "127.0.0.1", now)
-        return {"lost"} if not left else {"tries back"} if left > secret.tries else set()
-    claimed = [each for each in [await store.claim(link_id, now) for _ in range(secret.most + 1)] if each]
-    faults = {"other payload" for each in claimed if each.payload[:MARK_BYTES] not in secret.marks}
-    faults |= {"lost"} if len(claimed) < secret.fewest else set()
-    return faults | ({"came back"} if len(claimed) > secret.most else set())

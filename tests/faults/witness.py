@@ -1,12 +1,18 @@
 """Clients that note what they were told, and what must therefore be true at any instant of a recording."""
 
+import asyncio
 import base64
 import hashlib
 import itertools
 import re
+import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from appliances import Api, body
+from appliances import Api, body, is_whole
+
+from seclink.errors import StoreUnusable
+from seclink.store.sqlite import SqliteStore
 
 RIGHT, WRONG = (hashlib.sha256(word).hexdigest() for word in (b"right", b"wrong"))
 TRIES = 5
@@ -38,7 +44,8 @@ class Client:
     """Does one thing after the other and notes the ids of the answers, by which the recording knows them."""
 
     def __init__(self, server: Any) -> None:
-        self.api, self.done, self.last = Api(server), list[Done](), ""
+        self.server, self.api = server, Api(server)
+        self.done, self.last = list[Done](), ""
 
     def ask(self, verb: str, secret: str, told: Any, method: str, path: str, status: int, **more: Any) -> Any:
         answer = self.api.http.request(method, path, **more)
@@ -123,3 +130,29 @@ def known(done: list[Done], places: dict[str, int], now: int) -> dict[str, Secre
         elif each.verb != "create" and each.secret in secrets and places[each.after] <= now:
             secrets[each.secret].take(each, is_told)
     return secrets
+
+
+async def faults_of(path: Path, secrets: dict[str, Secret]) -> set[str]:
+    try:
+        store = await SqliteStore.open(path, keep_seconds=86400, max_bytes=2**30)
+    except StoreUnusable as error:
+        return {str(error)}
+    try:
+        views = await asyncio.gather(*(views_of(store, link_id, secret) for link_id, secret in secrets.items()))
+    finally:
+        await store.close()
+    left = marks_in(path.read_bytes())  # noqa: ASYNC240
+    traces = {"trace left" for each in secrets.values() if not left.isdisjoint(each.gone)}
+    return set().union(*views, traces, () if is_whole(path) else {"damaged"})
+
+
+async def views_of(store: SqliteStore, link_id: str, secret: Secret) -> set[str]:
+    """Take all the views there are, and compare."""
+    now = time.time_ns() // 1_000_000
+    if secret.is_guarded:
+        left = await store.tries_left(link_id, "127.0.0.1", now)
+        return {"lost"} if not left else {"tries back"} if left > secret.tries else set()
+    claimed = [each for each in [await store.claim(link_id, now) for _ in range(secret.most + 1)] if each]
+    faults = {"other payload" for each in claimed if each.payload[:MARK_BYTES] not in secret.marks}
+    faults |= {"lost"} if len(claimed) < secret.fewest else set()
+    return faults | ({"came back"} if len(claimed) > secret.most else set())
