@@ -20,6 +20,7 @@ from seclink.model import Actor, NewSecret, Scope
 FORMATS = ("raw", "seclink/v1", "scrt-link", "sharokey", "seecret", "enigmacrypt")
 FIXED_SECONDS = {"1hour": 3600, "24hours": 86400, "7days": 604800}
 MIN_SECONDS, MAX_VIEWS = 60, 1000
+FOREIGN_TEXTS = {"sharokey": (500, 255)}  # note and label, as long as that system's clients let them be
 NOTE_CHARACTERS, LABEL_CHARACTERS, REASON_CHARACTERS, IV_BYTES = 300, 200, 500, 64
 HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -57,10 +58,12 @@ def text_faults(
     public_note: str | UnsetType | None = None,
     label: str | UnsetType | None = None,
     reason: str | None = None,
+    format: str = "",
 ) -> Iterator[tuple[str, str]]:
+    longest_note, longest_label = FOREIGN_TEXTS.get(format, (NOTE_CHARACTERS, LABEL_CHARACTERS))
     texts = (
-        ("publicNote", public_note, NOTE_CHARACTERS),
-        ("label", label, LABEL_CHARACTERS),
+        ("publicNote", public_note, longest_note),
+        ("label", label, longest_label),
         ("reason", reason, REASON_CHARACTERS),
     )
     for name, text, most in texts:
@@ -93,6 +96,6 @@ def _faults(new: NewSecret, config: Config) -> Iterator[tuple[str, str]]:
         yield "expiryType", f"lasts longer than the {int(config.expiry.max)} seconds allowed here"
     yield from views_faults(new.max_views)
     yield from digest_faults(passcodeHash=new.passcode_hash, accessHash=new.access_hash)
-    yield from text_faults(new.public_note, new.label)
+    yield from text_faults(new.public_note, new.label, format=new.format)
     if new.format not in FORMATS:
         yield "format", f"must be one of {', '.join(FORMATS)}"

@@ -107,7 +107,7 @@ class Sharokey(Dialect):
             ttl_seconds=sent.expiration_hours * 3600,
             max_views=sent.maximum_views,
             passcode_hash=password_hash(sent.password),
-            public_note=sent.message or None,
+            public_note=(sent.message or "").replace("\r\n", "\n") or None,
             label=sent.description or None,
         )
         made = await self.keep(call, new)
