@@ -13,6 +13,7 @@ from seclink.config import Config, parse
 SERVER_SIDE = [
     ("serve", "--port", "1"),
     ("config",),
+    ("check",),
     ("key", "list"),
     ("key", "add", "a"),
     ("key", "revoke", "sk_live_abcdef"),

@@ -1,0 +1,154 @@
+"""The appliance as a service: what it tells the manager that runs it, and whoever asks whether it lives."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PATIENCE = 20.0
+
+
+class Manager:
+    """Started by it, a server has $NOTIFY_SOCKET; it hears everything, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.settimeout(PATIENCE)
+        self.socket.bind(str(self.path))
+
+    def heard(self, name: str) -> dict[str, str]:
+        """The next message with that in it; what else is said before is of no interest."""
+        while True:
+            said = dict(line.split("=", 1) for line in self.socket.recv(4096).decode().split("\n"))
+            if name in said:
+                return said
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Any:
+    made = Manager(tmp_path)
+    yield made
+    made.socket.close()
+
+
+def test_ready_means_that_it_answers(make_server: Any, manager: Manager) -> None:
+    server = make_server("", env={"NOTIFY_SOCKET": str(manager.path)}).start(wait=False)
+    said = manager.heard("READY")
+    assert httpx.get(f"{server.url}/healthz").status_code == 200
+    assert said == {"READY": "1", "STATUS": f"Serving {server.url}"}
+
+
+def test_reload_is_told_with_what_became_of_it(make_server: Any, manager: Manager) -> None:
+    server = make_server("", env={"NOTIFY_SOCKET": str(manager.path)}).start()
+    manager.heard("READY")
+    for toml, remark in (
+        ("[server]\nprot = 1\n", "; a new configuration was refused: {config}:2: unknown option server.prot"),
+        ("[store]\npath = 'x.db'\n", "; needs a restart for store.path"),
+        ("", ""),
+    ):
+        server.config.write_text(toml)
+        server.process.send_signal(signal.SIGHUP)
+        assert int(manager.heard("RELOADING")["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+        status = manager.heard("READY")["STATUS"]
+        assert status.startswith(f"Serving {server.url}{remark.format(config=server.config)}")
+        assert bool(remark) or status == f"Serving {server.url}"
+
+
+def test_stop_is_told_with_the_time_it_may_take(make_server: Any, manager: Manager) -> None:
+    server = make_server("[server]\nshutdown_timeout = '2m'\n", env={"NOTIFY_SOCKET": str(manager.path)}).start()
+    server.process.send_signal(signal.SIGTERM)
+    assert manager.heard("STOPPING") == {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "135000000"}
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_watchdog_is_fed_by_what_can_work_and_not_by_what_hangs(make_server: Any, manager: Manager) -> None:
+    """OPS-05: the database's file is held by somebody else, so nothing can be written; then it is let go."""
+    env = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "600000"}
+    server = make_server("", env=env).start()
+    manager.heard("WATCHDOG")
+    holder = (
+        "import sqlite3,sys\ndb=sqlite3.connect('seclink.db',isolation_level=None)\ndb.execute('BEGIN IMMEDIATE')\n"
+    )
+    holder += "print('held',flush=True)\nsys.stdin.read()\n"
+    held = subprocess.Popen(
+        [sys.executable, "-c", holder], cwd=server.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"held\n"
+        assert manager.heard("STATUS") == {"STATUS": "Not ready: store"}
+        manager.socket.settimeout(1.5)
+        with pytest.raises(TimeoutError):
+            manager.heard("WATCHDOG")
+    finally:
+        held.communicate()
+    manager.socket.settimeout(PATIENCE)
+    manager.heard("WATCHDOG")
+    assert manager.heard("STATUS") == {"STATUS": "Ready again"}
+
+
+def test_journal_gets_no_greeting_and_no_time(make_server: Any) -> None:
+    server = make_server("")
+    server.log_path.touch()
+    found = server.log_path.stat()
+    server.env["JOURNAL_STREAM"] = f"{found.st_dev}:{found.st_ino}"
+    server.start()
+    server.stop()
+    assert server.log().splitlines() == [
+        f"<6>started url={server.url} path={server.folder}/seclink.db",
+        "<6>stopped",
+    ]
+
+
+def test_abort_by_the_watchdog_tells_where_it_hung_and_leaves_no_core(make_server: Any) -> None:
+    server = make_server("").start()
+    limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+    assert next(line for line in limits.splitlines() if "core" in line).split()[4:6] == ["0", "0"]
+    server.process.send_signal(signal.SIGABRT)
+    assert server.process.wait(PATIENCE) == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in server.log()
+    assert "most recent call first" in server.log()
+    assert not list(server.folder.glob("core*"))
+
+
+def check(server: Any, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    ended: subprocess.CompletedProcess[bytes] = server.seclink("check", *arguments, check=False)
+    return ended
+
+
+def test_check_says_whether_the_server_lives(make_server: Any) -> None:
+    server = make_server("")
+    toml = f"[server]\nhost = '0.0.0.0'\npublic_url = 'https://secrets.example.org'\nport = {server.port}\n"
+    server.config.write_text(toml)
+    refused = check(server)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert refused.stderr == b"seclink: 127.0.0.1:%d does not answer: [Errno 111] Connection refused\n" % server.port
+    server.start()
+    for arguments in ((), ("--url", server.url)):
+        ended = check(server, *arguments)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+    assert check(server, "--url", f"{server.url}/elsewhere").stderr.endswith(b"answers 404\n")
+    assert check(server, "--url", "ftp://x").returncode == 2
+
+
+def test_check_waits_for_nobody_who_says_nothing(make_server: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ended = check(make_server(""), "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert (ended.returncode, ended.stderr.endswith(b"does not answer: timed out\n")) == (1, True)
+
+
+def test_check_loads_nothing_of_the_server(tmp_path: Path) -> None:
+    """Every half minute, in a container."""
+    code = "import sys\nfrom seclink.cli import cli\ntry:\n    cli(['check','--url','http://127.0.0.1:9'])\n"
+    code += "except SystemExit:\n    print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    loaded = set(ended.stdout.split())
+    assert "seclink.cli.check" in loaded
+    assert not {"litestar", "httpx", "sqlite3", "argon2", "cryptography", "seclink.vault"} & loaded
