@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitors import Raw, axe, choose, opened, reveal, says, seal, visit
+from visitors import LANGUAGES, Raw, axe, choose, opened, reveal, says, seal, visit
 
 from seclink.client import Client
 
@@ -35,6 +35,21 @@ STICKS_OUT = """() => {
     .filter((each) => each.checkVisibility() && !each.closest(".sr, noscript"))
     .filter((each) => each.getBoundingClientRect().right > root.clientWidth || each.getBoundingClientRect().left < 0)
     .map((each) => each.outerHTML.slice(0, 150))];
+}"""
+# A menu is as wide as its widest choice, or that one is cut off where it is chosen; a text is as wide as its box.
+CUT_OFF = """() => {
+  const shown = (each) => each.checkVisibility() && !each.closest(".sr, noscript, svg");
+  const menus = Array.from(document.querySelectorAll("select")).filter(shown).filter((each) => {
+    const free = each.cloneNode(true);
+    free.style.cssText = "position: absolute; width: auto; max-width: none; flex: none";
+    each.after(free);
+    const wanted = free.offsetWidth;
+    free.remove();
+    return wanted > each.offsetWidth + 1;
+  });
+  const texts = Array.from(document.querySelectorAll("body *:not(input, textarea, pre, option)")).filter(shown)
+    .filter((each) => each.clientWidth && each.scrollWidth > each.clientWidth + 1);
+  return [...menus, ...texts].map((each) => each.outerHTML.slice(0, 200));
 }"""
 # A control inside its label is touched by the label; a link in a line of text may be as low as the line.
 TOO_SMALL = """() => Array.from(document.querySelectorAll("button, a[href], input, select, textarea, summary"))
@@ -272,7 +287,28 @@ def test_every_state_is_fit_for_everybody(
         assert axe(page, *COLOURS) == []
         assert page.evaluate(STICKS_OUT) == []
     assert page.evaluate(TOO_SMALL) == []
-    for language in ("fr", "es", "ru") if page.locator("#language").count() else ():
+    for language in LANGUAGES if page.locator("#language").count() else ():
+        page.select_option("#language", language)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        for width in (360, 320):
+            page.set_viewport_size(PHONE | {"width": width})
+            assert page.evaluate(STICKS_OUT) == [], language
+            assert page.evaluate(CUT_OFF) == [], language
+
+
+@pytest.mark.parametrize("state", [create_filled, result_with_everything, reveal_wrong_passcode, receipt_waiting])
+def test_text_of_twice_the_size_is_whole_on_a_phone(
+    page: Page, server: Any, python: Client, keys_only: Any, watch: Any, state: Callable[[Visitor], None]
+) -> None:
+    watch.expect(r"status of 4\d\d")
+    page.set_viewport_size({"width": 360, "height": 740})
+    state(Visitor(page, server, python, keys_only))
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    for language in LANGUAGES:
         page.select_option("#language", language)
         expect(page.locator("html")).to_have_attribute("lang", language)
         assert page.evaluate(STICKS_OUT) == [], language
+        lines = page.locator(".brand span").evaluate(
+            "(each) => each.offsetHeight / parseFloat(getComputedStyle(each).lineHeight)"
+        )
+        assert round(lines) == 1, "the name is broken letter by letter"

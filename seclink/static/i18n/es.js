@@ -38,7 +38,7 @@ export default {
   "create.viewsAny": "sin límite",
   "create.passcode": "Código de acceso",
   "passcode.none": "ninguno",
-  "passcode.words": "cuatro palabras",
+  "passcode.words": "4 palabras",
   "passcode.own": "uno propio",
   "passcode.type": "Su código de acceso",
   "create.more": "Notas",

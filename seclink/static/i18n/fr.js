@@ -110,7 +110,7 @@ export default {
   "reveal.title": "Un secret pour vous",
   "reveal.checking": "On vérifie que le secret est toujours là…",
   "reveal.note": "Note de l’expéditeur",
-  "reveal.left": {"one": "Vous pouvez l’ouvrir une seule fois. Ouvrez-le au moment de le lire.", "many": "Il peut être ouvert {count} fois.", "other": "Il peut être ouvert {count} fois."},
+  "reveal.left": {"one": "Vous pouvez l’ouvrir une seule fois. Ne l’ouvrez qu’au moment de le lire.", "many": "Il peut être ouvert {count} fois.", "other": "Il peut être ouvert {count} fois."},
   "reveal.leftAny": "Il peut être ouvert jusqu’à son expiration.",
   "reveal.until": "Disponible jusqu’au {until}",
   "reveal.passcode": "Code d’accès",

@@ -45,7 +45,8 @@ export async function present(page, sealed) {
   only("result");
   fillSheet($("sheet"), page.words, page.settings.name, made);
   field("link").focus();
-  field("link").setSelectionRange(0, link.length, "backward"); // whose beginning stays in view
+  field("link").select();
+  field("link").scrollLeft = 0; // its end says nothing to anybody
   const copied = await copy(link);
   page.put($("said"), copied ? "result.linkCopied" : "result.linkNotCopied");
   follow(page);

@@ -107,7 +107,8 @@ function file(page, { name = "", body }, key = "opened.file") {
   const fileName = safeName(name) || "file";
   const what = block("p", { dir: "auto" });
   page.put(what, (words) => words.t(key, { name: fileName, size: body.length }));
-  return [what, row(downloadButton(page, body, fileName))];
+  const isAll = key !== "opened.attached";
+  return [what, row(downloadButton(page, body, fileName, isAll ? "primary" : "plain"))];
 }
 
 /**
@@ -182,9 +183,10 @@ function copyButton(page, text, say, source, className = "primary") {
  * @param {Page} page
  * @param {Uint8Array} bytes
  * @param {string} name
+ * @param {string} className
  */
-function downloadButton(page, bytes, name) {
-  const button = page.element("button", "opened.download", { type: "button", className: "plain" });
+function downloadButton(page, bytes, name, className = "plain") {
+  const button = page.element("button", "opened.download", { type: "button", className });
   button.addEventListener("click", () => download(bytes, name));
   return button;
 }

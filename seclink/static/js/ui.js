@@ -148,7 +148,7 @@ function fillFooter({ footer, links }) {
   const text = Object.assign(document.createElement("p"), { textContent: footer ?? "" });
   const anchors = Object.entries(links ?? {}).map(([textContent, href]) =>
     Object.assign(document.createElement("a"), { textContent, href, rel: "noopener noreferrer" }));
-  $("footer").replaceChildren(...(footer ? [text] : []), ...anchors);
+  $("footer").prepend(...(footer ? [text] : []), ...anchors);
 }
 
 /**
