@@ -57,7 +57,7 @@ def render(families: Iterable[Family]) -> bytes:
 
 def parse(text: str) -> Iterator[Sample]:
     """The samples of an exposition. Raises ValueError for what is none."""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line and not line.startswith("#"):
             match = _SAMPLE.match(line)
             if match is None:

@@ -1,0 +1,189 @@
+"""The exposition as text, what readings of it come to, counting, and whether the appliance is ready."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from seclink.cli.gauges import screen
+from seclink.cli.reading import Reading, Span, facts
+from seclink.errors import BadRequest, RateLimited
+from seclink.exposition import Sample, family, histograms, parse, render, single
+from seclink.instruments import BATCHES, Histogram, Instruments
+from seclink.store.figures import STEP, Census
+
+pytestmark = pytest.mark.anyio
+LABELS = st.dictionaries(st.from_regex("[a-z_][a-z0-9_]{0,8}", fullmatch=True), st.text(max_size=20), max_size=3)
+
+
+# The text
+
+
+@given(labels=LABELS, value=st.floats(allow_nan=False))
+def test_any_label_and_value_comes_back_as_it_was(labels: dict[str, str], value: float) -> None:
+    text = render([family("x_total", "counter", "Help.", [(labels, value)])]).decode()
+    assert list(parse(text)) == [Sample("x_total", labels, value)]
+
+
+@pytest.mark.parametrize("value", ['a"b', "a\\b", "a\nb", "\\n", '\\"', "a,b=c}", "ü", ""])
+def test_prometheus_own_parser_reads_what_is_escaped(value: str) -> None:
+    text = render([family("x", "gauge", "A \\ and\na line.", [({"a": value, "b": "2"}, 1.5)])]).decode()
+    (read,) = text_string_to_metric_families(text)
+    assert (read.samples[0].labels, read.samples[0].value) == ({"a": value, "b": "2"}, 1.5)
+    assert read.documentation == "A \\ and\na line."
+    assert next(parse(text)).labels == {"a": value, "b": "2"}
+
+
+def test_histogram_is_cumulative_and_each_bound_includes_its_own_value() -> None:
+    histogram = Histogram((1.0, 2.0))
+    for value in (0.5, 1.0, 1.5, 2.0, 7.0):
+        histogram.observe(value)
+    samples = {(s.name, s.labels.get("le")): s.value for s in histograms("x", "Help.", [({}, histogram)]).samples}
+    assert samples == {
+        ("x_bucket", "1"): 2, ("x_bucket", "2"): 4, ("x_bucket", "+Inf"): 5, ("x_sum", None): 12, ("x_count", None): 5,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["<html>", "a b c", "{}", 'x{a="b} 1', "x one"])
+def test_what_is_no_exposition_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"exposition|float|SecLink"):
+        Reading(parse(text), 0)
+
+
+def test_somebody_elses_exposition_is_not_taken_for_ours() -> None:
+    with pytest.raises(ValueError, match="SecLink"):
+        Reading(parse("up 1"), 0)
+
+
+# What readings come to
+
+
+def reading(at: float = 1000.0, started_at: float = 900.0, **counted: float) -> Reading:
+    families = [
+        family("seclink_build_info", "gauge", "Help.", [({"version": "1.2.3"}, 1)]),
+        family("seclink_ready", "gauge", "Help.", [({"part": "store"}, 1), ({"part": "reaper"}, counted.pop("ok", 1))]),
+        single("process_start_time_seconds", "gauge", "Help.", started_at),
+        *(family(name, "counter", "Help.", [({"format": "raw"}, value)]) for name, value in counted.items()),
+    ]
+    return Reading(parse(render(families).decode()), at)
+
+
+def test_first_reading_is_compared_with_the_start_and_later_ones_with_the_first() -> None:
+    first, last = reading(seclink_secrets_created_total=50), reading(1030, seclink_secrets_created_total=80)
+    assert Span(first).per_minute("created") == 30
+    assert Span(last, first).per_minute("created") == 60
+    assert Span(last, first).per_minute("revealed") == 0
+
+
+def test_quantiles_are_those_of_the_span_alone() -> None:
+    slow, both = Histogram(BATCHES), Histogram(BATCHES)
+    for value in [100.0] * 50:
+        slow.observe(value)
+        both.observe(value)
+    for value in [3.0] * 100:
+        both.observe(value)
+
+    def read(histogram: Histogram) -> Reading:
+        build = family("seclink_build_info", "gauge", "Help.", [({}, 1)])
+        text = render([build, histograms("x", "Help.", [({"a": "b"}, histogram)])])
+        return Reading(parse(text.decode()), 0)
+
+    assert Span(read(both)).quantiles("x", "a")["b",].median == pytest.approx(3.5)
+    assert Span(read(both), read(slow)).quantiles("x", "a")["b",].slowest == pytest.approx(3.98)
+    assert Span(read(both), read(both)).quantiles("x", "a") == {}
+
+
+def test_what_lies_beyond_the_last_bound_is_said_so() -> None:
+    histogram = Histogram()
+    histogram.observe(99.0)
+    build = family("seclink_build_info", "gauge", "Help.", [({}, 1)])
+    span = Span(
+        Reading(parse(render([build, histograms("seclink_commit_seconds", "H.", [({}, histogram)])]).decode()), 0)
+    )
+    assert facts(span)["commit"] == {"medianMs": None, "p99Ms": None, "times": 1}
+    assert any("> 10 s" in line for line in screen(span, "here"))
+
+
+def test_parts_that_fail_are_named() -> None:
+    span = Span(reading(ok=0))
+    assert facts(span)["ready"] is False
+    assert facts(span)["failing"] == ["reaper"]
+    assert "not ready: reaper" in screen(span, "here")[0]
+
+
+def test_server_cannot_steer_the_terminal() -> None:
+    build = family("seclink_build_info", "gauge", "Help.", [({"version": "\x1b[2J1"}, 1)])
+    codes = family("seclink_refusals_total", "counter", "Help.", [({"code": "\x9b31m\u202e"}, 3)])
+    lines = screen(Span(Reading(parse(render([build, codes]).decode()), 0)), "here")
+    assert not any(character in line for line in lines for character in "\x1b\x9b\u202e\n")
+
+
+# Counting
+
+
+def test_refusals_are_counted_by_code_and_rates_by_name() -> None:
+    instruments = Instruments()
+    for error in (BadRequest(), RateLimited(rate="create"), RateLimited()):
+        instruments.refused(error)
+    assert (instruments.refusals, instruments.limited) == ({"bad_request": 1, "rate_limited": 2}, {"create": 1})
+
+
+class Rows:
+    """A table of secrets, and how often it was looked at."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self.db = sqlite3.connect(path)
+        self.looks, self.now = 0, 0.0
+        self.seconds = 0.0
+        self.db.execute("CREATE TABLE secrets (id INTEGER PRIMARY KEY, format, state, expires_at)")
+        rows = ((n * 7 + 1, "raw" if n % 3 else "x", "active" if n % 2 else "burned", n) for n in range(count))
+        self.db.executemany("INSERT INTO secrets VALUES (?, ?, ?, ?)", rows)
+
+    async def look(self, sql: str, parameters: Any) -> Any:
+        self.looks += 1
+        self.now += self.seconds
+        return self.db.execute(sql, parameters).fetchall()
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Callable[[int], Rows]:
+    return lambda count: Rows(tmp_path / "rows.db", count)
+
+
+@pytest.mark.parametrize("count", [0, 1, STEP, 2 * STEP + 5])
+async def test_counting_in_steps_misses_none(rows: Callable[[int], Rows], count: int) -> None:
+    table = rows(count)
+    counts = await Census(table.look).counts(count // 2)
+    expected: dict[tuple[str, str], int] = {}
+    for n in range(count):
+        state = ("expired" if n <= count // 2 else "active") if n % 2 else "burned"
+        key = ("raw" if n % 3 else "x", state)
+        expected[key] = expected.get(key, 0) + 1
+    assert counts == expected
+    assert table.looks == -(-count // STEP) + 1
+
+
+async def test_counting_rests_fifty_times_as_long_as_it_took_and_ten_seconds_at_least(
+    rows: Callable[[int], Rows],
+) -> None:
+    table = rows(10)
+    census = Census(table.look, lambda: table.now)
+    await census.counts(0)
+    table.now += 9.9
+    await asyncio.gather(*(census.counts(0) for _ in range(20)))
+    assert table.looks == 2
+    table.now, table.seconds = table.now + 0.2, 1.0
+    await asyncio.gather(*(census.counts(0) for _ in range(20)))
+    assert table.looks == 4
+    table.now += 99
+    await census.counts(0)
+    assert table.looks == 4
+    table.now += 2
+    await census.counts(0)
+    assert table.looks == 6
