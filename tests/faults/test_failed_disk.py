@@ -1,0 +1,104 @@
+"""A disk that fails for good under a running server: a file system that the kernel turns read-only. CR-05, OPS-05."""
+
+import contextlib
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from appliances import PATIENCE, PLENTY, Api, body, is_whole, need, payload_of, wait_until_ready, without_mount
+from witness import RIGHT, WRONG
+
+pytestmark = without_mount
+
+
+class Disk:
+    """An ext4 of its own, in a file; it turns read-only when it finds itself damaged, as the default is everywhere."""
+
+    def __init__(self, folder: Path) -> None:
+        need("mkfs.ext4")
+        self.image, self.folder = folder / "image", folder / "disk"
+        self.folder.mkdir()
+        with self.image.open("wb") as image:
+            image.truncate(32 * 2**20)
+        run("mkfs.ext4", "-q", str(self.image))
+        self.mount()
+
+    def mount(self) -> None:
+        run("mount", "-o", "loop,errors=remount-ro", str(self.image), str(self.folder))
+        [line] = [each for each in Path("/proc/mounts").read_text().splitlines() if each.split()[1] == str(self.folder)]
+        self.device = Path(line.split()[0]).name
+
+    def fail(self) -> None:
+        Path(f"/sys/fs/ext4/{self.device}/trigger_fs_error").write_text("a test")
+        deadline = time.monotonic() + PATIENCE
+        with contextlib.suppress(OSError):
+            while time.monotonic() < deadline:
+                self.folder.joinpath("probe").touch()
+        with pytest.raises(OSError, match="Read-only"):
+            self.folder.joinpath("probe").touch()
+
+    def repair(self) -> None:
+        """As after a reboot."""
+        run("umount", str(self.folder))
+        subprocess.run(["fsck.ext4", "-p", str(self.image)], capture_output=True, timeout=PATIENCE)
+        self.mount()
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, f"this machine does not let us; see the docstring of test_disks: {done.stderr}"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    disk = Disk(tmp_path)
+    yield disk
+    run("umount", "--lazy", str(disk.folder))
+
+
+def test_disk_that_fails_for_good_takes_nothing_and_gives_all_back_once_repaired(
+    make_server: Callable[..., Any], disk: Disk
+) -> None:
+    """CR-05, OPS-05: it looks things up, refuses what it cannot keep, does not fall, and stops in order."""
+    path = disk.folder / "seclink.db"
+    server = make_server(PLENTY + f'[store]\npath = "{path}"\n[reaper]\nevery = "1s"\n').start()
+    with Api(server) as api:
+        kept = [api.create(b"kept %d" % n) for n in range(3)]
+        guarded = api.create(b"guarded", passcodeHash=RIGHT)
+        assert guess(api, guarded).json()["attemptsLeft"] == 4
+        disk.fail()
+        wait_for_complaints(server, 3)
+        for _ in range(2):
+            assert api.http.post("/secrets", json=body(b"new")).status_code == 503
+            assert {api.reveal(each["linkId"]).status_code for each in kept} == {503}
+            assert api.burn(kept[0]).status_code == 503
+            assert guess(api, guarded).status_code == 503, "a try that cannot be counted must not be answered"
+            assert {api.meta(each["linkId"]).status_code for each in kept} == {200}
+            assert api.receipt(kept[0])["state"] == "active"
+            assert (api.ready().status_code, api.http.get(f"{api.root}/healthz").status_code) == (503, 200)
+    assert server.stop() == 0, server.log()
+    assert "Traceback" not in server.log()
+    disk.repair()
+    server.start()
+    with Api(server) as api:
+        wait_until_ready(api)
+        assert guess(api, guarded).json()["attemptsLeft"] == 3
+        assert [payload_of(api.reveal(each["linkId"]).json()) for each in kept] == [b"kept 0", b"kept 1", b"kept 2"]
+        assert {api.reveal(each["linkId"]).status_code for each in kept} == {410}
+    assert server.stop() == 0, server.log()
+    assert is_whole(path)
+
+
+def guess(api: Api, made: dict[str, Any]) -> Any:
+    return api.reveal(made["linkId"], **{"SecLink-Passcode": WRONG})
+
+
+def wait_for_complaints(server: Any, count: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while len(re.findall('"event":"reaper".*"code":"storage"', server.log())) < count:
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.1)
