@@ -38,7 +38,7 @@ class Health:
 
     async def is_full(self) -> bool:
         """Whether not even the smallest secret can be added. Raises StorageFailed."""
-        return await self._vault.room() < SMALLEST_BYTES
+        return await self._vault.room() <= SMALLEST_BYTES
 
     async def _writes(self) -> bool:
         now = self._clock.monotonic()

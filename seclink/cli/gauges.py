@@ -1,4 +1,6 @@
-"""A reading as lines of text, calm enough to look at for hours: the same line always says the same thing."""
+"""A reading as lines of text, calm enough to look at for hours: the same line always says the same thing. They fit a
+terminal of 80 by 24.
+"""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -18,10 +20,9 @@ def _lines(span: Span, name: str, trouble: str) -> Iterator[str]:
     last = span.last
     state = trouble or (f"not ready: {', '.join(last.failing)}" if last.failing else "ready")
     yield f"SecLink {last.build.get('version', '?')}  {state}"
-    yield f"{name}  up {_time(last.at - last.started_at)}"
+    yield f"{name}, up {_time(last.at - last.started_at)}"
     yield ""
     yield from _events(span)
-    yield ""
     yield from _times(span)
     yield ""
     yield _line("waiting", _listed(last.waiting) or "nothing")

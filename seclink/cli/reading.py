@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from seclink.exposition import Sample
 
 EVENTS = ("created", "revealed", "burned", "expired", "reported")
-BUSIEST = 6
+BUSIEST = 4
 
 
 class Quantiles(NamedTuple):

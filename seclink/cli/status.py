@@ -3,8 +3,10 @@
 It reads the server's `/metrics`, from here or from anywhere else. Exit status: 0 ready, 1 not ready, 3 not reachable.
 """
 
+import contextlib
 import http.client
 import json
+import os
 import select
 import shutil
 import sys
@@ -13,7 +15,6 @@ import time
 import tty
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from seclink.errors import Forbidden, KeyInvalid, NotFound, SecLinkError, Unreac
 from seclink.exposition import parse
 
 NOT_READY = 1
-EVERY_SECONDS, WINDOW_SECONDS, TIMEOUT_SECONDS = 1.0, 60.0, 15.0
+EVERY_SECONDS, WINDOW_SECONDS, TIMEOUT_SECONDS = 1.0, 60.0, 5.0
 MOST_BYTES = 4 * 2**20
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of our own, without a cursor
 AGAIN, LINE, REST = "\x1b[H", "\x1b[K\n", "\x1b[J"
@@ -80,6 +81,7 @@ class Source:
             status, body = self._get(f"{self._parts.path.rstrip('/')}/metrics")
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
+            reason = f"no answer within {TIMEOUT_SECONDS:.0f} s" if isinstance(error, TimeoutError) else reason
             raise Unreachable(f"{self.name} cannot be reached: {reason}") from None
         if status != 200:
             raise self._refusal(status)
@@ -112,18 +114,18 @@ class Source:
 
 def _watch(source: Source) -> Reading:
     """Until q or Ctrl-C. A server that goes away is waited for; one that never was there is not."""
-    readings = deque([source.read()])
-    with _own_screen():
+    readings, trouble = deque([source.read()]), ""
+    with _own_screen(), contextlib.suppress(KeyboardInterrupt):
         while True:
-            trouble = ""
-            try:
-                _follow(readings, source.read())
-            except Unreachable as error:
-                trouble = error.message
             first = readings[0] if len(readings) > 1 else None
             _draw(screen(Span(readings[-1], first), source.name, trouble))
             if _ended(EVERY_SECONDS):
                 break
+            try:
+                _follow(readings, source.read())
+                trouble = ""
+            except Unreachable as error:
+                trouble = error.message
     if trouble:
         raise Unreachable(trouble)
     return readings[-1]
@@ -146,17 +148,14 @@ def _draw(lines: list[str]) -> None:
 
 def _ended(seconds: float) -> bool:
     """Whether somebody asked for the end within that time."""
-    try:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if select.select([sys.stdin], [], [], left)[0] and sys.stdin.read(1) in ("q", "Q", ""):
-                return True
-    except KeyboardInterrupt:
-        return True
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if select.select([sys.stdin], [], [], left)[0] and os.read(sys.stdin.fileno(), 64).lower() in (b"q", b""):
+            return True
     return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def _own_screen() -> Iterator[None]:
     before: list[Any] = termios.tcgetattr(sys.stdin)
     tty.setcbreak(sys.stdin)

@@ -1,0 +1,83 @@
+"""OPS-05: alive and ready are two questions; both are cheap, true, and tell strangers no more than which part fails."""
+
+import asyncio
+import base64
+import json
+import sqlite3
+from typing import Any
+
+import httpx
+import pytest
+from asking import body, check_problem, create
+
+pytestmark = pytest.mark.anyio
+READY = "http://localhost:8080/readyz"
+ALIVE = "http://localhost:8080/healthz"
+
+
+async def writes(appliance: Any) -> int:
+    """How often the store has committed."""
+    return sum((await appliance.store.figures(0)).batches.counts)
+
+
+async def test_asking_costs_one_write_a_second_however_many_ask(appliance: Any) -> None:
+    before = await writes(appliance)
+    await asyncio.gather(*(appliance.http.get(READY) for _ in range(50)))
+    assert await writes(appliance) == before + 1
+    appliance.clock.move(1)
+    await asyncio.gather(*(appliance.http.get(READY) for _ in range(50)))
+    assert await writes(appliance) == before + 2
+    await asyncio.gather(*(appliance.http.get(ALIVE) for _ in range(50)))
+    assert await writes(appliance) == before + 2
+
+
+async def test_failing_store_is_named_and_logged_once(appliance: Any) -> None:
+    await appliance.store.close()
+    for _ in range(5):
+        problem = check_problem(await appliance.http.get(READY), 503, "storage")
+        assert [each["field"] for each in problem["errors"]] == ["store", "reaper"]
+        appliance.clock.move(1)
+    assert (await appliance.http.get(ALIVE)).json() == {"status": "alive"}
+    lines = [json.loads(line) for line in appliance.log.getvalue().splitlines()]
+    assert [(each["event"], each["detail"]) for each in lines] == [("unready", "store reaper")]
+
+
+async def test_store_that_does_not_answer_is_not_waited_for(appliance: Any) -> None:
+    """Another program holds the database's lock: readiness says so before SQLite gives up, and is back right after."""
+    await create(appliance.http)
+    before = await writes(appliance)
+    other = sqlite3.connect(appliance.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    asked = asyncio.create_task(appliance.http.get(READY))
+    assert (await appliance.http.get(ALIVE)).status_code == 200
+    assert [each["field"] for each in (await asked).json()["errors"]] == ["store", "reaper"]
+    assert await writes(appliance) == before  # it still tries
+    other.execute("ROLLBACK")
+    other.close()
+    appliance.clock.move(1)
+    while "store" in [each["field"] for each in (await appliance.http.get(READY)).json()["errors"]]:
+        appliance.clock.move(1)
+
+
+async def test_nothing_of_the_store_is_told_to_strangers(appliance: Any) -> None:
+    await appliance.store.close()
+    said = (await appliance.http.get(READY)).text.lower()
+    assert not any(word in said for word in ("sqlite", "seclink.db", str(appliance.path), "disk", "closed", "error:"))
+
+
+def test_full_store_is_ready_and_says_that_there_is_no_room(make_server: Any) -> None:
+    """Creating is over, what is there can be revealed, and that makes room again."""
+    server = make_server(
+        '[store]\nmax_bytes = 1048576\n[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\n'
+    ).start()
+    api, made = httpx.Client(base_url=f"{server.url}/api/v1"), []
+    with api:
+        for size in (200_000, 1):
+            sent = body(encryptedBlob=base64.b64encode(bytes(size)).decode())
+            while (answer := api.post("/secrets", json=sent)).status_code == 201:
+                made.append(answer.json()["linkId"])
+            assert answer.status_code == 507
+        full = api.get(f"{server.url}/readyz")
+        assert (full.status_code, full.json()) == (200, {"status": "ready", "room": "none"})
+        assert api.get(f"/secrets/{made[0]}").status_code == 200
+        assert api.get(f"{server.url}/readyz").json() == {"status": "ready"}

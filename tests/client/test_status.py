@@ -1,0 +1,172 @@
+"""`seclink status`: what an administrator sees of a server, live, once, as JSON, and from elsewhere."""
+
+import http.server
+import json
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from terminal import Shell
+
+from seclink.cli.reading import Reading
+from seclink.cli.status import WINDOW_SECONDS, _follow
+from seclink.exposition import parse
+
+PLENTY = '[rates]\ncreate = "100000/hour"\nreveal = "100000/hour"\n'
+
+
+@pytest.fixture(scope="module")
+def watched(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server that shows its metrics at an address of its own and to keys."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    toml = f'{PLENTY}[metrics]\nenabled = true\nlisten = "127.0.0.1:{port}"\n'
+    running = server_type(tmp_path_factory.mktemp("watched"), toml).start()
+    sent = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
+    for _ in range(3):
+        made = httpx.post(f"{running.url}/api/v1/secrets", json=sent).json()
+    httpx.post(f"{running.url}/api/v1/secrets/{made['linkId']}/reveal")
+    httpx.get(f"{running.url}/api/v1/secrets/{made['linkId']}/meta")
+    yield running
+    running.stop()
+
+
+def test_once_and_through_a_pipe_it_is_plain_text(shell: Shell, watched: Any) -> None:
+    for options in (("--once",), ()):
+        done = shell.run("status", "--config", str(watched.config), *options)
+        text = done.stdout.decode()
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert text.splitlines()[0].endswith("  ready")
+        assert [line.split()[2] for line in text.splitlines() if line.split()[:1] in (["created"], ["revealed"])] == [
+            "3", "1",
+        ]  # fmt: skip
+        assert "gone 1" in text
+        assert "create secret" in text
+        assert "\x1b" not in text
+        assert max(map(len, text.splitlines())) <= 80
+
+
+def test_json_has_every_fact_as_a_number(shell: Shell, watched: Any) -> None:
+    facts = json.loads(shell.out("status", "--json", "--config", str(watched.config)))
+    assert facts["ready"] is True
+    assert facts["failing"] == []
+    assert facts["total"] == {"created": 3, "revealed": 1, "burned": 0, "expired": 0, "reported": 0}
+    assert facts["waiting"] == {"raw": 2}
+    assert facts["refusals"]["gone"] == 1
+    assert 0 < facts["requests"]["v1.create_secret"]["medianMs"] <= facts["requests"]["v1.create_secret"]["p99Ms"]
+    assert 0 < facts["databaseUsedBytes"] < facts["databaseLimitBytes"]
+
+
+def test_terminal_shows_it_live_until_q(shell: Shell, watched: Any) -> None:
+    terminal = shell.on_terminal("status", "--config", str(watched.config), TERM="xterm", COLUMNS="80", LINES="24")
+    terminal.wait_for("\x1b[?1049h")
+    terminal.wait_for("ready")
+    terminal.wait_for("ready")  # a second look
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert terminal.shown.endswith("\x1b[?25h\x1b[?1049l")  # the screen that was there before, and a cursor
+
+
+def test_ctrl_c_ends_it_as_q_does(shell: Shell, watched: Any) -> None:
+    terminal = shell.on_terminal("status", "--config", str(watched.config), TERM="xterm")
+    terminal.wait_for("ready")
+    terminal.type("\x03")
+    assert terminal.end() == 0
+    assert terminal.shown.endswith("\x1b[?25h\x1b[?1049l")
+
+
+def test_from_elsewhere_a_key_of_the_scope_metrics_is_enough(shell: Shell, watched: Any) -> None:
+    key = watched.key("metrics", account="watcher")
+    assert " ready" in shell.out("status", "--server", watched.url, "--key", key)
+    assert " ready" in shell.out("status", SECLINK_SERVER=watched.url, SECLINK_API_KEY=key)
+    for other, words in ((watched.key("create"), b"with this key"), ("", b"without a key")):
+        done = shell.run("status", "--server", watched.url, "--key", other)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert words in done.stderr
+        assert b"seclink key add NAME --scope metrics" in done.stderr
+
+
+def test_server_that_shows_no_metrics_is_told_what_it_takes(shell: Shell, server: Any) -> None:
+    done = shell.run("status", "--server", server.url)
+    assert done.returncode == 1
+    assert b"metrics.listen" in done.stderr
+    assert b"metrics.enabled" in done.stderr
+
+
+def test_nobody_there_is_another_status(shell: Shell, tmp_path: Path, unused_tcp_port: int) -> None:
+    toml = tmp_path / "seclink.toml"
+    toml.write_text(f'[metrics]\nlisten = "127.0.0.1:{unused_tcp_port}"\n')
+    done = shell.run("status", "--config", str(toml))
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert f"127.0.0.1:{unused_tcp_port} cannot be reached".encode() in done.stderr
+
+
+def test_server_whose_reaper_is_late_is_not_ready(shell: Shell, answering: Callable[[int, str], str]) -> None:
+    exposition = 'seclink_build_info{version="1"} 1\nseclink_ready{part="store"} 1\nseclink_ready{part="reaper"} 0\n'
+    url = answering(200, exposition)
+    done = shell.run("status", "--server", url)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"not ready: reaper" in done.stdout
+    assert shell.run("status", "--server", url, "--json").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "content"), [(200, "<html>"), (200, "up 1\n"), (500, ""), (302, ""), (200, "x" * 5_000_000)]
+)
+def test_what_is_not_seclink_is_said_to_be_none(
+    shell: Shell, answering: Callable[[int, str], str], status: int, content: str
+) -> None:
+    done = shell.run("status", "--server", answering(status, content), "--key", "sk_live_x")
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"Traceback" not in done.stderr
+
+
+def test_hostile_server_cannot_steer_the_terminal(shell: Shell, answering: Callable[[int, str], str]) -> None:
+    url = answering(200, 'seclink_build_info{version="\x1b[2J\u202e"} 1\nseclink_refusals_total{code="\x9b0m"} 2\n')
+    shown = shell.out("status", "--server", url)
+    assert not any(character in shown for character in "\x1b\x9b\u202e")
+
+
+def test_window_slides_and_a_restart_begins_it_anew() -> None:
+    def at(seconds: float, started: float = 0) -> Reading:
+        return Reading(parse(f"seclink_build_info{{}} 1\nprocess_start_time_seconds {started}"), seconds)
+
+    readings = deque([at(100)])
+    for seconds in range(101, 300):
+        _follow(readings, at(seconds))
+    assert WINDOW_SECONDS <= readings[-1].at - readings[0].at <= WINDOW_SECONDS + 1
+    _follow(readings, at(301, started=300))
+    assert [each.at for each in readings] == [301]
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[int, str], str]]:
+    """Starts a server that answers everything alike; its URL."""
+    started: list[http.server.HTTPServer] = []
+
+    def start(status: int, content: str) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.send_header("Location", "http://127.0.0.1:9/")
+                self.send_header("Content-Length", str(len(content.encode())))
+                self.end_headers()
+                self.wfile.write(content.encode())
+
+            def log_message(self, *_: object) -> None:
+                return None
+
+        started.append(http.server.HTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=started[-1].serve_forever, args=(0.05,), daemon=True).start()
+        return f"http://127.0.0.1:{started[-1].server_address[1]}"
+
+    yield start
+    for each in started:
+        each.shutdown()
+        each.server_close()
