@@ -3,9 +3,11 @@
 An element `<p data-t="key"></p>` gets its text here, `data-t-placeholder`, `-label`, `-title` and `-content` become
 attributes, so that a page reads right before its script runs, or without. `{{name}}` stands for a setting. A key or
 setting that is not known stops the start. The files' addresses carry a version made of all their bytes: what a
-browser has kept is right for ever, and a change of a file or of the branding is seen at once.
+browser has kept is right for ever, and a change of a file or of the branding is seen at once. What a page loads by
+itself it names with its SHA-256, so that a byte changed on the way is not run.
 """
 
+import base64
 import hashlib
 import html
 import json
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from seclink.config import Config
+from seclink.manifest import fingerprint, manifest
 from seclink.policy import LABEL_CHARACTERS, NOTE_CHARACTERS
 
 FOLDER = Path(__file__).parents[1] / "static"
@@ -31,6 +34,10 @@ MEDIA_TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".webp": "image/webp",
 }
+OURS = re.compile(
+    r'<(?:script type="module" src|link rel="(?:stylesheet|modulepreload)" href)='
+    r'"\{\{base\}\}/static/\{\{version\}\}/([^"]*)"'
+)
 ATTRIBUTES = {"placeholder": "placeholder", "label": "aria-label", "title": "title", "content": "content"}
 Texts = dict[str, Any]
 
@@ -62,6 +69,7 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
         "version": version,
         "name": config.branding.name,
         "logo": f"{root}/static/{version}/{logo}",
+        "fingerprint": fingerprint(manifest(folder)),
     }
     names = {name: spoken[name].get("language", name) for name in languages}
     values["settings"] = json.dumps(_settings(config, values["logo"], names), ensure_ascii=False, separators=(",", ":"))
@@ -69,8 +77,23 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
     for path in sorted(folder.glob("*.html")):
         for language in languages:
             said = spoken[FIRST_LANGUAGE] | spoken[language]
-            pages[path.stem, language] = fill(path.read_text("utf-8"), said, {**values, "lang": language}).encode()
+            page = sealed(path.read_text("utf-8").replace("{{lang}}", language), files)
+            pages[path.stem, language] = fill(page, said, values).encode()
     return Assets(root, version, languages, files, pages)
+
+
+def sealed(page: str, files: Mapping[str, bytes]) -> str:
+    """A page that says of every script and style it loads what its bytes are. Raises ValueError for a file that is not
+    there.
+    """
+
+    def integrity(match: re.Match[str]) -> str:
+        if match[1] not in files:
+            raise ValueError(f"a page wants the file {match[1]!r}, which is not there")
+        digest = hashlib.sha256(files[match[1]]).digest()
+        return f'{match[0]} integrity="sha256-{base64.b64encode(digest).decode()}"'
+
+    return OURS.sub(integrity, page)
 
 
 def fill(page: str, said: Texts, values: Mapping[str, str]) -> str:

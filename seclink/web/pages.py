@@ -64,13 +64,7 @@ class Pages:
     ) -> None:
         self._api, self._others, self._log, self._refused = api, frozenset(others), log, refused
         self._languages = assets.languages
-        self._pages = {
-            key: resource(
-                body, HTML, *PAGE_HEADERS, status=404 if key[0] == "missing" else 200, vary=b"Accept-Language"
-            )
-            for key, body in assets.pages.items()
-        }
-        self._files = _files(assets)
+        self._pages, self._files = pages(assets), files(assets)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -143,18 +137,26 @@ def _page_of(path: str) -> str | None:
     return None
 
 
-def _files(assets: Assets) -> dict[str, Resource]:
-    """Everything that is the same for everybody, by its whole path."""
+def pages(assets: Assets) -> dict[tuple[str, str], Resource]:
+    """By name and language."""
+    return {
+        key: resource(body, HTML, *PAGE_HEADERS, status=404 if key[0] == "missing" else 200, vary=b"Accept-Language")
+        for key, body in assets.pages.items()
+    }
+
+
+def files(assets: Assets) -> dict[str, Resource]:
+    """Everything that is the same for everybody, by its whole path below the root."""
     below = f"/static/{assets.version}/"
-    files = {
+    made = {
         below + name: resource(content, _media_type(name), *PAGE_HEADERS, OPEN, FOREVER)
         for name, content in assets.files.items()
     }
-    files["/robots.txt"] = resource(b"User-agent: *\nDisallow: /\n", _media_type("robots.txt"), *PAGE_HEADERS)
-    files["/favicon.ico"] = resource(assets.files[ICON], _media_type(ICON), *PAGE_HEADERS)
+    made["/robots.txt"] = resource(b"User-agent: *\nDisallow: /\n", _media_type("robots.txt"), *PAGE_HEADERS)
+    made["/favicon.ico"] = resource(assets.files[ICON], _media_type(ICON), *PAGE_HEADERS)
     module = f'export {{ scrtLink, seclink }} from "{assets.root}{below}js/client.js";\n'.encode()
-    files[CLIENT_MODULE] = resource(module, _media_type("client.js"), OPEN, (b"cache-control", b"no-cache"))
-    return files
+    made[CLIENT_MODULE] = resource(module, _media_type("client.js"), OPEN, (b"cache-control", b"no-cache"))
+    return made
 
 
 def _media_type(name: str) -> str:

@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "model", "quantities", "sections", "values"},
     "options": {"config", "quantities", "sections", "values"},
     "log": {"config"},
+    "manifest": set(),
     "notify": set(),
     "passcodes": {"errors", "instruments"},
     "replay": {"errors"},
@@ -72,7 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web.cors": {"web.gate"},
     "web.negotiation": set(),
     "web.visits": {"errors"},
-    "web.assets": {"config", "policy"},
+    "web.assets": {"config", "manifest", "policy"},
     "web.pages": {
         "errors", "log", "tokens", "web.assets", "web.cors", "web.gate", "web.headers", "web.negotiation",
         "web.problems",
