@@ -1,5 +1,6 @@
 """Sealing as people do it: a field, a button, a link to hand on, and what the server then knows."""
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from visitors import (
+    LANGUAGES,
     STATIC,
     choose,
     clipboard,
@@ -207,6 +209,17 @@ def test_with_keys_only_the_page_asks_for_one_first(page: Page, make_server: Cal
     page.locator("#seal").click()
     expect(page.locator("#problem")).to_have_text(says("key.needed"))
     assert key not in held(page)
+
+
+def test_where_anybody_may_create_no_page_says_otherwise(page: Page, server: Any) -> None:
+    """Nor before its script has run."""
+    for language in LANGUAGES:
+        said = html.unescape(httpx.get(f"{server.url}/?lang={language}").text)
+        assert str(texts(language)["key.title"]) in said
+        assert str(texts(language)["key.lead"]) not in said
+    visit(page, server.url)
+    page.locator("#key-panel summary").click()
+    expect(page.locator("#key-lead")).to_have_text(says("key.leadAnyone"))
 
 
 def test_the_password_manager_gets_the_key_only_when_asked(page: Page, server: Any) -> None:

@@ -55,6 +55,15 @@ def test_the_link_is_selected_and_copied(context: BrowserContext, page: Page, se
     assert clipboard(context, server.url) == made.link
 
 
+def test_of_a_link_that_is_too_long_its_beginning_is_seen(page: Page, server: Any) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    seal(page, server.url, "x")
+    assert page.locator("#link").evaluate("(each) => [each.scrollLeft, each.scrollWidth > each.clientWidth]") == [
+        0,
+        True,
+    ]
+
+
 def test_without_the_clipboard_the_page_says_so(context: BrowserContext, page: Page, server: Any) -> None:
     devtools = context.new_cdp_session(page)
     visitor = devtools.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]
