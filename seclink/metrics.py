@@ -106,8 +106,9 @@ def _present(parts: Watched, failing: tuple[str, ...]) -> Iterator[Family]:
 
 
 def _stored(figures: Figures) -> Iterator[Family]:
-    counts = [({"format": f, "state": s}, figures.secrets.get((f, s), 0)) for f in FORMATS for s in STATES]
-    yield family("seclink_secrets", "gauge", "Secrets there are, ended ones until they are forgotten.", counts)
+    if figures.secrets is not None:
+        counts = [({"format": f, "state": s}, figures.secrets.get((f, s), 0)) for f in FORMATS for s in STATES]
+        yield family("seclink_secrets", "gauge", "Secrets there are, ended ones until they are forgotten.", counts)
     expired = {format: figures.expired.get(format, 0) for format in FORMATS}
     yield family("seclink_secrets_expired_total", "counter", EVENTS["expired"], _by("format", expired))
     help = "How long the oldest secret that is due has been waiting for the reaper."

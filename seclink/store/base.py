@@ -15,12 +15,12 @@ from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek,
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """How much there is. `secrets` by (format, state) may be a while old; `expired` by format are those reaped since
-    the start. `overdue_ms` is how long the oldest thing that is due has been waiting for the reaper; `used_bytes` of the
-    file's are in use, `max_bytes` may be.
+    """How much there is. `secrets` by (format, state) may be a while old or, at first, None; `expired` by format are those
+    reaped since the start. `overdue_ms` is how long the oldest thing that is due has been waiting for the reaper;
+    `used_bytes` of the file's are in use, `max_bytes` may be.
     """
 
-    secrets: Mapping[tuple[str, str], int]
+    secrets: Mapping[tuple[str, str], int] | None
     expired: Mapping[str, int]
     overdue_ms: int
     used_bytes: int

@@ -6,13 +6,16 @@ more than a fiftieth of the time goes into it.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from seclink.errors import StorageFailed
+
 STEP = 10_000
-KEPT_SECONDS, REST = 10.0, 50
+KEPT_SECONDS, REST, PATIENCE_SECONDS = 10.0, 50, 1.0
 
 SOME = """
     SELECT format, iif(state = 'active' AND expires_at <= :now, 'expired', state), count(*), max(id)
@@ -30,25 +33,27 @@ class Census:
 
     def __init__(self, look: Callable[[str, Any], Awaitable[Any]], clock: Callable[[], float] = time.monotonic) -> None:
         self._look, self._clock = look, clock
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[tuple[str, str]] | None = None
         self._good_until = float("-inf")
-        self._lock = asyncio.Lock()
+        self._counting: asyncio.Task[None] | None = None
 
-    async def counts(self, now: int) -> dict[tuple[str, str], int]:
-        """As of ten seconds ago at most, or of fifty times what counting takes."""
-        async with self._lock:
-            if self._clock() >= self._good_until:
-                began = self._clock()
-                self._counts = await self._count(now)
-                ended = self._clock()
-                self._good_until = ended + max(KEPT_SECONDS, REST * (ended - began))
-        return dict(self._counts)
+    async def counts(self, now: int) -> Mapping[tuple[str, str], int] | None:
+        """As of ten seconds ago, or of fifty times what counting takes. Whoever asks waits a second for it at most, and
+        gets what was last counted; None where that was never.
+        """
+        if self._counting is None or (self._counting.done() and self._clock() >= self._good_until):
+            self._counting = asyncio.create_task(self._count(now))
+        await asyncio.wait((self._counting,), timeout=PATIENCE_SECONDS)
+        return self._counts
 
-    async def _count(self, now: int) -> Counter[tuple[str, str]]:
+    async def _count(self, now: int) -> None:
         counts: Counter[tuple[str, str]] = Counter()
-        after = 0
-        while rows := await self._look(SOME, {"now": now, "after": after, "step": STEP}):
-            for format, state, count, last in rows:
-                counts[format, state] += count
-                after = max(after, last)
-        return counts
+        began, after = self._clock(), 0
+        with contextlib.suppress(StorageFailed):
+            while rows := await self._look(SOME, {"now": now, "after": after, "step": STEP}):
+                for format, state, count, last in rows:
+                    counts[format, state] += count
+                    after = max(after, last)
+            self._counts = counts
+        ended = self._clock()
+        self._good_until = ended + max(KEPT_SECONDS, REST * (ended - began))

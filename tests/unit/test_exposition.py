@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from seclink.cli.gauges import screen
 from seclink.cli.reading import Reading, Span, facts
-from seclink.errors import BadRequest, RateLimited
+from seclink.errors import BadRequest, RateLimited, StorageFailed
 from seclink.exposition import Sample, family, histograms, parse, render, single
 from seclink.instruments import BATCHES, Histogram, Instruments
 from seclink.store.figures import STEP, Census
@@ -187,3 +187,31 @@ async def test_counting_rests_fifty_times_as_long_as_it_took_and_ten_seconds_at_
     table.now += 2
     await census.counts(0)
     assert table.looks == 6
+
+
+async def test_nobody_waits_long_for_a_count(rows: Callable[[int], Rows]) -> None:
+    """A scraper gives up after seconds; what is not counted yet is left out, and there the next time."""
+    table, go_on = rows(3), asyncio.Event()
+
+    async def slow(sql: str, parameters: Any) -> Any:
+        await go_on.wait()
+        return await table.look(sql, parameters)
+
+    census = Census(slow)
+    assert await census.counts(0) is None
+    go_on.set()
+    assert sum((await census.counts(0) or {}).values()) == 3
+
+
+async def test_count_that_failed_leaves_the_last_one(rows: Callable[[int], Rows]) -> None:
+    table, failing = rows(3), False
+
+    async def look(sql: str, parameters: Any) -> Any:
+        if failing:
+            raise StorageFailed()
+        return await table.look(sql, parameters)
+
+    census = Census(look, lambda: table.now)
+    counted = await census.counts(0)
+    table.now, failing = 11.0, True
+    assert await census.counts(0) == counted

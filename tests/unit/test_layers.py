@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy": {"config", "errors", "model"},
     "store": set(),
     "store.base": {"errors", "instruments", "model"},
-    "store.figures": set(),
+    "store.figures": {"errors"},
     "store.schema": set(),
     "store.files": set(),
     "store.copies": {"store.files", "store.schema"},
