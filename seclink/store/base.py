@@ -15,8 +15,8 @@ from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek,
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """How much there is. `secrets` by (format, state) may be a while old or, at first, None; `expired` by format are the
-    reaped ones since the start. `overdue_ms` is how long the oldest thing that is due waits for the reaper;
+    """How much there is. `secrets` by (format, state) may be a while old or, at first, None; `expired` by format are
+    those reaped since the start. `overdue_ms` is how long the oldest thing that is due has been waiting for the reaper;
     `used_bytes` of the file's are in use, `max_bytes` may be.
     """
 
