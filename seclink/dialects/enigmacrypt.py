@@ -11,7 +11,6 @@ from the right one, so each fetch counts. Without `expiresAt`, or with one later
 long as the operator allows, and the answer's `expiresAt` says until when.
 """
 
-import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from re import compile as pattern
@@ -20,10 +19,9 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from seclink import tokens
 from seclink.dialects.seam import NO_IV, Dialect, Refusal, iso, kept
-from seclink.errors import BadRequest, Busy, Gone, NameTaken, NotFound, SecLinkError
-from seclink.model import Created, NewSecret, Proof, Rate, Scope
+from seclink.errors import BadRequest, Gone, NotFound, SecLinkError
+from seclink.model import NewSecret, Proof, Rate, Scope
 from seclink.policy import MIN_SECONDS
 from seclink.web import bodies
 from seclink.web.bodies import Answer, Call
@@ -32,7 +30,7 @@ from seclink.web.operations import Operation
 from seclink.web.visits import refuse_visit
 
 ID = pattern("[A-Za-z0-9]{8}")
-ID_LENGTH, DRAWS = 8, 5
+ID_LENGTH = 8
 SALT_AND_IV, DATA = pattern("[0-9a-fA-F]{64}"), pattern("[A-Za-z0-9+/]+={0,2}")
 BLOCK = 16
 ANONYMOUS, KEYED = Rate(20, 900), Rate(100, 900)
@@ -98,7 +96,7 @@ class EnigmaCrypt(Dialect):
             max_views=sent.max_access,
             label=sent.name or None,
         )
-        made = await self._keep_somewhere(call, new)
+        made = await self.keep_named(call, new, ID_LENGTH)
         said = {"messageId": _own(made.link_id), "expiresAt": iso(made.expires_at)}
         if actor(call.scope).account is None:
             said["deleteToken"] = made.manage_token
@@ -128,14 +126,6 @@ class EnigmaCrypt(Dialect):
     def refusal(self, error: SecLinkError) -> Refusal:
         wrong = "; ".join(f"{name}: {message}".removeprefix(": ") for name, message in self.faults(error))
         return error.status, {"success": False, "error": wrong or error.message}
-
-    async def _keep_somewhere(self, call: Call, new: NewSecret) -> Created:
-        """Under an id that is free: of 47 bits, some day one that is drawn is taken."""
-        for _ in range(DRAWS):
-            with contextlib.suppress(NameTaken):
-                link_id = self.id(tokens.draw(ID_LENGTH))
-                return await self.keep(call, msgspec.structs.replace(new, link_id=link_id))
-        raise Busy()
 
     def _link_id(self, message_id: str) -> str:
         if not ID.fullmatch(message_id):

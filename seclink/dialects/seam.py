@@ -1,5 +1,6 @@
 """What a dialect is, and what every dialect needs: see the package's docstring for how to write one."""
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -9,9 +10,10 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 from msgspec import Struct
 
+from seclink import tokens
 from seclink.clock import Clock
 from seclink.config import Config
-from seclink.errors import BadRequest, SecLinkError
+from seclink.errors import BadRequest, Busy, NameTaken, SecLinkError
 from seclink.model import Created, NewSecret
 from seclink.vault import Vault
 from seclink.web import bodies
@@ -21,6 +23,7 @@ from seclink.web.operations import Operation
 
 T = TypeVar("T", bound=Struct)
 Refusal = tuple[int, dict[str, Any]]
+DRAWS = 5  # of ids that are short enough to be taken some day
 NO_IV = b"\0"  # a foreign payload carries its own
 
 # What the rules find fault with, as the native API calls it.
@@ -90,6 +93,14 @@ class Dialect:
         who = actor(call.scope)
         self.guards.count_bytes(who, len(new.payload))
         return await self.vault.create(new, who, self.now())
+
+    async def keep_named(self, call: Call, new: NewSecret, length: int) -> Created:
+        """The same under an id of this system's shape, drawn again where it is taken. Raises Busy when all were."""
+        for _ in range(DRAWS):
+            with contextlib.suppress(NameTaken):
+                link_id = self.id(tokens.draw(length))
+                return await self.keep(call, msgspec.structs.replace(new, link_id=link_id))
+        raise Busy()
 
     async def receipt_id(self, link_id: str) -> str:
         """What the vault's verbs for senders call a secret of this dialect; who may use them is theirs to say."""

@@ -14,7 +14,6 @@ proof that a reader gives, and the new text is sealed with it, so the url stays 
 
 import asyncio
 import base64
-import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime
 from re import compile as pattern
@@ -25,26 +24,16 @@ from urllib.parse import urlsplit
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from seclink import envelope, tokens
+from seclink import envelope
 from seclink.dialects.seam import Dialect, Refusal, iso, password_hash
-from seclink.errors import (
-    AccessDenied,
-    BadRequest,
-    Busy,
-    Forbidden,
-    Gone,
-    NameTaken,
-    NotActive,
-    NotFound,
-    SecLinkError,
-)
-from seclink.model import Created, Edit, Filter, NewSecret, Receipt, Scope, State
+from seclink.errors import AccessDenied, BadRequest, Forbidden, Gone, NotActive, NotFound, SecLinkError
+from seclink.model import Edit, Filter, NewSecret, Receipt, Scope, State
 from seclink.web import bodies, forms
 from seclink.web.bodies import Answer, Call
 from seclink.web.guards import Admission, actor, header
 from seclink.web.operations import Operation
 
-DAY, DAYS, MOST_DAYS, DRAWS = 86_400, 7, 60, 5
+DAY, DAYS, MOST_DAYS = 86_400, 7, 60
 STATUS = {State.ACTIVE: "pending", State.REVEALED: "viewed", State.EXPIRED: "expired", State.BURNED: "deleted"}
 ID, KEY = pattern("[A-Za-z0-9]{6}"), pattern("[A-Za-z0-9_-]{43}")
 Lang = Literal["fr", "en", "es", "ru"]
@@ -152,7 +141,7 @@ class Seecret(Dialect):
             access_hash=keys.access_hash,
             label=_note(wanted) or None,
         )
-        made = await self._keep_named(call, new)
+        made = await self.keep_named(call, new, 6)
         data = self._addresses(made.link_id, _written(key)) | {"expires_at": made.expires_at}
         return {"MESSAGE": "Secret created successfully", "data": data}
 
@@ -244,13 +233,6 @@ class Seecret(Dialect):
         iv, payload, keys = _sealed(_key(wanted.cle), wanted.seecret)
         edit = replace(edit, access=keys.access)
         return replace(edit, iv=iv, payload=payload) if wanted.seecret else edit
-
-    async def _keep_named(self, call: Call, new: NewSecret) -> Created:
-        """Under a short id, drawn again where it is taken."""
-        for _ in range(DRAWS):
-            with contextlib.suppress(NameTaken):
-                return await self.keep(call, replace(new, link_id=self.id(tokens.draw(6))))
-        raise Busy()
 
     async def _own(self, call: Call, own_id: str) -> Receipt:
         """A secret of the asker's account. Raises NotFound: for an admin, too, there is none of another's here."""

@@ -36,6 +36,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sections": {"errors", "values"},
     "config": {"errors", "model", "quantities", "sections", "values"},
     "options": {"config", "quantities", "sections", "values"},
+    "outside": {"errors"},
+    "declared": {"config", "errors", "quantities", "web.assets"},
+    "likeness": {
+        "config", "declared", "errors", "manifest", "outside", "tokens", "web.assets", "web.headers", "web.pages",
+    },
     "log": {"config"},
     "manifest": set(),
     "notify": set(),
@@ -85,7 +90,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     # A dialect sees neither another one nor the store, and seecret alone what could open a secret.
     "dialects": {"config", "dialects.seam"},
-    "dialects.seam": {"clock", "config", "errors", "model", "vault", "web.bodies", "web.guards", "web.operations"},
+    "dialects.seam": {
+        "clock", "config", "errors", "model", "tokens", "vault", "web.bodies", "web.guards", "web.operations",
+    },
     "dialects.door": {"dialects.seam", "errors", "web.cors", "web.gate", "web.guards", "web.problems"},
     "dialects.scrt_link": DIALECT,
     "dialects.sharokey": DIALECT,
@@ -102,7 +109,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "exposition", "metrics", "web.metrics",
         "__init__", "app", "cli", "client", "clock", "config", "engine", "errors", "keyring", "link", "log", "model",
         "notify", "options", "quantities", "web.gate",
-        "server", "store.backup", "store.copies", "store.sqlite",
+        "server", "store.backup", "store.copies", "store.sqlite", "likeness", "manifest", "outside", "web.assets",
     },
     "__init__": {"client"},
     "__main__": {"cli"},
