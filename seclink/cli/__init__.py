@@ -52,6 +52,7 @@ TABLE = {
     "status": Entry("Server", "seclink.cli.status:status", "Show how a server is doing, live."),
     "serve": Entry("Server", "seclink.cli.serve:serve", "Run the appliance."),
     "check": Entry("Server", "seclink.cli.check:check", "Ask the server whether it lives."),
+    "verify": Entry("Server", "seclink.cli.verify:verify", "Compare a server's pages with this release."),
     "config": Entry("Server", "seclink.cli.config:config", "Print the effective configuration."),
     "key": Entry("Server", "seclink.cli.keys:key", "Add, list and revoke API keys."),
     "backup": Entry("Server", "seclink.cli.backup:backup", "Save all but the secrets into a file."),

@@ -1,0 +1,286 @@
+"""`seclink verify`: finds whatever differs from the installed release, and nothing where nothing does. HDR-03."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tampering import Certificate, Rule, Said, Tampering, header, replace
+from terminal import Shell
+
+from seclink.cli import cli
+from seclink.manifest import fingerprint, manifest
+from seclink.web.assets import FOLDER
+
+BRANDED = """[branding]
+name = 'Söhne & "Co" <b>'
+accent = "#1A5FB4"
+logo = "logo.svg"
+footer = "we're <here>"
+footer_links = { "Imprint" = "https://example.org/?a=b&c=d", "Write" = "mailto:us@example.org" }
+[access]
+create = "keys"
+[expiry]
+default = "5m"
+max = "3h"
+[limits]
+payload_bytes = 4096
+"""
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
+def verify(url: str, *options: str) -> Result:
+    return CliRunner().invoke(cli, ["verify", url, *options])
+
+
+@pytest.fixture(scope="module")
+def branded(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("branded")
+    (folder / "logo.svg").write_text(SVG)
+    running = server_type(folder, BRANDED).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def between(server: Any) -> Iterator[Tampering]:
+    made = Tampering(server.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def between_branded(branded: Any) -> Iterator[Tampering]:
+    made = Tampering(branded.url)
+    yield made
+    made.close()
+
+
+def found(between: Tampering, *rules: Rule) -> list[dict[str, str]]:
+    """What is said to differ; and then it fails."""
+    between.rules = list(rules)
+    done = verify(between.url, "--json")
+    facts = json.loads(done.stdout)
+    assert done.exit_code == (1 if facts["differences"] else 0)
+    assert facts["same"] is (not facts["differences"])
+    return list(facts["differences"])
+
+
+def paths(differences: list[dict[str, str]]) -> set[str]:
+    """Without version, language and what was drawn."""
+    short = (re.sub(r"/static/[0-9a-f]{12}/|\?.*", "", each["path"]) for each in differences)
+    return {re.sub(r"/[A-Za-z0-9]{20}$|^/[A-Za-z0-9]{12}$", "/*", each) for each in short}
+
+
+# The same
+
+
+def test_server_of_this_release_is_the_same(server: Any, shell: Shell) -> None:
+    done = shell.run("verify", server.url)
+    assert (done.returncode, done.stderr) == (0, b"")
+    said = done.stdout.decode()
+    assert fingerprint(manifest(FOLDER)) in said
+    assert said.endswith("the same, every byte and header\n")
+
+
+def test_server_of_this_release_is_the_same_whatever_its_operator_may_set(branded: Any) -> None:
+    done = verify(branded.url, "--json")
+    facts = json.loads(done.stdout)
+    assert (done.exit_code, facts["differences"]) == (0, [])
+    told = facts["declared"]
+    assert (told["name"], told["accent"], told["hasLogo"]) == ('Söhne & "Co" <b>', "#1a5fb4", True)
+    assert (told["create"], told["payloadBytes"], told["maxSeconds"]) == ("keys", 4096, 10800)
+
+
+def test_everything_a_page_loads_is_asked_for(between: Tampering) -> None:
+    """At once or later: every file, in every language, and the module for other sites."""
+    asked: list[str] = []
+    assert found(between, lambda said: asked.append(said.path)) == []
+    files = {re.sub(r"^/static/[0-9a-f]{12}/", "", each) for each in asked}
+    shipped = {each.split("  ")[1] for each in manifest(FOLDER).splitlines()}
+    assert {each for each in shipped if not each.endswith(".html")} < files
+    languages = {each.stem for each in (FOLDER / "i18n").glob("*.js")}
+    for page in (r"/", r"/[A-Za-z0-9]{12}", r"/receipt/[A-Za-z0-9]{20}", r"/nothing/[A-Za-z0-9]{20}"):
+        assert {f[1] for each in asked if (f := re.fullmatch(rf"{page}\?lang=(\w+)", each))} == languages
+    assert {"/api/v1/client-module", "/robots.txt", "/favicon.ico"} <= set(asked)
+
+
+def test_behind_tls_and_below_a_path_it_is_the_same(
+    make_server: Callable[..., Any], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = Certificate(tmp_path)
+    url = f"https://localhost:{unused_tcp_port}/below"
+    server = make_server(f'[server]\npublic_url = "{url}"\n').start()
+    between = Tampering(server.url, port=unused_tcp_port, tls=certificate, below="/below")
+    try:
+        assert verify(url).exit_code == 3  # nobody here knows that certificate
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+        assert found(between) == []
+        between.rules = [header("/", "Strict-Transport-Security", "max-age=63072000; includeSubDomains")]
+        assert verify(url).exit_code == 0  # more than was promised
+        weak = found(between, header("/", "Strict-Transport-Security", "max-age=60"))
+        assert {each["what"].split(" is ")[0] for each in weak} == {"the header strict-transport-security"}
+    finally:
+        between.close()
+
+
+def test_what_stands_between_may_say_who_it_is(between: Tampering) -> None:
+    names = ("Server", "Via", "Date", "Age", "Alt-Svc", "ETag")
+    assert found(between, *(header("/", name, "x") for name in names)) == []
+
+
+# Not the same
+
+
+def test_changed_byte_of_any_file_is_found(between: Tampering) -> None:
+    """HDR-03: the last byte of each, those loaded only later included."""
+    whole: list[dict[str, str]] = []
+    found(between, lambda said: whole.append({"path": said.path}))
+
+    def flip(said: Said) -> None:
+        said.body = said.body[:-1] + bytes([said.body[-1] ^ 1])
+
+    different = [each for each in found(between, flip) if "is not the same" in each["what"]]
+    assert paths(different) == paths(whole)
+    assert len(different) == len(whole) - 2  # the start page and the style are looked at twice
+
+
+@pytest.mark.parametrize(
+    ("rule", "where", "what"),
+    [
+        (replace("/?lang=ru", b"</head>", b"<script>steal()</script></head>"), "/", "steal()"),
+        (replace("/receipt/", b"<main>", b"<main><img src=x>"), "/receipt/*", "img src"),
+        (replace("js/openers/raw.js", b"export", b"steal();export"), "js/openers/raw.js", "steal()"),
+        (replace("i18n/fr.js", b"export default", b"steal();export default"), "i18n/fr.js", "steal()"),
+        (replace("client-module", b"/static/", b"//elsewhere/"), "/api/v1/client-module", "elsewhere"),
+        (replace("words.txt", b"a", b"aa"), "words.txt", "is not the same"),
+        (header("js/create.js", "Content-Type", "text/html"), "js/create.js", "content-type"),
+        (header("css/style.css", "Cache-Control", "no-cache"), "css/style.css", "cache-control"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_change_is_found_and_shown_where_it_is(between: Tampering, rule: Rule, where: str, what: str) -> None:
+    different = found(between, rule)
+    assert paths(different) == {where}
+    assert any(what in each["what"] for each in different)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "what"),
+    [
+        ("Content-Security-Policy", (), "is missing"),
+        ("Content-Security-Policy", ("default-src *",), "instead of"),
+        ("X-Content-Type-Options", ("nosniff", "nosniff"), "comes 2 times"),
+        ("Referrer-Policy", ("unsafe-url",), "instead of"),
+        ("Set-Cookie", ("id=1",), "was added"),
+        ("Refresh", ("0; url=//elsewhere",), "was added"),
+        ("Link", ("</x.js>; rel=modulepreload",), "was added"),
+        ("Content-Security-Policy-Report-Only", ("default-src 'none'; report-uri //elsewhere",), "was added"),
+    ],
+)
+def test_header_that_is_lost_doubled_changed_or_added_is_found(
+    between: Tampering, name: str, values: tuple[str, ...], what: str
+) -> None:
+    different = found(between, header("/", name, *values))
+    assert len(different) > 50
+    assert all(f"the header {name.lower()} " in each["what"] and what in each["what"] for each in different)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("&quot;name&quot;:", "&quot;more&quot;:1,&quot;name&quot;:"),  # a member nobody knows
+        ("&quot;create&quot;:&quot;keys&quot;", "&quot;create&quot;:&quot;ours&quot;"),
+        ("&quot;max&quot;:10800", "&quot;max&quot;:99999999999"),
+        ("&quot;max&quot;:10800", "&quot;max&quot;:[10800]"),
+        ("https://example.org/", "javascript:alert(1)//"),
+        ("we&#x27;re", "w" * 300),  # longer than may be configured
+        ("we&#x27;re", "we&#39;re"),  # the same text in other bytes
+        ("we&#x27;re", "we\\ud800re"),
+        ("{&quot;name", "[&quot;name"),
+        ('data-settings="', 'data-other="1" data-settings="'),
+        ("&quot;en&quot;:&quot;English&quot;", "&quot;en&quot;:&quot;Anglais&quot;"),
+    ],
+)
+def test_settings_are_what_an_operator_may_set_and_nothing_else(between_branded: Tampering, old: str, new: str) -> None:
+    different = found(between_branded, replace("/?lang=", old.encode(), new.encode()))
+    assert "/" in paths(different)
+
+
+@pytest.mark.parametrize(
+    "logo", [b"<!doctype html>" * 10_000, b"GIF89a", b"<svg" + b" " * 70_000, b"", SVG.encode() + b" "]
+)
+def test_logo_is_a_picture_and_the_one_its_address_stands_for(between_branded: Tampering, logo: bytes) -> None:
+    """Its bytes are in the version that is part of every address."""
+
+    def rule(said: Said) -> None:
+        if said.path.endswith("img/logo.svg"):
+            said.body = logo
+
+    assert found(between_branded, rule)
+
+
+def test_style_may_add_a_colour_and_nothing_else(between_branded: Tampering) -> None:
+    accent = b"--accent:#1a5fb4;"
+    for new in (accent + b"background:url(//elsewhere);", b"--accent:#1a5fb5;", b"--accent:red;"):
+        assert found(between_branded, replace("css/style.css", accent, new))
+
+
+def test_redirect_is_not_followed(between: Tampering) -> None:
+    def rule(said: Said) -> None:
+        if said.path.startswith("/receipt/"):
+            said.status = 302
+            said.headers.append(("Location", "https://elsewhere.example/"))
+
+    [different] = [each for each in found(between, rule) if "answers" in each["what"] and "lang=en" in each["path"]]
+    assert different["what"] == "answers 302 instead of 200 and leads to https://elsewhere.example/"
+
+
+def test_another_release_is_named(between: Tampering) -> None:
+    def rule(said: Said) -> None:
+        said.body = said.body.replace(fingerprint(manifest(FOLDER)).encode(), b"0123456789abcdef")
+
+    between.rules = [rule]
+    done = verify(between.url)
+    assert done.exit_code == 1
+    assert "its pages call themselves 0123456789abcdef: install the release it runs" in done.stdout
+
+
+def test_what_is_no_seclink_at_all_differs(between: Tampering) -> None:
+    def rule(said: Said) -> None:
+        said.body, said.headers = b"\x1b[2J<h1>It works!</h1>", [("Content-Encoding", "gzip")]
+
+    between.rules = [rule]
+    done = verify(between.url)
+    assert done.exit_code == 1
+    assert "/: this is not SecLink's start page" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+# Neither
+
+
+def test_server_that_does_not_answer_is_not_reachable(between: Tampering, unused_tcp_port: int) -> None:
+    assert verify(f"http://127.0.0.1:{unused_tcp_port}").exit_code == 3
+
+    def rule(said: Said) -> None:
+        said.lost = "words.txt" in said.path
+
+    between.rules = [rule]
+    done = verify(between.url)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "cannot be reached" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["ftp://localhost"], ["localhost"], ["http://user@localhost"]])
+def test_what_is_no_address_is_wrong_usage(arguments: list[str]) -> None:
+    assert CliRunner().invoke(cli, ["verify", *arguments]).exit_code == 2
+
+
+def test_manifest_is_printed_alone(shell: Shell) -> None:
+    done = shell.run("verify", "--manifest")
+    assert (done.returncode, done.stdout.decode()) == (0, manifest(FOLDER))
+    assert done.stderr.decode() == f"fingerprint {fingerprint(manifest(FOLDER))}\n"
