@@ -12,7 +12,7 @@ from typing import Any
 from seclink.cli import main
 from seclink.cli import serve as wiring  # the module, not the command in it
 from seclink.model import Claimed, Secret
-from tests.bench.load import PAYLOAD_BYTES
+from tests.bench.dialects import PAYLOAD_BYTES
 
 PAYLOAD, IV = os.urandom(PAYLOAD_BYTES), os.urandom(12)
 

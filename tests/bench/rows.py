@@ -14,7 +14,7 @@ from pathlib import Path
 
 from seclink import tokens
 from seclink.store import opening
-from tests.bench.load import ACCESS_HASH, PAYLOAD_BYTES
+from tests.bench.dialects import ACCESS_HASH, PAYLOAD_BYTES
 
 LIFE_MS = 8 * 86_400_000
 SPACING_MS = 500  # between two creates

@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import pages, rows, servers
+from tests.bench import pages, rows, servers, slices
 from tests.bench.servers import CEILING, DURABLE, ROOT, Server
 
 CONNECTIONS = (32, 128)
-WARM_SECONDS = 0.3
 PACED_RATE = 300  # reveals a second while reaping: a busy appliance, not a saturated one
 PATIENCE_SECONDS = 600
 
@@ -50,7 +49,7 @@ class Run:
         process = subprocess.Popen([sys.executable, "-m", "tests.bench.canned", str(port)], cwd=ROOT)
         time.sleep(0.5)
         try:
-            return self.load(port, "create", 32, self.slice_seconds)
+            return slices.load(port, "create", 32, self.slice_seconds)
         finally:
             process.kill()
             process.wait()
@@ -79,23 +78,9 @@ class Run:
             self.facts[f"memory_loaded_{phase}"] = durable.memory()
 
     def slice(self, server: Server, kind: str, connections: int, ids: Path, skip: int) -> dict[str, Any]:
-        """One server under load, with the processor time each answer took it."""
-        before = server.cpu_seconds()
-        keeps = {"ids": str(ids), "skip": skip} if server.module == DURABLE or kind == "reveal" else {}
-        done = self.load(server.port, kind, connections, self.slice_seconds, **keeps)
-        server.settle()
-        cost = 1e6 * (server.cpu_seconds() - before) / max(1, done["answers"])
-        return {"server": server.module, "connections": connections, **done, "cpu_us": cost}
-
-    def load(self, port: int, kind: str, connections: int, seconds: float, **more: Any) -> dict[str, Any]:
-        job = {"port": port, "kind": kind, "connections": connections, "warm_seconds": WARM_SECONDS, **more}
-        job["seconds"] = seconds
-        command = [sys.executable, "-m", "tests.bench.load"]
-        done = subprocess.run(command, input=json.dumps(job), cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"the load generator failed:\n{done.stderr}")
-        result: dict[str, Any] = json.loads(done.stdout)
-        return result
+        """The ceiling's creates are not kept, so their ids are not written down either."""
+        keeps = {"ids": str(ids), "skip": skip} if server.name == DURABLE or kind == "reveal" else {}
+        return slices.take(server, kind, connections, self.slice_seconds, **keeps)
 
     # Reaping
 
@@ -121,9 +106,9 @@ class Run:
 
     def reap_slice(self, server: Server, live: Path, used: int, phase: str, pace: float | None) -> int:
         job = {"ids": str(live), "skip": used, "pace": pace}
-        done = self.load(server.port, "reveal", CONNECTIONS[0], self.slice_seconds, **job)
+        done = slices.load(server.port, "reveal", CONNECTIONS[0], self.slice_seconds, **job)
         if done["answers"]:
-            name = {"phase": phase, "what": "reveal paced" if pace else "reveal", "server": server.module}
+            name = {"phase": phase, "what": "reveal paced" if pace else "reveal", "server": server.name}
             self.records.append({**name, "connections": CONNECTIONS[0], **done})
         return int(done["sent"])
 

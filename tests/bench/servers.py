@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 SETTINGS = """
@@ -31,11 +32,43 @@ TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 2**20
 
 
-class Server:
-    """`module` is what runs: DURABLE or CEILING. Its data, settings and log lie in `folder`. A context manager."""
+class Process:
+    """What the kernel says of a server: of `process` and all that it started."""
 
-    def __init__(self, module: str, folder: Path) -> None:
-        self.module, self.folder = module, folder
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    def processes(self) -> list[int]:
+        return family(self.process.pid)
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far, of all threads, and of children that have ended."""
+        return sum(ticks(each) for each in self.processes()) / TICKS
+
+    def memory(self) -> dict[str, float]:
+        """RSS and PSS in MiB; PSS shares out what several processes have in common."""
+        sizes = {"rss": 0.0, "pss": 0.0}
+        for each in self.processes():
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()[1:]
+            found = {name.rstrip(":").lower(): int(size) for name, size, *_ in map(str.split, lines)}
+            sizes = {name: total + found[name] / 1024 for name, total in sizes.items()}
+        return sizes
+
+    def await_start(self, is_up: Callable[[], bool]) -> None:
+        began = time.monotonic()
+        while not is_up():
+            if self.process.poll() is not None or time.monotonic() - began > 60:
+                raise RuntimeError(f"the server does not run:\n{self.log_path.read_text()[-2000:]}")
+            time.sleep(0.002)
+
+
+class Server(Process):
+    """`name` is the module that runs: DURABLE or CEILING. Data, settings, log lie in `folder`. A context manager."""
+
+    dialect = "seclink"
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
         folder.mkdir(exist_ok=True)
         self.log_path = folder / "server.log"
         self.database = folder / "seclink.db"
@@ -59,35 +92,13 @@ class Server:
 
     def start(self) -> float:
         """Seconds until /healthz answered 200."""
-        command = [sys.executable, "-m", self.module, "serve", "--config", "seclink.toml", "--port", str(self.port)]
+        command = [sys.executable, "-m", self.name, "serve", "--config", "seclink.toml", "--port", str(self.port)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         began = time.perf_counter()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
-        while not self._is_up():
-            if self.process.poll() is not None or time.perf_counter() - began > 60:
-                raise RuntimeError(f"the server does not run:\n{self.log_path.read_text()[-2000:]}")
-            time.sleep(0.002)
+        self.await_start(lambda: answers(self.port, "/healthz"))
         return time.perf_counter() - began
-
-    def _is_up(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as probe:
-                probe.sendall(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
-                return probe.recv(64).startswith(b"HTTP/1.1 200")
-        except OSError:
-            return False
-
-    def cpu_seconds(self) -> float:
-        """User and system time so far, of all threads."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def memory(self) -> dict[str, float]:
-        """RSS and PSS in MiB; PSS shares out what several processes have in common."""
-        lines = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()[1:]
-        sizes = {name.rstrip(":"): int(size) for name, size, *_ in map(str.split, lines)}
-        return {"rss": sizes["Rss"] / 1024, "pss": sizes["Pss"] / 1024}
 
     def log_bytes(self) -> int:
         """Size of the database's write-ahead log."""
@@ -101,6 +112,34 @@ class Server:
         deadline = time.monotonic() + 10
         while self.log_bytes() and time.monotonic() < deadline:
             time.sleep(0.02)
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a GET is answered 200."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            probe.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            return probe.recv(64)[8:12] == b" 200"
+    except OSError:
+        return False
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:
+        return []  # it ended meanwhile
+    return [pid, *(each for child in children for each in family(int(child)))]
+
+
+def ticks(pid: int) -> int:
+    """What a process spent, with its children that ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except FileNotFoundError:
+        return 0
+    return sum(map(int, fields[11:15]))
 
 
 def start_seconds(folder: Path, times: int) -> float:
