@@ -92,7 +92,7 @@ def fill(source: Path, part: Path, now: int) -> Inventory:
         db.execute("COMMIT")
         db.execute("DETACH old")  # the server may cut its log again
         (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
-        if verdict != "ok":
+        if verdict != "ok" or db.execute("PRAGMA foreign_key_check").fetchone():
             raise sqlite3.DatabaseError("the copy is not whole")
     return msgspec.structs.replace(inventory, bytes=part.stat().st_size)
 

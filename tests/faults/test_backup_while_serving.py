@@ -73,9 +73,21 @@ def states(path: Path) -> dict[str, str]:
         return dict(db.execute("SELECT link_id, state FROM secrets"))
 
 
+def give_a_long_history(server: Any) -> None:
+    """So that a backup takes a while, and what comes meanwhile would be half in it."""
+    with Api(server) as api:
+        api.create()
+    with contextlib.closing(sqlite3.connect(database(server.folder), timeout=PATIENCE)) as db, db:
+        db.execute(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200000)"
+            " INSERT INTO events SELECT (SELECT max(id) FROM secrets), n, 'peeked', NULL FROM n"
+        )
+
+
 def test_backup_under_load_is_whole_consistent_and_without_contents(server: Any, tmp_path: Path) -> None:
     """BK-03: everything that was acknowledged before it began is in it; the server answers as ever."""
     key = server.key(account="acme")
+    give_a_long_history(server)
     with Traffic(server) as traffic:
         for number in range(BACKUPS):
             before, ended = list(traffic.born), dict(traffic.ended)
@@ -84,6 +96,7 @@ def test_backup_under_load_is_whole_consistent_and_without_contents(server: Any,
             assert saved.stderr == b""
             assert file.stat().st_mode & 0o777 == 0o600
             assert is_whole(file)
+            assert one(file, "PRAGMA foreign_key_check") is None
             kept = states(file)
             assert {each["linkId"] for each in before} <= kept.keys()
             assert {link_id: kept[link_id] for link_id in ended} == ended

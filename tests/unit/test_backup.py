@@ -24,6 +24,7 @@ from seclink.store.sqlite import SqliteStore
 pytestmark = pytest.mark.anyio
 
 KEEP_MS = 30 * DAY
+OPENED: list[SqliteStore] = []
 SAVED, RESTORED = NOW + 5000, NOW + 2 * DAY
 ALIVE = WAITING.keys() - {"overdue"}
 
@@ -50,7 +51,16 @@ def file(tmp_path: Path) -> Path:
 
 
 async def open_store(path: Path) -> SqliteStore:
-    return await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**30)
+    OPENED.append(await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**30))
+    return OPENED[-1]
+
+
+@pytest.fixture(autouse=True)
+async def tidy(anyio_backend: str) -> AsyncIterator[None]:
+    """What a failed test left open would keep its threads, and all tests with them."""
+    yield
+    while OPENED:
+        await OPENED.pop().close()
 
 
 def asked(path: Path, sql: str) -> list[Any]:

@@ -4,7 +4,8 @@ import contextlib
 import hashlib
 import re
 import sqlite3
-import threading
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.anyio
 
 KEPT = sorted(path.stem for path in keeping.KEPT.glob("*.sql"))
 NEWEST = len(MIGRATIONS)
+OPENED: list[SqliteStore] = []
 LATER = NOW + 4000  # all that expired within the story has by then
 
 
@@ -42,7 +44,16 @@ async def store(path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
 
 
 async def open_store(path: Path, **options: Any) -> SqliteStore:
-    return await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**30, **options)
+    OPENED.append(await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**30, **options))
+    return OPENED[-1]
+
+
+@pytest.fixture(autouse=True)
+async def tidy(anyio_backend: str) -> AsyncIterator[None]:
+    """What a failed test left open would keep its threads, and all tests with them."""
+    yield
+    while OPENED:
+        await OPENED.pop().close()
 
 
 def asked(path: Path, sql: str) -> list[Any]:
@@ -195,22 +206,35 @@ async def test_who_does_not_hold_the_lock_changes_no_tables(path: Path) -> None:
 
 def test_two_that_make_the_same_new_file_agree(tmp_path: Path) -> None:
     """The version is read again where nobody else can write."""
-    for round in range(20):
-        path, failed = tmp_path / f"{round}.db", []
+    path = tmp_path / "seclink.db"
 
-        def prepare(path: Path = path, failed: list[Exception] = failed) -> None:
-            try:
-                opening.prepare(path, is_alone=False)
-            except Exception as error:
-                failed.append(error)
+    class Late(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql.startswith("BEGIN"):
+                opening.prepare(path)
+            return super().execute(sql, *parameters)
 
-        threads = [threading.Thread(target=prepare) for _ in range(4)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join(30)
-        assert failed == []
-        assert version(path) == NEWEST
+    with contextlib.closing(opening.connect(path, Late)) as db:
+        upgrade.upgrade(db)
+    assert version(path) == NEWEST
+
+
+def test_processes_that_make_the_same_new_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """A key is added while the server starts: neither takes the other's half for somebody else's database."""
+    script = (
+        "import sys; from pathlib import Path; from seclink.store import opening; print('here', flush=True);"
+        " sys.stdin.readline(); opening.prepare(Path(sys.argv[1]), is_alone=False)"
+    )
+    for round in range(4):
+        command = [sys.executable, "-c", script, str(tmp_path / f"{round}.db")]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with contextlib.ExitStack() as stack:
+            racers = [stack.enter_context(subprocess.Popen(command, bufsize=0, **pipes)) for _ in range(4)]
+            assert [each.stdout.readline() for each in racers] == [b"here\n"] * 4
+            for each in racers:
+                each.stdin.write(b"go\n")
+            assert [each.communicate(timeout=30) for each in racers] == [(b"", b"")] * 4
+        assert version(tmp_path / f"{round}.db") == NEWEST
 
 
 class Failing(sqlite3.Connection):
