@@ -1,4 +1,8 @@
-"""The figures as text: median (least-most) of the rounds, each durable slice beside the ceiling's of the same round."""
+"""The figures as text: median (least-most) of the rounds, each durable slice beside the other server's of its round.
+
+`ratio` is SecLink's rate by the other's, `cpu ratio` the other's processor time for an answer by SecLink's: above 1
+SecLink is the quicker and the thriftier.
+"""
 
 import statistics
 from collections.abc import Iterator
@@ -9,25 +13,29 @@ from tests.bench.servers import CEILING, DURABLE
 
 Record = dict[str, Any]
 EACH = ("p50 ms", "p99 ms", "cpu us")
-HEADS = ("", "conn", "durable/s", *EACH, "ceiling/s", *EACH, "ratio", "load cpu")
 
 
-def summary(records: list[Record]) -> list[Record]:
+def heads(ours: str, beside: str) -> tuple[str, ...]:
+    return ("", "conn", f"{ours}/s", *EACH, f"{beside}/s", *EACH, "ratio", "cpu ratio", "load cpu")
+
+
+def summary(records: list[Record], beside: str = CEILING) -> list[Record]:
     """One entry for each phase, request and number of connections, with the ratios round by round."""
     groups: dict[tuple[str, str, int], list[Record]] = {}
     for each in records:
         groups.setdefault((each["phase"], each["what"], each["connections"]), []).append(each)
-    return [_entry(*name, group) for name, group in groups.items()]
+    return [_entry(*name, group, beside) for name, group in groups.items()]
 
 
-def _entry(phase: str, what: str, connections: int, group: list[Record]) -> Record:
+def _entry(phase: str, what: str, connections: int, group: list[Record], beside: str) -> Record:
     durable = [each for each in group if each["server"] == DURABLE]
-    ceiling = [each for each in group if each["server"] == CEILING]
-    rates = {each["round"]: each["rate"] for each in ceiling}
-    ratios = [each["rate"] / rates[each["round"]] for each in durable if each.get("round") in rates]
+    others = {each["round"]: each for each in group if each["server"] == beside}
+    pairs = [(each, others[each["round"]]) for each in durable if each.get("round") in others]
+    ratios = [ours["rate"] / other["rate"] for ours, other in pairs]
     return {
         "phase": phase, "what": what, "connections": connections,
-        "durable": _spread(durable), "ceiling": _spread(ceiling), "ratio": _three(ratios), "ratios": ratios,
+        "durable": _spread(durable), "beside": _spread(list(others.values())), "ratio": three(ratios), "ratios": ratios,
+        "cpu_ratio": three([other["cpu_us"] / ours["cpu_us"] for ours, other in pairs]),
         "bad": sum(sum(each["bad"].values()) for each in group),
         "client_cpu": max(each["client_cpu"] for each in group),
     }  # fmt: skip
@@ -35,23 +43,26 @@ def _entry(phase: str, what: str, connections: int, group: list[Record]) -> Reco
 
 def _spread(group: list[Record]) -> Record:
     names = ("rate", "p50", "p99", "max", "cpu_us")
-    return {name: _three([each[name] for each in group if each.get(name) is not None]) for name in names}
+    return {name: three([each[name] for each in group if each.get(name) is not None]) for name in names}
 
 
-def _three(values: list[float]) -> list[float] | None:
+def three(values: list[float]) -> list[float] | None:
     """Median, least, most."""
     return [statistics.median(values), min(values), max(values)] if values else None
 
 
 def text(facts: Record, records: list[Record]) -> str:
-    lines = [*_table(summary(records)), "", *_facts(facts)]
+    return "\n".join([*table(summary(records), heads("durable", "ceiling")), "", *_facts(facts), checked(records)])
+
+
+def checked(records: list[Record]) -> str:
     answers = sum(each["answers"] for each in records)
     bad = sum(sum(each["bad"].values()) for each in records)
-    return "\n".join([*lines, f"{answers:,} answers checked, {bad} of them bad"])
+    return f"{answers:,} answers checked, {bad} of them bad"
 
 
-def _table(entries: list[Record]) -> Iterator[str]:
-    table = [HEADS, *(_row(each) for each in entries)]
+def table(entries: list[Record], heads: tuple[str, ...]) -> Iterator[str]:
+    table = [heads, *(_row(each) for each in entries)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for first, *rest in table:
         cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
@@ -60,14 +71,15 @@ def _table(entries: list[Record]) -> Iterator[str]:
 
 def _row(entry: Record) -> tuple[str, ...]:
     cells = [f"{entry['phase']}: {entry['what']}", str(entry["connections"])]
-    for kind in ("durable", "ceiling"):
+    for kind in ("durable", "beside"):
         spread = entry[kind]
-        cells += [_cell(spread["rate"], "{:,.0f}"), _cell(spread["p50"], "{:.1f}"), _cell(spread["p99"], "{:.1f}")]
-        cells.append(_cell(spread["cpu_us"], "{:.0f}", spread=False))
-    return (*cells, _cell(entry["ratio"], "{:.2f}"), f"{entry['client_cpu']:.0%}")
+        cells += [cell(spread["rate"], "{:,.0f}"), cell(spread["p50"], "{:.1f}"), cell(spread["p99"], "{:.1f}")]
+        cells.append(cell(spread["cpu_us"], "{:.0f}", spread=False))
+    cells += [cell(entry[name], "{:.2f}") for name in ("ratio", "cpu_ratio")]
+    return (*cells, f"{entry['client_cpu']:.0%}")
 
 
-def _cell(values: list[float] | None, form: str, *, spread: bool = True) -> str:
+def cell(values: list[float] | None, form: str, *, spread: bool = True) -> str:
     if values is None:
         return ""
     middle, least, most = (form.format(each) for each in values)

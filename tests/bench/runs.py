@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import pages, rows, servers, slices
+from tests.bench import comparison, pages, peer, rows, servers, slices
 from tests.bench.servers import CEILING, DURABLE, ROOT, Server
 
 CONNECTIONS = (32, 128)
@@ -42,6 +42,11 @@ class Run:
         self.facts["start_seconds_with_rows"] = servers.start_seconds(data, min(3, self.starts))
         self.throughput("rows", data, old)
         self.reaping(data)
+        self.facts["peer"] = self.beside_snappass() if peer.is_there() else None
+
+    def beside_snappass(self) -> dict[str, Any]:
+        extent = {"slice_seconds": self.slice_seconds, "rounds": self.rounds, "starts": self.starts}
+        return comparison.measure(self.folder / "peer", **extent)
 
     def generator(self) -> dict[str, float]:
         """What the load generator reaches against a server that does nothing."""
