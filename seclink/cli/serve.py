@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import faulthandler
 import os
 import resource
@@ -54,6 +55,7 @@ async def _serve(config: Config, source: Source, path: Path) -> None:
     log, notify = Log(config.log), Notify()
     stop, hangup = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop, hangup)
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: _tell(log, context))
     store = await SqliteStore.open(
         path, keep_seconds=config.receipts.keep_days * 86400, max_bytes=config.store.max_bytes
     )
@@ -95,6 +97,13 @@ async def _serve(config: Config, source: Source, path: Path) -> None:
     log.info("stopped")
 
 
+def _tell(log: Log, context: dict[str, Any]) -> None:
+    """What went wrong in the loop itself, by its kind: asyncio's own words repeat what it was at work on."""
+    error = context.get("exception")
+    name = errno.errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    log.error("loop", detail=f"{type(error).__name__} {name}".rstrip())
+
+
 @contextlib.asynccontextmanager
 async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Goes on meanwhile."""
@@ -115,12 +124,13 @@ async def _farewell(stop: asyncio.Event, notify: Notify, reloading: Reloading) -
 async def _trouble(engine: Engine, path: Path) -> str:
     """What keeps the appliance from its work, if a restart could mend it: that makes no room on a disk."""
     failing = await engine.health.failing()
-    if "store" in failing and _takes_nothing(path):
+    if "store" in failing and takes_nothing(path):
         return ""
     return f"Not ready: {' and '.join(failing)}" if failing else ""
 
 
-def _takes_nothing(path: Path) -> bool:
+def takes_nothing(path: Path) -> bool:
+    """Whether the disk is full or has become read-only."""
     try:
         disk = os.statvfs(path.parent)
     except OSError:

@@ -41,6 +41,8 @@ Reload = Callable[[], Awaitable[Served | None]]
 """What is to be served from now on; None: go on as before. It may not raise."""
 
 SAME_SIGNAL_SECONDS = 0.25
+BACKLOG = 1024
+ACCEPTED_AT_ONCE = 8  # asyncio's word for it is backlog, too; more come before a connection too many is given up
 SPARE_FILES = 64  # the database and its log, standard streams, the loop's own
 
 
@@ -70,7 +72,8 @@ async def serve(
         async with _lifespan(served.app) as state:
             hub = Hub(_affordable(served), state)
             clock = loop.create_task(hub.watch())
-            server = await loop.create_server(lambda: Connection(hub), sock=listener, backlog=1024)
+            server = await loop.create_server(lambda: Connection(hub), sock=listener, backlog=ACCEPTED_AT_ONCE)
+            listener.listen(BACKLOG)
             ready(_url(listener))
             waiting = loop.create_task(stop.wait())
             reloading = loop.create_task(_reload(hub, hangup, reload)) if hangup and reload else None
@@ -139,7 +142,7 @@ def listen(host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
         listener.bind(address)
-        listener.listen(1024)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

@@ -206,8 +206,11 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what its parser refuses."""
-        if isinstance(sys.exception(), httptools.HttpParserInvalidMethodError):
+        error = sys.exception()
+        if isinstance(error, httptools.HttpParserInvalidMethodError):
             self._refusal = MethodNotAllowed()
+        elif error is not None and isinstance(error.__context__, MemoryError):  # no room for what it had read
+            self._refusal = Busy()
         self.turn_away(self._refusal or BadRequest("The request is not valid HTTP"))
 
     def turn_away(self, error: SecLinkError) -> None:

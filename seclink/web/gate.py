@@ -176,7 +176,7 @@ class Gate:
             self.report(error, answer.request_id)
         if answer.started and not answer.refused:
             raise error  # half an answer is out: the server cuts the connection
-        await answer.refuse(answer.cut or Internal())
+        await answer.refuse(answer.cut or (Busy() if isinstance(error, MemoryError) else Internal()))
 
     def raw(self, error: SecLinkError, target: bytes = b"", given: Iterable[Header] = ()) -> bytes:
         """A refusal as the bytes of a whole HTTP/1.1 answer, for requests that never became one; `target` and `given`

@@ -93,5 +93,7 @@ class Problems:
 
 def _translated(exception: Exception) -> SecLinkError:
     """What the framework raised, in our words; never its own text."""
+    if isinstance(exception, MemoryError):  # it is others' requests that hold it, and not for long
+        return Busy()
     status = exception.status_code if isinstance(exception, HTTPException) else 500
     return _BY_STATUS.get(status, Internal if status >= 500 else BadRequest)()

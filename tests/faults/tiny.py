@@ -91,6 +91,7 @@ async def main(options: dict[str, Any]) -> None:
     grace_seconds = serve_options.pop("grace_seconds")
     limits = {"message_bytes": 2_000_000, "header_seconds": 1.0, "write_seconds": 1.0, "linger_seconds": 1.0}
     gate = Gate(Tiny(options), render, report=lambda error, _: print("escaped", type(error).__name__), **gate_options)
+    asyncio.get_running_loop().slow_callback_duration = 60  # a busy machine is no fault
     stop = asyncio.Event()
     server.stop_on_signals(stop)
     served = server.Served(
