@@ -131,6 +131,7 @@ async def _trouble(engine: Engine, path: Path) -> str:
 
 def takes_nothing(path: Path) -> bool:
     """Whether the disk is full or has become read-only."""
+    """Whether the disk is full or has become read-only."""
     try:
         disk = os.statvfs(path.parent)
     except OSError:

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from seclink.cli.serve import takes_nothing
+
 PATIENCE = 20.0
 
 
@@ -92,6 +94,13 @@ def test_watchdog_is_fed_by_what_can_work_and_not_by_what_hangs(make_server: Any
     manager.socket.settimeout(PATIENCE)
     manager.heard("WATCHDOG")
     assert manager.heard("STATUS") == {"STATUS": "Ready again"}
+
+
+def test_full_disk_is_no_reason_for_a_restart(tmp_path: Path) -> None:
+    """OPS-05: what is there can still be looked at, and starting anew makes no room."""
+    assert takes_nothing(Path("/proc/seclink.db"))  # a file system without a free block
+    assert not takes_nothing(tmp_path / "seclink.db")
+    assert not takes_nothing(tmp_path / "gone" / "seclink.db")
 
 
 def test_journal_gets_no_greeting_and_no_time(make_server: Any) -> None:

@@ -117,7 +117,7 @@ def test_every_hardening_directive_says_why() -> None:
 def test_reload_checks_before_it_asks_and_is_not_a_type_that_older_systems_do_not_know() -> None:
     text = UNIT.read_text()
     checked = text.index("ExecReload=/opt/seclink/bin/seclink config --check --config /etc/seclink/seclink.toml")
-    assert checked < text.index("ExecReload=/bin/kill -HUP $MAINPID")
+    assert checked < text.index("ExecReload=/bin/sh -c 'kill -HUP $MAINPID'")
     assert "\nType=notify\n" in text  # Debian 12 has systemd 252, notify-reload came with 253
 
 
