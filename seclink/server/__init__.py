@@ -42,7 +42,7 @@ Reload = Callable[[], Awaitable[Served | None]]
 
 SAME_SIGNAL_SECONDS = 0.25
 BACKLOG = 1024
-ACCEPTED_AT_ONCE = 8  # asyncio's word for it is backlog, too; more come before a connection too many is given up
+ACCEPTED_AT_ONCE = 32  # asyncio's word for it is backlog, too; more come before a connection too many is given up
 SPARE_FILES = 64  # the database and its log, standard streams, the loop's own
 
 
