@@ -4,6 +4,7 @@ Nothing is followed, repeated or believed: a redirect is an answer like any othe
 packed is unpacked within the same bound. Certificates are checked as this machine checks them.
 """
 
+import contextlib
 import http.client
 import ssl
 import zlib
@@ -94,17 +95,32 @@ class Outside:
         try:
             if self._open is not None:
                 try:
-                    return self._ask(self._open, path, headers)
+                    return self._ask(self._open, "GET", path, headers)
                 except (OSError, http.client.HTTPException):
                     self.close()  # closed by the other side meanwhile, as it may
             self._open = self.connect()
-            return self._ask(self._open, path, headers)
+            return self._ask(self._open, "GET", path, headers)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise Unreachable(f"{self.address} cannot be reached: {reason(error)}") from None
 
-    def _ask(self, connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str]) -> Seen:
-        connection.request("GET", self.root + path, headers=dict(headers))
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Seen:
+        """What is not to be repeated: once, on a connection of its own. Raises Unreachable."""
+        try:
+            with contextlib.closing(self.connect()) as connection:
+                return self._ask(connection, method, path, headers, body)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"{self.address} cannot be reached: {reason(error)}") from None
+
+    def _ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+    ) -> Seen:
+        connection.request(method, self.root + path, body, dict(headers))
         return seen(connection.getresponse())
 
 

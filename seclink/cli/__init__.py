@@ -53,6 +53,7 @@ TABLE = {
     "serve": Entry("Server", "seclink.cli.serve:serve", "Run the appliance."),
     "check": Entry("Server", "seclink.cli.check:check", "Ask the server whether it lives."),
     "verify": Entry("Server", "seclink.cli.verify:verify", "Compare a server's pages with this release."),
+    "audit-erasure": Entry("Server", "seclink.cli.erasure:audit_erasure", "Search the disk for what has ended."),
     "config": Entry("Server", "seclink.cli.config:config", "Print the effective configuration."),
     "key": Entry("Server", "seclink.cli.keys:key", "Add, list and revoke API keys."),
     "backup": Entry("Server", "seclink.cli.backup:backup", "Save all but the secrets into a file."),

@@ -24,7 +24,7 @@ class NotWell(SecLinkError):
 @config_option
 def check(url: str | None, config: Path | None) -> None:
     """Ask the server whether it lives. Prints nothing if so; exit status 1 otherwise."""
-    address = urlsplit(url or _configured(load(config).server))
+    address = urlsplit(url or configured(load(config).server))
     if address.scheme not in ("http", "https") or not address.hostname:
         raise click.UsageError("--url must begin with http:// or https://")
     made = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
@@ -40,6 +40,6 @@ def check(url: str | None, config: Path | None) -> None:
         raise NotWell(f"{address.netloc} answers {status}")
 
 
-def _configured(server: Server) -> str:
+def configured(server: Server) -> str:
     host = HERE.get(server.host, server.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{server.port}"

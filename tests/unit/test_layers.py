@@ -37,6 +37,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "model", "quantities", "sections", "values"},
     "options": {"config", "quantities", "sections", "values"},
     "outside": {"errors"},
+    "running": set(),
+    "traces": {"running"},
+    "erasure": {"errors", "outside", "store.inspection", "traces"},
     "declared": {"config", "errors", "quantities", "web.assets"},
     "likeness": {
         "config", "declared", "errors", "manifest", "outside", "tokens", "web.assets", "web.headers", "web.pages",
@@ -55,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store.copies": {"store.files", "store.schema"},
     "store.upgrade": {"store.schema", "store.writes"},
     "store.opening": {"errors", "store.copies", "store.schema", "store.upgrade"},
+    "store.inspection": {"store.opening", "store.upgrade"},
     "store.backup": {"errors", "store.copies", "store.files", "store.opening", "store.upgrade"},
     "store.reads": {"model"},
     "store.tries": {"errors", "model"},
@@ -110,6 +114,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "__init__", "app", "cli", "client", "clock", "config", "engine", "errors", "keyring", "link", "log", "model",
         "notify", "options", "quantities", "web.gate",
         "server", "store.backup", "store.copies", "store.sqlite", "likeness", "manifest", "outside", "web.assets",
+        "erasure", "traces",
     },
     "__init__": {"client"},
     "__main__": {"cli"},
@@ -121,6 +126,7 @@ FENCES: dict[str, set[str]] = {
     "sqlite3": {
         "store.backup",
         "store.copies",
+        "store.inspection",
         "store.opening",
         "store.reads",
         "store.sqlite",

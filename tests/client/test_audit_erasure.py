@@ -1,0 +1,199 @@
+"""`seclink audit-erasure` finds what is left of an ended secret and says where. FOR-01."""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seclink.traces import places, search
+
+ALTERED = Path(__file__).parents[1] / "faults" / "altered.py"
+OFTEN = '[reaper]\nevery = "1s"\n'
+PATIENCE = 30.0
+
+
+def altered(**constants: Any) -> dict[str, tuple[str, ...]]:
+    return {"prefix": (sys.executable, str(ALTERED), json.dumps(constants))}
+
+
+def audit(server: Any, *options: str) -> "subprocess.CompletedProcess[bytes]":
+    done: subprocess.CompletedProcess[bytes] = server.seclink(
+        "audit-erasure", "--config", str(server.config), "--server", server.url, *options, check=False
+    )
+    return done
+
+
+def test_nothing_is_found_where_nothing_is_left(make_server: Callable[..., Any]) -> None:
+    server = make_server().start()
+    done = audit(server, "--quick")
+    said = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (0, b""), said
+    assert re.findall(r"(\w+) +([\d,]+) bytes: (\d+) traces found before, none left", said) == [
+        ("revealed", "268", "7"),
+        ("revealed", "19,968", "7"),
+        ("burned", "268", "7"),
+        ("burned", "19,968", "7"),
+    ]
+    for name in ("seclink.db", "seclink.db-wal", "seclink.db-shm", "server.log"):
+        assert f"  {server.folder / name}\n" in said, "what the server has open is searched, its log too"
+    assert said.endswith("clean: nothing is left of what has ended\n")
+
+
+def test_server_that_does_not_overwrite_what_it_deletes_is_found_out(make_server: Callable[..., Any]) -> None:
+    """FOR-01, FOR-03: the negative control."""
+    server = make_server(**altered(**{"seclink.store.opening.PRAGMAS.secure_delete": 0})).start()
+    done = audit(server, "--quick")
+    said = done.stdout.decode()
+    assert done.returncode == 1, said
+    found = re.findall(r"FOUND +the payload of the (\w+) canary of [\d]+ bytes: (\S+), byte (\d+)", said)
+    assert {how for how, _, _ in found} == {"revealed", "burned"}
+    for _, file, offset in found:
+        assert Path(file) == server.folder / "seclink.db"
+        assert 0 < int(offset) < Path(file).stat().st_size
+    assert said.endswith("not clean\n")
+
+
+def test_log_that_is_not_cut_is_found_out(make_server: Callable[..., Any]) -> None:
+    """FOR-01: another control; what was deleted is overwritten in the database, and still in the log of it."""
+    server = make_server(**altered(**{"seclink.store.sqlite.SWEEP_SECONDS": 600})).start()
+    done = audit(server, "--quick")
+    assert done.returncode == 1
+    assert re.search(rf"FOUND .*: {server.folder}/seclink.db-wal, byte \d+", done.stdout.decode())
+
+
+def test_copy_of_the_database_is_searched_where_it_is_named(make_server: Callable[..., Any], tmp_path: Path) -> None:
+    """Somebody's own backup, made of the raw file while the canaries were in it."""
+    server = make_server().start()
+    folder = tmp_path / "backups" / "nightly"
+    folder.mkdir(parents=True)
+    with auditing(server, "--quick", "--also", str(folder.parent)) as process:
+        wait_for(lambda: labels(server))
+        os.kill(server.process.pid, 19)
+        for each in server.folder.glob("seclink.db*"):
+            (folder / each.name).write_bytes(each.read_bytes())
+        os.kill(server.process.pid, 18)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.search(rf"FOUND .*: {folder}/seclink.db(-wal)?, byte \d+", said)
+    assert not re.search(rf"FOUND .*: {server.folder}/", said)
+
+
+def test_what_expires_is_gone_too(make_server: Callable[..., Any]) -> None:
+    """Its minute is made shorter here; the reaper does the rest."""
+    server = make_server(OFTEN).start()
+    with auditing(server) as process:
+        wait_for(lambda: waiting(server) == 2)
+        expire(server)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert len(re.findall(r"expired +[\d,]+ bytes: 7 traces found before, none left", said)) == 2
+
+
+def test_what_should_have_expired_and_is_there_is_found(make_server: Callable[..., Any]) -> None:
+    server = make_server(OFTEN).start()
+    command = {"seclink.erasure.SHORTEST_SECONDS": 60, "seclink.erasure.GRACE_SECONDS": -59}
+    with auditing(server, prefix=altered(**command)["prefix"]) as process:
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "FOUND     the payload of the expired canary" in said
+
+
+def test_search_in_another_servers_files_is_no_proof(make_server: Callable[..., Any]) -> None:
+    """Nothing found in the wrong place would look like a clean one."""
+    server, other = make_server().start(), make_server().start()
+    done = server.seclink("audit-erasure", "--config", str(other.config), "--server", server.url, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"is this the database of" in done.stderr
+
+
+def test_key_is_wanted_where_creating_needs_one(make_server: Callable[..., Any]) -> None:
+    server = make_server('[access]\ncreate = "keys"\n').start()
+    refused = audit(server, "--quick")
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert b"API key" in refused.stderr
+    assert audit(server, "--quick", "--key", server.key("create")).returncode == 0
+
+
+def test_server_that_is_not_there_is_not_reachable(make_server: Callable[..., Any]) -> None:
+    server = make_server().start()
+    server.stop()
+    assert audit(server).returncode == 3
+
+
+def test_file_without_a_name_is_searched(tmp_path: Path, make_server: Callable[..., Any]) -> None:
+    """As SQLite's temporary files are: deleted as soon as they are open."""
+    server = make_server().start()
+    needle = secrets.token_bytes(32)
+    database = server.folder / "seclink.db"
+    os.kill(server.process.pid, 0)
+    assert search(places(database).files, {"it": needle})[0] == []
+    with server.log_path.open("ab") as log:  # the server has it open for writing; its name goes away
+        log.write(b"x" * 3_000_000 + needle)
+    server.log_path.unlink()
+    [trace], size = search(places(database).files, {"it": needle})
+    assert "(deleted)" in trace.file
+    assert 3_000_000 <= trace.offset < size
+    server.log_path.write_text("")
+
+
+@pytest.mark.parametrize("at", [0, 1, 2**20 - 33, 2**20 - 16, 2**20 - 1, 2**20, 2**21 - 5, 3 * 2**20 - 32])
+def test_needle_is_found_wherever_it_lies(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(at) + b"n" * 32 + bytes(3 * 2**20 - at - 32))
+    [trace], size = search([path], {"it": b"n" * 32, "not it": b"m" * 64})
+    assert (trace.what, trace.offset, size) == ("it", at, 3 * 2**20)
+
+
+@contextlib.contextmanager
+def auditing(server: Any, *options: str, prefix: tuple[str, ...] = ()) -> Any:
+    """The audit as a process that goes on meanwhile."""
+    command = [*(prefix or (sys.executable,)), "-m", "seclink", "audit-erasure", "--config", str(server.config)]
+    with subprocess.Popen(
+        [*command, "--server", server.url, *options], cwd=server.folder, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def looking(server: Any, sql: str) -> Any:
+    path = server.folder / "seclink.db"
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as db:
+        return db.execute(sql).fetchone()[0]
+
+
+def labels(server: Any) -> int:
+    return int(looking(server, "SELECT count(*) FROM secrets WHERE label LIKE 'canary%'"))
+
+
+def waiting(server: Any) -> int:
+    """The canaries that are left once the others have been ended."""
+    ended = looking(server, "SELECT count(*) FROM secrets WHERE state <> 'active'")
+    return labels(server) if ended == 4 else 0
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def expire(server: Any) -> None:
+    path = server.folder / "seclink.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as db:
+        db.execute(
+            "UPDATE secrets SET expires_at = created_at + 1, due_at = created_at + 1"
+            " WHERE state = 'active' AND label LIKE 'canary%'"
+        )
