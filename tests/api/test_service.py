@@ -86,7 +86,7 @@ def test_watchdog_is_fed_by_what_can_work_and_not_by_what_hangs(make_server: Any
         assert held.stdout is not None
         assert held.stdout.readline() == b"held\n"
         assert manager.heard("STATUS") == {"STATUS": "Not ready: store"}
-        manager.socket.settimeout(1.5)
+        manager.socket.settimeout(5)  # each look waits two seconds for the store
         with pytest.raises(TimeoutError):
             manager.heard("WATCHDOG")
     finally:
