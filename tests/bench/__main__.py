@@ -7,7 +7,7 @@ The server runs as in production: `seclink serve` as a process, a database on a 
   beside them the ceiling, the same requests to the same server with a store that keeps nothing (`ceiling`);
 - the same with a million secrets in the database, and then also reveals of secrets anywhere among them;
 - reveals while a million expired secrets are reaped (EXP-04), the log's size and the memory meanwhile;
-- memory, time to the first 200, time of `seclink --help`;
+- memory, time to the first 200, time of `seclink --help`, `doctor` and `verify`;
 - the start page in Chromium: its weight with everything it loads, the waits of its visitor (`pages`). With `--pages`
   this alone;
 - the same load on SnapPass, in turn with SecLink (`comparison`), where its parts are installed (`peer`). With `--peer`

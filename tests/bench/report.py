@@ -90,7 +90,9 @@ def _facts(facts: Record) -> Iterator[str]:
     generator, reap = facts["generator"], facts.get("reap")
     full = f"with {facts['rows']:,} rows {facts['start_seconds_with_rows']:.2f} s"
     yield f"cold start to the first 200    {facts['start_seconds']:.2f} s; {full}"
-    yield f"seclink --help                 {facts['help_seconds']:.2f} s"
+    for name in ("--help", "doctor", "verify"):
+        if taken := facts[f"{name.strip('-')}_seconds"]:
+            yield f"{f'seclink {name}':30} {taken:.2f} s"
     for name, label in (
         ("memory_idle_empty", "memory, idle"),
         ("memory_loaded_empty", "memory, after load"),

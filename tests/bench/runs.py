@@ -30,7 +30,7 @@ class Run:
     def all(self) -> None:
         data = self.folder / "durable"
         self.facts["sync_ms"] = 1000 * servers.sync_seconds(self.folder)
-        self.facts["help_seconds"] = servers.help_seconds(7)
+        self.commands(self.folder / "commands")
         self.facts["generator"] = self.generator()
         self.facts["start_seconds"] = servers.start_seconds(data, self.starts)
         self.facts["pages"] = pages.measure(self.folder / "pages", self.starts)
@@ -47,6 +47,14 @@ class Run:
     def beside_snappass(self) -> dict[str, Any]:
         extent = {"slice_seconds": self.slice_seconds, "rounds": self.rounds, "starts": self.starts}
         return comparison.measure(self.folder / "peer", **extent)
+
+    def commands(self, data: Path) -> None:
+        """What an administrator waits for; doctor and verify beside a server that runs."""
+        with Server(DURABLE, data) as server:
+            url = f"http://127.0.0.1:{server.port}"
+            for arguments in (["--help"], ["doctor"], ["verify", url]):
+                name = arguments[0].strip("-")
+                self.facts[f"{name}_seconds"] = servers.command_seconds(arguments, self.starts, data)
 
     def generator(self) -> dict[str, float]:
         """What the load generator reaches against a server that does nothing."""

@@ -152,15 +152,19 @@ def start_seconds(folder: Path, times: int) -> float:
     return statistics.median(taken)
 
 
-def help_seconds(times: int) -> float:
-    """Median wall time of `seclink --help`."""
+def command_seconds(arguments: list[str], times: int, folder: Path | None = None) -> float | None:
+    """Median wall time of `seclink` with these arguments; None where it has no such command."""
     script = Path(sys.executable).with_name("seclink")
     command = [str(script)] if script.exists() else [sys.executable, "-m", "seclink"]
+    if subprocess.run([*command, arguments[0], "--help"], capture_output=True, check=False).returncode:
+        return None
     taken = []
     for _ in range(times):
         began = time.perf_counter()
-        subprocess.run([*command, "--help"], check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
         taken.append(time.perf_counter() - began)
+        if done.returncode not in (0, 1):  # 1: it has found something
+            raise RuntimeError(f"seclink {arguments[0]} failed:\n{done.stderr}")
     return statistics.median(taken)
 
 
