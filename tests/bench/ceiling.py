@@ -18,11 +18,16 @@ PAYLOAD, IV = os.urandom(PAYLOAD_BYTES), os.urandom(12)
 
 
 class NullStore:
-    """Only the verbs that a create, a reveal, the reaper and a stop come to."""
+    """Only what a start, a create, a reveal, the reaper and a stop come to."""
+
+    upgraded = None
 
     @classmethod
     async def open(cls, path: Path, **options: Any) -> "NullStore":
         return cls()
+
+    def hold(self, keep_seconds: int, max_bytes: int) -> None:
+        return None
 
     async def add(self, secret: Secret) -> None:
         return None
