@@ -86,7 +86,7 @@ def _compare(options: argparse.Namespace, folder: Path) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the server on this machine.")
     parser.add_argument("--json", action="store_true", help="everything that was measured, as JSON")
-    parser.add_argument("--quick", action="store_true", help="two minutes: short slices, one round, 100,000 rows")
+    parser.add_argument("--quick", action="store_true", help="a few minutes: short slices, one round, 100,000 rows")
     parser.add_argument("--pages", action="store_true", help="the start page alone: its weight and its waits")
     parser.add_argument("--peer", action="store_true", help="SnapPass beside it alone; installs what that needs")
     parser.add_argument("--rounds", type=int, default=4, help="how often two servers take turns (4)")
