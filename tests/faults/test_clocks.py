@@ -6,11 +6,12 @@ import itertools
 import sqlite3
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from appliances import PATIENCE, Api, looking, one
+from appliances import PATIENCE, Api, body, looking, one
 
 from seclink import config as configuration
 from seclink.clock import Clock
@@ -67,6 +68,44 @@ def test_running_server_does_not_follow_the_wall_clock(make_server: Callable[...
             assert 0 <= made["expiresAt"] - hour["expiresAt"] < 60_000, jump
             assert api.reveal(made["linkId"]).status_code == 200
         assert api.reveal(hour["linkId"]).status_code == 200
+    assert server.stop() == 0
+
+
+def test_limits_do_not_follow_the_wall_clock(make_server: Callable[..., Any], faked: Any) -> None:
+    """CR-09: neither a day ahead gives a new allowance, nor one back takes it away for longer."""
+    environment, tell = faked
+    server = make_server('[rates]\ncreate = "3/hour"\n', env=environment).start()
+    with Api(server) as api:
+        waits = []
+        for jump, status in (("+0", 201), ("+1d", 201), ("-1d", 201), ("+1d", 429), ("-1d", 429), ("+400d", 429)):
+            tell(jump)
+            answer = api.http.post("/secrets", json=body())
+            assert answer.status_code == status, jump
+            waits.append(int(answer.headers.get("Retry-After", 0)))
+        assert 0 < max(waits) <= 3600
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("month", [3, 10])
+def test_hour_is_an_hour_when_summer_time_begins_or_ends(
+    make_server: Callable[..., Any], faked: Any, month: int
+) -> None:
+    """CR-09: over the change, and over restarts after it."""
+    environment, tell = faked
+    last_sunday = {3: datetime(2027, 3, 28, 1, tzinfo=UTC), 10: datetime(2027, 10, 31, 1, tzinfo=UTC)}[month]
+    ahead = int(last_sunday.timestamp() - time.time()) - 10
+    tell(f"+{ahead}")
+    server = make_server(env={**environment, "TZ": "Europe/Berlin"}).start()
+    with Api(server) as api:
+        made = api.create(expiryType="1hour")
+        told = api.receipt(made)
+        assert told["expiresAt"] - told["createdAt"] == 3_600_000
+    for minutes, status in ((40, 200), (61, 410)):
+        assert server.stop() == 0
+        tell(f"+{ahead + 60 * minutes}")
+        server.start()
+        with Api(server) as api:
+            assert api.meta(made["linkId"]).status_code == status, minutes
     assert server.stop() == 0
 
 
