@@ -13,6 +13,7 @@ need() { # package, what shows that it is there
 need curl 'command -v curl'
 need strace 'command -v strace'
 need faketime 'command -v faketime'
+need e2fsprogs 'PATH=$PATH:/usr/sbin command -v mkfs.ext4'
 need systemd 'command -v systemd-analyze' # it checks the unit; libseccomp comes with it
 need chromium 'command -v chromium'
 # The foreign systems' clients.
