@@ -52,6 +52,7 @@ TABLE = {
     "status": Entry("Server", "seclink.cli.status:status", "Show how a server is doing, live."),
     "serve": Entry("Server", "seclink.cli.serve:serve", "Run the appliance."),
     "check": Entry("Server", "seclink.cli.check:check", "Ask the server whether it lives."),
+    "doctor": Entry("Server", "seclink.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
     "verify": Entry("Server", "seclink.cli.verify:verify", "Compare a server's pages with this release."),
     "audit-erasure": Entry("Server", "seclink.cli.erasure:audit_erasure", "Search the disk for what has ended."),
     "config": Entry("Server", "seclink.cli.config:config", "Print the effective configuration."),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from seclink.store.opening import PRAGMAS, connect, unusable
+from seclink.store.opening import connect, unusable
 from seclink.store.upgrade import NEWEST, version
 
 PATIENCE_SECONDS = 5
@@ -15,15 +15,14 @@ PATIENCE_SECONDS = 5
 
 class Inspection(Struct, frozen=True, kw_only=True):
     """`schema` is the file's and `newest` the one this release makes of it. `seen_ms` is the latest instant that the
-    store has seen, `verdict` what SQLite's check says ("" where the file was too large to be checked), `ended` the link
-    of some secret that has ended.
+    store has seen, `verdict` what SQLite's check says ("" where the file was too large to be checked), `orphans` counts
+    rows whose secret is not there, `ended` is the link of some secret of the native API that has ended.
     """
 
     schema: int
     newest: int
     journal_mode: str
     seen_ms: int
-    used_bytes: int
     verdict: str
     orphans: int
     ended: str | None
@@ -35,11 +34,8 @@ def inspect(path: Path, *, up_to: int = 2**30) -> Inspection:
         with _looking(path) as db:
             (journal_mode,) = db.execute("PRAGMA journal_mode").fetchone()
             (seen_ms,) = db.execute("SELECT clock_mark FROM meta").fetchone()
-            (pages,), (spare,), (size,) = (
-                db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count", "page_size")
-            )
             verdict = ""
-            if pages * size <= up_to:
+            if path.stat().st_size <= up_to:
                 verdict = "; ".join(said for (said,) in db.execute("PRAGMA quick_check(3)"))
             ended = db.execute(
                 "SELECT link_id FROM secrets WHERE state <> 'active' ORDER BY id DESC LIMIT 1"
@@ -49,7 +45,6 @@ def inspect(path: Path, *, up_to: int = 2**30) -> Inspection:
                 newest=NEWEST,
                 journal_mode=journal_mode,
                 seen_ms=seen_ms,
-                used_bytes=(pages - spare) * size,
                 verdict=verdict,
                 orphans=len(db.execute("PRAGMA foreign_key_check").fetchmany(100)),
                 ended=ended[0] if ended else None,
@@ -76,13 +71,9 @@ def try_pragmas(folder: Path) -> None:
         pass
 
 
-def pragmas() -> dict[str, int | str]:
-    return dict(PRAGMAS)
-
-
-def library() -> tuple[int, int, int]:
+def library() -> tuple[int, ...]:
     """The version of SQLite in use."""
-    return sqlite3.sqlite_version_info[:3]
+    return sqlite3.sqlite_version_info
 
 
 @contextlib.contextmanager

@@ -70,6 +70,9 @@ class Tampering:
         self.url = f"http{'s' if tls else ''}://localhost:{self.port}{below}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
+    def hand_on_to(self, server_url: str) -> None:
+        self._real = urlsplit(server_url).netloc
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()

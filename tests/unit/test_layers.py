@@ -39,6 +39,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outside": {"errors"},
     "running": set(),
     "traces": {"running"},
+    "doctor": {
+        "config", "doctor", "errors", "likeness", "outside", "passcodes", "running", "store.inspection", "store.opening",
+        "tokens",
+    },
     "erasure": {"errors", "outside", "store.inspection", "traces"},
     "declared": {"config", "errors", "quantities", "web.assets"},
     "likeness": {
@@ -114,7 +118,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "__init__", "app", "cli", "client", "clock", "config", "engine", "errors", "keyring", "link", "log", "model",
         "notify", "options", "quantities", "web.gate",
         "server", "store.backup", "store.copies", "store.sqlite", "likeness", "manifest", "outside", "web.assets",
-        "erasure", "traces",
+        "doctor", "erasure", "running", "store.inspection", "traces",
     },
     "__init__": {"client"},
     "__main__": {"cli"},

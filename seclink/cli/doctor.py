@@ -1,0 +1,109 @@
+"""`seclink doctor`: what is wrong with this appliance, and what to do about it."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seclink.app import public_url
+from seclink.cli.check import configured
+from seclink.cli.config import config_option, database, find, load
+from seclink.cli.terminal import printable
+from seclink.config import Config
+from seclink.doctor import OK, PROBLEM, WARNING, Finding, address, configuration, files, machine
+from seclink.doctor import database as database_part
+from seclink.errors import ConfigError, StoreUnusable, Unreachable
+from seclink.outside import Outside
+from seclink.running import server_of
+from seclink.store.inspection import inspect
+
+UNWELL = 1
+PAUSE_SECONDS = 5.0
+LOCAL = {"Host": "localhost"}  # the address it listens on need not be a name it answers to
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--offline", is_flag=True, help="Leave out the public URL; nothing is asked over the network.")
+@config_option
+def doctor(as_json: bool, offline: bool, config: Path | None) -> None:
+    """Look at everything that may be wrong with the appliance, and say what to do. Changes nothing.
+
+    Best run on the server's machine, as its user or as root, while it runs. Ends with 1 if there are problems, with 0
+    if there are none; warnings do not fail.
+    """
+    findings = []
+    for each in _findings(config, offline):
+        findings.append(each)
+        if not as_json:
+            _show(each, findings[-2] if len(findings) > 1 else None)
+    counts = Counter(each.level for each in findings)
+    if as_json:
+        click.echo(json.dumps(_facts(findings, counts), indent=2))
+    else:
+        click.echo(f"\n{_count(counts[PROBLEM], PROBLEM)}, {_count(counts[WARNING], WARNING)}")
+    if counts[PROBLEM]:
+        sys.exit(UNWELL)
+
+
+def _findings(given: Path | None, offline: bool) -> Iterator[Finding]:
+    source = find(given)
+    try:
+        config = load(given)
+    except ConfigError as error:
+        yield from configuration.refused(error)
+        yield from machine.look(Config(), None)
+        return
+    path = database(config, given)
+    yield from configuration.look(config, source)
+    yield from files.look(source, path)
+    if path.parent.is_dir():
+        yield from database_part.look(config, path, int(time.time() * 1000))
+    yield from machine.look(config, server_of(path))
+    if not offline:
+        yield from _outside(config, path)
+
+
+def _outside(config: Config, path: Path) -> Iterator[Finding]:
+    with Outside(configured(config.server)) as here:
+        try:
+            here.get("/healthz", LOCAL)
+            runs_here = True
+        except Unreachable:
+            runs_here = False
+        try:
+            ended = inspect(path).ended if path.exists() else None
+        except StoreUnusable:
+            ended = None
+        past = here if runs_here else None
+        url, now = public_url(config), time.time()
+        yield from address.look(config, url, here=past, ended=ended, pause_seconds=PAUSE_SECONDS, now=now)
+
+
+def _show(each: Finding, before: Finding | None) -> None:
+    if before is None or before.part != each.part:
+        click.echo(each.part if before is None else f"\n{each.part}")
+    click.echo(printable(f"  {each.level:8} {each.looked}: {each.said}"))
+    if each.fix:
+        click.echo(printable(f"           fix: {each.fix}"))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _facts(findings: list[Finding], counts: Counter[str]) -> dict[str, Any]:
+    return {
+        "well": not counts[PROBLEM],
+        "problems": counts[PROBLEM],
+        "warnings": counts[WARNING],
+        "ok": counts[OK],
+        "findings": [
+            {name: str(getattr(each, name)) for name in ("level", "part", "looked", "said", "fix")} for each in findings
+        ],
+    }

@@ -1,0 +1,124 @@
+"""The public URL from outside: its name, its certificate, who answers there, what stands between, what pages arrive.
+
+What is asked makes nothing and spends nothing: looks at links that are not there, a look at one that has ended, and a
+long request that is no valid one.
+"""
+
+import http.client
+import json
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from seclink.config import Config
+from seclink.doctor import Finding, Part
+from seclink.doctor.proxy import body_limit, clients
+from seclink.errors import Unreachable
+from seclink.likeness import compare
+from seclink.outside import BROWSER, Outside, Seen
+
+PART = Part("address")
+DAYS_LEFT = 14
+SECOND_ADDRESS = "127.0.0.2"  # so that on one machine the visitor is somebody else than the proxy
+SHOWN = 4
+
+
+def look(
+    config: Config, url: str, *, here: Outside | None, ended: str | None, pause_seconds: float, now: float
+) -> Iterator[Finding]:
+    """`here` is the server itself, past the proxy, where it runs on this machine. `ended` is the link of a secret that
+    has ended in its database.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        addresses = sorted({each[4][0] for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)})
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no name"
+        yield PART.problem(host, f"does not resolve: {reason}", "add it to your DNS, or correct server.public_url")
+        return
+    yield PART.ok(host, f"is {', '.join(map(str, addresses))}")
+    is_here = all(str(each).startswith("127.") for each in addresses)
+    with Outside(url, source=SECOND_ADDRESS if is_here else "") as server:
+        try:
+            alive = server.get("/healthz")
+        except Unreachable as error:
+            fix = "start the server and the proxy, open the port, or correct server.public_url"
+            yield PART.problem(url, error.message, fix)
+            return
+        if server.is_https:
+            yield _certificate(server, now)
+        answers = _appliance(server, alive, ended)
+        yield answers
+        if answers.level != "ok":
+            return
+        yield from clients(PART, config, server, here)
+        yield from body_limit(PART, server, config.limits.payload_bytes, pause_seconds)
+        yield from _pages(server)
+        yield from _plain(server)
+
+
+def _certificate(server: Outside, now: float) -> Finding:
+    until = str(server.certificate().get("notAfter", ""))
+    days = int((ssl.cert_time_to_seconds(until) - now) // 86400) if until else 0
+    if days < DAYS_LEFT:
+        return PART.warning("the certificate", f"ends in {days} days ({until})", "renew it, and look why nobody did")
+    return PART.ok("the certificate", f"is valid for {days} days more")
+
+
+def _appliance(server: Outside, alive: Seen, ended: str | None) -> Finding:
+    if 300 <= alive.status < 400:
+        there = alive.first("location")
+        fix = f"set server.public_url to where people end up; it leads to {there[:200]}"
+        return PART.problem(server.address, f"sends people on ({alive.status})", fix)
+    try:
+        said = json.loads(alive.body)
+    except ValueError:
+        said = None
+    if alive.status != http.client.OK or not isinstance(said, dict) or said.get("status") != "alive":
+        fix = "have the proxy hand everything on to the server, with its Host as it came"
+        if isinstance(said, dict) and said.get("code") == "unknown_host":
+            fix = f'[server] public_url = "{server.address}", or add the name to server.allowed_hosts'
+        return PART.problem(server.address, f"answers {alive.status} at /healthz, and not as SecLink does", fix)
+    if ended is None:
+        return PART.ok(server.address, "is a SecLink; nothing has ended here yet by which to know this very one")
+    if server.get(f"/api/v1/secrets/{ended}/meta").status != http.client.GONE:
+        fix = "correct server.public_url, or have the proxy hand on to this server"
+        return PART.problem(server.address, "is another SecLink, or one with another database", fix)
+    return PART.ok(server.address, "is this SecLink: it knows what has ended in this database")
+
+
+def _pages(server: Outside) -> Iterator[Finding]:
+    """Every byte and header: what the proxy strips, doubles or adds shows here."""
+    try:
+        likeness = compare(server)
+    except Unreachable as error:
+        yield PART.problem("the pages", error.message, "look into the proxy's log")
+        return
+    counts = Counter(each.what for each in likeness.differences)
+    for what, times in counts.most_common(SHOWN):
+        fix = f"have the proxy leave headers and bodies alone; `seclink verify {server.address}` lists everything"
+        yield PART.problem(f"{times} of {likeness.answers} pages and files", what, fix)
+    if not likeness.differences:
+        said = f"arrive as they were made, {likeness.bytes:,} bytes with all their headers"
+        yield PART.ok("the pages", f"{said}, fingerprint {likeness.ours}")
+
+
+def _plain(server: Outside) -> Iterator[Finding]:
+    """What people get who type the name without https."""
+    if not server.is_https or server.port != 443:
+        return
+    looked = f"http://{server.host}"
+    with Outside(looked) as plain:
+        try:
+            seen = plain.get("/", BROWSER)
+        except Unreachable:
+            yield PART.ok(looked, "is closed")
+            return
+    if 300 <= seen.status < 400 and seen.first("location").startswith("https:"):
+        yield PART.ok(looked, "leads to https")
+    else:
+        said = f"answers {seen.status} over plain http instead of leading to https"
+        yield PART.warning(looked, said, "redirect it to https in the proxy")

@@ -1,0 +1,90 @@
+"""The TOML, and settings that are right by themselves and doubtful together."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from seclink.config import LOOPBACK, Config
+from seclink.doctor import Finding, Part
+from seclink.errors import ConfigError
+
+PART = Part("configuration")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with
+SECRET = re.compile(r"sk_live_[A-Za-z0-9]{38}|PRIVATE KEY")
+
+
+def refused(error: ConfigError) -> Iterator[Finding]:
+    """A finding for every problem, with its file and line."""
+    for each in error.message.split("\n"):
+        fix = (
+            "correct it; `seclink config --check` tells when it is right, `seclink config --defaults` lists the options"
+        )
+        yield PART.problem("the TOML file", each, fix)
+
+
+def look(config: Config, source: Path | None) -> Iterator[Finding]:
+    yield PART.ok(str(source or "no TOML file"), "is right" if source else "everything is at its default")
+    yield from _public_url(config)
+    yield from _proxies(config)
+    yield from _openness(config)
+
+
+def holds_secret(source: Path) -> bool:
+    """Whether there is something in it that not everybody may read."""
+    try:
+        return bool(SECRET.search(source.read_text("utf-8", "replace")))
+    except OSError:
+        return False
+
+
+def is_public(config: Config) -> bool:
+    return (urlsplit(config.server.public_url or "").hostname or "localhost") not in LOOPBACK
+
+
+def has_own_tls(config: Config) -> bool:
+    return bool(getattr(config.server, "tls_cert", None))
+
+
+def _public_url(config: Config) -> Iterator[Finding]:
+    url, looked = config.server.public_url, "server.public_url"
+    if url is None:
+        said = "is unset, so links lead to this machine and work nowhere else"
+        yield PART.warning(looked, said, '[server] public_url = "https://secrets.example.org"')
+    elif not url.startswith("https:"):
+        said = f"is {url}: only a browser on this machine encrypts over plain http"
+        yield PART.warning(looked, said, '[server] public_url = "https://..."')
+    else:
+        yield PART.ok(looked, f"is {url}")
+
+
+def _proxies(config: Config) -> Iterator[Finding]:
+    server, looked = config.server, "server.trusted_proxies"
+    networks = [ipaddress.ip_network(each) for each in server.trusted_proxies]
+    if any(each.prefixlen == 0 for each in networks):
+        said = "trusts everybody, so everybody may claim any address and no rate holds anybody"
+        yield PART.problem(looked, said, '[server] trusted_proxies = ["127.0.0.1"], or wherever the proxy is')
+    elif (server.public_url or "").startswith("https:") and not has_own_tls(config) and not networks:
+        said = "is empty, but something in front must do https: all people count as one client, and share its rates"
+        yield PART.problem(looked, said, '[server] trusted_proxies = ["127.0.0.1"], or wherever the proxy is')
+    else:
+        yield PART.ok(looked, ", ".join(server.trusted_proxies) or "is empty, and nothing seems to stand in front")
+    if server.host in EVERYWHERE and is_public(config) and not has_own_tls(config):
+        said = f"is {server.host}: plain http can be reached past the proxy, too"
+        yield PART.warning("server.host", said, '[server] host = "127.0.0.1", or a firewall')
+
+
+def _openness(config: Config) -> Iterator[Finding]:
+    if config.access.create == "anyone" and is_public(config):
+        said = (
+            f"is anyone, on a public address: strangers may store up to {config.limits.client_bytes:,} bytes a day each"
+        )
+        yield PART.warning("access.create", said, '[access] create = "keys", unless that is meant')
+    else:
+        yield PART.ok("access.create", f"is {config.access.create}")
+    if config.dialects.seecret.enabled:
+        said = "is on: its clients send plaintext, which this server seals; it is no zero knowledge for them"
+        yield PART.warning("dialects.seecret", said, "[dialects.seecret] enabled = false, unless that is meant")
+    if config.log.level == "debug":
+        yield PART.warning("log.level", "is debug: every refusal is written down", '[log] level = "info"')

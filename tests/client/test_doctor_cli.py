@@ -1,0 +1,242 @@
+"""`seclink doctor` beside a real server, with and without something in front that does its work badly."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from tampering import Certificate, Said, Tampering, header
+
+from seclink.cli import cli
+from seclink.cli import doctor as command
+
+ENDED = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "PAUSE_SECONDS", 0.01)
+
+
+def doctor(server: Any, *options: str) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(cli, ["doctor", "--json", "--config", str(server.config), *options])
+    facts: dict[str, Any] = json.loads(done.stdout)
+    assert (done.exit_code == 1) is (facts["problems"] > 0) is (not facts["well"])
+    assert done.exit_code in (0, 1)
+    return done.exit_code, facts
+
+
+def problems(facts: dict[str, Any], level: str = "problem") -> dict[str, str]:
+    """What is wrong, by what was looked at; each with a cure."""
+    assert all(each["fix"] for each in facts["findings"] if each["level"] != "ok")
+    return {each["looked"]: each["said"] for each in facts["findings"] if each["level"] == level}
+
+
+@pytest.fixture
+def alone(make_server: Callable[..., Any]) -> Any:
+    """A server that nothing stands before."""
+    server = make_server()
+    server.config.write_text(f'[server]\nport = {server.port}\npublic_url = "http://localhost:{server.port}"\n')
+    return server.start()
+
+
+class Behind:
+    """A server behind a proxy that does its work well, until a test changes it."""
+
+    def __init__(self, server: Any, proxy: Tampering) -> None:
+        self.server, self.proxy = server, proxy
+
+
+@pytest.fixture
+def behind(
+    make_server: Callable[..., Any], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Behind]:
+    certificate = Certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    server = make_server()
+    server.config.write_text(
+        f'[server]\nport = {server.port}\npublic_url = "https://localhost:{unused_tcp_port}"\n'
+        'trusted_proxies = ["127.0.0.1"]\n'
+    )
+    proxy = Tampering(server.start().url, port=unused_tcp_port, tls=certificate)
+    proxy.forwarded = lambda given, client: f"{given}, {client}".lstrip(", ")
+    yield Behind(server, proxy)
+    proxy.close()
+
+
+# Alone
+
+
+def test_server_that_is_well_is_well(alone: Any) -> None:
+    status, facts = doctor(alone)
+    assert (status, problems(facts)) == (0, {})
+    assert {each["part"] for each in facts["findings"]} == {
+        "configuration",
+        "files",
+        "database",
+        "machine",
+        "address",
+    }
+    said = {each["looked"]: each["said"] for each in facts["findings"]}
+    assert said[f"{alone.folder / 'seclink.db'}.lock"] == f"is held by process {alone.process.pid}"
+    assert said["the clients' addresses"] == "arrive, and cannot be claimed"
+    assert said["the pages"].startswith("arrive as they were made")
+
+
+def test_looking_makes_nothing_and_spends_nothing(alone: Any) -> None:
+    made = httpx.post(f"{alone.url}/api/v1/secrets", json=ENDED).json()
+    before = content(alone)
+    doctor(alone)
+    doctor(alone, "--offline")
+    assert content(alone) == before
+    events = httpx.get(
+        f"{alone.url}/api/v1/receipts/{made['receiptId']}", headers={"SecLink-Manage": made["manageToken"]}
+    ).json()["events"]
+    assert [each["type"] for each in events] == ["created"]
+
+
+def content(server: Any) -> dict[str, str]:
+    """Every table but the one with the clock's mark."""
+    with closing(sqlite3.connect(f"{(server.folder / 'seclink.db').as_uri()}?mode=ro", uri=True)) as db:
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        rows = {name: repr(db.execute(f"SELECT * FROM {name}").fetchall()) for name in tables if name != "meta"}
+    return {name: hashlib.sha256(each.encode()).hexdigest() for name, each in rows.items()}
+
+
+def test_findings_are_printed_with_their_cures(alone: Any) -> None:
+    (alone.folder / "seclink.db").chmod(0o644)
+    done = alone.seclink("doctor", "--offline", "--config", str(alone.config), check=False)
+    said = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (1, b"")
+    path = alone.folder / "seclink.db"
+    assert f"  problem  {path}: is open to others (0644)\n           fix: chmod 600 {path}\n" in said
+    assert "\n1 problem, " in said
+
+
+def test_warnings_do_not_fail(make_server: Callable[..., Any]) -> None:
+    status, facts = doctor(make_server("[dialects.seecret]\nenabled = true\n"), "--offline")
+    assert status == 0
+    assert {"dialects.seecret", "server.public_url"} <= problems(facts, "warning").keys()
+
+
+def test_broken_configuration_is_told_with_its_lines(make_server: Callable[..., Any]) -> None:
+    """CFG-01: and what can be looked at without it still is."""
+    server = make_server("[server]\nprot = 1\n")
+    status, facts = doctor(server)
+    assert status == 1
+    assert f"{server.config}:2: unknown option server.prot" in problems(facts)["the TOML file"]
+    assert {each["part"] for each in facts["findings"]} == {"configuration", "machine"}
+
+
+def test_damaged_database_is_explained(make_server: Callable[..., Any]) -> None:
+    """CR-06"""
+    server = make_server()
+    (server.folder / "seclink.db").write_bytes(b"not a database at all" * 100)
+    status, facts = doctor(server, "--offline")
+    assert status == 1
+    assert "is not a SecLink database" in problems(facts)[str(server.folder / "seclink.db")]
+
+
+def test_server_that_is_not_there_is_a_problem_and_offline_none(alone: Any) -> None:
+    alone.stop()
+    status, facts = doctor(alone)
+    assert status == 1
+    assert "cannot be reached" in problems(facts)[f"http://localhost:{alone.port}"]
+    assert doctor(alone, "--offline")[0] == 0
+
+
+def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Any]) -> None:
+    host = f"{'a' * 64}.example"  # no name at all, so nobody is asked for it
+    _, facts = doctor(make_server(f'[server]\npublic_url = "https://{host}"\ntrusted_proxies = ["127.0.0.1"]\n'))
+    assert "does not resolve" in problems(facts)[host]
+
+
+# Behind a proxy
+
+
+def test_proxy_that_does_its_work_well_is_no_problem(behind: Behind) -> None:
+    status, facts = doctor(behind.server)
+    assert (status, problems(facts)) == (0, {})
+    said = {each["looked"]: each["said"] for each in facts["findings"]}
+    assert said["the certificate"] in ("is valid for 89 days more", "is valid for 90 days more")
+    assert said["the clients' addresses"] == "arrive, and cannot be claimed"
+
+
+def test_proxy_that_hides_its_clients_is_found_out(behind: Behind) -> None:
+    behind.proxy.forwarded = lambda given, client: ""
+    assert "everybody is taken for the proxy" in problems(doctor(behind.server)[1])["the clients' addresses"]
+
+
+def test_proxy_that_believes_its_clients_is_found_out(behind: Behind) -> None:
+    """ASVS 4.1.3, 15.3.4"""
+    behind.proxy.forwarded = lambda given, client: given or client
+    assert "are what visitors say they are" in problems(doctor(behind.server)[1])["the clients' addresses"]
+
+
+def test_proxy_that_takes_no_large_body_is_found_out(behind: Behind) -> None:
+    behind.proxy.most_bytes = 2**20
+    found = problems(doctor(behind.server)[1])
+    assert found == {"a request of 2,797,226 bytes": "is refused as too large before it reaches the server"}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [((), "is missing"), (("nosniff", "nosniff"), "comes 2 times"), (("sniff",), "instead of")]
+)
+def test_proxy_that_meddles_with_headers_is_found_out(behind: Behind, values: tuple[str, ...], said: str) -> None:
+    behind.proxy.rules = [header("/", "X-Content-Type-Options", *values)]
+    [what] = problems(doctor(behind.server)[1]).values()
+    assert "x-content-type-options" in what
+    assert said in what
+
+
+def test_proxy_that_sends_people_on_is_found_out(behind: Behind) -> None:
+    def rule(said: Said) -> None:
+        said.status, said.headers = 308, [("Location", "https://www.example.org/")]
+
+    behind.proxy.rules = [rule]
+    _, facts = doctor(behind.server)
+    [found] = [each for each in facts["findings"] if each["level"] == "problem"]
+    assert (found["said"], "https://www.example.org/" in found["fix"]) == ("sends people on (308)", True)
+
+
+def test_proxy_that_leads_elsewhere_is_found_out(behind: Behind) -> None:
+    def rule(said: Said) -> None:
+        said.body = b"It works!"
+
+    behind.proxy.rules = [rule]
+    assert any("not as SecLink does" in each for each in problems(doctor(behind.server)[1]).values())
+
+
+def test_proxy_that_leads_to_another_appliance_is_found_out(behind: Behind, server: Any) -> None:
+    """Known by what has ended in the database here."""
+    made = httpx.post(f"{behind.server.url}/api/v1/secrets", json=ENDED).json()
+    assert httpx.get(f"{behind.server.url}/api/v1/secrets/{made['linkId']}").status_code == 200
+    _, facts = doctor(behind.server)
+    assert problems(facts) == {}
+    assert any(each["said"].startswith("is this SecLink") for each in facts["findings"])
+    behind.proxy.hand_on_to(server.url)
+    assert "is another SecLink, or one with another database" in problems(doctor(behind.server)[1]).values()
+
+
+def test_certificate_that_nobody_knows_is_a_problem(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert any("its certificate is not valid" in each for each in problems(doctor(behind.server)[1]).values())
+
+
+def test_certificate_that_ends_soon_is_a_warning(
+    make_server: Callable[..., Any], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = Certificate(tmp_path, days=5)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    server = make_server(f'[server]\npublic_url = "https://localhost:{unused_tcp_port}"\n').start()
+    proxy = Tampering(server.url, port=unused_tcp_port, tls=certificate)
+    try:
+        assert "ends in 4 days" in problems(doctor(server)[1], "warning")["the certificate"]
+    finally:
+        proxy.close()
