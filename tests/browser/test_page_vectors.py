@@ -115,6 +115,12 @@ def test_the_vectors_notice_broken_code(name: str, page: Page, server: Any, stat
         broken.append(old in answer.text())
         route.fulfill(response=answer, body=answer.text().replace(old, new))
 
+    def let_it(route: Route) -> None:
+        """The page knows its scripts by their hashes, and would have none that is broken."""
+        answer = route.fetch()
+        route.fulfill(response=answer, body=re.sub(r' integrity="[^"]*"', "", answer.text()))
+
+    page.route(f"{server.url}/", let_it)
     page.route(re.compile(r"/js/(envelope|link)\.js$"), break_it)
     few = {key: each for key, each in VECTORS.items() if key not in ("seal_one_megabyte",)}
     results = run(page, server.url, static_url, few)
