@@ -62,7 +62,7 @@ def _told(file: Path, path: Path, restored: Restored, keep_days: int) -> list[st
     lines = [
         f"restored {path} from {file}, as of {_instant(inventory.seen)}",
         *_holds(inventory),
-        f"  {_count(restored.ended, 'secret')} waited then: ended now, and their receipts say so",
+        f"  {_count(restored.ended, 'secret')} that waited: ended now, as receipts say",
     ]
     if restored.kept is not None and restored.is_raw:
         lines += [

@@ -35,11 +35,10 @@ class Restored(Struct, frozen=True, kw_only=True):
 
 
 class _Old(Struct, frozen=True):
-    """The database that is in the way. `revoked` are instants and digests of the keys revoked in it."""
+    """The database that is in the way, and can be read."""
 
-    waiting: int = 0
-    seen: int = 0
-    revoked: tuple[tuple[int, bytes], ...] = ()
+    waiting: int
+    seen: int
 
 
 def save(path: Path, file: Path, now: int) -> Inventory:
@@ -66,15 +65,16 @@ def restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) ->
     held = opening.lock(path)
     try:
         is_there = any(os.path.lexists(f"{path}{end}") for end in ("", "-wal"))
-        old = _look(path, now) if is_there else _Old()
+        old = _look(path, now) if is_there else None
         if is_there and not replace:
             raise StoreUnusable(_in_the_way(path, old))
         files.hand_over(Path(f"{path}.lock"), path)
         with files.part(path) as part:
-            inventory, ended = _make(file, part, now, keep_ms, old or _Old())
+            inventory = _fill(file, part, max(now, old.seen if old else 0))
+            ended = _settle(part, inventory, keep_ms, path if old else None)
             files.hand_over(part, path)
             kept = _set_aside(path, old, inventory.at) if is_there else None
-            _put(part, path, is_there and old is not None)
+            _put(part, path, old is not None)
         return Restored(inventory=inventory, ended=ended, lost=old.waiting if old else 0, kept=kept, is_raw=old is None)
     except sqlite3.Error as error:
         raise opening.unusable(path, error) from None
@@ -102,43 +102,70 @@ def _look(path: Path, now: int) -> _Old | None:
             (waiting,) = db.execute(
                 "SELECT count(*) FROM secrets WHERE state = 'active' AND expires_at > ?", (max(now, seen),)
             ).fetchone()
-            revoked = db.execute("SELECT revoked_at, digest FROM api_keys WHERE revoked_at IS NOT NULL").fetchall()
     except (StoreUnusable, sqlite3.Error, OSError):
         return None
-    return _Old(waiting, seen, tuple(revoked))
+    return _Old(waiting, seen)
 
 
 def _in_the_way(path: Path, old: _Old | None) -> str:
     if old is None:
         return f"{path}: is there already, though it cannot be read; --replace moves it aside"
     return (
-        f"{path}: there is a database already, and {old.waiting} secrets wait in it;"
-        " --replace ends them and keeps the rest of it as a copy"
+        f"{path}: there is a database already (secrets waiting in it: {old.waiting:,});"
+        " --replace ends those and keeps the rest of it as a copy"
     )
 
 
-def _make(file: Path, part: Path, now: int, keep_ms: int, old: _Old) -> tuple[Inventory, int]:
-    """The new database, and how many secrets ended in it: at the restore, not when the file was made. A key that was
-    revoked since stays revoked.
-    """
+def _fill(file: Path, part: Path, now: int) -> Inventory:
     try:
-        inventory = copies.fill(file, part, max(now, old.seen))
+        return copies.fill(file, part, now)
     except sqlite3.Error as error:
         raise opening.unusable(file, error) from None
+
+
+def _settle(part: Path, inventory: Inventory, keep_ms: int, old: Path | None) -> int:
+    """Make the copy the new database, and a true one; how many secrets end with this restore, not when the file was
+    made.
+    """
     said = {"at": inventory.at, "seen": inventory.seen, "keep": keep_ms}
     with contextlib.closing(opening.connect(part, sqlite3.Connection)) as db:
         upgrade(db)
+        if old is not None:
+            db.execute("ATTACH ? AS old", (str(old),))
         db.execute("BEGIN IMMEDIATE")
         db.execute("UPDATE events SET at = :at WHERE type = 'restored' AND at = :seen", said)
-        ended = db.execute(
-            "UPDATE secrets SET ended_at = :at, due_at = :at + :keep"
-            " WHERE id IN (SELECT secret FROM events WHERE type = 'restored' AND at = :at)",
-            said,
-        ).rowcount
-        db.executemany("UPDATE api_keys SET revoked_at = ? WHERE digest = ? AND revoked_at IS NULL", old.revoked)
+        if old is not None:
+            _carry_over(db, said)
+        ended = db.execute(f"UPDATE secrets SET ended_at = :at, due_at = :at + :keep WHERE {_ENDED_NOW}", said).rowcount
         db.execute("COMMIT")
     opening.check(part, up_to=_ANY_SIZE)
-    return inventory, ended
+    return ended
+
+
+def _carry_over(db: sqlite3.Connection, said: dict[str, int]) -> None:
+    """What has come to its end since the file was made, as the database in the way knows: how secrets ended, and which
+    keys are revoked.
+    """
+    db.execute(
+        f"""
+        UPDATE secrets SET state = o.state, ended_at = o.ended_at, views = o.views, due_at = o.ended_at + :keep
+        FROM old.secrets AS o
+        WHERE o.link_id = secrets.link_id AND o.receipt_id = secrets.receipt_id AND o.state <> 'active' AND {_ENDED_NOW}
+        """,
+        said,
+    )
+    db.execute(
+        "DELETE FROM events WHERE type = 'restored' AND at = :at AND secret IN"
+        " (SELECT secrets.id FROM secrets JOIN old.secrets AS o USING (link_id, receipt_id) WHERE o.state <> 'active')",
+        said,
+    )
+    db.execute(
+        "UPDATE api_keys SET revoked_at = o.revoked_at FROM old.api_keys AS o"
+        " WHERE o.digest = api_keys.digest AND api_keys.revoked_at IS NULL"
+    )
+
+
+_ENDED_NOW = "secrets.id IN (SELECT secret FROM events WHERE type = 'restored' AND at = :at)"
 
 
 def _set_aside(path: Path, old: _Old | None, at: int) -> Path:

@@ -145,19 +145,20 @@ def test_restored_server_reveals_nothing_and_says_why(server: Any, tmp_path: Pat
     assert server.stop() == 0
     refused = server.seclink("restore", str(file), "--config", str(server.config), check=False)
     assert (refused.returncode, refused.stdout) == (1, b"")
-    assert b"2 secrets wait in it; --replace ends them" in refused.stderr
+    assert b"there is a database already (secrets waiting in it: 2); --replace ends those" in refused.stderr
     told = server.seclink("restore", str(file), "--replace", "--config", str(server.config)).stdout.decode()
-    assert "3 secrets waited then: ended now" in told
+    assert "1 secret that waited: ended now" in told
     server.start()
     with Api(server) as api:
         for how, each in made.items():
             answer = api.reveal(each["linkId"])
-            state = "revealed" if how == "revealed before" else "burned"
+            state = how.split()[0] if how != "waiting" else "burned"
             assert (answer.status_code, answer.json()["state"]) == (410, state), how
             receipt = api.receipt(each)
             assert (receipt["state"], receipt["publicNote"]) == (state, None)
             types = [event["type"] for event in receipt["events"]]
-            assert ("restored" in types) is (how != "revealed before")
+            assert ("restored" in types) is (how == "waiting")
+            assert receipt["views"] == (1 if state == "revealed" else 0)
         assert api.reveal(since["linkId"]).status_code == 404
         account = api.http.get("/account", headers={"Authorization": f"Bearer {key}"})
         assert account.json()["name"] == "acme"

@@ -319,14 +319,18 @@ async def test_what_ended_after_the_backup_stays_ended(store: SqliteStore, path:
     await add(secrets["since"], 10 * DAY)
     await store.close()
     restored = restore(file, path, SAVED + 20, replace=True)
-    assert (restored.ended, restored.lost) == (4 + 40, 4 + 20)
+    assert (restored.ended, restored.lost) == (4 + 10, 4 + 20)
     new = await open_store(path)
     for kind in kinds[:-1]:
         for name in secrets[kind]:
             assert await new.claim(link(name), SAVED + 30) is None
             peek = await new.peek(link(name), SAVED + 30)
             assert peek is not None
-            assert (peek.state, peek.ended_at) == ("burned", SAVED + 20)
+            ended = {"revealed": SAVED + 1, "burned": SAVED + 1, "expired": SAVED + 10, "untouched": SAVED + 20}
+            assert (peek.state, peek.ended_at) == ("burned" if kind == "untouched" else kind, ended[kind])
+            types = [event.type for event in (await told(new, name, SAVED + 30)).events]
+            assert ("restored" in types) is (kind == "untouched")
+            assert peek.views == (1 if kind == "revealed" else 0)
     for name in secrets["since"]:
         assert await new.claim(link(name), SAVED + 30) is None
     await new.close()
@@ -429,7 +433,7 @@ async def test_restore_overwrites_nothing_unless_it_is_told_to(store: SqliteStor
     backup.save(path, file, SAVED)
     await store.close()
     before = path.read_bytes()
-    with pytest.raises(StoreUnusable, match=r"a database already, and 4 secrets wait in it; --replace ends them"):
+    with pytest.raises(StoreUnusable, match=r"already \(secrets waiting in it: 4\); --replace ends"):
         restore(file, path, SAVED)
     assert path.read_bytes() == before
 
