@@ -56,6 +56,7 @@ class Writer(sqlite3.Connection):
             return error
 
     def _transact(self, batch: list[Write]) -> list[Any]:
+        self._leave()
         if all(isinstance(each, Secret) for each in batch):
             return self._add_at_once(batch)
         try:
@@ -75,6 +76,14 @@ class Writer(sqlite3.Connection):
                 self.rollback()
             raise _TransactionFailed from error
         return outcomes
+
+    def _leave(self) -> None:
+        """Out of a transaction that was not even rolled back: inside it, nothing that is acknowledged would last."""
+        if self.in_transaction:
+            try:
+                self.rollback()
+            except sqlite3.Error as error:
+                raise _TransactionFailed from error
 
     def _add_at_once(self, batch: list[Any]) -> list[Any]:
         """Nothing but new secrets, the most frequent batch: one statement is a transaction of its own."""

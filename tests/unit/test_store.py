@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 import msgspec
 import pytest
 
@@ -732,3 +733,21 @@ async def test_failing_write_fails_alone(store: Store) -> None:
     assert outcomes[41] is State.ACTIVE
     for name in names:
         assert await store.claim(link(name), NOW) is not None
+
+
+async def test_transaction_that_was_left_open_does_not_swallow_what_comes_next(tmp_path: Path) -> None:
+    """CR-12: whatever broke in the middle of a commit, what is acknowledged afterwards lasts."""
+    engine = await SqliteStore.open(tmp_path / "store.db", keep_seconds=86400, max_bytes=2**30)
+    await engine._writer.execute_fetchall("BEGIN IMMEDIATE")
+    await engine.add(secret("a"))
+    await engine.add(secret("b"))
+    assert await engine.claim(link("b"), NOW) is not None
+    seen = await _count_from_elsewhere(tmp_path / "store.db")
+    await engine.close()
+    assert seen == 2
+
+
+async def _count_from_elsewhere(path: Path) -> int:
+    async with aiosqlite.connect(path) as other:
+        rows = await other.execute_fetchall("SELECT count(*) FROM secrets")
+    return int(next(iter(rows))[0])
