@@ -33,6 +33,13 @@ NAVIGATION = {
 }
 
 
+def unchecked() -> ssl.SSLContext:
+    """For asking a server past its name, on its own machine: no certificate is for 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 class Seen(Struct, frozen=True):
     """An answer: header names in lower case, each as often as it came; the body unpacked."""
 

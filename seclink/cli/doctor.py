@@ -18,7 +18,7 @@ from seclink.config import Config
 from seclink.doctor import OK, PROBLEM, WARNING, Finding, address, configuration, files, machine
 from seclink.doctor import database as database_part
 from seclink.errors import ConfigError, StoreUnusable, Unreachable
-from seclink.outside import Outside
+from seclink.outside import Outside, unchecked
 from seclink.running import server_of
 from seclink.store.inspection import inspect
 
@@ -61,7 +61,8 @@ def _findings(given: Path | None, offline: bool) -> Iterator[Finding]:
         return
     path = database(config, given)
     yield from configuration.look(config, source)
-    yield from files.look(source, path)
+    key = getattr(config.server, "tls_key", None)
+    yield from files.look(source, path, [Path(key)] if key else [])
     if path.parent.is_dir():
         yield from database_part.look(config, path, int(time.time() * 1000))
     yield from machine.look(config, server_of(path))
@@ -70,7 +71,7 @@ def _findings(given: Path | None, offline: bool) -> Iterator[Finding]:
 
 
 def _outside(config: Config, path: Path) -> Iterator[Finding]:
-    with Outside(configured(config.server)) as here:
+    with Outside(configured(config.server), context=unchecked()) as here:
         try:
             here.get("/healthz", LOCAL)
             runs_here = True

@@ -11,7 +11,7 @@ from seclink.cli.terminal import printable
 from seclink.client.session import server_address
 from seclink.erasure import Audit, Report
 from seclink.errors import BadRequest, StoreUnusable
-from seclink.outside import Outside
+from seclink.outside import Outside, unchecked
 from seclink.traces import shown
 
 FOUND = 1
@@ -37,7 +37,8 @@ def audit_erasure(
     path = database(settings, config)
     if not path.exists():
         raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
-    with Outside(_address(server) if server else configured(settings.server)) as outside:
+    address = _address(server) if server else configured(settings.server)
+    with Outside(address, context=None if server else unchecked()) as outside:
         audit = Audit(outside, path, key=key or "", host="" if server else "localhost", further=also)
         report = audit.run(settings.limits.payload_bytes, None if quick else settings.reaper.every)
         click.echo("\n".join(map(printable, _said(report, outside.address, path))))

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seclink.doctor import Finding, Part
@@ -12,10 +12,12 @@ PART = Part("files")
 OTHERS_WRITE, OTHERS_READ, OTHERS = 0o022, 0o004, 0o077
 
 
-def look(source: Path | None, database: Path) -> Iterator[Finding]:
-    """`source` is the TOML."""
+def look(source: Path | None, database: Path, keys: Iterable[Path] = ()) -> Iterator[Finding]:
+    """`source` is the TOML, `keys` are files that must stay secret."""
     if source is not None:
         yield _toml(source)
+    for key in keys:
+        yield _key(key)
     folder = database.parent
     if not folder.is_dir():
         yield PART.problem(str(folder), "is not there", f"mkdir -m 700 {folder}")
@@ -40,6 +42,14 @@ def _toml(source: Path) -> Finding:
         said = f"holds a secret, and everybody may read it ({mode:04o})"
         return PART.problem(str(source), said, f"chmod o-rwx {source}")
     return PART.ok(str(source), f"can be changed by its owner alone ({mode:04o})")
+
+
+def _key(key: Path) -> Finding:
+    """A group may read it: that is how services share one."""
+    mode = stat.S_IMODE(key.stat().st_mode) if key.exists() else 0
+    if mode & (OTHERS_READ | OTHERS_WRITE):
+        return PART.problem(str(key), f"is open to others ({mode:04o})", f"chmod o-rwx,g-w {key}")
+    return PART.ok(str(key), f"is private ({mode:04o})")
 
 
 def _folder(folder: Path) -> Finding:

@@ -115,6 +115,14 @@ def test_toml_with_a_secret_in_it_is_for_its_owner_alone(path: Path, secret: str
     assert troubles(files.look(source, path)) == {}
 
 
+@pytest.mark.parametrize(("mode", "found"), [(0o600, {}), (0o640, {}), (0o644, "problem"), (0o660, "problem")])
+def test_key_of_the_certificate_is_private(path: Path, mode: int, found: object) -> None:
+    key = path.parent / "key.pem"
+    key.touch()
+    key.chmod(mode)
+    assert troubles(files.look(None, path, [key])) == (found and {str(key): found})
+
+
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     assert troubles(files.look(None, tmp_path / "none" / "seclink.db")) == {str(tmp_path / "none"): "problem"}
     assert troubles(files.look(None, tmp_path / "seclink.db")) == {str(tmp_path / "seclink.db"): "warning"}
