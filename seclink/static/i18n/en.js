@@ -206,6 +206,7 @@ export default {
   "event.expired": "Expired",
   "event.reported": "Reported as abuse",
   "event.changed": "Changed",
+  "event.restored": "Ended by a restored backup; whether it had been opened is not known",
 
   "error.rate_limited": "Too many requests from your address. Try again in {time}.",
   "error.unreachable": "The server does not answer. Check the connection and try again; nothing is lost.",

@@ -206,6 +206,7 @@ export default {
   "event.expired": "Caducado",
   "event.reported": "Abuso denunciado",
   "event.changed": "Modificado",
+  "event.restored": "Terminado al restaurar una copia de seguridad; no se sabe si se había abierto",
 
   "error.rate_limited": "Demasiadas peticiones desde su dirección. Vuelva a intentarlo en {time}.",
   "error.unreachable": "El servidor no responde. Compruebe la conexión y vuelva a intentarlo; no se ha perdido nada.",
