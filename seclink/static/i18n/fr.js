@@ -206,7 +206,7 @@ export default {
   "event.expired": "Expiré",
   "event.reported": "Abus signalé",
   "event.changed": "Modifié",
-  "event.restored": "Terminé par la restauration d’une sauvegarde ; on ne sait pas s’il avait été ouvert",
+  "event.restored": "Terminé par la restauration d’une sauvegarde ; on ne sait pas s’il avait été ouvert",
 
   "error.rate_limited": "Trop de requêtes depuis votre adresse. Réessayez dans {time}.",
   "error.unreachable": "Le serveur ne répond pas. Vérifiez la connexion et réessayez ; rien n’est perdu.",
