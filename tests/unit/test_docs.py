@@ -60,7 +60,8 @@ def test_flag_is_documented(command: str, flag: str) -> None:
 SERVER_SIDE = [
     words
     for words, command in COMMANDS
-    if words[0] in ("serve", "check", "config", "key", "backup", "restore", "doctor", "audit-erasure") and not isinstance(command, click.Group)
+    if words[0] in ("serve", "check", "config", "key", "backup", "restore", "doctor", "audit-erasure")
+    and not isinstance(command, click.Group)
 ]
 
 
