@@ -154,7 +154,8 @@ def public_url(config: Config) -> str:
     if config.server.public_url is not None:
         return config.server.public_url
     host = "localhost" if config.server.host in ANY_ADDRESS else config.server.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port}"
+    scheme = "http" if config.server.tls_cert is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.server.port}"
 
 
 def hosts(config: Config) -> set[str]:

@@ -18,7 +18,18 @@ from msgspec import Meta, Struct, field
 
 from seclink.errors import ConfigError
 from seclink.model import Rate
-from seclink.quantities import Colour, Duration, Endpoint, HostName, Network, Picture, PublicUrl, WebAddress, written
+from seclink.quantities import (
+    Colour,
+    Duration,
+    Endpoint,
+    FilePath,
+    HostName,
+    Network,
+    Picture,
+    PublicUrl,
+    WebAddress,
+    written,
+)
 from seclink.sections import Source, section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -31,6 +42,18 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     public_url: Annotated[
         PublicUrl | None,
         Meta(description="The address people use; links are built from it. Unset: from host and port."),
+    ] = None
+    tls_cert: Annotated[
+        FilePath | None,
+        Meta(
+            extra=AT_START,
+            description="The certificate for https with its chain, in PEM, relative to this file; read again when it "
+            "changes. Unset: plain http, for a proxy with https in front.",
+        ),
+    ] = None
+    tls_key: Annotated[
+        FilePath | None,
+        Meta(extra=AT_START, description="The key of tls_cert, in PEM and not encrypted, relative to this file."),
     ] = None
     allowed_hosts: Annotated[
         list[HostName],
@@ -254,6 +277,7 @@ def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[
         default, most = written(config.expiry.default), written(config.expiry.max)
         named = "max" if "max" in document["expiry"] else "default"
         yield ("expiry", named), f"expiry.default ({default}) is longer than expiry.max ({most})"
+    yield from _of_tls(config.server)
     # All that comes under a dialect's host is taken for its client's.
     taken = dict.fromkeys(LOOPBACK, "this machine")
     taken[urlsplit(config.server.public_url or "").hostname or ""] = "server.public_url"
@@ -262,3 +286,11 @@ def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[
         owner = taken.setdefault(host.lower().strip("[]"), name) if host is not None else name
         if owner != name:
             yield tuple(name.split(".")), f"{name} is the host of {owner.removesuffix('.host')} already"
+
+
+def _of_tls(server: Server) -> Iterator[tuple[tuple[str, ...], str]]:
+    if (server.tls_cert is None) != (server.tls_key is None):
+        there, missing = ("tls_cert", "tls_key") if server.tls_cert else ("tls_key", "tls_cert")
+        yield ("server", there), f"server.{there} needs server.{missing}, too"
+    elif server.tls_cert and (server.public_url or "").startswith("http:"):
+        yield ("server", "public_url"), "server.public_url is http:, and with server.tls_cert it is https that answers"

@@ -17,6 +17,8 @@ EXAMPLES = {
     "accent": '"#1a5fb4"',
     "listen": '"127.0.0.1:9464"',
     "logo": '"logo.svg"',
+    "tls_cert": '"fullchain.pem"',
+    "tls_key": '"privkey.pem"',
 }
 
 HEAD = """\

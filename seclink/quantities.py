@@ -5,6 +5,7 @@ Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`; colours `#1a5f
 
 import ipaddress
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,12 @@ class Colour(str):
 
 class Picture(str):
     """The absolute path of an image that was there and fit to be shown when it was checked."""
+
+    __slots__ = ()
+
+
+class FilePath(str):
+    """The absolute path of a file, with links in it as they were: what they lead to may change."""
 
     __slots__ = ()
 
@@ -165,6 +172,13 @@ def web_address(value: str) -> WebAddress:
 
 def _is_one_word(value: str) -> bool:
     return value.isprintable() and not any(each.isspace() or each in '\\"<>' for each in value) and len(value) <= 500
+
+
+def file_path(value: str, folder: Path) -> FilePath:
+    """`value` is relative to `folder`. Whether there is such a file is seen by whoever reads it."""
+    if not value or not value.isprintable():
+        raise ValueError("write the path of a file")
+    return FilePath(os.path.abspath(folder / value))  # noqa: PTH100  Path.resolve would follow links
 
 
 def picture(value: str, folder: Path) -> Picture:

@@ -14,6 +14,7 @@ from seclink.quantities import (
     Colour,
     Duration,
     Endpoint,
+    FilePath,
     HostName,
     Network,
     Picture,
@@ -21,6 +22,7 @@ from seclink.quantities import (
     WebAddress,
     colour,
     endpoint,
+    file_path,
     host_name,
     network,
     parse_duration,
@@ -47,6 +49,8 @@ def typed(value: Any, annotated: Any, folder: Path) -> Any:
         return _FROM_TEXT[kind](msgspec.convert(value, str))
     if kind == Picture | None:
         return picture(_printable(msgspec.convert(value, str)), folder)
+    if kind == FilePath | None:
+        return file_path(msgspec.convert(value, str), folder)
     if kind in _LISTS:
         return [_LISTS[kind](each) for each in msgspec.convert(value, list[str])]
     if kind == list[Duration]:
@@ -117,6 +121,7 @@ def bounds(kind: Any, meta: Meta) -> str:
         PublicUrl | None: "a URL",
         Colour | None: "#RRGGBB",
         Endpoint | None: "HOST:PORT",
+        FilePath | None: "a path",
         Picture | None: "a path to an .svg, .png or .webp",
         dict[str, WebAddress]: f"at most {meta.max_length}: text = URL, http, https or mailto",
     }

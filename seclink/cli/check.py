@@ -2,7 +2,9 @@
 
 import contextlib
 import http.client
+import ssl
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -10,6 +12,7 @@ import click
 from seclink.cli.config import config_option, load
 from seclink.config import Server
 from seclink.errors import SecLinkError
+from seclink.outside import unchecked
 
 SECONDS = 5.0
 HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what listens everywhere listens here, too
@@ -27,11 +30,17 @@ def check(url: str | None, config: Path | None) -> None:
     address = urlsplit(url or configured(load(config).server))
     if address.scheme not in ("http", "https") or not address.hostname:
         raise click.UsageError("--url must begin with http:// or https://")
-    made = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     # What is configured is an address, which need not be a name that the server answers to; localhost is.
     headers = {} if url else {"Host": "localhost"}
+    port = address.port
     try:
-        with contextlib.closing(made(address.hostname, address.port, timeout=SECONDS)) as connection:
+        if address.scheme == "https":
+            # And a certificate that has ended is no reason to restart what serves.
+            context = ssl.create_default_context() if url else unchecked()
+            made: Any = http.client.HTTPSConnection(address.hostname, port, timeout=SECONDS, context=context)
+        else:
+            made = http.client.HTTPConnection(address.hostname, port, timeout=SECONDS)
+        with contextlib.closing(made) as connection:
             connection.request("GET", f"{address.path.rstrip('/')}/healthz", headers=headers)
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
@@ -42,4 +51,5 @@ def check(url: str | None, config: Path | None) -> None:
 
 def configured(server: Server) -> str:
     host = HERE.get(server.host, server.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
+    scheme = "http" if server.tls_cert is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"

@@ -17,6 +17,7 @@ import click
 from seclink.app import compose, public_url
 from seclink.cli.config import config_option, database, find
 from seclink.cli.reload import Reloading, Source, served, settle
+from seclink.cli.renewal import Renewal, certificate
 from seclink.cli.watching import watched
 from seclink.clock import Clock
 from seclink.config import Config
@@ -24,7 +25,7 @@ from seclink.engine import Engine
 from seclink.errors import StartRefused
 from seclink.log import Log
 from seclink.notify import Notify
-from seclink.server import CannotListen, stop_on_signals
+from seclink.server import CannotListen, Certificate, Served, stop_on_signals
 from seclink.server import serve as serve_http
 from seclink.store.sqlite import SqliteStore
 
@@ -46,12 +47,12 @@ def serve(host: str | None, port: int | None, config: Path | None) -> None:
     faulthandler.enable()  # a watchdog's SIGABRT tells in which lines the threads were, and no value of any variable
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would keep what is to be forgotten
     try:
-        asyncio.run(_serve(settings, source, database(settings, config)))
+        asyncio.run(_serve(settings, source, database(settings, config), certificate(settings.server)))
     except CannotListen as error:
         raise StartRefused(f"{error}; choose another with --host or --port") from None
 
 
-async def _serve(config: Config, source: Source, path: Path) -> None:
+async def _serve(config: Config, source: Source, path: Path, tls: Certificate | None) -> None:
     log, notify = Log(config.log), Notify()
     stop, hangup = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop, hangup)
@@ -73,7 +74,11 @@ async def _serve(config: Config, source: Source, path: Path) -> None:
         gate = compose(config, engine)
         engine.obey(config, lambda: gate.running)
         settle()
-        reloading = Reloading(source, config, engine, notify)
+        reloading, renewal = Reloading(source, config, engine, notify), Renewal(tls, log)
+
+        async def reload() -> Served | None:
+            await renewal.now()
+            return await reloading()
 
         def ready(url: str) -> None:
             if not log.is_journal:
@@ -81,7 +86,8 @@ async def _serve(config: Config, source: Source, path: Path) -> None:
             log.info("started", url=url, path=str(path))
             notify.ready(reloading.status())
 
-        beside = _beside(notify.watch(lambda: _trouble(engine, path)), _farewell(stop, notify, reloading))
+        watching = notify.watch(lambda: _trouble(engine, path))
+        beside = _beside(watching, _farewell(stop, notify, reloading), renewal.watch(), renewal.remind())
         async with beside, watched(engine.metrics, config.metrics.listen, log):
             await serve_http(
                 served(gate, config),
@@ -90,7 +96,8 @@ async def _serve(config: Config, source: Source, path: Path) -> None:
                 stop=stop,
                 ready=ready,
                 hangup=hangup,
-                reload=reloading,
+                reload=reload,
+                certificate=tls,
             )
     finally:
         await store.close()  # the lifespan has closed it, unless the start failed before
@@ -130,7 +137,6 @@ async def _trouble(engine: Engine, path: Path) -> str:
 
 
 def takes_nothing(path: Path) -> bool:
-    """Whether the disk is full or has become read-only."""
     """Whether the disk is full or has become read-only."""
     try:
         disk = os.statvfs(path.parent)

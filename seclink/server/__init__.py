@@ -33,9 +33,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from seclink.server.connection import Connection, Hub, Limits, Served
+from seclink.server.certificate import Certificate, CertificateRefused
+from seclink.server.connection import Connection, Hub
+from seclink.server.served import Limits, Served
+from seclink.server.tls import Handshake
 
-__all__ = ["CannotListen", "Limits", "Reload", "Served", "serve", "stop_on_signals"]
+__all__ = [
+    "CannotListen",
+    "Certificate",
+    "CertificateRefused",
+    "Limits",
+    "Reload",
+    "Served",
+    "serve",
+    "stop_on_signals",
+]
 
 Reload = Callable[[], Awaitable[Served | None]]
 """What is to be served from now on; None: go on as before. It may not raise."""
@@ -59,12 +71,13 @@ async def serve(
     ready: Callable[[str], None],
     hangup: asyncio.Event | None = None,
     reload: Reload | None = None,
+    certificate: Certificate | None = None,
 ) -> None:
     """Serves until `stop` is set, then finishes what is in flight and lets the application shut down.
 
     `ready` is told the URL once requests are answered. Each `hangup` lets `reload` say what the next requests get; no
-    connection and no request notices. The first application's lifespan is that of them all. Raises CannotListen, or
-    what its start raised.
+    connection and no request notices. The first application's lifespan is that of them all. With a `certificate`, all
+    that is over TLS. Raises CannotListen, or what its start raised.
     """
     loop = asyncio.get_running_loop()
     listener = listen(host, port)
@@ -72,9 +85,9 @@ async def serve(
         async with _lifespan(served.app) as state:
             hub = Hub(_affordable(served), state)
             clock = loop.create_task(hub.watch())
-            server = await loop.create_server(lambda: Connection(hub), sock=listener, backlog=ACCEPTED_AT_ONCE)
+            server = await loop.create_server(_accepting(hub, certificate), sock=listener, backlog=ACCEPTED_AT_ONCE)
             listener.listen(BACKLOG)
-            ready(_url(listener))
+            ready(_url(listener, "http" if certificate is None else "https"))
             waiting = loop.create_task(stop.wait())
             reloading = loop.create_task(_reload(hub, hangup, reload)) if hangup and reload else None
             # The clock ends only by a bug. Serving on without time limits would be worse than stopping.
@@ -86,6 +99,12 @@ async def serve(
             await hub.finish()
             if not clock.cancel():
                 clock.result()
+
+
+def _accepting(hub: Hub, certificate: Certificate | None) -> Callable[[], asyncio.Protocol]:
+    if certificate is None:
+        return lambda: Connection(hub)
+    return lambda: Handshake(hub, certificate.context)
 
 
 async def _reload(hub: Hub, hangup: asyncio.Event, reload: Reload) -> None:
@@ -172,9 +191,9 @@ def _connections(connections: int) -> int:
     return max(1, min(connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES))
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 @contextlib.asynccontextmanager

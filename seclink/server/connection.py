@@ -8,11 +8,10 @@ pays for none.
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable
 from email.utils import formatdate
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 import httptools
 from uvicorn._types import ASGI3Application
@@ -21,38 +20,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, SecLinkError
+from seclink.server.served import Served
 from seclink.server.wire import Wire
-
-Refuse = Callable[[SecLinkError, bytes, list[tuple[bytes, bytes]]], bytes]
-"""(error, what is known of the target, and of the headers) -> the answer, whole."""
-"""A refusal -> the bytes of a whole HTTP/1.1 answer that closes the connection."""
 
 LINGER_BYTES = 16 * 1024 * 1024  # read and dropped at most, so that a client busy sending gets to read its refusal
 PIPELINED = 32  # requests sent ahead of their answers; without a cap, one read of 256 KiB can hold ten thousand
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What connections may take. `message_bytes` is raw: head, body, and what chunking adds to it."""
+class Guest(Protocol):
+    """Whoever takes the place of a connection: one, or what is to become one."""
 
-    message_bytes: int
-    header_bytes: int = 16_384
-    header_seconds: float = 10.0
-    idle_seconds: float = 65.0  # longer than reverse proxies keep theirs (60 s), or their next request meets our close
-    write_seconds: float = 15.0
-    write_rate: int = 1_024  # bytes per second that an answer must at least be read with
-    linger_seconds: float = 2.0
-    connections: int = 1_000
+    due: float
+    write_due: float
+    wire: Wire
 
+    def expire(self, now: float) -> None: ...
 
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """What is served, and how; a reload replaces it as one. A stop waits `grace_seconds` for what is in flight."""
+    def turn_away(self, error: SecLinkError) -> None: ...
 
-    app: Any
-    refuse: Refuse
-    limits: Limits
-    grace_seconds: float = 10.0
+    def shutdown(self) -> None: ...
 
 
 class Hub:
@@ -77,7 +63,7 @@ class Hub:
         self.app_state = app_state
         self.served = served
         self.stopping = False
-        self.connections: set[Connection] = set()
+        self.connections: set[Guest] = set()
         self.date()
 
     def _handle(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
@@ -98,7 +84,15 @@ class Hub:
                 each.expire(now)
             await asyncio.sleep(pause)
 
-    def make_room(self, newcomer: "Connection") -> None:
+    def take(self, newcomer: Guest) -> None:
+        """A further connection, as long as there is room and no stop."""
+        self.connections.add(newcomer)
+        if self.stopping:
+            newcomer.wire.abort()
+        elif len(self.connections) > self.served.limits.connections:
+            self.make_room(newcomer)
+
+    def make_room(self, newcomer: Guest) -> None:
         """Like nginx under pressure: whoever has waited longest without a request in flight goes."""
         waiting = [each for each in self.connections if each.due < inf and each is not newcomer]
         if waiting:
@@ -126,15 +120,15 @@ class Connection(HttpToolsProtocol):
     """`due` is when a head, or the next request, must have come; `write_due` when some of an answer must have been
     read. Both are on the loop's clock, `inf` for no limit."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, below: asyncio.WriteTransport | None = None) -> None:
         super().__init__(hub.config, hub.state, hub.app_state, hub.loop)
-        self.hub = hub
+        self.hub, self._below = hub, below
         self.limits = hub.served.limits
         self.wire: Wire
         self.due = inf
         self.write_due = inf
         self.lingering = False
-        self._unsent = 0
+        self._sent = 0  # when `write_due` was set
         self._received = 0  # bytes of this message in earlier reads: one read may hold many messages
         self._in_head = True
         self._refusal: SecLinkError | None = None
@@ -146,15 +140,10 @@ class Connection(HttpToolsProtocol):
         return self._deaf or (self.cycle is not None and self.cycle.more_body)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.wire = Wire(transport, self)
+        self.wire = Wire(transport, self, self._below)
         super().connection_made(self.wire)  # type: ignore[arg-type]
-        self.hub.connections.add(self)
-        if self.hub.stopping:
-            self.wire.abort()
-            return
         self.due = self.loop.time() + self.limits.header_seconds
-        if len(self.hub.connections) > self.limits.connections:
-            self.hub.make_room(self)
+        self.hub.take(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.hub.connections.discard(self)
@@ -180,6 +169,7 @@ class Connection(HttpToolsProtocol):
         self.limits = self.hub.served.limits
         self._received = 0
         self.due = self.loop.time() + self.limits.header_seconds
+        self._look_for_reader()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # what follows a chunked body would be added to headers that have been checked
@@ -243,6 +233,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Instead of uvicorn's: the pause before the next request is `due`, not a timer that any byte would stop."""
         self.wire.flush()
+        self._watch_reader()
         if self.lingering or self.wire.is_closing():
             return
         self.flow.resume_reading()
@@ -254,22 +245,32 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unsent = self.wire.unsent()
-        self.write_due = self.loop.time() + self.limits.write_seconds
+        self._watch_reader()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.write_due = inf
+        self._look_for_reader()
+
+    def _watch_reader(self) -> None:
+        """From now on, until all is sent. TLS does not pause those who write to it for what has been encrypted."""
+        if self.write_due == inf and self.wire.unsent():
+            self._sent = self.wire.sent()
+            self.write_due = self.loop.time() + self.limits.write_seconds
+
+    def _look_for_reader(self) -> None:
+        if self.write_due < inf and not self.wire.unsent():
+            self.write_due = inf
 
     def expire(self, now: float) -> None:
         """Called when a limit has passed; again when the close it led to does not come to an end."""
+        self._look_for_reader()
         if now > self.write_due:
-            read = self._unsent - self.wire.unsent()
-            if read >= self.limits.write_rate * self.limits.write_seconds:
-                self._unsent -= read
+            sent = self.wire.sent()
+            if sent - self._sent >= self.limits.write_rate * self.limits.write_seconds:
+                self._sent = sent
                 self.write_due = now + self.limits.write_seconds
                 return
-        elif self.write_due < inf:
+        elif self.write_due < inf or now <= self.due:
             return  # idle because the client still reads
         elif not (self.lingering or self.wire.is_closing()):
             self.due = now + self.limits.write_seconds

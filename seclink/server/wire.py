@@ -33,8 +33,10 @@ class _Nobody:
 class Wire:
     """The transport as uvicorn sees it: one write per answer instead of two, and a close that loses no answer."""
 
-    def __init__(self, transport: asyncio.Transport, owner: Owner) -> None:
-        self._transport = transport
+    def __init__(self, transport: asyncio.Transport, owner: Owner, below: asyncio.WriteTransport | None = None) -> None:
+        """`below` is what TLS hands everything to at once, however much there is already."""
+        self._transport, self._below = transport, below
+        self._written = 0
         self._owner: Owner = owner
         self._head = b""
         self.get_extra_info = transport.get_extra_info
@@ -42,7 +44,6 @@ class Wire:
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
         self.abort = transport.abort
-        self.unsent = transport.get_write_buffer_size
 
     def write(self, data: bytes) -> None:
         """Holds back an answer's head until its body follows, the answer ends or the connection closes."""
@@ -55,6 +56,19 @@ class Wire:
         elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
             self._head = data
             return
+        self._send(data)
+
+    def unsent(self) -> int:
+        """What the kernel has not taken yet."""
+        below = self._below.get_write_buffer_size() if self._below is not None else 0
+        return self._transport.get_write_buffer_size() + below
+
+    def sent(self) -> int:
+        """What it has taken so far."""
+        return self._written - self.unsent()
+
+    def _send(self, data: bytes) -> None:
+        self._written += len(data)
         self._transport.write(data)
 
     def release(self) -> None:
@@ -64,7 +78,7 @@ class Wire:
 
     def flush(self) -> None:
         if self._head:
-            self._transport.write(self._head)
+            self._send(self._head)
             self._head = b""
 
     def close(self) -> None:
@@ -78,7 +92,9 @@ class Wire:
 
     def reset(self) -> None:
         """Leaves the kernel nothing to deliver, which a client that does not read would make it hold for minutes."""
-        self.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        found = self.get_extra_info("socket")
+        if found is not None:  # over TLS, it is gone before its owner hears of it
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.abort()
 
     def linger(self) -> None:

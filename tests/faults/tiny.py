@@ -88,6 +88,8 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
 async def main(options: dict[str, Any]) -> None:
     gate_options = {"body_bytes": 1_000_000, "body_seconds": 1.0, **options.pop("gate", {})}
     serve_options = {"host": "127.0.0.1", "port": 0, "grace_seconds": 5.0, **options.pop("serve", {})}
+    if pair := options.pop("certificate", None):
+        serve_options["certificate"] = server.Certificate(*map(Path, pair))
     grace_seconds = serve_options.pop("grace_seconds")
     limits = {"message_bytes": 2_000_000, "header_seconds": 1.0, "write_seconds": 1.0, "linger_seconds": 1.0}
     gate = Gate(Tiny(options), render, report=lambda error, _: print("escaped", type(error).__name__), **gate_options)

@@ -1,0 +1,35 @@
+"""What is served, and within which limits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from seclink.errors import SecLinkError
+
+Refuse = Callable[[SecLinkError, bytes, list[tuple[bytes, bytes]]], bytes]
+"""(error, what is known of the target, and of the headers) -> the answer, whole."""
+"""A refusal -> the bytes of a whole HTTP/1.1 answer that closes the connection."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What connections may take. `message_bytes` is raw: head, body, and what chunking adds to it."""
+
+    message_bytes: int
+    header_bytes: int = 16_384
+    header_seconds: float = 10.0
+    idle_seconds: float = 65.0  # longer than reverse proxies keep theirs (60 s), or their next request meets our close
+    write_seconds: float = 15.0
+    write_rate: int = 1_024  # bytes per second that an answer must at least be read with
+    linger_seconds: float = 2.0
+    connections: int = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What is served, and how; a reload replaces it as one. A stop waits `grace_seconds` for what is in flight."""
+
+    app: Any
+    refuse: Refuse
+    limits: Limits
+    grace_seconds: float = 10.0

@@ -1,0 +1,457 @@
+"""TLS of its own: what is refused at the start, how it is renewed, and clients that do not get as far as a request."""
+
+import contextlib
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from appliances import body
+from certificates import Pair, pair, serial_of
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from sockets import PATIENCE, Process, answers, read_all, running, seconds_until_closed, seconds_until_reset
+
+from seclink.config import parse
+from seclink.errors import ConfigError
+from seclink.server import Certificate, CertificateRefused
+
+TOML = (
+    "[server]\ntls_cert = 'fullchain.pem'\ntls_key = 'privkey.pem'\n"
+    '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\n'
+)
+HEAD = b"GET /look HTTP/1.1\r\nHost: localhost\r\n"
+GET = HEAD + b"Connection: close\r\n\r\n"
+
+
+def until(holds: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
+# What is configured
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("tls_cert = 'a.pem'", "x.toml:2: server.tls_cert needs server.tls_key, too"),
+        ("port = 443\ntls_key = 'a.pem'", "x.toml:3: server.tls_key needs server.tls_cert, too"),
+        ("tls_cert = ''\ntls_key = 'a.pem'", "x.toml:2: server.tls_cert: write the path of a file"),
+        (
+            "tls_cert = 'a.pem'\ntls_key = 'b.pem'\npublic_url = 'http://localhost'",
+            "x.toml:4: server.public_url is http:, and with server.tls_cert it is https that answers",
+        ),
+    ],
+)
+def test_half_of_a_pair_is_refused_with_its_line(toml: str, said: str) -> None:
+    """CFG-01"""
+    with pytest.raises(ConfigError) as refused:
+        parse(f"[server]\n{toml}\n", "x.toml")
+    assert refused.value.message == said
+
+
+def test_paths_begin_beside_the_file_and_links_stay_links(tmp_path: Path) -> None:
+    """Certbot's `live` is a folder of links, and the next certificate is another file."""
+    (tmp_path / "live.pem").symlink_to(tmp_path / "archive-1.pem")
+    server = parse("[server]\ntls_cert = 'live.pem'\ntls_key = '/etc/key.pem'\n", "x.toml", tmp_path).server
+    assert (server.tls_cert, server.tls_key) == (str(tmp_path / "live.pem"), "/etc/key.pem")
+
+
+GOOD = pair()
+WRONG = {
+    "no file": (Pair(b"", GOOD.key), "fullchain.pem: cannot be read: No such file or directory"),
+    "another's key": (Pair(GOOD.chain, pair().key), "privkey.pem is not the key of"),
+    "expired": (pair(-60, -1), "fullchain.pem: certificate has expired"),
+    "not yet valid": (pair(1, 60), "fullchain.pem: certificate is not yet valid"),
+    "for clients": (pair(purpose=ExtendedKeyUsageOID.CLIENT_AUTH), "fullchain.pem: unsuitable certificate purpose"),
+    "encrypted": (pair(encryption=BestAvailableEncryption(b"pass")), "privkey.pem: the key is encrypted"),
+    "no PEM": (Pair(b"hello", GOOD.key), "not a certificate and its key in PEM: "),
+    "key missing": (Pair(GOOD.chain, GOOD.chain), "not a certificate and its key in PEM: "),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_pair_that_cannot_work_is_refused_and_told_why(tmp_path: Path, name: str) -> None:
+    made, said = WRONG[name]
+    made.write(tmp_path)
+    if not made.chain:
+        (tmp_path / "fullchain.pem").unlink()
+    with pytest.raises(CertificateRefused) as refused:
+        Certificate(tmp_path / "fullchain.pem", tmp_path / "privkey.pem")
+    assert said in str(refused.value)
+    assert "PRIVATE" not in str(refused.value)
+
+
+def test_start_with_it_is_refused_in_one_line(make_server: Any) -> None:
+    server = make_server(TOML)
+    pair(-60, -1).write(server.folder)
+    ended = server.seclink("serve", "--port", str(server.port), check=False)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    said = f"seclink: server.tls_cert: {server.folder}/fullchain.pem: certificate has expired\n"
+    assert ended.stderr.decode() == said
+
+
+# The appliance
+
+
+class Secure:
+    """A `seclink serve` with a certificate of its own, in its folder."""
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self.pair = GOOD.write(server.folder)
+        self.url = server.url.replace("http:", "https:")
+        server.start(wait=False)
+        until(self.is_up)
+
+    def is_up(self) -> bool:
+        assert self.server.process.poll() is None, self.server.log()
+        with contextlib.suppress(httpx.TransportError), self.client() as client:
+            return client.get("/healthz").status_code == 200
+        return False
+
+    def client(self, trusted: Pair = GOOD) -> httpx.Client:
+        return httpx.Client(base_url=self.url, verify=trusted.context(), timeout=PATIENCE)
+
+    def connect(self, trusted: Pair = GOOD) -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", self.server.port), PATIENCE)
+        return trusted.context().wrap_socket(plain, server_hostname="localhost")
+
+    def shown(self) -> int:
+        """The serial number of what a new connection gets."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        plain = socket.create_connection(("127.0.0.1", self.server.port), PATIENCE)
+        with context.wrap_socket(plain) as client:
+            return serial_of(client)
+
+    def said(self, word: str) -> int:
+        return int(self.server.log().count(word))
+
+
+@pytest.fixture
+def secure(make_server: Any) -> Iterator[Secure]:
+    made = Secure(make_server(TOML))
+    yield made
+    assert made.server.stop() == 0
+    assert "Traceback" not in made.server.log()
+    assert '"event":"loop"' not in made.server.log()
+
+
+def test_everything_says_https_by_itself(secure: Secure) -> None:
+    """HDR-01: and browsers are told to stay there."""
+    log = secure.server.log()
+    assert f"SecLink serves {secure.url}\n" in log
+    assert f'"event":"started","url":"{secure.url}"' in log
+    assert "TLS       none" not in log
+    with secure.client() as client:
+        made = client.post("/api/v1/secrets", json=body())
+        assert made.headers["strict-transport-security"] == "max-age=31536000"
+        assert made.json()["shareUrl"].startswith(f"{secure.url}/")
+        assert client.get(f"/api/v1/secrets/{made.json()['linkId']}").status_code == 200
+        assert client.get("/").headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_health_check_asks_over_tls_whatever_the_certificate_is_for(secure: Secure) -> None:
+    ended = secure.server.seclink("check", "--config", "seclink.toml", check=False)
+    # The harness gives the port on the command line, where `check` does not see it.
+    assert ended.returncode == 1
+    toml = TOML.replace("[server]\n", f"[server]\nport = {secure.server.port}\npublic_url = 'https://example.org'\n")
+    (secure.server.folder / "with-port.toml").write_text(toml)
+    ended = secure.server.seclink("check", "--config", "with-port.toml", check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+    refused = secure.server.seclink("check", "--url", secure.url, check=False)  # who names it, wants to know who it is
+    assert refused.returncode == 1
+    assert b"CERTIFICATE_VERIFY_FAILED" in refused.stderr
+
+
+def shake(secure: Secure, **options: Any) -> ssl.SSLSocket:
+    context = GOOD.context()
+    for name, value in options.items():
+        if name == "ciphers":
+            context.set_ciphers(value)
+        elif name == "alpn":
+            context.set_alpn_protocols(value)
+        else:
+            setattr(context, name, value)
+    plain = socket.create_connection(("127.0.0.1", secure.server.port), PATIENCE)
+    with contextlib.closing(plain):
+        return context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_only_what_is_safe_today_is_spoken(secure: Secure) -> None:
+    with shake(secure, alpn=["h2", "http/1.1"]) as latest:
+        assert (latest.version(), latest.selected_alpn_protocol()) == ("TLSv1.3", "http/1.1")
+    with shake(secure, maximum_version=ssl.TLSVersion.TLSv1_2) as older:
+        assert older.version() == "TLSv1.2"
+        name, _, bits = older.cipher() or ("", "", 0)
+        assert name.startswith("ECDHE-")
+        assert bits >= 128
+    with pytest.warns(DeprecationWarning, match="TLS"), pytest.raises(OSError):  # noqa: PT011  a reset or an alert
+        shake(secure, ciphers="ALL:@SECLEVEL=0", minimum_version=ssl.TLSVersion.TLSv1, maximum_version=OLD)
+    for weak in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384"):  # CBC
+        with pytest.raises(OSError):  # noqa: PT011
+            shake(secure, ciphers=weak, maximum_version=ssl.TLSVersion.TLSv1_2)
+
+
+OLD = ssl.TLSVersion.TLSv1_1
+
+
+def test_plain_http_at_its_port_is_closed_and_leaves_no_word(secure: Secure) -> None:
+    before = secure.server.log()
+    for said in (GET, b"\0" * 100, b"\x16\x03\x01\xff\xff" + b"\xff" * 500):
+        with socket.create_connection(("127.0.0.1", secure.server.port), PATIENCE) as client:
+            client.sendall(said)
+            read_all(client)  # until it is closed
+    assert secure.is_up()
+    assert secure.server.log() == before
+
+
+# Renewal
+
+
+class Visitors:
+    """They never stop asking, on a new connection each time."""
+
+    def __init__(self, secure: Secure, *trusted: Pair) -> None:
+        self.over, self.failed, self.count, self.serials = threading.Event(), [], 0, set[int]()
+        self.secure = secure
+        self.context = ssl.create_default_context(cadata="".join(each.chain.decode() for each in trusted))
+        self.context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        self.threads = [threading.Thread(target=self.ask) for _ in range(2)]
+
+    def __enter__(self) -> "Visitors":
+        for each in self.threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        for each in self.threads:
+            each.join()
+
+    def ask(self) -> None:
+        while not self.over.is_set():
+            try:
+                plain = socket.create_connection(("127.0.0.1", self.secure.server.port), PATIENCE)
+                with self.context.wrap_socket(plain, server_hostname="localhost") as client:
+                    self.serials.add(serial_of(client))
+                    client.sendall(GET.replace(b"/look", b"/healthz"))
+                    if not client.recv(65536).startswith(b"HTTP/1.1 200 "):
+                        self.failed.append("no answer")
+            except OSError as error:
+                self.failed.append(repr(error))
+            self.count += 1
+
+
+def test_renewed_files_are_taken_up_and_nobody_notices(secure: Secure) -> None:
+    new = pair()
+    open_one = secure.connect()
+    with Visitors(secure, GOOD, new) as visitors, open_one:
+        until(lambda: visitors.count > 10)
+        new.write(secure.server.folder)
+        until(lambda: secure.shown() == new.serial)
+        asked = visitors.count
+        until(lambda: visitors.count > asked + 10)
+        open_one.sendall(GET.replace(b"/look", b"/healthz"))
+        assert open_one.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert visitors.failed == []
+    assert visitors.serials == {GOOD.serial, new.serial}
+    assert secure.said('"level":"error"') == 0
+
+
+def test_link_that_leads_to_another_file_is_a_renewal(make_server: Any) -> None:
+    server = make_server(TOML)
+    for name in ("fullchain.pem", "privkey.pem"):
+        (server.folder / "first").mkdir(exist_ok=True)
+        (server.folder / name).symlink_to(f"first/{name}")
+    GOOD.write(server.folder / "first")
+    secure = Secure.__new__(Secure)
+    secure.server, secure.pair, secure.url = server, GOOD, server.url.replace("http:", "https:")
+    server.start(wait=False)
+    until(secure.is_up)
+    new = pair()
+    (server.folder / "second").mkdir()
+    new.write(server.folder / "second")
+    for name in ("fullchain.pem", "privkey.pem"):
+        (server.folder / "link").symlink_to(f"second/{name}")
+        (server.folder / "link").replace(server.folder / name)
+    until(lambda: secure.shown() == new.serial)
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("name", ["another's key", "expired", "encrypted", "no PEM"])
+def test_broken_renewal_keeps_the_old_one_says_why_and_can_be_mended(secure: Secure, name: str) -> None:
+    made, said = WRONG[name]
+    made.write(secure.server.folder)
+    until(lambda: secure.said("the certificate in use stays: "))
+    assert said in secure.server.log()
+    assert secure.shown() == GOOD.serial
+    new = pair().write(secure.server.folder)
+    until(lambda: secure.shown() == new.serial)
+    assert secure.said("the certificate in use stays: ") == 1  # once, not every few seconds
+
+
+def test_reload_reads_the_certificate_again_and_survives_a_bad_one(secure: Secure) -> None:
+    """CFG-01: also where the TOML itself is refused; and there is no going to or from https without a restart."""
+    Pair(GOOD.chain, b"").write(secure.server.folder)
+    secure.server.config.write_text(f"{TOML}\nwrong = 1\n")
+    secure.server.process.send_signal(signal.SIGHUP)
+    until(lambda: secure.said('"event":"not reloaded"'))
+    assert secure.said("the certificate in use stays: ") == 1
+    new = pair().write(secure.server.folder)
+    secure.server.config.write_text("")
+    secure.server.process.send_signal(signal.SIGHUP)
+    until(lambda: secure.said("needs a restart: server.tls_cert, server.tls_key"))
+    assert secure.shown() == new.serial
+    with secure.client(new) as client:
+        assert client.get("/healthz").status_code == 200
+
+
+def test_end_that_is_near_is_told(make_server: Any) -> None:
+    server = make_server(TOML)
+    soon = pair(ends=6).write(server.folder)
+    server.start(wait=False)
+    until(lambda: "nobody has renewed it" in server.log())
+    assert '"level":"warning","event":"certificate","detail":"it ends in 5 days;' in server.log()
+    assert soon.serial
+    assert server.stop() == 0
+
+
+# Clients that take their time
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    folder = tmp_path_factory.mktemp("tls")
+    GOOD.write(folder)
+    with running(certificate=[str(folder / "fullchain.pem"), str(folder / "privkey.pem")]) as process:
+        yield process
+        process.popen.terminate()
+        code, out, err = process.finish()
+        assert (code, err) == (0, ""), out
+
+
+def speak(process: Process, data: bytes = b"", small_window: bool = False) -> ssl.SSLSocket:
+    plain = process.connect(small_window=small_window)
+    client = GOOD.context().wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=True)
+    client.sendall(data)
+    return client
+
+
+def get(process: Process) -> Any:
+    with speak(process, GET) as client:
+        return answers(read_all(client))[0]
+
+
+def hello() -> bytes:
+    """The first message of a handshake."""
+    said = ssl.MemoryBIO()
+    client = GOOD.context().wrap_bio(ssl.MemoryBIO(), said, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return said.read()
+
+
+@pytest.mark.parametrize("start", ["silent", "half", "drip", "no answer"])
+def test_slow_handshakes_are_closed_while_others_are_served(tiny: Process, start: str) -> None:
+    """IN-10"""
+    said = {"silent": b"", "half": hello()[:100], "drip": hello()[:20], "no answer": hello()}[start]
+    clients = [tiny.connect(said) for _ in range(50)]
+    with contextlib.ExitStack() as stack:
+        for client in clients:
+            stack.enter_context(client)
+        assert get(tiny).status == 200
+        assert seconds_until_closed(clients, b"\0" if start == "drip" else b"") < 10
+
+
+def test_unfinished_handshakes_keep_nobody_out(tmp_path: Path) -> None:
+    """IN-10: neither of a connection nor of a request; whoever has waited longest goes."""
+    GOOD.write(tmp_path)
+    limits = {"connections": 20, "header_seconds": 60.0}
+    files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
+    with running(certificate=files, limits=limits, gate={"requests": 1}) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect(hello())) for _ in range(60)]
+        assert get(server).status == 200
+        assert seconds_until_closed(clients[:40]) < 10
+        assert get(server).status == 200
+
+
+def test_request_that_comes_with_the_end_of_the_handshake_is_answered(tiny: Process) -> None:
+    """In one segment: what a client sends without waiting is lost by nobody."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = GOOD.context().wrap_bio(to_client, to_server, server_hostname="localhost")
+    with tiny.connect() as client:
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                client.sendall(to_server.read())
+                to_client.write(client.recv(65536))
+        session.write(GET)
+        client.sendall(to_server.read())  # the end of the handshake and the request
+        to_client.write(read_all(client))
+        assert session.read(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_upload_that_is_refused_by_its_head_gets_to_read_it(tiny: Process) -> None:
+    with speak(tiny, b"POST /look HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n") as client:
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            client.sendall(b"x" * 3_000_000)
+        assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_answer_that_nobody_reads_is_dropped_over_tls(tiny: Process) -> None:
+    """IN-11"""
+    request = b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n"
+    before = get(tiny).json["tasks"]
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(speak(tiny, request, small_window=True)) for _ in range(5)]
+        assert seconds_until_reset(clients) < 10
+    until(lambda: get(tiny).json["tasks"] <= before)
+
+
+def test_slow_reader_that_makes_progress_gets_everything_over_tls(tmp_path: Path) -> None:
+    """IN-11: and what is encrypted already counts as not yet sent."""
+    GOOD.write(tmp_path)
+    files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
+    request = HEAD.replace(b"/look", b"/big") + b"Connection: close\r\n\r\n"
+    # The kernel takes more only by the megabyte: a machine with too much to do moves nothing for a second.
+    with (
+        running(certificate=files, limits={"write_seconds": 3.0}) as server,
+        speak(server, request, small_window=True) as client,
+    ):
+        [answer] = answers(read_all(client, pause=0.001))
+    assert len(answer.body) == 10_000_000
+
+
+def test_idle_connection_is_closed_over_tls(tmp_path: Path) -> None:
+    """IN-10"""
+    GOOD.write(tmp_path)
+    files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
+    with running(certificate=files, limits={"idle_seconds": 1.0}) as server, speak(server, HEAD + b"\r\n") as client:
+        read_all(client)
+
+
+def test_stop_finishes_what_is_in_flight_and_cuts_handshakes(tmp_path: Path) -> None:
+    """CR-13"""
+    GOOD.write(tmp_path)
+    files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
+    with running(certificate=files, limits={"header_seconds": 60.0}) as server:
+        with server.connect(hello()), speak(server, b"GET /slow?1 HTTP/1.1\r\nHost: x\r\n\r\n") as client:
+            until(lambda: get(server).json["seen"].get("/slow"))
+            server.popen.terminate()
+            assert answers(read_all(client))[0].status == 200
+        code, out, err = server.finish()
+    assert (code, err) == (0, "")
+    assert out.endswith("closed 1\n")
