@@ -33,6 +33,7 @@ from seclink.quantities import (
 from seclink.sections import Source, section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+OWN_PATHS = ("api", "receipt", "static")  # and the dialects' names: which of two was meant could not be told
 AT_START = {"at_start": True}  # read once; a reload says that it needs a restart
 
 
@@ -278,6 +279,9 @@ def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[
         named = "max" if "max" in document["expiry"] else "default"
         yield ("expiry", named), f"expiry.default ({default}) is longer than expiry.max ({most})"
     yield from _of_tls(config.server)
+    begins = urlsplit(config.server.public_url or "").path.split("/")[1:2]
+    if {*begins} & {*OWN_PATHS, *(each.encode_name for each in msgspec.structs.fields(Dialects))}:
+        yield ("server", "public_url"), f"server.public_url: /{begins[0]} is a path below it already; take another"
     # All that comes under a dialect's host is taken for its client's.
     taken = dict.fromkeys(LOOPBACK, "this machine")
     taken[urlsplit(config.server.public_url or "").hostname or ""] = "server.public_url"

@@ -14,6 +14,7 @@ need curl 'command -v curl'
 need strace 'command -v strace'
 need faketime 'command -v faketime'
 need e2fsprogs 'PATH=$PATH:/usr/sbin command -v mkfs.ext4'
+need nginx 'command -v nginx || test -x /usr/sbin/nginx' # 0.5 MB; stands in front in tests, without rights and on loopback
 need systemd 'command -v systemd-analyze' # it checks the unit; libseccomp comes with it
 need chromium 'command -v chromium'
 # The foreign systems' clients.

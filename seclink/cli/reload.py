@@ -8,6 +8,7 @@ what is only read at the start is named and stays.
 import asyncio
 import gc
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -99,6 +100,7 @@ def served(gate: Gate, config: Config) -> Served:
         refuse=gate.raw,
         limits=Limits(message_bytes=2 * body_bytes(config), connections=2 * config.server.requests),
         grace_seconds=config.server.shutdown_timeout,
+        root=urlsplit(public_url(config)).path.encode(),
     )
 
 

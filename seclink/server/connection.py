@@ -186,6 +186,7 @@ class Connection(HttpToolsProtocol):
             raise self._refusal
         self._in_head = False
         self.due = inf
+        self.url = self.hub.served.below(self.url)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

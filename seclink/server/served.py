@@ -7,8 +7,7 @@ from typing import Any
 from seclink.errors import SecLinkError
 
 Refuse = Callable[[SecLinkError, bytes, list[tuple[bytes, bytes]]], bytes]
-"""(error, what is known of the target, and of the headers) -> the answer, whole."""
-"""A refusal -> the bytes of a whole HTTP/1.1 answer that closes the connection."""
+"""(error, what is known of the target, and of the headers) -> a whole HTTP/1.1 answer that closes the connection."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +26,19 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """What is served, and how; a reload replaces it as one. A stop waits `grace_seconds` for what is in flight."""
+    """What is served, and how; a reload replaces it as one. A stop waits `grace_seconds` for what is in flight. `root`
+    is the path that everything lies below for those who come: a proxy may leave it there or take it away.
+    """
 
     app: Any
     refuse: Refuse
     limits: Limits
     grace_seconds: float = 10.0
+    root: bytes = b""
+
+    def below(self, target: bytes) -> bytes:
+        """A request's target as the application knows it."""
+        rest = target.removeprefix(self.root)
+        if rest.startswith(b"/"):
+            return rest
+        return b"/" + rest if rest != target and rest[:1] in (b"", b"?") else target

@@ -1,0 +1,326 @@
+"""Behind nginx, as the README sets it up: who is counted, what arrives, what is left on its disk, and nothing twice."""
+
+import base64
+import contextlib
+import os
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from appliances import NO_BYTES_LIMIT, body
+from proxying import PATIENCE, Nginx
+
+from seclink.config import parse
+from seclink.errors import ConfigError
+from seclink.server import Limits, Served
+
+FEW = '[rates]\ncreate = "3/hour"\nreveal = "100/hour"\npeek = "100/hour"\n'
+MANY = '[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\npeek = "10000/hour"\n' + NO_BYTES_LIMIT
+TWO_MIB = 2 * 2**20
+
+
+class Behind:
+    """An appliance and the nginx in front of it."""
+
+    def __init__(self, server: Any, nginx: Nginx) -> None:
+        self.server, self.nginx = server, nginx
+        self.client, self.url = nginx.client, nginx.url
+
+
+@pytest.fixture
+def make_nginx() -> Iterator[Callable[..., Nginx]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(*upstreams: int, changes: dict[str, str] | None = None) -> Nginx:
+            made = Nginx(*upstreams, changes=changes)
+            stack.callback(made.stop)
+            return made.start()
+
+        yield make
+
+
+@pytest.fixture
+def behind(make_server: Any, make_nginx: Callable[..., Nginx]) -> Callable[..., Behind]:
+    """`root` is the path of the public URL, `trusted` the proxies that are believed."""
+
+    def make(toml: str = FEW, *, trusted: str = '["127.0.0.1"]', root: str = "", **options: Any) -> Behind:
+        server = make_server("")
+        nginx = make_nginx(server.port, **options)
+        url = f'public_url = "{nginx.url}{root}"\n'
+        server.config.write_text(f"[server]\n{url}trusted_proxies = {trusted}\n{toml}")
+        return Behind(server.start(), nginx)
+
+    return make
+
+
+def create(client: httpx.Client, payload: bytes = b"payload", **headers: str) -> httpx.Response:
+    return client.post("/api/v1/secrets", json=body(payload), headers=headers)
+
+
+# Whose address it is
+
+
+def test_visitors_are_counted_one_by_one(behind: Callable[..., Behind]) -> None:
+    """RL-03"""
+    made = behind()
+    with made.client("127.0.0.2") as one, made.client("127.0.0.3") as other:
+        assert [create(one).status_code for _ in range(4)] == [201, 201, 201, 429]
+        assert create(other).status_code == 201
+
+
+def test_without_trust_everybody_is_the_proxy(behind: Callable[..., Behind]) -> None:
+    """RL-02: what is not configured is not believed."""
+    made = behind(trusted="[]")
+    with made.client("127.0.0.2") as one, made.client("127.0.0.3") as other:
+        assert [create(one).status_code for _ in range(3)] == [201] * 3
+        assert create(other).status_code == 429
+
+
+FORGED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "CF-Connecting-IP", "True-Client-IP")
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_address_that_a_visitor_claims_counts_for_nothing(behind: Callable[..., Behind], name: str) -> None:
+    """RL-02, RL-03"""
+    made = behind()
+    claims = [f"for=192.0.2.{each}" if name == "Forwarded" else f"192.0.2.{each}, 127.0.0.1" for each in range(4)]
+    with made.client() as client:
+        assert [create(client, **{name: each}).status_code for each in claims] == [201, 201, 201, 429]
+
+
+def test_right_most_that_is_not_trusted_counts_behind_two_proxies(
+    behind: Callable[..., Behind], make_nginx: Callable[..., Nginx]
+) -> None:
+    """RL-03: the first is seen by the second as 127.0.0.9, which is trusted, too."""
+    made = behind(trusted='["127.0.0.1", "127.0.0.9"]')
+    changes = {
+        "proxy_pass http://seclink;": f"proxy_pass {made.url}; proxy_bind 127.0.0.9; proxy_ssl_verify off;",
+        "proxy_set_header Host $http_host;": f"proxy_set_header Host localhost:{made.nginx.port};",
+    }
+    first = make_nginx(1, changes=changes)
+    with first.client("127.0.0.2") as one, first.client("127.0.0.3") as other:
+        forged = {"X-Forwarded-For": "192.0.2.1, 127.0.0.9, 127.0.0.1"}
+        assert [create(one).status_code for _ in range(2)] == [201] * 2
+        assert [create(one, **forged).status_code for _ in range(2)] == [201, 429]
+        assert create(other).status_code == 201
+
+
+# Large bodies
+
+
+def reveal(client: httpx.Client, made: httpx.Response) -> bytes:
+    assert made.status_code == 201, made.text
+    answer = client.post(f"/api/v1/secrets/{made.json()['linkId']}/reveal")
+    assert answer.status_code == 200, answer.text
+    return base64.b64decode(answer.json()["encryptedBlob"])
+
+
+def test_largest_secret_arrives_and_what_is_larger_is_refused_in_our_words(behind: Callable[..., Behind]) -> None:
+    made = behind(MANY)
+    with made.client() as client:
+        payload = os.urandom(TWO_MIB)
+        assert reveal(client, create(client, payload)) == payload
+        refused = create(client, payload + b"x" * 100_000)
+        assert (refused.status_code, refused.json()["code"]) == (413, "payload_too_large")
+        assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_what_nginx_allows_by_itself_is_too_little(behind: Callable[..., Behind]) -> None:
+    made = behind(MANY, changes={"client_max_body_size 8m;": ""})
+    with made.client() as client:
+        refused = create(client, b"x" * TWO_MIB)
+        assert (refused.status_code, refused.headers["content-type"]) == (413, "text/html")
+
+
+def slowly(behind: Behind, made: httpx.Response) -> bytes:
+    """Reveals, and reads more slowly than the appliance sends."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.settimeout(PATIENCE)
+    raw.connect(("127.0.0.1", behind.nginx.port))
+    with behind.nginx.pair.context().wrap_socket(raw, server_hostname="localhost") as client:
+        path = f"/api/v1/secrets/{made.json()['linkId']}/reveal"
+        client.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        )
+        data = bytearray()
+        with contextlib.suppress(OSError):
+            while more := client.recv(4096):
+                data += more
+    return bytes(data)
+
+
+def test_nothing_of_a_secret_touches_its_disk(behind: Callable[..., Behind]) -> None:
+    """A temporary file that is deleted stays readable on the disk: there must be none."""
+    made = behind(MANY)
+    with made.nginx.without_disk(), made.client() as client:
+        payload = os.urandom(TWO_MIB)
+        created = create(client, payload)
+        assert created.status_code == 201
+        assert base64.b64encode(payload) in slowly(made, created)
+    assert "temp" not in made.nginx.log()
+
+
+@pytest.mark.parametrize("setting", ["proxy_request_buffering", "proxy_buffering"])
+def test_what_nginx_does_by_itself_would_touch_its_disk(behind: Callable[..., Behind], setting: str) -> None:
+    """The same test sees it."""
+    made = behind(MANY, changes={f"        {setting} off;": ""})
+    with made.nginx.without_disk(), made.client() as client:
+        created = create(client, b"x" * (TWO_MIB if setting == "proxy_request_buffering" else 1_500_000))
+        if created.status_code == 201:
+            slowly(made, created)
+    assert "Permission denied" in made.nginx.log()
+
+
+# Never twice
+
+
+class Upstream:
+    """Reads requests; answers them, or hangs up on them instead, as one does that dies with the answer on its lips."""
+
+    def __init__(self, answers: bool) -> None:
+        self.answers, self.requests, self.connections = answers, 0, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.talk, args=[client], daemon=True).start()
+
+    def talk(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            while b"\r\n\r\n" in client.recv(65536):
+                self.requests += 1
+                if not self.answers:
+                    return
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    def close(self) -> None:
+        # Waking `accept` is up to us.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+@pytest.fixture
+def upstreams() -> Iterator[Callable[[bool], Upstream]]:
+    made: list[Upstream] = []
+
+    def make(answers: bool) -> Upstream:
+        made.append(Upstream(answers))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+REVEALS = [("POST", "/api/v1/secrets/AbCdEfGhIjKl/reveal"), ("GET", "/api/v1/secrets/AbCdEfGhIjKl")]
+
+
+@pytest.mark.parametrize(("method", "path"), REVEALS)
+def test_reveal_whose_answer_is_lost_is_not_sent_again(
+    upstreams: Callable[[bool], Upstream], make_nginx: Callable[..., Nginx], method: str, path: str
+) -> None:
+    one, other = upstreams(False), upstreams(False)
+    with make_nginx(one.port, other.port).client() as client:
+        assert client.request(method, path).status_code == 502
+    assert one.requests + other.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "wrong"),
+    [(*REVEALS[0], "proxy_next_upstream error timeout non_idempotent;"), (*REVEALS[1], "")],
+    ids=["POST with non_idempotent", "GET with nginx's default"],
+)
+def test_other_settings_would_send_it_twice(
+    upstreams: Callable[[bool], Upstream], make_nginx: Callable[..., Nginx], method: str, path: str, wrong: str
+) -> None:
+    one, other = upstreams(False), upstreams(False)
+    with make_nginx(one.port, other.port, changes={"proxy_next_upstream off;": wrong}).client() as client:
+        assert client.request(method, path).status_code == 502
+    assert one.requests + other.requests == 2
+
+
+def test_connections_to_the_appliance_are_kept(
+    upstreams: Callable[[bool], Upstream], make_nginx: Callable[..., Nginx]
+) -> None:
+    upstream = upstreams(True)
+    with make_nginx(upstream.port).client() as client:
+        for _ in range(10):
+            assert client.get("/").text == "ok"
+    assert (upstream.requests, upstream.connections) == (10, 1)
+
+
+# Below a path
+
+STRIPS = {"location / {": "location /secrets/ {", "proxy_pass http://seclink;": "proxy_pass http://seclink/;"}
+KEEPS = {"location / {": "location /secrets/ {"}
+
+
+@pytest.mark.parametrize("changes", [STRIPS, KEEPS], ids=["taken away", "left there"])
+def test_everything_lies_below_the_public_path(behind: Callable[..., Behind], changes: dict[str, str]) -> None:
+    hosted = '[dialects.scrt-link]\nhost = "links.example.org"\n'
+    made = behind(MANY + hosted, root="/secrets", changes=changes)
+    root = f"{made.url}/secrets"
+    with made.client() as client:
+        created = client.post("/secrets/api/v1/secrets", json=body())
+        share = created.json()["shareUrl"]
+        assert share == f"{root}/{created.json()['linkId']}"
+        receipt = f"/secrets/receipt/{created.json()['receiptId']}"
+        for each in ("/secrets/", share, receipt):
+            page = client.get(each)
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            loaded = re.findall(r'(?:src|href)="(/[^"]*)"', page.text)
+            assert loaded
+            assert {client.get(file).status_code for file in loaded if file.startswith("/secrets/")} == {200}
+            assert not [file for file in loaded if not file.startswith("/secrets/")]
+        [module] = re.findall(r'from "([^"]+)"', client.get("/secrets/api/v1/client-module").text)
+        assert module.startswith("/secrets/static/")
+        assert client.get(module).status_code == 200
+        assert client.get("/secrets/healthz").json() == {"status": "alive"}
+        assert client.options("/secrets/scrt-link/api/v1/secrets").status_code == 204
+        assert client.get("/secrets/scrt-link/s").status_code == 200
+        assert client.get("/secrets").headers["location"] == f"{root}/"
+        revealed = client.get(f"/secrets/api/v1/secrets/{created.json()['linkId']}")
+        assert base64.b64decode(revealed.json()["encryptedBlob"]) == b"payload"
+    # What a dialect's own host sends on leads below the path, too.
+    sent_on = httpx.get(f"{made.server.url}/s", headers={"Host": "links.example.org"})
+    assert sent_on.headers["location"] == f"{root}/scrt-link/s"
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        (b"/secrets/AbCdEfGhIjKl?x=/secrets", b"/AbCdEfGhIjKl?x=/secrets"),
+        (b"/secrets", b"/"),
+        (b"/secrets?a=b", b"/?a=b"),
+        (b"/secrets/secrets/x", b"/secrets/x"),  # once
+        (b"/secretsAbCd", b"/secretsAbCd"),
+        (b"/AbCdEfGhIjKl", b"/AbCdEfGhIjKl"),
+        (b"/api/v1/secrets/x", b"/api/v1/secrets/x"),
+        (b"*", b"*"),
+    ],
+)
+def test_path_is_taken_away_once_and_whole(target: bytes, found: bytes) -> None:
+    def served(root: bytes) -> Served:
+        return Served(app=None, refuse=lambda *_: b"", limits=Limits(message_bytes=1), root=root)
+
+    assert served(b"/secrets").below(target) == found
+    assert served(b"").below(target) == target
+
+
+@pytest.mark.parametrize("path", ["/api", "/static/x", "/receipt", "/scrt-link"])
+def test_path_that_could_be_taken_for_our_own_is_refused(path: str) -> None:
+    """CFG-01"""
+    with pytest.raises(ConfigError, match=r"x\.toml:2: server\.public_url: /\S+ is a path below it already"):
+        parse(f"[server]\npublic_url = 'https://example.org{path}'\n", "x.toml")
