@@ -2,7 +2,8 @@
 
 `GET /secrets/{linkId}` spends a view because its documentation says so. Browsers, previews and scanners follow
 such addresses by themselves, so a request that looks like one of theirs is refused and spends nothing (`visits.py`);
-so are HEAD, ranges and conditional requests, which ask for less than the whole.
+so are what another origin's page can send without asking first, HEAD, ranges and conditional requests, which ask for
+less than the whole.
 """
 
 import hashlib
@@ -24,15 +25,17 @@ from seclink.errors import (
     PasscodeLocked,
     PasscodeRequired,
     PasscodeWrong,
+    PayloadTooLarge,
+    RequestTimeout,
     StorageFull,
 )
 from seclink.model import NewSecret, Proof, Scope
 from seclink.vault import Vault
 from seclink.web import bodies, wire
 from seclink.web.bodies import Answer, Call
-from seclink.web.guards import Admission, Guards, actor, header, headers
+from seclink.web.guards import Admission, Guards, actor, header, retry_key
 from seclink.web.operations import Operation
-from seclink.web.visits import refuse_visit
+from seclink.web.visits import refuse_part, refuse_unasked, refuse_visit
 
 REVEAL_ERRORS = (
     AccessRequired,
@@ -44,7 +47,13 @@ REVEAL_ERRORS = (
     PasscodeLocked,
     Busy,
 )
-HARMLESS = (b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range")
+NOT_A_NAVIGATION = (
+    "For programs. What browsers, previews and scanners send by themselves is refused as not_a_navigation and spends "
+    "nothing: navigations, prefetches, and what wants a document, a picture or events first (Sec-Fetch-Mode, "
+    "Sec-Fetch-Dest, Sec-Purpose, Accept). So is what comes from another origin's page (Sec-Fetch-Site, Origin) "
+    "without one of Authorization, Idempotency-Key, SecLink-Access and SecLink-Passcode; a script there may also "
+    "reveal by POST."
+)
 
 
 class SecretsApi:
@@ -74,7 +83,8 @@ class SecretsApi:
             admission=Admission(rate="reveal"),
             gives=wire.SecretRevealed,
             headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"),
-            errors=(*REVEAL_ERRORS, NotANavigation),
+            errors=(*REVEAL_ERRORS, NotANavigation, PayloadTooLarge, RequestTimeout),
+            description=NOT_A_NAVIGATION,
         )
         yield Operation(
             method="POST",
@@ -123,7 +133,7 @@ class SecretsApi:
         )
 
     async def create_secret(self, call: Call) -> Answer:
-        who, retry_key = actor(call.scope), _retry_key(call.scope)
+        who, key = actor(call.scope), retry_key(call.scope)
         body = await call.body()
         sent = bodies.parse(body, _content_type(call.scope), wire.CreateSecret)
         if sent.expiry_type is None and sent.expires_in is None:
@@ -141,7 +151,7 @@ class SecretsApi:
             label=sent.label,
         )
         self._guards.count_bytes(who, len(new.payload))
-        retry = (retry_key, hashlib.sha256(body).digest()) if retry_key else None
+        retry = (key, hashlib.sha256(body).digest()) if key else None
         made = await self._vault.create(new, who, self._clock.now(), retry)
         return bodies.answer(
             wire.SecretCreated(
@@ -157,7 +167,8 @@ class SecretsApi:
         )
 
     async def get_secret(self, call: Call, link_id: str) -> Answer:
-        refuse_visit(call.scope)
+        refuse_unasked(call.scope)
+        await call.body(bodies.SMALL_BODY)  # it takes none, but what announces one is not whole without it
         return await self._reveal(call, link_id, Proof(None, None))
 
     async def reveal_secret(self, call: Call, link_id: str) -> Answer:
@@ -191,10 +202,9 @@ class SecretsApi:
 
     async def _reveal(self, call: Call, link_id: str, proof: Proof) -> Answer:
         scope = call.scope
-        if any(headers(scope, name) for name in HARMLESS):
-            raise BadRequest("A secret is revealed whole or not at all: ask without Range or If-... headers")
+        refuse_part(scope)
         proof, now = _with_headers(scope, proof), self._clock.now()
-        claimed = await self._vault.reveal(_known(link_id), proof, actor(scope), now, _retry_key(scope))
+        claimed = await self._vault.reveal(_known(link_id), proof, actor(scope), now, retry_key(scope))
         return bodies.answer(
             wire.SecretRevealed(
                 encrypted_blob=bodies.encode_base64(claimed.payload),
@@ -224,10 +234,3 @@ def _with_headers(scope: Any, proof: Proof) -> Proof:
 def _content_type(scope: Any) -> bytes | None:
     value = header(scope, b"content-type")
     return None if value is None else value.encode("latin-1")
-
-
-def _retry_key(scope: Any) -> str | None:
-    key = header(scope, b"idempotency-key")
-    if key is not None and not (16 <= len(key) <= 128 and key.isascii() and key.isprintable()):
-        raise BadRequest("Idempotency-Key must have 16 to 128 printable characters")
-    return key

@@ -176,6 +176,14 @@ def header(scope: Any, name: bytes) -> str | None:
     return values[0].decode("latin-1") if values else None
 
 
+def retry_key(scope: Any) -> str | None:
+    """The Idempotency-Key. Raises BadRequest where it is none."""
+    key = header(scope, b"idempotency-key")
+    if key is not None and not (16 <= len(key) <= 128 and key.isascii() and key.isprintable()):
+        raise BadRequest("Idempotency-Key must have 16 to 128 printable characters")
+    return key
+
+
 @lru_cache(4096)
 def ranges(peer: str) -> tuple[str, str | None]:
     """An address as the range that is counted, and for IPv6 the wider one."""

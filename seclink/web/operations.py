@@ -75,6 +75,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
     errors: tuple[type[SecLinkError], ...] = ()
     by_manage_token: bool = False
+    description: str = ""
 
 
 def router(path: str, operations: Iterable[Operation], guards: Guards, instruments: Instruments) -> Router:
@@ -149,6 +150,8 @@ def _described(each: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]
         "responses": {str(each.status): good, **_refusals(each)},
         "security": _security(each),
     }
+    if each.description:
+        described["description"] = each.description
     if each.takes:
         content = {"application/json": {"schema": refs[each.takes]}}
         described["requestBody"] = {"required": not each.body_optional, "content": content}

@@ -1,21 +1,29 @@
 """Telling a program that means it from a browser, scanner or preview that came across an address.
 
-Browsers say in Sec-Fetch headers what a request is for; no page can change them. What a script may do on purpose is
-`fetch` with CORS: whatever else a page can make a browser send, links, forms, images, beacons and `no-cors` fetches,
-is sent without asking this server, and without being able to read the answer, so it could only destroy. Programs
-outside of browsers send no such headers, and documented ones want anything (`*/*`) or JSON; what wants a document or a
-picture first is looking, not asking.
+Browsers say in Sec-Fetch headers what a request is for; no page can change them. What a page can make a browser send
+without `fetch` and CORS, links, forms, images, beacons, is sent without asking this server and without being able to
+read the answer, so it could only destroy. Programs outside of browsers send no such headers, and documented ones want
+anything (`*/*`) or JSON; what wants a document, a picture or a stream of events first is looking, not asking.
+
+Mere markup can send a GET with CORS as well (`<link rel=preload as=fetch crossorigin>`), and that looks like a
+script's. So a GET that spends and comes from another origin needs one of the headers that make a browser ask this
+server for leave first: those only a script can send.
 """
 
 import re
 from typing import Any
 
-from seclink.errors import NotANavigation
+from seclink.errors import BadRequest, NotANavigation
 
 MEANT = ("cors", "same-origin")
 EARLY = re.compile("prefetch|preview|prerender")
-LOOKS = re.compile(r"\s*(text/(html|css|xml)|application/(xhtml\+xml|xml)|(image|audio|video|font)/)")
+LOOKS = re.compile(r"\s*(text/(html|css|xml|event-stream)|application/(xhtml\+xml|xml)|(image|audio|video|font)/)")
 HTML = re.compile("text/html|application/xhtml")
+OWN = (b"none", b"same-origin")
+ASKED_FIRST = frozenset((b"authorization", b"idempotency-key", b"seclink-access", b"seclink-passcode"))
+PARTIAL = frozenset(
+    (b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range")
+)
 
 
 def refuse_visit(scope: Any) -> None:
@@ -31,3 +39,22 @@ def refuse_visit(scope: Any) -> None:
         or (HTML.search(accept) and not accept.lstrip().startswith("application/json"))
     ):
         raise NotANavigation()
+
+
+def refuse_unasked(scope: Any) -> None:
+    """The same for a GET that spends: also what another origin's page may have sent without a script.
+
+    Browsers that tell no Sec-Fetch-Site, old ones and all of them where the server has no TLS, tell an Origin.
+    """
+    refuse_visit(scope)
+    said = dict(scope["headers"])
+    site = said.get(b"sec-fetch-site")
+    is_foreign = b"origin" in said if site is None else site.lower() not in OWN
+    if is_foreign and ASKED_FIRST.isdisjoint(said):
+        raise NotANavigation("A page of another origin reveals by POST, or sends an Idempotency-Key")
+
+
+def refuse_part(scope: Any) -> None:
+    """Raise BadRequest for what asks for less than the whole: it would be spent all the same."""
+    if not PARTIAL.isdisjoint(name for name, _ in scope["headers"]):
+        raise BadRequest("A secret is revealed whole or not at all: ask without Range or If-... headers")

@@ -4,7 +4,9 @@ question spends one.
 
 import ast
 import asyncio
+import contextlib
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -200,6 +202,7 @@ async def test_a_thousand_looks_leave_one_trace(appliance: Any) -> None:
     assert (receipt["state"], receipt["views"]) == ("active", 0)
 
 
+PRELOAD = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "cross-site", "Accept": "*/*"}
 VISITORS = [
     {"Sec-Fetch-Mode": "navigate"},
     {"Sec-Fetch-Dest": "document"},
@@ -222,6 +225,13 @@ VISITORS = [
     {"Accept": "video/webm, video/*;q=0.9"},
     {"Accept": "text/css,*/*;q=0.1"},
     {"Accept": " Text/HTML"},
+    {"Accept": "text/event-stream"},
+    PRELOAD,
+    PRELOAD | {"Sec-Fetch-Site": "same-site"},
+    PRELOAD | {"Sec-Fetch-Site": "Cross-Site", "Accept": "application/json"},
+    PRELOAD | {"Sec-Fetch-Site": "something new"},
+    {"Origin": "https://elsewhere.example", "Accept": "*/*"},
+    {"Origin": "null"},
 ]
 
 
@@ -244,13 +254,42 @@ async def test_browser_that_merely_comes_by_spends_nothing(appliance: Any, heade
         {"Accept": "application/json, text/plain, */*"},
         {"Accept": "text/plain"},
         {"Accept": ""},
-        {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"},
+        {"Sec-Fetch-Mode": "cors", "Accept": "*/*"},
+        PRELOAD | {"Sec-Fetch-Site": "same-origin"},
+        PRELOAD | {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:8080"},
+        PRELOAD | {"Sec-Fetch-Site": "none"},
     ],
 )
 async def test_programs_reveal_by_get_as_documented(appliance: Any, headers: dict[str, str]) -> None:
     """BOT-02"""
     made = await create(appliance.http)
     assert (await appliance.http.get(f"/secrets/{made['linkId']}", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "SecLink-Access", "SecLink-Passcode"])
+@pytest.mark.parametrize("page", [PRELOAD, {"Origin": "https://elsewhere.example"}], ids=["new", "old browser"])
+async def test_script_elsewhere_reveals_by_get_with_what_makes_its_browser_ask_first(
+    appliance: Any, page: dict[str, str], name: str
+) -> None:
+    """BOT-02, CSRF-01"""
+    made = await create(appliance.http, accessHash=ACCESS_HASH if name == "SecLink-Access" else None)
+    values = {"Authorization": f"Bearer {await appliance.key()}", "SecLink-Access": ACCESS}
+    sent = {name: values.get(name, RIGHT)}
+    assert (await appliance.http.get(f"/secrets/{made['linkId']}", headers=page | sent)).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "end"), [("GET", ""), ("POST", "/reveal")])
+def test_request_that_never_becomes_whole_spends_nothing(server: Any, method: str, end: str) -> None:
+    """ONE-01: it announces a body, and breaks off before there is one."""
+    url = f"{server.url}/api/v1/secrets"
+    made = httpx.post(url, json=body()).json()
+    head = f"{method} /api/v1/secrets/{made['linkId']}{end} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(head.encode())
+        client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            assert b"encryptedBlob" not in client.makefile("rb").read()
+    assert httpx.get(f"{url}/{made['linkId']}/meta").json()["viewsLeft"] == 1
 
 
 # Proof of key

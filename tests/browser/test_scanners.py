@@ -33,6 +33,8 @@ CLICK_ALL = """() => {
 # What makes a browser ask for an address without anybody's script asking the server for leave.
 LOOKS = """<!doctype html><link rel="icon" href="data:,">
 <link rel="prefetch" href="{prefetch}"><link rel="preload" as="image" href="{preload}">
+<link rel="preload" as="fetch" href="{fetch}"><link rel="preload" as="fetch" crossorigin href="{crossorigin}">
+<script>new EventSource("{events}")</script>
 <link rel="stylesheet" href="{stylesheet}"><link rel="modulepreload" href="{modulepreload}">
 <script type="speculationrules">
 {{"prefetch": [{{"urls": ["{rules}"], "eagerness": "immediate"}}],
@@ -165,7 +167,9 @@ def test_the_address_of_the_api_in_the_address_bar_spends_nothing(
 def test_no_element_of_a_page_spends(
     server: Any, page: Page, site: Site, between: Between, watch: Any, host: str
 ) -> None:
-    """BOT-02: pictures, frames, scripts, styles, media, prefetch and prerender, of secrets that need no proof."""
+    """BOT-02: pictures, frames, scripts, styles, media, events, preload, prefetch and prerender, of secrets that need
+    no proof.
+    """
     watch.expect(*REFUSED)
     elsewhere = site.url.replace("127.0.0.1", host)
     watch.allow(elsewhere, between.url)
