@@ -3,11 +3,16 @@
 Stricter than the framework: only application/json in UTF-8; no duplicate member (readers disagree on which one
 counts), NaN or trailing bytes; base64 exactly as it would be written again, so that what comes back is what was
 sent. A failure names the member, never its value.
+
+Bodies are decoded on the event loop, so one of millions of tiny parts would hold up everybody: what has more of them
+than anybody honest has, or deeper ones, is refused before or without much work.
 """
 
 import binascii
 import json
+import math
 import re
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,8 +23,10 @@ from seclink.web.cors import CORS_HEADERS
 from seclink.web.gate import Message, Receive, Send
 
 T = TypeVar("T", bound=Struct)
+PARTS, DEPTH, DIGITS = 4096, 32, 19
 SMALL_BODY = 16_384  # for requests that carry no payload
 _JSON = re.compile(rb"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _encode = msgspec.json.Encoder().encode
 _JSON_HEADERS = [(b"content-type", b"application/json"), *CORS_HEADERS]
 
@@ -34,10 +41,7 @@ def parse(body: bytes, content_type: bytes | None, kind: type[T], *, may_be_empt
     if may_be_empty and not body:
         return kind()
     try:
-        text = body.decode("utf-8")
-        document = _decode(text)
-        if "\\u" in text:  # an escape may have made half a surrogate pair: no text, and nothing that can be kept
-            json.dumps(document, ensure_ascii=False).encode()
+        document = _read(body)
     except (ValueError, RecursionError) as error:
         # BadRequest is no ValueError: a duplicate member comes through with its own words.
         raise BadRequest("The body is not valid JSON") from error
@@ -120,6 +124,31 @@ def no_content() -> Answer:
     return Answer(204, b"", CORS_HEADERS)
 
 
+def _read(body: bytes) -> Any:
+    """The document. Raises ValueError, RecursionError, BadRequest. Work is bounded by the count of its parts."""
+    if body.count(b"{") + body.count(b"[") + body.count(b",") > PARTS:
+        raise BadRequest("The body has too many members")
+    text = body.decode("utf-8")
+    document = _decode(text)
+    if _is_deep(document):
+        raise BadRequest("The body is nested too deeply")
+    if _SURROGATE.search(text):  # an escape may have made half a surrogate pair: no text, and nothing that can be kept
+        json.dumps(document, ensure_ascii=False).encode()
+    return document
+
+
+def _is_deep(document: Any) -> bool:
+    """Whether lists and objects are nested more than DEPTH times."""
+    level = [document]
+    for _ in range(DEPTH):
+        level = [inner for each in level if isinstance(each, dict | list) for inner in _inside(each)]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _inside(each: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return each.values() if isinstance(each, dict) else each
+
+
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
@@ -131,16 +160,22 @@ def _refuse_constant(_: str) -> None:
     raise ValueError
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant).decode
+def _integer(text: str) -> float:
+    """Reading one takes time that grows with the square of its digits; of more than these it is none that any member
+    takes, and the member is named."""
+    return int(text) if len(text.removeprefix("-")) <= DIGITS else math.inf
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_members, parse_int=_integer, parse_constant=_refuse_constant).decode
 
 
 def _fault(message: str) -> tuple[str, str]:
     """msgspec's message as (member, what is wrong with it), without the values it quotes."""
     said, _, path = message.partition(" - at `$")
     member = path.rstrip("`").lstrip(".")
-    quoted = re.findall(r"`([^`]*)`", said)
     if "unknown field" in said or "missing required field" in said:
-        name = "".join(each for each in quoted[0][:64] if each.isprintable())
+        quoted = said.partition("`")[2][:64].partition("`")[0]
+        name = "".join(each for each in quoted if each.isprintable())
         return f"{member}.{name}".lstrip("."), "is not known" if "unknown" in said else "is missing"
     if said.startswith("Invalid enum value"):
         return member, "is not one of the values allowed"

@@ -1,0 +1,95 @@
+"""What a body of JSON may cost: it is decoded while everybody waits, so it has few parts, and not deep ones (IN-03)."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from seclink.errors import BadRequest
+from seclink.web import bodies
+
+JSON = b"application/json"
+
+
+class Sent(Struct):
+    """Ignores what it does not know, as most dialects do."""
+
+    a: Any = None
+    number: int = 0
+
+
+def read(body: bytes) -> Sent:
+    return bodies.parse(body, JSON, Sent)
+
+
+def nested(depth: int, begin: str, end: str) -> bytes:
+    return (begin * depth + "1" + end * depth).encode()
+
+
+@pytest.mark.parametrize("part", [b"0", b'{"":0}', b"[]", b'"\\u0041"'])
+def test_body_of_too_many_parts_is_refused_before_it_is_decoded(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IN-03"""
+    monkeypatch.setattr(bodies, "_decode", lambda _: pytest.fail("it was decoded"))
+    with pytest.raises(BadRequest, match="too many"):
+        read(b'{"x":[' + b",".join([part] * 100_000) + b"]}")
+
+
+def test_body_has_as_many_parts_as_anybody_honest_needs() -> None:
+    """IN-03: a secret with a thousand attachments, say."""
+    assert len(read(b'{"a":[' + b",".join([b"0"] * 4095) + b"]}").a) == 4095
+    assert len(read(json.dumps({"a": [{"name": "n", "data": "d"}] * 1000}).encode()).a) == 1000
+    with pytest.raises(BadRequest, match="too many"):
+        read(b'{"a":[' + b",".join([b"0"] * 4096) + b"]}")
+
+
+@pytest.mark.parametrize("member", ["a", "nobody knows"])
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"b":', "}"), ('[0,{"b":0,"c":', "}]")])
+def test_nesting_ends_at_32_whatever_member_it_is_in(member: str, begin: str, end: str) -> None:
+    """IN-03"""
+    levels = 31 // (2 if begin.startswith("[0") else 1)  # the document itself is one
+    deepest = b'{"%s":%s}' % (member.encode(), nested(levels, begin, end))
+    assert isinstance(read(deepest), Sent)
+    for more in (1, 100):
+        with pytest.raises(BadRequest):
+            read(b'{"%s":%s}' % (member.encode(), nested(levels + more, begin, end)))
+    with pytest.raises(BadRequest, match="deep"):
+        read(b'{"%s":%s}' % (member.encode(), nested(levels + 1, begin, end)))
+
+
+def test_integer_has_no_more_digits_than_any_number_here() -> None:
+    """IN-03: what has more is not even read, and its member is named."""
+    assert read(b'{"number":%d}' % 2**63).number == 2**63
+    assert read(b'{"number":-%d}' % 2**63).number == -(2**63)
+    for digits in (20, 40, 4000, 100_000):
+        for sign in (b"", b"-"):
+            with pytest.raises(BadRequest) as refused:
+                read(b'{"number":' + sign + b"9" * digits + b"}")
+            assert [name for name, _ in refused.value.fields] == ["number"]
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\uDFFF", "\\udbff x", "\\ude00\\ud83d", "\\ud83d\\\\ude00"])
+def test_half_a_character_is_none(text: str) -> None:
+    """IN-03: in a value, a name, and deep inside."""
+    for body in ('{"a":"%s"}', '{"%s":1}', '{"x":[{"y":["%s"]}]}'):
+        with pytest.raises(BadRequest):
+            read((body % text).encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("\\ud83d\\ude00", "\U0001f600"), ("\\\\ud800", "\\ud800"), ("\\u0041", "A")]
+)
+def test_whole_character_may_be_escaped(text: str, value: str) -> None:
+    assert read(f'{{"a":"{text}"}}'.encode()).a == value
+
+
+def test_name_nobody_knows_is_repeated_short_however_it_is_written() -> None:
+    """IN-16"""
+
+    class Strict(Struct, forbid_unknown_fields=True):
+        a: int = 0
+
+    for name in ("x" * 2_000_000, "x" * 64 + "`" * 2_000_000):
+        with pytest.raises(BadRequest) as refused:
+            bodies.parse(json.dumps({name: 1}).encode(), JSON, Strict)
+        assert refused.value.fields == (("x" * 64, "is not known"),)
