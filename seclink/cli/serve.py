@@ -159,5 +159,5 @@ def _welcome(config: Config, path: Path, source: Path | None) -> list[str]:
     if is_open:
         lines.append(f"  try       echo hello | {command} create --server {url}")
     if url.startswith("http:"):
-        lines.append("  TLS       none: put a reverse proxy with https in front and set server.public_url")
+        lines.append("  TLS       none: set server.tls_cert, or a proxy with https in front and server.public_url")
     return lines
