@@ -33,7 +33,7 @@ from seclink.quantities import (
 from seclink.sections import Source, section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-OWN_PATHS = ("api", "receipt", "static")  # and the dialects' names: which of two was meant could not be told
+OWN_PATHS = {"api", "receipt", "static", "healthz", "readyz", "metrics"}  # a proxy may have taken the first away
 AT_START = {"at_start": True}  # read once; a reload says that it needs a restart
 
 

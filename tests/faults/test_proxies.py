@@ -319,7 +319,7 @@ def test_path_is_taken_away_once_and_whole(target: bytes, found: bytes) -> None:
     assert served(b"").below(target) == target
 
 
-@pytest.mark.parametrize("path", ["/api", "/static/x", "/receipt", "/scrt-link"])
+@pytest.mark.parametrize("path", ["/api", "/static/x", "/receipt", "/metrics", "/scrt-link"])
 def test_path_that_could_be_taken_for_our_own_is_refused(path: str) -> None:
     """CFG-01"""
     with pytest.raises(ConfigError, match=r"x\.toml:2: server\.public_url: /\S+ is a path below it already"):
