@@ -84,7 +84,7 @@ class AccessRequired(SecLinkError):
 
 
 class AccessDenied(SecLinkError):
-    code, status, title = "access_denied", 401, "The proof of the link's key is wrong"
+    code, status, title = "access_denied", 401, "This is not the link's key; nothing was used up"
 
 
 class PasscodeRequired(SecLinkError):

@@ -33,10 +33,11 @@ class Questions:
         Raises NotFound, Gone, AccessRequired, AccessDenied, PasscodeRequired, PasscodeLocked, PasscodeWrong, Busy.
         """
         peek = live(await self._store.peek(link_id, now))
-        if peek.access_hash is not None:
-            check_access(peek, proof.access)
-        elif wants_access:
+        if peek.access_hash is None and wants_access:
             raise AccessRequired("This secret asks for no proof of its link's key; only its sender can end it")
+        # A proof that nobody asks for is one of another secret's key: what came would not open with it.
+        if peek.access_hash is not None or proof.access is not None:
+            check_access(peek, proof.access)
         if peek.passcode is not None:
             await self._check_passcode(link_id, peek.passcode, proof.passcode_hash, client, now)
         return peek

@@ -92,17 +92,19 @@ def create(
 def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Revealed]:
     """Spend a view and open what comes. LinkIncomplete, PasscodeRequired and PasscodeWrong spend nothing.
 
-    The server is asked first what it keeps. Where that is not what the link's key opens, or there is no passcode
-    and one was given (BadRequest), revealing would spend the secret on a key that cannot open it.
+    A secret that the link's key does not open must not be spent on it. The server wants proof of a key of ours, and
+    refuses a proof where it wants none (AccessDenied); a raw secret's key proves nothing, and a passcode may be given
+    where there is none (BadRequest), so then the server is asked first.
     """
     target = parse(link)
     format, key = _key_in(target.fragment)
-    known = yield from _meta(session, target)
-    if known.format != format:
-        raise LinkIncomplete
-    if passcode and not known.passcode_required:
-        message = "This secret has no passcode; nothing was used up"
-        raise BadRequest(message, (("passcode", "was given, but none is set"),))
+    if passcode or format == "raw":
+        known = yield from _meta(session, target)
+        if known.format != format:
+            raise LinkIncomplete
+        if passcode and not known.passcode_required:
+            message = "This secret has no passcode; nothing was used up"
+            raise BadRequest(message, (("passcode", "was given, but none is set"),))
     if format == "raw":
         return (yield from _reveal_raw(session, target, key, passcode))
     keys = envelope.derive(key, passcode)

@@ -46,10 +46,10 @@ class Store(Protocol):
     ) -> Claimed | None:
         """Take one view of a live secret whose key is proved and whose passcode, if it has one, was found right.
 
-        `access_hash` is the digest of the proof offered, `passcode` the stored string that was verified: both
-        must still be what the row holds. The last view erases payload, notes and hashes in the same
-        transaction, and a right passcode gives its try back. None: nothing to take, and nothing spent; `peek`
-        says why.
+        `access_hash` is the digest of the proof offered, `passcode` the stored string that was verified: both must
+        still be what the row holds, and a proof fits no row that asks for none. The last view erases payload, notes
+        and hashes in the same transaction, and a right passcode gives its try back. None: nothing to take, and
+        nothing spent; `peek` says why.
         """
 
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:

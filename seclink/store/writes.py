@@ -108,7 +108,7 @@ def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list
                                            s.max_views, s.expires_at, s.passcode, s.bytes))
         FROM json_each(?) AS asked JOIN secrets AS s ON s.link_id = asked.value ->> 0
         WHERE s.state = 'active' AND s.expires_at > asked.value ->> 1
-          AND (s.access_hash IS NULL OR s.access_hash = asked.value ->> 2)
+          AND s.access_hash IS asked.value ->> 2
           AND (s.passcode IS NULL OR s.passcode = asked.value ->> 3))
         """
         + one * places,

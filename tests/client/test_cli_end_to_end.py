@@ -147,7 +147,7 @@ def test_raw_secret_with_a_key_of_ours_is_left_alone(here: Shell, server: Any) -
     link = raw(server, b"hello", KEY)
     done = here.run("get", f"{link.split('#')[0]}#{fragment_of(bytes(32))}")
     assert (done.returncode, done.stdout) == (1, b"")
-    assert b"incomplete" in done.stderr
+    assert b"not the link's key" in done.stderr
     assert b"nothing was used up" in done.stderr
     assert here.out("get", link) == "hello"
 

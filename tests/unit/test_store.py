@@ -238,11 +238,6 @@ async def test_claim_with_another_passcode_than_the_rows_takes_nothing(store: St
     assert await store.claim(link("a"), NOW, passcode="argon") is not None
 
 
-async def test_proof_nobody_asked_for_does_no_harm(store: Store) -> None:
-    await store.add(secret())
-    assert await store.claim(link("a"), NOW, access_hash="a" * 64, passcode="argon") is not None
-
-
 @pytest.mark.parametrize("views", [1, 2, 3, 10])
 async def test_claims_at_the_same_time_take_exactly_the_views(store: Store, views: int) -> None:
     """ONE-02"""
@@ -733,6 +728,13 @@ async def test_failing_write_fails_alone(store: Store) -> None:
     assert outcomes[41] is State.ACTIVE
     for name in names:
         assert await store.claim(link(name), NOW) is not None
+
+
+async def test_claim_with_a_proof_that_is_not_asked_for_takes_nothing(store: Store) -> None:
+    """BOT-05: it is a proof of another secret's key."""
+    await store.add(secret("a", access_hash=None))
+    assert await store.claim(link("a"), NOW, access_hash="0" * 64) is None
+    assert await store.claim(link("a"), NOW) is not None
 
 
 async def test_transaction_that_was_left_open_does_not_swallow_what_comes_next(tmp_path: Path) -> None:
