@@ -83,3 +83,7 @@ def test_server_side_command_and_its_flags_explain_themselves(words: tuple[str, 
     command = dict(COMMANDS)[words]
     assert command.help
     assert all(each.help for each in command.params if isinstance(each, click.Option))
+
+
+def test_nginx_is_set_up_in_the_readme_as_in_the_tests() -> None:
+    assert (README.parent / "tests/faults/snippets/nginx.conf").read_text() in readme()

@@ -40,8 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "running": set(),
     "traces": {"running"},
     "doctor": {
-        "config", "doctor", "errors", "likeness", "outside", "passcodes", "running", "store.inspection", "store.opening",
-        "tokens",
+        "config", "doctor", "errors", "likeness", "outside", "passcodes", "running", "store.inspection",
+        "store.opening", "tokens",
     },
     "erasure": {"errors", "outside", "store.inspection", "traces"},
     "declared": {"config", "errors", "quantities", "web.assets"},
