@@ -13,9 +13,10 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from seclink import tokens
 from seclink.config import Config
 from seclink.errors import BadRequest, KeyRequired
-from seclink.model import Actor, NewSecret, Scope
+from seclink.model import Actor, Edit, NewSecret, Receipt, Scope
 
 FORMATS = ("raw", "seclink/v1", "scrt-link", "sharokey", "seecret", "enigmacrypt")
 FIXED_SECONDS = {"1hour": 3600, "24hours": 86400, "7days": 604800}
@@ -35,6 +36,25 @@ def check(new: NewSecret, config: Config, actor: Actor) -> NewSecret:
     views = (1 if is_once else None) if new.max_views is UNSET else new.max_views
     lower = [each.lower() if each else None for each in (new.passcode_hash, new.access_hash)]
     return msgspec.structs.replace(new, ttl_seconds=ttl, max_views=views, passcode_hash=lower[0], access_hash=lower[1])
+
+
+def check_edit(edit: Edit, config: Config) -> None:
+    """Raises BadRequest naming every member at fault that is of one kind."""
+    if (edit.payload is UNSET) != (edit.iv is UNSET):
+        refuse(iter([("iv", "must come together with encryptedBlob")]))
+    if edit.payload is not UNSET and edit.iv is not UNSET:
+        refuse(payload_faults(edit.payload, edit.iv, config))
+    refuse(ttl_faults(None if edit.ttl_seconds is UNSET else edit.ttl_seconds, config))
+    refuse(views_faults(edit.max_views))
+    refuse(text_faults(edit.public_note, edit.label))
+    refuse(digest_faults(passcodeHash=edit.passcode_hash))
+
+
+def is_owner(receipt: Receipt, actor: Actor, manage_token: str | None) -> bool:
+    """Whether somebody may manage a secret: by its manage token, or as its account."""
+    if manage_token is not None and tokens.equal(receipt.manage_digest, tokens.digest(manage_token)):
+        return True
+    return actor.may(Scope.MANAGE) and receipt.account is not None and receipt.account == actor.account
 
 
 def refuse(faults: Iterator[tuple[str, str]]) -> None:

@@ -151,9 +151,10 @@ class Vault:
         linkId).
         """
         receipt = await self._store.receipt(receipt_id, now)
-        if receipt is None or not (_is_owner(receipt, actor, manage_token) or actor.may(Scope.ADMIN)):
+        is_own = receipt is not None and policy.is_owner(receipt, actor, manage_token)
+        if receipt is None or not (is_own or actor.may(Scope.ADMIN)):
             raise NotFound()
-        return receipt if _is_owner(receipt, actor, manage_token) else msgspec.structs.replace(receipt, link_id="")
+        return receipt if is_own else msgspec.structs.replace(receipt, link_id="")
 
     async def receipt_id(self, link_id: str, format: str, now: int) -> str:
         """The receiptId of a secret of that format, ended or not: for senders who know it by its link. NotFound."""
@@ -167,7 +168,7 @@ class Vault:
 
     async def change(self, receipt_id: str, edit: Edit, actor: Actor, manage_token: str | None, now: int) -> Receipt:
         """Edit a live secret. Raises NotFound, NotActive, BadRequest; AccessDenied and Gone where proof was offered."""
-        self._check(edit)
+        policy.check_edit(edit, self._config)
         receipt = await self.receipt(receipt_id, actor, manage_token, now)
         if not receipt.link_id:
             raise NotFound()
@@ -295,16 +296,6 @@ class Vault:
             raise Busy("The secret was changed while you asked; nothing was spent, try again")
         return claimed
 
-    def _check(self, edit: Edit) -> None:
-        if (edit.payload is UNSET) != (edit.iv is UNSET):
-            policy.refuse(iter([("iv", "must come together with encryptedBlob")]))
-        if edit.payload is not UNSET and edit.iv is not UNSET:
-            policy.refuse(policy.payload_faults(edit.payload, edit.iv, self._config))
-        policy.refuse(policy.ttl_faults(None if edit.ttl_seconds is UNSET else edit.ttl_seconds, self._config))
-        policy.refuse(policy.views_faults(edit.max_views))
-        policy.refuse(policy.text_faults(edit.public_note, edit.label))
-        policy.refuse(policy.digest_faults(passcodeHash=edit.passcode_hash))
-
     async def _hash(self, passcode_hash: str | None) -> str | None:
         if passcode_hash is None:
             return None
@@ -321,9 +312,3 @@ class Vault:
         task = asyncio.create_task(quietly())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _is_owner(receipt: Receipt, actor: Actor, manage_token: str | None) -> bool:
-    if manage_token is not None and tokens.equal(receipt.manage_digest, tokens.digest(manage_token)):
-        return True
-    return actor.may(Scope.MANAGE) and receipt.account is not None and receipt.account == actor.account

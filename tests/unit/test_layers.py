@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notify": set(),
     "passcodes": {"errors", "instruments"},
     "replay": {"errors"},
-    "policy": {"config", "errors", "model"},
+    "policy": {"config", "errors", "model", "tokens"},
     "store": set(),
     "store.base": {"errors", "instruments", "model"},
     "store.figures": {"errors"},
