@@ -25,9 +25,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from seclink import envelope
-from seclink.dialects.seam import Dialect, Refusal, iso, password_hash
+from seclink.dialects.seam import Dialect, Parts, Refusal, T, iso, password_hash
 from seclink.errors import AccessDenied, BadRequest, Forbidden, Gone, NotActive, NotFound, SecLinkError
 from seclink.model import Edit, Filter, NewSecret, Receipt, Scope, State
+from seclink.policy import refuse
 from seclink.web import bodies, forms
 from seclink.web.bodies import Answer, Call
 from seclink.web.guards import Admission, actor, header
@@ -35,7 +36,9 @@ from seclink.web.operations import Operation
 
 DAY, DAYS, MOST_DAYS = 86_400, 7, 60
 STATUS = {State.ACTIVE: "pending", State.REVEALED: "viewed", State.EXPIRED: "expired", State.BURNED: "deleted"}
-ID, KEY = pattern("[A-Za-z0-9]{6}"), pattern("[A-Za-z0-9_-]{43}")
+FORMS = 2  # that are read at the same time: a large one takes the room of several
+ID, KEY, WHOLE = pattern("[A-Za-z0-9]{6}"), pattern("[A-Za-z0-9_-]{43}"), pattern("-?[0-9]{1,10}")
+NUMBERS = {"number_view", "view_notification", "split_link", "split_link_required", "delete_password", "page", "limit"}
 Lang = Literal["fr", "en", "es", "ru"]
 Views = Annotated[int, Meta(ge=1, le=1000)]
 Members = dict[str, Any]
@@ -94,6 +97,10 @@ class Seecret(Dialect):
         "the server or its TLS proxy can read it"
     )
 
+    def __init__(self, parts: Parts, section: Any) -> None:
+        super().__init__(parts, section)
+        self._reading = asyncio.Semaphore(FORMS)
+
     def operations(self) -> Iterator[Operation]:
         yield Operation(
             method="POST",
@@ -105,8 +112,8 @@ class Seecret(Dialect):
 
     async def operate(self, call: Call) -> Answer:
         body, content_type = await call.body(), header(call.scope, b"content-type")
-        # Unquoting a large one takes a while, for which nobody else shall wait.
-        sent = await asyncio.to_thread(forms.parse, body, content_type, ("country_block",))
+        async with self._reading:  # unquoting a large one takes a while, for which nobody else shall wait
+            sent = await asyncio.to_thread(forms.parse, body, content_type, ("country_block",))
         operations: dict[str, tuple[Scope | None, Operate]] = {
             "create_seecret": (Scope.CREATE, self.create),
             "update_seecret": (Scope.MANAGE, self.update),
@@ -126,7 +133,7 @@ class Seecret(Dialect):
             raise Forbidden("Your account has no such secret") from None
 
     async def create(self, call: Call, sent: Members) -> Members:
-        wanted = bodies.convert(sent, Create, strict=False)
+        wanted = _wanted(sent, Create)
         self._refuse_gates(wanted)
         key = token_bytes(envelope.KEY_BYTES)
         iv, payload, keys = _sealed(key, wanted.seecret)
@@ -146,7 +153,7 @@ class Seecret(Dialect):
         return {"MESSAGE": "Secret created successfully", "data": data}
 
     async def update(self, call: Call, sent: Members) -> Members:
-        wanted = bodies.convert(sent, Update, strict=False)
+        wanted = _wanted(sent, Update)
         self._refuse_gates(wanted)
         if wanted.seecret and not wanted.cle:
             raise BadRequest(fields=(("cle", "is missing"),))
@@ -162,7 +169,7 @@ class Seecret(Dialect):
         return {"data": self._described(await self._own(call, bodies.convert(sent, One).id))}
 
     async def browse(self, call: Call, sent: Members) -> Members:
-        wanted = bodies.convert(sent, Listing, strict=False)
+        wanted = _wanted(sent, Listing)
         state = next((state for state, status in STATUS.items() if status == wanted.status), None)
         account, search = actor(call.scope).account, wanted.search or None
         only = Filter(
@@ -261,6 +268,13 @@ class Seecret(Dialect):
         own_id = link_id.partition(".")[2]
         url = f"{self.public_url}{self.prefix}/_{own_id}" + (f"#{key}" if key else "")
         return {"id": own_id, "url": url, "url_short": url}
+
+
+def _wanted(sent: Members, kind: type[T]) -> T:
+    """What was sent as `kind`. Raises BadRequest, also for numbers like 1.0 and 1e3."""
+    numbers = sorted(NUMBERS & set(kind.__struct_fields__))
+    refuse((name, "expected int") for name in numbers if not WHOLE.fullmatch(sent.get(name, "0")))
+    return bodies.convert(sent, kind, strict=False)
 
 
 def _sealed(key: bytes, text: str) -> tuple[bytes, bytes, envelope.Keys]:

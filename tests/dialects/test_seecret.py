@@ -19,6 +19,7 @@ from seclink.log import Log
 from seclink.model import Actor, Edit, NewSecret
 from seclink.passcodes import Passcodes
 from seclink.vault import Vault
+from seclink.web import forms
 
 pytestmark = pytest.mark.anyio
 URL = f"{ROOT}/seecret/api"
@@ -109,6 +110,47 @@ async def test_every_secret_has_a_key_of_its_own(sender: Sender) -> None:
     assert len({fragment(each) for each in made}) == len({each["id"] for each in made}) == 20
     payloads = [(await sender.reveal(each)).json()["encryptedBlob"] for each in made]
     assert len(set(payloads)) == 20
+
+
+async def test_no_more_than_two_forms_are_read_at_once(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others wait, and are all answered."""
+    aside, running, most = asyncio.to_thread, 0, 0
+
+    async def counted(call: Any, *given: Any) -> Any:
+        nonlocal running, most
+        if call is not forms.parse:
+            return await aside(call, *given)
+        running += 1
+        most = max(most, running)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        running -= 1
+        return call(*given)
+
+    monkeypatch.setattr(asyncio, "to_thread", counted)
+    answers = await asyncio.gather(*(sender.ask("get_account") for _ in range(10)))
+    assert {each.status_code for each in answers} == {200}
+    assert most == 2
+
+
+@pytest.mark.parametrize("number", ["1e3", "1.0", "1E0", "1_0", "10.", "inf", "1e400", "0x1", "-", "9" * 4000])
+async def test_number_is_whole_and_in_digits(sender: Sender, number: str) -> None:
+    """IN-02: as every other member that counts, in every operation."""
+    made = await sender.create()
+    assert (await sender.ask("get_seecret", id=made["id"], page=number)).status_code == 200  # not known there
+    for name in ("number_view", "view_notification", "split_link", "split_link_required"):
+        for answer in (
+            await sender.ask("create_seecret", lang="en", seecret="x", **{name: number}),
+            await sender.update(made, **{name: number}),
+        ):
+            assert (answer.status_code, answer.json()["MESSAGE"]) == (400, f"{name}: expected int")
+    for operation, name in (
+        ("update_seecret", "delete_password"),
+        ("list_seecrets", "page"),
+        ("list_seecrets", "limit"),
+    ):
+        answer = await sender.ask(operation, id=made["id"], **{name: number})
+        assert (answer.status_code, answer.json()["MESSAGE"]) == (400, f"{name}: expected int")
 
 
 # Updates

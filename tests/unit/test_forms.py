@@ -1,6 +1,7 @@
 """Forms are read strictly: what was written comes out, and what could be read in two ways is refused."""
 
-from urllib.parse import urlencode
+import tracemalloc
+from urllib.parse import unquote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,34 @@ def test_anything_is_read_or_refused(body: bytes) -> None:
         return
     assert all(isinstance(each, str | list) for each in read.values())
     str(read).encode()  # no half characters
+
+
+@given(
+    st.lists(st.sampled_from(["%", "%4", "%41", "%C3%A9", "%ff", "é", "a", "+", "%%", "%zz"])).map("".join),
+    st.integers(3, 9),
+)
+def test_text_is_the_same_whatever_pieces_it_is_unquoted_in(text: str, piece: int) -> None:
+    """As the library reads it in one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forms, "PIECE", piece)
+        try:
+            expected = unquote_plus(text, errors="strict")
+        except UnicodeDecodeError:
+            with pytest.raises(BadRequest):
+                forms.parse(f"a={text}".encode(), FORM)
+        else:
+            assert forms.parse(f"a={text}".encode(), FORM) == ({"a": expected} if text else {})
+
+
+@pytest.mark.parametrize("body", [b"a=" + b"%41" * 300_000, b"%41" * 300_000 + b"=x"], ids=["value", "name"])
+def test_quoted_bytes_take_no_more_room_than_a_few_times_their_own(body: bytes) -> None:
+    """IN-03: for forms."""
+    tracemalloc.start()
+    try:
+        forms.parse(body, FORM)
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(body)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
