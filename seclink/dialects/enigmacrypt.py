@@ -2,7 +2,7 @@
 
     create   POST   /api/messages               sealed by the sender; the password never comes here
     look     GET    /api/messages/{id}/meta     spends nothing
-    fetch    POST   /api/messages/{id}/access   spends one access
+    fetch    POST   /api/messages/{id}/access   spends one access; again with the same Idempotency-Key, none
     delete   DELETE /api/messages/{id}          by its owner's key, or X-Delete-Token
     page     /s/{id}                            no fragment: all of the key is in the password
 
@@ -25,13 +25,16 @@ from seclink.model import NewSecret, Proof, Rate, Scope
 from seclink.policy import MIN_SECONDS
 from seclink.web import bodies
 from seclink.web.bodies import Answer, Call
-from seclink.web.guards import Admission, actor, header
+from seclink.web.guards import Admission, actor, header, retry_key
 from seclink.web.operations import Operation
-from seclink.web.visits import refuse_visit
+from seclink.web.visits import refuse_part, refuse_visit
 
 ID = pattern("[A-Za-z0-9]{8}")
 ID_LENGTH = 8
 SALT_AND_IV, DATA = pattern("[0-9a-fA-F]{64}"), pattern("[A-Za-z0-9+/]+={0,2}")
+INSTANT = pattern(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
+)
 BLOCK = 16
 ANONYMOUS, KEYED = Rate(20, 900), Rate(100, 900)
 
@@ -51,7 +54,7 @@ class EnigmaCrypt(Dialect):
     name = "enigmacrypt"
     page = pattern("/s/[A-Za-z0-9]{8}")
     fields: ClassVar = {"encryptedBlob": "encryptedContent", "maxViews": "maxAccess", "label": "name"}
-    headers = "Content-Type, Authorization, X-Delete-Token"
+    headers = "Content-Type, Authorization, Idempotency-Key, X-Delete-Token"
 
     def operations(self) -> Iterator[Operation]:
         yield Operation(
@@ -109,7 +112,10 @@ class EnigmaCrypt(Dialect):
 
     async def access(self, call: Call, message_id: str) -> Answer:
         refuse_visit(call.scope)
-        got = await self.vault.reveal(self._link_id(message_id), Proof(), actor(call.scope), self.now())
+        refuse_part(call.scope)
+        await call.body(bodies.SMALL_BODY)  # it takes none, but what announces one is not whole without it
+        own, key = self._link_id(message_id), retry_key(call.scope)
+        got = await self.vault.reveal(own, Proof(), actor(call.scope), self.now(), key)
         try:
             content = msgspec.json.decode(got.payload, type=Kept).encrypted_content
         except msgspec.DecodeError:  # its owner has put something else in its place, by the native API
@@ -144,6 +150,8 @@ class EnigmaCrypt(Dialect):
 def _instant(text: str) -> datetime:
     """An ISO 8601 date or instant; of UTC, where it does not say."""
     try:
+        if not INSTANT.fullmatch(text):  # Python's own takes anything between date and time
+            raise ValueError
         at = datetime.fromisoformat(text)
     except ValueError:
         raise BadRequest(fields=(("expiresAt", "must be an instant in ISO 8601, or null"),)) from None
