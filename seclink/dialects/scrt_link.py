@@ -38,7 +38,7 @@ Sealed = Annotated[str, Meta(min_length=1, max_length=1_000_000)]
 
 
 class Create(Struct, rename="camel"):
-    secret_id_hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    secret_id_hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     meta: Sealed
     content: Sealed
     public_key: Annotated[str, Meta(min_length=212, max_length=212)]

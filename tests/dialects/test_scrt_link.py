@@ -36,6 +36,18 @@ async def test_of_many_that_choose_the_same_id_at_once_one_gets_it(appliance: An
     assert probe.json()["remainingViews"] == kept["viewLimit"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\0", "0"])
+async def test_id_is_the_hash_and_nothing_after_it(appliance: Any, end: str) -> None:
+    """IN-06"""
+    sent = scrt_link_request(await appliance.key(), 1, False)
+    members = json.loads(sent["content"])
+    body = json.dumps(members | {"secretIdHash": members["secretIdHash"] + end}).encode()
+    named = sent["headers"] | {"X-Checksum": hashlib.sha256(body).hexdigest()}
+    async with appliance.client() as http:
+        answer = await http.post(URL, content=body, headers=named)
+    assert (answer.status_code, list(answer.json()["issues"]["fieldErrors"])) == (400, ["secretIdHash"])
+
+
 async def test_secret_that_another_format_made_under_its_name_is_not_its(appliance: Any) -> None:
     """What a sender knows a secret by is looked up among those of its dialect alone."""
     actor = Actor(client="192.0.2.1")
