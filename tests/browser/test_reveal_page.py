@@ -179,6 +179,23 @@ def test_nothing_comes_back(page: Page, server: Any, python: Client, watch: Any,
     assert len(reveals(watch)) == 1
 
 
+@pytest.mark.parametrize("how", ["whole", "half", "another key"])
+def test_its_own_link_pasted_over_what_is_open_costs_nothing(page: Page, python: Client, watch: Any, how: str) -> None:
+    """The same secret under the same address: nowhere else is it any more. Only the key leaves the address again."""
+    watch.expect("status of 410")
+    made, other = python.create(SECRET), python.create("another")
+    assert opened(page, made.link) == SECRET
+    address, fragment = made.link.split("#")
+    pasted = {"whole": fragment, "half": fragment[:20], "another key": other.link.split("#")[1]}[how]
+    page.evaluate("(fragment) => { location.hash = fragment; }", pasted)
+    page.wait_for_url(address)
+    expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
+    assert len(reveals(watch)) == 1
+    page.locator("#wipe-now").click()
+    page.goto(f"{address}#{pasted}")
+    expect(page.locator("#content pre")).to_have_count(0)
+
+
 def test_a_page_left_alone_wipes_itself(page: Page, python: Client) -> None:
     page.clock.install()
     assert opened(page, python.create(SECRET).link) == SECRET

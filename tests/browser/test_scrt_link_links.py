@@ -183,6 +183,56 @@ def test_link_with_another_letter_opens_nothing(page: Page, server: Any, key: st
     assert opened(page, made.link) == "there"
 
 
+def test_another_link_in_the_very_task_of_the_press_is_not_spent(page: Page, server: Any, key: str, watch: Any) -> None:
+    """BOT-01: id and key are those of the link that was pressed, and the address says again which."""
+    first, second = Scrt(server, key, "pressed", viewLimit=2), Scrt(server, key, "not pressed")
+    visit(page, first.link)
+    page.evaluate("(key) => { document.getElementById('reveal').click(); location.hash = '#' + key; }", second.key)
+    expect(page.locator("#content pre")).to_have_text("pressed")
+    assert page.url == f"{server.url}/scrt-link/s"
+    assert (first.left(), second.left(), len(reveals(watch))) == (1, 1, 1)
+    page.goto(second.link)
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("not pressed")
+    assert (first.left(), second.left()) == (1, None)
+
+
+def test_another_link_pasted_while_one_is_open_wipes_it_first(page: Page, server: Any, key: str, watch: Any) -> None:
+    """HDR-05: what the page shows and says is the address's, and nothing of the first is left."""
+    first, second = (
+        Scrt(server, key, "the first", viewLimit=2),
+        Scrt(server, key, "the second", password="told by phone"),
+    )
+    assert opened(page, first.link) == "the first"
+    page.goto(second.link)
+    expect(page.locator("#passcode")).to_be_focused()
+    assert "the first" not in held(page)
+    assert (second.left(), len(reveals(watch))) == (1, 1)
+    page.locator("#passcode").fill("told by phone")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("the second")
+    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    assert page.url == f"{server.url}/scrt-link/s"
+    page.locator("#wipe-now").click()
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    assert (first.left(), second.left()) == (1, None)
+
+
+def test_passcode_typed_for_one_link_is_not_offered_to_another(page: Page, server: Any, key: str) -> None:
+    first, second = (Scrt(server, key, "x", password="told by phone") for _ in range(2))
+    visit(page, first.link)
+    page.locator("#passcode").fill("told by phone")
+    page.goto(second.link)
+    expect(page.locator("#passcode")).to_have_value("")
+
+
+def test_half_a_link_pasted_while_one_is_open_says_so(page: Page, server: Any, key: str) -> None:
+    assert opened(page, Scrt(server, key, "the first").link) == "the first"
+    page.goto(f"{server.url}/scrt-link/s#{'A' * 30}")
+    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    assert "the first" not in held(page)
+
+
 def test_link_of_its_own_host_leads_to_the_page_with_its_key(page: Page, server: Any, key: str, watch: Any) -> None:
     """The browser keeps the fragment over the redirect."""
     watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin

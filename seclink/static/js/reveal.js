@@ -6,20 +6,23 @@
 
 import { secretAt } from "./address.js";
 import { api, once } from "./api.js";
+import { watchIdle } from "./idle.js";
 import { checkWhole, unlock as opener } from "./openers.js";
-import { show } from "./showing.js";
+import { reporting } from "./reporting.js";
+import { fate, show } from "./showing.js";
 import { trouble, unopened } from "./trouble.js";
 import { $, busy, explained, field, only, openPage, rough, twice } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {import("./i18n.js").Words} Words */
 /** @typedef {import("./trouble.js").Came} Came */
+/** @typedef {{ linkId: string, fragment: string, formats: string[], href: string }} Seen */
 
 const server = api();
 const IDLE_SECONDS = 600;
-const STIRRING = ["pointerdown", "keydown", "scroll"];
 
 let linkId = "";
+/** @type {Seen | null} what is offered: a press is about this, whatever the address says since */
+let seen = null;
 /** @type {any} what the server said before revealing */
 let meta;
 /** whether there is a passcode to ask for: the server's, or one that it knows nothing of */
@@ -32,8 +35,7 @@ let answer;
 let asked = null;
 /** @type {Came | null} what came and did not open, for another passcode */
 let kept = null;
-let idleSince = 0;
-let ticking = 0;
+let unwatch = () => {};
 
 const opened = await openPage();
 if (opened) start(opened);
@@ -45,14 +47,10 @@ function start(page) {
     reveal(page);
   });
   $("form").addEventListener("input", () => page.put($("problem"), null));
-  $("report-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    report(page);
-  });
+  reporting(page, (reason) => server.report(linkId, reason));
   twice($("destroy"), page, "opened.destroySure", () => destroy(page));
   $("wipe-now").addEventListener("click", () => wipe(page));
-  // The whole link pasted over half of one: only the fragment changes, so the browser does not load again.
-  addEventListener("hashchange", () => location.hash && !answer && look(page));
+  addEventListener("hashchange", () => moved(page));
   addEventListener("pagehide", () => wipe(page));
   look(page);
 }
@@ -61,23 +59,40 @@ function start(page) {
 
 /** @param {Page} page */
 async function look(page) {
-  const { hash } = location;
-  asked = null;
+  const { hash, href } = location;
+  asked = seen = null;
+  $("report").hidden = true;
   if (!hash && history.state?.openedAt) return before(page, history.state.openedAt);
   only("waiting");
   try {
     const at = await secretAt(location);
+    if (hash !== location.hash) return;
     linkId = at.linkId;
     await checkWhole(at.fragment, at.formats); // refuses a mangled link before anything is asked of the server
     const found = await server.meta(at.linkId);
     const { LOCAL_PASSCODE = false } = await opener(at.fragment, found.format, at.formats);
     if (hash !== location.hash) return;
-    [meta, asksPasscode] = [found, found.passcodeRequired || LOCAL_PASSCODE];
+    [meta, asksPasscode, seen] = [found, found.passcodeRequired || LOCAL_PASSCODE, { ...at, href }];
     offer(page);
   } catch (error) {
     if (hash === location.hash) trouble(page, error, () => look(page));
   }
   document.body.dataset.ready = "";
+}
+
+/**
+ * Another link pasted into this tab, or the whole of one over half of it: the browser does not load for a fragment.
+ * @param {Page} page
+ */
+async function moved(page) {
+  const { hash } = location;
+  // What was pressed comes first: it may be spent, and nowhere else. The address says again whose it is.
+  if (seen && (kept || field("reveal").disabled)) return history.replaceState(history.state, "", seen.href);
+  const at = answer && (await secretAt(location).catch(() => null));
+  if (hash !== location.hash) return;
+  if (answer && !seen && at?.linkId === linkId) return forget(); // open already, perhaps for the last time
+  wipe(page);
+  look(page);
 }
 
 /** @param {Page} page */
@@ -117,9 +132,10 @@ async function reveal(page) {
   }
   /** @type {HTMLButtonElement} */
   const button = $("reveal");
-  if (button.disabled) return;
+  const here = seen;
+  if (button.disabled || !here) return;
   try {
-    await busy(button, page, "reveal.opening", () => claim(page, passcode));
+    await busy(button, page, "reveal.opening", () => claim(page, passcode, here));
   } catch (error) {
     failed(page, error);
   }
@@ -128,11 +144,12 @@ async function reveal(page) {
 /**
  * @param {Page} page
  * @param {string | null} passcode
+ * @param {Seen} here
  */
-async function claim(page, passcode) {
-  const { fragment, formats } = await secretAt(location);
+async function claim(page, passcode, here) {
+  const { fragment, formats } = here;
   const key = await (await opener(fragment, meta.format, formats)).unlock(fragment, passcode);
-  const came = kept ?? await fetched(key.proof);
+  const came = kept ?? await fetched(key.proof, here);
   kept = null;
   let secret;
   try {
@@ -141,22 +158,31 @@ async function claim(page, passcode) {
     const { code } = /** @type {any} */ (error);
     if (code === "passcode_wrong" && answer) keep(page, came);
     if (code !== "not_authentic") throw error;
-    return unopened(page, came, meta.format === "raw" ? `${linkId}.json` : null);
+    return unopened(page, came, meta.format === "raw" ? `${here.linkId}.json` : null);
   }
   removeEventListener("beforeunload", ask);
   if (!answer) return; // the page was left meanwhile
   // Only now: a key that is still in the address can be tried again.
-  history.replaceState({ openedAt: Date.now() }, "", location.pathname + location.search);
+  seen = null;
+  forget();
   field("passcode").value = "";
   present(page, secret);
 }
 
-/** @param {import("./openers.js").Proof} shown */
-async function fetched(shown) {
+/** The key leaves the address. */
+function forget() {
+  history.replaceState({ openedAt: Date.now() }, "", location.pathname + location.search);
+}
+
+/**
+ * @param {import("./openers.js").Proof} shown
+ * @param {Seen} here
+ */
+async function fetched(shown, here) {
   const question = JSON.stringify(shown);
   // The same question again after a lost answer: the server gives that answer again, for a minute.
   if (asked?.question !== question) asked = { question, headers: once() };
-  const { encryptedBlob, iv, ...rest } = await server.reveal(linkId, shown, asked?.headers);
+  const { encryptedBlob, iv, ...rest } = await server.reveal(here.linkId, shown, asked?.headers);
   asked = null;
   proof = shown;
   answer = rest;
@@ -217,26 +243,25 @@ function present(page, secret) {
   $("opened-title").dataset.t = isNeogram ? "opened.neogram" : "opened.title";
   $("opened-title").textContent = page.words.t(isNeogram ? "opened.neogram" : "opened.title");
   page.put($("said"), null);
-  page.put($("fate"), fate());
+  page.put($("fate"), fate(answer));
   $("destroy").hidden = !(answer.viewsLeft !== 0 && proof.access);
   only("opened");
   $("opened-title").focus();
-  show($("content"), page, secret, (key) => page.put($("said"), key)).then(() => wipe(page));
-  watchIdle(page);
-}
-
-/** @returns {(words: Words) => string} */
-function fate() {
-  const { viewsLeft: count, expiresAt } = answer;
-  const key = count === 0 ? "opened.lastOne" : count === null ? "opened.leftAny" : "opened.left";
-  return (words) => words.t(key, { count, until: words.when(expiresAt) });
+  const mine = answer;
+  show($("content"), page, secret, (key) => page.put($("said"), key)).then(() => answer === mine && wipe(page));
+  unwatch = watchIdle(IDLE_SECONDS, (left) => {
+    if (left <= 0) wipe(page);
+    else page.put($("wipe"), (words) => words.t("opened.wipesIn", { time: words.span(rough(left)) }));
+  });
 }
 
 /** @param {Page} page */
 async function destroy(page) {
+  const mine = answer;
   try {
     await server.burn(linkId, proof);
-    answer.viewsLeft = 0;
+    mine.viewsLeft = 0;
+    if (mine !== answer) return;
     $("destroy").hidden = true;
     page.put($("fate"), "opened.destroyed");
   } catch (error) {
@@ -246,26 +271,12 @@ async function destroy(page) {
 
 // Wiping
 
-/** @param {Page} page */
-function watchIdle(page) {
-  const stir = () => (idleSince = performance.now());
-  stir();
-  for (const each of STIRRING) addEventListener(each, stir, { passive: true });
-  const tick = () => {
-    const left = IDLE_SECONDS - (performance.now() - idleSince) / 1000;
-    if (left <= 0) wipe(page);
-    else page.put($("wipe"), (words) => words.t("opened.wipesIn", { time: words.span(rough(left)) }));
-  };
-  tick();
-  ticking = setInterval(tick, 1000);
-}
-
 /**
  * Take everything of the secret out of the page and out of reach.
  * @param {Page} page
  */
 function wipe(page) {
-  clearInterval(ticking);
+  unwatch();
   $("content").replaceChildren();
   field("passcode").value = "";
   if (kept) return; // still sealed, and lost if it were wiped
@@ -283,18 +294,4 @@ function wipe(page) {
 function before(page, openedAt) {
   page.notice("wiped.title", [(words) => words.t("wiped.before", { at: words.when(openedAt) })]);
   document.body.dataset.ready = "";
-}
-
-// Reporting
-
-/** @param {Page} page */
-async function report(page) {
-  const reason = field("reason");
-  try {
-    await server.report(linkId, reason.value.trim());
-    reason.value = "";
-    page.put($("report-said"), "report.sent");
-  } catch (error) {
-    page.put($("report-said"), explained(error));
-  }
 }

@@ -35,6 +35,16 @@ export function show(content, page, opened, say) {
   return new Promise(() => {});
 }
 
+/**
+ * What becomes of the secret at the server.
+ * @param {any} answer the server's to the reveal
+ * @returns {(words: import("./i18n.js").Words) => string}
+ */
+export function fate({ viewsLeft: count, expiresAt }) {
+  const key = count === 0 ? "opened.lastOne" : count === null ? "opened.leftAny" : "opened.left";
+  return (words) => words.t(key, { count, until: words.when(expiresAt) });
+}
+
 /** @param {Uint8Array} body */
 function readable(body) {
   try {
