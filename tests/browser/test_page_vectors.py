@@ -3,11 +3,16 @@ BOT-05, BOT-06). Those of other systems' formats are in test_openers.py."""
 
 import json
 import re
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from playwright.sync_api import Browser, Page, Route, expect
+
+from seclink import envelope
+from seclink.errors import NotAuthentic
 
 FILES = sorted((Path(__file__).parent.parent / "vectors").glob("*.json"))
 VECTORS = {file.stem: json.loads(file.read_text()) for file in FILES if not file.stem.startswith("foreign_")}
@@ -171,6 +176,46 @@ async ([base, [header, size]]) => {
 def test_headers_that_are_none_do_not_open(page: Page, server: Any, static_url: str, header: str) -> None:
     page.goto(server.url)
     assert page.evaluate(SEALED, [static_url, [header, 8]]) == "not_authentic"
+
+
+LONG = """
+([base, blob]) => {
+  const { dataset } = document.body;
+  (async () => {
+    const { fromBase64 } = await import(`${base}/js/bytes.js`);
+    const { open } = await import(`${base}/js/envelope.js`);
+    await open(new Uint8Array(32), new Uint8Array(12), fromBase64(blob));
+  })().then(() => (dataset.ended = "opened"), (error) => (dataset.ended = error.code));
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "ended"),
+    [
+        ("1" * 400_000, "not_authentic"),
+        ("-" + "1" * 4301, "not_authentic"),
+        ("-" + "1" * 4300, "opened"),
+        ("1" * 400_000 + ".5", "opened"),
+        ("-1." + "1" * 400_000, "opened"),
+    ],
+    ids=["whole", "one digit too long", "just not too long", "with a fraction", "a fraction"],
+)
+def test_long_numbers_in_a_header_do_not_hold_the_page(
+    page: Page, server: Any, static_url: str, number: str, ended: str
+) -> None:
+    """PC-01: whoever has a link made can write them; looked at once, and read or refused as Python does."""
+    header = f'{{"type":"text","size":1,"x":{number}}}'.encode()
+    key, iv = bytes(32), bytes(12)
+    blob = AESGCM(key).encrypt(iv, len(header).to_bytes(4, "big") + header + b"x", b"seclink/v1")
+    try:
+        python = "opened" if envelope.open(key, iv, blob) else ""
+    except NotAuthentic as refusal:
+        python = refusal.code
+    assert python == ended
+    page.goto(server.url)
+    page.evaluate(LONG, [static_url, b64encode(blob).decode()])
+    expect(page.locator("body")).to_have_attribute("data-ended", ended)
 
 
 def test_what_has_no_utf8_form_is_refused_and_not_repaired(page: Page, server: Any, static_url: str) -> None:

@@ -22,6 +22,7 @@ export const IV_BYTES = 12;
 
 const PBKDF2_ROUNDS = 600000;
 const SMALLEST = 256;
+const TOO_LONG = /^-?\d{4301}/;
 const AAD = utf8(FORMAT);
 const NOTHING = new Uint8Array(0);
 
@@ -100,12 +101,18 @@ export async function open(contentKey, iv, blob) {
 }
 
 /**
- * `5.0` and `5e0` are whole to JavaScript and not to every reader: what one refuses, no other may open.
+ * `5.0` and `5e0` are whole to JavaScript and not to every reader, and Python reads no whole number of over 4300
+ * digits: what one refuses, no other may open. Every number is taken whole, so that a long one is looked at once.
  * @param {any} header
  * @param {string} text it was read from
  */
 function isHeader(header, text) {
-  const whole = text.replace(/"(?:[^"\\]|\\.)*"|-?\d+[.eE][-+.\deE]+/g, (each) => (each[0] === '"' ? each : "null"));
+  const whole = text.replace(/"(?:[^"\\]|\\.)*"|-?\d[-+.\deE]*/g, (each) => {
+    if (each[0] === '"') return each;
+    if (/[.eE]/.test(each)) return "null";
+    if (TOO_LONG.test(each)) throw new RangeError("header");
+    return each;
+  });
   return typeof header?.type === "string" && Number.isSafeInteger(JSON.parse(whole).size) && header.size >= 0;
 }
 
