@@ -246,6 +246,37 @@ def test_errors_have_the_server_s_codes_and_readable_messages(
     assert " " in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("whom", "method", "given", "field"),
+    [
+        ({}, "createSecret", ["x", {"passcode": ""}], "passcode"),
+        ({}, "createSecret", ["x", {"passcode": 1234}], "passcode"),
+        ({}, "createSecret", ["x", {"type": "file", "name": 1}], "name"),
+        ({}, "createSecret", [{"text": "x"}], "content"),
+        ({}, "createSecret", ["x", None], "options"),
+        ({}, "revealSecret", [{}], "link"),
+        ({}, "revealSecret", ["https://example.org/AbCdEfGhIjKl", {"passcode": 1234}], "passcode"),
+        ("key", "createSecret", ["x", {"password": ""}], "password"),
+        ("key", "createSecret", ["x", {"password": 1234}], "password"),
+        ("key", "createSecret", [["x"]], "text"),
+    ],
+)
+def test_what_is_no_text_or_an_empty_passcode_is_refused_by_name(
+    call: Call, watch: Any, whom: Any, method: str, given: list[Any], field: str
+) -> None:
+    """An empty passcode would be a secret without one, and nobody would know."""
+    error = call(whom, method, *given)["error"]
+    assert (error["name"], error["code"], error["fields"]) == ("Refusal", "bad_request", [field])
+    assert watch.urls("/api/v1/secrets") == []
+
+
+@pytest.mark.parametrize("none", [{}, {"passcode": None}])
+def test_no_passcode_is_none_however_it_is_said(call: Call, python: Client, none: dict[str, None]) -> None:
+    made = call({}, "createSecret", "for anybody", none)
+    assert python.meta(made["link"]).passcode_required is False
+    assert call({}, "revealSecret", made["link"], none)["text"] == "for anybody"
+
+
 def test_a_payload_over_the_limit_is_refused(call: Call) -> None:
     assert call({}, "createSecret", "x" * 2_200_000)["error"]["code"] == "payload_too_large"
 

@@ -24,6 +24,8 @@ const OPTIONS = ["secretType", "password", "expiresIn", "publicNote", "host", "v
 const SCRT_LINK_TYPES = ["text", "redirect", "neogram"];
 const WANTED = ["status", "search", "page", "limit"];
 const TERMS = ["type", "passcode", "expiresIn", "maxViews", "publicNote", "label", "name", "mediaType"];
+const PASSCODES = ["passcode", "password"];
+const TEXTS = [...PASSCODES, "publicNote", "label", "name", "mediaType"];
 const MESSAGES = new Map([
   ["bad_request", "The request is not valid"],
   ["key_invalid", "The API key is not valid"],
@@ -84,7 +86,10 @@ export function seclink({ token, server } = {}) {
      * @returns {Promise<{link: string, linkId: string, receiptId: string, manageToken: string, expiresAt: number,
      *   maxViews: number | null}>}
      */
-    createSecret: (content, terms = {}) => told(() => create(own(), content, only(TERMS, terms))),
+    createSecret: (content, terms = {}) => told(async () => {
+      checkContent(content, only(TERMS, terms), "content");
+      return create(own(), content, terms);
+    }),
     /**
      * Spend a view and open what comes. `link_incomplete`, `passcode_required`, `passcode_wrong` (with `attemptsLeft`)
      * and `bad_request` for a passcode where none is set spend nothing; `gone` has `state` and `endedAt`. What was
@@ -95,7 +100,11 @@ export function seclink({ token, server } = {}) {
      *   viewsLeft: number | null, expiresAt: number}>} `text` is null where the body is not UTF-8
      */
     revealSecret: (link, options = {}) =>
-      told(() => reveal(address(server), link, only(["passcode"], options).passcode)),
+      told(async () => {
+        const { passcode } = only(["passcode"], options);
+        checkTexts({ link, passcode: passcode ?? "" });
+        return reveal(address(server), link, passcode);
+      }),
     /**
      * One page of the key's own receipts, newest first; `search` looks in labels and notes.
      * @param {{status?: "active" | "revealed" | "burned" | "expired", search?: string, page?: number,
@@ -128,6 +137,7 @@ export function seclink({ token, server } = {}) {
  */
 async function createAsScrtLink(key, text, options) {
   const { secretType = "text", password, expiresIn = DAY_MS, publicNote, host, viewLimit } = only(OPTIONS, options);
+  checkContent(text, { password, publicNote }, "text");
   if (!SCRT_LINK_TYPES.includes(secretType)) throw refused("secretType");
   if (!(expiresIn >= 1000)) throw refused("expiresIn");
   const lifetime = Math.round(expiresIn / 1000);
@@ -179,9 +189,31 @@ function textOf(body) {
  * @param {any} options
  */
 function only(names, options) {
+  if (typeof options !== "object" || !options) throw refused("options");
   const unknown = Object.keys(options).filter((name) => !names.includes(name));
   if (unknown.length) throw refused(...unknown);
   return options;
+}
+
+/**
+ * What is to be sealed, and the texts beside it. An empty passcode would be none: a secret that anybody opens, whose
+ * sender asked for the contrary.
+ * @param {any} content
+ * @param {any} terms
+ * @param {string} name of the content
+ */
+function checkContent(content, terms, name) {
+  if (!(content instanceof Uint8Array)) checkTexts({ [name]: content });
+  const given = Object.entries(terms).filter(([term, value]) => TEXTS.includes(term) && (value ?? null) !== null);
+  checkTexts(Object.fromEntries(given));
+  const empty = given.filter(([term, value]) => PASSCODES.includes(term) && value === "").map(([term]) => term);
+  if (empty.length) throw refused(...empty);
+}
+
+/** @param {Record<string, unknown>} given */
+function checkTexts(given) {
+  const wrong = Object.keys(given).filter((name) => typeof given[name] !== "string");
+  if (wrong.length) throw refused(...wrong);
 }
 
 /** @param {any} options */
