@@ -10,7 +10,6 @@ than anybody honest has, or deeper ones, is refused before or without much work.
 
 import binascii
 import json
-import math
 import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from seclink.web.gate import Message, Receive, Send
 
 T = TypeVar("T", bound=Struct)
 PARTS, DEPTH, DIGITS = 4096, 32, 19
+HUGE = 10_000_000_000_000_000_000
 SMALL_BODY = 16_384  # for requests that carry no payload
 _JSON = re.compile(rb"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 _encode = msgspec.json.Encoder().encode
@@ -159,10 +159,12 @@ def _refuse_constant(_: str) -> None:
     raise ValueError
 
 
-def _integer(text: str) -> float:
-    """Reading one takes time that grows with the square of its digits; of more than these it is none that any member
-    takes, and the member is named."""
-    return int(text) if len(text.removeprefix("-")) <= DIGITS else math.inf
+def _integer(text: str) -> int:
+    """Reading one takes time that grows with the square of its digits. One of more than these is read as HUGE or its
+    negative: as far from what any member takes, and the member is named."""
+    if len(text.removeprefix("-")) <= DIGITS:
+        return int(text)
+    return -HUGE if text.startswith("-") else HUGE
 
 
 _decode = json.JSONDecoder(object_pairs_hook=_members, parse_int=_integer, parse_constant=_refuse_constant).decode
