@@ -6,9 +6,7 @@ bytes whether there is one or not. Nothing of a request reaches a path of the fi
 no rate: they cost less than counting them would.
 """
 
-import base64
 import gzip
-import hashlib
 import html
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
@@ -30,16 +28,6 @@ API = "/api/"
 CLIENT_MODULE = "/api/v1/client-module"
 HTML = "text/html; charset=utf-8"
 OPEN = (b"access-control-allow-origin", b"*")  # modules are loaded with CORS, also from other sites' pages
-# For sentences that are shown where no file of ours may be had, under an unknown name say.
-STYLE = (
-    "body{margin:0;font:100%/1.5 system-ui,sans-serif;background:#f6f5f1;color:#1d2321;overflow-wrap:anywhere}"
-    "main{max-width:40rem;margin:8vh auto;padding:0 1rem}h1{font-size:1.5rem;line-height:1.2}"
-    "@media(prefers-color-scheme:dark){body{background:#131715;color:#e9eeeb}}"
-)
-STYLE_HASH = b"'sha256-%b'" % base64.b64encode(hashlib.sha256(STYLE.encode()).digest())
-NOTICE_HEADERS = [
-    (name, value.replace(b"style-src 'self'", b"style-src " + STYLE_HASH)) for name, value in PAGE_HEADERS
-]
 FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 
 
@@ -131,10 +119,10 @@ def notice(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] |
     body = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><title>{html.escape(error.title)}</title>'
-        f"<style>{STYLE}</style></head><body><main>{said}</main></body></html>\n"
+        f'<meta name="color-scheme" content="light dark"><title>{html.escape(error.title)}</title></head>'
+        f"<body><main>{said}</main></body></html>\n"
     ).encode()
-    headers = [(b"content-type", HTML.encode()), *NOTICE_HEADERS, (b"content-length", b"%d" % len(body))]
+    headers = [(b"content-type", HTML.encode()), *PAGE_HEADERS, (b"content-length", b"%d" % len(body))]
     return error.status, headers, body
 
 

@@ -161,20 +161,6 @@ def test_plain_http_on_a_network_explains_and_sends_nothing(
     assert events(running.url, made) == ["created"]
 
 
-def test_unknown_name_is_told_in_a_page_with_its_style_and_no_file(
-    make_server: Callable[..., Any], page: Page, watch: Any
-) -> None:
-    """IN-13, HDR-04: the policy knows the style by its hash. Nothing else could be had under that name."""
-    there = f"http://lan.test:{make_server().start().port}"
-    watch.allow(there)
-    watch.expect("Cross-Origin-Opener-Policy header has been ignored", "origin-keyed", "untrustworthy", "status of 400")
-    page.goto(there)
-    expect(page.locator("h1")).to_be_visible()
-    expect(page.locator("main")).to_have_css("max-width", "640px")
-    expect(page.locator("body")).to_have_css("background-color", "rgb(246, 245, 241)")
-    assert {*watch.urls(there)} <= {f"{there}/", f"{there}/favicon.ico"}
-
-
 FRAMES = '<iframe src="{0}"></iframe><object data="{0}"></object><embed src="{0}">'
 
 
