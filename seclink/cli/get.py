@@ -3,6 +3,7 @@
 import base64
 import json
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -10,6 +11,7 @@ from seclink.cli import terminal
 from seclink.cli.connection import Connection, connection
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
+from seclink.cli.words import heard
 from seclink.client import Client
 from seclink.client.results import Meta, Receipt, Revealed
 from seclink.client.secrets import RawNotOpened
@@ -88,19 +90,23 @@ def _reveal(client: Client, link: str, passcode: str | None) -> Revealed:
 
 
 def _reveal_asking(client: Client, link: str, passcode: str | None) -> Revealed:
-    """A passcode that was given is tried once, one that is typed as often as the server allows."""
+    """A passcode that was given is tried as it is, one that is typed as often as the server allows."""
     is_asking = False
+    passcodes: Sequence[str | None] = [passcode]  # the next is tried only where the one before was wrong
     while True:
         try:
-            return client.reveal(link, passcode)
+            return client.reveal(link, passcodes[0])
         except PasscodeRequired:
             if not terminal.has_terminal():
                 raise
         except PasscodeWrong as error:
             if not is_asking or not error.attempts_left:
                 raise
+            if passcodes[1:]:
+                passcodes = passcodes[1:]
+                continue
             click.echo(f"The passcode is wrong; tries left: {error.attempts_left}", err=True)
-        passcode, is_asking = terminal.ask_passcode(), True
+        passcodes, is_asking = heard(terminal.ask_passcode()), True
 
 
 def _hand_over(secret: Revealed, profile: Profile) -> None:

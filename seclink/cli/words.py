@@ -6,7 +6,10 @@ and the server counts the tries.
 """
 
 import functools
+import re
 from collections.abc import Callable
+
+FOUR_WORDS = re.compile(r"\s*([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)\s*")
 
 
 @functools.cache
@@ -19,3 +22,13 @@ def words() -> tuple[str, ...]:
 def passcode(choice: Callable[[tuple[str, ...]], str]) -> str:
     """Four words to be read out on the phone; `choice` picks one of a tuple, as `secrets.choice` does."""
     return "-".join(choice(words()) for _ in range(4))
+
+
+def heard(passcode: str) -> list[str]:
+    """What is to be tried of a passcode that was typed, in order: four of our words as they are generated, whatever
+    came of dashes and small letters on the phone, then as it was typed.
+    """
+    found = FOUR_WORDS.fullmatch(passcode.lower())
+    if not found or not set(found.groups()) <= set(words()):
+        return [passcode]
+    return list(dict.fromkeys(("-".join(found.groups()), passcode)))

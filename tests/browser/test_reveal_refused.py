@@ -37,6 +37,27 @@ def test_a_passcode_is_asked_for_until_it_is_right(page: Page, server: Any, pyth
     assert events(server.url, made) == ["created", "peeked", "passcode_wrong", "revealed"]
 
 
+@pytest.mark.parametrize("typed", ["Riddle stadium orbit plank", " RIDDLE, Stadium,orbit  plank "])
+def test_four_words_open_as_they_are_heard(page: Page, server: Any, python: Client, watch: Any, typed: str) -> None:
+    """On the phone nobody says dashes, and none of the tries goes on them."""
+    made = python.create(SECRET, password="riddle-stadium-orbit-plank")
+    visit(page, made.link)
+    page.locator("#passcode").fill(typed)
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(SECRET)
+    assert events(server.url, made) == ["created", "peeked", "revealed"]
+
+
+def test_four_words_of_somebody_s_own_open_as_they_are(page: Page, server: Any, python: Client, watch: Any) -> None:
+    watch.expect("status of 401")
+    made = python.create(SECRET, password="Riddle Stadium Orbit Plank")
+    visit(page, made.link)
+    page.locator("#passcode").fill("Riddle Stadium Orbit Plank")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(SECRET)
+    assert events(server.url, made) == ["created", "peeked", "passcode_wrong", "revealed"]
+
+
 def test_too_many_wrong_passcodes_lock_for_a_while(page: Page, server: Any, python: Client, watch: Any) -> None:
     watch.expect("status of 4(01|29)")
     made = python.create(SECRET, password=NFC)

@@ -309,6 +309,17 @@ def test_get_asks_for_the_passcode_until_it_is_right(here: Shell) -> None:
     assert "right\n" not in screen.shown
 
 
+@pytest.mark.parametrize("passcode", ["riddle-stadium-orbit-plank", "Riddle Stadium Orbit Plank"])
+def test_four_words_open_as_they_are_heard(here: Shell, passcode: str) -> None:
+    """Whether they were generated, or somebody's own."""
+    link = here.out("create", "hello", "--passcode", passcode)
+    screen = here.on_terminal("get", link)
+    screen.wait_for("Passcode: ")
+    screen.type("Riddle Stadium Orbit Plank\n")
+    assert screen.end() == 0
+    assert "hello\n" in screen.shown
+
+
 def test_asked_passcode_works_while_the_secret_is_piped(here: Shell) -> None:
     """Prompts go to the terminal itself, so that stdin can carry the secret."""
     program = f"printf piped | {' '.join(COMMAND)} create --ask-passcode > {here.home}/link"

@@ -6,6 +6,7 @@
 
 import { secretAt } from "./address.js";
 import { api, once } from "./api.js";
+import { asHeard } from "./heard.js";
 import { watchIdle } from "./idle.js";
 import { checkWhole, unlock as opener } from "./openers.js";
 import { reporting } from "./reporting.js";
@@ -135,7 +136,7 @@ async function reveal(page) {
   const here = seen;
   if (button.disabled || !here) return;
   try {
-    await busy(button, page, "reveal.opening", () => claim(page, passcode, here));
+    await busy(button, page, "reveal.opening", () => asHeard(passcode, (said) => claim(page, said, here)));
   } catch (error) {
     failed(page, error);
   }
