@@ -11,6 +11,7 @@ import fcntl
 import os
 import sqlite3
 import struct
+import time
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from seclink.store.schema import APPLICATION_ID
 from seclink.store.upgrade import NEWEST, has_our_tables, upgrade, version
 
 SMALLEST_PAGE = 512
+LOCK_SECONDS = 5
 _NOT_OURS = "is not a SecLink database, or its beginning is damaged"
 _DAMAGED = "is damaged; restore a backup, or move it away to start afresh"
 _LOG_HEADER = struct.Struct(">8I")
@@ -87,10 +89,15 @@ def connect(path: Path, kind: type[C]) -> C:
     """A connection with the pragmas set and seen to be set. Raises StoreUnusable."""
     try:
         db = sqlite3.connect(
-            path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=512, factory=kind
+            path,
+            timeout=LOCK_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            factory=kind,
         )
         for name, wanted in PRAGMAS.items():
-            db.execute(f"PRAGMA {name} = {wanted}")
+            _set(db, name, wanted)
         for name, wanted in PRAGMAS.items():
             (got,) = db.execute(f"PRAGMA {name}").fetchone()
             if got != wanted:
@@ -98,6 +105,20 @@ def connect(path: Path, kind: type[C]) -> C:
     except sqlite3.DatabaseError as error:
         raise unusable(path, error) from None
     return db
+
+
+def _set(db: sqlite3.Connection, name: str, wanted: object) -> None:
+    """Set a pragma. For the journal's mode SQLite itself does not wait while somebody else is setting it."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            db.execute(f"PRAGMA {name} = {wanted}")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _check_log(path: Path) -> None:
