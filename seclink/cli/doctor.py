@@ -61,7 +61,7 @@ def _findings(given: Path | None, offline: bool) -> Iterator[Finding]:
         return
     path = database(config, given)
     yield from configuration.look(config, source)
-    key = getattr(config.server, "tls_key", None)
+    key = config.server.tls_key
     yield from files.look(source, path, [Path(key)] if key else [])
     if path.parent.is_dir():
         yield from database_part.look(config, path, int(time.time() * 1000))

@@ -44,7 +44,7 @@ def is_public(config: Config) -> bool:
 
 
 def has_own_tls(config: Config) -> bool:
-    return bool(getattr(config.server, "tls_cert", None))
+    return config.server.tls_cert is not None
 
 
 def _public_url(config: Config) -> Iterator[Finding]:
