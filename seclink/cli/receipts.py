@@ -9,17 +9,19 @@ from seclink.cli import terminal
 from seclink.cli.connection import Connection, connection
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
-from seclink.client.results import Receipt, Stats
+from seclink.client.results import Receipt
 
 _COUNTS = {
-    "total": "total_secrets",
-    "active": "active_secrets",
-    "expired": "expired_secrets",
-    "views": "total_views",
-    "with passcode": "secrets_with_passcode",
-    "created today": "created_today",
-    "this week": "created_this_week",
-    "this month": "created_this_month",
+    "total": "totalSecrets",
+    "active": "activeSecrets",
+    "revealed": "revealedSecrets",
+    "burned": "burnedSecrets",
+    "expired": "expiredSecrets",
+    "views": "totalViews",
+    "with passcode": "secretsWithPasscode",
+    "created today": "createdToday",
+    "this week": "createdThisWeek",
+    "this month": "createdThisMonth",
 }
 
 
@@ -59,11 +61,12 @@ def delete(receipt: str, at: Connection) -> None:
 def stats(as_json: bool, at: Connection) -> None:
     """Show the counts of your API key's account."""
     with at.client() as client:
-        counts: Stats = client.get_stats()
+        counts = dict(client.get_stats().raw)
     if as_json:
-        click.echo(json.dumps(dict(counts.raw), indent=2))
+        click.echo(json.dumps(counts, indent=2))
     else:
-        click.echo(terminal.table([(name, str(getattr(counts, field))) for name, field in _COUNTS.items()]))
+        rows = [(name, str(counts[each])) for name, each in _COUNTS.items() if isinstance(counts.get(each), int)]
+        click.echo(terminal.table(rows))
 
 
 def _row(receipt: Receipt) -> tuple[str, ...]:
