@@ -8,6 +8,7 @@ after Ctrl-C, 141 when the reader of our output went away.
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
@@ -74,6 +75,12 @@ class Commands(click.Group):
         module, _, name = TABLE[cmd_name].target.partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if not (args[0] in TABLE or args[0].startswith("-") or ctx.resilient_parsing):
+            close = get_close_matches(args[0], TABLE, 1)
+            ctx.fail(f"No such command '{printable(args[0])}'." + (f" Did you mean '{close[0]}'?" if close else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section in dict.fromkeys(entry.section for entry in TABLE.values()):

@@ -119,7 +119,22 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     assert helped.returncode == 0
     for word in ("create", "get", "list", "delete", "stats", "serve", "config", "key", "login", "completion"):
         assert re.search(rf"^  {word}\b", helped.stdout, re.M)
-    assert seclink(tmp_path, "nothing").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("creat",), "No such command 'creat'. Did you mean 'create'?"),
+        (("dockter",), "No such command 'dockter'. Did you mean 'doctor'?"),
+        (("nothing",), "No such command 'nothing'."),
+        (("\x1b[2J",), "No such command '\\x1b[2J'."),
+    ],
+    ids=" ".join,
+)
+def test_mistyped_command_is_told_what_may_have_been_meant(tmp_path: Path, typed: tuple[str, ...], said: str) -> None:
+    ended = seclink(tmp_path, *typed)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.endswith(f"Error: {said}\n")
 
 
 def test_configuration_can_be_checked_without_a_word(tmp_path: Path) -> None:
