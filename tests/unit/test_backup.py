@@ -14,6 +14,7 @@ from typing import Any
 import keeping
 import pytest
 from keeping import DAY, ENDED, NOW, WAITING, link, payload, receipt, traces
+from stores import asked, open_store
 
 from seclink.errors import StoreUnusable
 from seclink.model import Receipt
@@ -21,10 +22,9 @@ from seclink.store import backup, copies, files, opening
 from seclink.store.schema import MIGRATIONS
 from seclink.store.sqlite import SqliteStore
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("tidy")]
 
 KEEP_MS = 30 * DAY
-OPENED: list[SqliteStore] = []
 SAVED, RESTORED = NOW + 5000, NOW + 2 * DAY
 ALIVE = WAITING.keys() - {"overdue"}
 
@@ -48,24 +48,6 @@ def path(tmp_path: Path) -> Path:
 def file(tmp_path: Path) -> Path:
     (tmp_path / "backups").mkdir()
     return tmp_path / "backups" / "monday.db"
-
-
-async def open_store(path: Path) -> SqliteStore:
-    OPENED.append(await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**30))
-    return OPENED[-1]
-
-
-@pytest.fixture(autouse=True)
-async def tidy(anyio_backend: str) -> AsyncIterator[None]:
-    """What a failed test left open would keep its threads, and all tests with them."""
-    yield
-    while OPENED:
-        await OPENED.pop().close()
-
-
-def asked(path: Path, sql: str) -> list[Any]:
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        return db.execute(sql).fetchall()
 
 
 def names(folder: Path) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import keeping
 import pytest
 from keeping import DAY, ENDED, NOW, WAITING, iv, link, payload, receipt, traces
+from stores import asked, open_store
 
 from seclink.errors import StoreUnusable
 from seclink.model import Filter, Rate, State
@@ -21,11 +22,10 @@ from seclink.store.schema import MIGRATIONS
 from seclink.store.sqlite import SqliteStore
 from seclink.store.writes import OVERFLOW, PAGE_FILL
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("tidy")]
 
 KEPT = sorted(path.stem for path in keeping.KEPT.glob("*.sql"))
 NEWEST = len(MIGRATIONS)
-OPENED: list[SqliteStore] = []
 LATER = NOW + 4000  # all that expired within the story has by then
 
 
@@ -41,24 +41,6 @@ async def store(path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
     store = await open_store(path)
     yield store
     await store.close()
-
-
-async def open_store(path: Path, **options: Any) -> SqliteStore:
-    OPENED.append(await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**30, **options))
-    return OPENED[-1]
-
-
-@pytest.fixture(autouse=True)
-async def tidy(anyio_backend: str) -> AsyncIterator[None]:
-    """What a failed test left open would keep its threads, and all tests with them."""
-    yield
-    while OPENED:
-        await OPENED.pop().close()
-
-
-def asked(path: Path, sql: str) -> list[Any]:
-    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-        return db.execute(sql).fetchall()
 
 
 def version(path: Path) -> int:
