@@ -76,7 +76,9 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if not (args[0] in TABLE or args[0].startswith("-") or ctx.resilient_parsing):
             close = get_close_matches(args[0], TABLE, 1)
             ctx.fail(f"No such command '{printable(args[0])}'." + (f" Did you mean '{close[0]}'?" if close else ""))
@@ -107,7 +109,8 @@ class Commands(click.Group):
             _leave_broken_pipe()
         except OSError as error:
             abandon_stdout()
-            click.echo(f"seclink: {error.strerror or error}", err=True)
+            at = "" if error.filename is None else f"{error.filename}: "
+            click.echo(printable(f"seclink: {at}{error.strerror or error}"), err=True)
             sys.exit(REFUSED)
         return result
 

@@ -23,7 +23,10 @@ def backup(file: Path, config: Path | None) -> None:
     """Save accounts, keys and receipts into a new FILE, while the server runs. The secrets' contents are not in it."""
     path = _database(config)
     began = time.monotonic()
-    inventory = store.save(path, file, int(time.time() * 1000))
+    try:
+        inventory = store.save(path, file, int(time.time() * 1000))
+    except OSError as error:  # of a part of it, under a name of its own
+        raise StoreUnusable(f"{file}: cannot be written: {error.strerror}") from None
     click.echo("\n".join(map(printable, _saved(file, inventory, time.monotonic() - began))))
 
 

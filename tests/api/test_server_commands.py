@@ -153,3 +153,32 @@ def test_defaults_are_printed_whatever_is_configured(tmp_path: Path) -> None:
     assert (printed.returncode, printed.stderr) == (0, "")
     assert "\n#port = 8080\n" in printed.stdout
     assert parse(printed.stdout, "printed") == Config()
+
+
+def test_file_that_cannot_be_made_or_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "seclink.toml").touch()
+    assert seclink(tmp_path, "key", "add", "acme").returncode == 0
+    assert seclink(tmp_path, "backup", "good.db").returncode == 0
+    elsewhere = tmp_path / "elsewhere.toml"
+    elsewhere.write_text('[store]\npath = "none/seclink.db"\n')
+    for command, said in (
+        (("backup", "none/b.db"), "none/b.db: cannot be written: No such file or directory"),
+        (("backup", "seclink.toml/b.db"), "seclink.toml/b.db: cannot be written: Not a directory"),
+        (("restore", "none.db", "--replace"), "none.db: there is no such file"),
+        (("restore", "good.db", "--config", "elsewhere.toml"), f"{tmp_path}/none/seclink.db: cannot be used: No such"),
+        (("audit-erasure", "--also", "none"), "'--also': Path 'none' does not exist"),
+    ):
+        refused = seclink(tmp_path, *command)
+        assert (refused.returncode > 0, refused.stdout) == (True, "")
+        assert said in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+def test_file_that_cannot_even_be_looked_for_is_named(tmp_path: Path) -> None:
+    name = "x" * 300
+    (tmp_path / "seclink.toml").write_text(f'[store]\npath = "{name}"\n')
+    for command in (("backup", "b.db"), ("key", "list"), ("audit-erasure",), ("serve",)):
+        refused = seclink(tmp_path, *command)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"{tmp_path}/{name}" in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
