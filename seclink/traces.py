@@ -36,7 +36,7 @@ def places(database: Path, further: Iterable[Path] = ()) -> Places:
     """Everything that may hold what went through a database; `further` are files and folders somebody else makes."""
     found: dict[tuple[int, int], Path] = {}
     unseen: list[str] = []
-    candidates = [*_beside(database), *_spilled(database), *_below(further)]
+    candidates = [*_beside(database), *_spilled(database), *_below(further, unseen)]
     process = server_of(database)
     if process is not None:
         try:
@@ -99,6 +99,14 @@ def _spilled(database: Path) -> Iterator[Path]:
             yield from folder.glob(SPILLED)
 
 
-def _below(further: Iterable[Path]) -> Iterator[Path]:
+def _below(further: Iterable[Path], unseen: list[str]) -> Iterator[Path]:
     for each in further:
-        yield from each.rglob("*") if each.is_dir() else [each]
+        if not each.is_dir():
+            yield each
+            continue
+        for folder, _, names in os.walk(each, onerror=lambda error: unseen.append(_told(error))):
+            yield from (Path(folder, name) for name in names)
+
+
+def _told(error: OSError) -> str:
+    return f"{error.filename}, {error.strerror}"

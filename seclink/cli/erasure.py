@@ -67,4 +67,5 @@ def _said(report: Report, address: str, path: Path) -> list[str]:
         lines.append(f"{each.how:9} {each.size:,} bytes: {each.traces} traces found before, {left} {after}")
     for trace in report.found:
         lines.append(f"FOUND     the {trace.what}: {trace.file}, byte {trace.offset}")
-    return [*lines, "not clean" if report.found else "clean: nothing is left of what has ended"]
+    where = " in what could be searched" if report.places.unseen else ""
+    return [*lines, "not clean" if report.found else f"clean: nothing is left of what has ended{where}"]

@@ -146,6 +146,25 @@ def test_file_without_a_name_is_searched(tmp_path: Path, make_server: Callable[.
     server.log_path.write_text("")
 
 
+def test_folder_that_may_not_be_looked_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a backup would be called clean that nobody has searched."""
+    for name in ("open", "closed"):
+        (tmp_path / "backups" / name).mkdir(parents=True)
+        (tmp_path / "backups" / name / "seclink.db").touch()
+    look = os.scandir
+
+    def scandir(path: str) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    (tmp_path / "data").mkdir()
+    found = places(tmp_path / "data" / "seclink.db", [tmp_path / "backups"])
+    assert found.unseen == (f"{tmp_path}/backups/closed, Permission denied",)
+    assert tmp_path / "backups" / "open" / "seclink.db" in found.files
+
+
 @pytest.mark.parametrize("at", [0, 1, 2**20 - 33, 2**20 - 16, 2**20 - 1, 2**20, 2**21 - 5, 3 * 2**20 - 32])
 def test_needle_is_found_wherever_it_lies(tmp_path: Path, at: int) -> None:
     path = tmp_path / "file"
