@@ -137,6 +137,7 @@ def _gate(app: App, refusal: Notice, watched: Iterable[str], config: Config, gua
         headers=headers(public_url(config)),
         client=guards.client,
         notice=lambda scope, error: refusal(scope, error) or notice(scope, error),
+        too_large=f"A secret may have at most {config.limits.payload_bytes} bytes here, sealed",
         always=watched,  # busy is not dead: whoever watches must not restart it for that
         report=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__

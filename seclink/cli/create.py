@@ -12,9 +12,10 @@ from click.core import ParameterSource
 
 from seclink.cli import terminal, words
 from seclink.cli.connection import Connection, connection
+from seclink.cli.refused import Asked, in_options
 from seclink.client.results import Created
 from seclink.client.secrets import SecretType
-from seclink.errors import ClientError
+from seclink.errors import BadRequest, ClientError, PayloadTooLarge
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -29,6 +30,13 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> int | 
     return int(found[1]) * _UNITS[found[2]]
 
 
+def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """What a shell hands over need not be text."""
+    if value is not None and not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
+        raise click.BadParameter("is not text in UTF-8")
+    return value
+
+
 @click.command()
 @click.argument("text", required=False)
 @click.option(
@@ -38,12 +46,14 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> int | 
 @click.option(
     "--views", type=click.IntRange(1, 1000), metavar="N", default=1, show_default=True, help="Times it can be revealed."
 )
-@click.option("--passcode", metavar="P", help="Wanted for revealing; tell it on another channel.")
+@click.option("--passcode", callback=_text, metavar="P", help="Wanted for revealing; tell it on another channel.")
 @click.option("--ask-passcode", is_flag=True, help="Ask for it, without echo.")
 @click.option("--generate-passcode", is_flag=True, help="Make one of four words to read out on the phone.")
 @click.option("--type", "kind", type=click.Choice(["text", "redirect", "neogram"]), default="text", show_default=True)
-@click.option("--note", metavar="N", help="Shown to the recipient before revealing; the server can read it.")
-@click.option("--label", metavar="L", help="Shown to you alone, in lists; the server can read it.")
+@click.option(
+    "--note", callback=_text, metavar="N", help="Shown to the recipient before revealing; the server can read it."
+)
+@click.option("--label", callback=_text, metavar="L", help="Shown to you alone, in lists; the server can read it.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--qr", is_flag=True, help="Show the link as a QR code, too.")
 @connection
@@ -80,9 +90,14 @@ def create(
     with at.client() as client:
         # A day nobody asked for is no reason to fail where the server keeps nothing that long.
         unasked = expires is None and not hours_given
-        created = client.create(
-            body, hours, views, label, chosen, type=kind, note=note, expires_in=expires, or_longest=unasked
-        )
+        try:
+            created = client.create(
+                body, hours, views, label, chosen, type=kind, note=note, expires_in=expires, or_longest=unasked
+            )
+        except (BadRequest, PayloadTooLarge) as error:
+            lifetime = ("--hours", hours * 3600) if expires is None else ("--expires", expires)
+            texts = {"--note": note, "--label": label}
+            raise in_options(error, Asked(lifetime, texts, len(body))) from None
     _remember(at, created)
     if unasked and created.lifetime < hours * 3600:
         click.echo(_shortened(created), err=True)

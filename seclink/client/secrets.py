@@ -46,6 +46,7 @@ class RawNotOpened(NotAuthentic):
 
 
 _LIFETIMES = re.compile(r"must be [0-9]+ to ([0-9]{1,9}) seconds")  # as the server's policy words it
+_HEADER_BYTES, _TAG_BYTES = 64, 16
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 
 
@@ -123,6 +124,18 @@ def report(session: Session, link: str, reason: str) -> Flow[None]:
     """Tell the operator that a link is abused. The answer never says whether it exists."""
     request = Request("POST", session.at(parse(link), "/report"), body={"reason": reason})
     return (yield from exchange(request, lambda _: None))
+
+
+def longest_body(sealed_bytes: int) -> int:
+    """How long a text may be for its envelope, padded, to have at most so many bytes."""
+    fits, too_much = 0, sealed_bytes
+    while too_much - fits > 1:
+        middle = (fits + too_much) // 2
+        if envelope.padded(middle + _HEADER_BYTES) + _TAG_BYTES <= sealed_bytes:
+            fits = middle
+        else:
+            too_much = middle
+    return fits
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,8 @@ class Gate:
     one `client`.
 
     `always` are paths that are answered although as many `requests` run as may. `allowed_hosts` are names without a
-    port; none means that any single well-formed Host will do. `notice` is asked before `render`.
+    port; none means that any single well-formed Host will do. `too_large` is said of a body that is, and what may be.
+    `notice` is asked before `render`.
     `report(error, request_id)` is told what escaped the application. `running` is how many requests are in flight.
     """
 
@@ -79,6 +80,7 @@ class Gate:
         held_bytes: int | None = None,
         requests: int = 1_024,
         always: Iterable[str] = (),
+        too_large: str = "",
         methods: Iterable[str] = METHODS,
         headers: Iterable[Header] = HEADERS,
         client: Callable[[Message], str] = lambda scope: (scope.get("client") or ("",))[0],
@@ -91,6 +93,7 @@ class Gate:
         self._client = client
         self.report = report
         self.body_bytes = body_bytes
+        self._too_large = too_large
         self._bodies = Bodies(body_seconds, body_rate, held_bytes or max(HELD_BYTES, 4 * body_bytes))
         self.headers = list(headers)
         self.header_names = frozenset(name for name, _ in self.headers)
@@ -189,6 +192,8 @@ class Gate:
         return b"\r\n".join((first, *map(b": ".join, headers), b"", body))
 
     def refusal(self, error: SecLinkError, request_id: str, scope: Message) -> tuple[int, list[Header], bytes]:
+        if isinstance(error, PayloadTooLarge):
+            error = PayloadTooLarge(self._too_large)
         said = self.notice(scope, error)
         status, given, body = said or self.render(error, request_id)
         headers = {

@@ -21,6 +21,7 @@ from seclink import errors
 from seclink.cli import TABLE, cli, exit_status, explain
 from seclink.cli.create import create, duration
 from seclink.cli.profile import RECEIPT_KEEP_MS, Profile, default_path
+from seclink.cli.refused import Asked, in_options
 from seclink.cli.terminal import printable, table, without_line_end
 from seclink.cli.words import passcode, words
 from seclink.errors import ClientError
@@ -182,6 +183,25 @@ def test_every_error_has_its_exit_status() -> None:
 )
 def test_errors_say_what_can_be_done(error: errors.SecLinkError, shown: list[str]) -> None:
     assert list(explain(error)) == shown
+
+
+@pytest.mark.parametrize(
+    ("member", "said", "shown"),
+    [
+        ("expiresIn", "must be 60 to 90 seconds", "--expires: at most 90 seconds on this server"),
+        ("expiresIn", "must be short", "--expires: must be short"),
+        ("expiresIn", "must be 60 to ٩٩ seconds", "--expires: must be 60 to ٩٩ seconds"),
+        ("maxViews", "must be 1 to 5, or null for any number", "--views: must be 1 to 5, or null for any number"),
+        ("publicNote", "must have at most ٩ characters", "--note: must have at most ٩ characters"),
+        ("encryptedBlob", "is odd", "encryptedBlob: is odd"),
+        ("iv", "is odd\nseclink: sealed", "iv: is odd\\nseclink: sealed"),
+    ],
+)
+def test_what_another_release_refuses_keeps_its_words(member: str, said: str, shown: str) -> None:
+    asked = Asked(("--expires", 300), {"--note": "hello"}, 7)
+    assert in_options(errors.BadRequest("No", ((member, said),)), asked).message == shown
+    assert in_options(errors.BadRequest("No"), asked).message == "No"
+    assert in_options(errors.PayloadTooLarge("No"), asked).message == "the secret is too large: 7 bytes"
 
 
 def test_gone_says_when() -> None:
