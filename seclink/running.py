@@ -21,6 +21,12 @@ def server_of(database: Path) -> int | None:
     return None
 
 
+def arguments(process: int) -> list[str]:
+    """Its command line. Raises OSError."""
+    said = (PROCESSES / str(process) / "cmdline").read_bytes()
+    return said.decode(errors="replace").removesuffix("\0").split("\0")
+
+
 def open_files(process: int) -> list[Path]:
     """Paths under which the regular files that it has open can be read, those without a name included. Raises OSError
     where one may not look.

@@ -5,16 +5,20 @@ import http.client
 import ssl
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import click
 
-from seclink.cli.config import config_option, load
-from seclink.config import Server
+from seclink.cli.config import config_option, database, load, told
+from seclink.config import Config, Server
 from seclink.errors import SecLinkError
-from seclink.outside import unchecked
+from seclink.outside import reason, unchecked
+from seclink.running import arguments, server_of
 
 SECONDS = 5.0
+SERVE = click.Command(
+    "serve", params=[click.Option(["--host"]), click.Option(["--port"], type=int), click.Option(["--config"])]
+)
 HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what listens everywhere listens here, too
 
 
@@ -27,29 +31,67 @@ class NotWell(SecLinkError):
 @config_option
 def check(url: str | None, config: Path | None) -> None:
     """Ask the server whether it lives. Prints nothing if so; exit status 1 otherwise."""
-    address = urlsplit(url or configured(load(config).server))
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise click.UsageError("--url must begin with http:// or https://")
-    # What is configured is an address, which need not be a name that the server answers to; localhost is.
-    headers = {} if url else {"Host": "localhost"}
-    port = address.port
+    path = None
+    if url is None:
+        settings = load(config)
+        path = database(settings, config)
+        url = configured(as_served(settings, path).server)
+    address = _parts(url)
     try:
-        if address.scheme == "https":
-            # And a certificate that has ended is no reason to restart what serves.
-            context = ssl.create_default_context() if url else unchecked()
-            made: Any = http.client.HTTPSConnection(address.hostname, port, timeout=SECONDS, context=context)
-        else:
-            made = http.client.HTTPConnection(address.hostname, port, timeout=SECONDS)
-        with contextlib.closing(made) as connection:
-            connection.request("GET", f"{address.path.rstrip('/')}/healthz", headers=headers)
-            status = connection.getresponse().status
+        status = _ask(address, is_here=path is not None)
     except (OSError, http.client.HTTPException) as error:
-        raise NotWell(f"{address.netloc} does not answer: {error or type(error).__name__}") from None
+        hint = unanswered(path, "--url") if path else ""
+        raise NotWell(f"{address.netloc} does not answer: {reason(error)}{hint}") from None
     if status != http.client.OK:
         raise NotWell(f"{address.netloc} answers {status}")
+
+
+def _parts(url: str) -> SplitResult:
+    with contextlib.suppress(ValueError):  # a port that is none
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    raise click.UsageError("--url is written https://HOST or http://HOST:PORT")
+
+
+def _ask(address: SplitResult, *, is_here: bool) -> int:
+    """What is configured is an address, which need not be a name that the server answers to; localhost is. And a
+    certificate that has ended is no reason to restart what serves.
+    """
+    host, port = address.hostname or "", address.port
+    if address.scheme == "https":
+        context = unchecked() if is_here else ssl.create_default_context()
+        made: Any = http.client.HTTPSConnection(host, port, timeout=SECONDS, context=context)
+    else:
+        made = http.client.HTTPConnection(host, port, timeout=SECONDS)
+    with contextlib.closing(made) as connection:
+        headers = {"Host": "localhost"} if is_here else {}
+        connection.request("GET", f"{address.path.rstrip('/')}/healthz", headers=headers)
+        return int(connection.getresponse().status)
 
 
 def configured(server: Server) -> str:
     host = HERE.get(server.host, server.host)
     scheme = "http" if server.tls_cert is None else "https"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"
+
+
+def as_served(config: Config, path: Path) -> Config:
+    """The configuration as the server of this database has it: one that runs here may have been told another address
+    on its command line.
+    """
+    process = server_of(path)
+    try:
+        words = arguments(process) if process else []
+        said = SERVE.make_context("serve", words[words.index("serve") + 1 :], resilient_parsing=True).params
+    except (OSError, ValueError):  # no server, or none that we may look at
+        return config
+    return told(config, said["host"], said["port"])
+
+
+def unanswered(path: Path, option: str) -> str:
+    """A further line for whoever got no answer though there is a server."""
+    process = server_of(path)
+    if process is None:
+        return ""
+    return f"\n  process {process} serves {path}; if it has not just started, name where it listens with {option}"

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from seclink.config import Config
 from seclink.config import load as load_file
@@ -41,6 +42,12 @@ def database(config: Config, given: Path | None) -> Path:
     /var/lib/seclink where that is the one in /etc.
     """
     return (_data_folder(find(given)) / config.store.path).resolve()
+
+
+def told(config: Config, host: str | None, port: int | None) -> Config:
+    """The configuration with what `seclink serve` was told on its command line in its place."""
+    said = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return replace(config, server=replace(config.server, **said))
 
 
 def _data_folder(source: Path | None) -> Path:

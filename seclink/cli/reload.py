@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from seclink.app import body_bytes, compose, public_url
-from seclink.cli.config import find
+from seclink.cli.config import find, told
 from seclink.config import Config, load
 from seclink.engine import Engine
 from seclink.errors import ConfigError
 from seclink.notify import Notify
-from seclink.options import changes, options
+from seclink.options import changes
 from seclink.server import Limits, Served
 from seclink.web.gate import Gate
 
@@ -32,12 +32,7 @@ class Source(Struct, frozen=True):
 
     def read(self) -> Config:
         """Raises ConfigError, also where the file of the start is gone: its absence does not mean the defaults."""
-        config = load(self.path or find(None))
-        said = {"server.host": self.host, "server.port": self.port}
-        for option in options():
-            if (value := said.get(str(option))) is not None:
-                config = option.put(config, value)
-        return config
+        return told(load(self.path or find(None)), self.host, self.port)
 
 
 class Reloading:
