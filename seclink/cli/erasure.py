@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from seclink.cli.check import configured
+from seclink.cli.check import as_served, configured, unanswered
 from seclink.cli.config import config_option, database, load
 from seclink.cli.terminal import printable
 from seclink.client.session import server_address
 from seclink.erasure import Audit, Report
-from seclink.errors import BadRequest, StoreUnusable
+from seclink.errors import BadRequest, StoreUnusable, Unreachable
 from seclink.outside import Outside, unchecked
 from seclink.traces import shown
 
@@ -37,10 +37,13 @@ def audit_erasure(
     path = database(settings, config)
     if not path.exists():
         raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
-    address = _address(server) if server else configured(settings.server)
+    address = _address(server) if server else configured(as_served(settings, path).server)
     with Outside(address, context=None if server else unchecked()) as outside:
         audit = Audit(outside, path, key=key or "", host="" if server else "localhost", further=also)
-        report = audit.run(settings.limits.payload_bytes, None if quick else settings.reaper.every)
+        try:
+            report = audit.run(settings.limits.payload_bytes, None if quick else settings.reaper.every)
+        except Unreachable as error:
+            raise Unreachable(error.message + ("" if server else unanswered(path, "--server"))) from None
         click.echo("\n".join(map(printable, _said(report, outside.address, path))))
     if report.found:
         sys.exit(FOUND)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from seclink.store import opening
 from seclink.traces import places, search
 
 ALTERED = Path(__file__).parents[1] / "faults" / "altered.py"
@@ -34,10 +35,11 @@ def audit(server: Any, *options: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 def test_nothing_is_found_where_nothing_is_left(make_server: Callable[..., Any]) -> None:
-    server = make_server().start()
-    done = audit(server, "--quick")
+    server = make_server().start()  # told its port on the command line, of which the TOML says nothing
+    done = server.seclink("audit-erasure", "--config", str(server.config), "--quick", check=False)
     said = done.stdout.decode()
     assert (done.returncode, done.stderr) == (0, b""), said
+    assert said.startswith(f"server    {server.url}\n")
     assert re.findall(r"(\w+) +([\d,]+) bytes: (\d+) traces found before, none left", said) == [
         ("revealed", "268", "7"),
         ("revealed", "19,968", "7"),
@@ -128,6 +130,21 @@ def test_server_that_is_not_there_is_not_reachable(make_server: Callable[..., An
     server = make_server().start()
     server.stop()
     assert audit(server).returncode == 3
+
+
+def test_server_that_runs_and_does_not_answer_is_told(make_server: Callable[..., Any]) -> None:
+    server = make_server("[server]\nport = 1\n")
+    server.key("create")
+    held = opening.lock(server.folder / "seclink.db")
+    try:
+        refused = server.seclink("audit-erasure", "--config", str(server.config), check=False)
+    finally:
+        os.close(held)
+    assert (refused.returncode, refused.stdout) == (3, b"")
+    said = refused.stderr.decode()
+    assert "http://127.0.0.1:1 cannot be reached: Connection refused\n" in said
+    assert f"process {os.getpid()} serves {server.folder}/seclink.db" in said
+    assert "--server" in said
 
 
 def test_file_without_a_name_is_searched(tmp_path: Path, make_server: Callable[..., Any]) -> None:
