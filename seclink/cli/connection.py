@@ -5,16 +5,25 @@ The remembered key goes to the remembered server only: `--server` elsewhere asks
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from seclink.cli.profile import Profile
 from seclink.client import Client
 from seclink.client.session import DEFAULT_SERVER, server_address
-from seclink.errors import BadRequest, NotFound
+from seclink.errors import BadRequest, KeyInvalid, NotFound
+
+_WRONG = "and is unknown there, revoked or expired"
+_FROM: dict[ParameterSource | None, str] = {
+    ParameterSource.COMMANDLINE: f"it came from --key, {_WRONG}",
+    ParameterSource.ENVIRONMENT: f"it came from SECLINK_API_KEY, {_WRONG}",
+}
+_REMEMBERED = f"it was remembered by `seclink login`, {_WRONG}: log in with another one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +31,16 @@ class Connection:
     server: str
     key: str = field(repr=False)
     profile: Profile
+    key_from: str = ""
 
-    def client(self) -> Client:
-        return Client(self.server, self.key)
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """Asks there. KeyInvalid says where the key came from."""
+        try:
+            with Client(self.server, self.key) as client:
+                yield client
+        except KeyInvalid as error:
+            raise KeyInvalid(f"{error.message}\n  {self.key_from}".rstrip()) from None
 
     def manage_token(self, receipt_id: str) -> str | None:
         """The remembered one; NotFound where neither it nor a key could open the receipt, without asking."""
@@ -55,18 +71,19 @@ def connection(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(command)
     def wrapped(*args: Any, server: str | None, key: str | None, **kwargs: Any) -> Any:
-        return command(*args, at=_connect(server, key), **kwargs)
+        source = click.get_current_context().get_parameter_source("key")
+        return command(*args, at=_connect(server, key, _FROM.get(source, _REMEMBERED)), **kwargs)
 
     return wrapped
 
 
-def _connect(server: str | None, key: str | None) -> Connection:
+def _connect(server: str | None, key: str | None, key_from: str) -> Connection:
     profile = Profile()
     known_server, known_key = profile.login()
     chosen = server or known_server or DEFAULT_SERVER
     if key is None:
         key = known_key if chosen == known_server else None
-    return Connection(chosen, key or "", profile)
+    return Connection(chosen, key or "", profile, key_from)
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

@@ -25,7 +25,7 @@ def login(at: Connection) -> None:
         server = _ask_server(server)
     if key is None:
         key = _ask_key()
-    with Connection(server, key, at.profile).client() as client:
+    with Connection(server, key, at.profile, "nothing was remembered").client() as client:
         account = client.get_account() if key else None
     at.profile.log_in(server, key)
     known_as = f" as {printable(account.name)} ({', '.join(account.scopes)})" if account else ", without a key"

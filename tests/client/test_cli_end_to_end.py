@@ -232,6 +232,28 @@ def test_bad_key_is_refused_and_not_taken_for_nobody(here: Shell) -> None:
     assert (done.returncode, done.stdout) == (1, b"")
 
 
+def test_bad_key_is_refused_with_where_it_came_from(here: Shell, server: Any) -> None:
+    from_environment = here.run("stats", SECLINK_API_KEY="sk_live_wrong")
+    assert b"\n  it came from SECLINK_API_KEY, and is unknown there, revoked or expired\n" in from_environment.stderr
+    from_option = here.run("stats", "--key", "sk_live_wrong", SECLINK_API_KEY=server.key("create", account="carol"))
+    assert b"\n  it came from --key, and" in from_option.stderr
+    assert here.run("stats", "--key", os.fsdecode(b"\xff")).stderr == from_option.stderr
+    asked = here.run("login", input=b"sk_live_wrong\n")
+    assert asked.stderr == b"seclink: The API key is not valid\n  nothing was remembered\n"
+
+
+def test_remembered_key_that_was_revoked_says_to_log_in_again(here: Shell, server: Any) -> None:
+    key = server.key("create", "manage", account="dave")
+    here.run("login", "--key", key)
+    assert here.run("stats").returncode == 0
+    server.seclink("key", "revoke", key[:14])
+    for arguments in (["stats"], ["create", "hello"]):
+        done = here.run(*arguments)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert b"\n  it was remembered by `seclink login`, and " in done.stderr
+        assert done.stderr.endswith(b": log in with another one\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
