@@ -173,13 +173,13 @@ def test_damaged_database_is_a_problem_that_names_the_way_out(path: Path) -> Non
         ("PRAGMA user_version = 99", "{path}", "problem"),
         ("PRAGMA application_id = 1", "{path}", "problem"),
         ("PRAGMA journal_mode = DELETE", "journal_mode", "problem"),
-        (f"UPDATE meta SET clock_mark = {NOW + 3_600_000}", "the clock", "problem"),
+        ("UPDATE meta SET clock_mark = {later}", "the clock", "problem"),
         ("INSERT INTO events (secret, at, type) VALUES (9, 9, 'created')", "{path}", "problem"),
     ],
 )
 def test_what_somebody_did_to_the_database_is_seen(path: Path, change: str, looked: str, level: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute(change)
+        db.execute(change.format(later=NOW + 3_600_000))
     found = levels(database.look(Config(), path, NOW))
     assert found[looked.format(path=path)] == level
 
