@@ -129,6 +129,20 @@ def test_it_opens_as_often_as_was_chosen(page: Page, server: Any, views: str, le
     assert made.receipt()["maxViews"] == left
 
 
+def test_page_promises_as_many_openings_as_are_chosen(page: Page, server: Any) -> None:
+    visit(page, server.url)
+    lead = page.locator("#lead")
+    expect(lead).to_have_text(texts()["create.lead"]["one"])
+    for views, promised in (("1", "once"), ("5", "5 times"), ("any", "any number of times")):
+        choose(page, views=views)
+        expect(lead).to_contain_text(f" opens {promised}")
+    page.locator("#language").select_option("fr")
+    expect(lead).to_have_text(texts("fr")["create.leadAny"])
+    seal(page, None, SECRET, views="2")
+    page.locator("#another").click()
+    expect(lead).to_have_text(texts("fr")["create.lead"]["one"])
+
+
 def test_a_passcode_of_words_goes_another_way_than_the_link(
     context: BrowserContext, page: Page, server: Any, python: Client
 ) -> None:

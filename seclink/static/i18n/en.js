@@ -22,7 +22,8 @@ export default {
 
   "create.description": "Hand a password, a key or a note to one person, once.",
   "create.title": "Hand over a secret",
-  "create.lead": "You get a link. It opens once, for whoever you send it to.",
+  "create.lead": {"one": "You get a link. It opens once, for whoever you send it to.", "other": "You get a link. It opens {count} times, for whoever you send it to."},
+  "create.leadAny": "You get a link. Until it expires it opens any number of times, for whoever you send it to.",
   "create.kind": "Kind of secret",
   "kind.text": "Text",
   "kind.redirect": "Web link",
@@ -48,7 +49,7 @@ export default {
   "create.labelHint": "Shown on the receipt only. Not encrypted.",
   "create.seal": "Seal it",
   "create.sealing": "Sealing…",
-  "create.assurance": "Encrypted here, before anything is sent. The server cannot read it, and forgets it once it has been opened.",
+  "create.assurance": "Encrypted here, before anything is sent. The server cannot read it, and forgets it after the last opening or when its time is up.",
   "create.empty": "There is nothing to seal yet.",
   "create.notLink": "Enter a full address that begins with https:// or http://.",
   "create.tooLong": "That is too long: {size} of {most} bytes.",

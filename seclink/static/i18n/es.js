@@ -22,7 +22,8 @@ export default {
 
   "create.description": "Entregue una contraseña, una clave o una nota a una sola persona, una sola vez.",
   "create.title": "Entregar un secreto",
-  "create.lead": "Recibirá un enlace. Se abre una sola vez, para la persona a quien se lo envíe.",
+  "create.lead": {"one": "Recibirá un enlace. Se abre una sola vez, para la persona a quien se lo envíe.", "many": "Recibirá un enlace. Se abre {count} veces, para la persona a quien se lo envíe.", "other": "Recibirá un enlace. Se abre {count} veces, para la persona a quien se lo envíe."},
+  "create.leadAny": "Recibirá un enlace. Hasta que caduque, se abre cuantas veces haga falta, para la persona a quien se lo envíe.",
   "create.kind": "Tipo de secreto",
   "kind.text": "Texto",
   "kind.redirect": "Enlace",
@@ -48,7 +49,7 @@ export default {
   "create.labelHint": "Solo se muestra en el recibo. Sin cifrar.",
   "create.seal": "Sellar",
   "create.sealing": "Sellando…",
-  "create.assurance": "Se cifra aquí, antes de enviar nada. El servidor no puede leerlo y lo olvida una vez abierto.",
+  "create.assurance": "Se cifra aquí, antes de enviar nada. El servidor no puede leerlo y lo olvida tras la última apertura o cuando caduca.",
   "create.empty": "Todavía no hay nada que sellar.",
   "create.notLink": "Escriba una dirección completa que empiece por https:// o http://.",
   "create.tooLong": "Es demasiado largo: {size} de {most} bytes.",

@@ -22,7 +22,8 @@ export default {
 
   "create.description": "Transmettez un mot de passe, une clé ou une note à une seule personne, une seule fois.",
   "create.title": "Transmettre un secret",
-  "create.lead": "Vous obtenez un lien. Il s’ouvre une seule fois, pour la personne à qui vous l’envoyez.",
+  "create.lead": {"one": "Vous obtenez un lien. Il s’ouvre une seule fois, pour la personne à qui vous l’envoyez.", "many": "Vous obtenez un lien. Il s’ouvre {count} fois, pour la personne à qui vous l’envoyez.", "other": "Vous obtenez un lien. Il s’ouvre {count} fois, pour la personne à qui vous l’envoyez."},
+  "create.leadAny": "Vous obtenez un lien. Jusqu’à son expiration, il s’ouvre autant de fois que nécessaire, pour la personne à qui vous l’envoyez.",
   "create.kind": "Type de secret",
   "kind.text": "Texte",
   "kind.redirect": "Lien",
@@ -48,7 +49,7 @@ export default {
   "create.labelHint": "Visible sur le reçu seulement. Non chiffré.",
   "create.seal": "Sceller",
   "create.sealing": "Scellement…",
-  "create.assurance": "Le secret est chiffré ici, avant tout envoi. Le serveur ne peut pas le lire et l’oublie dès qu’il a été ouvert.",
+  "create.assurance": "Le secret est chiffré ici, avant tout envoi. Le serveur ne peut pas le lire et l’oublie après la dernière ouverture ou à son expiration.",
   "create.empty": "Il n’y a encore rien à sceller.",
   "create.notLink": "Saisissez une adresse complète, commençant par https:// ou http://.",
   "create.tooLong": "C’est trop long : {size} octets sur {most} possibles.",

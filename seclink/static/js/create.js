@@ -55,7 +55,14 @@ function offerChoices(page) {
     /** @type {[string, string][]} */
     const views = VIEWS.map((count) => [String(count), words.t("create.viewsCount", { count })]);
     fillSelect(select("views"), [...views, ["any", words.t("create.viewsAny")]], select("views").value || "1");
+    sayViews(page);
   });
+}
+
+/** The first sentence is about the link that one would get now. @param {Page} page */
+function sayViews(page) {
+  const views = select("views").value;
+  page.put($("lead"), views === "any" ? "create.leadAny" : (words) => words.t("create.lead", { count: Number(views) }));
 }
 
 /** @param {Page} page */
@@ -70,6 +77,7 @@ function composing(page) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) seal(page);
   });
   form.addEventListener("change", () => kindChanged(page, form));
+  select("views").addEventListener("change", () => sayViews(page));
   form.addEventListener("input", () => page.put($("problem"), null));
   kindChanged(page, form);
 }
