@@ -160,7 +160,7 @@ def reveal_address(the: Visitor) -> None:
 def reveal_neogram(the: Visitor) -> None:
     the.page.emulate_media(reduced_motion="reduce")
     reveal(the.page, the.link(LONG, type="neogram"))
-    expect(the.page.locator("#content .hint")).to_have_text(says("opened.neogramWipes"))
+    expect(the.page.locator("#wipe")).to_have_text(says("opened.neogramWipes"))
 
 
 def reveal_file(the: Visitor) -> None:

@@ -88,14 +88,14 @@ def test_a_neogram_types_itself_and_wipes_itself(page: Page, server: Any, python
     visit(page, made.link)
     page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     page.locator("#reveal").click()
-    typed = page.locator(".neogram")
+    typed, clock = page.locator(".neogram"), page.locator("#wipe")
     expect(typed).to_have_text("L")
+    expect(clock).to_have_text("Wipes itself in 20 seconds.")  # 48 letters, typed and read
     page.clock.run_for(35 * 8)
     expect(typed).to_have_text(re.compile("^Listen: 👩‍👩‍👧(e\u0301)?$"))
     expect(page.locator("#content .sr")).to_have_text(text)
     page.clock.run_for(35 * letters)
     expect(typed).to_have_text(text)
-    clock = page.locator("#content .hint")
     expect(clock).to_have_text(says("opened.neogramWipes"))
     page.clock.run_for(10_000)
     expect(clock).to_have_text(re.compile(r"\b[1-9]\b"))
@@ -104,6 +104,22 @@ def test_a_neogram_types_itself_and_wipes_itself(page: Page, server: Any, python
     expect(page.locator("#notice")).to_contain_text(texts()["wiped.left"])
     assert "Listen" not in held(page)
     assert receipt(server.url, made)["state"] == "active"
+
+
+def test_a_long_neogram_says_which_end_comes_first(page: Page, python: Client) -> None:
+    page.clock.install()
+    made = python.create("x" * 9_200, type="neogram")
+    visit(page, made.link)
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+    page.locator("#reveal").click()
+    clock = page.locator("#wipe")
+    expect(clock).to_have_text(says("opened.wipesIn", time="10 minutes"))
+    page.clock.run_for(60_000)
+    page.mouse.click(1, 1)
+    page.clock.run_for(1_000)
+    expect(clock).to_have_text(says("opened.neogramWipes"))
+    page.clock.run_for(590_000)
+    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
 
 
 def test_a_neogram_stands_still_for_who_wants_that(make_context: Callable[..., BrowserContext], python: Client) -> None:

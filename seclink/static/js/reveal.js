@@ -248,12 +248,20 @@ function present(page, secret) {
   $("destroy").hidden = !(answer.viewsLeft !== 0 && proof.access);
   only("opened");
   $("opened-title").focus();
-  const mine = answer;
-  show($("content"), page, secret, (key) => page.put($("said"), key)).then(() => answer === mine && wipe(page));
-  unwatch = watchIdle(IDLE_SECONDS, (left) => {
-    if (left <= 0) wipe(page);
-    else page.put($("wipe"), (words) => words.t("opened.wipesIn", { time: words.span(rough(left)) }));
-  });
+  const ends = show($("content"), page, secret, (key) => page.put($("said"), key)) * 1000 + performance.now();
+  unwatch = watchIdle(IDLE_SECONDS, (idle) => wipesIn(page, idle, (ends - performance.now()) / 1000));
+}
+
+/**
+ * Of the two ends, that of a neogram and that of a page left alone, the first is the one to tell.
+ * @param {Page} page
+ * @param {number} idle seconds
+ * @param {number} played seconds
+ */
+function wipesIn(page, idle, played) {
+  if (Math.min(idle, played) <= 0) wipe(page);
+  else if (idle < played) page.put($("wipe"), (words) => words.t("opened.wipesIn", { time: words.span(rough(idle)) }));
+  else page.put($("wipe"), (words) => words.t("opened.neogramWipes", { count: Math.ceil(played) }));
 }
 
 /** @param {Page} page */

@@ -17,12 +17,12 @@ const READING_SECONDS = 15;
 const CHARACTERS_PER_SECOND = 15;
 
 /**
- * Fill `content`. Resolves when the content is to be wiped: a neogram's at its end, any other's never.
+ * Fill `content`. For how many seconds it is to stand there: a neogram's until it was read, any other's without end.
  * @param {HTMLElement} content
  * @param {Page} page
  * @param {Opened} opened
  * @param {(key: string) => void} say
- * @returns {Promise<void>}
+ * @returns {number}
  */
 export function show(content, page, opened, say) {
   const { type, body, files = [] } = opened;
@@ -32,7 +32,7 @@ export function show(content, page, opened, say) {
   else if (type === "redirect") showAddress(content, page, text, say);
   else showText(content, page, text, say);
   for (const each of files) content.append(...file(page, each, "opened.attached"));
-  return new Promise(() => {});
+  return Infinity;
 }
 
 /**
@@ -128,26 +128,28 @@ function file(page, { name = "", body }, key = "opened.file") {
  * @param {Page} page
  * @param {string} text
  */
-async function play(content, page, text) {
+function play(content, page, text) {
   const letters = split(text, page.words.code);
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const pause = isStill ? 0 : Math.min(TYPING_MS, TYPING_MOST_MS / letters.length);
   const typed = block("p", { className: "neogram", dir: "auto" });
-  const whole = block("p", { className: "sr", textContent: text });
-  const clock = block("p", { className: "hint" });
   typed.setAttribute("aria-hidden", "true");
-  content.replaceChildren(whole, typed, clock);
-  const pause = Math.min(TYPING_MS, TYPING_MOST_MS / letters.length);
+  content.replaceChildren(block("p", { className: "sr", textContent: text }), typed);
+  type(typed, letters, pause);
+  return READING_SECONDS + Math.ceil(letters.length * (pause / 1000 + 1 / CHARACTERS_PER_SECOND));
+}
+
+/**
+ * @param {HTMLElement} typed
+ * @param {string[]} letters
+ * @param {number} pause ms
+ */
+async function type(typed, letters, pause) {
   const start = performance.now();
-  for (let shown = 0; shown < letters.length && content.contains(typed); ) {
-    shown = isStill ? letters.length : Math.min(letters.length, 1 + Math.floor((performance.now() - start) / pause));
+  for (let shown = 0; shown < letters.length && typed.isConnected; ) {
+    shown = pause ? Math.min(letters.length, 1 + Math.floor((performance.now() - start) / pause)) : letters.length;
     typed.textContent = letters.slice(0, shown).join("");
     await sleep(pause);
-  }
-  const end = performance.now() + 1000 * (READING_SECONDS + Math.ceil(letters.length / CHARACTERS_PER_SECOND));
-  for (let left = end - performance.now(); left > 0 && content.contains(typed); left = end - performance.now()) {
-    const count = Math.ceil(left / 1000);
-    page.put(clock, (words) => words.t("opened.neogramWipes", { count }));
-    await sleep(Math.min(left, 250));
   }
 }
 
