@@ -23,7 +23,7 @@ export default {
   "create.description": "Hand a password, a key or a note to one person, once.",
   "create.title": "Hand over a secret",
   "create.lead": {"one": "You get a link. It opens once, for whoever you send it to.", "other": "You get a link. It opens {count} times, for whoever you send it to."},
-  "create.leadAny": "You get a link. Until it expires it opens any number of times, for whoever you send it to.",
+  "create.leadAny": "You get a link. Until it expires it opens any number of times.",
   "create.kind": "Kind of secret",
   "kind.text": "Text",
   "kind.redirect": "Web link",

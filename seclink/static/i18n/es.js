@@ -23,7 +23,7 @@ export default {
   "create.description": "Entregue una contraseña, una clave o una nota a una sola persona, una sola vez.",
   "create.title": "Entregar un secreto",
   "create.lead": {"one": "Recibirá un enlace. Se abre una sola vez, para la persona a quien se lo envíe.", "many": "Recibirá un enlace. Se abre {count} veces, para la persona a quien se lo envíe.", "other": "Recibirá un enlace. Se abre {count} veces, para la persona a quien se lo envíe."},
-  "create.leadAny": "Recibirá un enlace. Hasta que caduque, se abre cuantas veces haga falta, para la persona a quien se lo envíe.",
+  "create.leadAny": "Recibirá un enlace. Se abre cuantas veces haga falta hasta que caduque.",
   "create.kind": "Tipo de secreto",
   "kind.text": "Texto",
   "kind.redirect": "Enlace",

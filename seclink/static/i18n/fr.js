@@ -23,7 +23,7 @@ export default {
   "create.description": "Transmettez un mot de passe, une clé ou une note à une seule personne, une seule fois.",
   "create.title": "Transmettre un secret",
   "create.lead": {"one": "Vous obtenez un lien. Il s’ouvre une seule fois, pour la personne à qui vous l’envoyez.", "many": "Vous obtenez un lien. Il s’ouvre {count} fois, pour la personne à qui vous l’envoyez.", "other": "Vous obtenez un lien. Il s’ouvre {count} fois, pour la personne à qui vous l’envoyez."},
-  "create.leadAny": "Vous obtenez un lien. Jusqu’à son expiration, il s’ouvre autant de fois que nécessaire, pour la personne à qui vous l’envoyez.",
+  "create.leadAny": "Vous obtenez un lien. Il s’ouvre autant de fois que nécessaire, jusqu’à son expiration.",
   "create.kind": "Type de secret",
   "kind.text": "Texte",
   "kind.redirect": "Lien",
