@@ -1,5 +1,5 @@
 // @ts-check
-/** The receipt: what became of a secret, and the sender's means to end, shorten or annotate it. */
+/** The receipt: what became of a secret, and the sender's means to end it, give it more or less time, annotate it. */
 
 import { api } from "./api.js";
 import { fate, watch } from "./receipts.js";
