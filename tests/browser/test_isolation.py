@@ -155,6 +155,7 @@ def test_plain_http_on_a_network_explains_and_sends_nothing(
         page.goto("about:blank")
         page.goto(here + path)
         expect(page.locator("#notice h1")).to_have_text(says("insecure.title"))
+        expect(page.locator("#notice")).to_contain_text("set server.tls_cert")
         assert page.evaluate("[isSecureContext, String(crypto.subtle)]") == [False, "undefined"]
         assert page.locator("main section:not([hidden], #notice, .print)").count() == 0
     assert not watch.urls("/api/")

@@ -109,6 +109,12 @@ def test_lines_are_broken_where_the_first_language_breaks_them(language: str) ->
     assert str(texts(language)["message.passcode"]).startswith("\n")
 
 
+def test_options_and_addresses_are_called_by_their_names_in_every_language(language: str) -> None:
+    for key, text in texts(FIRST).items():
+        names = set(re.findall(r"\b(?:server\.\w+|https?://\w*)", str(text)))
+        assert names == set(re.findall(r"\b(?:server\.\w+|https?://\w*)", str(texts(language)[key]))), key
+
+
 def test_french_punctuation_does_not_lose_its_sign_to_the_next_line() -> None:
     for key, text in texts("fr").items():
         for form in forms(text).values():

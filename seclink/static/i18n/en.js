@@ -13,7 +13,7 @@ export default {
   "insecure.title": "This page needs https",
   "insecure.why": "You came over plain http. Browsers encrypt only on pages that arrived over https, so nothing can be sealed or opened here. Nothing has been sent and nothing has been used up.",
   "insecure.reader": "If somebody sent you this link, try it with https:// in front.",
-  "insecure.operator": "If this is your server: put a reverse proxy with a certificate in front of it and set server.public_url, or open it on the machine itself as http://localhost.",
+  "insecure.operator": "If this is your server: set server.tls_cert and server.tls_key, or put a reverse proxy with a certificate in front of it; either way set server.public_url. On the machine itself http://localhost will do.",
 
   "missing.title": "There is nothing here",
   "missing.why": "This address does not belong to a secret or a receipt.",

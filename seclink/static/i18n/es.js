@@ -13,7 +13,7 @@ export default {
   "insecure.title": "Esta página necesita https",
   "insecure.why": "Ha entrado por http sin cifrar. Los navegadores solo cifran en páginas cargadas por https, así que aquí no se puede sellar ni abrir nada. No se ha enviado ni se ha perdido nada.",
   "insecure.reader": "Si le han enviado este enlace, pruébelo con https:// delante.",
-  "insecure.operator": "Si este servidor es suyo: ponga delante un proxy inverso con certificado y configure server.public_url, o abra la página en la propia máquina, en http://localhost.",
+  "insecure.operator": "Si este servidor es suyo: configure server.tls_cert y server.tls_key, o ponga delante un proxy inverso con certificado; en ambos casos, configure server.public_url. En la propia máquina basta http://localhost.",
 
   "missing.title": "Aquí no hay nada",
   "missing.why": "Esta dirección no corresponde a ningún secreto ni recibo.",

@@ -13,7 +13,7 @@ export default {
   "insecure.title": "Cette page exige https",
   "insecure.why": "Vous êtes arrivé ici en http simple. Les navigateurs ne chiffrent que sur les pages chargées en https : ici, rien ne peut être scellé ni ouvert. Rien n’a été envoyé et rien n’est perdu.",
   "insecure.reader": "Si l’on vous a envoyé ce lien, essayez-le avec https:// devant.",
-  "insecure.operator": "Si ce serveur est le vôtre : placez devant lui un proxy inverse muni d’un certificat et réglez server.public_url, ou ouvrez la page sur la machine même, à l’adresse http://localhost.",
+  "insecure.operator": "Si ce serveur est le vôtre : réglez server.tls_cert et server.tls_key, ou placez devant lui un proxy inverse muni d’un certificat ; dans les deux cas, réglez server.public_url. Sur la machine même, http://localhost suffit.",
 
   "missing.title": "Il n’y a rien ici",
   "missing.why": "Cette adresse ne correspond à aucun secret ni à aucun reçu.",
