@@ -1,6 +1,7 @@
 """`seclink doctor`: what is wrong with this appliance, and what to do about it."""
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -11,15 +12,16 @@ from typing import Any
 import click
 
 from seclink.app import public_url
-from seclink.cli.check import configured
+from seclink.cli.check import as_served, configured
 from seclink.cli.config import config_option, database, find, load
 from seclink.cli.terminal import printable
-from seclink.config import Config
+from seclink.config import Config, Server
 from seclink.doctor import OK, PROBLEM, WARNING, Finding, address, configuration, files, machine
 from seclink.doctor import database as database_part
 from seclink.errors import ConfigError, StoreUnusable, Unreachable
 from seclink.outside import Outside, unchecked
 from seclink.running import server_of
+from seclink.server import Certificate, CertificateRefused
 from seclink.store.inspection import inspect
 
 UNWELL = 1
@@ -60,28 +62,46 @@ def _findings(given: Path | None, offline: bool) -> Iterator[Finding]:
         yield from machine.look(Config(), None)
         return
     path = database(config, given)
+    config = as_served(config, path)
     yield from configuration.look(config, source)
     key = config.server.tls_key
     yield from files.look(source, path, [Path(key)] if key else [])
-    if path.parent.is_dir():
+    yield from _pair(config.server)
+    if os.access(path.parent, os.X_OK):
         yield from database_part.look(config, path, int(time.time() * 1000))
     yield from machine.look(config, server_of(path))
     if not offline:
         yield from _outside(config, path)
 
 
+def _pair(server: Server) -> Iterator[Finding]:
+    """Whether the server could start with its certificate, or take it up."""
+    if server.tls_cert and server.tls_key:
+        try:
+            Certificate(Path(server.tls_cert), Path(server.tls_key))
+        except CertificateRefused as error:
+            fix = "correct the files, or server.tls_cert and server.tls_key: it does not start with these"
+            yield files.PART.problem("the certificate with its key", f"cannot be used: {error}", fix)
+        else:
+            yield files.PART.ok("the certificate with its key", "can be used")
+
+
 def _outside(config: Config, path: Path) -> Iterator[Finding]:
+    process = server_of(path)
     with Outside(configured(config.server), context=unchecked()) as here:
+        past: Outside | None = here
         try:
             here.get("/healthz", LOCAL)
-            runs_here = True
-        except Unreachable:
-            runs_here = False
+        except Unreachable as error:
+            past = None
+            if process is not None:
+                yield address.silent(here.address, process, error)
+                if config.server.public_url is None:
+                    return
         try:
-            ended = inspect(path).ended if path.exists() else None
+            ended = inspect(path).ended if os.access(path, os.R_OK) else None
         except StoreUnusable:
             ended = None
-        past = here if runs_here else None
         url, now = public_url(config), time.time()
         yield from address.look(config, url, here=past, ended=ended, pause_seconds=PAUSE_SECONDS, now=now)
 

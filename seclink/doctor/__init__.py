@@ -23,6 +23,9 @@ class Finding(Struct, frozen=True):
     fix: str = ""
 
 
+OTHERS_FIX = "run this as the service's user, or as root"
+
+
 class Part(Struct, frozen=True):
     """Makes the findings of a part."""
 

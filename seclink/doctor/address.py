@@ -17,12 +17,31 @@ from seclink.doctor import Finding, Part
 from seclink.doctor.proxy import body_limit, clients
 from seclink.errors import Unreachable
 from seclink.likeness import compare
-from seclink.outside import BROWSER, Outside, Seen
+from seclink.outside import BROWSER, Outside, Seen, reason
 
 PART = Part("address")
 DAYS_LEFT = 14
 SECOND_ADDRESS = "127.0.0.2"  # so that on one machine the visitor is somebody else than the proxy
 SHOWN = 4
+_NOT_ITS_NAME = "get one for {host}, or correct server.public_url"
+_PRIVATE = "for one of your own: set SSL_CERT_FILE to your root for this command, and install that where people read"
+# By the number OpenSSL gives it (X509_V_ERR_*): what is wrong, and what to do.
+DISTRUST = {
+    9: ("is not valid yet", "look at the date of this machine, and of the one that made the certificate"),
+    10: ("has expired", "renew it; then reload or restart what serves it"),
+    18: (
+        "is self-signed: browsers warn everybody who comes, and the command line refuses it",
+        "get one of a public authority (certbot, or a proxy that does it by itself, as Caddy); or, where all machines"
+        " are yours, have them trust it, this one for this command with SSL_CERT_FILE=/path/to/it.pem",
+    ),
+    19: ("is of an authority that this machine does not know", _PRIVATE),
+    20: (
+        "is of an authority that this machine does not know, or comes without those between it and its root",
+        f"serve the whole chain (certbot calls it fullchain.pem); {_PRIVATE}",
+    ),
+    62: ("is for another name", _NOT_ITS_NAME),
+    64: ("is for another address", _NOT_ITS_NAME),
+}
 
 
 def look(
@@ -31,22 +50,25 @@ def look(
     """`here` is the server itself, past the proxy, where it runs on this machine. `ended` is the link of a secret that
     has ended in its database.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    host = urlsplit(url).hostname or ""
     try:
-        addresses = sorted({each[4][0] for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)})
+        addresses = sorted({str(each[4][0]) for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)})
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no name"
-        yield PART.problem(host, f"does not resolve: {reason}", "add it to your DNS, or correct server.public_url")
+        said = f"does not resolve: {getattr(error, 'strerror', None) or 'it is no name'}"
+        yield PART.problem(host, said, "add it to your DNS, or correct server.public_url")
         return
-    yield PART.ok(host, f"is {', '.join(map(str, addresses))}")
-    is_here = all(str(each).startswith("127.") for each in addresses)
+    if host not in addresses:
+        yield PART.ok(host, f"resolves to {', '.join(addresses)}")
+    is_here = all(each.startswith("127.") for each in addresses)
     with Outside(url, source=SECOND_ADDRESS if is_here else "") as server:
         try:
+            server.connect().close()
             alive = server.get("/healthz")
-        except Unreachable as error:
-            fix = "start the server and the proxy, open the port, or correct server.public_url"
-            yield PART.problem(url, error.message, fix)
+        except ssl.SSLCertVerificationError as error:
+            yield _distrusted(host, error)
+            return
+        except (OSError, Unreachable) as error:
+            yield _unreachable(config, url, error, here)
             return
         if server.is_https:
             yield _certificate(server, now)
@@ -58,6 +80,34 @@ def look(
         yield from body_limit(PART, server, config.limits.payload_bytes, pause_seconds)
         yield from _pages(server)
         yield from _plain(server)
+
+
+def silent(url: str, process: int, error: Unreachable) -> Finding:
+    """The server itself, past the proxy, where one runs and yet does not answer."""
+    said = f"{error.message.removeprefix(f'{url} ')}, though process {process} serves the database"
+    fix = (
+        "wait if it has just started; otherwise restart it: what it listens on may have been changed in the TOML since"
+    )
+    return PART.problem(url, said, fix)
+
+
+def _unreachable(config: Config, url: str, error: OSError | Unreachable, here: Outside | None) -> Finding:
+    why = error.message.removeprefix(f"{url} cannot be reached: ") if isinstance(error, Unreachable) else reason(error)
+    if isinstance(error, ssl.SSLError):
+        why = f"what answers there speaks no https that is understood here ({error.reason or why})"
+        fix = "have https answer there: set server.tls_cert, or correct the proxy or server.public_url"
+    elif here is not None:
+        fix = f"the server answers at {here.address}: start the proxy, open the port, or correct server.public_url"
+    elif config.server.public_url is None:
+        fix = "start the server: `seclink serve`, or `systemctl start seclink`"
+    else:
+        fix = "start the server and the proxy, open the port, or correct server.public_url"
+    return PART.problem(url, f"cannot be reached: {why}", fix)
+
+
+def _distrusted(host: str, error: ssl.SSLCertVerificationError) -> Finding:
+    said, fix = DISTRUST.get(error.verify_code, (f"is not valid: {error.verify_message}", "install one that is"))
+    return PART.problem("the certificate", said, fix.format(host=host))
 
 
 def _certificate(server: Outside, now: float) -> Finding:
@@ -79,11 +129,13 @@ def _appliance(server: Outside, alive: Seen, ended: str | None) -> Finding:
         said = None
     if alive.status != http.client.OK or not isinstance(said, dict) or said.get("status") != "alive":
         fix = "have the proxy hand everything on to the server, with its Host as it came"
+        if alive.status in (502, 503, 504):
+            fix = "start the server; or correct where the proxy hands on to, and look into its log"
         if isinstance(said, dict) and said.get("code") == "unknown_host":
             fix = f'[server] public_url = "{server.address}", or add the name to server.allowed_hosts'
         return PART.problem(server.address, f"answers {alive.status} at /healthz, and not as SecLink does", fix)
     if ended is None:
-        return PART.ok(server.address, "is a SecLink; nothing has ended here yet by which to know this very one")
+        return PART.ok(server.address, "is a SecLink; whether it is this one can be told once a secret has ended here")
     if server.get(f"/api/v1/secrets/{ended}/meta").status != http.client.GONE:
         fix = "correct server.public_url, or have the proxy hand on to this server"
         return PART.problem(server.address, "is another SecLink, or one with another database", fix)

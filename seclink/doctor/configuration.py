@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from seclink.config import LOOPBACK, Config
-from seclink.doctor import Finding, Part
+from seclink.doctor import OTHERS_FIX, Finding, Part
 from seclink.errors import ConfigError
 
 PART = Part("configuration")
@@ -21,6 +21,8 @@ def refused(error: ConfigError) -> Iterator[Finding]:
         fix = (
             "correct it; `seclink config --check` tells when it is right, `seclink config --defaults` lists the options"
         )
+        if ": cannot be read: " in each:
+            fix = f"name another with --config or $SECLINK_CONFIG, or {OTHERS_FIX}"
         yield PART.problem("the TOML file", each, fix)
 
 
@@ -63,13 +65,16 @@ def _proxies(config: Config) -> Iterator[Finding]:
     server, looked = config.server, "server.trusted_proxies"
     networks = [ipaddress.ip_network(each) for each in server.trusted_proxies]
     if any(each.prefixlen == 0 for each in networks):
-        said = "trusts everybody, so everybody may claim any address and no rate holds anybody"
+        said = "trusts every address: whoever comes may claim to come from anywhere, and no rate limits anybody"
         yield PART.problem(looked, said, '[server] trusted_proxies = ["127.0.0.1"], or wherever the proxy is')
     elif (server.public_url or "").startswith("https:") and not has_own_tls(config) and not networks:
-        said = "is empty, but something in front must do https: all people count as one client, and share its rates"
+        said = "is empty, though a proxy must do the https of public_url: all behind it share the rates of one client"
         yield PART.problem(looked, said, '[server] trusted_proxies = ["127.0.0.1"], or wherever the proxy is')
     else:
-        yield PART.ok(looked, ", ".join(server.trusted_proxies) or "is empty, and nothing seems to stand in front")
+        trusted = (
+            f"trusts {', '.join(server.trusted_proxies)}" if networks else "is empty, as nothing seems to be in front"
+        )
+        yield PART.ok(looked, trusted)
     if server.host in EVERYWHERE and is_public(config) and not has_own_tls(config):
         said = f"is {server.host}: plain http can be reached past the proxy, too"
         yield PART.warning("server.host", said, '[server] host = "127.0.0.1", or a firewall')
@@ -84,7 +89,7 @@ def _openness(config: Config) -> Iterator[Finding]:
     else:
         yield PART.ok("access.create", f"is {config.access.create}")
     if config.dialects.seecret.enabled:
-        said = "is on: its clients send plaintext, which this server seals; it is no zero knowledge for them"
+        said = "is on: its clients send secrets in the clear, so whoever controls this server can read those"
         yield PART.warning("dialects.seecret", said, "[dialects.seecret] enabled = false, unless that is meant")
     if config.log.level == "debug":
         yield PART.warning("log.level", "is debug: every refusal is written down", '[log] level = "info"')

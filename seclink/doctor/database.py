@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seclink.config import Config
-from seclink.doctor import Finding, Part
+from seclink.doctor import OTHERS_FIX, Finding, Part
 from seclink.errors import StoreUnusable
 from seclink.running import server_of
 from seclink.store import opening
@@ -20,6 +20,17 @@ SPARE_BYTES = 64 * 2**20
 PASSING = ("tmpfs", "ramfs", "overlay")
 # Locks and shared memory, on which the log rests, do not work there as SQLite needs it.
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs", "fuse.glusterfs")
+# What helps against what the store says of a file; where nothing of this is said, a backup does.
+CURES = {
+    "newer SecLink": "install that release again, or `seclink restore FILE --replace` with a backup that this one made",
+    "of something else": '[store] path = "/var/lib/seclink/seclink.db", or wherever the database is',
+    "locked by another": "`fuser {path}` names who has it open; end what is not the server",
+    "cannot be written": OTHERS_FIX,
+    "cannot be opened": OTHERS_FIX,
+}
+RESTORE = (
+    "stop the server; `seclink restore FILE --replace` makes a new one of a backup; the file stays as it is until then"
+)
 
 
 def look(config: Config, path: Path, now_ms: int) -> Iterator[Finding]:
@@ -32,23 +43,36 @@ def look(config: Config, path: Path, now_ms: int) -> Iterator[Finding]:
     yield PART.ok(
         f"{path}.lock", f"is held by process {process}" if process else "is held by no server of this machine"
     )
+    if trouble := _no_database(path):
+        yield trouble
+        return
     try:
         opening.check(path, up_to=0)
         inspection = inspect(path)
     except StoreUnusable as error:
-        fix = "`seclink restore FILE` makes a new one of a backup; the file stays as it is until then"
-        yield PART.problem(str(path), error.message.removeprefix(f"{path}: "), fix)
+        said = error.message.removeprefix(f"{path}: ")
+        fix = next((each for words, each in CURES.items() if words in said), RESTORE).format(path=path)
+        yield PART.problem(str(path), said, fix)
         return
     yield from _content(path, inspection)
     yield _clock(inspection, now_ms)
 
 
+def _no_database(path: Path) -> Finding | None:
+    if not path.is_file():
+        return PART.problem(str(path), "is not a file", CURES["of something else"])
+    if not os.access(path, os.R_OK):
+        return PART.problem(str(path), "may not be read by you", OTHERS_FIX)
+    if path.stat().st_size == 0:
+        return PART.warning(str(path), "is empty; the next start makes a database of it", "seclink serve")
+    return None
+
+
 def _content(path: Path, seen: Inspection) -> Iterator[Finding]:
-    restore = "`seclink restore FILE` makes a new one of a backup"
     if seen.verdict not in ("", "ok"):
-        yield PART.problem(str(path), f"is damaged: {seen.verdict}", restore)
+        yield PART.problem(str(path), f"is damaged: {seen.verdict}", RESTORE)
     elif seen.orphans:
-        yield PART.problem(str(path), f"has {seen.orphans} rows that belong to nothing", restore)
+        yield PART.problem(str(path), f"has rows that belong to nothing: {seen.orphans}", RESTORE)
     else:
         size = f"{path.stat().st_size:,} bytes"
         yield PART.ok(str(path), f"is whole, {size}" if seen.verdict else f"can be read; too large to check, {size}")
@@ -63,8 +87,8 @@ def _content(path: Path, seen: Inspection) -> Iterator[Finding]:
     log = Path(f"{path}-wal")
     length = log.stat().st_size if log.exists() else 0
     if length > LOG_BYTES:
-        said = f"has grown to {length:,} bytes: a reader keeps it from being cut, and erased content with it"
-        yield PART.warning(str(log), said, f"fuser {path} names who has it open; end the reader")
+        said = f"has grown to {length:,} bytes: a program that reads keeps it, and what was erased, from being cut away"
+        yield PART.warning(str(log), said, f"`fuser {path}` names who has it open; end what is not the server")
     else:
         yield PART.ok(str(log), f"has {length:,} bytes")
 

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from seclink.doctor import Finding, Part
+from seclink.doctor import OTHERS_FIX, Finding, Part
 from seclink.doctor.configuration import holds_secret
 
 PART = Part("files")
@@ -13,11 +13,17 @@ OTHERS_WRITE, OTHERS_READ, OTHERS = 0o022, 0o004, 0o077
 
 
 def look(source: Path | None, database: Path, keys: Iterable[Path] = ()) -> Iterator[Finding]:
-    """`source` is the TOML, `keys` are files that must stay secret."""
+    """`source` is the TOML, `keys` are files that must stay secret where they are there."""
     if source is not None:
         yield _toml(source)
-    for key in keys:
-        yield _key(key)
+    for each in (_keys(keys), _database(database)):
+        try:
+            yield from each
+        except PermissionError as error:
+            yield PART.problem(str(error.filename), "may not be looked at by you", OTHERS_FIX)
+
+
+def _database(database: Path) -> Iterator[Finding]:
     folder = database.parent
     if not folder.is_dir():
         yield PART.problem(str(folder), "is not there", f"mkdir -m 700 {folder}")
@@ -26,11 +32,8 @@ def look(source: Path | None, database: Path, keys: Iterable[Path] = ()) -> Iter
     if not database.exists():
         yield PART.warning(str(database), "is not there; the first start makes it", "seclink serve")
         return
-    try:
-        yield from _private(database)
-        yield _owners(database)
-    except PermissionError:
-        yield PART.problem(str(database), "may not be looked at", "run this as the service's user, or as root")
+    yield from _private(database)
+    yield _owners(database)
 
 
 def _toml(source: Path) -> Finding:
@@ -44,18 +47,22 @@ def _toml(source: Path) -> Finding:
     return PART.ok(str(source), f"can be changed by its owner alone ({mode:04o})")
 
 
-def _key(key: Path) -> Finding:
-    """A group may read it: that is how services share one."""
-    mode = stat.S_IMODE(key.stat().st_mode) if key.exists() else 0
-    if mode & (OTHERS_READ | OTHERS_WRITE):
-        return PART.problem(str(key), f"is open to others ({mode:04o})", f"chmod o-rwx,g-w {key}")
-    return PART.ok(str(key), f"is private ({mode:04o})")
+def _keys(keys: Iterable[Path]) -> Iterator[Finding]:
+    """A group may read one: that is how services share it."""
+    for key in keys:
+        mode = stat.S_IMODE(key.stat().st_mode) if key.exists() else 0
+        if mode & (OTHERS_READ | OTHERS_WRITE):
+            yield PART.problem(str(key), f"is open to others ({mode:04o})", f"chmod o-rwx,g-w {key}")
+        elif mode:
+            yield PART.ok(str(key), f"is private ({mode:04o})")
 
 
 def _folder(folder: Path) -> Finding:
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & OTHERS_WRITE:
         said = f"can be changed by others ({mode:04o}): they could replace the database"
+        if mode & stat.S_ISVTX:  # as /tmp, which is for everybody
+            return PART.problem(str(folder), said, f"mkdir -m 700 {folder}/seclink, and have store.path lead into it")
         return PART.problem(str(folder), said, f"chmod go-w {folder}")
     return PART.ok(str(folder), f"can be changed by its owner alone ({mode:04o})")
 

@@ -16,8 +16,8 @@ from seclink.running import limits
 from seclink.store.inspection import library
 
 PART = Part("machine")
-# https://sqlite.org/wal.html#walresetbug: a rare race of two that write or checkpoint at the same moment may damage
-# the file, from 3.7.0 on; mended in these, and in what follows the last.
+# https://sqlite.org/wal.html#walresetbug: a commit of one connection starts the log anew while the second checkpoint in
+# a row of another one runs. All from 3.7.0 on have it; mended in these, and in what follows the last.
 MENDED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 SLOW_SECONDS, QUICK_SECONDS, STRONG_BYTES = 0.5, 0.25, 65_536 * 1024
 SPARE_FILES = 128
@@ -40,8 +40,14 @@ def sqlite(version: tuple[int, ...]) -> Finding:
     last = max(MENDED)
     if version >= last or any(version[:2] == each[:2] and version >= each for each in MENDED):
         return PART.ok("SQLite", shown)
-    said = f"{shown} can damage a file when two processes write at the same moment, very rarely (walresetbug)"
-    fix = "update SQLite to 3.51.3 or later, unless your distribution has mended its own; keep backups"
+    said = (
+        f"{shown} has the WAL-reset bug, as all before 3.51.3 have but for 3.44.6 and 3.50.7: very rarely, a write"
+        " during a checkpoint damages the database. SecLink writes during checkpoints, so it is affected"
+    )
+    fix = (
+        "run it with a Python whose SQLite is 3.51.3 or later, or ask your distribution whether it has mended its"
+        f" {shown} (https://sqlite.org/wal.html#walresetbug); `seclink backup` daily until then"
+    )
     return PART.warning("SQLite", said, fix)
 
 
@@ -88,9 +94,11 @@ def _clock() -> Finding:
         told = -1
     if told == UNSYNCHRONISED:
         return PART.warning(
-            "the clock", "is kept right by nobody, as far as the kernel knows", "timedatectl set-ntp true"
+            "the clock",
+            "is not synchronised, as far as the kernel knows",
+            "timedatectl set-ntp true, or another NTP service",
         )
-    return PART.ok("the clock", "is kept right" if told >= 0 else "does not tell whether it is kept right")
+    return PART.ok("the clock", "is synchronised" if told >= 0 else "does not tell whether it is synchronised")
 
 
 def passcodes(config: Config, seconds: dict[str, float], memory: int) -> Finding:
@@ -100,7 +108,7 @@ def passcodes(config: Config, seconds: dict[str, float], memory: int) -> Finding
     took = ", ".join(f"{name} {1000 * each:.0f} ms" for name, each in seconds.items())
     fits = seconds["strong"] <= QUICK_SECONDS and memory >= 16 * THREADS * STRONG_BYTES
     if seconds[profile] > SLOW_SECONDS and profile == "strong":
-        said = f"is strong, which is slow here ({took}): two a time are checked, sixteen wait"
+        said = f"is strong, which is slow here ({took}): two at a time are checked, and sixteen wait"
         return PART.warning(looked, said, '[passcodes] profile = "standard"')
     if seconds[profile] > SLOW_SECONDS:
         return PART.warning(looked, f"is slow here ({took})", "give the machine a quicker processor")

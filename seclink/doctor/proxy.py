@@ -41,7 +41,7 @@ def clients(part: Part, config: Config, server: Outside, here: Outside | None) -
         said = "cannot be told: the header RateLimit does not arrive"
         yield part.warning(looked, said, "have the proxy leave it alone")
     elif own[0] - own[-1] < LOOKS - 1:  # used up, or filled again at once
-        yield part.ok(looked, "cannot be told by a rate.peek that is used up, or as good as none")
+        yield part.ok(looked, "cannot be told: rates.peek is used up for now, or too high to count by")
     elif claimed > after + 1:
         said = "are what visitors say they are: X-Forwarded-For is handed on as it came, and no rate holds anybody"
         yield part.problem(looked, said, HOW)
@@ -50,9 +50,9 @@ def clients(part: Part, config: Config, server: Outside, here: Outside | None) -
         trusted = "" if config.server.trusted_proxies else ', and [server] trusted_proxies = ["127.0.0.1"]'
         yield part.problem(looked, said, f"{HOW}{trusted}")
     elif here is None:
-        yield part.ok(looked, "cannot be claimed; whether they arrive can be told only where the server runs")
+        yield part.ok(looked, "cannot be forged; whether they arrive can be told only where the server runs")
     else:
-        yield part.ok(looked, "arrive, and cannot be claimed")
+        yield part.ok(looked, "arrive, and cannot be forged")
 
 
 def body_limit(part: Part, server: Outside, payload_bytes: int, pause_seconds: float) -> Iterator[Finding]:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import sqlite3
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,11 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+from certificates import pair
 from click.testing import CliRunner
 from tampering import Certificate, Said, Tampering, header
 
 from seclink.cli import cli
 from seclink.cli import doctor as command
+from seclink.doctor import address
+from seclink.store import opening
 
 ENDED = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
 
@@ -85,7 +90,7 @@ def test_server_that_is_well_is_well(alone: Any) -> None:
     }
     said = {each["looked"]: each["said"] for each in facts["findings"]}
     assert said[f"{alone.folder / 'seclink.db'}.lock"] == f"is held by process {alone.process.pid}"
-    assert said["the clients' addresses"] == "arrive, and cannot be claimed"
+    assert said["the clients' addresses"] == "arrive, and cannot be forged"
     assert said["the pages"].startswith("arrive as they were made")
 
 
@@ -147,8 +152,43 @@ def test_server_that_is_not_there_is_a_problem_and_offline_none(alone: Any) -> N
     alone.stop()
     status, facts = doctor(alone)
     assert status == 1
-    assert "cannot be reached" in problems(facts)[f"http://localhost:{alone.port}"]
+    assert problems(facts) == {f"http://localhost:{alone.port}": "cannot be reached: Connection refused"}
     assert doctor(alone, "--offline")[0] == 0
+
+
+def test_server_is_found_where_it_was_told_to_listen(make_server: Callable[..., Any]) -> None:
+    """On its command line, which its TOML does not know of."""
+    status, facts = doctor(make_server("[server]\nport = 1\n").start())
+    assert (status, problems(facts)) == (0, {})
+    said = {each["looked"]: each["said"] for each in facts["findings"]}
+    assert said["the clients' addresses"] == "arrive, and cannot be forged"
+    assert "127.0.0.1" not in said, "an address needs no name"
+
+
+def test_server_that_runs_and_does_not_answer_is_told(make_server: Callable[..., Any]) -> None:
+    """As `server.port` was changed since, say."""
+    server = make_server("[server]\nport = 1\n")
+    server.key("create")
+    held = opening.lock(server.folder / "seclink.db")
+    try:
+        _, facts = doctor(server)
+    finally:
+        os.close(held)
+    said = f"cannot be reached: Connection refused, though process {os.getpid()} serves the database"
+    assert problems(facts) == {"http://127.0.0.1:1": said}
+
+
+def test_pair_that_cannot_be_used_is_told_before_a_start_is_refused(make_server: Callable[..., Any]) -> None:
+    server = make_server("[server]\ntls_cert = 'fullchain.pem'\ntls_key = 'privkey.pem'\n")
+    (server.folder / "fullchain.pem").write_text("none")
+    said = problems(doctor(server, "--offline")[1])
+    assert said == {
+        "the certificate with its key": f"cannot be used: {server.folder}/privkey.pem: cannot be read: No such file or"
+        " directory"
+    }
+    pair().write(server.folder)
+    (server.folder / "privkey.pem").chmod(0o600)
+    assert problems(doctor(server, "--offline")[1]) == {}
 
 
 def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Any]) -> None:
@@ -165,7 +205,7 @@ def test_proxy_that_does_its_work_well_is_no_problem(behind: Behind) -> None:
     assert (status, problems(facts)) == (0, {})
     said = {each["looked"]: each["said"] for each in facts["findings"]}
     assert said["the certificate"] in ("is valid for 89 days more", "is valid for 90 days more")
-    assert said["the clients' addresses"] == "arrive, and cannot be claimed"
+    assert said["the clients' addresses"] == "arrive, and cannot be forged"
 
 
 def test_proxy_that_hides_its_clients_is_found_out(behind: Behind) -> None:
@@ -226,7 +266,37 @@ def test_proxy_that_leads_to_another_appliance_is_found_out(behind: Behind, serv
 
 def test_certificate_that_nobody_knows_is_a_problem(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    assert any("its certificate is not valid" in each for each in problems(doctor(behind.server)[1]).values())
+    _, facts = doctor(behind.server)
+    assert problems(facts).keys() == {"the certificate"}
+    [found] = [each for each in facts["findings"] if each["level"] == "problem"]
+    assert found["said"].startswith("is self-signed")
+    assert "SSL_CERT_FILE" in found["fix"]
+
+
+@pytest.mark.parametrize(("code", "words"), [(10, "has expired"), (62, "is for another name"), (99, "is not valid")])
+def test_certificate_is_distrusted_for_a_reason(code: int, words: str) -> None:
+    error = ssl.SSLCertVerificationError(1, "no")
+    error.verify_code, error.verify_message = code, "in OpenSSL's words"
+    found = address._distrusted("secrets.example.org", error)
+    assert words in found.said
+    assert found.fix
+    assert "{" not in found.fix
+
+
+def test_public_url_where_nobody_speaks_https_is_a_problem(behind: Behind) -> None:
+    plain = behind.server.config.read_text().replace(str(behind.proxy.port), str(behind.server.port))
+    behind.server.config.write_text(plain)
+    [said] = problems(doctor(behind.server)[1]).values()
+    assert "speaks no https" in said
+
+
+def test_proxy_whose_server_is_gone_is_told_what_to_start(behind: Behind) -> None:
+    def rule(said: Said) -> None:
+        said.status, said.body = 502, b"<h1>Bad Gateway</h1>"
+
+    behind.proxy.rules = [rule]
+    [found] = [each for each in doctor(behind.server)[1]["findings"] if each["level"] == "problem"]
+    assert (found["said"][:11], found["fix"][:16]) == ("answers 502", "start the server")
 
 
 def test_certificate_that_ends_soon_is_a_warning(

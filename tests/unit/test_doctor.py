@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seclink.config import Config, parse
+from seclink.config import Config, load, parse
 from seclink.doctor import Finding, configuration, database, files, machine
 from seclink.errors import ConfigError
 from seclink.store import opening
@@ -78,6 +78,14 @@ def test_every_line_that_is_wrong_is_a_problem() -> None:
     assert {each.level for each in found} == {"problem"}
 
 
+def test_file_that_cannot_be_read_is_not_to_be_corrected() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(Path("none.toml"))
+    [found] = configuration.refused(caught.value)
+    assert "--config" in found.fix
+    assert "correct" not in found.fix
+
+
 # Files
 
 
@@ -123,6 +131,32 @@ def test_key_of_the_certificate_is_private(path: Path, mode: int, found: object)
     assert troubles(files.look(None, path, [key])) == (found and {str(key): found})
 
 
+def test_key_that_is_not_there_is_not_called_private(path: Path) -> None:
+    found = files.look(None, path, [path.parent / "none.pem"])
+    assert str(path.parent / "none.pem") not in levels(found)
+
+
+def test_folder_that_is_for_everybody_is_left_as_it_is(path: Path) -> None:
+    """As /tmp: the cure is a folder of one's own."""
+    path.parent.chmod(0o1777)
+    [found] = [each for each in files.look(None, path) if each.level == "problem"]
+    assert found.looked == str(path.parent)
+    assert found.fix.startswith(f"mkdir -m 700 {path.parent}/seclink")
+
+
+def test_what_may_not_be_looked_at_is_told_with_who_may(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what may be looked at still is."""
+
+    def refused(each: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(each))
+
+    key = path.parent / "key.pem"
+    monkeypatch.setattr(Path, "exists", refused)
+    found = [each for each in files.look(None, path, [key]) if each.level == "problem"]
+    assert {each.looked for each in found} == {str(key), str(path)}
+    assert all("service's user" in each.fix for each in found)
+
+
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     assert troubles(files.look(None, tmp_path / "none" / "seclink.db")) == {str(tmp_path / "none"): "problem"}
     assert troubles(files.look(None, tmp_path / "seclink.db")) == {str(tmp_path / "seclink.db"): "warning"}
@@ -164,6 +198,36 @@ def test_damaged_database_is_a_problem_that_names_the_way_out(path: Path) -> Non
     found = [each for each in database.look(Config(), path, NOW) if each.level == "problem"]
     assert [each.looked for each in found] == [str(path)]
     assert "seclink restore" in found[0].fix
+
+
+@pytest.mark.parametrize(
+    ("change", "cure"),
+    [
+        ("PRAGMA user_version = 99", "install that release again"),
+        ("PRAGMA application_id = 1", "[store] path = "),
+        ("DROP TABLE events", "seclink restore"),
+    ],
+)
+def test_cure_is_that_of_what_is_wrong(path: Path, change: str, cure: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(change)
+    [found] = [each for each in database.look(Config(), path, NOW) if each.level == "problem"]
+    assert cure in found.fix
+
+
+def test_restore_is_no_cure_for_a_file_that_somebody_else_may_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    [found] = [each for each in database.look(Config(), path, NOW) if each.level == "problem"]
+    assert (found.said, "as root" in found.fix) == ("may not be read by you", True)
+
+
+def test_what_is_no_database_yet_or_never_is_told(path: Path) -> None:
+    path.write_bytes(b"")
+    assert levels(database.look(Config(), path, NOW))[str(path)] == "warning"
+    opening.prepare(path)
+    assert levels(database.look(Config(), path, NOW))[str(path)] == "ok", "what was said of an empty file is not so"
+    [found] = [each for each in database.look(Config(), path.parent, NOW) if each.level == "problem"]
+    assert (found.said, "[store] path = " in found.fix) == ("is not a file", True)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +296,12 @@ def test_file_system_is_that_of_the_nearest_mount(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_sqlite_with_a_known_mistake_is_told(version: tuple[int, ...], level: str) -> None:
-    assert machine.sqlite(version).level == level
+    found = machine.sqlite(version)
+    assert found.level == level
+    if level == "warning":
+        for words in (".".join(map(str, version)), "3.51.3", "damages the database", "it is affected"):
+            assert words in found.said
+        assert "seclink backup" in found.fix
 
 
 @pytest.mark.parametrize(
