@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 from certificates import Pair, pair
+from ports import free_port
 
 SNIPPET = Path(__file__).with_name("faults") / "snippets" / "nginx.conf"
 NOBODY = 65534
@@ -42,7 +43,7 @@ class Nginx:
 
     def __init__(self, *upstreams: int, changes: dict[str, str] | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="nginx-"))
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"https://localhost:{self.port}"
         self.pair: Pair = pair().write(self.folder)
         (self.folder / "temp").mkdir()
@@ -100,10 +101,3 @@ class Nginx:
         for each in (self.folder / "temp").iterdir():
             each.chmod(0o555)
         yield
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, manage, reveal
+from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 from test_log_lines import canaries, check_silent, everything
 
@@ -218,9 +219,10 @@ async def test_names_and_units_are_as_prometheus_wants_them(make_appliance: Any)
 # An address of its own
 
 
-def test_own_address_answers_anybody_and_has_nothing_else(make_server: Any, unused_port: int) -> None:
-    server = make_server(f'[metrics]\nlisten = "127.0.0.1:{unused_port}"\n').start()
-    own = httpx.Client(base_url=f"http://127.0.0.1:{unused_port}")
+def test_own_address_answers_anybody_and_has_nothing_else(make_server: Any) -> None:
+    port = free_port()
+    server = make_server(f'[metrics]\nlisten = "127.0.0.1:{port}"\n').start()
+    own = httpx.Client(base_url=f"http://127.0.0.1:{port}")
     assert "seclink_build_info" in own.get("/metrics").text
     assert "seclink_build_info" in own.get("/metrics", headers={"Host": "secrets.internal:9464"}).text
     head = own.head("/metrics")
@@ -244,11 +246,3 @@ def test_own_address_that_is_taken_stops_the_start(make_server: Any) -> None:
         assert server.process.wait(20) == 1
     assert f"metrics.listen: 127.0.0.1:{port} is in use" in server.log()
     assert "Traceback" not in server.log()
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

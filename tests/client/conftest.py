@@ -1,11 +1,11 @@
 """Fixtures of the client's tests."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from peer import Caller, Peer
+from ports import free_port
 from terminal import Shell
 
 
@@ -21,10 +21,7 @@ def call(request: pytest.FixtureRequest, peer: Peer) -> Caller:
 
 @pytest.fixture
 def unused_tcp_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_port()
 
 
 @pytest.fixture

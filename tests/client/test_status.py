@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ports import free_port
 from terminal import Shell
 
 from seclink.cli.reading import Reading
@@ -23,10 +23,7 @@ PLENTY = '[rates]\ncreate = "100000/hour"\nreveal = "100000/hour"\n'
 @pytest.fixture(scope="module")
 def watched(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A server that shows its metrics at an address of its own and to keys."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    toml = f'{PLENTY}[metrics]\nenabled = true\nlisten = "127.0.0.1:{port}"\n'
+    toml = f'{PLENTY}[metrics]\nenabled = true\nlisten = "127.0.0.1:{free_port()}"\n'
     running = server_type(tmp_path_factory.mktemp("watched"), toml).start()
     sent = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
     for _ in range(3):
