@@ -5,24 +5,15 @@ import os
 import pty
 import signal
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from asking import body, encoded
+from meanwhile import PATIENCE, Unceasing, until
 
-PATIENCE = 20.0
 RATES = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\n'
-
-
-def until(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.01)
 
 
 def reload(server: Any, toml: str | None) -> str:
@@ -43,38 +34,24 @@ def http() -> Iterator[Callable[[Any], httpx.Client]]:
         yield lambda server: stack.enter_context(httpx.Client(base_url=server.url, timeout=PATIENCE))
 
 
-class Load:
-    """Callers who keep their connections and never stop asking."""
+class Load(Unceasing):
+    """Callers who keep their connections."""
 
     def __init__(self, server: Any) -> None:
-        self.server, self.over, self.refused, self.count = server, threading.Event(), [], 0
-        self.names: set[str] = set()
-        self.threads = [threading.Thread(target=self.ask) for _ in range(3)]
+        super().__init__(3)
+        self.server, self.count, self.names = server, 0, set[str]()
 
-    def __enter__(self) -> "Load":
-        for each in self.threads:
-            each.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        for each in self.threads:
-            each.join()
-
-    def ask(self) -> None:
-        try:
-            with httpx.Client(base_url=self.server.url, timeout=PATIENCE) as client:
-                while not self.over.is_set():
-                    self.round(client)
-        except Exception as error:
-            self.refused.append(repr(error))
+    def work(self, number: int) -> None:
+        with httpx.Client(base_url=self.server.url, timeout=PATIENCE) as client:
+            while not self.over.is_set():
+                self.round(client)
 
     def round(self, client: httpx.Client) -> None:
         made = client.post("/api/v1/secrets", json=body())
         page = client.get("/")
         link_id = made.json().get("linkId")
         revealed = client.post(f"/api/v1/secrets/{link_id}/reveal")
-        self.refused += [each.text for each in (made, page, revealed) if each.status_code >= 300]
+        self.failed += [each.text for each in (made, page, revealed) if each.status_code >= 300]
         self.names |= {name for name in ("Odd", "Even") if name in page.text}
         self.count += 3
 
@@ -86,8 +63,8 @@ def test_twenty_reloads_under_load_fail_no_request(make_server: Any) -> None:
             asked = load.count
             said = reload(server, f'{RATES}[branding]\nname = "{("Even", "Odd")[number % 2]}"\n')
             assert '"event":"reloaded"' in said
-            until(lambda asked=asked: load.count > asked + 6 or load.refused)
-    assert load.refused == []
+            until(lambda asked=asked: load.count > asked + 6 or load.failed)
+    assert load.failed == []
     assert load.names == {"Odd", "Even"}
     assert server.log().count('"event":"reloaded"') == 20
     assert server.stop() == 0

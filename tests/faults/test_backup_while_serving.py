@@ -2,62 +2,45 @@
 
 import contextlib
 import hashlib
+import itertools
 import os
 import resource
 import secrets
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from appliances import PATIENCE, PLENTY, Api, database, hits, is_whole, one, wait_until_gone
+from meanwhile import Unceasing
 
 BACKUPS = 8
 CLIENTS = 3
 
 
-class Traffic:
+class Traffic(Unceasing):
     """Clients that create, reveal and burn without a pause; `born` is what was acknowledged, in its order."""
 
     def __init__(self, server: Any) -> None:
-        self.marker = secrets.token_bytes(24)
+        super().__init__(CLIENTS)
+        self.server, self.marker = server, secrets.token_bytes(24)
         self.born: list[dict[str, Any]] = []
         self.ended: dict[str, str] = {}
-        self.failed: list[Exception] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(server, n)) for n in range(CLIENTS)]
 
-    def __enter__(self) -> "Traffic":
-        for each in self._threads:
-            each.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for each in self._threads:
-            each.join(PATIENCE)
-        assert self.failed == []
-
-    def _work(self, server: Any, seed: int) -> None:
-        try:
-            with Api(server) as api:
-                for turn in range(10**9):
-                    if self._stop.is_set():
-                        return
-                    made = api.create(self.marker * (20 if turn % 7 else 400))
-                    self.born.append(made)
-                    if (turn + seed) % 3 == 0:
-                        assert api.reveal(made["linkId"]).status_code == 200
-                        self.ended[made["linkId"]] = "revealed"
-                    elif (turn + seed) % 3 == 1:
-                        assert api.burn(made).status_code == 204
-                        self.ended[made["linkId"]] = "burned"
-        except Exception as error:
-            self.failed.append(error)
+    def work(self, number: int) -> None:
+        with Api(self.server) as api:
+            for turn in itertools.takewhile(lambda _: not self.over.is_set(), itertools.count()):
+                made = api.create(self.marker * (20 if turn % 7 else 400))
+                self.born.append(made)
+                if (turn + number) % 3 == 0:
+                    assert api.reveal(made["linkId"]).status_code == 200
+                    self.ended[made["linkId"]] = "revealed"
+                elif (turn + number) % 3 == 1:
+                    assert api.burn(made).status_code == 204
+                    self.ended[made["linkId"]] = "burned"
 
 
 @pytest.fixture
@@ -103,6 +86,7 @@ def test_backup_under_load_is_whole_consistent_and_without_contents(server: Any,
             assert "active" not in kept.values()
             assert one(file, "SELECT count(*) FROM payloads") == 0
             assert one(file, "SELECT count(*) FROM api_keys WHERE digest = ?", hashlib.sha256(key.encode()).digest())
+    assert traffic.failed == []
     assert len(traffic.born) > 10 * BACKUPS
     assert hits(database(server.folder).parent, traffic.marker)
     assert [each for each in tmp_path.glob("*.db*") if traffic.marker in each.read_bytes()] == []

@@ -4,9 +4,7 @@ import contextlib
 import signal
 import socket
 import ssl
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from appliances import body
 from certificates import Pair, pair, serial_of
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from meanwhile import Unceasing, until
 from sockets import PATIENCE, Process, answers, read_all, running, seconds_until_closed, seconds_until_reset
 
 from seclink.config import parse
@@ -28,13 +27,6 @@ TOML = (
 )
 HEAD = b"GET /look HTTP/1.1\r\nHost: localhost\r\n"
 GET = HEAD + b"Connection: close\r\n\r\n"
-
-
-def until(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 # What is configured
@@ -225,27 +217,16 @@ def test_plain_http_at_its_port_is_closed_and_leaves_no_word(secure: Secure) -> 
 # Renewal
 
 
-class Visitors:
-    """They never stop asking, on a new connection each time."""
+class Visitors(Unceasing):
+    """They ask on a new connection each time."""
 
     def __init__(self, secure: Secure, *trusted: Pair) -> None:
-        self.over, self.failed, self.count, self.serials = threading.Event(), [], 0, set[int]()
-        self.secure = secure
+        super().__init__(2)
+        self.secure, self.count, self.serials = secure, 0, set[int]()
         self.context = ssl.create_default_context(cadata="".join(each.chain.decode() for each in trusted))
         self.context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        self.threads = [threading.Thread(target=self.ask) for _ in range(2)]
 
-    def __enter__(self) -> "Visitors":
-        for each in self.threads:
-            each.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        for each in self.threads:
-            each.join()
-
-    def ask(self) -> None:
+    def work(self, number: int) -> None:
         while not self.over.is_set():
             try:
                 plain = socket.create_connection(("127.0.0.1", self.secure.server.port), PATIENCE)
