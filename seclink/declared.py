@@ -20,7 +20,7 @@ from seclink.web.assets import ICON, Assets, load
 
 SETTINGS = re.compile(rb'<html lang="[a-z-]{2,8}" data-settings="([^"]{2,20000})">')
 VERSION = re.compile(rb'/static/([0-9a-f]{12})/css/style\.css"')
-ACCENT = re.compile(rb"\n:root\{--accent:(#[0-9a-f]{6});--on-accent:#(?:fff|000)\}\n\Z")
+ACCENT = re.compile(rb"\n:root\{--accent:(#[0-9a-f]{6});[^\n]{1,200}\n\Z")
 
 Fetch = Callable[[str], bytes]
 """A path below the public URL -> what is there."""

@@ -38,6 +38,9 @@ OURS = re.compile(
     r'<(?:script type="module" src|link rel="(?:stylesheet|modulepreload)" href)='
     r'"\{\{base\}\}/static/\{\{version\}\}/([^"]*)"'
 )
+READABLE = 4.5
+GROUNDS = (("#f6f5f1", "#000000"), ("#1c2220", "#ffffff"))
+"""In light and in dark: of the style's grounds the one that is nearer to the ink, and the ink."""
 ATTRIBUTES = {"placeholder": "placeholder", "label": "aria-label", "title": "title", "content": "content"}
 Texts = dict[str, Any]
 
@@ -130,9 +133,7 @@ def _brand(files: dict[str, bytes], config: Config) -> str:
     """Put the operator's colour and logo among the files. The logo's path."""
     branding = config.branding
     if branding.accent is not None:
-        ink = "#fff" if _contrast(branding.accent) else "#000"
-        colours = f":root{{--accent:{branding.accent};--on-accent:{ink}}}\n"
-        files["css/style.css"] = files.get("css/style.css", b"") + b"\n" + colours.encode()
+        files["css/style.css"] = files.get("css/style.css", b"") + b"\n" + _colours(branding.accent).encode()
     if branding.logo is None:
         return ICON
     path = Path(branding.logo)
@@ -141,12 +142,34 @@ def _brand(files: dict[str, bytes], config: Config) -> str:
     return name
 
 
-def _contrast(colour: str) -> bool:
-    """White is easier to read on it than black: WCAG's relative luminance."""
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+def _colours(accent: str) -> str:
+    """The accent as it is for what is filled with it, and so far darker or lighter that it can be read as text."""
+    on_accent = max(("#ffffff", "#000000"), key=lambda ink: contrast(ink, accent))
+    light, dark = (_readable(accent, *each) for each in GROUNDS)
+    always = f":root{{--accent:{accent};--on-accent:{on_accent};--accent-ink:{light}}}"
+    return f"{always}@media (prefers-color-scheme: dark){{:root{{--accent-ink:{dark}}}}}\n"
+
+
+def _readable(colour: str, ground: str, ink: str) -> str:
+    steps = [[a + (b - a) * step // 32 for a, b in zip(_parts(colour), _parts(ink), strict=True)] for step in range(33)]
+    mixed = ["#" + bytes(each).hex() for each in steps]
+    return next((each for each in mixed if contrast(each, ground) >= READABLE), ink)
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's, of two colours."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [each / 255 for each in _parts(colour)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05
+    return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def _parts(colour: str) -> bytes:
+    return bytes.fromhex(colour[1:])
 
 
 def _version(files: Mapping[str, bytes]) -> str:

@@ -113,9 +113,9 @@ def notice(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] |
         said += f"<p>{html.escape(error.message)}</p>"
     if isinstance(error, UnknownHost):
         said += (
-            "<p>If this is your server: set <code>server.public_url</code> in its TOML file to the https address people "
-            "use, or add the name to <code>server.allowed_hosts</code>. For https set <code>server.tls_cert</code>, or "
-            "put a proxy in front.</p>"
+            "<p>If this is your server: set <code>server.public_url</code> in its TOML file to the https address which "
+            "people use, or add the name to <code>server.allowed_hosts</code>. For https set "
+            "<code>server.tls_cert</code>, or put a proxy in front.</p>"
         )
     body = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -142,14 +142,35 @@ async def test_lifetimes_on_offer_are_within_the_longest(make_web: Any, expiry: 
 
 
 @pytest.mark.parametrize(
-    ("accent", "ink"),
-    [("#000000", "#fff"), ("#FFFFFF", "#000"), ("#1a5fb4", "#fff"), ("#f9f06b", "#000"), ("#777777", "#000")],
+    ("accent", "on_accent", "light", "dark"),
+    [
+        ("#000000", "#ffffff", "#000000", "#8f8f8f"),
+        ("#FFFFFF", "#000000", "#6f6f6f", "#ffffff"),
+        ("#1a5fb4", "#ffffff", "#1a5fb4", "#5a8cc9"),
+        ("#f9f06b", "#000000", "#747032", "#f9f06b"),
+        ("#777777", "#000000", "#6f6f6f", "#888888"),
+    ],
 )
-async def test_accent_comes_last_in_the_style_with_a_readable_ink(make_web: Any, accent: str, ink: str) -> None:
+async def test_accent_comes_last_in_the_style_readable_in_both_themes(
+    make_web: Any, accent: str, on_accent: str, light: str, dark: str
+) -> None:
     web = await make_web(f'[branding]\naccent = "{accent}"\n')
     reading = (await web.get("/AbCdEfGhIjKl")).text
     style = (await web.get(f"/static/{version(reading)}/css/style.css")).text
-    assert style == f":root{{--accent:#123456}}\n\n:root{{--accent:{accent.lower()};--on-accent:{ink}}}\n"
+    always = f":root{{--accent:{accent.lower()};--on-accent:{on_accent};--accent-ink:{light}}}"
+    inks = f"{always}@media (prefers-color-scheme: dark){{:root{{--accent-ink:{dark}}}}}"
+    assert style == f":root{{--accent:#123456}}\n\n{inks}\n"
+    for ink, (ground, _) in zip((light, dark), assets.GROUNDS, strict=True):
+        assert assets.contrast(ink, ground) >= 4.5
+
+
+def test_accent_is_made_readable_on_the_grounds_of_the_style() -> None:
+    style = (assets.FOLDER / "css/style.css").read_text()
+    light, dark = style.partition("@media (prefers-contrast")[0].split("@media (prefers-color-scheme: dark)")
+    for sheet, (nearest, ink) in zip((light, dark), assets.GROUNDS, strict=True):
+        grounds = dict(re.findall(r"--(ground|paper): (#[0-9a-f]{3,6});", sheet))
+        full = [each if len(each) == 7 else "#" + "".join(2 * digit for digit in each[1:]) for each in grounds.values()]
+        assert min(full, key=lambda each: assets.contrast(each, ink)) == nearest
 
 
 async def test_version_changes_with_every_byte_and_with_branding(make_web: Any, folder: Path, tmp_path: Path) -> None:

@@ -86,16 +86,25 @@ def test_every_page_wears_it_and_stays_readable(page: Page, branded: Any, mine: 
 
 
 def test_the_accent_is_seen_and_the_focus_too(page: Page, branded: Any, mine: Client) -> None:
-    """A ring of the accent's colour nobody sees on the page's ground is none: 3:1 at least, in both themes."""
-    visit(page, branded.url)
+    """What is filled is the accent itself. As text and lines it is the accent where it can be read on the page's
+    grounds, and of its hue where not: 4.5:1 at least, in both themes."""
+    accent = f"rgb({', '.join(str(each) for each in bytes.fromhex(branded.accent[1:]))})"
+    seal(page, branded.url, "x")
+    expect(page.locator("#said")).to_be_visible()
+    kept = []
     for scheme in SCHEMES:
         page.emulate_media(reduced_motion="reduce", color_scheme=scheme)
-        button = page.locator("#seal").evaluate("(each) => getComputedStyle(each).backgroundColor")
-        assert button == f"rgb({', '.join(str(each) for each in bytes.fromhex(branded.accent[1:]))})"
+        assert page.locator("#copy").evaluate("(each) => getComputedStyle(each).backgroundColor") == accent
         page.keyboard.press("Tab")
         ring = page.evaluate("getComputedStyle(document.activeElement).outlineColor")
-        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert contrast(ring, ground) >= 3, scheme
+        said = page.locator("#said").evaluate("(each) => getComputedStyle(each).color")
+        framed = page.locator("#link").evaluate("(each) => getComputedStyle(each).borderColor")
+        grounds = page.evaluate("""[document.body, document.querySelector("#result .card")]
+            .map((each) => getComputedStyle(each).backgroundColor)""")
+        assert ring == said == framed
+        assert all(contrast(ring, ground) >= 4.5 for ground in grounds), scheme
+        kept.append(ring == accent)
+    assert kept == {"#1a1a66": [True, False], "#ffd84d": [False, True], "#777777": [False, False]}[branded.accent]
 
 
 def contrast(one: str, other: str) -> float:
