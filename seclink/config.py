@@ -275,9 +275,12 @@ def parse(text: str, name: str, folder: Path = Path()) -> Config:
 def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is right by itself and wrong together: where, and why."""
     if config.expiry.default > config.expiry.max:
-        default, most = written(config.expiry.default), written(config.expiry.max)
-        named = "max" if "max" in document["expiry"] else "default"
-        yield ("expiry", named), f"expiry.default ({default}) is longer than expiry.max ({most})"
+        said = document["expiry"]
+        default, most = (
+            f"expiry.{name} ({written(getattr(config.expiry, name))}{'' if name in said else ', unless it is set'})"
+            for name in ("default", "max")
+        )
+        yield ("expiry", "default" if "default" in said else "max"), f"{default} is longer than {most}"
     yield from _of_tls(config.server)
     begins = urlsplit(config.server.public_url or "").path.split("/")[1:2]
     if {*begins} & {*OWN_PATHS, *(each.encode_name for each in msgspec.structs.fields(Dialects))}:
