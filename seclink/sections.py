@@ -4,6 +4,7 @@ Every problem is told, with its line; nothing is guessed.
 """
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,6 +77,18 @@ def _places(kind: type[Struct], name: str) -> Iterator[str]:
             yield from (f"{each.encode_name}.{place}" for place in _places(each.type, name))
         elif each.encode_name == name:
             yield name
+
+
+def place(file: Path | None, *path: str) -> str:
+    """What a line about the value of an option begins with, where the file says it: `file:line: section.option: `."""
+    try:
+        text = file.read_text("utf-8-sig") if file else ""
+        at: Any = tomllib.loads(text)
+    except (OSError, ValueError):  # not the file any more that was read
+        return ""
+    for each in path:
+        at = at.get(each) if isinstance(at, dict) else None
+    return "" if at is None else f"{file}:{line_of(text, *path)}: {'.'.join(path)}: "
 
 
 def line_of(text: str, *path: str) -> int:

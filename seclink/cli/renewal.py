@@ -7,20 +7,22 @@ from pathlib import Path
 from seclink.config import Server
 from seclink.errors import StartRefused
 from seclink.log import Log
+from seclink.sections import place
 from seclink.server import Certificate, CertificateRefused
 
 SOON_DAYS = 14
 DAY_SECONDS = 86400
 
 
-def certificate(server: Server) -> Certificate | None:
-    """Raises StartRefused where what is configured cannot be used."""
+def certificate(server: Server, file: Path | None) -> Certificate | None:
+    """Raises StartRefused where what is configured, in `file`, cannot be used."""
     if server.tls_cert is None or server.tls_key is None:
         return None
     try:
         return Certificate(Path(server.tls_cert), Path(server.tls_key))
     except CertificateRefused as error:
-        raise StartRefused(f"server.tls_cert: {error}") from None
+        name = "tls_key" if str(error).startswith(server.tls_key) else "tls_cert"
+        raise StartRefused(f"{place(file, 'server', name)}{error}") from None
 
 
 class Renewal:

@@ -7,6 +7,7 @@ import faulthandler
 import os
 import resource
 import shutil
+import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
@@ -20,12 +21,14 @@ from seclink.cli.reload import Reloading, Source, served, settle
 from seclink.cli.renewal import Renewal, certificate
 from seclink.cli.watching import watched
 from seclink.clock import Clock
-from seclink.config import Config
+from seclink.config import Config, Server
 from seclink.engine import Engine
-from seclink.errors import StartRefused
+from seclink.errors import StartRefused, StoreUnusable
 from seclink.log import Log
 from seclink.notify import Notify
-from seclink.server import CannotListen, Certificate, Served, stop_on_signals
+from seclink.running import server_of
+from seclink.sections import place
+from seclink.server import CannotListen, Certificate, Served, bind, stop_on_signals
 from seclink.server import serve as serve_http
 from seclink.store.sqlite import SqliteStore
 
@@ -46,20 +49,48 @@ def serve(host: str | None, port: int | None, config: Path | None) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     faulthandler.enable()  # a watchdog's SIGABRT tells in which lines the threads were, and no value of any variable
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would keep what is to be forgotten
+    path = database(settings, config)
+    tls = certificate(settings.server, source.path)
+    with _own(settings.server, source, path) as own, _second(settings, source) or contextlib.nullcontext() as second:
+        try:
+            asyncio.run(_serve(settings, source, path, tls, own, second))
+        except CannotListen as error:  # somebody was first after all
+            raise StartRefused(str(error)) from None
+
+
+def _own(server: Server, source: Source, path: Path) -> socket.socket:
+    """The address, had before anything is made: a start that is refused leaves no database behind."""
     try:
-        asyncio.run(_serve(settings, source, database(settings, config), certificate(settings.server)))
+        return bind(server.host, server.port)
     except CannotListen as error:
-        raise StartRefused(f"{error}; choose another with --host or --port") from None
+        if process := server_of(path):
+            raise StartRefused(f"{error}, and process {process} serves {path} already") from None
+        name, told = ("host", source.host) if error.is_host else ("port", source.port)
+        at = place(source.path, "server", name) if told is None else ""
+        raise StartRefused(f"{at}{error}; choose another with --host or --port") from None
 
 
-async def _serve(config: Config, source: Source, path: Path, tls: Certificate | None) -> None:
+def _second(config: Config, source: Source) -> socket.socket | None:
+    endpoint = config.metrics.listen
+    try:
+        return bind(endpoint.host, endpoint.port) if endpoint else None
+    except CannotListen as error:
+        raise StartRefused(f"{place(source.path, 'metrics', 'listen')}{error}") from None
+
+
+async def _serve(
+    config: Config,
+    source: Source,
+    path: Path,
+    tls: Certificate | None,
+    own: socket.socket,
+    second: socket.socket | None,
+) -> None:
     log, notify = Log(config.log), Notify()
     stop, hangup = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop, hangup)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: _tell(log, context))
-    store = await SqliteStore.open(
-        path, keep_seconds=config.receipts.keep_days * 86400, max_bytes=config.store.max_bytes
-    )
+    store = await _store(config, source, path)
     try:
         if store.upgraded:
             log.warning(
@@ -88,11 +119,10 @@ async def _serve(config: Config, source: Source, path: Path, tls: Certificate | 
 
         watching = notify.watch(lambda: _trouble(engine, path))
         beside = _beside(watching, _farewell(stop, notify, reloading), renewal.watch(), renewal.remind())
-        async with beside, watched(engine.metrics, config.metrics.listen, log):
+        async with beside, watched(engine.metrics, second, log):
             await serve_http(
                 served(gate, config),
-                host=config.server.host,
-                port=config.server.port,
+                listener=own,
                 stop=stop,
                 ready=ready,
                 hangup=hangup,
@@ -102,6 +132,14 @@ async def _serve(config: Config, source: Source, path: Path, tls: Certificate | 
     finally:
         await store.close()  # the lifespan has closed it, unless the start failed before
     log.info("stopped")
+
+
+async def _store(config: Config, source: Source, path: Path) -> SqliteStore:
+    keep_seconds = config.receipts.keep_days * 86400
+    try:
+        return await SqliteStore.open(path, keep_seconds=keep_seconds, max_bytes=config.store.max_bytes)
+    except StoreUnusable as error:
+        raise StoreUnusable(f"{place(source.path, 'store', 'path')}{error}") from None
 
 
 def _tell(log: Log, context: dict[str, Any]) -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 from seclink.errors import StartRefused
 from seclink.log import Log
 from seclink.metrics import Metrics
-from seclink.quantities import Endpoint
 from seclink.server import CannotListen, Limits, Served, serve
 from seclink.web.metrics import watching
 
@@ -15,9 +15,9 @@ LIMITS = Limits(message_bytes=32_768, connections=32)
 
 
 @contextlib.asynccontextmanager
-async def watched(metrics: Metrics, endpoint: Endpoint | None, log: Log) -> AsyncIterator[None]:
-    """Answers there meanwhile. Raises StartRefused where the address cannot be had."""
-    if endpoint is None:
+async def watched(metrics: Metrics, listener: socket.socket | None, log: Log) -> AsyncIterator[None]:
+    """Answers there meanwhile. Raises StartRefused where the address cannot be had after all."""
+    if listener is None:
         yield
         return
     gate, stop, up = watching(metrics), asyncio.Event(), asyncio.Event()
@@ -27,7 +27,7 @@ async def watched(metrics: Metrics, endpoint: Endpoint | None, log: Log) -> Asyn
         up.set()
 
     served = Served(app=gate, refuse=gate.raw, limits=LIMITS, grace_seconds=1.0)
-    serving = asyncio.create_task(serve(served, host=endpoint.host, port=endpoint.port, stop=stop, ready=ready))
+    serving = asyncio.create_task(serve(served, listener=listener, stop=stop, ready=ready))
     starting = asyncio.create_task(up.wait())
     await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
     starting.cancel()

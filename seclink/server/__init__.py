@@ -45,6 +45,7 @@ __all__ = [
     "Limits",
     "Reload",
     "Served",
+    "bind",
     "serve",
     "stop_on_signals",
 ]
@@ -59,14 +60,17 @@ SPARE_FILES = 64  # the database and its log, standard streams, the loop's own
 
 
 class CannotListen(Exception):
-    """The address cannot be had; the message is for the person who started the server."""
+    """The address cannot be had; the message is for the person who started the server. `is_host`: whatever the port."""
+
+    def __init__(self, message: str, is_host: bool = False) -> None:
+        super().__init__(message)
+        self.is_host = is_host
 
 
 async def serve(
     served: Served,
     *,
-    host: str,
-    port: int,
+    listener: socket.socket,
     stop: asyncio.Event,
     ready: Callable[[str], None],
     hangup: asyncio.Event | None = None,
@@ -75,18 +79,18 @@ async def serve(
 ) -> None:
     """Serves until `stop` is set, then finishes what is in flight and lets the application shut down.
 
-    `ready` is told the URL once requests are answered. Each `hangup` lets `reload` say what the next requests get; no
-    connection and no request notices. The first application's lifespan is that of them all. With a `certificate`, all
-    that is over TLS. Raises CannotListen, or what its start raised.
+    `listener` is of `bind`, and closed at the end. `ready` is told the URL once requests are answered. Each `hangup`
+    lets `reload` say what the next requests get; no connection and no request notices. The first application's lifespan
+    is that of them all. With a `certificate`, all that is over TLS. Raises CannotListen, or what its start raised.
     """
     loop = asyncio.get_running_loop()
-    listener = listen(host, port)
     with contextlib.closing(listener):
+        _listen(listener)
         async with _lifespan(served.app) as state:
             hub = Hub(_affordable(served), state)
             clock = loop.create_task(hub.watch())
             server = await loop.create_server(_accepting(hub, certificate), sock=listener, backlog=ACCEPTED_AT_ONCE)
-            listener.listen(BACKLOG)
+            _listen(listener)
             ready(_url(listener, "http" if certificate is None else "https"))
             waiting = loop.create_task(stop.wait())
             reloading = loop.create_task(_reload(hub, hangup, reload)) if hangup and reload else None
@@ -147,31 +151,36 @@ def stop_on_signals(stop: asyncio.Event, hangup: asyncio.Event | None = None) ->
     signal.signal(signal.SIGHUP, on_hangup)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; `::` takes IPv4 as well."""
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that has the address and does not hear yet; `::` takes IPv4 as well. Raises CannotListen."""
+    place = _place(host, port)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise CannotListen(f"{host} is not an address of this machine") from error
+        raise CannotListen(f"{host} is not an address of this machine", is_host=True) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
         listener.bind(address)
-        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        reasons = {
-            errno.EADDRINUSE: f"{place} is in use",
-            errno.EACCES: f"{place} needs more rights; choose a port above 1023",
-            errno.EADDRNOTAVAIL: f"{host} is not an address of this machine",
-        }
-        raise CannotListen(reasons.get(error.errno or 0, f"{place} cannot be listened on")) from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise CannotListen(f"{host} is not an address of this machine", is_host=True) from error
+        reasons = {errno.EADDRINUSE: "is in use", errno.EACCES: "needs more rights; choose a port above 1023"}
+        raise CannotListen(f"{place} {reasons.get(error.errno or 0, 'cannot be listened on')}") from error
     return listener
+
+
+def _listen(listener: socket.socket) -> None:
+    """From here on the address is ours alone: of two that are bound, the first to listen has it."""
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise CannotListen(f"{_place(*listener.getsockname()[:2])} is in use") from error
 
 
 def _affordable(served: Served) -> Served:
@@ -192,8 +201,11 @@ def _connections(connections: int) -> int:
 
 
 def _url(listener: socket.socket, scheme: str) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    return f"{scheme}://{_place(*listener.getsockname()[:2])}"
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextlib.asynccontextmanager

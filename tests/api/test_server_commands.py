@@ -2,11 +2,15 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ports import free_port
 
 from seclink.config import Config, parse
 
@@ -56,6 +60,62 @@ def test_server_does_not_start_on_a_value_it_cannot_mean(tmp_path: Path, toml: s
     assert (ended.returncode, ended.stdout) == (1, "")
     assert re.search(r"seclink\.toml:[12]: ", ended.stderr)
     assert "Traceback" not in ended.stderr
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody else has."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield other.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("[server]\n\nport = {taken}\n", "3: server.port: 127.0.0.1:{taken} is in use"),
+        ("[server]\nhost = '192.0.2.1'\n", "2: server.host: 192.0.2.1 is not an address of this machine"),
+        ("[metrics]\nlisten = '127.0.0.1:{taken}'\n", "2: metrics.listen: 127.0.0.1:{taken} is in use"),
+        ("[store]\npath = 'none/x.db'\n", "2: store.path: {folder}/none/x.db: cannot be used: No such file"),
+        ("[store]\npath = 'file/x.db'\n", "2: store.path: {folder}/file/x.db: cannot be used: Not a directory"),
+        (
+            "[server]\ntls_cert = 'none.pem'\ntls_key = 'file'\n",
+            "2: server.tls_cert: {folder}/none.pem: cannot be read: No such file",
+        ),
+        (
+            "[server]\ntls_cert = 'file'\ntls_key = 'none.pem'\n",
+            "3: server.tls_key: {folder}/none.pem: cannot be read: No such file",
+        ),
+        ("[server]\ntls_cert = 'file'\ntls_key = 'file'\n", "2: server.tls_cert: not a certificate and its key"),
+    ],
+)
+def test_start_that_is_refused_names_the_line_and_leaves_nothing(
+    tmp_path: Path, taken: int, toml: str, said: str
+) -> None:
+    """CFG-01: what only the start can see is told as what the TOML's check sees."""
+    (tmp_path / "file").touch()
+    config = tmp_path / "seclink.toml"
+    config.write_text(toml.format(taken=taken))
+    refused = seclink(tmp_path, "serve", *(() if "port" in toml else ("--port", str(free_port()))))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"seclink: seclink.toml:{said.format(taken=taken, folder=tmp_path)}")
+    assert len(refused.stderr.splitlines()) == 1
+    assert {each.name for each in tmp_path.iterdir()} == {"file", "seclink.toml"}
+
+
+def test_port_of_the_command_line_is_not_looked_for_in_the_file(tmp_path: Path, taken: int) -> None:
+    (tmp_path / "seclink.toml").write_text("[server]\nport = 1\n")
+    refused = seclink(tmp_path, "serve", "--port", str(taken))
+    said = f"seclink: 127.0.0.1:{taken} is in use; choose another with --host or --port\n"
+    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", said)
+    assert [each.name for each in tmp_path.iterdir()] == ["seclink.toml"]
+
+
+def test_second_start_in_the_same_folder_is_told_of_the_first(make_server: Any) -> None:
+    server = make_server("").start()
+    refused = server.seclink("serve", "--port", str(server.port), check=False)
+    said = f"in use, and process {server.process.pid} serves {server.folder}/seclink.db already\n"
+    assert refused.returncode == 1
+    assert refused.stderr.decode().endswith(said)
 
 
 def test_named_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:

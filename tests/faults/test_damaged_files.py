@@ -165,7 +165,7 @@ def test_server_ends_with_1_and_one_plain_line(
     server = make_server(f'[store]\npath = "{path}"\n')
     server.start(wait=False)
     assert server.process.wait(PATIENCE) == 1, server.log()
-    assert server.log() == f"seclink: {path}: {said}\n"
+    assert server.log() == f"seclink: {server.config}:2: store.path: {path}: {said}\n"
     assert contents(path)["seclink.db"] == before["seclink.db"]
 
 
@@ -175,7 +175,8 @@ def test_folder_that_is_missing_is_refused_and_not_made(make_server: Callable[..
     server.start(wait=False)
     assert server.process.wait(PATIENCE) == 1
     [said] = server.log().splitlines()
-    assert said == f"seclink: {server.folder}/missing/seclink.db: cannot be used: No such file or directory"
+    refused = f"{server.folder}/missing/seclink.db: cannot be used: No such file or directory"
+    assert said == f"seclink: {server.config}:2: store.path: {refused}"
     assert not (server.folder / "missing").exists()
 
 

@@ -161,7 +161,7 @@ def test_start_on_a_read_only_file_system_is_refused_plainly(make_server: Callab
     mount("-o", "remount,ro", str(small_disk))
     server.start(wait=False)
     assert server.process.wait(PATIENCE) == 1
-    assert server.log() == f"seclink: {path}: cannot be used: Read-only file system\n"
+    assert server.log() == f"seclink: {server.config}:2: store.path: {path}: cannot be used: Read-only file system\n"
 
 
 @without_strace

@@ -133,7 +133,8 @@ def test_second_server_on_the_same_file_refuses_to_start(make_server: Callable[.
     second.start(wait=False)
     assert second.process.wait(PATIENCE) == 1
     said = [line for line in second.log().splitlines() if line.startswith("seclink: ")]
-    assert said == [f"seclink: {database(first.folder)}: another SecLink server is using this database"]
+    at = f"{second.config}:2: store.path: {database(first.folder)}"
+    assert said == [f"seclink: {at}: another SecLink server is using this database"]
     assert "Traceback" not in second.log()
     with Api(first) as api:
         made = api.create()

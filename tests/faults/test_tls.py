@@ -88,7 +88,7 @@ def test_start_with_it_is_refused_in_one_line(make_server: Any) -> None:
     pair(-60, -1).write(server.folder)
     ended = server.seclink("serve", "--port", str(server.port), check=False)
     assert (ended.returncode, ended.stdout) == (1, b"")
-    said = f"seclink: server.tls_cert: {server.folder}/fullchain.pem: certificate has expired\n"
+    said = f"seclink: seclink.toml:2: server.tls_cert: {server.folder}/fullchain.pem: certificate has expired\n"
     assert ended.stderr.decode() == said
 
 

@@ -102,7 +102,8 @@ async def main(options: dict[str, Any]) -> None:
         limits=server.Limits(**{**limits, **options.pop("limits", {})}),
         grace_seconds=grace_seconds,
     )
-    await server.serve(served, stop=stop, ready=lambda url: print(url, flush=True), **serve_options)
+    listener = server.bind(serve_options.pop("host"), serve_options.pop("port"))
+    await server.serve(served, listener=listener, stop=stop, ready=lambda url: print(url, flush=True), **serve_options)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "exposition", "metrics", "web.metrics",
         "__init__", "app", "cli", "client", "clock", "config", "engine", "errors", "keyring", "link", "log", "model",
-        "notify", "options", "quantities", "web.gate",
+        "notify", "options", "quantities", "sections", "web.gate",
         "server", "store.backup", "store.copies", "store.sqlite", "likeness", "manifest", "outside", "web.assets",
         "doctor", "erasure", "running", "store.inspection", "traces",
     },
