@@ -18,7 +18,7 @@ and what comes back, an answer or an error, is said in the foreign system's word
             yield Operation(method="POST", path="/secrets", handler=self.create, summary="...", admission=admission)
 
         async def create(self, call: Call) -> Answer:
-            sent, _ = await self.read(call, Create)      # unknown members are ignored, wrong ones refused
+            sent, _ = await self.read(call, Create)      # unknown members are ignored, wrong and misspelt ones refused
             self.unsupported(captcha=sent.captcha)       # what cannot be enforced here is refused by name
             made = await self.keep(call, NewSecret(payload=kept(content=sent.content), iv=NO_IV, format=self.name, ...))
             return bodies.answer({"id": made.link_id})

@@ -1,6 +1,7 @@
 """What a dialect is, and what every dialect needs: see the package's docstring for how to write one."""
 
 import contextlib
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from seclink.clock import Clock
 from seclink.config import Config
 from seclink.errors import BadRequest, Busy, NameTaken, SecLinkError
 from seclink.model import Created, NewSecret
+from seclink.policy import refuse
 from seclink.vault import Vault
 from seclink.web import bodies
 from seclink.web.bodies import Call
@@ -25,6 +27,10 @@ T = TypeVar("T", bound=Struct)
 Refusal = tuple[int, dict[str, Any]]
 DRAWS = 5  # of ids that are short enough to be taken some day
 NO_IV = b"\0"  # a foreign payload carries its own
+
+UNSUPPORTED = "is not supported here"
+OTHERWISE = "was sent under another name, which is not known here"
+PASSWORDS = ("password", "passwordhash", "passcode", "passcodehash")  # as one system or another calls it
 
 # What the rules find fault with, as the native API calls it.
 RULED = frozenset(("encryptedBlob", "iv", "expiresIn", "maxViews", "passcodeHash", "accessHash", "publicNote", "label"))
@@ -86,7 +92,11 @@ class Dialect:
         """The body as JSON, strictly, and as it came. Raises BadRequest, UnsupportedMediaType, PayloadTooLarge."""
         body = await call.body()
         content_type = header(call.scope, b"content-type")
-        return bodies.parse(body, content_type.encode("latin-1") if content_type else None, kind), body
+        bodies.check_type(content_type.encode("latin-1") if content_type else None)
+        said = bodies.document(body)
+        sent = bodies.convert(said, kind)
+        refuse_misspelt(said, kind)
+        return sent, body
 
     async def keep(self, call: Call, new: NewSecret) -> Created:
         """Create a secret as whoever asks, under the rules that hold for everybody."""
@@ -108,15 +118,33 @@ class Dialect:
 
     def unsupported(self, **wishes: Any) -> None:
         """Refuse by name what nobody here could hold to. Not asked for is False, None, "", [], {} or left out."""
-        faults = tuple((name, "is not supported here") for name, wish in wishes.items() if wish)
-        if faults:
-            raise BadRequest(fields=faults)
+        refuse((name, UNSUPPORTED) for name, wish in wishes.items() if wish)
 
     def faults(self, error: SecLinkError) -> Iterator[tuple[str, str]]:
         """The members a request was wrong in, as they are called here, and what was wrong with them."""
         if isinstance(error, BadRequest):
             for name, message in error.fields:
                 yield self.fields.get(name, name), message
+
+
+def refuse_misspelt(said: dict[str, Any], kind: type[Struct]) -> None:
+    """Members that nobody knows are ignored, but one that is called like another apart from its spelling was meant: it
+    would make a secret without the password, or with more views or time, than its sender wanted. Raises BadRequest."""
+    known, optional = _names(kind)
+    meant = {optional.get(_plain(name)) for name, wish in said.items() if wish and name not in known}
+    refuse((name, OTHERWISE if name in known else UNSUPPORTED) for name in sorted(filter(None, meant)))
+
+
+@functools.cache
+def _names(kind: type[Struct]) -> tuple[frozenset[str], dict[str, str]]:
+    """Its members' names, and by their letters alone those of what may be left out; a password's by others', too."""
+    fields = msgspec.structs.fields(kind)
+    optional = {_plain(each.encode_name): each.encode_name for each in fields if not each.required}
+    return frozenset(each.encode_name for each in fields), dict.fromkeys(PASSWORDS, "password") | optional
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "").replace("_", "").casefold()
 
 
 def kept(**members: Any) -> bytes:

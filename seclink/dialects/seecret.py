@@ -25,7 +25,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from seclink import envelope
-from seclink.dialects.seam import Dialect, Parts, Refusal, T, iso, password_hash
+from seclink.dialects.seam import Dialect, Parts, Refusal, T, iso, password_hash, refuse_misspelt
 from seclink.errors import AccessDenied, BadRequest, Forbidden, Gone, NotActive, NotFound, SecLinkError
 from seclink.model import Edit, Filter, NewSecret, Receipt, Scope, State
 from seclink.policy import refuse
@@ -134,6 +134,7 @@ class Seecret(Dialect):
 
     async def create(self, call: Call, sent: Members) -> Members:
         wanted = _wanted(sent, Create)
+        refuse_misspelt(sent, Create)
         self._refuse_gates(wanted)
         key = token_bytes(envelope.KEY_BYTES)
         iv, payload, keys = _sealed(key, wanted.seecret)
@@ -154,6 +155,7 @@ class Seecret(Dialect):
 
     async def update(self, call: Call, sent: Members) -> Members:
         wanted = _wanted(sent, Update)
+        refuse_misspelt(sent, Update)
         self._refuse_gates(wanted)
         if wanted.seecret and not wanted.cle:
             raise BadRequest(fields=(("cle", "is missing"),))

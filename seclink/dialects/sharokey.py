@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl
 from msgspec import Meta, Struct
 
 from seclink import tokens
-from seclink.dialects.seam import NO_IV, Dialect, Refusal, iso, kept, password_hash
+from seclink.dialects.seam import NO_IV, UNSUPPORTED, Dialect, Refusal, iso, kept, password_hash
 from seclink.errors import BadRequest, Forbidden, NotFound, SecLinkError
 from seclink.model import Filter, NewSecret, Page, Receipt, Scope, State
 from seclink.policy import MAX_VIEWS, refuse
@@ -240,7 +240,7 @@ class Sharokey(Dialect):
             yield "password", "must have 4 to 100 characters"
         for name in Gates.__struct_fields__:
             if getattr(sent, name):
-                yield name, "is not supported here"
+                yield name, UNSUPPORTED
         if sent.attachments and not self.section.allow_attachments:
             yield "attachments", NO_ATTACHMENTS
         elif sent.attachments:

@@ -35,25 +35,32 @@ def parse(body: bytes, content_type: bytes | None, kind: type[T], *, may_be_empt
     needs no type; a form's has one, also when it is empty, and forms come from anywhere."""
     if may_be_empty and not body and content_type is None:
         return kind()
+    check_type(content_type)
+    return kind() if may_be_empty and not body else convert(document(body), kind)
+
+
+def check_type(content_type: bytes | None) -> None:
+    """Raises UnsupportedMediaType."""
     if content_type is None or not _JSON.fullmatch(content_type):
         raise UnsupportedMediaType()
-    if may_be_empty and not body:
-        return kind()
+
+
+def document(body: bytes) -> Any:
+    """What the JSON says. Raises BadRequest."""
     try:
-        document = _read(body)
+        return _read(body)
     except (ValueError, RecursionError) as error:
         # BadRequest is no ValueError: a duplicate member comes through with its own words.
         raise BadRequest("The body is not valid JSON") from error
-    return convert(document, kind)
 
 
-def convert(document: Any, kind: type[T], *, strict: bool = True) -> T:
+def convert(said: Any, kind: type[T], *, strict: bool = True) -> T:
     """What was read as `kind`, or BadRequest naming the member. Not `strict`: numbers may be written as texts."""
     try:
-        return msgspec.convert(document, kind, strict=strict)
+        return msgspec.convert(said, kind, strict=strict)
     except msgspec.ValidationError as error:
-        said = str(error) if strict else str(error).replace(", got `str`", "")  # which all that was written is
-        raise BadRequest(fields=(_fault(said),)) from None
+        told = str(error) if strict else str(error).replace(", got `str`", "")  # which all that was written is
+        raise BadRequest(fields=(_fault(told),)) from None
 
 
 def decode_base64(name: str, text: str | UnsetType) -> bytes:
@@ -124,7 +131,7 @@ def no_content() -> Answer:
 
 
 def _read(body: bytes) -> Any:
-    """The document. Raises ValueError, RecursionError, BadRequest. Work is bounded by the count of its parts."""
+    """Raises ValueError, RecursionError, BadRequest. Work is bounded by the count of its parts."""
     if body.count(b"{") + body.count(b"[") + body.count(b",") > PARTS:
         raise BadRequest("The body has too many members")
     text = body.decode("utf-8")

@@ -99,7 +99,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # A dialect sees neither another one nor the store, and seecret alone what could open a secret.
     "dialects": {"config", "dialects.seam"},
     "dialects.seam": {
-        "clock", "config", "errors", "model", "tokens", "vault", "web.bodies", "web.guards", "web.operations",
+        "clock", "config", "errors", "model", "policy", "tokens", "vault", "web.bodies", "web.guards", "web.operations",
     },
     "dialects.door": {"dialects.seam", "errors", "web.cors", "web.gate", "web.guards", "web.problems"},
     "dialects.scrt_link": DIALECT,
