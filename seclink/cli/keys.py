@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from seclink.cli.config import config_option, database, load
+from seclink.cli.config import config_option, database, find, load
 from seclink.errors import NotFound, StoreUnusable
 from seclink.keyring import Keyring
 from seclink.model import ApiKey, Rate, Scope
@@ -105,6 +105,11 @@ def _with_keyring(path: Path | None, work: Callable[[Keyring, int], Awaitable[T]
     if not file.exists():
         if not may_create:
             raise StoreUnusable(f"{file}: there is no such database; name the server's TOML with --config")
+        if find(path) is None:  # the wrong folder, more likely than a server to come: its keys would be worth nothing
+            raise StoreUnusable(
+                f"{file}: there is no such database, and no TOML file here;"
+                " name the server's with --config, or start it here first"
+            )
         click.echo(f"made a new database: {file}", err=True)
 
     async def run() -> T:

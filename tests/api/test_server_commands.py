@@ -13,6 +13,7 @@ import pytest
 from ports import free_port
 
 from seclink.config import Config, parse
+from seclink.store import opening
 
 SERVER_SIDE = [
     ("serve", "--port", "1"),
@@ -148,6 +149,7 @@ def test_printed_configuration_reads_back_the_same(tmp_path: Path) -> None:
 
 
 def test_key_command_makes_the_database_private_and_needs_no_server(tmp_path: Path) -> None:
+    (tmp_path / "seclink.toml").touch()
     added = seclink(tmp_path, "key", "add", "acme")
     assert (added.returncode, added.stderr) == (0, f"made a new database: {tmp_path}/seclink.db\n")
     assert (tmp_path / "seclink.db").stat().st_mode & 0o077 == 0
@@ -156,6 +158,18 @@ def test_key_command_makes_the_database_private_and_needs_no_server(tmp_path: Pa
     assert (revoked.returncode, revoked.stdout) == (0, "")
     assert added.stdout.strip() not in revoked.stderr
     assert "revoked" in seclink(tmp_path, "key", "list").stdout
+
+
+def test_key_for_no_server_is_not_made(tmp_path: Path) -> None:
+    """In the wrong folder, it would be of a database that no server opens; where one has started, it is the right one."""
+    refused = seclink(tmp_path, "key", "add", "acme")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{tmp_path}/seclink.db: there is no such database" in refused.stderr
+    assert "--config" in refused.stderr
+    assert not list(tmp_path.iterdir())
+    opening.prepare(tmp_path / "seclink.db")
+    added = seclink(tmp_path, "key", "add", "acme")
+    assert (added.returncode, added.stderr) == (0, "")
 
 
 def test_database_lies_beside_the_toml_wherever_the_command_runs(tmp_path: Path) -> None:
@@ -167,7 +181,7 @@ def test_database_lies_beside_the_toml_wherever_the_command_runs(tmp_path: Path)
     added = seclink(tmp_path / "elsewhere", "key", "add", "acme", "--config", str(config))
     assert added.returncode == 0
     assert (tmp_path / "server" / "data.db").exists()
-    for command in (("key", "list"), ("key", "revoke", added.stdout.strip())):
+    for command in (("key", "list"), ("key", "revoke", added.stdout.strip()), ("key", "add", "acme")):
         refused = seclink(tmp_path / "elsewhere", *command)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert f"{tmp_path}/elsewhere/seclink.db: there is no such database" in refused.stderr
