@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from appliances import PATIENCE, PLENTY, Api, body, is_whole, need, payload_of, wait_until_ready, without_mount
+from meanwhile import until
 from witness import RIGHT, WRONG
 
 pytestmark = without_mount
@@ -44,6 +45,8 @@ class Disk:
     def repair(self) -> None:
         """As after a reboot."""
         run("umount", str(self.folder))
+        # Whoever is in a mount namespace of its own, as other tests' servers are, has had a copy of the mount.
+        until(lambda: not Path(f"/sys/block/{self.device}/loop/backing_file").exists())
         subprocess.run(["fsck.ext4", "-p", str(self.image)], capture_output=True, timeout=PATIENCE)
         self.mount()
 
