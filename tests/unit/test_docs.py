@@ -31,6 +31,17 @@ def commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[
 COMMANDS = list(commands(cli))
 
 
+def test_contents_lead_to_sections_and_leave_none_out() -> None:
+    text = re.sub(r"^```.*?^```", "", readme(), flags=re.DOTALL | re.MULTILINE)
+    sections = re.findall(r"^(##+) (.+)$", text, flags=re.MULTILINE)
+    slugs = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-"): level for level, title in sections}
+    linked = re.findall(r"\]\(#([^)]*)\)", text)
+    assert set(linked) <= set(slugs)
+    # What stands above the contents, and what is only the roof over its parts, need no link.
+    named = {slug for slug, level in slugs.items() if level == "##"} - {"run-it", "running-it-for-years"}
+    assert named <= set(linked)
+
+
 @pytest.mark.parametrize("option", list(options()), ids=lambda option: f"{option.section}.{option.name}")
 def test_option_is_documented_as_it_is(option) -> None:
     default = "unset" if option.default is None else f"`{written(option.default)}`"
