@@ -7,6 +7,7 @@ battery, goes on from that instant.
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 
 def _since_boot() -> float:
@@ -26,3 +27,11 @@ class Clock:
 
     def now(self) -> int:
         return self._start + int((self.monotonic() - self._offset) * 1000)
+
+
+def day_week_month(now: int) -> tuple[int, int, int]:
+    """When today, this week (on Monday) and this month began, in UTC."""
+    day = datetime.fromtimestamp(now / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    starts = (day, day - timedelta(days=day.weekday()), day.replace(day=1))
+    today, week, month = (int(each.timestamp() * 1000) for each in starts)
+    return today, week, month

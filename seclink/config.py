@@ -145,6 +145,12 @@ class Receipts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_days: Annotated[int, Meta(ge=1, le=3650, description="Days the receipt of an ended secret is kept.")] = 30
 
 
+class Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    keep_days: Annotated[
+        int, Meta(ge=0, le=3650, description="Days the audit trail goes back. 0: it is erased with the next round.")
+    ] = 90
+
+
 class Reaper(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     every: Annotated[Duration, Meta(ge=1, le=3600, description="Pause between two rounds of erasing the expired.")] = (
         Duration(30)
@@ -236,6 +242,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rates: Rates = field(default_factory=Rates)
     passcodes: Passcodes = field(default_factory=Passcodes)
     receipts: Receipts = field(default_factory=Receipts)
+    audit: Audit = field(default_factory=Audit)
     reaper: Reaper = field(default_factory=Reaper)
     log: Log = field(default_factory=Log)
     metrics: Metrics = field(default_factory=Metrics)

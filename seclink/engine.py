@@ -37,7 +37,7 @@ class Engine:
         self.log.use(config.log)
         self.passcodes.use(config.passcodes.profile)
         self.reaper.pace(config.reaper.every)
-        self.store.hold(config.receipts.keep_days * 86400, config.store.max_bytes)
+        self.store.hold(config.receipts.keep_days * 86400, config.audit.keep_days * 86400, config.store.max_bytes)
         self.metrics.watch(
             Watched(store=self.store, passcodes=self.passcodes, health=self.health, clock=self.clock, running=running)
         )

@@ -36,6 +36,7 @@ FIELDS = frozenset(
         "detail",
         "url",
         "path",
+        "mark",
     )
 )
 MOST_CHARACTERS = 200

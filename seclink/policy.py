@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from seclink import tokens
 from seclink.config import Config
 from seclink.errors import BadRequest, KeyRequired
-from seclink.model import Actor, Edit, NewSecret, Receipt, Scope
+from seclink.model import Actor, Changes, Edit, NewSecret, Receipt, Scope
 
 FORMATS = ("raw", "seclink/v1", "scrt-link", "sharokey", "seecret", "enigmacrypt")
 FIXED_SECONDS = {"1hour": 3600, "24hours": 86400, "7days": 604800}
@@ -48,6 +48,19 @@ def check_edit(edit: Edit, config: Config) -> None:
     refuse(views_faults(edit.max_views))
     refuse(text_faults(edit.public_note, edit.label))
     refuse(digest_faults(passcodeHash=edit.passcode_hash))
+
+
+def changes(edit: Edit, passcode: str | UnsetType | None, now: int) -> Changes:
+    """What an edit comes to; `passcode` is what its digest was hashed to."""
+    return Changes(
+        expires_at=UNSET if edit.ttl_seconds is UNSET else now + edit.ttl_seconds * 1000,
+        max_views=edit.max_views,
+        label=edit.label,
+        public_note=edit.public_note,
+        payload=edit.payload,
+        iv=edit.iv,
+        passcode=passcode,
+    )
 
 
 def is_owner(receipt: Receipt, actor: Actor, manage_token: str | None) -> bool:

@@ -18,7 +18,7 @@ from seclink.errors import (
     PasscodeWrong,
     SecLinkError,
 )
-from seclink.model import Peek, Proof, State
+from seclink.model import Actor, Peek, Proof, State
 from seclink.passcodes import Passcodes
 from seclink.store.base import Store
 
@@ -27,7 +27,7 @@ class Questions:
     def __init__(self, store: Store, passcodes: Passcodes) -> None:
         self._store, self._passcodes = store, passcodes
 
-    async def ask(self, link_id: str, proof: Proof, client: str, now: int, *, wants_access: bool = False) -> Peek:
+    async def ask(self, link_id: str, proof: Proof, actor: Actor, now: int, *, wants_access: bool = False) -> Peek:
         """The secret, where every answer was right. With `wants_access` one that asks for no proof of key is refused.
 
         Raises NotFound, Gone, AccessRequired, AccessDenied, PasscodeRequired, PasscodeLocked, PasscodeWrong, Busy.
@@ -39,22 +39,22 @@ class Questions:
         if peek.access_hash is not None or proof.access is not None:
             check_access(peek, proof.access)
         if peek.passcode is not None:
-            await self._check_passcode(link_id, peek.passcode, proof.passcode_hash, client, now)
+            await self._check_passcode(link_id, peek.passcode, proof.passcode_hash, actor, now)
         return peek
 
-    async def _check_passcode(self, link_id: str, stored: str, offered: str | None, client: str, now: int) -> None:
+    async def _check_passcode(self, link_id: str, stored: str, offered: str | None, actor: Actor, now: int) -> None:
         if offered is None:
             raise PasscodeRequired()
         policy.refuse(policy.digest_faults(passcodeHash=offered))
         with self._passcodes.place():
-            attempt = await self._store.attempt(link_id, client, now)
+            attempt = await self._store.attempt(link_id, actor.client, now)
             if attempt is None:
                 raise gone(await self._store.peek(link_id, now))
             if not attempt.is_allowed:
                 raise PasscodeLocked(retry_after=attempt.retry_after)
             is_right = await self._passcodes.verify(stored, offered.lower())
         if not is_right:
-            await self._store.record(link_id, "passcode_wrong", now)
+            await self._store.record(link_id, "passcode_wrong", now, by=actor.account)
             raise PasscodeWrong(attempts_left=attempt.left)
 
 

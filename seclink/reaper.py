@@ -14,6 +14,8 @@ from seclink.instruments import ROWS, Histogram
 from seclink.log import Log
 from seclink.vault import Vault
 
+NOTE_SECONDS = 3600
+
 
 class Reaper:
     """`beat_at` is when it last finished a batch, in monotonic seconds; None before the first. `rows` is told how much
@@ -40,6 +42,7 @@ class Reaper:
         self._wanted_seconds = every_seconds
         self._paced = asyncio.Event()
         self._rows = rows or Histogram(ROWS)
+        self._noted, self._note_at = "", monotonic()
 
     def pace(self, every_seconds: float) -> None:
         """Another pause, from now on."""
@@ -53,6 +56,7 @@ class Reaper:
             while True:
                 try:
                     await self.round()
+                    await self._note()
                 except SecLinkError as error:
                     self._log.error("reaper", code=error.code)
                 except Exception as error:  # a mistake of ours: without this loop the disk would fill in silence
@@ -64,6 +68,17 @@ class Reaper:
         finally:  # what has expired by now stays so, even if the clock is behind at the next start
             with contextlib.suppress(SecLinkError):
                 await self._vault.ping(self._now())
+                await self._note(at_once=True)
+
+    async def _note(self, *, at_once: bool = False) -> None:
+        """Say in the log, which is kept elsewhere, where the audit trail ends, if it has grown since."""
+        if not at_once and self._monotonic() < self._note_at:
+            return
+        self._note_at = self._monotonic() + NOTE_SECONDS
+        mark = await self._vault.audit_mark()
+        if mark != self._noted and not mark.startswith("0:"):
+            self._log.info("audit", mark=mark)
+            self._noted = mark
 
     async def round(self) -> None:
         """Erase all that is due now."""

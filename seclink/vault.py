@@ -4,32 +4,23 @@ Revealing asks its questions (`questions.py`) and only then takes the view, dura
 A wrong answer to any of them spends nothing. `now` is epoch milliseconds and comes from the caller.
 """
 
-import asyncio
-import contextlib
 import copy
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from seclink import policy, tokens
+from seclink.aside import Aside
+from seclink.clock import day_week_month
 from seclink.config import Config
-from seclink.errors import (
-    Busy,
-    Gone,
-    NameTaken,
-    NotActive,
-    NotFound,
-    StorageFailed,
-)
+from seclink.errors import AccessDenied, Busy, Gone, NameTaken, NotActive, NotFound, PasscodeLocked, SecLinkError
+from seclink.limiter import Limiter
 from seclink.log import Log
 from seclink.model import (
     Actor,
-    Changes,
     Claimed,
     Created,
     Edit,
@@ -38,6 +29,7 @@ from seclink.model import (
     Page,
     Peek,
     Proof,
+    Rate,
     Receipt,
     Scope,
     Secret,
@@ -52,6 +44,7 @@ from seclink.store.base import Store
 REPLAY_SECONDS, REPLAY_BYTES = 60, 64 * 2**20
 CREATE_REPLAY_SECONDS, CREATE_REPLAYS = 600, 20_000
 REAPED_AT_ONCE = 250
+FAILURES = Rate(10, 86400)  # to open one secret, in the audit trail
 
 
 class Vault:
@@ -73,7 +66,8 @@ class Vault:
         self._revealed: Replay[Claimed] = Replay(
             REPLAY_SECONDS, 100_000, REPLAY_BYTES, lambda claimed: len(claimed.payload) + 512, monotonic
         )
-        self._background: set[asyncio.Task[None]] = set()
+        self._failures, self._monotonic = Limiter(10_000), monotonic
+        self._aside = Aside()
 
     def under(self, config: Config) -> "Vault":
         """The same vault by other rules: all that it keeps is shared. What has begun ends by the old ones."""
@@ -115,17 +109,21 @@ class Vault:
         Without a proof of key there is no telling a reader from whoever came across the linkId, so a secret that asks
         for none cannot be ended this way.
         """
-        peek = await self._questions.ask(link_id, proof, actor.client, now, wants_access=True)
-        if await self._store.burn(peek.receipt_id, now) is not State.ACTIVE:
+        peek = await self._ask(link_id, proof, actor, now, wants_access=True)
+        if await self._store.burn(peek.receipt_id, now, actor.account, "by the link") is not State.ACTIVE:
             raise gone(await self._store.peek(link_id, now))
         self._events["burned", peek.format] += 1
         self._log.info("burned", receipt=peek.receipt_id)
 
     async def peek(self, link_id: str, now: int) -> Peek:
         """Look at a live secret; spends nothing. Raises NotFound, Gone."""
-        peek = live(await self._store.peek(link_id, now))
+        try:
+            peek = live(await self._store.peek(link_id, now))
+        except Gone as error:
+            self._failed(link_id, error, now)
+            raise
         if not peek.was_peeked:
-            self._aside(self._store.record(link_id, "peeked", now))
+            self._aside.do(self._store.record(link_id, "peeked", now))
         return peek
 
     async def tries_left(self, link_id: str, actor: Actor, now: int) -> int:
@@ -174,20 +172,9 @@ class Vault:
             raise NotFound()
         if edit.access is not None:
             check_access(live(await self._store.peek(receipt.link_id, now)), edit.access)
-        passcode: str | UnsetType | None = UNSET
-        if edit.passcode_hash is not UNSET:
-            passcode = await self._hash(edit.passcode_hash)
-        expires_at = UNSET if edit.ttl_seconds is UNSET else now + edit.ttl_seconds * 1000
-        changes = Changes(
-            expires_at=expires_at,
-            max_views=edit.max_views,
-            label=edit.label,
-            public_note=edit.public_note,
-            payload=edit.payload,
-            iv=edit.iv,
-            passcode=passcode,
-        )
-        if await self._store.replace(receipt_id, changes, now) != State.ACTIVE:
+        passcode = UNSET if edit.passcode_hash is UNSET else await self._hash(edit.passcode_hash)
+        changes = policy.changes(edit, passcode, now)
+        if await self._store.replace(receipt_id, changes, now, actor.account) != State.ACTIVE:
             raise NotActive()
         self._log.info("changed", receipt=receipt_id)
         return await self.receipt(receipt_id, actor, manage_token, now)
@@ -195,7 +182,8 @@ class Vault:
     async def burn(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> None:
         """End a live secret and erase it. Raises NotFound, or Gone where it has ended already."""
         receipt = await self.receipt(receipt_id, actor, manage_token, now)
-        found = await self._store.burn(receipt_id, now)
+        how = None if actor.account else "by the manage token"
+        found = await self._store.burn(receipt_id, now, actor.account, how)
         if found is not State.ACTIVE:
             ended = await self._store.receipt(receipt_id, now)
             raise Gone(state=found or "", ended_at=ended.events[-1].at if ended else None)
@@ -204,10 +192,7 @@ class Vault:
 
     async def stats(self, account: str, now: int, format: str | None = None) -> Stats:
         """Days, weeks (from Monday) and months are those of UTC. With `format`, of what is kept of that kind."""
-        day = datetime.fromtimestamp(now / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        starts = (day, day - timedelta(days=day.weekday()), day.replace(day=1))
-        today, week, month = (int(each.timestamp() * 1000) for each in starts)
-        return await self._store.stats(account, now, (today, week, month), format)
+        return await self._store.stats(account, now, day_week_month(now), format)
 
     async def reap(self, now: int) -> int:
         """Erase and forget what is due, one batch; 0 means that nothing is left."""
@@ -219,14 +204,16 @@ class Vault:
     async def ping(self, now: int) -> None:
         await self._store.ping(now)
 
+    async def audit_mark(self) -> str:
+        return await self._store.audit_mark()
+
     async def room(self) -> int:
         """Bytes that may still be stored; creating is refused before there are none."""
         return await self._store.room()
 
     async def close(self) -> None:
         """Finish what was begun."""
-        while self._background:
-            await asyncio.wait(self._background)
+        await self._aside.finish()
         self._passcodes.close()
         await self._store.close()
 
@@ -277,7 +264,7 @@ class Vault:
         access_hash = access_hash_of(proof.access)
         claimed = None
         if proof.passcode_hash is None:
-            claimed = await self._store.claim(link_id, now, access_hash=access_hash)
+            claimed = await self._store.claim(link_id, now, access_hash=access_hash, by=actor.account)
         if claimed is None:
             claimed = await self._reveal_guarded(link_id, proof, access_hash, actor, now)
         self._events["revealed", claimed.format] += 1
@@ -287,28 +274,30 @@ class Vault:
     async def _reveal_guarded(
         self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int
     ) -> Claimed:
-        peek = await self._questions.ask(link_id, proof, actor.client, now)
+        peek = await self._ask(link_id, proof, actor, now)
         claimed = await self._store.claim(
-            link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client
+            link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client, by=actor.account
         )
         if claimed is None:  # somebody was quicker, or its sender has changed it meanwhile
             live(await self._store.peek(link_id, now))
             raise Busy("The secret was changed while you asked; nothing was spent, try again")
         return claimed
 
+    async def _ask(self, link_id: str, proof: Proof, actor: Actor, now: int, *, wants_access: bool = False) -> Peek:
+        """As `Questions.ask`; the audit trail is told of a wrong answer, too."""
+        try:
+            return await self._questions.ask(link_id, proof, actor, now, wants_access=wants_access)
+        except (AccessDenied, PasscodeLocked, Gone) as error:
+            self._failed(link_id, error, now, actor.account)
+            raise
+
+    def _failed(self, link_id: str, error: SecLinkError, now: int, by: str | None = None) -> None:
+        """Somebody could not open a secret: told so often that it is noticed, not so often that it fills a disk."""
+        if self._failures.take(link_id, FAILURES, self._monotonic()).is_allowed:
+            self._aside.do(self._store.record(link_id, error.code, now, by=by))
+
     async def _hash(self, passcode_hash: str | None) -> str | None:
         if passcode_hash is None:
             return None
         with self._passcodes.place():
             return await self._passcodes.hash(passcode_hash.lower())
-
-    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something whose failure may not fail the request."""
-
-        async def quietly() -> None:
-            with contextlib.suppress(StorageFailed):
-                await work
-
-        task = asyncio.create_task(quietly())
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)

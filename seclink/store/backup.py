@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from seclink.errors import StoreUnusable
-from seclink.store import copies, files, opening
+from seclink.store import audit, copies, files, opening
 from seclink.store.copies import Inventory
 from seclink.store.upgrade import upgrade
 
@@ -136,6 +136,8 @@ def _settle(part: Path, inventory: Inventory, keep_ms: int, old: Path | None) ->
         db.execute("UPDATE events SET at = :at WHERE type = 'restored' AND at = :seen", said)
         if old is not None:
             _carry_over(db, said)
+        said_when = datetime.fromtimestamp(inventory.seen / 1000, UTC).strftime("as of %Y-%m-%dT%H:%M:%SZ")
+        audit.append(db, audit.head(db), [audit.Entry(inventory.at, "restored", detail=said_when)])
         ended = db.execute(f"UPDATE secrets SET ended_at = :at, due_at = :at + :keep WHERE {_ENDED_NOW}", said).rowcount
         db.execute("COMMIT")
     opening.check(part, up_to=_ANY_SIZE)

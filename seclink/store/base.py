@@ -1,5 +1,6 @@
 """The store's contract: domain verbs, each one durable transaction; no caller needs two of them to be safe.
 
+What a verb does stands in the audit trail with it, or was not done; `by` is the account whose key it was done with.
 `now` is epoch milliseconds and always passed in. A verb returns only once what it did would survive a power
 cut, or raises StorageFailed and did nothing that anybody was told of. A secret counts as expired from
 `expires_at` on, whether or not it was reaped.
@@ -42,7 +43,14 @@ class Store(Protocol):
         """Look at a secret; changes nothing."""
 
     async def claim(
-        self, link_id: str, now: int, *, access_hash: str | None = None, passcode: str | None = None, client: str = ""
+        self,
+        link_id: str,
+        now: int,
+        *,
+        access_hash: str | None = None,
+        passcode: str | None = None,
+        client: str = "",
+        by: str | None = None,
     ) -> Claimed | None:
         """Take one view of a live secret whose key is proved and whose passcode, if it has one, was found right.
 
@@ -58,10 +66,11 @@ class Store(Protocol):
     async def tries_left(self, link_id: str, client: str, now: int) -> int:
         """How many passcode tries that client range has now. Counts nothing; 0 where there is no live secret."""
 
-    async def record(self, link_id: str, event: str, now: int, reason: str | None = None) -> None:
-        """Add an event to a secret's history:
-
-        peeked (kept once), passcode_wrong or reported. Unknown ids are ignored.
+    async def record(
+        self, link_id: str, event: str, now: int, reason: str | None = None, by: str | None = None
+    ) -> None:
+        """Add an event to a secret's history: peeked (kept once), passcode_wrong or reported; and to the audit trail
+        the last two, and any other as a failure to open it. Unknown ids are ignored.
         """
 
     async def receipt(self, receipt_id: str, now: int) -> Receipt | None:
@@ -70,17 +79,20 @@ class Store(Protocol):
     async def receipts(self, wanted: Filter, now: int) -> Page:
         """A page of receipts, newest first, without events."""
 
-    async def replace(self, receipt_id: str, changes: Changes, now: int) -> State | None:
+    async def replace(self, receipt_id: str, changes: Changes, now: int, by: str | None = None) -> State | None:
         """Edit a live secret. The answer is the state it found: only `active` was changed. None: no such receipt.
 
         Raises BadRequest where the views already spent do not fit. A new or removed passcode starts with fresh tries.
         """
 
-    async def burn(self, receipt_id: str, now: int) -> State | None:
-        """End a live secret and erase it. The answer is the state it found: only `active` was burned now."""
+    async def burn(self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None) -> State | None:
+        """End a live secret and erase it. The answer is the state it found: only `active` was burned now. `detail` says
+        in the audit trail with what it was done, if not with a key.
+        """
 
     async def reap(self, now: int, limit: int) -> int:
-        """Erase what has expired and forget what ended long ago, `limit` rows at most, fewer where they are large.
+        """Erase what has expired and forget what ended long ago, `limit` rows at most, fewer where they are large, and
+        what is too old for the audit trail.
 
         The answer is how many there were; 0 means that nothing is left to do.
         """
@@ -112,11 +124,14 @@ class Store(Protocol):
     async def figures(self, now: int) -> Figures:
         """How much there is of everything, and how long things take."""
 
+    async def audit_mark(self) -> str:
+        """Where the audit trail ends: what is noted elsewhere proves later that nothing before it was changed."""
+
     async def clock_mark(self) -> int:
         """The latest instant any ping or reap has seen, over all restarts."""
 
-    def hold(self, keep_seconds: int, max_bytes: int) -> None:
-        """How long receipts of what ends from now on are kept, and how large the file may grow."""
+    def hold(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
+        """How long receipts of what ends from now on are kept, and the audit trail, and how large the file may grow."""
 
     async def close(self) -> None:
         """Finish what was asked, move the log into the file, let go."""

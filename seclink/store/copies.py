@@ -41,6 +41,7 @@ KEPT: dict[str, dict[str, str]] = {
         **_same("digest", "prefix", "account", "scopes", "created_at", "expires_at", "rate_count", "rate_seconds"),
         **_same("revoked_at"),
     },
+    "audit": _same("seq", "entry", "digest"),
     "meta": {"one": "one", "clock_mark": ":at", "salt": "randomblob(16)"},
 }
 LEFT_OUT: dict[str, frozenset[str]] = {
@@ -131,6 +132,8 @@ def _copy_rows(db: sqlite3.Connection, at: int) -> None:
     for table, columns in KEPT.items():
         have = {name for (name,) in db.execute("SELECT name FROM pragma_table_info(?, 'old')", (table,))}
         taken = {name: value for name, value in columns.items() if name in have}
+        if not taken:
+            continue  # a table that came later
         order = " ORDER BY rowid" if table == "events" else ""
         db.execute(
             f"INSERT INTO main.{table} ({', '.join(taken)}) SELECT {', '.join(taken.values())} FROM old.{table}{order}",

@@ -2,8 +2,9 @@
 
 A payload lives in a table of its own, so that erasing one frees whole pages and looking at receipts reads none of them.
 `due_at` is the one instant the reaper goes by: when a live secret expires, or when an ended one is to be forgotten.
-What belongs together is one statement for whoever writes: a secret arrives with its payload (`arrivals`), and one that
-ends loses its payload and tries (`secrets_erase`) and may keep neither note nor hash, whoever ends it and how.
+What belongs together is one statement for whoever writes: a secret arrives with its payload and its entry in the audit
+trail (`arrivals`), and one that ends loses its payload and tries (`secrets_erase`) and may keep neither note nor hash,
+whoever ends it and how.
 Nothing is immortal: no instant may be missing, and a secret's end lies behind its beginning.
 """
 
@@ -109,4 +110,31 @@ MIGRATIONS: tuple[str, ...] = (
     # What version 1 is above it became in six steps, and was called version 1 throughout: from here on a file is known
     # to have these tables. `upgrade.settle` brings all earlier ones here.
     "",
+    # The audit trail begins with a digest that no other database has; what has left it leaves its digest.
+    """
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        entry TEXT,
+        digest TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO audit VALUES (0, NULL, lower(hex(randomblob(32))));
+    CREATE TRIGGER audit_stays BEFORE UPDATE ON audit
+    WHEN new.entry IS NOT NULL OR new.seq <> old.seq OR new.digest <> old.digest BEGIN
+        SELECT RAISE(ABORT, 'what the audit trail says stays as it is');
+    END;
+
+    DROP VIEW arrivals;
+    CREATE VIEW arrivals AS
+        SELECT secrets.*, NULL AS iv, NULL AS payload, NULL AS seq, NULL AS entry, NULL AS digest FROM secrets WHERE 0;
+    CREATE TRIGGER arrivals_split INSTEAD OF INSERT ON arrivals WHEN new.id IS NOT NULL BEGIN
+        INSERT INTO secrets (id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at,
+                             expires_at, due_at, max_views, access_hash, passcode, passcode_required, public_note,
+                             label, bytes)
+        VALUES (new.id, new.link_id, new.receipt_id, new.manage_digest, new.account, new.format, new.expiry_type,
+                new.created_at, new.expires_at, new.due_at, new.max_views, new.access_hash, new.passcode,
+                new.passcode_required, new.public_note, new.label, new.bytes);
+        INSERT INTO payloads (id, iv, payload) VALUES (new.id, new.iv, new.payload);
+        INSERT INTO audit (seq, entry, digest) VALUES (new.seq, new.entry, new.digest);
+    END;
+    """,
 )

@@ -1,10 +1,5 @@
 """The store in one SQLite file: one writer that commits in groups, one reader for single rows, one for lists, one
-sweeper that empties the log.
-
-Writes that arrive together are committed together. aiosqlite runs `commit()` of a connection on that
-connection's thread; ours is a subclass whose `commit()` takes everything that waits, runs it in one transaction
-and commits once, so a batch costs one hop between threads, not one a statement. A failing write fails alone:
-the batch is rolled back and its members run one by one. A failing commit fails them all.
+sweeper that empties the log (`commits`).
 """
 
 import asyncio
@@ -20,23 +15,18 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from seclink.errors import Busy, SecLinkError, StorageFailed, StorageFull
-from seclink.instruments import BATCHES, Histogram
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
-from seclink.store import copies, opening, reads, tries, writes
+from seclink.store import audit, copies, keys, opening, reads, tries, writes
 from seclink.store.base import Figures
+from seclink.store.commits import Commits, size
 from seclink.store.figures import OLDEST, USED, Census
 from seclink.store.writer import Write, Writer
 from seclink.store.writes import Claim
 
 T = TypeVar("T")
-BATCH = 128
-SWEEP_SECONDS = 0.8  # what was erased leaves the log within a second
-COPIES = 3
-MAX_LOG_BYTES = 32 * 2**20  # empty the log sooner than the sweep when it grows fast
+AUDIT_SECONDS = 90 * 86400
 
 _SECRET_REFUSALS: dict[str, type[SecLinkError]] = {"SQLITE_FULL": StorageFull, "SQLITE_CONSTRAINT_UNIQUE": Busy}
-
-_WAIT = f"PRAGMA busy_timeout = {opening.PRAGMAS['busy_timeout']}"
 
 
 class SqliteStore:
@@ -54,17 +44,22 @@ class SqliteStore:
         self._path, self._lock, self.upgraded = path, lock, upgraded
         self._writer, self._raw = writer, raw
         self._reader, self._lister, self._sweeper = others
-        self._waiting: list[tuple[Write, asyncio.Future[Any]]] = []
-        self._drain: asyncio.Task[None] | None = None
-        self._sweep: asyncio.Task[None] | None = None
+        self._commits = Commits(path, writer, raw, self._sweeper)
         self._lookups: dict[bytes, asyncio.Future[ApiKey | None]] = {}
         self.engine = f"SQLite {sqlite3.sqlite_version}"
         self._census = Census(self._list)
         self._expired: Counter[str] = Counter()
-        self._batches, self._commit_seconds = Histogram(BATCHES), Histogram()
 
     @classmethod
-    async def open(cls, path: Path, *, keep_seconds: int, max_bytes: int, exclusive: bool = True) -> "SqliteStore":
+    async def open(
+        cls,
+        path: Path,
+        *,
+        keep_seconds: int,
+        max_bytes: int,
+        audit_seconds: int = AUDIT_SECONDS,
+        exclusive: bool = True,
+    ) -> "SqliteStore":
         """Open or create the file.
 
         `exclusive` is how a server opens it: one at a time. Only so is an older file upgraded, which `upgraded` tells,
@@ -83,7 +78,7 @@ class SqliteStore:
             connections.append(await aiosqlite.Connection(connect, 64))
             raw = made[0]
             (raw.next_id,) = raw.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()
-            raw.hold(keep_seconds, max_bytes)
+            raw.hold(keep_seconds, audit_seconds, max_bytes)
             if exclusive:
                 copies.forget_old(path, raw.execute(reads.CLOCK_MARK).fetchone()[0], raw.keep_ms)
             for _ in range(3):
@@ -96,16 +91,12 @@ class SqliteStore:
             raise
         return cls(path, lock, connections[0], raw, (connections[1], connections[2], connections[3]), upgraded)
 
-    def hold(self, keep_seconds: int, max_bytes: int) -> None:
-        self._raw.hold(keep_seconds, max_bytes)
+    def hold(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
+        self._raw.hold(keep_seconds, audit_seconds, max_bytes)
 
     async def close(self) -> None:
         """Finish what was asked, empty the log into the file, let go. Harmless when done twice."""
-        while self._drain and not self._drain.done():
-            await asyncio.wait([self._drain])
-        if self._sweep:
-            self._sweep.cancel()
-            await asyncio.wait([self._sweep])
+        await self._commits.finish()
         await self._reader.close()
         await self._lister.close()
         await self._sweeper.close()
@@ -122,9 +113,16 @@ class SqliteStore:
         await self._write(secret)
 
     async def claim(
-        self, link_id: str, now: int, *, access_hash: str | None = None, passcode: str | None = None, client: str = ""
+        self,
+        link_id: str,
+        now: int,
+        *,
+        access_hash: str | None = None,
+        passcode: str | None = None,
+        client: str = "",
+        by: str | None = None,
     ) -> Claimed | None:
-        claimed: Claimed | None = await self._write(Claim(link_id, now, access_hash, passcode, client))
+        claimed: Claimed | None = await self._write(Claim(link_id, now, access_hash, passcode, client, by))
         return claimed
 
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
@@ -133,25 +131,27 @@ class SqliteStore:
     async def tries_left(self, link_id: str, client: str, now: int) -> int:
         return await self._call(lambda db: tries.left(db, link_id, client, now))
 
-    async def record(self, link_id: str, event: str, now: int, reason: str | None = None) -> None:
-        await self._call(lambda db: writes.record(db, link_id, event, now, reason))
+    async def record(
+        self, link_id: str, event: str, now: int, reason: str | None = None, by: str | None = None
+    ) -> None:
+        await self._call(lambda db: writes.record(db, link_id, event, now, reason, by))
 
-    async def replace(self, receipt_id: str, changes: Changes, now: int) -> State | None:
-        return await self._call(lambda db: writes.replace(db, receipt_id, changes, now, self._raw.max_bytes))
+    async def replace(self, receipt_id: str, changes: Changes, now: int, by: str | None = None) -> State | None:
+        return await self._call(lambda db: writes.replace(db, receipt_id, changes, now, db.max_bytes, by))
 
-    async def burn(self, receipt_id: str, now: int) -> State | None:
-        return await self._call(lambda db: writes.burn(db, receipt_id, now, self._raw.keep_ms))
+    async def burn(self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None) -> State | None:
+        return await self._call(lambda db: writes.burn(db, receipt_id, now, db.keep_ms, by, detail))
 
     async def reap(self, now: int, limit: int) -> int:
-        count, expired = await self._call(lambda db: writes.reap(db, now, limit, self._raw.keep_ms))
+        count, expired = await self._call(lambda db: writes.reap(db, now, limit, db.keep_ms, db.audit_ms))
         self._expired.update(expired)
         return count
 
     async def add_key(self, key: ApiKey) -> None:
-        await self._call(lambda db: writes.add_key(db, key))
+        await self._call(lambda db: keys.add(db, key))
 
     async def revoke_keys(self, prefix: str, now: int) -> tuple[ApiKey, ...]:
-        revoked = await self._call(lambda db: writes.revoke_keys(db, prefix, now))
+        revoked = await self._call(lambda db: keys.revoke(db, prefix, now))
         return tuple(key for key in await self.keys() if key.digest in revoked)
 
     async def ping(self, now: int) -> None:
@@ -211,11 +211,14 @@ class SqliteStore:
             overdue_ms=0 if oldest is None else max(0, now - oldest),
             used_bytes=self._raw.max_bytes - await self.room(),
             max_bytes=self._raw.max_bytes,
-            file_bytes=_size(f"{self._path}"),
-            log_bytes=self._log_bytes(),
-            batches=self._batches,
-            commit_seconds=self._commit_seconds,
+            file_bytes=size(f"{self._path}"),
+            log_bytes=self._commits.log_bytes(),
+            batches=self._commits.batches,
+            commit_seconds=self._commits.seconds,
         )
+
+    async def audit_mark(self) -> str:
+        return audit.Head(*await self._one(audit.LAST, ())).mark
 
     async def clock_mark(self) -> int:
         (mark,) = await self._one(reads.CLOCK_MARK, ())
@@ -232,76 +235,16 @@ class SqliteStore:
         """What may have to go through many rows: apart from the looks that every request waits for."""
         return await _look(self._lister, sql, parameters)
 
-    # Committing and sweeping
-
-    async def _call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _call(self, work: Callable[[Writer], T]) -> T:
         answer: T = await self._write(work)
         return answer
 
     async def _write(self, write: Write) -> Any:
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append((write, future))
-        if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._commit_waiting())
         try:
-            return await future
+            return await self._commits.write(write)
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", "") if isinstance(write, Secret) else ""
             raise _SECRET_REFUSALS.get(name, StorageFailed)() from error
-
-    async def _commit_waiting(self) -> None:
-        while self._waiting:
-            taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            self._raw.batch = [write for write, _ in taken]
-            try:
-                await self._writer.commit()
-                outcomes = self._raw.outcomes
-                self._batches.observe(len(taken))
-                self._commit_seconds.observe(self._raw.seconds)
-            except Exception as error:  # a mistake of ours in one write must not leave everybody waiting
-                outcomes = [error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))] * len(
-                    taken
-                )
-            for (_, future), outcome in zip(taken, outcomes, strict=True):
-                if future.done():
-                    continue  # the asker was cancelled; what was written stays written
-                if isinstance(outcome, Exception):
-                    future.set_exception(outcome)
-                else:
-                    future.set_result(outcome)
-            if self._sweep is None or self._sweep.done():
-                self._sweep = asyncio.create_task(self._empty_log())
-
-    async def _empty_log(self) -> None:
-        """Move the log into the file and cut it to nothing, so that what was erased is nowhere any more.
-
-        The bulk is copied beside the writer (PASSIVE), then what was written meanwhile, then what was written
-        during that; only the little left and the cut (TRUNCATE) hold the writer up. The cut waits for readers,
-        and all writes with it: for ours, which are done at once, but not for somebody's backup. A reader in the
-        way: try again.
-        """
-        while True:
-            for _ in range(int(SWEEP_SECONDS / 0.1)):
-                await asyncio.sleep(0.1)
-                if self._log_bytes() > MAX_LOG_BYTES:
-                    break
-            try:
-                for _ in range(COPIES):
-                    await self._sweeper.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
-                await self._writer.executescript(f"PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(TRUNCATE); {_WAIT}")
-                if self._log_bytes() == 0:
-                    return
-            except sqlite3.Error:  # a full disk, say; the script may have stopped before its end
-                await self._writer.execute_fetchall(_WAIT)
-
-    def _log_bytes(self) -> int:
-        return _size(f"{self._path}-wal")
-
-
-def _size(path: str) -> int:
-    with contextlib.suppress(OSError):
-        return os.stat(path).st_size  # noqa: PTH116  a call ten times a second, no Path made
-    return 0
 
 
 async def _look(connection: aiosqlite.Connection, sql: str, parameters: Any) -> Any:

@@ -3,6 +3,9 @@
 A failing write fails alone: the batch is rolled back and its members run one by one. A transaction that cannot begin
 fails them all, or each would wait for the same lock again; so does a failing commit, because nobody can say how much of
 it lasted.
+
+What a transaction has done goes into the audit trail within it. Where that ends is remembered rather than looked up:
+if another process has written to it meanwhile, nothing was written here, and it is done again.
 """
 
 import contextlib
@@ -13,30 +16,35 @@ from typing import Any
 
 from seclink.errors import SecLinkError, StorageFull
 from seclink.model import Secret
-from seclink.store import writes
+from seclink.store import audit, writes
+from seclink.store.audit import Audited, Head
 from seclink.store.writes import Claim
 
 ROW_BYTES, ROOM_BYTES = 8192, 16 * 2**20
-Write = Secret | Claim | Callable[[sqlite3.Connection], Any]
+RETRIES = 3
+Write = Secret | Claim | Callable[["Writer"], Any]
 
 
-class Writer(sqlite3.Connection):
+class Writer(Audited):
     """`batch` is what the next commit shall do, `outcomes` what became of each: an answer or an exception; `seconds` is
     how long the last one took.
 
-    `room` are bytes that may be added before the file is measured again.
+    `room` are bytes that may be added before the file is measured again, `head` where the audit trail ends; None: look.
     """
 
     batch: list[Write]
     outcomes: list[Any]
     next_id: int
     keep_ms: int
+    audit_ms: int
     max_bytes: int
+    head: Head | None = None
     room: int = 0
     seconds: float = 0.0
 
-    def hold(self, keep_seconds: int, max_bytes: int) -> None:
-        self.keep_ms, self.max_bytes, self.room = keep_seconds * 1000, max_bytes, 0
+    def hold(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
+        self.keep_ms, self.audit_ms = keep_seconds * 1000, audit_seconds * 1000
+        self.max_bytes, self.room = max_bytes, 0
 
     def commit(self) -> None:
         began = perf_counter()
@@ -56,7 +64,21 @@ class Writer(sqlite3.Connection):
             return error
 
     def _transact(self, batch: list[Write]) -> list[Any]:
+        for _ in range(RETRIES):
+            try:
+                return self._try(batch)
+            except sqlite3.IntegrityError as error:
+                self.head = None
+                if "audit.seq" not in str(error):
+                    raise
+            except BaseException:
+                self.head = None
+                raise
+        raise sqlite3.OperationalError("the audit trail moves on faster than it can be followed")
+
+    def _try(self, batch: list[Write]) -> list[Any]:
         self._leave()
+        self.told = []
         if all(isinstance(each, Secret) for each in batch):
             return self._add_at_once(batch)
         try:
@@ -65,6 +87,8 @@ class Writer(sqlite3.Connection):
             raise _TransactionFailed from error
         try:
             outcomes = self._run(batch)
+            if self.told:
+                self.head = audit.append(self, self.head or audit.head(self), self.told)
         except BaseException:
             with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
                 self.rollback()
@@ -104,7 +128,7 @@ class Writer(sqlite3.Connection):
             if self.room < needed:
                 raise StorageFull()
         self.room -= needed
-        writes.add_all(self, self.next_id, secrets)
+        self.head = writes.add_all(self, self.next_id, secrets, self.head or audit.head(self))
         self.next_id += len(secrets)
 
     def _run(self, batch: list[Write]) -> list[Any]:

@@ -14,11 +14,13 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from seclink.errors import BadRequest, StorageFull
-from seclink.model import ApiKey, Changes, Claimed, Secret, State
-from seclink.store import tries
+from seclink.model import Changes, Claimed, Secret, State
+from seclink.store import audit, tries
+from seclink.store.audit import Audited, Entry, Head
 
 # A round of reaping: erasing rewrites every page, and SQLite keeps their former selves in memory until it is done.
 REAPED_BYTES = 4 * 2**20
+HISTORY = ("peeked", "passcode_wrong", "reported")  # what a receipt shows of what `record` is told
 KEPT_EVENTS = 100  # per secret: an unlimited one that is read for ever must not grow for ever
 
 
@@ -30,16 +32,19 @@ class Claim(Struct, frozen=True):
     access_hash: str | None
     passcode: str | None
     client: str
+    by: str | None = None
 
 
 _COLUMNS = (
     "id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at, expires_at, due_at, max_views,"
-    " access_hash, passcode, passcode_required, public_note, label, bytes, iv, payload"
+    " access_hash, passcode, passcode_required, public_note, label, bytes, iv, payload, seq, entry, digest"
 )
 PAGE_FILL, OVERFLOW = 3900, 4092  # of pages of 4,096 bytes
-COLUMNS = 19
+COLUMNS = 22
 _ROW = "(?" + ",?" * (COLUMNS - 1) + ")"
-_decode_found = msgspec.json.Decoder(list[tuple[int, int, str, str, str, int, int | None, int, str | None, int]]).decode
+_decode_found = msgspec.json.Decoder(
+    list[tuple[int, int, str, str, str, int, int | None, int, str | None, int, str | None]]
+).decode
 
 
 def used_bytes(db: sqlite3.Connection) -> int:
@@ -60,10 +65,14 @@ def whole_pages(iv: bytes, payload: bytes) -> bytes:
     return payload + bytes(PAGE_FILL - size if size <= PAGE_FILL else -(size - PAGE_FILL) % OVERFLOW)
 
 
-def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret]) -> None:
-    """One statement, so that it is atomic also where no transaction is open."""
+def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret], head: Head) -> Head:
+    """One statement, so that it is atomic also where no transaction is open. `head` is where the audit trail ends; the
+    answer, where it does then.
+    """
     rows: list[Any] = []
     for number, each in enumerate(secrets, first_id):
+        entry = Entry(each.created_at, "created", each.account, each.account, each.receipt_id, each.format)
+        head, text = audit.chained(head, entry)
         rows += (
             number,
             each.link_id,
@@ -84,10 +93,14 @@ def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret]) -> Non
             len(each.payload),
             each.iv,
             whole_pages(each.iv, each.payload),
+            head.seq,
+            text,
+            head.digest,
         )
     places = _places(len(secrets))
     rows += [None] * (COLUMNS * (places - len(secrets)))  # rows without an id do not arrive
     db.execute(f"INSERT INTO arrivals ({_COLUMNS}) VALUES {_ROW}" + f",{_ROW}" * (places - 1), rows)
+    return head
 
 
 def _places(count: int) -> int:
@@ -95,7 +108,7 @@ def _places(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
 
-def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list[Claimed | None]:
+def claim_all(db: Audited, claims: list[Claim], keep_ms: int) -> list[Claimed | None]:
     """Take a view for each claim that fits. The claims name different secrets. Answers in their order."""
     asked = [(each.link_id, each.now, each.access_hash, each.passcode) for each in claims]
     links = [each.link_id for each in claims for _ in (0, 1)]
@@ -105,7 +118,7 @@ def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list
     found_json, *held = db.execute(
         """
         SELECT (SELECT json_group_array(json_array(asked.key, s.id, s.receipt_id, s.format, s.expiry_type, s.views + 1,
-                                           s.max_views, s.expires_at, s.passcode, s.bytes))
+                                           s.max_views, s.expires_at, s.passcode, s.bytes, s.account))
         FROM json_each(?) AS asked JOIN secrets AS s ON s.link_id = asked.value ->> 0
         WHERE s.state = 'active' AND s.expires_at > asked.value ->> 1
           AND s.access_hash IS asked.value ->> 2
@@ -118,7 +131,7 @@ def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list
     answers: list[Claimed | None] = [None] * len(claims)
     if not found:
         return answers
-    for index, _, receipt_id, format, expiry_type, views, max_views, expires_at, _, size in found:
+    for index, _, receipt_id, format, expiry_type, views, max_views, expires_at, _, size, account in found:
         answers[index] = Claimed(
             receipt_id=receipt_id,
             format=format,
@@ -128,8 +141,11 @@ def claim_all(db: sqlite3.Connection, claims: list[Claim], keep_ms: int) -> list
             views_left=None if max_views is None else max_views - views,
             expires_at=expires_at,
         )
+        if views <= KEPT_EVENTS or views == max_views:
+            view, claim = f"view {views}" + (f" of {max_views}" if max_views else ""), claims[index]
+            db.told.append(Entry(claim.now, "revealed", account, claim.by, receipt_id, view))
     _end(db, [(row[1], claims[row[0]].now) for row in found if row[5] == row[6]], State.REVEALED, keep_ms, viewed=1)
-    for index, id, *_, views, max_views, _, passcode, _ in found:
+    for index, id, *_, views, max_views, _, passcode, _, _ in found:
         if views != max_views:
             _view(db, id, claims[index], passcode is not None)
     return answers
@@ -161,24 +177,31 @@ def _end(db: sqlite3.Connection, ended: list[tuple[int, int]], state: State, kee
     )
 
 
-def record(db: sqlite3.Connection, link_id: str, event: str, now: int, reason: str | None) -> None:
-    row = db.execute("SELECT id FROM secrets WHERE link_id = ?", (link_id,)).fetchone()
+def record(db: Audited, link_id: str, event: str, now: int, reason: str | None = None, by: str | None = None) -> None:
+    row = db.execute("SELECT id, account, receipt_id FROM secrets WHERE link_id = ?", (link_id,)).fetchone()
     if row is None:
         return
+    id, account, receipt_id = row
     if event == "peeked":
         updated = db.execute(
-            "UPDATE secrets SET peeked_at = ? WHERE id = ? AND peeked_at IS NULL AND state = 'active'", (now, row[0])
+            "UPDATE secrets SET peeked_at = ? WHERE id = ? AND peeked_at IS NULL AND state = 'active'", (now, id)
         )
-        if not updated.rowcount:
-            return
-    _event(db, row[0], event, now, reason)
+        if updated.rowcount:
+            _event(db, id, event, now)
+    elif event not in HISTORY or _event(db, id, event, now, reason):
+        told = ("reported", None) if event == "reported" else ("failed", event)
+        db.told.append(Entry(now, told[0], account, by, receipt_id, told[1]))
 
 
-def replace(db: sqlite3.Connection, receipt_id: str, changes: Changes, now: int, max_bytes: int) -> State | None:
-    row = db.execute("SELECT id, state, expires_at, views FROM secrets WHERE receipt_id = ?", (receipt_id,)).fetchone()
+def replace(
+    db: Audited, receipt_id: str, changes: Changes, now: int, max_bytes: int, by: str | None = None
+) -> State | None:
+    row = db.execute(
+        "SELECT id, state, expires_at, views, account FROM secrets WHERE receipt_id = ?", (receipt_id,)
+    ).fetchone()
     if row is None:
         return None
-    id, state, expires_at, views = row
+    id, state, expires_at, views, account = row
     if state != State.ACTIVE or expires_at <= now:
         return State(state) if state != State.ACTIVE else State.EXPIRED
     if isinstance(changes.max_views, int) and changes.max_views <= views:
@@ -204,38 +227,44 @@ def replace(db: sqlite3.Connection, receipt_id: str, changes: Changes, now: int,
         db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (padded, changes.iv, id))
         db.execute("UPDATE secrets SET bytes = ? WHERE id = ?", (len(changes.payload), id))
     _event(db, id, "changed", now)
+    db.told.append(Entry(now, "changed", account, by, receipt_id))
     return State.ACTIVE
 
 
-def burn(db: sqlite3.Connection, receipt_id: str, now: int, keep_ms: int) -> State | None:
-    row = db.execute("SELECT id, state, expires_at FROM secrets WHERE receipt_id = ?", (receipt_id,)).fetchone()
+def burn(
+    db: Audited, receipt_id: str, now: int, keep_ms: int, by: str | None = None, detail: str | None = None
+) -> State | None:
+    row = db.execute(
+        "SELECT id, state, expires_at, account FROM secrets WHERE receipt_id = ?", (receipt_id,)
+    ).fetchone()
     if row is None:
         return None
-    id, state, expires_at = row
+    id, state, expires_at, account = row
     if state != State.ACTIVE or expires_at <= now:
         return State(state) if state != State.ACTIVE else State.EXPIRED
     _end(db, [(id, now)], State.BURNED, keep_ms)
+    db.told.append(Entry(now, "burned", account, by, receipt_id, detail))
     return State.ACTIVE
 
 
-def reap(db: sqlite3.Connection, now: int, limit: int, keep_ms: int) -> tuple[int, list[str]]:
+def reap(db: Audited, now: int, limit: int, keep_ms: int, audit_ms: int) -> tuple[int, list[str]]:
     """How many were due, and the formats of those that have expired."""
     (due_json,) = db.execute(
         """
-        SELECT json_group_array(json_array(id, expires_at, state, format))
-        FROM (SELECT id, expires_at, state, format, sum(bytes) OVER (ORDER BY due_at, id) - bytes AS before
-              FROM (SELECT id, expires_at, state, format, bytes, due_at FROM secrets
-                    WHERE due_at <= ? ORDER BY due_at, id LIMIT ?))
+        SELECT json_group_array(json_array(id, expires_at, state, format, account, receipt_id))
+        FROM (SELECT *, sum(bytes) OVER (ORDER BY due_at, id) - bytes AS before
+              FROM (SELECT * FROM secrets WHERE due_at <= ? ORDER BY due_at, id LIMIT ?))
         WHERE before < ?
         """,
         (now, limit, REAPED_BYTES),
     ).fetchone()
-    due: list[tuple[int, int, str, str]] = msgspec.json.decode(due_json)
-    expired = [(id, expires_at) for id, expires_at, state, _ in due if state == State.ACTIVE]
-    _end(db, expired, State.EXPIRED, keep_ms)
-    _forget(db, [id for id, _, state, _ in due if state != State.ACTIVE])
+    due: list[tuple[int, int, str, str, str | None, str]] = msgspec.json.decode(due_json)
+    expired = [each for each in due if each[2] == State.ACTIVE]
+    _end(db, [(id, expires_at) for id, expires_at, *_ in expired], State.EXPIRED, keep_ms)
+    db.told += [Entry(at, "expired", account, None, receipt_id) for _, at, _, _, account, receipt_id in expired]
+    _forget(db, [id for id, _, state, *_ in due if state != State.ACTIVE])
     mark(db, now)
-    return len(due), [format for *_, state, format in due if state == State.ACTIVE]
+    return len(due) + audit.prune(db, now - audit_ms), [format for _, _, _, format, _, _ in expired]
 
 
 def _forget(db: sqlite3.Connection, ids: list[int]) -> None:
@@ -262,27 +291,11 @@ def mark(db: sqlite3.Connection, now: int) -> None:
     db.execute("UPDATE meta SET clock_mark = max(clock_mark, ?)", (now,))
 
 
-def add_key(db: sqlite3.Connection, key: ApiKey) -> None:
-    rate = (key.rate.count, key.rate.seconds) if key.rate else (None, None)
-    db.execute(
-        "INSERT INTO api_keys (digest, prefix, account, scopes, created_at, expires_at, rate_count, rate_seconds)"
-        " VALUES (?,?,?,?,?,?,?,?)",
-        (key.digest, key.prefix, key.account, " ".join(sorted(key.scopes)), key.created_at, key.expires_at, *rate),
-    )
-
-
-def revoke_keys(db: sqlite3.Connection, prefix: str, now: int) -> list[bytes]:
-    rows = db.execute(
-        "UPDATE api_keys SET revoked_at = ?"
-        " WHERE substr(prefix, 1, length(?)) = ? AND revoked_at IS NULL RETURNING digest",
-        (now, prefix, prefix),
-    ).fetchall()
-    return [digest for (digest,) in rows]
-
-
-def _event(db: sqlite3.Connection, id: int, type: str, at: int, reason: str | None = None) -> None:
-    db.execute(
+def _event(db: sqlite3.Connection, id: int, type: str, at: int, reason: str | None = None) -> bool:
+    """Whether there was still room for it in the secret's history."""
+    added = db.execute(
         "INSERT INTO events (secret, at, type, reason) SELECT ?1, ?2, ?3, ?4"
         " WHERE (SELECT count(*) FROM events WHERE secret = ?1) < ?5",
         (id, at, type, reason, KEPT_EVENTS),
     )
+    return added.rowcount > 0

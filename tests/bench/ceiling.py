@@ -26,7 +26,7 @@ class NullStore:
     async def open(cls, path: Path, **options: Any) -> "NullStore":
         return cls()
 
-    def hold(self, keep_seconds: int, max_bytes: int) -> None:
+    def hold(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
         return None
 
     async def add(self, secret: Secret) -> None:
@@ -40,6 +40,9 @@ class NullStore:
 
     async def reap(self, now: int, limit: int) -> int:
         return 0
+
+    async def audit_mark(self) -> str:
+        return "0:"
 
     async def clock_mark(self) -> int:
         return 0

@@ -1,0 +1,121 @@
+"""`seclink audit`: who created, revealed, burned or failed to open what and when, and whether that was changed since.
+
+Entries go to stdout, what is to be said of them to stderr. Exit status: 0 the chain is whole, 1 it is not.
+"""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from seclink.cli.config import config_option, database, load
+from seclink.cli.terminal import printable
+from seclink.errors import StoreUnusable
+from seclink.quantities import parse_duration
+from seclink.store.trail import Broken, Told, Trail, parse_mark
+
+BROKEN = 1
+EVERY_SECONDS = 0.5
+EVENT, ACCOUNT = 11, 12  # columns
+Show = Callable[[Told], None]
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is added, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print entries as JSON, one in a line.")
+@click.option("--since", metavar="DURATION", help="Only what is younger, like 24h; all of it is checked.")
+@click.option("--account", metavar="NAME", help="Only what that account's secrets, keys or doings are.")
+@click.option("--mark", metavar="MARK", help="An earlier end of the trail: entries up to there must still be the same.")
+@config_option
+def audit(
+    follow: bool, as_json: bool, since: str | None, account: str | None, mark: str | None, config: Path | None
+) -> None:
+    """Print who created, revealed, burned or failed to open what, and when; and check that nothing of it was changed.
+
+    Each entry carries a digest of itself and all before it. A mark, noted where the server cannot write, also tells
+    whether the end was cut off or all was made anew; the server's log names one every hour. Ends with 0 if the trail
+    is whole, 1 if it is not.
+    """
+    path = database(load(config), config)
+    if not path.exists():
+        raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
+    trail = Trail(path, _mark(mark))
+    show = _filtered(_as_json if as_json else _as_text, account, _instant(since))
+    try:
+        _print(trail, show, follow)
+    except Broken as broken:
+        sys.stdout.flush()
+        click.echo(f"NOT WHOLE: {broken}", err=True)
+        sys.exit(BROKEN)
+    sys.stdout.flush()
+    click.echo(_summary(trail), err=True)
+
+
+def _print(trail: Trail, show: Show, follow: bool) -> None:
+    for each in trail.new():
+        show(each)
+    with contextlib.suppress(KeyboardInterrupt):
+        while follow:
+            sys.stdout.flush()
+            time.sleep(EVERY_SECONDS)
+            for each in trail.new():
+                show(each)
+
+
+def _filtered(show: Show, account: str | None, since: int) -> Show:
+    def some(told: Told) -> None:
+        if told.entry.at >= since and account in (None, told.entry.account, told.entry.by):
+            show(told)
+
+    return some
+
+
+def _as_json(told: Told) -> None:
+    entry = msgspec.to_builtins(told.entry)
+    click.echo(json.dumps({"seq": told.head.seq, **entry, "digest": told.head.digest}, ensure_ascii=False))
+
+
+def _as_text(told: Told) -> None:
+    entry = told.entry
+    by = f"by {entry.by}" if entry.by not in (None, entry.account) else None
+    said = "  ".join(each for each in (entry.receipt, entry.detail, by) if each)
+    click.echo(
+        printable(f"{_time(entry.at)}  {entry.event:{EVENT}}  {entry.account or '-':{ACCOUNT}}  {said}".rstrip())
+    )
+
+
+def _time(at: int) -> str:
+    try:
+        return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # nothing that a server has written
+        return str(at)
+
+
+def _summary(trail: Trail) -> str:
+    head = trail.head
+    assert head is not None  # noqa: S101  a trail without any beginning is Broken
+    if trail.first is None:
+        return f"nothing is in the trail yet, mark {head.mark}"
+    return f"whole: entries {trail.first:,} to {head.seq:,}, mark {head.mark}"
+
+
+def _mark(text: str | None) -> tuple[int, str] | None:
+    try:
+        return None if text is None else parse_mark(text)
+    except ValueError:
+        raise click.BadParameter(
+            "write it as it was printed: a number, a colon, 32 letters", param_hint="--mark"
+        ) from None
+
+
+def _instant(since: str | None) -> int:
+    try:
+        return 0 if since is None else int(time.time() - parse_duration(since)) * 1000
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from None

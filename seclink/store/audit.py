@@ -1,0 +1,101 @@
+"""The audit trail: who did what to which secret or key, each entry sealed by a digest of itself and all before it.
+
+An entry is written in the transaction of what it tells, so neither is there without the other. It names accounts,
+receiptIds and key prefixes, which open nothing, and holds nothing of a secret, no address and no text anybody wrote.
+What is older than the trail is kept leaves it from its beginning: the last entry that left stays as a bare digest, to
+which the rest is chained. A chain alone cannot tell whether its end was cut off or all of it was made anew; a *mark*,
+noted elsewhere, can.
+"""
+
+import hashlib
+import itertools
+import sqlite3
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+PRUNED_AT_ONCE = 1000
+MARK_DIGITS = 32
+LAST = "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1"
+AFTER = "SELECT seq, entry, digest FROM audit WHERE seq > ? ORDER BY seq LIMIT 1000"
+
+
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """`at` in epoch milliseconds. `account` is whose secret or key it is, `by` the account whose key it was done with:
+    None for whoever held the link or the manage token, for the server itself, and for the command line.
+    """
+
+    at: int
+    event: str
+    account: str | None = None
+    by: str | None = None
+    receipt: str | None = None
+    detail: str | None = None
+
+
+class Audited(sqlite3.Connection):
+    """A connection that ends its transactions with the entries that were told in them."""
+
+    told: list[Entry]
+
+
+class Head(Struct, frozen=True):
+    """Where the trail ends: the number of its last entry, and that entry's digest in 64 hexadecimal digits."""
+
+    seq: int
+    digest: str
+
+    @property
+    def mark(self) -> str:
+        return f"{self.seq}:{self.digest[:MARK_DIGITS]}"
+
+
+_encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Entry).decode
+
+
+def chained(head: Head, entry: Entry) -> tuple[Head, str]:
+    """The entry's text, and where the trail ends with it."""
+    text = _encode(entry).decode()
+    return Head(head.seq + 1, digest_of(head, text)), text
+
+
+def digest_of(previous: Head, text: str) -> str:
+    return hashlib.sha256(f"{previous.digest} {previous.seq + 1} {text}".encode()).hexdigest()
+
+
+def head(db: sqlite3.Connection) -> Head:
+    """Where the trail ends. One that somebody has emptied goes on all the same, and will not verify."""
+    row = db.execute(LAST).fetchone()
+    return Head(*row) if row else Head(0, "")
+
+
+def append(db: sqlite3.Connection, after: Head, entries: list[Entry]) -> Head:
+    """Write entries, in a transaction. sqlite3.IntegrityError where `after` is not the end any more."""
+    rows: list[str | int] = []
+    for each in entries:
+        after, text = chained(after, each)
+        rows += (after.seq, text, after.digest)
+    db.execute(f"INSERT INTO audit (seq, entry, digest) VALUES {', '.join(['(?,?,?)'] * len(entries))}", rows)
+    return after
+
+
+def prune(db: sqlite3.Connection, before: int) -> int:
+    """Let what is older than that instant leave the trail from its beginning, some at a time; how many did."""
+    oldest = db.execute(
+        "SELECT seq, entry ->> 'at' FROM audit WHERE entry IS NOT NULL ORDER BY seq LIMIT ?", (PRUNED_AT_ONCE,)
+    )
+    leaving = [seq for seq, _ in itertools.takewhile(lambda row: row[1] < before, oldest)]
+    oldest.close()
+    if leaving:
+        db.execute("UPDATE audit SET entry = NULL WHERE seq = ?", (leaving[-1],))
+        db.execute("DELETE FROM audit WHERE seq < ?", (leaving[-1],))
+    return len(leaving)
+
+
+def rows(db: sqlite3.Connection, after: int) -> Iterator[tuple[int, str | None, str]]:
+    """Number, text and digest of what comes after that number. The first may be one that has left: it has no text."""
+    while found := db.execute(AFTER, (after,)).fetchall():
+        yield from found
+        after = found[-1][0]

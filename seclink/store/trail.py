@@ -1,0 +1,112 @@
+"""Reading the audit trail beside the server that writes it, and checking the chain on the way."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from seclink.store import audit
+from seclink.store.audit import MARK_DIGITS, Entry, Head
+from seclink.store.inspection import looking
+from seclink.store.opening import unusable
+
+
+class Told(Struct, frozen=True):
+    """An entry with its place in the chain."""
+
+    head: Head
+    entry: Entry
+
+
+class Broken(Exception):
+    """The chain does not hold; the text says where."""
+
+
+class Trail:
+    """`head` is the last entry that was read and fits the chain; None before the first look. `mark` is an earlier one,
+    as `Head.mark` writes it, that must be on the way.
+    """
+
+    def __init__(self, path: Path, mark: tuple[int, str] | None = None) -> None:
+        self._path, self._mark = path, mark
+        self.head: Head | None = None
+        self.first: int | None = None
+
+    def new(self) -> Iterator[Told]:
+        """What was added since the last look; at first, all there is. Raises Broken, StoreUnusable."""
+        try:
+            with looking(self._path) as db:
+                db.execute("BEGIN")  # one look, whatever leaves the trail meanwhile
+                yield from self._read(db)
+        except sqlite3.DatabaseError as error:
+            raise unusable(self._path, error) from None
+
+    def _read(self, db: sqlite3.Connection) -> Iterator[Told]:
+        at = -1 if self.head is None else self.head.seq - 1  # once more the last one: it must still be the same
+        is_first = True
+        for seq, text, digest in audit.rows(db, at):
+            here = Head(seq, digest)
+            entry = self._fits(here, text, is_first)
+            is_first = False
+            if entry is not None:
+                yield Told(here, entry)
+        if is_first:
+            raise Broken("the trail is empty: not even its beginning is there")
+        self._check_mark_was_passed()
+
+    def _fits(self, here: Head, text: str | None, is_first: bool) -> Entry | None:
+        """The entry, where there is one that is new. Raises Broken."""
+        before = self.head
+        if is_first and before is not None and here == before:
+            return None
+        if is_first and text is None and (before is None or here.seq > before.seq):
+            self._go(here)
+            return None
+        if before is None:
+            raise Broken(f"entry {here.seq} is the first, and what it is chained to is not there")
+        if here.seq != before.seq + 1:
+            raise Broken(_missing(before.seq, here.seq))
+        if text is None or audit.digest_of(before, text) != here.digest:
+            raise Broken(f"entry {here.seq} is not what was written, or the one before it is not")
+        self._go(here)
+        self.first = here.seq if self.first is None else self.first
+        try:
+            return audit.decode(text)
+        except msgspec.MsgspecError:
+            raise Broken(f"entry {here.seq} says nothing that this release understands") from None
+
+    def _go(self, here: Head) -> None:
+        self.head = here
+        if self._mark is not None and here.seq >= self._mark[0]:
+            seq, digest = self._mark
+            if here.seq > seq:
+                raise Broken(f"the mark {seq} is older than the trail, which begins after entry {here.seq}")
+            if not here.digest.startswith(digest):
+                raise Broken(f"entry {seq} is another than the one that was marked: the trail was made anew")
+            self._mark = None
+
+    def _check_mark_was_passed(self) -> None:
+        if self._mark is not None and self.head is not None:
+            raise Broken(
+                f"entry {self._mark[0]} was marked, and the trail ends with {self.head.seq}: its end was cut off"
+            )
+
+
+def _missing(before: int, after: int) -> str:
+    if after <= before:
+        return f"the trail was replaced: after entry {before} comes {after}"
+    if after == before + 2:
+        return f"entry {before + 1} is missing"
+    return f"entries {before + 1} to {after - 1} are missing"
+
+
+def parse_mark(text: str) -> tuple[int, str]:
+    """Raises ValueError."""
+    seq, _, digest = text.partition(":")
+    if not (
+        seq.isascii() and seq.isdecimal() and len(digest) == MARK_DIGITS and set(digest) <= set("0123456789abcdef")
+    ):
+        raise ValueError
+    return int(seq), digest

@@ -1,0 +1,104 @@
+"""What the server tells the audit trail of those who could not open a secret, and who it says has done what."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+import pytest
+from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, create, manage, reveal
+
+from seclink.store.trail import Trail
+
+pytestmark = pytest.mark.anyio
+
+
+def told(appliance: Any) -> list[tuple[Any, ...]]:
+    entries = [each.entry for each in Trail(appliance.path).new()]
+    return [(each.event, each.account, each.by, each.detail) for each in entries if each.event != "created"]
+
+
+async def is_told(appliance: Any, *expected: tuple[Any, ...]) -> None:
+    """Sooner or later: some of it is told beside the answer."""
+    deadline = time.monotonic() + 10
+    while told(appliance) != list(expected) and time.monotonic() < deadline:  # noqa: ASYNC110  it has no event
+        await asyncio.sleep(0.01)
+    assert told(appliance) == list(expected)
+
+
+async def test_every_way_to_fail_is_told(appliance: Any) -> None:
+    http = appliance.http
+    made = await create(http, key=await appliance.key(), accessHash=ACCESS_HASH, passcodeHash=RIGHT)
+    expected: list[tuple[Any, ...]] = []
+    for headers, status, code in (
+        ({}, 401, None),  # not even tried
+        ({"access": "d3Jvbmc"}, 401, "access_denied"),
+        ({"access": ACCESS}, 401, None),
+        ({"access": ACCESS, "passcode": WRONG}, 401, "passcode_wrong"),
+        ({"access": ACCESS, "passcode": RIGHT}, 200, None),
+        ({"access": ACCESS, "passcode": RIGHT}, 410, "gone"),
+    ):
+        assert (await reveal(http, made, **headers)).status_code == status
+        if code:
+            expected.append(("failed", "acme", None, code))
+        elif status == 200:
+            expected.append(("revealed", "acme", None, "view 1 of 1"))
+        await is_told(appliance, *expected)
+    assert (await http.get(f"/secrets/{made['linkId']}/meta")).status_code == 410
+    await is_told(appliance, *expected, ("failed", "acme", None, "gone"))
+
+
+async def test_guesser_who_is_locked_out_is_told(appliance: Any) -> None:
+    made = await create(appliance.http, passcodeHash=RIGHT)
+    for _ in range(6):
+        answer = await reveal(appliance.http, made, passcode=WRONG)
+    assert answer.status_code == 429
+    wrong = ("failed", None, None, "passcode_wrong")
+    await is_told(appliance, *[wrong] * 5, ("failed", None, None, "passcode_locked"))
+
+
+async def test_somebody_who_goes_on_and_on_fills_no_disk(appliance: Any) -> None:
+    """Ten a day for one secret."""
+    made = await create(appliance.http, accessHash=ACCESS_HASH, expiryType="7days")
+    for day in range(2):
+        for _ in range(30):
+            assert (await reveal(appliance.http, made, access="d3Jvbmc")).status_code == 401
+        await is_told(appliance, *[("failed", None, None, "access_denied")] * 10 * (day + 1))
+        appliance.clock.move(86400)
+
+
+async def test_secrets_that_never_were_are_not_told_of(appliance: Any) -> None:
+    for _ in range(3):
+        assert (await appliance.http.get("/secrets/nobodyknows1/meta")).status_code == 404
+        assert (await reveal(appliance.http, {"linkId": "nobodyknows1"})).status_code == 404
+    made = await create(appliance.http)
+    assert (await reveal(appliance.http, made)).status_code == 200
+    await is_told(appliance, ("revealed", None, None, "view 1 of 1"))
+
+
+async def test_it_says_who_has_ended_or_changed_a_secret(appliance: Any) -> None:
+    http: httpx.AsyncClient = appliance.http
+    own, admin = await appliance.key("acme"), await appliance.key("root", "admin")
+    read, mine, theirs, token, link = [
+        await create(http, key=own, accessHash=ACCESS_HASH, maxViews=None, expiryType="1hour") for _ in range(5)
+    ]
+    await reveal(http, read, access=ACCESS)
+    assert (
+        await http.get(f"/secrets/{read['linkId']}", headers={**bearer(admin), "SecLink-Access": ACCESS})
+    ).is_success
+    assert (await http.patch(f"/receipts/{mine['receiptId']}", json={"label": "x"}, headers=bearer(own))).is_success
+    for made, headers in ((mine, bearer(own)), (theirs, bearer(admin)), (token, manage(token))):
+        assert (await http.delete(f"/receipts/{made['receiptId']}", headers=headers)).status_code == 204
+    assert (await http.post(f"/secrets/{link['linkId']}/burn", headers={"SecLink-Access": ACCESS})).status_code == 204
+    await is_told(
+        appliance,
+        ("key_added", "acme", None, f"{own[:14]}... create,manage"),
+        ("key_added", "root", None, f"{admin[:14]}... admin"),
+        ("revealed", "acme", None, "view 1"),
+        ("revealed", "acme", "root", "view 2"),
+        ("changed", "acme", "acme", None),
+        ("burned", "acme", "acme", None),
+        ("burned", "acme", "root", None),
+        ("burned", "acme", None, "by the manage token"),
+        ("burned", "acme", None, "by the link"),
+    )

@@ -1,0 +1,204 @@
+"""`seclink audit`, beside a running server and without one."""
+
+import contextlib
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from terminal import COMMAND, Shell
+
+from seclink.store import audit
+
+
+@pytest.fixture
+def server(make_server: Callable[..., Any]) -> Any:
+    """One with a trail of its own."""
+    return make_server().start()
+
+
+@pytest.fixture
+def here(shell: Shell, server: Any) -> Shell:
+    """A shell that finds the running server and its TOML."""
+    shell.env |= {"SECLINK_SERVER": server.url, "SECLINK_CONFIG": str(server.folder / "seclink.toml")}
+    return shell
+
+
+def entries(here: Shell, *arguments: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in here.out("audit", "--json", *arguments).splitlines()]
+
+
+def mark(here: Shell) -> str:
+    done = here.run("audit")
+    found = re.search(r"mark (\d+:[0-9a-f]{32})\n$", done.stderr.decode())
+    assert found, done.stderr
+    return found[1]
+
+
+def database(here: Shell) -> Path:
+    return Path(here.env["SECLINK_CONFIG"]).parent / "seclink.db"
+
+
+def tamper(here: Shell, *changes: str) -> None:
+    with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
+        db.execute("DROP TRIGGER audit_stays")
+        for each in changes:
+            db.execute(each)
+
+
+def test_who_did_what_and_when(here: Shell, server: Any) -> None:
+    key = here.out("key", "add", "alice", "--scope", "create", "--scope", "manage")
+    admin = here.out("key", "add", "root", "--scope", "admin")
+    link = here.out("create", "--json", "--passcode", "right", "hello", SECLINK_API_KEY=key)
+    made = json.loads(link)
+    other = json.loads(here.out("create", "--json", "there"))
+    assert here.run("get", made["link"], "--passcode", "wrong").returncode == 1
+    assert here.run("get", made["link"], "--passcode", "right").returncode == 0
+    assert here.run("get", made["link"], "--passcode", "right").returncode == 4
+    answer = httpx.delete(
+        f"{server.url}/api/v1/receipts/{other['receiptId']}", headers={"Authorization": f"Bearer {admin}"}
+    )
+    assert answer.status_code == 204
+    deadline = time.monotonic() + 30
+    while len(entries(here)) < 8:  # what came too late is told beside its answer
+        assert time.monotonic() < deadline
+    done = here.run("audit")
+    lines = [re.split(r" {2,}", line) for line in done.stdout.decode().splitlines()]
+    assert [line[1:] for line in lines if line[2] != "-"] == [
+        ["key_added", "alice", f"{key[:14]}... create,manage"],
+        ["key_added", "root", f"{admin[:14]}... admin"],
+        ["created", "alice", made["receiptId"], "seclink/v1"],
+        ["failed", "alice", made["receiptId"], "passcode_wrong"],
+        ["revealed", "alice", made["receiptId"], "view 1 of 1"],
+        ["failed", "alice", made["receiptId"], "gone"],
+    ]
+    assert [line[1:] for line in lines if line[2] == "-"] == [
+        ["created", "-", other["receiptId"], "seclink/v1"],
+        ["burned", "-", other["receiptId"], "by root"],
+    ]
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ", line[0]) for line in lines)
+    assert re.fullmatch(r"whole: entries 1 to 8, mark 8:[0-9a-f]{32}\n", done.stderr.decode())
+    assert [each["event"] for each in entries(here, "--account", "root")] == ["key_added", "burned"]
+
+
+def test_json_has_a_line_for_each(here: Shell) -> None:
+    before = time.time() * 1000 - 2000
+    made = json.loads(here.out("create", "--json", "hello"))
+    [entry] = entries(here)
+    assert entry.keys() == {"seq", "at", "event", "receipt", "detail", "digest"}
+    assert (entry["seq"], entry["event"], entry["receipt"]) == (1, "created", made["receiptId"])
+    assert before < entry["at"] < time.time() * 1000 + 2000
+    assert re.fullmatch("[0-9a-f]{64}", entry["digest"])
+
+
+def test_nothing_is_there_yet(here: Shell) -> None:
+    done = here.run("audit")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.startswith(b"nothing is in the trail yet, mark 0:")
+
+
+def test_only_what_is_young_is_shown_and_all_of_it_checked(here: Shell) -> None:
+    here.out("create", "hello")
+    tamper(here, "UPDATE audit SET digest = upper(digest)")
+    done = here.run("audit", "--since", "1s")
+    assert done.returncode == 1
+    assert b"NOT WHOLE" in done.stderr
+    assert here.run("audit", "--since", "yesterday").returncode == 2
+
+
+def test_what_was_changed_is_told_after_what_was_not(here: Shell) -> None:
+    for _ in range(3):
+        here.out("create", "hello")
+    tamper(here, "UPDATE audit SET entry = replace(entry, 'seclink/v1', 'raw') WHERE seq = 3")
+    done = here.run("audit")
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr == b"NOT WHOLE: entry 3 is not what was written, or the one before it is not\n"
+
+
+def test_mark_tells_that_the_end_was_cut_off(here: Shell) -> None:
+    here.out("create", "hello")
+    early = mark(here)
+    here.out("create", "hello")
+    late = mark(here)
+    for each in (early, late):
+        assert here.run("audit", "--mark", each).returncode == 0
+    tamper(here, "DELETE FROM audit WHERE seq = 2")
+    assert here.run("audit", "--mark", early).returncode == 0
+    done = here.run("audit", "--mark", late)
+    assert done.returncode == 1
+    assert done.stderr == b"NOT WHOLE: entry 2 was marked, and the trail ends with 1: its end was cut off\n"
+    assert here.run("audit", "--mark", "2:short").returncode == 2
+
+
+def test_log_names_the_mark(here: Shell, server: Any) -> None:
+    """Where the server cannot change it any more."""
+    here.out("create", "hello")
+    here.out("create", "hello")
+    said = mark(here)
+    server.stop()
+    assert said in server.log()
+    assert here.run("audit", "--mark", said).returncode == 0
+
+
+@contextlib.contextmanager
+def following(here: Shell, *arguments: str) -> Iterator[Any]:
+    """A process, and the lines it prints."""
+    command = [*COMMAND, "audit", "--follow", *arguments]
+    with subprocess.Popen(command, env=here.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_follows_what_is_added_until_it_is_interrupted(here: Shell) -> None:
+    here.out("create", "hello")
+    with following(here, "--json") as process:
+        assert json.loads(process.stdout.readline())["seq"] == 1
+        here.out("create", "hello")
+        assert json.loads(process.stdout.readline())["seq"] == 2
+        process.send_signal(signal.SIGINT)
+        rest, said = process.communicate(timeout=30)
+        assert (rest, process.returncode) == (b"", 0)
+        assert said.decode().strip().startswith("whole: entries 1 to 2, mark 2:")
+
+
+def test_following_ends_where_something_was_changed(here: Shell) -> None:
+    here.out("create", "hello")
+    with following(here) as process:
+        assert process.stdout.readline()
+        tamper(here, "UPDATE audit SET digest = 'other' WHERE seq = 1")
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert said.startswith(b"NOT WHOLE: ")
+
+
+def test_strangers_words_cannot_steer_the_terminal(here: Shell) -> None:
+    """An entry that somebody has put there, in a chain of its own."""
+    here.out("create", "hello")
+    tamper(here, "DELETE FROM audit WHERE seq > 0")
+    with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
+        audit.append(db, audit.head(db), [audit.Entry(10**18, "\x1b[2J", "a\x1b]0;x\x07", None, "\u202e", "\n")])
+    done = here.run("audit")
+    assert done.returncode == 0
+    assert not set(done.stdout) & {0x1B, 0x07}
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_without_a_database_it_says_which_was_looked_for(shell: Shell, tmp_path: Path) -> None:
+    done = shell.run("audit", "--config", str(tmp_path / "none.toml"))
+    assert done.returncode == 1
+    (tmp_path / "some.toml").touch()
+    done = shell.run("audit", "--config", str(tmp_path / "some.toml"))
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        f"seclink: {tmp_path}/seclink.db: there is no such database; name the server's TOML with --config\n"
+    )

@@ -1,0 +1,361 @@
+"""The audit trail: everything that is done stands in it, nothing that was written is changed unseen, and it ends."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from test_store import END, NOW, key, link, receipt, secret
+
+from seclink.errors import Busy, StorageFailed
+from seclink.model import Changes, State
+from seclink.store import audit, backup
+from seclink.store.sqlite import SqliteStore
+from seclink.store.trail import Broken, Trail, parse_mark
+
+pytestmark = pytest.mark.anyio
+
+DAY = 86_400_000
+PROOF = {"access_hash": None, "passcode": None}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+async def store(path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
+    store = await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**30, audit_seconds=90 * 86400)
+    yield store
+    await store.close()
+
+
+def read(path: Path, mark: str | None = None) -> list[Any]:
+    return [each.entry for each in Trail(path, None if mark is None else parse_mark(mark)).new()]
+
+
+def told(path: Path) -> list[tuple[Any, ...]]:
+    return [(each.event, each.account, each.by, each.receipt, each.detail) for each in read(path)]
+
+
+@contextlib.contextmanager
+def tampering(path: Path) -> Any:
+    """Whoever may write to the file, and knows how."""
+    with contextlib.closing(sqlite3.connect(path, timeout=5)) as db, db:
+        db.execute("DROP TRIGGER IF EXISTS audit_stays")
+        yield db
+
+
+async def test_everything_that_is_done_is_told(path: Path, store: SqliteStore) -> None:
+    await store.add(secret("own", account="acme", max_views=2, format="seclink/v1"))
+    await store.add(secret("anonymous"))
+    await store.peek(link("own"), NOW)
+    await store.record(link("own"), "peeked", NOW + 1)
+    assert await store.claim(link("own"), NOW + 2) is not None
+    assert await store.claim(link("own"), NOW + 3, by="reader") is not None
+    assert await store.claim(link("own"), NOW + 4) is None
+    await store.record(link("anonymous"), "passcode_wrong", NOW + 5)
+    await store.record(link("anonymous"), "reported", NOW + 6, "says a stranger")
+    await store.record(link("anonymous"), "access_denied", NOW + 7, by="acme")
+    await store.replace(receipt("anonymous"), Changes(label="x"), NOW + 8, "acme")
+    await store.burn(receipt("anonymous"), NOW + 9, detail="by the manage token")
+    await store.add(secret("late", account="acme"))
+    await store.add_key(key())
+    await store.revoke_keys("sk_live_abcdef", NOW + 10)
+    await store.reap(END, 10)
+    assert told(path) == [
+        ("created", "acme", "acme", receipt("own"), "seclink/v1"),
+        ("created", None, None, receipt("anonymous"), "raw"),
+        ("revealed", "acme", None, receipt("own"), "view 1 of 2"),
+        ("revealed", "acme", "reader", receipt("own"), "view 2 of 2"),
+        ("failed", None, None, receipt("anonymous"), "passcode_wrong"),
+        ("reported", None, None, receipt("anonymous"), None),
+        ("failed", None, "acme", receipt("anonymous"), "access_denied"),
+        ("changed", None, "acme", receipt("anonymous"), None),
+        ("burned", None, None, receipt("anonymous"), "by the manage token"),
+        ("created", "acme", "acme", receipt("late"), "raw"),
+        ("key_added", "acme", None, None, "sk_live_abcdef... create,manage"),
+        ("key_revoked", "acme", None, None, "sk_live_abcdef..."),
+        ("expired", "acme", None, receipt("late"), None),
+    ]
+    assert [each.at - NOW for each in read(path)] == [0, 0, 2, 3, 5, 6, 7, 8, 9, 0, 0, 10, END - NOW]
+
+
+async def test_what_came_to_nothing_is_not_told(path: Path, store: SqliteStore) -> None:
+    await store.add(secret())
+    with pytest.raises(Busy):
+        await store.add(secret())
+    await store.burn(receipt("nobody"), NOW)
+    await store.burn(receipt("a"), END)
+    await store.replace(receipt("a"), Changes(label="x"), END)
+    await store.record(link("nobody"), "access_denied", NOW)
+    assert await store.claim(link("a"), NOW, access_hash="wrong") is None
+    assert [each.event for each in read(path)] == ["created"]
+
+
+async def test_a_write_that_fails_among_others_leaves_no_gap(path: Path, store: SqliteStore) -> None:
+    await store.add(secret("taken"))
+    names = [f"s{n}" for n in range(20)] + ["taken"] + [f"t{n}" for n in range(20)]
+    done = await asyncio.gather(*(store.add(secret(name)) for name in names), return_exceptions=True)
+    assert [type(each) for each in done if each] == [Busy]
+    assert sorted(each.receipt for each in read(path)) == sorted(map(receipt, names))
+
+
+async def test_nothing_of_a_secret_and_nothing_anybody_wrote_is_in_it(path: Path, store: SqliteStore) -> None:
+    private = {"public_note": "NOTE", "label": "LABEL", "access_hash": "ACCESS", "passcode": "ARGON"}
+    await store.add(secret("x", account="acme", payload=b"PAYLOAD", **private))
+    await store.record(link("x"), "reported", NOW, "REASON")
+    await store.attempt(link("x"), "192.0.2.7", NOW)
+    assert await store.claim(link("x"), NOW, access_hash="ACCESS", passcode="ARGON", client="192.0.2.7")
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        kept = " ".join(text for (text,) in db.execute("SELECT entry FROM audit WHERE entry IS NOT NULL"))
+    for each in ("NOTE", "LABEL", "ACCESS", "ARGON", "PAYLOAD", "REASON", "192.0.2", link("x")):
+        assert each not in kept
+
+
+@pytest.mark.parametrize("verb", ["create", "reveal", "view", "burn", "change", "guess", "add key"])
+async def test_what_cannot_be_told_is_not_done(path: Path, store: SqliteStore, verb: str) -> None:
+    """ONE-05: in one transaction, or not at all."""
+    await store.add(secret("once"))
+    await store.add(secret("often", max_views=9))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        tables = ("secrets", "payloads", "events", "api_keys", "audit")
+
+        def everything() -> list[Any]:
+            return [db.execute(f"SELECT * FROM {each}").fetchall() for each in tables]
+
+        before = everything()
+        db.execute("CREATE TRIGGER fail BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END")
+        doing: dict[str, Callable[[], Any]] = {
+            "create": lambda: store.add(secret("new")),
+            "reveal": lambda: store.claim(link("once"), NOW),
+            "view": lambda: store.claim(link("often"), NOW),
+            "burn": lambda: store.burn(receipt("once"), NOW),
+            "change": lambda: store.replace(receipt("once"), Changes(label="x"), NOW),
+            "guess": lambda: store.record(link("once"), "passcode_wrong", NOW),
+            "add key": lambda: store.add_key(key()),
+        }
+        with pytest.raises(StorageFailed):
+            await doing[verb]()
+        assert everything() == before
+        db.execute("DROP TRIGGER fail")
+    await doing[verb]()
+    assert len(read(path)) == 3
+
+
+async def test_many_that_write_at_once_make_one_chain(path: Path, store: SqliteStore) -> None:
+    """A command beside the server writes to the same trail."""
+    other = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30, exclusive=False)
+    for turn in range(15):
+        await asyncio.gather(
+            *(store.add(secret(f"{turn} {n}")) for n in range(5)),
+            *(other.add_key(key(f"sk_live_{turn:03}{n:03}")) for n in range(5)),
+            *(store.claim(link(f"{turn - 1} {n}"), NOW) for n in range(5)),
+        )
+    await other.close()
+    events = [each.event for each in read(path)]
+    assert {event: events.count(event) for event in events} == {"created": 75, "key_added": 75, "revealed": 70}
+
+
+async def test_endless_views_do_not_make_an_endless_trail(path: Path, store: SqliteStore) -> None:
+    await store.add(secret("endless", max_views=None))
+    await store.add(secret("thousand", max_views=1000))
+    for _ in range(150):
+        assert await store.claim(link("endless"), NOW) is not None
+        assert await store.claim(link("thousand"), NOW) is not None
+    for _ in range(850):
+        assert await store.claim(link("thousand"), NOW) is not None
+    seen = [each.detail for each in read(path) if each.event == "revealed"]
+    assert seen.count("view 100") == seen.count("view 100 of 1000") == seen.count("view 1000 of 1000") == 1
+    assert len(seen) == 201
+    for _ in range(150):
+        await store.record(link("endless"), "passcode_wrong", NOW)
+    assert len(read(path)) < 310
+
+
+# Changes are noticed
+
+
+async def filled(store: SqliteStore) -> str:
+    """Ten entries; a mark of the last one."""
+    for n in range(10):
+        await store.add(secret(str(n), account="acme"))
+    return await store.audit_mark()
+
+
+OTHER = msgspec.json.encode(audit.Entry(NOW, "created", "mallory", "mallory", receipt("4"), "raw")).decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (f"UPDATE audit SET entry = '{OTHER}' WHERE seq = 5", "entry 5 is not what was written"),
+        ("UPDATE audit SET entry = replace(entry, 'acme', 'ACME') WHERE seq = 10", "entry 10 is not what was written"),
+        ("UPDATE audit SET entry = NULL WHERE seq = 5", "entry 5 is not what was written"),
+        ("UPDATE audit SET digest = upper(digest) WHERE seq = 5", "entry 5 is not what was written"),
+        ("DELETE FROM audit WHERE seq = 5", "entry 5 is missing"),
+        ("DELETE FROM audit WHERE seq BETWEEN 4 AND 6", "entries 4 to 6 are missing"),
+        ("DELETE FROM audit WHERE seq < 5", "entry 5 is the first, and what it is chained to is not there"),
+        ("DELETE FROM audit", "the trail is empty"),
+        ("UPDATE audit SET seq = 99 WHERE seq = 10", "entries 10 to 98 are missing"),
+    ],
+)
+async def test_change_is_noticed(path: Path, store: SqliteStore, change: str, said: str) -> None:
+    await filled(store)
+    with tampering(path) as db:
+        db.execute(change)
+    with pytest.raises(Broken, match=said):
+        read(path)
+
+
+async def test_two_entries_that_changed_places_are_noticed(path: Path, store: SqliteStore) -> None:
+    await filled(store)
+    with tampering(path) as db:
+        (one,), (two,) = db.execute("SELECT entry FROM audit WHERE seq IN (3, 4) ORDER BY seq").fetchall()
+        db.executemany("UPDATE audit SET entry = ? WHERE seq = ?", [(two, 3), (one, 4)])
+    with pytest.raises(Broken, match="entry 3 "):
+        read(path)
+
+
+async def test_database_itself_refuses_to_change_an_entry(path: Path, store: SqliteStore) -> None:
+    await filled(store)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for change in ("entry = '{}'", "seq = 99", "digest = ''"):
+            with pytest.raises(sqlite3.IntegrityError, match="stays as it is"):
+                db.execute(f"UPDATE audit SET {change} WHERE seq = 10")
+
+
+async def test_an_end_that_was_cut_off_is_noticed_by_its_mark(path: Path, store: SqliteStore) -> None:
+    """The rest of it is a chain: nothing else could tell."""
+    mark = await filled(store)
+    assert len(read(path, mark)) == 10
+    with tampering(path) as db:
+        db.execute("DELETE FROM audit WHERE seq > 7")
+    assert len(read(path)) == 7
+    with pytest.raises(Broken, match="entry 10 was marked, and the trail ends with 7"):
+        read(path, mark)
+
+
+async def test_a_trail_made_anew_is_noticed_by_its_mark(path: Path, store: SqliteStore) -> None:
+    """Whoever may write to the file can compute digests, too."""
+    mark = await filled(store)
+    with tampering(path) as db:
+        entries = [each.entry for each in Trail(path).new()]
+        db.execute("DELETE FROM audit WHERE seq > 0")
+        changed = [msgspec.structs.replace(each, account="mallory") for each in entries]
+        audit.append(db, audit.head(db), changed)
+    assert {each.account for each in read(path)} == {"mallory"}
+    with pytest.raises(Broken, match="entry 10 is another than the one that was marked"):
+        read(path, mark)
+
+
+async def test_trail_that_somebody_emptied_stops_nobody(path: Path, store: SqliteStore) -> None:
+    """And will not verify."""
+    await filled(store)
+    await store.close()
+    with tampering(path) as db:
+        db.execute("DELETE FROM audit")
+        db.executescript("".join(sql + ";" for sql in TRIGGERS))
+    again = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30)
+    await again.add(secret("after"))
+    await again.close()
+    with pytest.raises(Broken, match="entry 1 is the first"):
+        read(path)
+
+
+TRIGGERS = [
+    " ".join(each.split())
+    for each in [
+        """CREATE TRIGGER audit_stays BEFORE UPDATE ON audit
+    WHEN new.entry IS NOT NULL OR new.seq <> old.seq OR new.digest <> old.digest BEGIN
+        SELECT RAISE(ABORT, 'what the audit trail says stays as it is');
+    END"""
+    ]
+]
+
+
+async def test_each_database_begins_with_a_digest_of_its_own(tmp_path: Path, anyio_backend: str) -> None:
+    """A mark of one fits no other."""
+    marks = set()
+    for n in range(3):
+        store = await SqliteStore.open(tmp_path / f"{n}.db", keep_seconds=1, max_bytes=2**30)
+        marks |= {await store.audit_mark(), await filled(store)}
+        await store.close()
+    assert len({each.partition(":")[2] for each in marks}) == 6
+
+
+# It ends
+
+
+async def test_what_is_too_old_leaves_it_and_the_rest_is_still_a_chain(path: Path, store: SqliteStore) -> None:
+    early = await filled(store)
+    await store.add(secret("not marked"))
+    for n in range(5):
+        await store.add(secret(f"later {n}", created_at=NOW + 50 * DAY, expires_at=NOW + 200 * DAY))
+    while await store.reap(NOW + 100 * DAY, 100):
+        pass
+    kept = read(path, await store.audit_mark())
+    assert [each.event for each in kept] == ["created"] * 5 + ["expired"] * 11
+    with pytest.raises(Broken, match="the mark 10 is older than the trail, which begins after entry"):
+        read(path, early)
+    while await store.reap(NOW + 300 * DAY, 100):
+        pass
+    assert read(path) == []
+    await store.add(secret("new", created_at=NOW + 300 * DAY, expires_at=NOW + 301 * DAY))
+    assert [each.receipt for each in read(path)] == [receipt("new")]
+
+
+async def test_trail_that_is_not_to_be_kept_is_erased_with_the_next_round(path: Path, store: SqliteStore) -> None:
+    store.hold(1, 0, 2**30)
+    await filled(store)
+    assert await store.reap(NOW + 1, 100) == 10
+    assert await store.reap(NOW + 1, 100) == 0
+    assert read(path) == []
+
+
+async def test_many_old_entries_leave_some_at_a_time(
+    path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "PRUNED_AT_ONCE", 4)
+    await filled(store)
+    store.hold(30 * 86400, 0, 2**30)
+    assert [await store.reap(NOW + 1, 100) for _ in range(4)] == [4, 4, 2, 0]
+
+
+# Copies
+
+
+async def test_backup_has_it_and_a_restore_is_told(path: Path, store: SqliteStore, tmp_path: Path) -> None:
+    mark = await filled(store)
+    backup.save(path, tmp_path / "copy", NOW)
+    await store.burn(receipt("0"), NOW)
+    backup.restore(tmp_path / "copy", tmp_path / "new.db", NOW + 1, 1, replace=False)
+    entries = read(tmp_path / "new.db", mark)
+    assert [each.event for each in entries] == ["created"] * 10 + ["restored"]
+    store = await SqliteStore.open(tmp_path / "new.db", keep_seconds=1, max_bytes=2**30)
+    assert (await store.receipt(receipt("0"), NOW + 2) or store).state is State.BURNED  # type: ignore[union-attr]
+    await store.add(secret("next"))
+    await store.close()
+    assert len(read(tmp_path / "new.db", mark)) == 12
+
+
+async def test_reader_that_looks_again_and_again_misses_nothing(path: Path, store: SqliteStore) -> None:
+    """Whatever leaves the trail meanwhile."""
+    trail, seen = Trail(path), []
+    for n in range(12):
+        await store.add(secret(str(n), created_at=NOW + n * DAY, expires_at=END + 99 * DAY))
+        seen += [each.entry.receipt for each in trail.new()]
+        if n % 4 == 3:
+            store.hold(30 * 86400, 0, 2**30)
+            await store.reap(NOW + n * DAY, 1)
+    assert seen == [receipt(str(n)) for n in range(12)]
+    with tampering(path) as db:
+        db.execute("DELETE FROM audit WHERE seq > 3")
+        db.execute("INSERT INTO audit VALUES (4, '{}', 'x')")
+    with pytest.raises(Broken):
+        list(trail.new())
