@@ -28,8 +28,9 @@ async def is_told(appliance: Any, *expected: tuple[Any, ...]) -> None:
 
 async def test_every_way_to_fail_is_told(appliance: Any) -> None:
     http = appliance.http
-    made = await create(http, key=await appliance.key(), accessHash=ACCESS_HASH, passcodeHash=RIGHT)
-    expected: list[tuple[Any, ...]] = []
+    own = await appliance.key()
+    made = await create(http, key=own, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
+    expected: list[tuple[Any, ...]] = [("key_added", "acme", None, f"{own[:14]}... create,manage")]
     for headers, status, code in (
         ({}, 401, None),  # not even tried
         ({"access": "d3Jvbmc"}, 401, "access_denied"),

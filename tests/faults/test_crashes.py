@@ -30,6 +30,8 @@ from appliances import (
     wait_until_gone,
 )
 
+from seclink.store.trail import Trail
+
 KILLS = 200 if LONG else 40
 REAPER_KILLS = 50 if LONG else 6
 CLIENTS = 4
@@ -85,6 +87,7 @@ def test_nothing_acknowledged_is_undone_by_a_kill(make_server: Callable[..., Any
     server = make_server(PLENTY + '[log]\nlevel = "error"\n').start()
     chance = random.Random(1)
     tally: Counter[str] = Counter()
+    answered: set[tuple[str, str]] = set()
     slowest = 0.0
     for kill in range(KILLS):
         journals = [Journal() for _ in range(CLIENTS)]
@@ -105,6 +108,8 @@ def test_nothing_acknowledged_is_undone_by_a_kill(make_server: Callable[..., Any
         with Api(server) as api:
             for journal in journals:
                 settle(api, journal, tally)
+                answered |= {("created", each["receiptId"]) for each in journal.created.values()}
+                answered |= {(how, journal.created[link]["receiptId"]) for link, how in journal.ended.items()}
         if kill % 10 == 0:
             assert is_whole(database(server.folder))
     assert tally["active 200"] > KILLS
@@ -112,6 +117,10 @@ def test_nothing_acknowledged_is_undone_by_a_kill(make_server: Callable[..., Any
     assert tally["burned 410"] > KILLS
     assert server.stop() == 0, server.log()
     assert is_whole(database(server.folder))
+    told = [(each.entry.event, each.entry.receipt) for each in Trail(database(server.folder)).new()]  # and is a chain
+    assert answered <= set(told)
+    once = [each for each in told if each[0] != "failed"]
+    assert len(once) == len(set(once))
     unanswered = one(database(server.folder), "SELECT count(*) FROM payloads")
     assert unanswered <= KILLS * CLIENTS  # creates that were cut off: durable, but nobody knows their names
     print(f"\nCR-01: {KILLS} kills, {dict(sorted(tally.items()))}, {unanswered=}, slowest start {slowest:.2f} s")
