@@ -213,6 +213,15 @@ async def test_change_is_noticed(path: Path, store: SqliteStore, change: str, sa
         read(path)
 
 
+async def test_entry_that_was_changed_with_its_digest_is_noticed_by_the_next(path: Path, store: SqliteStore) -> None:
+    await filled(store)
+    with tampering(path) as db:
+        before = audit.Head(*db.execute("SELECT seq, digest FROM audit WHERE seq = 4").fetchone())
+        db.execute("UPDATE audit SET entry = ?, digest = ? WHERE seq = 5", (OTHER, audit.digest_of(before, OTHER)))
+    with pytest.raises(Broken, match="entry 6 is not what was written, or the one before it is not"):
+        read(path)
+
+
 async def test_two_entries_that_changed_places_are_noticed(path: Path, store: SqliteStore) -> None:
     await filled(store)
     with tampering(path) as db:
