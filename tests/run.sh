@@ -17,6 +17,7 @@ need e2fsprogs 'PATH=$PATH:/usr/sbin command -v mkfs.ext4'
 need nginx 'command -v nginx || test -x /usr/sbin/nginx' # 0.5 MB; stands in front in tests, without rights and on loopback
 need systemd 'command -v systemd-analyze' # it checks the unit; libseccomp comes with it
 need chromium 'command -v chromium'
+need chromium-headless-shell 'command -v chromium-headless-shell' # its engine alone: in a third of the time
 # The foreign systems' clients.
 need nodejs 'command -v node'
 need npm 'command -v npm'
@@ -28,9 +29,11 @@ venv=${SECLINK_TEST_VENV:-.venv}
 # Not editable: what is tested is what `pip install` gives.
 "$venv/bin/pip" install --quiet --force-reinstall --no-deps .
 "$venv/bin/pip" install --quiet '.[test]'
-tests/dialects/clients/install.sh "$venv/clients"
+tests/dialects/clients/install.sh "$venv/clients" &
 
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check --quiet .
 "$venv/bin/mypy"
-exec "$venv/bin/pytest" "$@"
+wait $! # for the clients
+# Two files of tests at a time; -n 0 among the arguments has them all in one process, as -s and --pdb want it.
+exec "$venv/bin/pytest" -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -1,9 +1,14 @@
 """Real Chromium, watched: whatever a flow is about, it asks nobody but the server, breaks no policy, leaves nothing.
 
+Two of its programs: the headless shell, the same engine without what is around a page, takes a third of the time; the
+whole browser, as people have it, is there for what the shell has not: pages that are kept to go back to, and what may
+be done unasked because somebody clicked. With SECLINK_TEST_CHROMIUM=chromium everything runs in the whole one.
+
 One browser a module: Playwright's loop occupies the thread while it is open, and the asynchronous tests of other
 folders need theirs.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +24,8 @@ from untold import Untold, remember, sent
 
 from seclink.client import Client
 
+WHOLE = "chromium"
+SHELL = os.environ.get("SECLINK_TEST_CHROMIUM", "chromium-headless-shell")
 ARGUMENTS = (
     "--no-sandbox",  # it needs a user of its own, and tests may run as root
     "--disable-gpu",
@@ -110,16 +117,15 @@ def origin(url: str) -> str:
 @pytest.fixture(scope="module")
 def launch() -> Iterator[Callable[..., Browser]]:
     """Starts a Chromium with further arguments, and without some that Playwright gives it (`ignored`)."""
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is missing: install the package chromium"
     with sync_playwright() as playwright:
         started: list[Browser] = []
 
-        def start(*arguments: str, ignored: Sequence[str] = ()) -> Browser:
+        def start(*arguments: str, program: str = SHELL, ignored: Sequence[str] = ()) -> Browser:
+            path = shutil.which(program)
+            assert path, f"{program} is missing: install the package {program}"
+            given = [*ARGUMENTS, *arguments]
             started.append(
-                playwright.chromium.launch(
-                    executable_path=chromium, args=[*ARGUMENTS, *arguments], ignore_default_args=list(ignored)
-                )
+                playwright.chromium.launch(executable_path=path, args=given, ignore_default_args=list(ignored))
             )
             return started[-1]
 
@@ -133,14 +139,22 @@ def browser(launch: Callable[..., Browser]) -> Browser:
     return launch()
 
 
+@pytest.fixture(scope="module")
+def whole_browser(launch: Callable[..., Browser]) -> Browser:
+    """For tests with the mark of that name."""
+    return launch(program=WHOLE)
+
+
 @pytest.fixture
 def watch(server: Any) -> Watch:
     return Watch(server.url)
 
 
 @pytest.fixture
-def make_context(browser: Browser, watch: Watch) -> Iterator[Callable[..., BrowserContext]]:
+def make_context(request: pytest.FixtureRequest, watch: Watch) -> Iterator[Callable[..., BrowserContext]]:
     """Makes watched contexts, each a visitor of its own; options as of `Browser.new_context`."""
+    is_whole = request.node.get_closest_marker("whole_browser") is not None
+    browser: Browser = request.getfixturevalue("whole_browser" if is_whole else "browser")
     made: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:

@@ -143,9 +143,11 @@ def test_page_promises_as_many_openings_as_are_chosen(page: Page, server: Any) -
     expect(lead).to_have_text(texts("fr")["create.lead"]["one"])
 
 
+@pytest.mark.whole_browser
 def test_a_passcode_of_words_goes_another_way_than_the_link(
     context: BrowserContext, page: Page, server: Any, python: Client
 ) -> None:
+    """What a click copies is copied without a permission."""
     made = seal(page, server.url, SECRET, passcode="words")
     assert made.passcode
     words = made.passcode.split("-")
@@ -153,11 +155,13 @@ def test_a_passcode_of_words_goes_another_way_than_the_link(
     assert set(words) <= set((STATIC / "words.txt").read_text().split())
     expect(page.locator("#passcode")).to_be_visible()
     page.locator("#message").click()
+    expect(page.locator("#said")).to_have_text(says("result.messageCopied"))
     message = clipboard(context, server.url)
     assert made.link in message
     assert made.passcode not in message
     assert not [each for each in words if len(each) > 4 and each in made.link]
     page.locator("#copy-passcode").click()
+    expect(page.locator("#said")).to_have_text(says("result.copied"))
     assert clipboard(context, server.url) == made.passcode
     with pytest.raises(PasscodeRequired):
         python.reveal(made.link)

@@ -33,7 +33,7 @@ COUNT_RETURNS = "addEventListener('pageshow', (event) => { window.returned = eve
 @pytest.fixture(scope="module")
 def browser(launch: Callable[..., Browser]) -> Browser:
     hosts = "MAP lan.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
-    return launch(f"--host-resolver-rules={hosts}", ignored=["--disable-back-forward-cache"])
+    return launch(f"--host-resolver-rules={hosts}", program="chromium", ignored=["--disable-back-forward-cache"])
 
 
 @pytest.fixture(scope="module")
