@@ -13,6 +13,7 @@ import pytest
 from ports import free_port
 from terminal import Shell
 
+from seclink.cli.profile import Profile
 from seclink.cli.reading import Reading
 from seclink.cli.status import WINDOW_SECONDS, _follow
 from seclink.exposition import parse
@@ -87,6 +88,65 @@ def test_from_elsewhere_a_key_of_the_scope_metrics_is_enough(shell: Shell, watch
         assert (done.returncode, done.stdout) == (1, b"")
         assert words in done.stderr
         assert b"seclink key add NAME --scope metrics" in done.stderr
+
+
+def test_this_machines_server_comes_before_that_of_the_environment_or_a_login(shell: Shell, watched: Any) -> None:
+    """Where its TOML says where to look; and one that is named on the command line comes before both."""
+    elsewhere = {"SECLINK_SERVER": "http://127.0.0.1:9", "SECLINK_API_KEY": "sk_live_x"}
+    assert " ready" in shell.out("status", "--config", str(watched.config), **elsewhere)
+    Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
+    assert " ready" in shell.out("status", "--config", str(watched.config))
+    assert " ready" in shell.out("status", SECLINK_CONFIG=str(watched.config))
+    done = shell.run("status", "--config", str(watched.config), "--server", "http://127.0.0.1:9")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        3, [b"seclink: http://127.0.0.1:9 cannot be reached: Connection refused"],
+    )  # fmt: skip
+
+
+def test_server_that_nobody_named_here_is_told_where_it_comes_from(shell: Shell) -> None:
+    done = shell.run("status", SECLINK_SERVER="http://127.0.0.1:9")
+    assert done.returncode == 3
+    assert b"127.0.0.1:9 cannot be reached" in done.stderr
+    assert b"server of $SECLINK_SERVER; for this machine's, name its TOML with --config" in done.stderr
+    Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
+    assert b"server of `seclink login`; " in shell.run("status").stderr
+
+
+def test_server_that_is_configured_is_asked_where_it_listens(shell: Shell, make_server: Callable[..., Any]) -> None:
+    """Not where servers are by default; and with no key of another one's."""
+    server = make_server("[server]\nport = 1\npublic_url = 'https://secrets.example.org'\n").start()
+    Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
+    refused = shell.run("status", "--config", str(server.config))
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    said = f'{server.url} shows no metrics. What it takes: metrics.listen = "127.0.0.1:9464" in {server.config}'
+    assert said in refused.stderr.decode()
+    server.config.write_text(f"{server.config.read_text()}[metrics]\nenabled = true\n")
+    server.stop()
+    server.start()
+    key = server.key("metrics")
+    assert " ready" in shell.out("status", "--config", str(server.config), "--key", key)
+    assert " ready" in shell.out("status", "--config", str(server.config), SECLINK_API_KEY=key)
+    both = {"SECLINK_SERVER": "http://127.0.0.1:9", "SECLINK_API_KEY": key}
+    for refused in (
+        shell.run("status", "--config", str(server.config)),
+        shell.run("status", "--config", str(server.config), **both),
+    ):
+        assert refused.returncode == 1
+        assert b"without a key" in refused.stderr
+        assert b"metrics.listen in" in refused.stderr
+
+
+def test_address_that_was_written_since_the_start_wants_a_restart(
+    shell: Shell, make_server: Callable[..., Any]
+) -> None:
+    server = make_server("").start()
+    server.config.write_text('[metrics]\nlisten = "127.0.0.1:9"\n')
+    refused = shell.run("status", "--config", str(server.config))
+    assert refused.returncode == 3
+    assert f"process {server.process.pid} serves {server.folder}/seclink.db; restart it" in refused.stderr.decode()
+    server.stop()
+    refused = shell.run("status", "--config", str(server.config))
+    assert f"no server of this machine has {server.folder}/seclink.db open" in refused.stderr.decode()
 
 
 def test_server_that_shows_no_metrics_is_told_what_it_takes(shell: Shell, server: Any) -> None:
