@@ -8,19 +8,22 @@ import secrets
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from meanwhile import PATIENCE, until
 
 from seclink.store import opening
 from seclink.traces import places, search
 
 ALTERED = Path(__file__).parents[1] / "faults" / "altered.py"
 OFTEN = '[reaper]\nevery = "1s"\n'
-PATIENCE = 30.0
+CONTROLS = {
+    "does not overwrite": {"seclink.store.opening.PRAGMAS.secure_delete": 0},
+    "does not cut its log": {"seclink.store.commits.SWEEP_SECONDS": 600},
+}
 
 
 def altered(**constants: Any) -> dict[str, tuple[str, ...]]:
@@ -32,6 +35,20 @@ def audit(server: Any, *options: str) -> "subprocess.CompletedProcess[bytes]":
         "audit-erasure", "--config", str(server.config), "--server", server.url, *options, check=False
     )
     return done
+
+
+@pytest.fixture(scope="module", autouse=True)
+def controls(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Servers that leave something, each with its audit. That looks for ten seconds whether it goes after all: all of
+    them begin at once, and before the other tests.
+    """
+    with contextlib.ExitStack() as stack:
+        begun = {}
+        for name, constants in CONTROLS.items():
+            server = server_type(tmp_path_factory.mktemp("control"), **altered(**constants)).start()
+            stack.callback(server.stop)
+            begun[name] = (server, stack.enter_context(auditing(server, "--quick")))
+        yield begun
 
 
 def test_nothing_is_found_where_nothing_is_left(make_server: Callable[..., Any]) -> None:
@@ -51,12 +68,11 @@ def test_nothing_is_found_where_nothing_is_left(make_server: Callable[..., Any])
     assert said.endswith("clean: nothing is left of what has ended\n")
 
 
-def test_server_that_does_not_overwrite_what_it_deletes_is_found_out(make_server: Callable[..., Any]) -> None:
+def test_server_that_does_not_overwrite_what_it_deletes_is_found_out(controls: dict[str, Any]) -> None:
     """FOR-01, FOR-03: the negative control."""
-    server = make_server(**altered(**{"seclink.store.opening.PRAGMAS.secure_delete": 0})).start()
-    done = audit(server, "--quick")
-    said = done.stdout.decode()
-    assert done.returncode == 1, said
+    server, process = controls["does not overwrite"]
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
     found = re.findall(r"FOUND +the payload of the (\w+) canary of [\d]+ bytes: (\S+), byte (\d+)", said)
     assert {how for how, _, _ in found} == {"revealed", "burned"}
     for _, file, offset in found:
@@ -65,12 +81,12 @@ def test_server_that_does_not_overwrite_what_it_deletes_is_found_out(make_server
     assert said.endswith("not clean\n")
 
 
-def test_log_that_is_not_cut_is_found_out(make_server: Callable[..., Any]) -> None:
+def test_log_that_is_not_cut_is_found_out(controls: dict[str, Any]) -> None:
     """FOR-01: another control; what was deleted is overwritten in the database, and still in the log of it."""
-    server = make_server(**altered(**{"seclink.store.sqlite.SWEEP_SECONDS": 600})).start()
-    done = audit(server, "--quick")
-    assert done.returncode == 1
-    assert re.search(rf"FOUND .*: {server.folder}/seclink.db-wal, byte \d+", done.stdout.decode())
+    server, process = controls["does not cut its log"]
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert re.search(rf"FOUND .*: {server.folder}/seclink.db-wal, byte \d+", said)
 
 
 def test_copy_of_the_database_is_searched_where_it_is_named(make_server: Callable[..., Any], tmp_path: Path) -> None:
@@ -79,7 +95,7 @@ def test_copy_of_the_database_is_searched_where_it_is_named(make_server: Callabl
     folder = tmp_path / "backups" / "nightly"
     folder.mkdir(parents=True)
     with auditing(server, "--quick", "--also", str(folder.parent)) as process:
-        wait_for(lambda: labels(server))
+        until(lambda: labels(server))
         os.kill(server.process.pid, 19)
         for each in server.folder.glob("seclink.db*"):
             (folder / each.name).write_bytes(each.read_bytes())
@@ -94,7 +110,7 @@ def test_what_expires_is_gone_too(make_server: Callable[..., Any]) -> None:
     """Its minute is made shorter here; the reaper does the rest."""
     server = make_server(OFTEN).start()
     with auditing(server) as process:
-        wait_for(lambda: waiting(server) == 2)
+        until(lambda: waiting(server) == 2)
         expire(server)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
@@ -217,13 +233,6 @@ def waiting(server: Any) -> int:
     """The canaries that are left once the others have been ended."""
     ended = looking(server, "SELECT count(*) FROM secrets WHERE state <> 'active'")
     return labels(server) if ended == 4 else 0
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def expire(server: Any) -> None:
