@@ -161,7 +161,7 @@ def test_key_command_makes_the_database_private_and_needs_no_server(tmp_path: Pa
 
 
 def test_key_for_no_server_is_not_made(tmp_path: Path) -> None:
-    """In the wrong folder, it would be of a database that no server opens. Where one has started, it is the right one."""
+    """In the wrong folder, it would be of a database that no server opens. Where one has started, it is right."""
     refused = seclink(tmp_path, "key", "add", "acme")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert f"{tmp_path}/seclink.db: there is no such database" in refused.stderr
