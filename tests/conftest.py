@@ -1,5 +1,6 @@
 """What the tests share: an appliance in this process with a clock set by hand, and real servers on real ports."""
 
+import contextlib
 import io
 import os
 import signal
@@ -201,9 +202,25 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
             each.kill()
 
 
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts servers that stay for all tests of a module; `beside` are files in their folder, by name."""
+    with contextlib.ExitStack() as stack:
+
+        def start(toml: str = PLENTY, beside: dict[str, str] | None = None, **options: Any) -> Server:
+            folder = tmp_path_factory.mktemp("server")
+            for name, text in (beside or {}).items():
+                (folder / name).write_text(text)
+            running = Server(folder, toml, **options).start()
+            stack.callback(running.stop)
+            return running
+
+        yield start
+
+
 @pytest.fixture(scope="session")
 def server_type() -> type[Server]:
-    """For fixtures that keep a server for longer than one test."""
+    """For those who look to its folder and its end themselves."""
     return Server
 
 

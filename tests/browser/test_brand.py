@@ -1,6 +1,6 @@
 """The operator's name, colour, logo and footer on every page, without weakening what a page may do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
@@ -25,13 +25,10 @@ ACCENTS = {"dark": "#1a1a66", "light": "#ffd84d", "middling": "#777777"}
 
 
 @pytest.fixture(scope="module", params=ACCENTS.values(), ids=ACCENTS)
-def branded(request: Any, server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    folder = tmp_path_factory.mktemp("brand")
-    (folder / "logo.svg").write_text(LOGO)
-    running = server_type(folder, BRAND.replace("{accent}", request.param)).start()
+def branded(request: Any, serve: Callable[..., Any]) -> Any:
+    running = serve(BRAND.replace("{accent}", request.param), {"logo.svg": LOGO})
     running.accent = request.param
-    yield running
-    running.stop()
+    return running
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,9 @@ TEXT, PASSWORD = "geheim ✓ <img src=x onerror=alert(1)>\n🗝️", "pässwörd
 
 
 @pytest.fixture(scope="module")
-def server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def server(serve: Callable[..., Any]) -> Any:
     """One of its own: anonymous senders share twenty creates."""
-    running = server_type(tmp_path_factory.mktemp("enigma"), f'[dialects.enigmacrypt]\nhost = "{HOST}"\n').start()
-    yield running
-    running.stop()
+    return serve(f'[dialects.enigmacrypt]\nhost = "{HOST}"\n')
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ what is to be touched is large enough. The phone is 320 px wide, which is also w
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -264,11 +264,9 @@ STATES = [
 
 
 @pytest.fixture(scope="module")
-def keys_only(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def keys_only(serve: Callable[..., Any]) -> Any:
     """A server with all that branding can make long, on which only keys may create."""
-    running = server_type(tmp_path_factory.mktemp("keys"), ALL_LONG).start()
-    yield running
-    running.stop()
+    return serve(ALL_LONG)
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)

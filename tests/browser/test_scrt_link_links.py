@@ -9,7 +9,7 @@ import json
 import os
 import random
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,9 @@ UNICODE = "🗝️ naïve é – שלום\n<b>&amp;</b>\tzweite Zeile"
 
 
 @pytest.fixture(scope="module")
-def server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def server(serve: Callable[..., Any]) -> Any:
     """One of its own: the id of the recorded request can be had once."""
-    running = server_type(tmp_path_factory.mktemp("scrt-link"), f'[dialects.scrt-link]\nhost = "{HOST}"\n').start()
-    yield running
-    running.stop()
+    return serve(f'[dialects.scrt-link]\nhost = "{HOST}"\n')
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ The server asks for the proof of the whole key, so no damaged link spends anythi
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,9 @@ SAMPLE = {"operation": "create_seecret", "lang": "en", "seecret": TEXT}
 
 
 @pytest.fixture(scope="module")
-def server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def server(serve: Callable[..., Any]) -> Any:
     """One of its own: elsewhere it is switched off."""
-    toml = f'[dialects.seecret]\nenabled = true\nhost = "{HOST}"\n'
-    running = server_type(tmp_path_factory.mktemp("seecret"), toml).start()
-    yield running
-    running.stop()
+    return serve(f'[dialects.seecret]\nenabled = true\nhost = "{HOST}"\n')
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ nothing.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,9 @@ TEXT, PASSWORD = "geheim ✓ <img src=x onerror=alert(1)>\n🗝️", "pässwörd
 
 
 @pytest.fixture(scope="module")
-def server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def server(serve: Callable[..., Any]) -> Any:
     """One of its own, which takes attachments."""
-    toml = "[dialects.sharokey]\nallow_attachments = true\n"
-    running = server_type(tmp_path_factory.mktemp("sharokey"), toml).start()
-    yield running
-    running.stop()
+    return serve("[dialects.sharokey]\nallow_attachments = true\n")
 
 
 def ran(command: list[Any], given: dict[str, Any]) -> Any:

@@ -38,15 +38,14 @@ def audit(server: Any, *options: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 @pytest.fixture(scope="module", autouse=True)
-def controls(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def controls(serve: Callable[..., Any]) -> Iterator[dict[str, Any]]:
     """Servers that leave something, each with its audit. That looks for ten seconds whether it goes after all: all of
     them begin at once, and before the other tests.
     """
     with contextlib.ExitStack() as stack:
         begun = {}
         for name, constants in CONTROLS.items():
-            server = server_type(tmp_path_factory.mktemp("control"), **altered(**constants)).start()
-            stack.callback(server.stop)
+            server = serve(**altered(**constants))
             begun[name] = (server, stack.enter_context(auditing(server, "--quick")))
         yield begun
 

@@ -22,17 +22,16 @@ PLENTY = '[rates]\ncreate = "100000/hour"\nreveal = "100000/hour"\n'
 
 
 @pytest.fixture(scope="module")
-def watched(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def watched(serve: Callable[..., Any]) -> Any:
     """A server that shows its metrics at an address of its own and to keys."""
     toml = f'{PLENTY}[metrics]\nenabled = true\nlisten = "127.0.0.1:{free_port()}"\n'
-    running = server_type(tmp_path_factory.mktemp("watched"), toml).start()
+    running = serve(toml)
     sent = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
     for _ in range(3):
         made = httpx.post(f"{running.url}/api/v1/secrets", json=sent).json()
     httpx.post(f"{running.url}/api/v1/secrets/{made['linkId']}/reveal")
     httpx.get(f"{running.url}/api/v1/secrets/{made['linkId']}/meta")
-    yield running
-    running.stop()
+    return running
 
 
 def test_once_and_through_a_pipe_it_is_plain_text(shell: Shell, watched: Any) -> None:

@@ -37,12 +37,8 @@ def verify(url: str, *options: str) -> Result:
 
 
 @pytest.fixture(scope="module")
-def branded(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    folder = tmp_path_factory.mktemp("branded")
-    (folder / "logo.svg").write_text(SVG)
-    running = server_type(folder, BRANDED).start()
-    yield running
-    running.stop()
+def branded(serve: Callable[..., Any]) -> Any:
+    return serve(BRANDED, {"logo.svg": SVG})
 
 
 @pytest.fixture

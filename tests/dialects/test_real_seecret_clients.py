@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,8 @@ Caller = Callable[..., list[Any]]
 
 
 @pytest.fixture(scope="module")
-def server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    running = server_type(tmp_path_factory.mktemp("seecret"), TOML).start()
-    yield running
-    running.stop()
+def server(serve: Callable[..., Any]) -> Any:
+    return serve(TOML)
 
 
 @pytest.fixture(scope="module")
