@@ -5,9 +5,9 @@ from typing import Any
 from seclink.model import ApiKey, Event, Filter, Peek, Rate, Receipt, Scope, State, Stats
 
 PEEK = """
-    SELECT receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views, access_hash,
-           passcode, passcode_required, public_note, peeked_at
-    FROM secrets WHERE link_id = ?
+    SELECT link_id, receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views,
+           access_hash, passcode, passcode_required, public_note, peeked_at
+    FROM secrets WHERE link_id IN ({})
 """
 
 _RECEIPT = """
@@ -44,29 +44,29 @@ PURGED = "SELECT total, 0, expired, revealed, burned, views, with_passcode, 0, 0
 _KEY = """
     SELECT digest, prefix, account, scopes, created_at, expires_at, rate_count, rate_seconds, revoked_at FROM api_keys
 """
-KEY = _KEY + "WHERE digest = ?"
+KEY = _KEY + "WHERE digest IN ({})"
 KEYS = _KEY + "ORDER BY created_at"
 
 CLOCK_MARK = "SELECT clock_mark FROM meta"
 
 
 def peek(row: Any, now: int) -> Peek:
-    state, ended_at = _state(row[3], row[5], row[6], now)
+    state, ended_at = _state(row[4], row[6], row[7], now)
     return Peek(
-        receipt_id=row[0],
-        format=row[1],
-        expiry_type=row[2],
+        receipt_id=row[1],
+        format=row[2],
+        expiry_type=row[3],
         state=state,
-        created_at=row[4],
-        expires_at=row[5],
+        created_at=row[5],
+        expires_at=row[6],
         ended_at=ended_at,
-        max_views=row[7],
-        views=row[8],
-        access_hash=row[9],
-        passcode=row[10],
-        passcode_required=bool(row[11]),
-        public_note=row[12],
-        was_peeked=row[13] is not None,
+        max_views=row[8],
+        views=row[9],
+        access_hash=row[10],
+        passcode=row[11],
+        passcode_required=bool(row[12]),
+        public_note=row[13],
+        was_peeked=row[14] is not None,
     )
 
 

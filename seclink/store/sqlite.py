@@ -2,7 +2,6 @@
 sweeper that empties the log (`commits`).
 """
 
-import asyncio
 import contextlib
 import os
 import sqlite3
@@ -20,6 +19,7 @@ from seclink.store import audit, copies, keys, opening, reads, tries, writes
 from seclink.store.base import Figures
 from seclink.store.commits import Commits, size
 from seclink.store.figures import OLDEST, USED, Census
+from seclink.store.looks import Looks
 from seclink.store.writer import Write, Writer
 from seclink.store.writes import Claim
 
@@ -45,7 +45,7 @@ class SqliteStore:
         self._writer, self._raw = writer, raw
         self._reader, self._lister, self._sweeper = others
         self._commits = Commits(path, writer, raw, self._sweeper)
-        self._lookups: dict[bytes, asyncio.Future[ApiKey | None]] = {}
+        self._secret_looks, self._key_looks = Looks(self._reader, reads.PEEK), Looks(self._reader, reads.KEY)
         self.engine = f"SQLite {sqlite3.sqlite_version}"
         self._census = Census(self._list)
         self._expired: Counter[str] = Counter()
@@ -160,7 +160,7 @@ class SqliteStore:
     # Looking
 
     async def peek(self, link_id: str, now: int) -> Peek | None:
-        row = await self._one(reads.PEEK, (link_id,))
+        row = await self._secret_looks.row(link_id)
         return reads.peek(row, now) if row else None
 
     async def receipt(self, receipt_id: str, now: int) -> Receipt | None:
@@ -182,19 +182,7 @@ class SqliteStore:
         return reads.stats([*await self._list(reads.STATS, asked), *forgotten])
 
     async def find_key(self, digest: bytes) -> ApiKey | None:
-        """Askers of the same key share a look that has not begun yet, never one that has:
-
-        a revoked key is refused at once.
-        """
-        waiting = self._lookups.get(digest)
-        if waiting is None:
-            waiting = self._lookups[digest] = asyncio.ensure_future(self._look_up(digest))
-        return await asyncio.shield(waiting)
-
-    async def _look_up(self, digest: bytes) -> ApiKey | None:
-        await asyncio.sleep(0)
-        del self._lookups[digest]
-        row = await self._one(reads.KEY, (digest,))
+        row = await self._key_looks.row(digest)
         return reads.key(row) if row else None
 
     async def keys(self) -> tuple[ApiKey, ...]:

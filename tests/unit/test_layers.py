@@ -72,10 +72,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store.tries": {"errors", "model"},
     "store.writes": {"errors", "model", "store.audit", "store.tries"},
     "store.writer": {"errors", "model", "store.audit", "store.opening", "store.tries", "store.writes"},
+    "store.looks": {"errors"},
     "store.commits": {"instruments", "store.opening", "store.writer"},
     "store.sqlite": {
         "errors", "model", "store.audit", "store.base", "store.commits", "store.copies", "store.figures", "store.keys",
-        "store.opening", "store.reads", "store.tries", "store.writer", "store.writes",
+        "store.looks", "store.opening", "store.reads", "store.tries", "store.writer", "store.writes",
     },
     "keyring": {"errors", "model", "store.base", "tokens"},
     "questions": {"errors", "model", "passcodes", "policy", "store.base", "tokens"},
@@ -131,13 +132,14 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 FENCES: dict[str, set[str]] = {
     "litestar": {"app", "web", "dialects"},
-    "aiosqlite": {"store.commits", "store.sqlite"},
+    "aiosqlite": {"store.commits", "store.looks", "store.sqlite"},
     "sqlite3": {
         "store.audit",
         "store.backup",
         "store.commits",
         "store.copies",
         "store.inspection",
+        "store.looks",
         "store.opening",
         "store.reads",
         "store.sqlite",

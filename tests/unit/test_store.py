@@ -619,6 +619,15 @@ async def test_keys_are_revoked_by_their_beginning_and_stay_listed(store: Store)
     assert not found.is_live(NOW + 10)
 
 
+async def test_many_looks_at_once_find_each_its_own(store: Store) -> None:
+    """And those for nothing, nothing."""
+    names = [f"n{number}" for number in range(150)]
+    await asyncio.gather(*(store.add(secret(name, public_note=name)) for name in names))
+    asked = [*names, "nobody", *names, "nobody either"]
+    found = await asyncio.gather(*(store.peek(link(name), NOW) for name in asked))
+    assert [each and each.public_note for each in found] == [*names, None, *names, None]
+
+
 async def test_many_lookups_of_a_key_at_once_all_find_it(store: Store) -> None:
     await store.add_key(key())
     found = await asyncio.gather(*(store.find_key(key().digest) for _ in range(50)))
