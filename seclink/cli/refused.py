@@ -60,7 +60,7 @@ def _lifetime(message: str, option: str, seconds: float) -> str:
     in_words = f"{count} {unit}{'' if count == 1 else 's'}"
     if option == "--expires":
         return f"{bound} {in_words} on this server"
-    return f"{bound} {limit / 3600:.4g}{'' if unit == 'hour' else f' ({in_words})'} on this server"
+    return f"{bound} {round(limit / 3600, 4):.10g}{'' if unit == 'hour' else f' ({in_words})'} on this server"
 
 
 def _size(message: str, size: int) -> str:

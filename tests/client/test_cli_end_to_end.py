@@ -258,7 +258,7 @@ def test_remembered_key_that_was_revoked_says_to_log_in_again(here: Shell, serve
     ("arguments", "said"),
     [
         (["--hours", "9999"], "--hours: at most 720 (30 days) on this server"),
-        (["--hours", "0.001"], "--hours: at least 0.01667 (1 minute) on this server"),
+        (["--hours", "0.001"], "--hours: at least 0.0167 (1 minute) on this server"),
         (["--hours", "inf"], "--hours: is not a number of hours"),
         (["--expires", "5w"], "--expires: at most 30d on this server"),
         (["--expires", "0m"], "--expires: at least 1m on this server"),
