@@ -5,12 +5,12 @@ The server's part is played by routes: the native API as it answers for such sec
 
 import base64
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from breaking import broken
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
 from visitors import downloaded, held, opened, reveals, says, visit
 
@@ -87,17 +87,8 @@ def test_vector(name: str, results: Json) -> None:
 
 @pytest.mark.parametrize("name", BREAK)
 def test_the_vectors_notice_broken_openers(name: str, page: Page, server: Any, static_url: str) -> None:
-    old, new = BREAK[name]
-    broken = []
-
-    def break_it(route: Route) -> None:
-        answer = route.fetch()
-        broken.append(old in answer.text())
-        route.fulfill(response=answer, body=answer.text().replace(old, new))
-
-    page.route(re.compile(r"/js/(address|openers/[a-z-]+)\.js$"), break_it)
-    results = run(page, server.url, static_url)
-    assert any(broken), "there is nothing of the kind to break"
+    with broken(page, r"/js/(address|openers/[a-z-]+)\.js$", *BREAK[name]):
+        results = run(page, server.url, static_url)
     assert any(results[key] != each["expect"] for key, each in VECTORS.items())
 
 

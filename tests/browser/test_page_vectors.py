@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from breaking import broken
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -112,13 +113,6 @@ def test_vector(name: str, results: Json) -> None:
 
 @pytest.mark.parametrize("name", BREAK)
 def test_the_vectors_notice_broken_code(name: str, page: Page, server: Any, static_url: str) -> None:
-    old, new = BREAK[name]
-    broken = []
-
-    def break_it(route: Route) -> None:
-        answer = route.fetch()
-        broken.append(old in answer.text())
-        route.fulfill(response=answer, body=answer.text().replace(old, new))
 
     def let_it(route: Route) -> None:
         """The page knows its scripts by their hashes, and would have none that is broken."""
@@ -126,10 +120,9 @@ def test_the_vectors_notice_broken_code(name: str, page: Page, server: Any, stat
         route.fulfill(response=answer, body=re.sub(r' integrity="[^"]*"', "", answer.text()))
 
     page.route(f"{server.url}/", let_it)
-    page.route(re.compile(r"/js/(envelope|link)\.js$"), break_it)
     few = {key: each for key, each in VECTORS.items() if key not in ("seal_one_megabyte",)}
-    results = run(page, server.url, static_url, few)
-    assert any(broken)
+    with broken(page, r"/js/(envelope|link)\.js$", *BREAK[name]):
+        results = run(page, server.url, static_url, few)
     assert any(results[key] != each["expect"] for key, each in few.items())
 
 
