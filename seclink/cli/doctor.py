@@ -16,7 +16,7 @@ from seclink.cli.check import as_served, configured
 from seclink.cli.config import config_option, database, find, load
 from seclink.cli.terminal import printable
 from seclink.config import Config, Server
-from seclink.doctor import OK, PROBLEM, WARNING, Finding, address, configuration, files, machine
+from seclink.doctor import OK, OTHERS_FIX, PROBLEM, WARNING, Finding, address, configuration, files, machine
 from seclink.doctor import database as database_part
 from seclink.errors import ConfigError, StoreUnusable, Unreachable
 from seclink.outside import Outside, unchecked
@@ -81,6 +81,8 @@ def _pair(server: Server) -> Iterator[Finding]:
             Certificate(Path(server.tls_cert), Path(server.tls_key))
         except CertificateRefused as error:
             fix = "correct the files, or server.tls_cert and server.tls_key: it does not start with these"
+            if "cannot be read: Permission denied" in str(error):
+                fix = OTHERS_FIX
             yield files.PART.problem("the certificate with its key", f"cannot be used: {error}", fix)
         else:
             yield files.PART.ok("the certificate with its key", "can be used")

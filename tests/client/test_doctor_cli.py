@@ -19,6 +19,7 @@ from tampering import Certificate, Said, Tampering, header
 from seclink.cli import cli
 from seclink.cli import doctor as command
 from seclink.doctor import address
+from seclink.server import CertificateRefused
 from seclink.store import opening
 
 ENDED = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
@@ -189,6 +190,18 @@ def test_pair_that_cannot_be_used_is_told_before_a_start_is_refused(make_server:
     pair().write(server.folder)
     (server.folder / "privkey.pem").chmod(0o600)
     assert problems(doctor(server, "--offline")[1]) == {}
+
+
+def test_pair_that_is_somebody_elses_is_not_to_be_corrected(
+    make_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Path) -> None:
+        raise CertificateRefused("/etc/privkey.pem: cannot be read: Permission denied")
+
+    monkeypatch.setattr(command, "Certificate", refused)
+    server = make_server("[server]\ntls_cert = 'fullchain.pem'\ntls_key = 'privkey.pem'\n")
+    [found] = [each for each in doctor(server, "--offline")[1]["findings"] if each["level"] == "problem"]
+    assert (found["said"][-17:], "as root" in found["fix"]) == ("Permission denied", True)
 
 
 def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Any]) -> None:
