@@ -17,6 +17,8 @@ import pytest
 from appliances import PATIENCE, PLENTY, Api, database, hits, is_whole, one, wait_until_gone
 from meanwhile import Unceasing
 
+from seclink.store.schema import MIGRATIONS
+
 BACKUPS = 8
 CLIENTS = 3
 
@@ -196,19 +198,34 @@ def test_backup_without_room_leaves_nothing_and_the_server_alone(server: Any, tm
         assert api.reveal(made["linkId"]).status_code == 200
 
 
+def make_older(path: Path) -> None:
+    """The same secrets in a file as the first version had it."""
+    older = path.with_name("older.db")
+    with contextlib.closing(sqlite3.connect(older, isolation_level=None)) as db:
+        db.executescript(MIGRATIONS[0])
+        db.execute("ATTACH ? AS newer", (str(path),))
+        for table in ("secrets", "payloads", "events"):
+            db.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")
+        (kind,) = db.execute("PRAGMA newer.application_id").fetchone()
+        db.execute(f"PRAGMA application_id = {kind}")
+        db.execute("PRAGMA user_version = 1")
+    for each in path.parent.glob(f"{path.name}*"):
+        each.unlink()
+    older.replace(path)
+
+
 def test_server_of_an_older_file_upgrades_it_and_says_so(make_server: Callable[..., Any]) -> None:
     """OPS-01: and the commands beside it do not."""
     server = make_server(PLENTY).start()
     with Api(server) as api:
         made = api.create(b"from before")
     assert server.stop() == 0
-    with contextlib.closing(sqlite3.connect(database(server.folder))) as db:
-        db.execute("PRAGMA user_version = 1")
+    make_older(database(server.folder))
     beside = server.seclink("key", "list", "--config", str(server.config), check=False)
     assert b"was written by an older SecLink; start the server once, it upgrades the file" in beside.stderr
     server.start()
     assert '"event":"upgraded"' in server.log()
-    assert f"{database(server.folder)}.before-v2" in server.log()
+    assert f"{database(server.folder)}.before-v{len(MIGRATIONS)}" in server.log()
     with Api(server) as api:
         assert api.reveal(made["linkId"]).status_code == 200
-    assert one(Path(f"{database(server.folder)}.before-v2"), "PRAGMA user_version") == 1
+    assert one(Path(f"{database(server.folder)}.before-v{len(MIGRATIONS)}"), "PRAGMA user_version") == 1
