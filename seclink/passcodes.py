@@ -55,6 +55,13 @@ class Passcodes:
         finally:
             self.pending -= 1
 
+    async def kept(self, passcode_hash: str | None) -> str | None:
+        """What is kept of a passcode's digest, if there is one. Raises Busy."""
+        if passcode_hash is None:
+            return None
+        with self.place():
+            return await self.hash(passcode_hash.lower())
+
     async def hash(self, passcode_hash: str) -> str:
         """An argon2id string with its own salt."""
         return await self._work(self._hasher.hash, passcode_hash)

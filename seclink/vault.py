@@ -1,4 +1,4 @@
-"""Every use case about secrets and their receipts, in the order that keeps the promises.
+"""Every use case about secrets, in the order that keeps the promises; those of their senders are in `receipts`.
 
 Revealing asks its questions (`questions.py`) and only then takes the view, durably, before a byte of payload leaves.
 A wrong answer to any of them spends nothing. `now` is epoch milliseconds and comes from the caller.
@@ -14,30 +14,24 @@ from msgspec import UNSET
 
 from seclink import policy, tokens
 from seclink.aside import Aside
-from seclink.clock import day_week_month
 from seclink.config import Config
-from seclink.errors import AccessDenied, Busy, Gone, NameTaken, NotActive, NotFound, PasscodeLocked, SecLinkError
+from seclink.errors import AccessDenied, Busy, Gone, NameTaken, PasscodeLocked, SecLinkError
 from seclink.limiter import Limiter
 from seclink.log import Log
 from seclink.model import (
     Actor,
     Claimed,
     Created,
-    Edit,
-    Filter,
     NewSecret,
-    Page,
     Peek,
     Proof,
     Rate,
-    Receipt,
-    Scope,
     Secret,
     State,
-    Stats,
 )
 from seclink.passcodes import Passcodes
-from seclink.questions import Questions, access_hash_of, check_access, gone, live
+from seclink.questions import Questions, access_hash_of, gone, live
+from seclink.receipts import Receipts
 from seclink.replay import Replay
 from seclink.store.base import Store
 
@@ -62,6 +56,7 @@ class Vault:
         self._store, self._passcodes, self._config, self._log = store, passcodes, config, log
         self._events = Counter[tuple[str, str]]() if events is None else events
         self._questions = Questions(store, passcodes)
+        self.receipts = Receipts(store, passcodes, config, log, self._events)
         self._created: Replay[Created] = Replay(CREATE_REPLAY_SECONDS, CREATE_REPLAYS, 2**30, lambda _: 512, monotonic)
         self._revealed: Replay[Claimed] = Replay(
             REPLAY_SECONDS, 100_000, REPLAY_BYTES, lambda claimed: len(claimed.payload) + 512, monotonic
@@ -73,9 +68,8 @@ class Vault:
         """The same vault by other rules: all that it keeps is shared. What has begun ends by the old ones."""
         other = copy.copy(self)
         other._config = config
+        other.receipts = Receipts(self._store, self._passcodes, config, self._log, self._events)
         return other
-
-    # Recipients' side
 
     async def create(self, new: NewSecret, actor: Actor, now: int, retry: tuple[str, bytes] | None = None) -> Created:
         """Keep a secret. Raises NameTaken where there is or was one of the `link_id` that was chosen.
@@ -94,14 +88,25 @@ class Vault:
     async def reveal(self, link_id: str, proof: Proof, actor: Actor, now: int, retry_key: str | None = None) -> Claimed:
         """Take one view.
 
-        With `retry_key`, the same caller with the same proof gets a lost answer again for a minute.
+        With `retry_key`, the same caller with the same proof gets a lost answer again for a minute, unless the secret
+        was burned meanwhile.
         """
         if retry_key is None:
             return await self._reveal(link_id, proof, actor, now)
         same = msgspec.json.encode((link_id, retry_key, proof.access, proof.passcode_hash))
-        return await self._revealed.once(
-            hashlib.sha256(same).hexdigest(), b"", lambda: self._reveal(link_id, proof, actor, now)
-        )
+        is_first = False
+
+        async def first() -> Claimed:
+            nonlocal is_first
+            is_first = True
+            return await self._reveal(link_id, proof, actor, now)
+
+        claimed = await self._revealed.once(hashlib.sha256(same).hexdigest(), b"", first)
+        if not is_first:
+            peek = await self._store.peek(link_id, now)
+            if peek is None or peek.state is State.BURNED:
+                raise gone(peek)
+        return claimed
 
     async def burn_read(self, link_id: str, proof: Proof, actor: Actor, now: int) -> None:
         """End a secret for a reader who has it: asks what revealing asks, spends nothing, erases it.
@@ -142,57 +147,7 @@ class Vault:
             self._events["reported", peek.format] += 1
             self._log.warning("reported", receipt=peek.receipt_id)
 
-    # Senders' side
-
-    async def receipt(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> Receipt:
-        """One receipt, for whoever holds its manage token, its account's key, or an admin's (who is not told the
-        linkId).
-        """
-        receipt = await self._store.receipt(receipt_id, now)
-        is_own = receipt is not None and policy.is_owner(receipt, actor, manage_token)
-        if receipt is None or not (is_own or actor.may(Scope.ADMIN)):
-            raise NotFound()
-        return receipt if is_own else msgspec.structs.replace(receipt, link_id="")
-
-    async def receipt_id(self, link_id: str, format: str, now: int) -> str:
-        """The receiptId of a secret of that format, ended or not: for senders who know it by its link. NotFound."""
-        peek = await self._store.peek(link_id, now)
-        if peek is None or peek.format != format:
-            raise NotFound()
-        return peek.receipt_id
-
-    async def receipts(self, wanted: Filter, now: int) -> Page:
-        return await self._store.receipts(wanted, now)
-
-    async def change(self, receipt_id: str, edit: Edit, actor: Actor, manage_token: str | None, now: int) -> Receipt:
-        """Edit a live secret. Raises NotFound, NotActive, BadRequest; AccessDenied and Gone where proof was offered."""
-        policy.check_edit(edit, self._config)
-        receipt = await self.receipt(receipt_id, actor, manage_token, now)
-        if not receipt.link_id:
-            raise NotFound()
-        if edit.access is not None:
-            check_access(live(await self._store.peek(receipt.link_id, now)), edit.access)
-        passcode = UNSET if edit.passcode_hash is UNSET else await self._hash(edit.passcode_hash)
-        changes = policy.changes(edit, passcode, now)
-        if await self._store.replace(receipt_id, changes, now, actor.account) != State.ACTIVE:
-            raise NotActive()
-        self._log.info("changed", receipt=receipt_id)
-        return await self.receipt(receipt_id, actor, manage_token, now)
-
-    async def burn(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> None:
-        """End a live secret and erase it. Raises NotFound, or Gone where it has ended already."""
-        receipt = await self.receipt(receipt_id, actor, manage_token, now)
-        how = None if actor.account else "by the manage token"
-        found = await self._store.burn(receipt_id, now, actor.account, how)
-        if found is not State.ACTIVE:
-            ended = await self._store.receipt(receipt_id, now)
-            raise Gone(state=found or "", ended_at=ended.events[-1].at if ended else None)
-        self._events["burned", receipt.format] += 1
-        self._log.info("burned", receipt=receipt_id)
-
-    async def stats(self, account: str, now: int, format: str | None = None) -> Stats:
-        """Days, weeks (from Monday) and months are those of UTC. With `format`, of what is kept of that kind."""
-        return await self._store.stats(account, now, day_week_month(now), format)
+    # Upkeep
 
     async def reap(self, now: int) -> int:
         """Erase and forget what is due, one batch; 0 means that nothing is left."""
@@ -221,7 +176,7 @@ class Vault:
 
     async def _create(self, new: NewSecret, actor: Actor, now: int) -> Created:
         new = policy.check(new, self._config, actor)
-        passcode = await self._hash(new.passcode_hash)
+        passcode = await self._passcodes.kept(new.passcode_hash)
         names = tokens.mint(now)
         link_id = new.link_id or names.link_id
         assert new.ttl_seconds is not None  # noqa: S101  settled by the policy
@@ -295,9 +250,3 @@ class Vault:
         """Somebody could not open a secret: told so often that it is noticed, not so often that it fills a disk."""
         if self._failures.take(link_id, FAILURES, self._monotonic()).is_allowed:
             self._aside.do(self._store.record(link_id, error.code, now, by=by))
-
-    async def _hash(self, passcode_hash: str | None) -> str | None:
-        if passcode_hash is None:
-            return None
-        with self._passcodes.place():
-            return await self._passcodes.hash(passcode_hash.lower())

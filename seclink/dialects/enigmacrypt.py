@@ -126,7 +126,7 @@ class EnigmaCrypt(Dialect):
     async def delete(self, call: Call, message_id: str) -> Answer:
         token = header(call.scope, b"x-delete-token")
         receipt_id = await self.receipt_id(self._link_id(message_id))
-        await self.vault.burn(receipt_id, actor(call.scope), token, self.now())
+        await self.vault.receipts.burn(receipt_id, actor(call.scope), token, self.now())
         return _success(200, "Message deleted successfully")
 
     def refusal(self, error: SecLinkError) -> Refusal:

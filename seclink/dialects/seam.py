@@ -114,7 +114,7 @@ class Dialect:
 
     async def receipt_id(self, link_id: str) -> str:
         """What the vault's verbs for senders call a secret of this dialect; who may use them is theirs to say."""
-        return await self.vault.receipt_id(link_id, self.name, self.now())
+        return await self.vault.receipts.id_of(link_id, self.name, self.now())
 
     def unsupported(self, **wishes: Any) -> None:
         """Refuse by name what nobody here could hold to. Not asked for is False, None, "", [], {} or left out."""

@@ -163,7 +163,7 @@ class Seecret(Dialect):
             raise BadRequest(fields=(("delete_password", "must not come with another password"),))
         receipt = await self._own(call, wanted.id)
         edit = self._edit(wanted)
-        changed = await self.vault.change(receipt.receipt_id, edit, actor(call.scope), None, self.now())
+        changed = await self.vault.receipts.change(receipt.receipt_id, edit, actor(call.scope), None, self.now())
         data = self._addresses(changed.link_id, wanted.cle) | {"expires_at": changed.expires_at}
         return {"MESSAGE": "Secret updated successfully", "data": data}
 
@@ -177,19 +177,19 @@ class Seecret(Dialect):
         only = Filter(
             account=account, format=self.name, state=state, search=search, page=wanted.page, limit=wanted.limit
         )
-        found = await self.vault.receipts(only, self.now())
+        found = await self.vault.receipts.page(only, self.now())
         secrets = [self._described(each) for each in found.receipts]
         return {"data": {"total": found.total, "page": found.page, "limit": found.limit, "secrets": secrets}}
 
     async def delete(self, call: Call, sent: Members) -> Members:
         receipt = await self._own(call, bodies.convert(sent, One).id)
-        await self.vault.burn(receipt.receipt_id, actor(call.scope), None, self.now())
+        await self.vault.receipts.burn(receipt.receipt_id, actor(call.scope), None, self.now())
         return {"MESSAGE": "Secret deleted successfully"}
 
     async def account(self, call: Call, sent: Members) -> Members:
         key = actor(call.scope).key
         assert key is not None  # noqa: S101  a key is needed here
-        counts = await self.vault.stats(key.account, self.now(), self.name)
+        counts = await self.vault.receipts.stats(key.account, self.now(), self.name)
         stats = {
             "total": counts.total_secrets,
             "pending": counts.active_secrets,
@@ -248,7 +248,7 @@ class Seecret(Dialect):
         if not ID.fullmatch(own_id):
             raise NotFound()
         receipt_id = await self.receipt_id(self.id(own_id))
-        receipt = await self.vault.receipt(receipt_id, actor(call.scope), None, self.now())
+        receipt = await self.vault.receipts.one(receipt_id, actor(call.scope), None, self.now())
         if not receipt.link_id:
             raise NotFound()
         return receipt

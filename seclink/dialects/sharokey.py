@@ -111,7 +111,7 @@ class Sharokey(Dialect):
             label=sent.description or None,
         )
         made = await self.keep(call, new)
-        receipt = await self.vault.receipt(made.receipt_id, actor(call.scope), made.manage_token, self.now())
+        receipt = await self.vault.receipts.one(made.receipt_id, actor(call.scope), made.manage_token, self.now())
         count = len(attached or ())
         data = {
             **self._item(receipt),
@@ -135,7 +135,7 @@ class Sharokey(Dialect):
         )
         page = Page(receipts=(), page=wanted.page, limit=wanted.limit, total=0)
         if asked.get("creator", account) == account:
-            page = await self.vault.receipts(wanted, self.now())
+            page = await self.vault.receipts.page(wanted, self.now())
         numbers = {
             "current_page": page.page,
             "per_page": page.limit,
@@ -154,11 +154,11 @@ class Sharokey(Dialect):
 
     async def delete(self, call: Call, slug: str) -> Answer:
         found = await self._find(call, slug)
-        await self.vault.burn(found.receipt_id, actor(call.scope), None, self.now())
+        await self.vault.receipts.burn(found.receipt_id, actor(call.scope), None, self.now())
         return bodies.answer(_said("Secret deleted successfully", None))
 
     async def stats(self, call: Call) -> Answer:
-        found = await self.vault.stats(actor(call.scope).account or "", self.now(), self.name)
+        found = await self.vault.receipts.stats(actor(call.scope).account or "", self.now(), self.name)
         data = {
             "total_secrets": found.total_secrets,
             "active_secrets": found.active_secrets,
@@ -197,7 +197,7 @@ class Sharokey(Dialect):
         """The receipt of a secret of whoever asks, ended or not. To an admin, too, others' are not there."""
         try:
             receipt_id = await self.receipt_id(slug if tokens.DRAWN_ID.fullmatch(slug) else "")
-            found = await self.vault.receipt(receipt_id, actor(call.scope), None, self.now())
+            found = await self.vault.receipts.one(receipt_id, actor(call.scope), None, self.now())
         except NotFound:
             raise NotFound(MISSING) from None
         if not found.link_id:

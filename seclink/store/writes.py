@@ -21,7 +21,7 @@ from seclink.store.audit import Audited, Entry, Head
 # A round of reaping: erasing rewrites every page, and SQLite keeps their former selves in memory until it is done.
 REAPED_BYTES = 4 * 2**20
 HISTORY = ("peeked", "passcode_wrong", "reported")  # what a receipt shows of what `record` is told
-KEPT_EVENTS = 100  # per secret: an unlimited one that is read for ever must not grow for ever
+KEPT_EVENTS = 100  # of a kind, per secret: an unlimited one that is read for ever must not grow for ever
 
 
 class Claim(Struct, frozen=True):
@@ -292,10 +292,10 @@ def mark(db: sqlite3.Connection, now: int) -> None:
 
 
 def _event(db: sqlite3.Connection, id: int, type: str, at: int, reason: str | None = None) -> bool:
-    """Whether there was still room for it in the secret's history."""
+    """Whether there was still room for it in the secret's history; no kind of event can crowd out another."""
     added = db.execute(
         "INSERT INTO events (secret, at, type, reason) SELECT ?1, ?2, ?3, ?4"
-        " WHERE (SELECT count(*) FROM events WHERE secret = ?1) < ?5",
+        " WHERE (SELECT count(*) FROM events WHERE secret = ?1 AND type = ?3) < ?5",
         (id, at, type, reason, KEPT_EVENTS),
     )
     return added.rowcount > 0

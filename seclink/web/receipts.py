@@ -95,17 +95,17 @@ class ReceiptsApi:
         key = _key(call.scope)
         account = None if Scope.ADMIN in key.scopes else key.account
         wanted = _filter(call.scope["query_string"], account)
-        return bodies.answer(wire.receipt_page(await self._vault.receipts(wanted, self._clock.now())))
+        return bodies.answer(wire.receipt_page(await self._vault.receipts.page(wanted, self._clock.now())))
 
     async def get_receipt(self, call: Call, receipt_id: str) -> Answer:
         who = actor(call.scope)
-        receipt = await self._vault.receipt(_known(receipt_id), who, _manage_token(call.scope), self._clock.now())
+        receipt = await self._vault.receipts.one(_known(receipt_id), who, _manage_token(call.scope), self._clock.now())
         return bodies.answer(wire.receipt_details(receipt, with_reasons=who.may(Scope.ADMIN)))
 
     async def change_receipt(self, call: Call, receipt_id: str) -> Answer:
         who, token = actor(call.scope), _manage_token(call.scope)
         # Whoever may not change it need not send a large body first.
-        await self._vault.receipt(_known(receipt_id), who, token, self._clock.now())
+        await self._vault.receipts.one(_known(receipt_id), who, token, self._clock.now())
         content_type = header(call.scope, b"content-type")
         sent = bodies.parse(
             await call.body(), content_type.encode("latin-1") if content_type else None, wire.ChangeReceipt
@@ -122,16 +122,18 @@ class ReceiptsApi:
         if edit.payload is not UNSET:
             self._guards.count_bytes(who, len(edit.payload))
         return bodies.answer(
-            wire.receipt_details(await self._vault.change(_known(receipt_id), edit, who, token, self._clock.now()))
+            wire.receipt_details(
+                await self._vault.receipts.change(_known(receipt_id), edit, who, token, self._clock.now())
+            )
         )
 
     async def burn_secret(self, call: Call, receipt_id: str) -> Answer:
         who, token = actor(call.scope), _manage_token(call.scope)
-        await self._vault.burn(_known(receipt_id), who, token, self._clock.now())
+        await self._vault.receipts.burn(_known(receipt_id), who, token, self._clock.now())
         return bodies.no_content()
 
     async def get_stats(self, call: Call) -> Answer:
-        return bodies.answer(await self._vault.stats(_key(call.scope).account, self._clock.now()))
+        return bodies.answer(await self._vault.receipts.stats(_key(call.scope).account, self._clock.now()))
 
     async def get_account(self, call: Call) -> Answer:
         key, now = _key(call.scope), self._clock.now()
@@ -143,7 +145,7 @@ class ReceiptsApi:
                 key_prefix=key.prefix,
                 key_expires_at=key.expires_at,
                 rate=wire.RateState(limit=rate.count, window_seconds=rate.seconds, remaining=remaining),
-                secrets=wire.state_counts(await self._vault.stats(key.account, now)),
+                secrets=wire.state_counts(await self._vault.receipts.stats(key.account, now)),
             )
         )
 

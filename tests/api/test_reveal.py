@@ -403,6 +403,21 @@ async def test_retry_after_the_window_is_too_late(appliance: Any) -> None:
     check_problem(await reveal(appliance.http, made, idempotency=RETRY), 410, "gone")
 
 
+@pytest.mark.parametrize("by", ["sender", "reader"])
+async def test_kept_answer_is_not_given_once_the_secret_is_burned(appliance: Any, by: str) -> None:
+    """LR-01: a lost answer may be had again, not what was taken back."""
+    made = await create(appliance.http, accessHash=ACCESS_HASH, maxViews=3)
+    for _ in range(2):
+        assert (await reveal(appliance.http, made, access=ACCESS, idempotency=RETRY)).status_code == 200
+    if by == "sender":
+        burned = await appliance.http.delete(f"/receipts/{made['receiptId']}", headers=manage(made))
+    else:
+        burned = await appliance.http.post(f"/secrets/{made['linkId']}/burn", headers={"SecLink-Access": ACCESS})
+    assert burned.status_code == 204
+    gone = check_problem(await reveal(appliance.http, made, access=ACCESS, idempotency=RETRY), 410, "gone")
+    assert gone["state"] == "burned"
+
+
 async def test_restart_forgets_what_might_have_been_asked_again(make_appliance: Any) -> None:
     """LR-04: the answer was in memory alone."""
     before = await make_appliance()

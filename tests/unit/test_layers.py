@@ -80,9 +80,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "keyring": {"errors", "model", "store.base", "tokens"},
     "questions": {"errors", "model", "passcodes", "policy", "store.base", "tokens"},
+    "receipts": {
+        "clock", "config", "errors", "log", "model", "passcodes", "policy", "questions", "store.base",
+    },
     "vault": {
-        "aside", "clock", "config", "errors", "limiter", "log", "model", "passcodes", "policy", "questions", "replay",
-        "store.base", "tokens",
+        "aside", "config", "errors", "limiter", "log", "model", "passcodes", "policy", "questions", "receipts",
+        "replay", "store.base", "tokens",
     },
     "reaper": {"errors", "instruments", "log", "vault"},
     "server": {"errors"},

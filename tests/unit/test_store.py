@@ -213,6 +213,18 @@ async def test_unlimited_views_end_with_time_alone(store: Store) -> None:
     assert await store.claim(link("a"), END) is None
 
 
+async def test_strangers_reports_leave_room_for_what_becomes_of_it(store: Store) -> None:
+    """Anybody who knows the linkId may report, again and again."""
+    await store.add(secret(max_views=2))
+    for _ in range(150):
+        await store.record(link("a"), "reported", NOW, "spam")
+    await store.claim(link("a"), NOW + 1)
+    found = await store.receipt(receipt("a"), NOW + 2)
+    assert found is not None
+    assert [each.type for each in found.events].count("reported") == 100
+    assert found.events[-1].type == "revealed"
+
+
 @pytest.mark.parametrize(("at", "is_live"), [(END - 1, True), (END, False), (END + 1, False)])
 async def test_claim_refuses_from_the_instant_of_expiry_on(store: Store, at: int, is_live: bool) -> None:
     """EXP-01, EXP-02: whether or not it was reaped."""
