@@ -42,7 +42,8 @@ def sqlite(version: tuple[int, ...]) -> Finding:
         return PART.ok("SQLite", shown)
     said = (
         f"{shown} has the WAL-reset bug, as all before 3.51.3 have but for 3.44.6 and 3.50.7: very rarely, a write"
-        " during a checkpoint damages the database. SecLink writes during checkpoints, so it is affected"
+        " during the second of two checkpoints damages the database. SecLink's own never meet like that; those of"
+        " another program that has the file open could"
     )
     fix = (
         "run it with a Python whose SQLite is 3.51.3 or later, or ask your distribution whether it has mended its"

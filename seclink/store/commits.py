@@ -21,7 +21,6 @@ from seclink.store.writer import Write, Writer
 
 BATCH = 128
 SWEEP_SECONDS = 0.8  # what was erased leaves the log within a second
-COPIES = 3
 MAX_LOG_BYTES = 32 * 2**20  # empty the log sooner than the sweep when it grows fast
 
 _WAIT = f"PRAGMA busy_timeout = {opening.PRAGMAS['busy_timeout']}"
@@ -85,19 +84,24 @@ class Commits:
     async def _empty_log(self) -> None:
         """Move the log into the file and cut it to nothing, so that what was erased is nowhere any more.
 
-        The bulk is copied beside the writer (PASSIVE), then what was written meanwhile, then what was written
-        during that; only the little left and the cut (TRUNCATE) hold the writer up. The cut waits for readers,
-        and all writes with it: for ours, which are done at once, but not for somebody's backup. A reader in the
-        way: try again.
+        The bulk is copied beside the writer (PASSIVE); only what was written meanwhile and the cut (TRUNCATE) hold the
+        writer up. The cut waits for readers, and all writes with it: for ours, which are done at once, but not for
+        somebody's backup. A reader in the way: try again.
+
+        Beside the writer only once, as the first copying since the log began anew: a second one, after one that was
+        complete, may damage the database where a write resets the log meanwhile (the WAL-reset bug of SQLite before
+        3.51.3). The cut shuts writers out.
         """
+        is_first = True
         while True:
             for _ in range(int(SWEEP_SECONDS / 0.1)):
                 await asyncio.sleep(0.1)
                 if self.log_bytes() > MAX_LOG_BYTES:
                     break
             try:
-                for _ in range(COPIES):
+                if is_first:
                     await self._sweeper.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+                is_first = False
                 await self._writer.executescript(f"PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(TRUNCATE); {_WAIT}")
                 if self.log_bytes() == 0:
                     return

@@ -1,4 +1,4 @@
-"""Runs SecLink with some of its module constants changed: `python altered.py '{"seclink.store.sqlite.COPIES": 1}' ...`.
+"""Runs SecLink with some of its module constants changed: `python altered.py '{"seclink.store.commits.BATCH": 1}' ...`.
 
 For what no setting may change, like how the database is synced. What follows are a Python command's own arguments,
 `-m seclink serve ...`. A name may go on into a dictionary: `seclink.store.opening.PRAGMAS.synchronous`.
