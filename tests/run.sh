@@ -15,6 +15,7 @@ need strace 'command -v strace'
 need faketime 'command -v faketime'
 need e2fsprogs 'PATH=$PATH:/usr/sbin command -v mkfs.ext4'
 need nginx 'command -v nginx || test -x /usr/sbin/nginx' # 0.5 MB; stands in front in tests, without rights and on loopback
+need caddy 'command -v caddy' # 9 MB, 36 unpacked; the same
 need systemd 'command -v systemd-analyze' # it checks the unit; libseccomp comes with it
 need chromium 'command -v chromium'
 need chromium-headless-shell 'command -v chromium-headless-shell' # its engine alone: in a third of the time

@@ -96,5 +96,6 @@ def test_server_side_command_and_its_flags_explain_themselves(words: tuple[str, 
     assert all(each.help for each in command.params if isinstance(each, click.Option))
 
 
-def test_nginx_is_set_up_in_the_readme_as_in_the_tests() -> None:
-    assert (README.parent / "tests/faults/snippets/nginx.conf").read_text() in readme()
+@pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile"])
+def test_proxy_is_set_up_in_the_readme_as_in_the_tests(name: str) -> None:
+    assert f"\n{(README.parent / 'tests/faults/snippets' / name).read_text()}```\n" in readme()

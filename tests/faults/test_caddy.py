@@ -1,0 +1,250 @@
+"""Behind Caddy, as the README sets it up: who is counted, what arrives, what its log says, and nothing twice."""
+
+import base64
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from appliances import body, need
+from proxying import PATIENCE, Caddy, standing
+from test_proxies import FEW, FORGED, MANY, REVEALS, Upstream, create, reveal
+
+LARGEST = 8 * 2**20  # four times what it is by default: more than the kernel keeps of an answer that is not read
+
+
+class Behind(NamedTuple):
+    """An appliance and the Caddy in front of it."""
+
+    server: Any
+    caddy: Caddy
+
+
+def placed(server: Any, make_caddy: Callable[..., Caddy], toml: str, *, root: str = "", **options: Any) -> Behind:
+    """`root` is the path of the public URL."""
+    caddy = make_caddy(server.port, **options)
+    url = f'public_url = "{caddy.url}{root}"\n'
+    server.config.write_text(f'[server]\n{url}trusted_proxies = ["127.0.0.1"]\n{toml}')
+    return Behind(server.start(), caddy)
+
+
+@pytest.fixture
+def make_caddy() -> Iterator[Callable[..., Caddy]]:
+    with standing(Caddy) as make:
+        yield make
+
+
+@pytest.fixture
+def behind(make_server: Any, make_caddy: Callable[..., Caddy]) -> Callable[..., Behind]:
+    def make(*arguments: Any, **options: Any) -> Behind:
+        return placed(make_server(""), make_caddy, *arguments, **options)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def both(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
+    """For all tests of what arrives."""
+    with standing(Caddy) as make:
+        made = placed(server_type(tmp_path_factory.mktemp("behind"), ""), make, f"{MANY}payload_bytes = {LARGEST}\n")
+        yield made
+        assert made.server.stop() == 0, made.server.log()
+
+
+# Whose address it is
+
+
+def test_visitors_are_counted_one_by_one_behind_caddy(behind: Callable[..., Behind]) -> None:
+    """RL-03"""
+    _, caddy = behind(FEW)
+    with caddy.client("127.0.0.2") as one, caddy.client("127.0.0.3") as other:
+        assert [create(one).status_code for _ in range(4)] == [201, 201, 201, 429]
+        assert create(other).status_code == 201
+
+
+def test_address_that_a_visitor_of_caddy_claims_counts_for_nothing(behind: Callable[..., Behind]) -> None:
+    """RL-02, RL-03: whatever header claims it, each tried by a visitor of its own."""
+    _, caddy = behind(FEW)
+    for last, name in enumerate(FORGED, start=2):
+        claims = [f"for=192.0.2.{each}" if name == "Forwarded" else f"192.0.2.{each}, 127.0.0.1" for each in range(4)]
+        with caddy.client(f"127.0.0.{last}") as client:
+            assert [create(client, **{name: each}).status_code for each in claims] == [201, 201, 201, 429], name
+
+
+# What arrives
+
+
+def test_largest_secret_arrives_and_what_is_larger_is_refused_in_our_words(both: Behind) -> None:
+    with both.caddy.client() as client:
+        payload = os.urandom(LARGEST)
+        assert reveal(client, create(client, payload)) == payload
+        for more in (100_000, 6_000_000):
+            refused = create(client, payload + b"x" * more)
+            assert (refused.status_code, refused.json()["code"]) == (413, "payload_too_large")
+            assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_slow_reader_gets_the_whole_secret(both: Behind) -> None:
+    """It is more than the kernel takes: Caddy has to wait for who stops in the middle, and SecLink for Caddy."""
+    payload = os.urandom(LARGEST)
+    with both.caddy.client() as client, socket.socket() as raw:
+        path = f"/api/v1/secrets/{create(client, payload).json()['linkId']}/reveal"
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.settimeout(PATIENCE)
+        raw.connect(("127.0.0.1", both.caddy.port))
+        with both.caddy.pair.context().wrap_socket(raw, server_hostname="localhost") as reader:
+            reader.sendall(f"POST {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+            data = bytearray(reader.recv(4096))
+            time.sleep(1)
+            while more := reader.recv(65536):
+                data += more
+    assert base64.b64encode(payload) in data
+
+
+def test_secret_goes_over_http2(both: Behind, tmp_path: Path) -> None:
+    """As browsers ask for it."""
+    need("curl")
+    caddy, payload = both.caddy, os.urandom(LARGEST)
+    with caddy.client() as client:
+        url = f"{caddy.url}/api/v1/secrets/{create(client, payload).json()['linkId']}/reveal"
+    trusting = ["--cacert", str(caddy.folder / "fullchain.pem"), "--noproxy", "*", "--max-time", str(PATIENCE)]
+    output = ["--output", str(tmp_path / "answer"), "--write-out", "%{http_version} %{http_code}"]
+    said = subprocess.run(["curl", "-sS", "--http2", "-X", "POST", *trusting, *output, url], stdout=subprocess.PIPE)
+    assert said.stdout == b"2 200"
+    assert base64.b64decode(json.loads((tmp_path / "answer").read_bytes())["encryptedBlob"]) == payload
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+def test_answers_come_through_as_they_were(both: Behind, accepted: str) -> None:
+    """Packed or not, HEAD like GET, all headers, one after another on a connection."""
+    server, caddy = both
+    asking = {"headers": {"Accept-Encoding": accepted}}
+    with httpx.Client(base_url=server.url, **asking) as here, caddy.client(**asking) as there:
+        for path in ("/", "/robots.txt", "/healthz"):
+            for method in ("GET", "HEAD"):
+                ours, its = (each.request(method, path) for each in (here, there))
+                assert (its.status_code, its.content, told(its)) == (200, ours.content, told(ours))
+        assert there.get("/").headers.get("content-encoding", "identity") == accepted
+
+
+def told(answer: httpx.Response) -> dict[str, str]:
+    """Its headers, without what Caddy says of itself and what is another each time."""
+    return {name: value for name, value in answer.headers.items() if name not in ("server", "date", "x-request-id")}
+
+
+def test_verify_finds_nothing_that_caddy_changed(both: Behind) -> None:
+    """HDR-03"""
+    server, caddy = both
+    server.env["SSL_CERT_FILE"] = str(caddy.folder / "fullchain.pem")
+    said = server.seclink("verify", caddy.url, check=False)
+    assert said.returncode == 0, said.stdout.decode()
+
+
+# What its log says
+
+
+def test_log_has_what_failed_but_not_for_whom(make_caddy: Callable[..., Caddy]) -> None:
+    assert hits(make_caddy) == set()
+
+
+def test_what_caddy_logs_by_itself_would_say_it(make_caddy: Callable[..., Caddy]) -> None:
+    """The same test sees it."""
+    assert hits(make_caddy, changes={"request delete": "request>tls delete"}) == {"127.0.0.2", LINK, "proof", "token"}
+
+
+LINK = "AbCdEfGhIjKl"
+
+
+def hits(make_caddy: Callable[..., Caddy], **options: Any) -> set[str]:
+    """What of a request that was answered, and of one that was not, stands in Caddy's log."""
+    with closing(Upstream(True)) as upstream:
+        caddy = make_caddy(upstream.port, **options)
+        with caddy.client("127.0.0.2", headers={"SecLink-Access": "proof", "SecLink-Manage": "token"}) as client:
+            assert client.get(f"/api/v1/secrets/{LINK}").status_code == 200
+            upstream.answers = False
+            assert client.get(f"/api/v1/secrets/{LINK}").status_code == 502
+        deadline = time.monotonic() + PATIENCE
+        while '"status":502' not in caddy.log():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return {each for each in ("127.0.0.2", LINK, "proof", "token") if each in caddy.log()}
+
+
+# Never twice
+
+
+def asked(make_caddy: Callable[..., Caddy], method: str, path: str, headers: dict[str, str], **options: Any) -> int:
+    """How often a request arrives whose answer is lost, on a connection that was kept if any is."""
+    with closing(Upstream(True)) as upstream, make_caddy(upstream.port, **options).client() as client:
+        assert client.get("/").text == "ok"
+        upstream.answers = False
+        assert client.request(method, path, headers=headers).status_code == 502
+        return upstream.requests - 1
+
+
+REPEATABLE = [
+    pytest.param(*REVEALS[0], {"Idempotency-Key": "abc"}, id="POST with Idempotency-Key"),
+    pytest.param(*REVEALS[1], {}, id="GET"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers"), [*REPEATABLE, pytest.param(*REVEALS[0], {}, id="POST")])
+def test_caddy_sends_no_reveal_again_whose_answer_is_lost(
+    make_caddy: Callable[..., Caddy], method: str, path: str, headers: dict[str, str]
+) -> None:
+    assert asked(make_caddy, method, path, headers) == 1
+
+
+@pytest.mark.parametrize(("method", "path", "headers"), REPEATABLE)
+def test_on_connections_that_are_kept_it_would_send_it_twice(
+    make_caddy: Callable[..., Caddy], method: str, path: str, headers: dict[str, str]
+) -> None:
+    assert asked(make_caddy, method, path, headers, changes={"            keepalive off ": ""}) == 2
+
+
+@pytest.mark.parametrize(("retries", "times"), [("", 1), ("lb_retries 1", 2)], ids=["as it is", "with lb_retries"])
+def test_no_other_upstream_is_asked_unless_it_is_told_to(
+    make_caddy: Callable[..., Caddy], retries: str, times: int
+) -> None:
+    method, path = REVEALS[1]
+    with closing(Upstream(False)) as one, closing(Upstream(False)) as other:
+        caddy = make_caddy(one.port, other.port, changes={"transport http {": f"{retries}\n        transport http {{"})
+        with caddy.client() as client:
+            assert client.request(method, path).status_code == 502
+        assert one.requests + other.requests == times
+
+
+# Below a path
+
+
+@pytest.mark.parametrize("handle", ["handle", "handle_path"])
+def test_everything_lies_below_the_public_path_of_caddy(behind: Callable[..., Behind], handle: str) -> None:
+    """Left there, and taken away."""
+    changes = {
+        "    reverse_proxy ": f"    redir /secrets /secrets/\n    {handle} /secrets/* {{\n    reverse_proxy ",
+        "a view\n        }\n    }\n": "a view\n        }\n    }\n    }\n",
+    }
+    _, caddy = behind(MANY, root="/secrets", changes=changes)
+    with caddy.client() as client:
+        created = client.post("/secrets/api/v1/secrets", json=body()).json()
+        assert created["shareUrl"] == f"{caddy.url}/secrets/{created['linkId']}"
+        for each in ("/secrets/", created["shareUrl"], f"/secrets/receipt/{created['receiptId']}"):
+            page = client.get(each)
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            loaded = re.findall(r'(?:src|href)="(/[^"]*)"', page.text)
+            assert loaded
+            assert not [file for file in loaded if not file.startswith("/secrets/")]
+            assert {client.get(file).status_code for file in loaded} == {200}
+        assert client.get("/secrets/healthz").json() == {"status": "alive"}
+        assert client.get("/secrets").headers["location"] == "/secrets/"
+        assert client.get("/healthz").content == b""  # Caddy's own answer: it is not ours to give
+        revealed = client.get(f"/secrets/api/v1/secrets/{created['linkId']}")
+        assert base64.b64decode(revealed.json()["encryptedBlob"]) == b"payload"
