@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from seclink.errors import ConfigError
+from seclink.foreign import Dialects
 from seclink.model import Rate
 from seclink.quantities import (
     Colour,
@@ -194,43 +195,6 @@ class Branding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         dict[str, WebAddress],
         Meta(max_length=8, description="Links at the foot of the pages, by their texts: an imprint, a privacy notice."),
     ] = field(default_factory=dict)
-
-
-class Dialect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    enabled: Annotated[bool, Meta(description="Whether clients of that system are served, below the path /NAME.")] = (
-        True
-    )
-    host: Annotated[
-        HostName | None,
-        Meta(description="A Host name at whose root that system's own paths work, too. Unset: none."),
-    ] = None
-
-
-class Sharokey(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    allow_attachments: Annotated[
-        bool,
-        Meta(
-            description="Take attachments, though its clients seal them with the text's key and iv: "
-            "whoever knows one of them can read the rest without the key."
-        ),
-    ] = False
-
-
-class Seecret(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    enabled: Annotated[
-        bool,
-        Meta(
-            description="Whether clients of that system are served, below the path /seecret. They send plaintext, "
-            "which is sealed here on arrival: whoever controls this server or its TLS proxy can read every secret."
-        ),
-    ] = False
-
-
-class Dialects(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"scrt_link": "scrt-link"}):
-    scrt_link: Dialect = field(default_factory=Dialect)
-    sharokey: Sharokey = field(default_factory=Sharokey)
-    seecret: Seecret = field(default_factory=Seecret)
-    enigmacrypt: Dialect = field(default_factory=Dialect)
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

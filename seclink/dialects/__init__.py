@@ -38,8 +38,8 @@ from typing import Any, cast
 import msgspec
 
 from seclink.config import Config
-from seclink.config import Dialects as Sections
 from seclink.dialects.seam import Dialect, Parts
+from seclink.foreign import Dialects as Sections
 
 TABLE = {
     "scrt-link": "scrt_link.ScrtLink",

@@ -8,8 +8,8 @@ are made anew and the old ones dropped, which overwrites their pages as a whole.
 import sqlite3
 from collections.abc import Callable, Iterator
 
+from seclink.store.pages import whole_pages
 from seclink.store.schema import APPLICATION_ID, MIGRATIONS
-from seclink.store.writes import whole_pages
 
 NEWEST = len(MIGRATIONS)
 

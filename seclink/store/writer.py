@@ -18,6 +18,7 @@ from seclink.errors import SecLinkError, StorageFull
 from seclink.model import Secret
 from seclink.store import audit, writes
 from seclink.store.audit import Audited, Head
+from seclink.store.pages import used_bytes
 from seclink.store.writes import Claim
 
 ROW_BYTES, ROOM_BYTES = 8192, 16 * 2**20
@@ -124,7 +125,7 @@ class Writer(Audited):
     def _add(self, secrets: list[Secret]) -> None:
         needed = sum(len(each.payload) + ROW_BYTES for each in secrets)
         if self.room < needed:
-            self.room = min(self.max_bytes - writes.used_bytes(self), max(ROOM_BYTES, needed))
+            self.room = min(self.max_bytes - used_bytes(self), max(ROOM_BYTES, needed))
             if self.room < needed:
                 raise StorageFull()
         self.room -= needed

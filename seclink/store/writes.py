@@ -17,6 +17,7 @@ from seclink.errors import BadRequest, StorageFull
 from seclink.model import Changes, Claimed, Secret, State
 from seclink.store import audit, tries
 from seclink.store.audit import Audited, Entry, Head
+from seclink.store.pages import used_bytes, whole_pages
 
 # A round of reaping: erasing rewrites every page, and SQLite keeps their former selves in memory until it is done.
 REAPED_BYTES = 4 * 2**20
@@ -39,30 +40,11 @@ _COLUMNS = (
     "id, link_id, receipt_id, manage_digest, account, format, expiry_type, created_at, expires_at, due_at, max_views,"
     " access_hash, passcode, passcode_required, public_note, label, bytes, iv, payload, seq, entry, digest"
 )
-PAGE_FILL, OVERFLOW = 3900, 4092  # of pages of 4,096 bytes
 COLUMNS = 22
 _ROW = "(?" + ",?" * (COLUMNS - 1) + ")"
 _decode_found = msgspec.json.Decoder(
     list[tuple[int, int, str, str, str, int, int | None, int, str | None, int, str | None]]
 ).decode
-
-
-def used_bytes(db: sqlite3.Connection) -> int:
-    """Bytes of the file that hold something; freed pages do not count, they are used again first."""
-    pages, free, size = db.execute(
-        "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
-    ).fetchone()
-    return int(pages - free) * int(size)
-
-
-def whole_pages(iv: bytes, payload: bytes) -> bytes:
-    """The payload with zeros behind it, so that no two share a page of the file.
-
-    Where they do, SQLite moves living ones about as their neighbours go, and leaves copies in the gaps of pages that
-    no secure_delete comes back to. 3,900 bytes and a page's worth of overflow at a time fill a leaf each.
-    """
-    size = len(iv) + len(payload)
-    return payload + bytes(PAGE_FILL - size if size <= PAGE_FILL else -(size - PAGE_FILL) % OVERFLOW)
 
 
 def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret], head: Head) -> Head:

@@ -18,9 +18,9 @@ from stores import asked, open_store
 from seclink.errors import StoreUnusable
 from seclink.model import Filter, Rate, State
 from seclink.store import opening, upgrade
+from seclink.store.pages import OVERFLOW, PAGE_FILL
 from seclink.store.schema import MIGRATIONS
 from seclink.store.sqlite import SqliteStore
-from seclink.store.writes import OVERFLOW, PAGE_FILL
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("tidy")]
 
