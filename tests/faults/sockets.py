@@ -99,12 +99,22 @@ def check_security_headers(answer: Answer) -> None:
     assert "server" not in answer.headers
 
 
-def read_all(client: socket.socket, pause: float = 0) -> bytes:
+def read_all(client: socket.socket) -> bytes:
     data = bytearray()
     with contextlib.suppress(ConnectionResetError):
         while chunk := client.recv(65536):
             data += chunk
-            time.sleep(pause)
+    return bytes(data)
+
+
+def read_slowly(client: socket.socket, seconds: float) -> bytes:
+    """At some 300 kB a second for that long, and then the rest."""
+    data, until = bytearray(), time.monotonic() + seconds
+    with contextlib.suppress(ConnectionResetError):
+        while time.monotonic() < until and (chunk := client.recv(16_384)):
+            data += chunk
+            time.sleep(0.05)
+        data += read_all(client)
     return bytes(data)
 
 
