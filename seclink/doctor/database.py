@@ -1,5 +1,6 @@
 """The database: whole, of this release, with room to grow; and the clock it goes by."""
 
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from seclink.errors import StoreUnusable
 from seclink.running import server_of
 from seclink.store import opening
 from seclink.store.inspection import Inspection, inspect, try_pragmas
+from seclink.store.trail import Broken, Trail
 
 PART = Part("database")
 BEHIND_MS = 60_000
 LOG_BYTES = 64 * 2**20
 SPARE_BYTES = 64 * 2**20
+TRAIL_ENTRIES = 100_000
 # Not made to keep what was made durable: gone with the machine, or with the container.
 PASSING = ("tmpfs", "ramfs", "overlay")
 # Locks and shared memory, on which the log rests, do not work there as SQLite needs it.
@@ -55,6 +58,8 @@ def look(config: Config, path: Path, now_ms: int) -> Iterator[Finding]:
         yield PART.problem(str(path), said, fix)
         return
     yield from _content(path, inspection)
+    if inspection.schema == inspection.newest:
+        yield _trail(path)
     yield _clock(inspection, now_ms)
 
 
@@ -91,6 +96,20 @@ def _content(path: Path, seen: Inspection) -> Iterator[Finding]:
         yield PART.warning(str(log), said, f"`fuser {path}` names who has it open; end what is not the server")
     else:
         yield PART.ok(str(log), f"has {length:,} bytes")
+
+
+def _trail(path: Path) -> Finding:
+    """As much of it as is read in half a second."""
+    try:
+        count = sum(1 for _ in itertools.islice(Trail(path).new(), TRAIL_ENTRIES))
+    except Broken as broken:
+        fix = (
+            "keep a copy (`seclink backup`), and find out who else may write to the file; entries before that one hold"
+        )
+        return PART.problem("the audit trail", f"is not whole: {broken}", fix)
+    if count == TRAIL_ENTRIES:
+        return PART.ok("the audit trail", f"is whole as far as {count:,} entries; `seclink audit` checks all")
+    return PART.ok("the audit trail", f"is whole, {count:,} entries" if count != 1 else "is whole, 1 entry")
 
 
 def _clock(seen: Inspection, now_ms: int) -> Finding:

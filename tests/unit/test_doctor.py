@@ -239,6 +239,7 @@ def test_what_is_no_database_yet_or_never_is_told(path: Path) -> None:
         ("PRAGMA journal_mode = DELETE", "journal_mode", "problem"),
         ("UPDATE meta SET clock_mark = {later}", "the clock", "problem"),
         ("INSERT INTO events (secret, at, type) VALUES (9, 9, 'created')", "{path}", "problem"),
+        ("INSERT INTO audit VALUES (1, '{{}}', 'no digest')", "the audit trail", "problem"),
     ],
 )
 def test_what_somebody_did_to_the_database_is_seen(path: Path, change: str, looked: str, level: str) -> None:

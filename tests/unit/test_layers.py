@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "traces": {"running"},
     "doctor": {
         "config", "doctor", "errors", "likeness", "outside", "passcodes", "running", "store.inspection",
-        "store.opening", "tokens",
+        "store.opening", "store.trail", "tokens",
     },
     "erasure": {"errors", "outside", "store.inspection", "traces"},
     "declared": {"config", "errors", "quantities", "web.assets"},
