@@ -42,7 +42,7 @@ def sqlite(version: tuple[int, ...]) -> Finding:
         return PART.ok("SQLite", shown)
     said = (
         f"{shown} has the WAL-reset bug, as all before 3.51.3 have but for 3.44.6 and 3.50.7: very rarely, a write"
-        " during the second of two checkpoints damages the database. SecLink's own never meet like that; those of"
+        " during the second of two checkpoints damages the database. The server's own do not meet like that; those of"
         " another program that has the file open could"
     )
     fix = (
