@@ -231,6 +231,10 @@ class Connection(HttpToolsProtocol):
         self.due = self.loop.time() + self.limits.linger_seconds
         self.flow.resume_reading()
 
+    def start_closing(self) -> None:
+        """TLS closes once all is sent and the other side has said goodbye, too: which may never come."""
+        self.due = self.loop.time() + self.limits.linger_seconds
+
     def on_response_complete(self) -> None:
         """Instead of uvicorn's: the pause before the next request is `due`, not a timer that any byte would stop."""
         self.wire.flush()
@@ -273,8 +277,10 @@ class Connection(HttpToolsProtocol):
                 return
         elif self.write_due < inf or now <= self.due:
             return  # idle because the client still reads
-        elif not (self.lingering or self.wire.is_closing()):
-            self.due = now + self.limits.write_seconds
-            self.wire.close()
+        elif not self.lingering:
+            if self.wire.is_closing():
+                self.wire.abort()  # what the kernel has taken, it still delivers
+            else:
+                self.wire.close()
             return
         self.wire.reset()

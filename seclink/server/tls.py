@@ -12,6 +12,8 @@ from seclink.errors import SecLinkError
 from seclink.server.connection import Connection, Hub
 from seclink.server.wire import Wire
 
+DAY = 86_400.0
+
 
 class Handshake(asyncio.Protocol):
     """Becomes a Connection. What comes before that in the handshake's last segment is kept for it.
@@ -43,7 +45,7 @@ class Handshake(asyncio.Protocol):
                 self.context,
                 server_side=True,
                 ssl_handshake_timeout=2 * limits.header_seconds,  # the hub's clock is first, and resets
-                ssl_shutdown_timeout=limits.linger_seconds,
+                ssl_shutdown_timeout=DAY,  # it would count from the close on, and cut what is still being read
             )
         except OSError:  # of which what TLS refuses is one
             tls = None
@@ -73,4 +75,7 @@ class Handshake(asyncio.Protocol):
         return False
 
     def start_lingering(self) -> None:
+        return None
+
+    def start_closing(self) -> None:
         return None

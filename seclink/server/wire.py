@@ -21,6 +21,8 @@ class Owner(Protocol):
 
     def start_lingering(self) -> None: ...
 
+    def start_closing(self) -> None: ...
+
 
 class _Nobody:
     """The owner of a wire whose connection is gone."""
@@ -31,6 +33,9 @@ class _Nobody:
         return False
 
     def start_lingering(self) -> None:
+        return None
+
+    def start_closing(self) -> None:
         return None
 
 
@@ -94,6 +99,7 @@ class Wire:
         if self._owner.has_unread():
             self.linger()
         else:
+            self._owner.start_closing()
             self._transport.close()
 
     def reset(self) -> None:

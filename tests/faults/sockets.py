@@ -108,10 +108,10 @@ def read_all(client: socket.socket) -> bytes:
 
 
 def read_slowly(client: socket.socket, seconds: float) -> bytes:
-    """At some 300 kB a second for that long, and then the rest."""
+    """At some 150 kB a second for that long, and then the rest."""
     data, until = bytearray(), time.monotonic() + seconds
     with contextlib.suppress(ConnectionResetError):
-        while time.monotonic() < until and (chunk := client.recv(16_384)):
+        while time.monotonic() < until and (chunk := client.recv(8_192)):
             data += chunk
             time.sleep(0.05)
         data += read_all(client)

@@ -422,8 +422,11 @@ def test_slow_reader_that_makes_progress_gets_everything_over_tls(tmp_path: Path
     GOOD.write(tmp_path)
     files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
     request = HEAD.replace(b"/look", b"/big") + b"Connection: close\r\n\r\n"
-    with running(certificate=files) as server, speak(server, request, small_window=True) as client:
-        [answer] = answers(read_slowly(client, 5))
+    with (
+        running(certificate=files, limits={"write_seconds": 2.5}) as server,
+        speak(server, request, small_window=True) as client,
+    ):
+        [answer] = answers(read_slowly(client, 8))
     assert len(answer.body) == 10_000_000
 
 
