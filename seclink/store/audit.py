@@ -34,12 +34,6 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
 
-class Audited(sqlite3.Connection):
-    """A connection that ends its transactions with the entries that were told in them."""
-
-    told: list[Entry]
-
-
 class Head(Struct, frozen=True):
     """Where the trail ends: the number of its last entry, and that entry's digest in 64 hexadecimal digits."""
 
@@ -49,6 +43,15 @@ class Head(Struct, frozen=True):
     @property
     def mark(self) -> str:
         return f"{self.seq}:{self.digest[:MARK_DIGITS]}"
+
+
+class Audited(sqlite3.Connection):
+    """A connection that ends its transactions with the entries that were told in them. `head` is where the trail ended
+    when it last wrote to it; None: it has to look.
+    """
+
+    told: list[Entry]
+    head: Head | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -81,8 +84,12 @@ def append(db: sqlite3.Connection, after: Head, entries: list[Entry]) -> Head:
     return after
 
 
-def prune(db: sqlite3.Connection, before: int) -> int:
-    """Let what is older than that instant leave the trail from its beginning, some at a time; how many did."""
+def prune(db: Audited, before: int) -> int:
+    """Let what is older than that instant leave the trail from its beginning, some at a time; how many did.
+
+    Among it may be what another process has written: an end that was remembered before could be gone, and an entry
+    after it would collide with nothing.
+    """
     oldest = db.execute(
         "SELECT seq, entry ->> 'at' FROM audit WHERE entry IS NOT NULL ORDER BY seq LIMIT ?", (PRUNED_AT_ONCE,)
     )
@@ -91,6 +98,7 @@ def prune(db: sqlite3.Connection, before: int) -> int:
     if leaving:
         db.execute("UPDATE audit SET entry = NULL WHERE seq = ?", (leaving[-1],))
         db.execute("DELETE FROM audit WHERE seq < ?", (leaving[-1],))
+        db.head = None
     return len(leaving)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from seclink.errors import SecLinkError, StorageFull
 from seclink.model import Secret
 from seclink.store import audit, writes
-from seclink.store.audit import Audited, Head
+from seclink.store.audit import Audited
 from seclink.store.pages import used_bytes
 from seclink.store.writes import Claim
 
@@ -30,7 +30,7 @@ class Writer(Audited):
     """`batch` is what the next commit shall do, `outcomes` what became of each: an answer or an exception; `seconds` is
     how long the last one took.
 
-    `room` are bytes that may be added before the file is measured again, `head` where the audit trail ends; None: look.
+    `room` are bytes that may be added before the file is measured again.
     """
 
     batch: list[Write]
@@ -39,7 +39,6 @@ class Writer(Audited):
     keep_ms: int
     audit_ms: int
     max_bytes: int
-    head: Head | None = None
     room: int = 0
     seconds: float = 0.0
 

@@ -336,6 +336,21 @@ async def test_many_old_entries_leave_some_at_a_time(
     assert [await store.reap(NOW + 1, 100) for _ in range(4)] == [4, 4, 2, 0]
 
 
+async def test_end_that_another_process_wrote_and_that_left_at_once_is_not_gone_back_behind(
+    path: Path, store: SqliteStore
+) -> None:
+    """What the server remembers of the end is older than all that is there."""
+    await store.add(secret("first"))
+    other = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30, exclusive=False)
+    for n in range(3):
+        await other.add_key(key(f"sk_live_{n}"))
+    await other.close()
+    assert await store.reap(NOW + 100 * DAY, 100) == 5
+    late = {"created_at": NOW + 100 * DAY, "expires_at": NOW + 101 * DAY}
+    await asyncio.gather(*(store.add(secret(name, **late)) for name in ("second", "third")))
+    assert [each.event for each in read(path)] == ["expired", "created", "created"]
+
+
 # Copies
 
 
