@@ -10,15 +10,18 @@ noted elsewhere, can.
 import hashlib
 import itertools
 import sqlite3
-from collections.abc import Iterator
 
 import msgspec
 from msgspec import Struct
 
-PRUNED_AT_ONCE = 1000
+PRUNED_AT_ONCE, READ_AT_ONCE = 1000, 5000
 MARK_DIGITS = 32
 LAST = "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1"
-AFTER = "SELECT seq, entry, digest FROM audit WHERE seq > ? ORDER BY seq LIMIT 1000"
+OLDEST = """
+    SELECT seq, coalesce(CASE WHEN json_valid(entry) THEN CAST(entry ->> 'at' AS INTEGER) END, 0)
+    FROM audit WHERE entry IS NOT NULL ORDER BY seq LIMIT ?
+"""
+AFTER = "SELECT seq, entry, digest FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
 
 
 class Entry(Struct, frozen=True, omit_defaults=True):
@@ -84,26 +87,28 @@ def append(db: sqlite3.Connection, after: Head, entries: list[Entry]) -> Head:
     return after
 
 
-def prune(db: Audited, before: int) -> int:
-    """Let what is older than that instant leave the trail from its beginning, some at a time; how many did.
+def prune(db: Audited, before: int, now: int) -> int:
+    """Let what is older than `before` leave the trail from its beginning, some at a time; how many did.
 
-    Among it may be what another process has written: an end that was remembered before could be gone, and an entry
-    after it would collide with nothing.
+    An entry that cannot be read or is ahead of `now` is of no known age: it leaves with its neighbours. Among what
+    leaves may be what another process has written: an end that was remembered before could be gone, and an entry after
+    it would collide with nothing.
     """
-    oldest = db.execute(
-        "SELECT seq, entry ->> 'at' FROM audit WHERE entry IS NOT NULL ORDER BY seq LIMIT ?", (PRUNED_AT_ONCE,)
-    )
-    leaving = [seq for seq, _ in itertools.takewhile(lambda row: row[1] < before, oldest)]
+    oldest = db.execute(OLDEST, (PRUNED_AT_ONCE,))
+    leaving = list(itertools.takewhile(lambda row: not before <= row[1] <= now, oldest))
     oldest.close()
+    while leaving and not 0 < leaving[-1][1] < before:
+        leaving.pop()
     if leaving:
-        db.execute("UPDATE audit SET entry = NULL WHERE seq = ?", (leaving[-1],))
-        db.execute("DELETE FROM audit WHERE seq < ?", (leaving[-1],))
+        last, _ = leaving[-1]
+        db.execute("UPDATE audit SET entry = NULL WHERE seq = ?", (last,))
+        db.execute("DELETE FROM audit WHERE seq < ?", (last,))
         db.head = None
     return len(leaving)
 
 
-def rows(db: sqlite3.Connection, after: int) -> Iterator[tuple[int, str | None, str]]:
-    """Number, text and digest of what comes after that number. The first may be one that has left: it has no text."""
-    while found := db.execute(AFTER, (after,)).fetchall():
-        yield from found
-        after = found[-1][0]
+def rows(db: sqlite3.Connection, after: int) -> list[tuple[int, str | None, str]]:
+    """Number, text and digest of what comes after that number, READ_AT_ONCE at most. The first may be one that has
+    left: it has no text.
+    """
+    return db.execute(AFTER, (after, READ_AT_ONCE)).fetchall()

@@ -246,7 +246,7 @@ def reap(db: Audited, now: int, limit: int, keep_ms: int, audit_ms: int) -> tupl
     db.told += [Entry(at, "expired", account, None, receipt_id) for _, at, _, _, account, receipt_id in expired]
     _forget(db, [id for id, _, state, *_ in due if state != State.ACTIVE])
     mark(db, now)
-    return len(due) + audit.prune(db, now - audit_ms), [format for _, _, _, format, _, _ in expired]
+    return len(due) + audit.prune(db, now - audit_ms, now), [format for _, _, _, format, _, _ in expired]
 
 
 def _forget(db: sqlite3.Connection, ids: list[int]) -> None:

@@ -351,6 +351,41 @@ async def test_end_that_another_process_wrote_and_that_left_at_once_is_not_gone_
     assert [each.event for each in read(path)] == ["expired", "created", "created"]
 
 
+@pytest.mark.parametrize(
+    "entry", ["x", "{", "[]", "null", '{"at":null}', '{"at":"x"}', '{"at":[1]}', '{"at":1e400}', f'{{"at":{10**30}}}']
+)
+@pytest.mark.parametrize("position", [0, 1, 2])
+async def test_entry_that_is_damaged_holds_up_neither_erasing_nor_its_neighbours(
+    path: Path, store: SqliteStore, entry: str, position: int
+) -> None:
+    """And is not swept away either before it is as old as they are."""
+    names = ("a", "b", "c")
+    for name in names:
+        await store.add(secret(name))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        (sql,) = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'audit_stays'").fetchone()
+        db.execute("DROP TRIGGER audit_stays")
+        db.execute("UPDATE audit SET entry = ? WHERE seq = ?", (entry, position + 1))
+        db.execute(sql)
+    assert await store.reap(END, 10) == 3
+    with pytest.raises(Broken, match=f"entry {position + 1} "):
+        read(path)
+    for name in names:
+        await store.add(secret(f"later {name}", created_at=END + 80 * DAY, expires_at=END + 200 * DAY))
+    while await store.reap(END + 100 * DAY, 10):
+        pass
+    assert [each.receipt for each in read(path)] == [receipt(f"later {name}") for name in names]
+
+
+async def test_entry_of_a_clock_that_was_ahead_keeps_no_other_from_leaving(path: Path, store: SqliteStore) -> None:
+    """The command line has no other clock than the machine's."""
+    await store.add_key(key(created_at=NOW + 36500 * DAY))
+    await filled(store)
+    assert await store.reap(NOW + 1, 100) == 0
+    await store.reap(NOW + 100 * DAY, 100)
+    assert [each.event for each in read(path)] == ["expired"] * 10
+
+
 # Copies
 
 
