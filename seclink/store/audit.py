@@ -14,7 +14,7 @@ import sqlite3
 import msgspec
 from msgspec import Struct
 
-PRUNED_AT_ONCE, READ_AT_ONCE = 1000, 5000
+PRUNED_AT_ONCE = 1000
 MARK_DIGITS = 32
 LAST = "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1"
 OLDEST = """
@@ -107,8 +107,6 @@ def prune(db: Audited, before: int, now: int) -> int:
     return len(leaving)
 
 
-def rows(db: sqlite3.Connection, after: int) -> list[tuple[int, str | None, str]]:
-    """Number, text and digest of what comes after that number, READ_AT_ONCE at most. The first may be one that has
-    left: it has no text.
-    """
-    return db.execute(AFTER, (after, READ_AT_ONCE)).fetchall()
+def rows(db: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, str | None, str]]:
+    """Number, text and digest of what comes after that number. The first may be one that has left: it has no text."""
+    return db.execute(AFTER, (after, limit)).fetchall()

@@ -12,6 +12,8 @@ from seclink.store.audit import MARK_DIGITS, Entry, Head
 from seclink.store.inspection import looking
 from seclink.store.opening import unusable
 
+READ_AT_ONCE = 5000
+
 
 class Told(Struct, frozen=True):
     """An entry with its place in the chain."""
@@ -36,25 +38,33 @@ class Trail:
 
     def new(self) -> Iterator[Told]:
         """What was added since the last look; at first, all there is. Raises Broken, StoreUnusable."""
+        while True:
+            found = self._some()
+            yield from self._read(found)
+            if len(found) < READ_AT_ONCE:
+                break
+        self._check_mark_was_passed()
+
+    def _some(self) -> list[tuple[int, str | None, str]]:
+        """The next rows, and before them the last one once more: it must still be the same.
+
+        Nothing is held open while somebody makes use of them: the server's log could not be emptied, and what is erased
+        would stay in it for as long as a pager shows the trail's beginning.
+        """
         try:
             with looking(self._path) as db:
-                db.execute("BEGIN")  # one look, whatever leaves the trail meanwhile
-                yield from self._read(db)
+                return audit.rows(db, -1 if self.head is None else self.head.seq - 1, READ_AT_ONCE)
         except sqlite3.DatabaseError as error:
             raise unusable(self._path, error) from None
 
-    def _read(self, db: sqlite3.Connection) -> Iterator[Told]:
-        at = -1 if self.head is None else self.head.seq - 1  # once more the last one: it must still be the same
-        is_first = True
-        for seq, text, digest in audit.rows(db, at):
+    def _read(self, found: list[tuple[int, str | None, str]]) -> Iterator[Told]:
+        if not found:
+            raise Broken(_nothing(self.head))
+        for index, (seq, text, digest) in enumerate(found):
             here = Head(seq, digest)
-            entry = self._fits(here, text, is_first)
-            is_first = False
+            entry = self._fits(here, text, index == 0)
             if entry is not None:
                 yield Told(here, entry)
-        if is_first:
-            raise Broken("the trail is empty: not even its beginning is there")
-        self._check_mark_was_passed()
 
     def _fits(self, here: Head, text: str | None, is_first: bool) -> Entry | None:
         """The entry, where there is one that is new. Raises Broken."""
@@ -92,6 +102,12 @@ class Trail:
             raise Broken(
                 f"entry {self._mark[0]} was marked, and the trail ends with {self.head.seq}: its end was cut off"
             )
+
+
+def _nothing(before: Head | None) -> str:
+    if before is None:
+        return "the trail is empty: not even its beginning is there"
+    return f"entry {before.seq} and all after it are gone: the trail's end was cut off, or the database replaced"
 
 
 def _missing(before: int, after: int) -> str:

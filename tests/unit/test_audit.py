@@ -13,7 +13,7 @@ from test_store import END, NOW, key, link, receipt, secret
 
 from seclink.errors import Busy, StorageFailed
 from seclink.model import Changes, State
-from seclink.store import audit, backup
+from seclink.store import audit, backup, trail
 from seclink.store.sqlite import SqliteStore
 from seclink.store.trail import Broken, Trail, parse_mark
 
@@ -405,10 +405,10 @@ async def test_backup_has_it_and_a_restore_is_told(path: Path, store: SqliteStor
 
 async def test_reader_that_looks_again_and_again_misses_nothing(path: Path, store: SqliteStore) -> None:
     """Whatever leaves the trail meanwhile."""
-    trail, seen = Trail(path), []
+    reader, seen = Trail(path), []
     for n in range(12):
         await store.add(secret(str(n), created_at=NOW + n * DAY, expires_at=END + 99 * DAY))
-        seen += [each.entry.receipt for each in trail.new()]
+        seen += [each.entry.receipt for each in reader.new()]
         if n % 4 == 3:
             store.hold(30 * 86400, 0, 2**30)
             await store.reap(NOW + n * DAY, 1)
@@ -417,4 +417,43 @@ async def test_reader_that_looks_again_and_again_misses_nothing(path: Path, stor
         db.execute("DELETE FROM audit WHERE seq > 3")
         db.execute("INSERT INTO audit VALUES (4, '{}', 'x')")
     with pytest.raises(Broken):
-        list(trail.new())
+        list(reader.new())
+
+
+async def test_reader_that_rests_keeps_nothing_that_is_erased_in_the_log(path: Path, store: SqliteStore) -> None:
+    """Somebody reads the trail's beginning in a pager, and goes for lunch."""
+    await filled(store)
+    reading = Trail(path).new()
+    next(reading)
+    assert await store.claim(link("0"), NOW) is not None
+    with contextlib.closing(sqlite3.connect(path, timeout=5)) as db:
+        assert db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+    assert len(list(reading)) == 9
+
+
+@pytest.mark.parametrize("some", [2, 3, 5, 10, 11, 12])
+async def test_trail_is_read_in_parts_and_checked_as_a_whole(
+    path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, some: int
+) -> None:
+    monkeypatch.setattr(trail, "READ_AT_ONCE", some)
+    mark = await filled(store)
+    assert [each.receipt for each in read(path, mark)] == [receipt(str(n)) for n in range(10)]
+    with tampering(path) as db:
+        db.execute("UPDATE audit SET digest = upper(digest) WHERE seq = 9")
+    with pytest.raises(Broken, match="entry 9 is not what was written"):
+        read(path)
+    with tampering(path) as db:
+        db.execute("DELETE FROM audit WHERE seq = 9")
+    with pytest.raises(Broken, match="entry 9 is missing"):
+        read(path)
+
+
+async def test_reader_is_told_that_the_end_it_has_seen_is_gone(path: Path, store: SqliteStore) -> None:
+    """Cut off, or an older backup put in place."""
+    await filled(store)
+    reader = Trail(path)
+    assert len(list(reader.new())) == 10
+    with tampering(path) as db:
+        db.execute("DELETE FROM audit WHERE seq > 7")
+    with pytest.raises(Broken, match="entry 10 and all after it are gone"):
+        list(reader.new())
