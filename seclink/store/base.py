@@ -1,6 +1,7 @@
 """The store's contract: domain verbs, each one durable transaction; no caller needs two of them to be safe.
 
-What a verb does stands in the audit trail with it, or was not done; `by` is the account whose key it was done with.
+What a verb does stands in the audit trail with it, or was not done; `by` is the account whose key it was done with. Of
+what can be done to one secret again and again, the first hundred times of each kind do, and the last view.
 `now` is epoch milliseconds and always passed in. A verb returns only once what it did would survive a power
 cut, or raises StorageFailed and did nothing that anybody was told of. A secret counts as expired from
 `expires_at` on, whether or not it was reaped.

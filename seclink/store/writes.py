@@ -208,8 +208,8 @@ def replace(
             raise StorageFull()
         db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (padded, changes.iv, id))
         db.execute("UPDATE secrets SET bytes = ? WHERE id = ?", (len(changes.payload), id))
-    _event(db, id, "changed", now)
-    db.told.append(Entry(now, "changed", account, by, receipt_id))
+    if _event(db, id, "changed", now):
+        db.told.append(Entry(now, "changed", account, by, receipt_id))
     return State.ACTIVE
 
 

@@ -178,6 +178,31 @@ async def test_endless_views_do_not_make_an_endless_trail(path: Path, store: Sql
     assert len(read(path)) < 310
 
 
+async def test_endless_changes_do_not_make_an_endless_trail(path: Path, store: SqliteStore) -> None:
+    """With the manage token of a secret that anybody can make."""
+    await store.add(secret())
+    for n in range(150):
+        assert await store.replace(receipt("a"), Changes(label=str(n)), NOW) is State.ACTIVE
+    assert [each.event for each in read(path)] == ["created"] + ["changed"] * 100
+
+
+@pytest.mark.parametrize("noise", ["reported", "revealed", "changed"])
+async def test_noise_drowns_no_failure(path: Path, store: SqliteStore, noise: str) -> None:
+    """A hundred reports, which take no more than the link's first half, before the guessing begins."""
+    await store.add(secret(max_views=None))
+    make: dict[str, Callable[[], Any]] = {
+        "reported": lambda: store.record(link("a"), "reported", NOW),
+        "revealed": lambda: store.claim(link("a"), NOW),
+        "changed": lambda: store.replace(receipt("a"), Changes(label="x"), NOW),
+    }
+    for _ in range(120):
+        await make[noise]()
+    for name in ("passcode_wrong", *(set(make) - {noise, "revealed"})):
+        await make.get(name, lambda: store.record(link("a"), "passcode_wrong", NOW, by="acme"))()
+    after = [each.event for each in read(path)][101:]
+    assert sorted(after) == sorted({"failed", "reported", "changed"} - {noise})
+
+
 # Changes are noticed
 
 
