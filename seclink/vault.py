@@ -4,10 +4,11 @@ Revealing asks its questions (`questions.py`) and only then takes the view, dura
 A wrong answer to any of them spends nothing. `now` is epoch milliseconds and comes from the caller.
 """
 
+import contextlib
 import copy
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec import UNSET
@@ -15,7 +16,7 @@ from msgspec import UNSET
 from seclink import policy, tokens
 from seclink.aside import Aside
 from seclink.config import Config
-from seclink.errors import AccessDenied, Busy, Gone, NameTaken, PasscodeLocked, SecLinkError
+from seclink.errors import AccessDenied, Busy, Gone, NameTaken, PasscodeLocked
 from seclink.limiter import Limiter
 from seclink.log import Log
 from seclink.model import (
@@ -114,19 +115,17 @@ class Vault:
         Without a proof of key there is no telling a reader from whoever came across the linkId, so a secret that asks
         for none cannot be ended this way.
         """
-        peek = await self._ask(link_id, proof, actor, now, wants_access=True)
-        if await self._store.burn(peek.receipt_id, now, actor.account, "by the link") is not State.ACTIVE:
-            raise gone(await self._store.peek(link_id, now))
+        with self._told(link_id, now, actor.account):
+            peek = await self._questions.ask(link_id, proof, actor, now, wants_access=True)
+            if await self._store.burn(peek.receipt_id, now, actor.account, "by the link") is not State.ACTIVE:
+                raise gone(await self._store.peek(link_id, now))
         self._events["burned", peek.format] += 1
         self._log.info("burned", receipt=peek.receipt_id)
 
     async def peek(self, link_id: str, now: int) -> Peek:
         """Look at a live secret; spends nothing. Raises NotFound, Gone."""
-        try:
+        with self._told(link_id, now):
             peek = live(await self._store.peek(link_id, now))
-        except Gone as error:
-            self._failed(link_id, error, now)
-            raise
         if not peek.was_peeked:
             self._aside.do(self._store.record(link_id, "peeked", now))
         return peek
@@ -221,7 +220,8 @@ class Vault:
         if proof.passcode_hash is None:
             claimed = await self._store.claim(link_id, now, access_hash=access_hash, by=actor.account)
         if claimed is None:
-            claimed = await self._reveal_guarded(link_id, proof, access_hash, actor, now)
+            with self._told(link_id, now, actor.account):
+                claimed = await self._reveal_guarded(link_id, proof, access_hash, actor, now)
         self._events["revealed", claimed.format] += 1
         self._log.info("revealed", receipt=claimed.receipt_id)
         return claimed
@@ -229,7 +229,7 @@ class Vault:
     async def _reveal_guarded(
         self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int
     ) -> Claimed:
-        peek = await self._ask(link_id, proof, actor, now)
+        peek = await self._questions.ask(link_id, proof, actor, now)
         claimed = await self._store.claim(
             link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client, by=actor.account
         )
@@ -238,15 +238,12 @@ class Vault:
             raise Busy("The secret was changed while you asked; nothing was spent, try again")
         return claimed
 
-    async def _ask(self, link_id: str, proof: Proof, actor: Actor, now: int, *, wants_access: bool = False) -> Peek:
-        """As `Questions.ask`; the audit trail is told of a wrong answer, too."""
+    @contextlib.contextmanager
+    def _told(self, link_id: str, now: int, by: str | None = None) -> Iterator[None]:
+        """Whoever cannot open it is told of: often enough to be noticed, not so often that it fills a disk."""
         try:
-            return await self._questions.ask(link_id, proof, actor, now, wants_access=wants_access)
+            yield
         except (AccessDenied, PasscodeLocked, Gone) as error:
-            self._failed(link_id, error, now, actor.account)
+            if self._failures.take(link_id, FAILURES, self._monotonic()).is_allowed:
+                self._aside.do(self._store.record(link_id, error.code, now, by=by))
             raise
-
-    def _failed(self, link_id: str, error: SecLinkError, now: int, by: str | None = None) -> None:
-        """Somebody could not open a secret: told so often that it is noticed, not so often that it fills a disk."""
-        if self._failures.take(link_id, FAILURES, self._monotonic()).is_allowed:
-            self._aside.do(self._store.record(link_id, error.code, now, by=by))

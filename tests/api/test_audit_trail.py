@@ -49,6 +49,18 @@ async def test_every_way_to_fail_is_told(appliance: Any) -> None:
     await is_told(appliance, *expected, ("failed", "acme", None, "gone"))
 
 
+@pytest.mark.parametrize("path", ["reveal", "burn"])
+async def test_who_came_too_late_by_a_moment_is_told(appliance: Any, path: str) -> None:
+    """ONE-01: all have proved everything when the first of them is served."""
+    made = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
+    headers = {"SecLink-Access": ACCESS, "SecLink-Passcode": RIGHT}
+    asked = [appliance.http.post(f"/secrets/{made['linkId']}/{path}", headers=headers) for _ in range(4)]
+    statuses = sorted(answer.status_code for answer in await asyncio.gather(*asked))
+    assert statuses[1:] == [410] * 3
+    served = {"reveal": ("revealed", None, None, "view 1 of 1"), "burn": ("burned", None, None, "by the link")}[path]
+    await is_told(appliance, served, *[("failed", None, None, "gone")] * 3)
+
+
 async def test_guesser_who_is_locked_out_is_told(appliance: Any) -> None:
     made = await create(appliance.http, passcodeHash=RIGHT)
     for _ in range(6):
