@@ -62,7 +62,7 @@ class Vault:
         self._revealed: Replay[Claimed] = Replay(
             REPLAY_SECONDS, 100_000, REPLAY_BYTES, lambda claimed: len(claimed.payload) + 512, monotonic
         )
-        self._failures, self._monotonic = Limiter(10_000), monotonic
+        self._failures, self._monotonic = Limiter(), monotonic
         self._aside = Aside()
 
     def under(self, config: Config) -> "Vault":
@@ -244,6 +244,6 @@ class Vault:
         try:
             yield
         except (AccessDenied, PasscodeLocked, Gone) as error:
-            if self._failures.take(link_id, FAILURES, self._monotonic()).is_allowed:
+            if self._failures.take(f"failed {link_id}", FAILURES, self._monotonic()).is_allowed:
                 self._aside.do(self._store.record(link_id, error.code, now, by=by))
             raise

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, create, manage, reveal
 
+from seclink.limiter import Limiter
 from seclink.store.trail import Trail
 
 pytestmark = pytest.mark.anyio
@@ -78,6 +79,25 @@ async def test_somebody_who_goes_on_and_on_fills_no_disk(appliance: Any) -> None
             assert (await reveal(appliance.http, made, access="d3Jvbmc")).status_code == 401
         await is_told(appliance, *[("failed", None, None, "access_denied")] * 10 * (day + 1))
         appliance.clock.move(86400)
+
+
+async def test_failures_of_very_many_secrets_fill_no_memory(make_appliance: Any, monkeypatch: Any) -> None:
+    """And are still told of, some of them."""
+    limiters: list[Limiter] = []
+
+    def small() -> Limiter:
+        limiters.append(Limiter(5))
+        return limiters[-1]
+
+    monkeypatch.setattr("seclink.vault.Limiter", lambda *_: small())
+    appliance = await make_appliance()
+    for _ in range(20):
+        made = await create(appliance.http)
+        await reveal(appliance.http, made)
+        assert (await reveal(appliance.http, made)).status_code == 410
+    assert len(limiters[0]) <= 6
+    revealed = [("revealed", None, None, "view 1 of 1"), ("failed", None, None, "gone")]
+    await is_told(appliance, *revealed * 15, *revealed[:1] * 5)
 
 
 async def test_secrets_that_never_were_are_not_told_of(appliance: Any) -> None:
