@@ -54,7 +54,7 @@ def audit(
         click.echo(f"NOT WHOLE: {broken}", err=True)
         sys.exit(BROKEN)
     sys.stdout.flush()
-    click.echo(_summary(trail), err=True)
+    click.echo(printable(_summary(trail)), err=True)
 
 
 def _print(trail: Trail, show: Show, follow: bool) -> None:
@@ -78,7 +78,7 @@ def _filtered(show: Show, account: str | None, since: int) -> Show:
 
 def _as_json(told: Told) -> None:
     entry = msgspec.to_builtins(told.entry)
-    click.echo(json.dumps({"seq": told.head.seq, **entry, "digest": told.head.digest}, ensure_ascii=False))
+    click.echo(json.dumps({"seq": told.head.seq, **entry, "digest": told.head.digest}))
 
 
 def _as_text(told: Told) -> None:

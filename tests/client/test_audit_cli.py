@@ -193,6 +193,24 @@ def test_strangers_words_cannot_steer_the_terminal(here: Shell) -> None:
     assert len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_strangers_digest_cannot_steer_the_terminal(here: Shell, options: tuple[str, ...]) -> None:
+    """What the trail begins with is chained to nothing; ends of lines and C1 controls are as good as ESC."""
+    hostile = "\x1b]0;owned\x07\n\x9b2J\u202e"
+    with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
+        db.execute("DROP TRIGGER audit_stays")
+        db.execute("UPDATE audit SET digest = ? WHERE seq = 0", (hostile,))
+        audit.append(db, audit.head(db), [audit.Entry(10**12, "x\x9b2J", "\u202ea", None, "\x7f", "\u2028")])
+        db.execute("UPDATE audit SET seq = 5 WHERE seq = 1")
+    for _ in range(2):
+        done = here.run("audit", *options)
+        assert not set(done.stderr + done.stdout) & {0x1B, 0x07}
+        assert not set((done.stderr + done.stdout).decode()) & set("\x9b\u202e\u2028")
+        assert len(done.stderr.splitlines()) == 1
+        with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
+            db.execute("DELETE FROM audit WHERE seq = 5")
+
+
 def test_without_a_database_it_says_which_was_looked_for(shell: Shell, tmp_path: Path) -> None:
     done = shell.run("audit", "--config", str(tmp_path / "none.toml"))
     assert done.returncode == 1
