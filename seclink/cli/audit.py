@@ -101,7 +101,8 @@ def _summary(trail: Trail) -> str:
     head = trail.head
     assert head is not None  # noqa: S101  a trail without any beginning is Broken
     if trail.first is None:
-        return f"nothing is in the trail yet, mark {head.mark}"
+        what = f"nothing is in the trail any more: all up to entry {head.seq:,} has left it" if head.seq else ""
+        return f"{what or 'nothing is in the trail yet'}, mark {head.mark}"
     return f"whole: entries {trail.first:,} to {head.seq:,}, mark {head.mark}"
 
 

@@ -163,14 +163,22 @@ def _check_content(db: sqlite3.Connection, path: Path, up_to: int) -> None:
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and application != APPLICATION_ID:
         raise StoreUnusable(f"{path}: is a database of something else; name another file in store.path")
-    if version(db) > NEWEST:
-        raise StoreUnusable(f"{path}: was written by a newer SecLink (schema {version(db)}, this one knows {NEWEST})")
+    check_version(db, path)
     if path.stat().st_size <= up_to:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise StoreUnusable(f"{path}: {_DAMAGED}")
     if version(db) == NEWEST and not has_our_tables(db):
         raise StoreUnusable(f"{path}: its tables were changed by something else; restore a backup")
+
+
+def check_version(db: sqlite3.Connection, path: Path, oldest: int = 0) -> None:
+    """Raises StoreUnusable where the tables are those of a later SecLink, or of one before `oldest`."""
+    found = version(db)
+    if found > NEWEST:
+        raise StoreUnusable(f"{path}: was written by a newer SecLink (schema {found}, this one knows {NEWEST})")
+    if found < oldest:
+        raise StoreUnusable(f"{path}: was written by an older SecLink; start the server once, it upgrades the file")
 
 
 def _upgrade(db: sqlite3.Connection, path: Path, is_alone: bool) -> Upgraded | None:
@@ -182,7 +190,7 @@ def _upgrade(db: sqlite3.Connection, path: Path, is_alone: bool) -> Upgraded | N
             upgrade(db)
             return None
         if not is_alone:
-            raise StoreUnusable(f"{path}: was written by an older SecLink; start the server once, it upgrades the file")
+            check_version(db, path, NEWEST)
         copy = path.with_name(f"{path.name}.before-v{NEWEST}")
         copies.write(path, copy, 0, replace=True)
         upgrade(db)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,8 @@ from msgspec import Struct
 from seclink.store import audit
 from seclink.store.audit import MARK_DIGITS, Entry, Head
 from seclink.store.inspection import looking
-from seclink.store.opening import unusable
+from seclink.store.opening import check_version, unusable
+from seclink.store.upgrade import NEWEST, has_our_table
 
 READ_AT_ONCE = 5000
 
@@ -53,6 +55,11 @@ class Trail:
         """
         try:
             with looking(self._path) as db:
+                db.text_factory = partial(str, encoding="utf-8", errors="replace")  # what was damaged does not fit
+                db.execute("BEGIN")
+                check_version(db, self._path, NEWEST)
+                if not has_our_table(db, "audit"):
+                    raise Broken("it is not in the table that SecLink made for it")
                 return audit.rows(db, -1 if self.head is None else self.head.seq - 1, READ_AT_ONCE)
         except sqlite3.DatabaseError as error:
             raise unusable(self._path, error) from None

@@ -44,6 +44,11 @@ def has_our_tables(db: sqlite3.Connection) -> bool:
     return _made_by(MIGRATIONS) <= _objects(db)
 
 
+def has_our_table(db: sqlite3.Connection, name: str) -> bool:
+    """Whether that one is there to the letter, whatever has become of the others."""
+    return any(each[:2] == ("table", name) for each in _made_by(MIGRATIONS) & _objects(db))
+
+
 def settle(db: sqlite3.Connection) -> None:
     """Bring any of the seven files that are called version 1 to the last of them.
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from test_store import END, NOW, key, link, receipt, secret
 
-from seclink.errors import Busy, StorageFailed
+from seclink.errors import Busy, StorageFailed, StoreUnusable
 from seclink.model import Changes, State
 from seclink.store import audit, backup, trail
 from seclink.store.sqlite import SqliteStore
@@ -235,6 +235,44 @@ async def test_change_is_noticed(path: Path, store: SqliteStore, change: str, sa
     with tampering(path) as db:
         db.execute(change)
     with pytest.raises(Broken, match=said):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "VIEW audit AS SELECT 0 AS seq, NULL AS entry, 'x' AS digest",
+        "VIEW audit AS WITH RECURSIVE n(seq) AS (SELECT 0 UNION ALL SELECT seq + 1 FROM n)"
+        " SELECT seq, NULL AS entry, 'x' AS digest FROM n",
+        "TABLE audit (a)",
+        "TABLE audit AS SELECT 0 AS seq, NULL AS entry, NULL AS digest",
+        "TABLE IF NOT EXISTS other (a)",
+    ],
+)
+async def test_another_table_is_no_trail(path: Path, store: SqliteStore, made: str) -> None:
+    """One without an end, say."""
+    await filled(store)
+    with tampering(path) as db:
+        db.execute("DROP TABLE audit")
+        db.execute(f"CREATE {made}")
+    with pytest.raises(Broken, match="not in the table that SecLink made"):
+        read(path)
+
+
+@pytest.mark.parametrize("column", ["digest", "entry"])
+@pytest.mark.parametrize("seq", [0, 3])
+async def test_text_that_is_none_is_a_change(path: Path, store: SqliteStore, column: str, seq: int) -> None:
+    await filled(store)
+    with tampering(path) as db:
+        db.execute(f"UPDATE audit SET {column} = CAST(x'ff' AS TEXT) WHERE seq = ?", (seq,))
+    with pytest.raises(Broken, match=r"entry [013] is"):
+        read(path)
+
+
+async def test_file_of_an_older_release_is_called_that(path: Path, store: SqliteStore) -> None:
+    with tampering(path) as db:
+        db.execute("PRAGMA user_version = 2")
+    with pytest.raises(StoreUnusable, match="older SecLink; start the server once"):
         read(path)
 
 

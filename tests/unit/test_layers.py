@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store.schema": set(),
     "store.files": set(),
     "store.audit": set(),
-    "store.trail": {"store.audit", "store.inspection", "store.opening"},
+    "store.trail": {"store.audit", "store.inspection", "store.opening", "store.upgrade"},
     "store.keys": {"model", "store.audit"},
     "store.copies": {"store.files", "store.schema"},
     "store.upgrade": {"store.pages", "store.schema"},
