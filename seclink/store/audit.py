@@ -21,6 +21,7 @@ OLDEST = """
     SELECT seq, coalesce(CASE WHEN json_valid(entry) THEN CAST(entry ->> 'at' AS INTEGER) END, 0)
     FROM audit WHERE entry IS NOT NULL ORDER BY seq LIMIT ?
 """
+ADD = "INSERT INTO audit SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"  # one, however many there are
 AFTER = "SELECT seq, entry, digest FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
 
 
@@ -57,6 +58,7 @@ class Audited(sqlite3.Connection):
     head: Head | None = None
 
 
+NOTHING = Head(0, "")
 _encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Entry).decode
 
@@ -74,16 +76,16 @@ def digest_of(previous: Head, text: str) -> str:
 def head(db: sqlite3.Connection) -> Head:
     """Where the trail ends. One that somebody has emptied goes on all the same, and will not verify."""
     row = db.execute(LAST).fetchone()
-    return Head(*row) if row else Head(0, "")
+    return Head(*row) if row else NOTHING
 
 
 def append(db: sqlite3.Connection, after: Head, entries: list[Entry]) -> Head:
     """Write entries, in a transaction. sqlite3.IntegrityError where `after` is not the end any more."""
-    rows: list[str | int] = []
+    rows = []
     for each in entries:
         after, text = chained(after, each)
-        rows += (after.seq, text, after.digest)
-    db.execute(f"INSERT INTO audit (seq, entry, digest) VALUES {', '.join(['(?,?,?)'] * len(entries))}", rows)
+        rows.append((after.seq, text, after.digest))
+    db.execute(ADD, (msgspec.json.encode(rows).decode(),))
     return after
 
 

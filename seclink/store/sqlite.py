@@ -206,7 +206,8 @@ class SqliteStore:
         )
 
     async def audit_mark(self) -> str:
-        return audit.Head(*await self._one(audit.LAST, ())).mark
+        last = await self._one(audit.LAST, ())
+        return (audit.Head(*last) if last else audit.NOTHING).mark
 
     async def clock_mark(self) -> int:
         (mark,) = await self._one(reads.CLOCK_MARK, ())

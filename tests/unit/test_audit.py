@@ -334,6 +334,7 @@ async def test_trail_that_somebody_emptied_stops_nobody(path: Path, store: Sqlit
         db.execute("DELETE FROM audit")
         db.executescript("".join(sql + ";" for sql in TRIGGERS))
     again = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30)
+    assert await again.audit_mark() == "0:"
     await again.add(secret("after"))
     await again.close()
     with pytest.raises(Broken, match="entry 1 is the first"):
