@@ -106,7 +106,8 @@ class Vault:
         if not is_first:
             peek = await self._store.peek(link_id, now)
             if peek is None or peek.state is State.BURNED:
-                raise gone(peek)
+                with self._told(link_id, now, actor.account):
+                    raise gone(peek)
         return claimed
 
     async def burn_read(self, link_id: str, proof: Proof, actor: Actor, now: int) -> None:

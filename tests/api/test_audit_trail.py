@@ -62,6 +62,15 @@ async def test_who_came_too_late_by_a_moment_is_told(appliance: Any, path: str) 
     await is_told(appliance, served, *[("failed", None, None, "gone")] * 3)
 
 
+async def test_who_asks_again_for_what_was_burned_meanwhile_is_told(appliance: Any) -> None:
+    made = await create(appliance.http, maxViews=2, expiryType="1hour")
+    assert (await reveal(appliance.http, made, idempotency="a" * 16)).status_code == 200
+    assert (await appliance.http.delete(f"/receipts/{made['receiptId']}", headers=manage(made))).status_code == 204
+    assert (await reveal(appliance.http, made, idempotency="a" * 16)).status_code == 410
+    burned = ("burned", None, None, "by the manage token")
+    await is_told(appliance, ("revealed", None, None, "view 1 of 2"), burned, ("failed", None, None, "gone"))
+
+
 async def test_guesser_who_is_locked_out_is_told(appliance: Any) -> None:
     made = await create(appliance.http, passcodeHash=RIGHT)
     for _ in range(6):
