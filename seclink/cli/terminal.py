@@ -27,6 +27,8 @@ def printable(text: str, keep: str = "") -> str:
     """Text that can neither steer a terminal nor fake its order: controls become escapes, those in `keep`
     stay.
     """
+    if text.isascii() and text.isprintable():  # nearly always, and soon told
+        return text
     return "".join(c if c in keep or _is_safe(c) else c.encode("unicode_escape").decode() for c in text)
 
 
