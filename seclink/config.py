@@ -148,7 +148,7 @@ class Receipts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_days: Annotated[
-        int, Meta(ge=0, le=3650, description="Days the audit trail goes back. 0: it is erased with the next round.")
+        int, Meta(ge=0, le=3650, description="Days the audit trail goes back. 0: entries leave it with the next round.")
     ] = 90
 
 

@@ -117,6 +117,6 @@ def _mark(text: str | None) -> tuple[int, str] | None:
 
 def _instant(since: str | None) -> int:
     try:
-        return 0 if since is None else int(time.time() - parse_duration(since)) * 1000
+        return -(2**63) if since is None else int(time.time() - parse_duration(since)) * 1000
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None

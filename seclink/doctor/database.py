@@ -103,9 +103,7 @@ def _trail(path: Path) -> Finding:
     try:
         count = sum(1 for _ in itertools.islice(Trail(path).new(), TRAIL_ENTRIES))
     except Broken as broken:
-        fix = (
-            "keep a copy (`seclink backup`), and find out who may write to the file; what comes before that holds"
-        )
+        fix = "keep a copy (`seclink backup`), and find out who may write to the file; what comes before that holds"
         return PART.problem("the audit trail", f"is not whole: {broken}", fix)
     if count == TRAIL_ENTRIES:
         return PART.ok("the audit trail", f"is whole as far as {count:,} entries; `seclink audit` checks all")
