@@ -67,6 +67,7 @@ class Reaper:
                     await asyncio.wait_for(self._paced.wait(), self.every_seconds)
         finally:  # what has expired by now stays so, even if the clock is behind at the next start
             with contextlib.suppress(SecLinkError):
+                await self._vault.settle()
                 await self._vault.ping(self._now())
                 await self._note(at_once=True)
 

@@ -166,9 +166,13 @@ class Vault:
         """Bytes that may still be stored; creating is refused before there are none."""
         return await self._store.room()
 
+    async def settle(self) -> None:
+        """Wait for what is done beside requests."""
+        await self._aside.finish()
+
     async def close(self) -> None:
         """Finish what was begun."""
-        await self._aside.finish()
+        await self.settle()
         self._passcodes.close()
         await self._store.close()
 

@@ -148,6 +148,18 @@ def test_log_names_the_mark(here: Shell, server: Any) -> None:
     assert here.run("audit", "--mark", said).returncode == 0
 
 
+def test_last_mark_of_the_log_is_the_end_of_the_trail(here: Shell, server: Any) -> None:
+    """Also where something was still being told beside an answer when it stopped."""
+    made = json.loads(here.out("create", "--json", "hello"))
+    assert here.run("get", made["link"]).returncode == 0
+    for _ in range(5):
+        assert httpx.get(f"{server.url}/api/v1/secrets/{made['linkId']}/meta").status_code == 410
+    server.stop()
+    marks = re.findall(r"\d+:[0-9a-f]{32}", server.log())
+    assert marks[-1] == mark(here)
+    assert marks[-1].startswith("7:")
+
+
 @contextlib.contextmanager
 def following(here: Shell, *arguments: str) -> Iterator[Any]:
     """A process, and the lines it prints."""
