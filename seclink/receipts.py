@@ -59,7 +59,7 @@ class Receipts:
             check_access(live(await self._store.peek(receipt.link_id, now)), edit.access)
         passcode = UNSET if edit.passcode_hash is UNSET else await self._passcodes.kept(edit.passcode_hash)
         changes = policy.changes(edit, passcode, now)
-        if await self._store.replace(receipt_id, changes, now, actor.account) != State.ACTIVE:
+        if await self._store.replace(receipt_id, changes, now, actor.account, _how(actor)) != State.ACTIVE:
             raise NotActive()
         self._log.info("changed", receipt=receipt_id)
         return await self.one(receipt_id, actor, manage_token, now)
@@ -67,8 +67,7 @@ class Receipts:
     async def burn(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> None:
         """End a live secret and erase it. Raises NotFound, or Gone where it has ended already."""
         receipt = await self.one(receipt_id, actor, manage_token, now)
-        how = None if actor.account else "by the manage token"
-        found = await self._store.burn(receipt_id, now, actor.account, how)
+        found = await self._store.burn(receipt_id, now, actor.account, _how(actor))
         if found is not State.ACTIVE:
             ended = await self._store.receipt(receipt_id, now)
             raise Gone(state=found or "", ended_at=ended.events[-1].at if ended else None)
@@ -78,3 +77,8 @@ class Receipts:
     async def stats(self, account: str, now: int, format: str | None = None) -> Stats:
         """Days, weeks (from Monday) and months are those of UTC. With `format`, of what is kept of that kind."""
         return await self._store.stats(account, now, day_week_month(now), format)
+
+
+def _how(actor: Actor) -> str | None:
+    """What the audit trail is told of those who have no account."""
+    return None if actor.account else "by the manage token"

@@ -18,11 +18,12 @@ from seclink.cli.config import config_option, database, load
 from seclink.cli.terminal import printable
 from seclink.errors import StoreUnusable
 from seclink.quantities import parse_duration
-from seclink.store.trail import Broken, Told, Trail, parse_mark
+from seclink.store.trail import Broken, Outdated, Told, Trail, parse_mark
 
-BROKEN = 1
+BROKEN, MOST_BREAKS = 1, 10
 EVERY_SECONDS = 0.5
-EVENT, ACCOUNT = 11, 12  # columns
+WHEN, EVENT, ACCOUNT, RECEIPT = 20, 11, 12, 20  # columns
+HEADING = f"{'WHEN':{WHEN}}  {'WHAT':{EVENT}}  {'WHOSE':{ACCOUNT}}  {'RECEIPT':{RECEIPT}}  HOW"
 Show = Callable[[Told], None]
 
 
@@ -46,26 +47,43 @@ def audit(
     if not path.exists():
         raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
     trail = Trail(path, _mark(mark))
-    show = _filtered(_as_json if as_json else _as_text, account, _instant(since))
-    try:
-        _print(trail, show, follow)
-    except Broken as broken:
-        sys.stdout.flush()
-        click.echo(f"NOT WHOLE: {broken}", err=True)
+    show = _filtered(_as_json if as_json else _headed(_as_text), account, _instant(since))
+    is_whole = _print(trail, show)
+    if is_whole:
+        click.echo(printable(_summary(trail)), err=True)
+    if follow and is_whole:
+        is_whole = _follow(trail, show)
+        if is_whole:
+            click.echo(printable(_summary(trail)), err=True)
+    if not is_whole:
         sys.exit(BROKEN)
-    sys.stdout.flush()
-    click.echo(printable(_summary(trail)), err=True)
 
 
-def _print(trail: Trail, show: Show, follow: bool) -> None:
-    for each in trail.new():
-        show(each)
-    with contextlib.suppress(KeyboardInterrupt):
-        while follow:
-            sys.stdout.flush()
-            time.sleep(EVERY_SECONDS)
+def _print(trail: Trail, show: Show) -> bool:
+    """What there is, also behind what does not fit; whether all of it did."""
+    for _ in range(MOST_BREAKS):
+        try:
             for each in trail.new():
                 show(each)
+        except Broken as broken:
+            sys.stdout.flush()
+            said = "CANNOT TELL" if isinstance(broken, Outdated) else "NOT WHOLE"
+            click.echo(printable(f"{said}: {broken}"), err=True)
+            if not trail.skip():
+                return False
+        else:
+            return trail.is_whole
+    return False
+
+
+def _follow(trail: Trail, show: Show) -> bool:
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            sys.stdout.flush()
+            time.sleep(EVERY_SECONDS)
+            if not _print(trail, show):
+                return False
+    return True
 
 
 def _filtered(show: Show, account: str | None, since: int) -> Show:
@@ -76,6 +94,18 @@ def _filtered(show: Show, account: str | None, since: int) -> Show:
     return some
 
 
+def _headed(show: Show) -> Show:
+    """With a heading before the first."""
+    headings = [HEADING]
+
+    def one(told: Told) -> None:
+        while headings:
+            click.echo(headings.pop())
+        show(told)
+
+    return one
+
+
 def _as_json(told: Told) -> None:
     entry = msgspec.to_builtins(told.entry)
     click.echo(json.dumps({"seq": told.head.seq, **entry, "digest": told.head.digest}))
@@ -83,11 +113,11 @@ def _as_json(told: Told) -> None:
 
 def _as_text(told: Told) -> None:
     entry = told.entry
-    by = f"by {entry.by}" if entry.by not in (None, entry.account) else None
-    said = "  ".join(each for each in (entry.receipt, entry.detail, by) if each)
-    click.echo(
-        printable(f"{_time(entry.at)}  {entry.event:{EVENT}}  {entry.account or '-':{ACCOUNT}}  {said}".rstrip())
-    )
+    is_own_create = entry.event == "created" and entry.by == entry.account
+    by = f"by {entry.by}" if entry.by is not None and not is_own_create else None
+    how = " ".join(each for each in (entry.detail, by) if each)
+    cells = (f"{_time(entry.at):{WHEN}}", f"{entry.event:{EVENT}}", f"{entry.account or '-':{ACCOUNT}}")
+    click.echo(printable("  ".join((*cells, f"{entry.receipt or '-':{RECEIPT}}", how)).rstrip()))
 
 
 def _time(at: int) -> str:

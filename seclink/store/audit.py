@@ -14,11 +14,13 @@ import sqlite3
 import msgspec
 from msgspec import Struct
 
-PRUNED_AT_ONCE = 1000
+PRUNED_AT_ONCE, PAUSE_MS = 1000, 3_600_000
+FORGOTTEN = "forgotten"
 MARK_DIGITS = 32
 LAST = "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1"
 OLDEST = """
-    SELECT seq, coalesce(CASE WHEN json_valid(entry) THEN CAST(entry ->> 'at' AS INTEGER) END, 0)
+    SELECT seq, coalesce(CASE WHEN json_valid(entry) THEN CAST(entry ->> 'at' AS INTEGER) END, 0),
+           CASE WHEN json_valid(entry) THEN entry ->> 'event' END
     FROM audit WHERE entry IS NOT NULL ORDER BY seq LIMIT ?
 """
 ADD = "INSERT INTO audit SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"  # one, however many there are
@@ -51,11 +53,12 @@ class Head(Struct, frozen=True):
 
 class Audited(sqlite3.Connection):
     """A connection that ends its transactions with the entries that were told in them. `head` is where the trail ended
-    when it last wrote to it; None: it has to look.
+    when it last wrote to it; None: it has to look. `prune_due` is when it looks again for what is too old.
     """
 
     told: list[Entry]
     head: Head | None = None
+    prune_due: int = 0
 
 
 NOTHING = Head(0, "")
@@ -90,22 +93,29 @@ def append(db: sqlite3.Connection, after: Head, entries: list[Entry]) -> Head:
 
 
 def prune(db: Audited, before: int, now: int) -> int:
-    """Let what is older than `before` leave the trail from its beginning, some at a time; how many did.
+    """Let what is older than `before` leave the trail from its beginning, some at a time, once an hour; how many did.
+    An entry says so: what has gone without one did not leave, it was taken. Of itself such an entry does not leave, or
+    there would always be another.
 
     An entry that cannot be read or is ahead of `now` is of no known age: it leaves with its neighbours. Among what
     leaves may be what another process has written: an end that was remembered before could be gone, and an entry after
     it would collide with nothing.
     """
+    if now < db.prune_due:
+        return 0
     oldest = db.execute(OLDEST, (PRUNED_AT_ONCE,))
     leaving = list(itertools.takewhile(lambda row: not before <= row[1] <= now, oldest))
     oldest.close()
+    db.prune_due = now if len(leaving) == PRUNED_AT_ONCE else now + PAUSE_MS
     while leaving and not 0 < leaving[-1][1] < before:
         leaving.pop()
-    if leaving:
-        last, _ = leaving[-1]
-        db.execute("UPDATE audit SET entry = NULL WHERE seq = ?", (last,))
-        db.execute("DELETE FROM audit WHERE seq < ?", (last,))
-        db.head = None
+    if all(event == FORGOTTEN for _, _, event in leaving):
+        return 0
+    last = leaving[-1][0]
+    db.execute("UPDATE audit SET entry = NULL WHERE seq = ?", (last,))
+    db.execute("DELETE FROM audit WHERE seq < ?", (last,))
+    db.head = None
+    db.told.append(Entry(now, FORGOTTEN, detail=f"up to entry {last}"))
     return len(leaving)
 
 

@@ -136,8 +136,9 @@ def _settle(part: Path, inventory: Inventory, keep_ms: int, old: Path | None) ->
         db.execute("UPDATE events SET at = :at WHERE type = 'restored' AND at = :seen", said)
         if old is not None:
             _carry_over(db, said)
+        replaced = _carry_trail_over(db) if old is not None else ""
         said_when = datetime.fromtimestamp(inventory.seen / 1000, UTC).strftime("as of %Y-%m-%dT%H:%M:%SZ")
-        audit.append(db, audit.head(db), [audit.Entry(inventory.at, "restored", detail=said_when)])
+        audit.append(db, audit.head(db), [audit.Entry(inventory.at, "restored", detail=said_when + replaced)])
         ended = db.execute(f"UPDATE secrets SET ended_at = :at, due_at = :at + :keep WHERE {_ENDED_NOW}", said).rowcount
         db.execute("COMMIT")
     opening.check(part, up_to=_ANY_SIZE)
@@ -165,6 +166,20 @@ def _carry_over(db: sqlite3.Connection, said: dict[str, int]) -> None:
         "UPDATE api_keys SET revoked_at = o.revoked_at FROM old.api_keys AS o"
         " WHERE o.digest = api_keys.digest AND api_keys.revoked_at IS NULL"
     )
+
+
+def _carry_trail_over(db: sqlite3.Connection) -> str:
+    """What was told since the file was made goes on being told. Where the database in the way has another trail, or its
+    own went on from another place, what to say of it: where it ended.
+    """
+    if not db.execute("SELECT 1 FROM old.sqlite_schema WHERE type = 'table' AND name = 'audit'").fetchone():
+        return ""
+    here = audit.head(db)
+    if db.execute("SELECT 1 FROM old.audit WHERE seq = ? AND digest = ?", (here.seq, here.digest)).fetchone():
+        db.execute("INSERT INTO audit SELECT seq, entry, digest FROM old.audit WHERE seq > ? ORDER BY seq", (here.seq,))
+        return ""
+    last = db.execute("SELECT seq, digest FROM old.audit ORDER BY seq DESC LIMIT 1").fetchone()
+    return f", in place of a trail with the mark {audit.Head(*last).mark}" if last else ""
 
 
 _ENDED_NOW = "secrets.id IN (SELECT secret FROM events WHERE type = 'restored' AND at = :at)"

@@ -80,7 +80,9 @@ class Store(Protocol):
     async def receipts(self, wanted: Filter, now: int) -> Page:
         """A page of receipts, newest first, without events."""
 
-    async def replace(self, receipt_id: str, changes: Changes, now: int, by: str | None = None) -> State | None:
+    async def replace(
+        self, receipt_id: str, changes: Changes, now: int, by: str | None = None, detail: str | None = None
+    ) -> State | None:
         """Edit a live secret. The answer is the state it found: only `active` was changed. None: no such receipt.
 
         Raises BadRequest where the views already spent do not fit. A new or removed passcode starts with fresh tries.

@@ -136,8 +136,10 @@ class SqliteStore:
     ) -> None:
         await self._call(lambda db: writes.record(db, link_id, event, now, reason, by))
 
-    async def replace(self, receipt_id: str, changes: Changes, now: int, by: str | None = None) -> State | None:
-        return await self._call(lambda db: writes.replace(db, receipt_id, changes, now, db.max_bytes, by))
+    async def replace(
+        self, receipt_id: str, changes: Changes, now: int, by: str | None = None, detail: str | None = None
+    ) -> State | None:
+        return await self._call(lambda db: writes.replace(db, receipt_id, changes, now, db.max_bytes, by, detail))
 
     async def burn(self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None) -> State | None:
         return await self._call(lambda db: writes.burn(db, receipt_id, now, db.keep_ms, by, detail))

@@ -28,15 +28,23 @@ class Broken(Exception):
     """The chain does not hold; the text says where."""
 
 
+class Outdated(Broken):
+    """The chain may hold, and a mark is too old to tell."""
+
+
 class Trail:
     """`head` is the last entry that was read and fits the chain; None before the first look. `mark` is an earlier one,
-    as `Head.mark` writes it, that must be on the way.
+    as `Head.mark` writes it, that must be on the way. `is_whole` until something is skipped.
     """
 
     def __init__(self, path: Path, mark: tuple[int, str] | None = None) -> None:
         self._path, self._mark = path, mark
         self.head: Head | None = None
         self.first: int | None = None
+        self._begins = 0  # after which entry
+        self._left: set[str] = set()  # what entries say of the beginnings there were
+        self._bad: Head | None = None
+        self.is_whole = True
 
     def new(self) -> Iterator[Told]:
         """What was added since the last look; at first, all there is. Raises Broken, StoreUnusable."""
@@ -45,7 +53,16 @@ class Trail:
             yield from self._read(found)
             if len(found) < READ_AT_ONCE:
                 break
+        self._check_beginning()
         self._check_mark_was_passed()
+
+    def skip(self) -> bool:
+        """Go on behind the entry that did not fit, as if it did; what follows is then proved by nothing before it.
+        Whether there is one.
+        """
+        bad, self._bad, self.is_whole = self._bad, None, False
+        self.head = bad or self.head
+        return bad is not None
 
     def _some(self) -> list[tuple[int, str | None, str]]:
         """The next rows, and before them the last one once more: it must still be the same.
@@ -68,8 +85,9 @@ class Trail:
         if not found:
             raise Broken(_nothing(self.head))
         for index, (seq, text, digest) in enumerate(found):
-            here = Head(seq, digest)
+            self._bad = here = Head(seq, digest)
             entry = self._fits(here, text, index == 0)
+            self._bad = None
             if entry is not None:
                 yield Told(here, entry)
 
@@ -79,6 +97,7 @@ class Trail:
         if is_first and before is not None and here == before:
             return None
         if is_first and text is None and (before is None or here.seq > before.seq):
+            self._begins = here.seq
             self._go(here)
             return None
         if before is None:
@@ -90,25 +109,36 @@ class Trail:
         self._go(here)
         self.first = here.seq if self.first is None else self.first
         try:
-            return audit.decode(text)
+            entry = audit.decode(text)
         except msgspec.MsgspecError:
             raise Broken(f"entry {here.seq} says nothing that this release understands") from None
+        if entry.event == audit.FORGOTTEN:
+            self._left.add(f"{entry.detail}")
+        return entry
 
     def _go(self, here: Head) -> None:
         self.head = here
-        if self._mark is not None and here.seq >= self._mark[0]:
+        if self._mark is not None and here.seq == self._mark[0]:
             seq, digest = self._mark
-            if here.seq > seq:
-                raise Broken(f"the mark {seq} is older than the trail, which begins after entry {here.seq}")
             if not here.digest.startswith(digest):
                 raise Broken(f"entry {seq} is another than the one that was marked: the trail was made anew")
             self._mark = None
 
-    def _check_mark_was_passed(self) -> None:
-        if self._mark is not None and self.head is not None:
+    def _check_beginning(self) -> None:
+        if self._begins and f"up to entry {self._begins}" not in self._left:
             raise Broken(
-                f"entry {self._mark[0]} was marked, and the trail ends with {self.head.seq}: its end was cut off"
+                f"the entries up to {self._begins} are missing, and none says that they were old enough to leave"
             )
+
+    def _check_mark_was_passed(self) -> None:
+        if self._mark is None or self.head is None:
+            return
+        seq = self._mark[0]
+        if seq < self._begins:
+            raise Outdated(
+                f"entry {seq}, which was marked, has left the trail with all up to {self._begins}; it is whole"
+            )
+        raise Broken(f"entry {seq} was marked, and the trail ends with {self.head.seq}: its end was cut off")
 
 
 def _nothing(before: Head | None) -> str:

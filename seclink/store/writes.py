@@ -22,6 +22,14 @@ from seclink.store.pages import used_bytes, whole_pages
 # A round of reaping: erasing rewrites every page, and SQLite keeps their former selves in memory until it is done.
 REAPED_BYTES = 4 * 2**20
 HISTORY = ("peeked", "passcode_wrong", "reported")  # what a receipt shows of what `record` is told
+CHANGED = {
+    "expires_at": "lifetime",
+    "max_views": "views",
+    "label": "label",
+    "public_note": "note",
+    "passcode": "passcode",
+    "payload": "content",
+}
 KEPT_EVENTS = 100  # of a kind, per secret: an unlimited one that is read for ever must not grow for ever
 
 
@@ -176,7 +184,13 @@ def record(db: Audited, link_id: str, event: str, now: int, reason: str | None =
 
 
 def replace(
-    db: Audited, receipt_id: str, changes: Changes, now: int, max_bytes: int, by: str | None = None
+    db: Audited,
+    receipt_id: str,
+    changes: Changes,
+    now: int,
+    max_bytes: int,
+    by: str | None = None,
+    detail: str | None = None,
 ) -> State | None:
     row = db.execute(
         "SELECT id, state, expires_at, views, account FROM secrets WHERE receipt_id = ?", (receipt_id,)
@@ -209,7 +223,8 @@ def replace(
         db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (padded, changes.iv, id))
         db.execute("UPDATE secrets SET bytes = ? WHERE id = ?", (len(changes.payload), id))
     if _event(db, id, "changed", now):
-        db.told.append(Entry(now, "changed", account, by, receipt_id))
+        what = ", ".join(CHANGED[name] for name in CHANGED if getattr(changes, name) is not UNSET)
+        db.told.append(Entry(now, "changed", account, by, receipt_id, " ".join(filter(None, (what, detail))) or None))
     return State.ACTIVE
 
 

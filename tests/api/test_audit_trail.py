@@ -138,7 +138,7 @@ async def test_it_says_who_has_ended_or_changed_a_secret(appliance: Any) -> None
         ("key_added", "root", None, f"{admin[:14]}... admin"),
         ("revealed", "acme", None, "view 1"),
         ("revealed", "acme", "root", "view 2"),
-        ("changed", "acme", "acme", None),
+        ("changed", "acme", "acme", "label"),
         ("burned", "acme", "acme", None),
         ("burned", "acme", "root", None),
         ("burned", "acme", None, "by the manage token"),

@@ -70,10 +70,11 @@ def test_who_did_what_and_when(here: Shell, server: Any) -> None:
     while len(entries(here)) < 8:  # what came too late is told beside its answer
         assert time.monotonic() < deadline
     done = here.run("audit")
-    lines = [re.split(r" {2,}", line) for line in done.stdout.decode().splitlines()]
+    heading, *lines = [re.split(r" {2,}", line) for line in done.stdout.decode().splitlines()]
+    assert heading == ["WHEN", "WHAT", "WHOSE", "RECEIPT", "HOW"]
     assert [line[1:] for line in lines if line[2] != "-"] == [
-        ["key_added", "alice", f"{key[:14]}... create,manage"],
-        ["key_added", "root", f"{admin[:14]}... admin"],
+        ["key_added", "alice", "-", f"{key[:14]}... create,manage"],
+        ["key_added", "root", "-", f"{admin[:14]}... admin"],
         ["created", "alice", made["receiptId"], "seclink/v1"],
         ["failed", "alice", made["receiptId"], "passcode_wrong"],
         ["revealed", "alice", made["receiptId"], "view 1 of 1"],
@@ -113,14 +114,33 @@ def test_only_what_is_young_is_shown_and_all_of_it_checked(here: Shell) -> None:
     assert here.run("audit", "--since", "yesterday").returncode == 2
 
 
-def test_what_was_changed_is_told_after_what_was_not(here: Shell) -> None:
-    for _ in range(3):
+def test_what_follows_a_changed_entry_is_still_shown(here: Shell) -> None:
+    """After an incident one wants to read on, and to know from where it is no longer proved."""
+    for _ in range(4):
         here.out("create", "hello")
-    tamper(here, "UPDATE audit SET entry = replace(entry, 'seclink/v1', 'raw') WHERE seq = 3")
-    done = here.run("audit")
+    tamper(here, "UPDATE audit SET entry = replace(entry, 'seclink/v1', 'raw') WHERE seq = 2")
+    done = here.run("audit", "--json")
     assert done.returncode == 1
-    assert len(done.stdout.splitlines()) == 2
-    assert done.stderr == b"NOT WHOLE: entry 3 is not what was written, or the one before it is not\n"
+    assert [json.loads(line)["seq"] for line in done.stdout.splitlines()] == [1, 3, 4]
+    assert done.stderr == b"NOT WHOLE: entry 2 is not what was written, or the one before it is not\n"
+
+
+def test_mark_that_has_left_the_trail_tells_nothing(here: Shell, server: Any) -> None:
+    """And is not called a fault of the trail."""
+    here.out("create", "hello")
+    old = mark(here)
+    here.out("create", "hello")
+    server.stop()
+    server.config.write_text(server.config.read_text() + "[audit]\nkeep_days = 0\n")
+    server.start()
+    deadline = time.monotonic() + 30
+    while len(entries(here)) != 1:
+        assert time.monotonic() < deadline
+    done = here.run("audit", "--mark", old)
+    assert done.returncode == 1
+    said = "CANNOT TELL: entry 1, which was marked, has left the trail with all up to 2; it is whole\n"
+    assert done.stderr.decode() == said
+    assert [each["event"] for each in entries(here)] == ["forgotten"]
 
 
 def test_mark_tells_that_the_end_was_cut_off(here: Shell) -> None:
@@ -180,7 +200,7 @@ def test_follows_what_is_added_until_it_is_interrupted(here: Shell) -> None:
         process.send_signal(signal.SIGINT)
         rest, said = process.communicate(timeout=30)
         assert (rest, process.returncode) == (b"", 0)
-        assert said.decode().strip().startswith("whole: entries 1 to 2, mark 2:")
+        assert said.decode().splitlines()[-1].startswith("whole: entries 1 to 2, mark 2:")
 
 
 def test_following_ends_where_something_was_changed(here: Shell) -> None:
@@ -190,7 +210,7 @@ def test_following_ends_where_something_was_changed(here: Shell) -> None:
         tamper(here, "UPDATE audit SET digest = 'other' WHERE seq = 1")
         _, said = process.communicate(timeout=30)
         assert process.returncode == 1
-        assert said.startswith(b"NOT WHOLE: ")
+        assert said.splitlines()[-1].startswith(b"NOT WHOLE: ")
 
 
 def test_strangers_words_cannot_steer_the_terminal(here: Shell) -> None:
@@ -202,7 +222,7 @@ def test_strangers_words_cannot_steer_the_terminal(here: Shell) -> None:
     done = here.run("audit")
     assert done.returncode == 0
     assert not set(done.stdout) & {0x1B, 0x07}
-    assert len(done.stdout.splitlines()) == 1
+    assert len(done.stdout.splitlines()) == 2
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])

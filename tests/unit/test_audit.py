@@ -15,11 +15,11 @@ from seclink.errors import Busy, StorageFailed, StoreUnusable
 from seclink.model import Changes, State
 from seclink.store import audit, backup, trail
 from seclink.store.sqlite import SqliteStore
-from seclink.store.trail import Broken, Trail, parse_mark
+from seclink.store.trail import Broken, Outdated, Trail, parse_mark
 
 pytestmark = pytest.mark.anyio
 
-DAY = 86_400_000
+DAY, HOUR = 86_400_000, 3_600_000
 PROOF = {"access_hash": None, "passcode": None}
 
 
@@ -37,6 +37,11 @@ async def store(path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
 
 def read(path: Path, mark: str | None = None) -> list[Any]:
     return [each.entry for each in Trail(path, None if mark is None else parse_mark(mark)).new()]
+
+
+def live(path: Path) -> list[Any]:
+    """What is told of what was done, without what is told of the trail itself."""
+    return [each for each in read(path) if each.event != "forgotten"]
 
 
 def told(path: Path) -> list[tuple[Any, ...]]:
@@ -76,7 +81,7 @@ async def test_everything_that_is_done_is_told(path: Path, store: SqliteStore) -
         ("failed", None, None, receipt("anonymous"), "passcode_wrong"),
         ("reported", None, None, receipt("anonymous"), None),
         ("failed", None, "acme", receipt("anonymous"), "access_denied"),
-        ("changed", None, "acme", receipt("anonymous"), None),
+        ("changed", None, "acme", receipt("anonymous"), "label"),
         ("burned", None, None, receipt("anonymous"), "by the manage token"),
         ("created", "acme", "acme", receipt("late"), "raw"),
         ("key_added", "acme", None, None, "sk_live_abcdef... create,manage"),
@@ -373,22 +378,54 @@ async def test_what_is_too_old_leaves_it_and_the_rest_is_still_a_chain(path: Pat
     while await store.reap(NOW + 100 * DAY, 100):
         pass
     kept = read(path, await store.audit_mark())
-    assert [each.event for each in kept] == ["created"] * 5 + ["expired"] * 11
-    with pytest.raises(Broken, match="the mark 10 is older than the trail, which begins after entry"):
+    assert [each.event for each in kept] == ["created"] * 5 + ["expired"] * 11 + ["forgotten"]
+    assert kept[-1].detail == "up to entry 11"
+    with pytest.raises(Outdated, match="entry 10, which was marked, has left the trail with all up to 11; it is whole"):
         read(path, early)
-    while await store.reap(NOW + 300 * DAY, 100):
-        pass
-    assert read(path) == []
+    for hours in range(3):
+        while await store.reap(NOW + 300 * DAY + hours * HOUR, 100):
+            pass
+    assert live(path) == []
     await store.add(secret("new", created_at=NOW + 300 * DAY, expires_at=NOW + 301 * DAY))
-    assert [each.receipt for each in read(path)] == [receipt("new")]
+    assert [each.receipt for each in live(path)] == [receipt("new")]
 
 
-async def test_trail_that_is_not_to_be_kept_is_erased_with_the_next_round(path: Path, store: SqliteStore) -> None:
+async def test_beginning_that_did_not_leave_but_was_taken_is_noticed(path: Path, store: SqliteStore) -> None:
+    """The very statements that a pruning consists of, without its entry."""
+    mark = await filled(store)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE audit SET entry = NULL WHERE seq = 6")
+        db.execute("DELETE FROM audit WHERE seq < 6")
+    for each in (None, mark):
+        with pytest.raises(Broken, match="the entries up to 6 are missing, and none says that they were old enough"):
+            read(path, each)
+
+
+async def test_what_says_that_something_left_does_not_leave_by_itself(path: Path, store: SqliteStore) -> None:
+    """Or each hour would have one more to tell of."""
+    store.hold(1, 0, 2**30)
+    await filled(store)
+    assert [await store.reap(NOW + hours * HOUR + 1, 100) for hours in range(5)] == [10, 0, 0, 0, 0]
+    assert [each.detail for each in read(path)] == ["up to entry 10"]
+
+
+async def test_entries_leave_once_an_hour(path: Path, store: SqliteStore) -> None:
+    """So that there are few to tell of it."""
+    store.hold(1, 0, 2**30)
+    await filled(store)
+    assert await store.reap(NOW + 1, 100) == 10
+    await store.add(secret("next"))
+    assert await store.reap(NOW + 2, 100) == 0
+    assert await store.reap(NOW + HOUR, 100) == 0
+    assert await store.reap(NOW + HOUR + 1, 100) == 2
+
+
+async def test_trail_that_is_not_to_be_kept_is_not(path: Path, store: SqliteStore) -> None:
     store.hold(1, 0, 2**30)
     await filled(store)
     assert await store.reap(NOW + 1, 100) == 10
     assert await store.reap(NOW + 1, 100) == 0
-    assert read(path) == []
+    assert live(path) == []
 
 
 async def test_many_old_entries_leave_some_at_a_time(
@@ -412,7 +449,7 @@ async def test_end_that_another_process_wrote_and_that_left_at_once_is_not_gone_
     assert await store.reap(NOW + 100 * DAY, 100) == 5
     late = {"created_at": NOW + 100 * DAY, "expires_at": NOW + 101 * DAY}
     await asyncio.gather(*(store.add(secret(name, **late)) for name in ("second", "third")))
-    assert [each.event for each in read(path)] == ["expired", "created", "created"]
+    assert [each.event for each in live(path)] == ["expired", "created", "created"]
 
 
 @pytest.mark.parametrize(
@@ -438,7 +475,7 @@ async def test_entry_that_is_damaged_holds_up_neither_erasing_nor_its_neighbours
         await store.add(secret(f"later {name}", created_at=END + 80 * DAY, expires_at=END + 200 * DAY))
     while await store.reap(END + 100 * DAY, 10):
         pass
-    assert [each.receipt for each in read(path)] == [receipt(f"later {name}") for name in names]
+    assert [each.receipt for each in live(path)] == [receipt(f"later {name}") for name in names]
 
 
 async def test_entry_of_a_clock_that_was_ahead_keeps_no_other_from_leaving(path: Path, store: SqliteStore) -> None:
@@ -447,7 +484,7 @@ async def test_entry_of_a_clock_that_was_ahead_keeps_no_other_from_leaving(path:
     await filled(store)
     assert await store.reap(NOW + 1, 100) == 0
     await store.reap(NOW + 100 * DAY, 100)
-    assert [each.event for each in read(path)] == ["expired"] * 10
+    assert [each.event for each in live(path)] == ["expired"] * 10
 
 
 # Copies
@@ -467,12 +504,43 @@ async def test_backup_has_it_and_a_restore_is_told(path: Path, store: SqliteStor
     assert len(read(tmp_path / "new.db", mark)) == 12
 
 
+async def test_restore_takes_nothing_back_that_the_trail_in_the_way_tells(
+    path: Path, store: SqliteStore, tmp_path: Path
+) -> None:
+    """Who rolls a database back does not roll back what is told of it."""
+    await filled(store)
+    backup.save(path, tmp_path / "copy", NOW)
+    await store.burn(receipt("0"), NOW + 1)
+    await store.claim(link("1"), NOW + 1)
+    mark = await store.audit_mark()
+    await store.close()
+    for turn in range(2):
+        backup.restore(tmp_path / "copy", path, NOW + 2 + turn, 1, replace=True)
+        events = [each.event for each in read(path, mark)]
+        assert events == ["created"] * 10 + ["burned", "revealed"] + ["restored"] * (turn + 1)
+
+
+async def test_restore_in_place_of_another_trail_says_where_that_ended(
+    path: Path, store: SqliteStore, tmp_path: Path
+) -> None:
+    await filled(store)
+    await store.close()
+    other = await SqliteStore.open(tmp_path / "other.db", keep_seconds=1, max_bytes=2**30)
+    mark = await filled(other)
+    await other.close()
+    backup.save(path, tmp_path / "copy", NOW)
+    backup.restore(tmp_path / "copy", tmp_path / "other.db", NOW + 2, 1, replace=True)
+    told = read(tmp_path / "other.db")
+    assert [each.event for each in told] == ["created"] * 10 + ["restored"]
+    assert told[-1].detail.endswith(f", in place of a trail with the mark {mark}")
+
+
 async def test_reader_that_looks_again_and_again_misses_nothing(path: Path, store: SqliteStore) -> None:
     """Whatever leaves the trail meanwhile."""
     reader, seen = Trail(path), []
     for n in range(12):
         await store.add(secret(str(n), created_at=NOW + n * DAY, expires_at=END + 99 * DAY))
-        seen += [each.entry.receipt for each in reader.new()]
+        seen += [each.entry.receipt for each in reader.new() if each.entry.receipt]
         if n % 4 == 3:
             store.hold(30 * 86400, 0, 2**30)
             await store.reap(NOW + n * DAY, 1)
