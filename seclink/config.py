@@ -33,6 +33,7 @@ from seclink.quantities import (
 )
 from seclink.sections import Source, section
 
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OWN_PATHS = {"api", "receipt", "static", "healthz", "readyz", "metrics"}  # a proxy may have taken the first away
 AT_START = {"at_start": True}  # read once; a reload says that it needs a restart
@@ -148,7 +149,7 @@ class Receipts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_days: Annotated[
-        int, Meta(ge=0, le=3650, description="Days the audit trail goes back. 0: entries leave it with the next round.")
+        int, Meta(ge=0, le=3650, description="Days the audit trail goes back. 0: entries leave it within the hour.")
     ] = 90
 
 
@@ -253,6 +254,9 @@ def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[
         )
         yield ("expiry", "default" if "default" in said else "max"), f"{default} is longer than {most}"
     yield from _of_tls(config.server)
+    listen = config.metrics.listen
+    if listen is not None and listen.port == config.server.port and listen.host in (config.server.host, *ANY_ADDRESS):
+        yield ("metrics", "listen"), f"metrics.listen ({listen}) is where server.host and server.port listen already"
     begins = urlsplit(config.server.public_url or "").path.split("/")[1:2]
     if {*begins} & {*OWN_PATHS, *(each.encode_name for each in msgspec.structs.fields(Dialects))}:
         yield ("server", "public_url"), f"server.public_url: /{begins[0]} is a path below it already; take another"

@@ -55,7 +55,7 @@ TABLE = {
     "check": Entry("Server", "seclink.cli.check:check", "Ask the server whether it lives."),
     "doctor": Entry("Server", "seclink.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
     "verify": Entry("Server", "seclink.cli.verify:verify", "Compare a server's pages with this release."),
-    "audit": Entry("Server", "seclink.cli.audit:audit", "Print who did what when, and prove it unchanged."),
+    "audit": Entry("Server", "seclink.cli.audit:audit", "Print who did what when, and check it is unchanged."),
     "audit-erasure": Entry("Server", "seclink.cli.erasure:audit_erasure", "Search the disk for what has ended."),
     "config": Entry("Server", "seclink.cli.config:config", "Print the effective configuration."),
     "key": Entry("Server", "seclink.cli.keys:key", "Add, list and revoke API keys."),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,8 @@ from seclink.errors import (
 )
 from seclink.link import key_of, parse
 
+RECEIPT = re.compile(r"[A-Za-z0-9]{16,22}")
+
 
 @click.command()
 @click.argument("what", metavar="LINK|RECEIPT|-")
@@ -44,6 +47,7 @@ def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: 
     if what == "-":
         what, passcode = _from_stdin(passcode)
     is_link = "://" in what
+    details_only = details_only or bool(RECEIPT.fullmatch(what))  # with a receipt, there is nothing else to be had
     if as_json and not details_only:
         raise click.UsageError("--json goes with --details-only")
     if not is_link and not details_only:

@@ -100,7 +100,7 @@ def test_remembered_receipts_are_completed(shell: Shell) -> None:
         ["create"],  # nothing on stdin
         ["create", "-"],
         ["get"],
-        ["get", RECEIPT],
+        ["get", "0" * 15],
         ["get", LINK, "--json"],
         ["get", "-"],
         ["list", "--status", "lost"],

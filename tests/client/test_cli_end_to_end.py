@@ -160,6 +160,7 @@ def test_what_was_created_anonymously_can_be_burned_and_looked_at(here: Shell, s
     assert here.run("delete", created["receiptId"]).returncode == 0
     assert here.run("get", created["link"]).returncode == 4
     assert "burned" in here.out("get", created["receiptId"], "--details-only")
+    assert "burned" in here.out("get", created["receiptId"])
     assert here.run("delete", created["receiptId"]).returncode in (1, 4)
     assert stat.S_IMODE(here.profile.stat().st_mode) == 0o600
     assert json.loads(here.profile.read_bytes())["receipts"][server.url][created["receiptId"]]["manageToken"]

@@ -71,6 +71,8 @@ BROKEN: list[tuple[str, int, str]] = [
     ("[expiry]\nmax = '2y'", 2, "90s"),
     ("[expiry]\nchoices = ['1h']\ndefault = '31d'", 3, '("31d") is longer than expiry.max ("30d", unless it is set)'),
     ("[expiry]\nchoices = ['1h']\nmax = '1h'", 3, 'expiry.default ("7d", unless it is set) is longer than'),
+    ("[metrics]\nlisten = '127.0.0.1:8080'", 2, "metrics.listen (127.0.0.1:8080) is where server.host and server.port"),
+    ("[metrics]\nlisten = '0.0.0.0:8080'", 2, "listen already"),
     ("[expiry]\nmax = '1h'\ndefault = '2h'", 3, 'expiry.default ("2h") is longer than expiry.max ("1h")'),
     ("[expiry]\ndefault = '2h'\nmax = '1h'", 2, 'expiry.default ("2h") is longer than expiry.max ("1h")'),
     ("[limits]\npayload_bytes = -1", 2, "1024 to"),
