@@ -14,9 +14,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from seclink.cli.config import config_option, database, load
+from seclink.cli.config import config_option, existing_database, load
 from seclink.cli.terminal import printable
-from seclink.errors import StoreUnusable
 from seclink.quantities import parse_duration
 from seclink.store.trail import Broken, Outdated, Told, Trail, parse_mark
 
@@ -43,10 +42,7 @@ def audit(
     whether the end was cut off or all was made anew; the server's log names one every hour. Ends with 0 if the trail
     is whole, 1 if it is not.
     """
-    path = database(load(config), config)
-    if not path.exists():
-        raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
-    trail = Trail(path, _mark(mark))
+    trail = Trail(existing_database(load(config), config), _mark(mark))
     show = _filtered(_as_json if as_json else _headed(_as_text), account, _instant(since))
     is_whole = _print(trail, show)
     if is_whole:

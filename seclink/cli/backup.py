@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from seclink.cli.config import config_option, database, load
+from seclink.cli.config import config_option, database, existing_database, load
 from seclink.cli.terminal import printable
 from seclink.errors import StoreUnusable
 from seclink.store import backup as store
@@ -21,7 +21,7 @@ _FILE = click.Path(path_type=Path)
 @config_option
 def backup(file: Path, config: Path | None) -> None:
     """Save accounts, keys and receipts into a new FILE, while the server runs. The secrets' contents are not in it."""
-    path = _database(config)
+    path = existing_database(load(config), config)
     began = time.monotonic()
     try:
         inventory = store.save(path, file, int(time.time() * 1000))
@@ -41,13 +41,6 @@ def restore(file: Path, replace: bool, config: Path | None) -> None:
     keep_ms = settings.receipts.keep_days * 86_400_000
     restored = store.restore(file, path, int(time.time() * 1000), keep_ms, replace=replace)
     click.echo("\n".join(map(printable, _told(file, path, restored, settings.receipts.keep_days))))
-
-
-def _database(config: Path | None) -> Path:
-    path = database(load(config), config)
-    if not path.exists():
-        raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
-    return path
 
 
 def _saved(file: Path, inventory: Inventory, seconds: float) -> list[str]:

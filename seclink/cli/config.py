@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from seclink.config import Config
 from seclink.config import load as load_file
+from seclink.errors import StoreUnusable
 from seclink.options import defaults as all_defaults
 from seclink.options import render
 
@@ -42,6 +43,14 @@ def database(config: Config, given: Path | None) -> Path:
     /var/lib/seclink where that is the one in /etc.
     """
     return (_data_folder(find(given)) / config.store.path).resolve()
+
+
+def existing_database(config: Config, given: Path | None) -> Path:
+    """As `database`, for what makes none. Raises StoreUnusable."""
+    path = database(config, given)
+    if not path.exists():
+        raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
+    return path
 
 
 def told(config: Config, host: str | None, port: int | None) -> Config:

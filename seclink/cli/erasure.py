@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from seclink.cli.check import as_served, configured, unanswered
-from seclink.cli.config import config_option, database, load
+from seclink.cli.config import config_option, existing_database, load
 from seclink.cli.terminal import printable
 from seclink.client.session import server_address
 from seclink.erasure import Audit, Report
-from seclink.errors import BadRequest, StoreUnusable, Unreachable
+from seclink.errors import BadRequest, Unreachable
 from seclink.outside import Outside, unchecked
 from seclink.traces import shown
 
@@ -34,9 +34,7 @@ def audit_erasure(
     what else the server has open. Ends with 0 if nothing is left, 1 if something is.
     """
     settings = load(config)
-    path = database(settings, config)
-    if not path.exists():
-        raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
+    path = existing_database(settings, config)
     address = _address(server) if server else configured(as_served(settings, path).server)
     with Outside(address, context=None if server else unchecked()) as outside:
         audit = Audit(outside, path, key=key or "", host="" if server else "localhost", further=also)

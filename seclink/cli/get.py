@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
 from seclink.cli.words import heard
 from seclink.client import Client
+from seclink.client.receipts import RECEIPT_ID
 from seclink.client.results import Meta, Receipt, Revealed
 from seclink.client.secrets import RawNotOpened
 from seclink.errors import (
@@ -26,8 +26,6 @@ from seclink.errors import (
     Unreachable,
 )
 from seclink.link import key_of, parse
-
-RECEIPT = re.compile(r"[A-Za-z0-9]{16,22}")
 
 
 @click.command()
@@ -47,7 +45,7 @@ def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: 
     if what == "-":
         what, passcode = _from_stdin(passcode)
     is_link = "://" in what
-    details_only = details_only or bool(RECEIPT.fullmatch(what))  # with a receipt, there is nothing else to be had
+    details_only = details_only or bool(RECEIPT_ID.fullmatch(what))  # with a receipt, there is nothing else to be had
     if as_json and not details_only:
         raise click.UsageError("--json goes with --details-only")
     if not is_link and not details_only:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from seclink.cli.config import config_option, database, find, load
+from seclink.cli.config import config_option, database, existing_database, find, load
 from seclink.errors import NotFound, StoreUnusable
 from seclink.keyring import Keyring
 from seclink.model import ApiKey, Rate, Scope
@@ -101,10 +101,8 @@ def revoke(prefix: str, config: Path | None) -> None:
 
 def _with_keyring(path: Path | None, work: Callable[[Keyring, int], Awaitable[T]], may_create: bool = False) -> T:
     settings = load(path)
-    file = database(settings, path)
+    file = database(settings, path) if may_create else existing_database(settings, path)
     if not file.exists():
-        if not may_create:
-            raise StoreUnusable(f"{file}: there is no such database; name the server's TOML with --config")
         if find(path) is None:  # the wrong folder, more likely than a server to come: its keys would be worth nothing
             raise StoreUnusable(
                 f"{file}: there is no such database, and no TOML file here;"

@@ -5,6 +5,7 @@ A step may move rows from one page to another, and secure_delete does not come b
 are made anew and the old ones dropped, which overwrites their pages as a whole.
 """
 
+import functools
 import sqlite3
 from collections.abc import Callable, Iterator
 
@@ -98,11 +99,12 @@ def _objects(db: sqlite3.Connection) -> set[tuple[str, str, str]]:
     return {(kind, name, " ".join(sql.split())) for kind, name, sql in rows}
 
 
-def _made_by(migrations: tuple[str, ...]) -> set[tuple[str, str, str]]:
+@functools.cache  # who follows the audit trail asks twice a second
+def _made_by(migrations: tuple[str, ...]) -> frozenset[tuple[str, str, str]]:
     db = sqlite3.connect(":memory:")
     for each in migrations:
         db.executescript(each)
-    made = _objects(db)
+    made = frozenset(_objects(db))
     db.close()
     return made
 
