@@ -64,6 +64,17 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._screen, text.encode())
 
+    def interrupt(self) -> int:
+        """Ctrl-C, and the exit status. Once more where nothing comes of it, as a person would: one that falls between
+        Python's last look for signals and its read is heard only with the next.
+        """
+        for _ in range(10):
+            self.type("\x03")
+            while select.select([self._screen], [], [], 3)[0]:
+                if not self._read():
+                    return self._process.wait(30)
+        raise TimeoutError(self.shown)
+
     def end(self) -> int:
         """Wait until it ends; the exit status."""
         while self._read():
