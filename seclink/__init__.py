@@ -7,7 +7,7 @@ neither the server nor `seclink --help` pays for cryptography and HTTP they do n
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seclink.client import AsyncClient, Client
+    from seclink.client.client import AsyncClient, Client
 
 __version__ = "0.1.0"
 __all__ = ["AsyncClient", "Client", "__version__"]
@@ -15,7 +15,7 @@ __all__ = ["AsyncClient", "Client", "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name in ("AsyncClient", "Client"):
-        import seclink.client
+        import seclink.client.client
 
-        return getattr(seclink.client, name)
+        return getattr(seclink.client.client, name)
     raise AttributeError(f"module 'seclink' has no attribute {name!r}")

@@ -1,5 +1,5 @@
 """`python -m seclink` is the `seclink` command."""
 
-from seclink.cli import main
+from seclink.cli.main import main
 
 main()

@@ -15,13 +15,13 @@ import httpx
 import pytest
 from ports import free_port
 
-from seclink import config as configuration
-from seclink.app import build
-from seclink.config import Config
-from seclink.keyring import Keyring
-from seclink.log import Log
+from seclink.config import schema as configuration
+from seclink.config.schema import Config
+from seclink.daemon.app import build
+from seclink.domain.api_keys import Keyring
 from seclink.model import Rate, Scope
 from seclink.store.sqlite import SqliteStore
+from seclink.telemetry.log import Log
 
 START = 1_800_000_000_000  # any instant will do, as long as it is always the same
 PLENTY = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\nkey = "1000000/hour"\n'
@@ -60,7 +60,7 @@ class Appliance:
     def __init__(self, config: Config, store: SqliteStore, clock: HandClock, path: Path) -> None:
         self.config, self.store, self.clock, self.path = config, store, clock, path
         self.log = io.StringIO()
-        self.gate = build(config, store, Log(config.log, self.log), clock)  # type: ignore[arg-type]
+        self.gate = build(config, store, Log(config.log, self.log), clock).app  # type: ignore[arg-type]
         self.http = self.client()
 
     def client(self, address: str = "192.0.2.1", **options: Any) -> httpx.AsyncClient:

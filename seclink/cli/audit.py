@@ -14,10 +14,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from seclink.cli.config import config_option, existing_database, load
+from seclink.cli.config import config_option
 from seclink.cli.terminal import printable
-from seclink.quantities import parse_duration
-from seclink.store.trail import Broken, Outdated, Told, Trail, parse_mark
+from seclink.config.locate import existing_database, load
+from seclink.config.types import parse_duration
+from seclink.store.audit_reader import Broken, Outdated, Told, Trail, parse_mark
 
 BROKEN, MOST_BREAKS = 1, 10
 EVERY_SECONDS = 0.5

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from seclink.cli.config import config_option, database, existing_database, load
+from seclink.cli.config import config_option
 from seclink.cli.terminal import printable
+from seclink.config.locate import database, existing_database, load
 from seclink.errors import StoreUnusable
 from seclink.store import backup as store
 from seclink.store.backup import Restored
-from seclink.store.copies import Inventory
+from seclink.store.snapshot import Inventory
 
 _FILE = click.Path(path_type=Path)
 

@@ -9,11 +9,12 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
-from seclink.cli.config import config_option, database, load, told
-from seclink.config import Config, Server
+from seclink.cli.config import config_option
+from seclink.config.locate import database, load, with_overrides
+from seclink.config.schema import Config, Server
 from seclink.errors import SecLinkError
-from seclink.outside import reason, unchecked
-from seclink.running import arguments, server_of
+from seclink.ops.http_probe import reason, unchecked
+from seclink.ops.processes import arguments, server_of
 
 SECONDS = 5.0
 SERVE = click.Command(
@@ -86,7 +87,7 @@ def as_served(config: Config, path: Path) -> Config:
         said = SERVE.make_context("serve", words[words.index("serve") + 1 :], resilient_parsing=True).params
     except (OSError, ValueError):  # no server, or none that we may look at
         return config
-    return told(config, said["host"], said["port"])
+    return with_overrides(config, said["host"], said["port"])
 
 
 def unanswered(path: Path, option: str) -> str:

@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from seclink.cli.profile import Profile
-from seclink.client import Client
+from seclink.client.client import Client
 from seclink.client.session import DEFAULT_SERVER, server_address
 from seclink.errors import BadRequest, KeyInvalid, NotFound
 

@@ -10,10 +10,10 @@ from typing import TextIO
 import click
 from click.core import ParameterSource
 
-from seclink.cli import terminal, words
+from seclink.cli import terminal, wordlist
 from seclink.cli.connection import Connection, connection
-from seclink.cli.refused import Asked, in_options
-from seclink.client.results import Created
+from seclink.cli.error_text import Asked, in_options
+from seclink.client.models import Created
 from seclink.client.secrets import SecretType
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
 
@@ -123,7 +123,7 @@ def _passcode(given: str | None, ask: bool, generate: bool) -> str | None:
     if given == "":
         raise click.UsageError("the passcode is empty")
     if generate:
-        return words.passcode(secrets.choice)
+        return wordlist.passcode(secrets.choice)
     if ask:
         given = terminal.ask_passcode()
         if given != terminal.ask_passcode("Once more"):

@@ -11,18 +11,20 @@ from typing import Any
 
 import click
 
-from seclink.app import public_url
 from seclink.cli.check import as_served, configured
-from seclink.cli.config import config_option, database, find, load
+from seclink.cli.config import config_option
 from seclink.cli.terminal import printable
-from seclink.config import Config, Server
-from seclink.doctor import OK, OTHERS_FIX, PROBLEM, WARNING, Finding, address, configuration, files, machine
+from seclink.config.locate import database, find, load
+from seclink.config.schema import Config, Server
+from seclink.daemon.app import public_url
+from seclink.doctor import address, configuration, files, machine
 from seclink.doctor import database as database_part
+from seclink.doctor.findings import OK, OTHERS_FIX, PROBLEM, WARNING, Finding
 from seclink.errors import ConfigError, StoreUnusable, Unreachable
-from seclink.outside import Outside, unchecked
-from seclink.running import server_of
-from seclink.server import Certificate, CertificateRefused
-from seclink.store.inspection import inspect
+from seclink.ops.http_probe import Outside, unchecked
+from seclink.ops.processes import server_of
+from seclink.server.certificate import Certificate, CertificateRefused
+from seclink.store.inspect import inspect
 
 UNWELL = 1
 PAUSE_SECONDS = 5.0

@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from seclink.cli.check import as_served, configured, unanswered
-from seclink.cli.config import config_option, existing_database, load
+from seclink.cli.config import config_option
 from seclink.cli.terminal import printable
 from seclink.client.session import server_address
-from seclink.erasure import Audit, Report
+from seclink.config.locate import existing_database, load
 from seclink.errors import BadRequest, Unreachable
-from seclink.outside import Outside, unchecked
-from seclink.traces import shown
+from seclink.ops.erasure_check import Audit, Report
+from seclink.ops.file_search import shown
+from seclink.ops.http_probe import Outside, unchecked
 
 FOUND = 1
 

@@ -11,21 +11,13 @@ from seclink.cli import terminal
 from seclink.cli.connection import Connection, connection
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
-from seclink.cli.words import heard
-from seclink.client import Client
+from seclink.cli.wordlist import heard
+from seclink.client.client import Client
+from seclink.client.models import Meta, Receipt, Revealed
 from seclink.client.receipts import RECEIPT_ID
-from seclink.client.results import Meta, Receipt, Revealed
 from seclink.client.secrets import RawNotOpened
-from seclink.errors import (
-    ClientError,
-    Gone,
-    NotFound,
-    PasscodeRequired,
-    PasscodeWrong,
-    SecLinkError,
-    Unreachable,
-)
-from seclink.link import key_of, parse
+from seclink.errors import ClientError, Gone, NotFound, PasscodeRequired, PasscodeWrong, SecLinkError, Unreachable
+from seclink.format.link import key_of, parse
 
 
 @click.command()

@@ -10,11 +10,12 @@ from typing import TypeVar
 
 import click
 
-from seclink.cli.config import config_option, database, existing_database, find, load
+from seclink.cli.config import config_option
+from seclink.config.locate import database, existing_database, find, load
+from seclink.config.types import parse_duration, parse_rate, written
+from seclink.domain.api_keys import Keyring
 from seclink.errors import NotFound, StoreUnusable
-from seclink.keyring import Keyring
 from seclink.model import ApiKey, Rate, Scope
-from seclink.quantities import parse_duration, parse_rate, written
 from seclink.store.sqlite import SqliteStore
 
 T = TypeVar("T")

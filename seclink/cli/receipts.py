@@ -9,7 +9,7 @@ from seclink.cli import terminal
 from seclink.cli.connection import Connection, connection
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
-from seclink.client.results import Receipt
+from seclink.client.models import Receipt
 
 _COUNTS = {
     "total": "totalSecrets",

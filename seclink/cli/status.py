@@ -19,11 +19,11 @@ from typing import Any
 
 import click
 
-from seclink.cli.asking import Source, find_source
 from seclink.cli.config import config_option
 from seclink.cli.connection import Connection, connection
-from seclink.cli.gauges import screen
-from seclink.cli.reading import Reading, Span, facts
+from seclink.cli.metrics_snapshot import Reading, Span, facts
+from seclink.cli.metrics_source import Source, find_source
+from seclink.cli.status_view import screen
 from seclink.errors import Unreachable
 
 NOT_READY = 1

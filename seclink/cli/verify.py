@@ -9,12 +9,12 @@ import click
 from seclink import __version__
 from seclink.cli.terminal import printable
 from seclink.client.session import server_address
-from seclink.config import Config
+from seclink.config.schema import Config
 from seclink.errors import BadRequest
-from seclink.likeness import Likeness, compare
-from seclink.manifest import fingerprint, manifest
-from seclink.outside import Outside
+from seclink.ops.http_probe import Outside
+from seclink.ops.page_verification import Likeness, compare
 from seclink.web.assets import FOLDER
+from seclink.web.manifest import fingerprint, manifest
 
 DIFFERENT, SHOWN = 1, 20
 

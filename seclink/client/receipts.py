@@ -5,8 +5,8 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
-from seclink.client.exchange import Flow, Request, exchange
-from seclink.client.results import Account, Receipt, Receipts, Stats
+from seclink.client.models import Account, Receipt, Receipts, Stats
+from seclink.client.protocol import Flow, Request, exchange
 from seclink.client.session import Session, seconds
 from seclink.errors import BadRequest
 

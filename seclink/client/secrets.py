@@ -12,23 +12,13 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
-from seclink import envelope
-from seclink.client.exchange import Flow, Request, exchange
-from seclink.client.results import (
-    Created,
-    Json,
-    Meta,
-    Revealed,
-    link_id_of,
-    moment,
-    number,
-    number_or_none,
-    word,
-)
+from seclink.client.models import Created, Json, Meta, Revealed, link_id_of, moment, number, number_or_none, word
+from seclink.client.protocol import Flow, Request, exchange
 from seclink.client.session import Session, seconds
-from seclink.envelope import Keys
 from seclink.errors import BadRequest, LinkIncomplete, NotAuthentic
-from seclink.link import Link, build, draw_key, key_of, parse, raw_key_of
+from seclink.format import envelope
+from seclink.format.envelope import Keys
+from seclink.format.link import Link, build, draw_key, key_of, parse, raw_key_of
 
 SecretType = Literal["text", "redirect", "neogram", "file"]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from seclink.client.exchange import Request
+from seclink.client.protocol import Request
 from seclink.errors import BadRequest
-from seclink.link import Link
+from seclink.format.link import Link
 
 API = "/api/v1"
 DEFAULT_SERVER = "http://127.0.0.1:8080"

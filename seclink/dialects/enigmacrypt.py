@@ -19,15 +19,15 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from seclink.dialects.seam import NO_IV, Dialect, Refusal, iso, kept
+from seclink.dialects.base import NO_IV, Dialect, Refusal, iso, kept
+from seclink.domain.policy import MIN_SECONDS
 from seclink.errors import BadRequest, Gone, NotFound, SecLinkError
 from seclink.model import NewSecret, Proof, Rate, Scope
-from seclink.policy import MIN_SECONDS
-from seclink.web import bodies
-from seclink.web.bodies import Answer, Call
-from seclink.web.guards import Admission, actor, header, retry_key
-from seclink.web.operations import Operation
-from seclink.web.visits import refuse_part, refuse_visit
+from seclink.web import json_body
+from seclink.web.admission import Admission, actor, header, retry_key
+from seclink.web.fetch_metadata import refuse_part, refuse_visit
+from seclink.web.json_body import Answer, Call
+from seclink.web.routes import Operation
 
 ID = pattern("[A-Za-z0-9]{8}")
 ID_LENGTH = 8
@@ -113,7 +113,7 @@ class EnigmaCrypt(Dialect):
     async def access(self, call: Call, message_id: str) -> Answer:
         refuse_visit(call.scope)
         refuse_part(call.scope)
-        await call.body(bodies.SMALL_BODY)  # it takes none, but what announces one is not whole without it
+        await call.body(json_body.SMALL_BODY)  # it takes none, but what announces one is not whole without it
         own, key = self._link_id(message_id), retry_key(call.scope)
         got = await self.vault.reveal(own, Proof(), actor(call.scope), self.now(), key)
         try:
@@ -164,7 +164,7 @@ def _check(content: str) -> None:
     if not (SALT_AND_IV.fullmatch(head) and DATA.fullmatch(data)):
         said = "must be sealed before it is sent: salt and iv of 32 hex digits each, then AES-CBC as base64"
         raise BadRequest(fields=(("encryptedContent", said),))
-    if len(bodies.decode_base64("encryptedContent", data)) % BLOCK:
+    if len(json_body.decode_base64("encryptedContent", data)) % BLOCK:
         raise BadRequest(fields=(("encryptedContent", f"must have whole blocks of {BLOCK} bytes"),))
 
 
@@ -174,4 +174,4 @@ def _own(link_id: str) -> str:
 
 def _success(status: int, message: str | None, data: dict[str, Any] | None = None) -> Answer:
     said = {"success": True, "message": message, "data": data}
-    return bodies.answer({name: value for name, value in said.items() if value is not None}, status)
+    return json_body.answer({name: value for name, value in said.items() if value is not None}, status)

@@ -17,17 +17,17 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from seclink import tokens
-from seclink.dialects.seam import NO_IV, Dialect, Refusal, iso, kept, password_hash
+from seclink.dialects.base import NO_IV, Dialect, Refusal, iso, kept, password_hash
+from seclink.domain import tokens
+from seclink.domain.policy import MAX_VIEWS
 from seclink.errors import BadRequest, Gone, KeyInvalid, KeyRequired, NameTaken, NotFound, SecLinkError
 from seclink.model import NewSecret, Scope
-from seclink.policy import MAX_VIEWS
-from seclink.web import bodies
-from seclink.web.bodies import Answer, Call
+from seclink.web import json_body
+from seclink.web.admission import Admission, header
 from seclink.web.cors import CORS_HEADERS
-from seclink.web.gate import host_name
-from seclink.web.guards import Admission, header
-from seclink.web.operations import Operation
+from seclink.web.json_body import Answer, Call
+from seclink.web.middleware import host_name
+from seclink.web.routes import Operation
 
 MODULE = """\
 export {{ Refusal, scrtLink, scrtLink as default, seclink }} from "{script}";
@@ -99,7 +99,7 @@ class ScrtLink(Dialect):
                 public_note=sent.public_note,
             ),
         )
-        return bodies.answer(
+        return json_body.answer(
             {
                 "receiptId": made.receipt_id,
                 "expiresIn": sent.expires_in,
@@ -114,9 +114,9 @@ class ScrtLink(Dialect):
                 raise NotFound()
             peek = await self.vault.peek(self.id(secret_id_hash), self.now())
         except (NotFound, Gone):
-            return bodies.answer({"message": "Secret has been viewed, has expired or never existed."}, 400)
+            return json_body.answer({"message": "Secret has been viewed, has expired or never existed."}, 400)
         left = MAX_VIEWS if peek.views_left is None else peek.views_left
-        return bodies.answer({"isPasswordProtected": peek.passcode_required, "remainingViews": left})
+        return json_body.answer({"isPasswordProtected": peek.passcode_required, "remainingViews": left})
 
     async def client_module(self, call: Call) -> Answer:
         body = MODULE.format(script=self.parts.script).encode()

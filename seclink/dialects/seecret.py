@@ -24,15 +24,15 @@ from urllib.parse import urlsplit
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from seclink import envelope
-from seclink.dialects.seam import Dialect, Parts, Refusal, T, iso, password_hash, refuse_misspelt
+from seclink.dialects.base import Dialect, Parts, Refusal, T, iso, password_hash, refuse_misspelt
+from seclink.domain.policy import refuse
 from seclink.errors import AccessDenied, BadRequest, Forbidden, Gone, NotActive, NotFound, SecLinkError
+from seclink.format import envelope
 from seclink.model import Edit, Filter, NewSecret, Receipt, Scope, State
-from seclink.policy import refuse
-from seclink.web import bodies, forms
-from seclink.web.bodies import Answer, Call
-from seclink.web.guards import Admission, actor, header
-from seclink.web.operations import Operation
+from seclink.web import forms, json_body
+from seclink.web.admission import Admission, actor, header
+from seclink.web.json_body import Answer, Call
+from seclink.web.routes import Operation
 
 DAY, DAYS, MOST_DAYS = 86_400, 7, 60
 STATUS = {State.ACTIVE: "pending", State.REVEALED: "viewed", State.EXPIRED: "expired", State.BURNED: "deleted"}
@@ -128,7 +128,7 @@ class Seecret(Dialect):
         if scope is not None and not actor(call.scope).may(scope):
             raise Forbidden(f"The API key lacks the scope {scope}")
         try:
-            return bodies.answer({"CODE": 200, **await operation(call, sent)})
+            return json_body.answer({"CODE": 200, **await operation(call, sent)})
         except NotFound:  # the same words whether there is none or it is another's
             raise Forbidden("Your account has no such secret") from None
 
@@ -168,7 +168,7 @@ class Seecret(Dialect):
         return {"MESSAGE": "Secret updated successfully", "data": data}
 
     async def look(self, call: Call, sent: Members) -> Members:
-        return {"data": self._described(await self._own(call, bodies.convert(sent, One).id))}
+        return {"data": self._described(await self._own(call, json_body.convert(sent, One).id))}
 
     async def browse(self, call: Call, sent: Members) -> Members:
         wanted = _wanted(sent, Listing)
@@ -182,7 +182,7 @@ class Seecret(Dialect):
         return {"data": {"total": found.total, "page": found.page, "limit": found.limit, "secrets": secrets}}
 
     async def delete(self, call: Call, sent: Members) -> Members:
-        receipt = await self._own(call, bodies.convert(sent, One).id)
+        receipt = await self._own(call, json_body.convert(sent, One).id)
         await self.vault.receipts.burn(receipt.receipt_id, actor(call.scope), None, self.now())
         return {"MESSAGE": "Secret deleted successfully"}
 
@@ -276,7 +276,7 @@ def _wanted(sent: Members, kind: type[T]) -> T:
     """What was sent as `kind`. Raises BadRequest, also for numbers like 1.0 and 1e3."""
     numbers = sorted(NUMBERS & set(kind.__struct_fields__))
     refuse((name, "expected int") for name in numbers if not WHOLE.fullmatch(sent.get(name, "0")))
-    return bodies.convert(sent, kind, strict=False)
+    return json_body.convert(sent, kind, strict=False)
 
 
 def _sealed(key: bytes, text: str) -> tuple[bytes, bytes, envelope.Keys]:

@@ -20,15 +20,15 @@ from urllib.parse import parse_qsl
 
 from msgspec import Meta, Struct
 
-from seclink import tokens
-from seclink.dialects.seam import NO_IV, UNSUPPORTED, Dialect, Refusal, iso, kept, password_hash
+from seclink.dialects.base import NO_IV, UNSUPPORTED, Dialect, Refusal, iso, kept, password_hash
+from seclink.domain import tokens
+from seclink.domain.policy import MAX_VIEWS, refuse
 from seclink.errors import BadRequest, Forbidden, NotFound, SecLinkError
 from seclink.model import Filter, NewSecret, Page, Receipt, Scope, State
-from seclink.policy import MAX_VIEWS, refuse
-from seclink.web import bodies
-from seclink.web.bodies import Answer, Call
-from seclink.web.guards import Admission, actor
-from seclink.web.operations import Handler, Operation
+from seclink.web import json_body
+from seclink.web.admission import Admission, actor
+from seclink.web.json_body import Answer, Call
+from seclink.web.routes import Handler, Operation
 
 KEY_HALF, NUMBER = pattern("[A-Za-z0-9]{8}"), pattern("[0-9]{1,7}")
 MAX_HOURS, MAX_LISTED, TAG_BYTES = 8760, 1000, 16
@@ -121,7 +121,7 @@ class Sharokey(Dialect):
             "expires_in_hours": sent.expiration_hours,
             "access_url": self._url(receipt),
         }
-        return bodies.answer(_said("Secret created successfully", data), 201)
+        return json_body.answer(_said("Secret created successfully", data), 201)
 
     async def list_secrets(self, call: Call) -> Answer:
         asked, account = _query(call.scope["query_string"]), actor(call.scope).account
@@ -143,19 +143,19 @@ class Sharokey(Dialect):
             "last_page": max(1, -(-page.total // page.limit)),
         }
         said = _said("Secrets retrieved successfully", [self._item(each) for each in page.receipts])
-        return bodies.answer(said | {"pagination": numbers, "meta": numbers})
+        return json_body.answer(said | {"pagination": numbers, "meta": numbers})
 
     async def details(self, call: Call, slug: str) -> Answer:
         found = await self._find(call, slug)
         gates = {"captcha": False, "otp_type": None, "ip_whitelist": None, "geolocation": None}
         names: dict[str, Any] = {} if self.section.allow_attachments else {"attachments": []}
         urls = dict.fromkeys(("share_url", "access_url"), self._url(found))
-        return bodies.answer({"success": True, "data": self._item(found) | names | gates | urls})
+        return json_body.answer({"success": True, "data": self._item(found) | names | gates | urls})
 
     async def delete(self, call: Call, slug: str) -> Answer:
         found = await self._find(call, slug)
         await self.vault.receipts.burn(found.receipt_id, actor(call.scope), None, self.now())
-        return bodies.answer(_said("Secret deleted successfully", None))
+        return json_body.answer(_said("Secret deleted successfully", None))
 
     async def stats(self, call: Call) -> Answer:
         found = await self.vault.receipts.stats(actor(call.scope).account or "", self.now(), self.name)
@@ -169,10 +169,10 @@ class Sharokey(Dialect):
             "secrets_created_this_week": found.created_this_week,
             "secrets_created_this_month": found.created_this_month,
         }
-        return bodies.answer(_said("Secrets statistics retrieved successfully", data))
+        return json_body.answer(_said("Secrets statistics retrieved successfully", data))
 
     async def health(self, call: Call) -> Answer:
-        return bodies.answer({**_said("The API answers", {"status": "healthy"}), "status": "healthy"})
+        return json_body.answer({**_said("The API answers", {"status": "healthy"}), "status": "healthy"})
 
     async def no_requests(self, call: Call, token: str | None = None) -> Answer:
         raise Forbidden("Secret requests are not supported by this server")
@@ -262,7 +262,7 @@ def _sealed(name: str, text: str | None, exactly: int | None = None) -> Iterator
         yield name, "is required"
         return
     try:
-        count = len(bodies.decode_base64(name, text))
+        count = len(json_body.decode_base64(name, text))
     except BadRequest as error:
         yield from error.fields
         return

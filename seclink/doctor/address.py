@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from seclink.config import Config
-from seclink.doctor import Finding, Part
+from seclink.config.schema import Config
+from seclink.doctor.findings import Finding, Part
 from seclink.doctor.proxy import body_limit, clients
 from seclink.errors import Unreachable
-from seclink.likeness import compare
-from seclink.outside import BROWSER, Outside, Seen, reason
+from seclink.ops.http_probe import BROWSER, Outside, Seen, reason
+from seclink.ops.page_verification import compare
 
 PART = Part("address")
 DAYS_LEFT = 14

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from seclink.config import LOOPBACK, Config
-from seclink.doctor import OTHERS_FIX, Finding, Part
+from seclink.config.schema import LOOPBACK, Config
+from seclink.doctor.findings import OTHERS_FIX, Finding, Part
 from seclink.errors import ConfigError
 
 PART = Part("configuration")

@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from seclink.config import Config
-from seclink.doctor import OTHERS_FIX, Finding, Part
+from seclink.config.schema import Config
+from seclink.doctor.findings import OTHERS_FIX, Finding, Part
 from seclink.errors import StoreUnusable
-from seclink.running import server_of
-from seclink.store import opening
-from seclink.store.inspection import Inspection, inspect, try_pragmas
-from seclink.store.trail import Broken, Trail
+from seclink.ops.processes import server_of
+from seclink.store import connection
+from seclink.store.audit_reader import Broken, Trail
+from seclink.store.inspect import Inspection, inspect, try_pragmas
 
 PART = Part("database")
 BEHIND_MS = 60_000
@@ -50,7 +50,7 @@ def look(config: Config, path: Path, now_ms: int) -> Iterator[Finding]:
         yield trouble
         return
     try:
-        opening.check(path, up_to=0)
+        connection.check(path, up_to=0)
         inspection = inspect(path)
     except StoreUnusable as error:
         said = error.message.removeprefix(f"{path}: ")

@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from seclink.doctor import OTHERS_FIX, Finding, Part
 from seclink.doctor.configuration import holds_secret
+from seclink.doctor.findings import OTHERS_FIX, Finding, Part
 
 PART = Part("files")
 OTHERS_WRITE, OTHERS_READ, OTHERS = 0o022, 0o004, 0o077

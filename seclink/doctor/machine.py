@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
-from seclink.config import Config
-from seclink.doctor import Finding, Part
-from seclink.passcodes import PROFILES, THREADS
-from seclink.running import limits
-from seclink.store.inspection import library
+from seclink.config.schema import Config
+from seclink.doctor.findings import Finding, Part
+from seclink.domain.passcodes import PROFILES, THREADS
+from seclink.ops.processes import limits
+from seclink.store.inspect import library
 
 PART = Part("machine")
 # https://sqlite.org/wal.html#walresetbug: a commit of one connection starts the log anew while the second checkpoint in

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 from secrets import choice
 
-from seclink.config import Config
-from seclink.doctor import Finding, Part
+from seclink.config.schema import Config
+from seclink.doctor.findings import Finding, Part
+from seclink.domain.tokens import ALPHABET
 from seclink.errors import Unreachable
-from seclink.outside import Outside, Seen, reason, seen
-from seclink.tokens import ALPHABET
+from seclink.ops.http_probe import Outside, Seen, reason, seen
 
 LEFT = re.compile(r'"peek";r=(\d+)')
 CLAIMED = "192.0.2.77"  # nobody's: RFC 5737

@@ -20,8 +20,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, SecLinkError
-from seclink.server.served import Served
-from seclink.server.wire import Wire
+from seclink.server.settings import Served
+from seclink.server.transport import Wire
 
 LINGER_BYTES = 16 * 1024 * 1024  # read and dropped at most, so that a client busy sending gets to read its refusal
 PIPELINED = 32  # requests sent ahead of their answers; without a cap, one read of 256 KiB can hold ten thousand

@@ -14,9 +14,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from seclink.errors import StoreUnusable
-from seclink.store import audit, copies, files, opening
-from seclink.store.copies import Inventory
-from seclink.store.upgrade import upgrade
+from seclink.store import atomic_file, audit_log, connection, snapshot
+from seclink.store.migrate import upgrade
+from seclink.store.snapshot import Inventory
 
 _ANY_SIZE = 2**63
 
@@ -46,14 +46,14 @@ def save(path: Path, file: Path, now: int) -> Inventory:
     taken = StoreUnusable(f"{file}: is there already, and a backup overwrites nothing")
     if os.path.lexists(file):
         raise taken
-    opening.check(path)
+    connection.check(path)
     try:
-        return copies.write(path, file, now)
+        return snapshot.write(path, file, now)
     except FileExistsError:
         raise taken from None
     except sqlite3.Error as error:
         is_target = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE"))
-        raise opening.unusable(file if is_target else path, error) from None
+        raise connection.unusable(file if is_target else path, error) from None
 
 
 def restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) -> Restored:
@@ -62,22 +62,22 @@ def restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) ->
     Without `replace` only where there is no database yet. Raises StoreUnusable, OSError.
     """
     _check_file(file, path)
-    held = opening.lock(path)
+    held = connection.lock(path)
     try:
         is_there = any(os.path.lexists(f"{path}{end}") for end in ("", "-wal"))
         old = _look(path, now) if is_there else None
         if is_there and not replace:
             raise StoreUnusable(_in_the_way(path, old))
-        files.hand_over(Path(f"{path}.lock"), path)
-        with files.part(path) as part:
+        atomic_file.hand_over(Path(f"{path}.lock"), path)
+        with atomic_file.part(path) as part:
             inventory = _fill(file, part, max(now, old.seen if old else 0))
             ended = _settle(part, inventory, keep_ms, path if old else None)
-            files.hand_over(part, path)
+            atomic_file.hand_over(part, path)
             kept = _set_aside(path, old, inventory.at) if is_there else None
             _put(part, path, old is not None)
         return Restored(inventory=inventory, ended=ended, lost=old.waiting if old else 0, kept=kept, is_raw=old is None)
     except sqlite3.Error as error:
-        raise opening.unusable(path, error) from None
+        raise connection.unusable(path, error) from None
     finally:
         os.close(held)
 
@@ -89,14 +89,14 @@ def _check_file(file: Path, path: Path) -> None:
         raise StoreUnusable(f"{file}: is the database itself")
     if file.stat().st_size == 0:
         raise StoreUnusable(f"{file}: is empty")
-    opening.check(file, up_to=_ANY_SIZE)
+    connection.check(file, up_to=_ANY_SIZE)
 
 
 def _look(path: Path, now: int) -> _Old | None:
     """None: it cannot be read."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        opening.check(path, up_to=_ANY_SIZE)
+        connection.check(path, up_to=_ANY_SIZE)
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
             (seen,) = db.execute("SELECT clock_mark FROM meta").fetchone()
             (waiting,) = db.execute(
@@ -118,9 +118,9 @@ def _in_the_way(path: Path, old: _Old | None) -> str:
 
 def _fill(file: Path, part: Path, now: int) -> Inventory:
     try:
-        return copies.fill(file, part, now)
+        return snapshot.fill(file, part, now)
     except sqlite3.Error as error:
-        raise opening.unusable(file, error) from None
+        raise connection.unusable(file, error) from None
 
 
 def _settle(part: Path, inventory: Inventory, keep_ms: int, old: Path | None) -> int:
@@ -128,7 +128,7 @@ def _settle(part: Path, inventory: Inventory, keep_ms: int, old: Path | None) ->
     made.
     """
     said = {"at": inventory.at, "seen": inventory.seen, "keep": keep_ms}
-    with contextlib.closing(opening.connect(part, sqlite3.Connection)) as db:
+    with contextlib.closing(connection.connect(part, sqlite3.Connection)) as db:
         upgrade(db)
         if old is not None:
             db.execute("ATTACH ? AS old", (str(old),))
@@ -138,10 +138,12 @@ def _settle(part: Path, inventory: Inventory, keep_ms: int, old: Path | None) ->
             _carry_over(db, said)
         replaced = _carry_trail_over(db) if old is not None else ""
         said_when = datetime.fromtimestamp(inventory.seen / 1000, UTC).strftime("as of %Y-%m-%dT%H:%M:%SZ")
-        audit.append(db, audit.head(db), [audit.Entry(inventory.at, "restored", detail=said_when + replaced)])
+        audit_log.append(
+            db, audit_log.head(db), [audit_log.Entry(inventory.at, "restored", detail=said_when + replaced)]
+        )
         ended = db.execute(f"UPDATE secrets SET ended_at = :at, due_at = :at + :keep WHERE {_ENDED_NOW}", said).rowcount
         db.execute("COMMIT")
-    opening.check(part, up_to=_ANY_SIZE)
+    connection.check(part, up_to=_ANY_SIZE)
     return ended
 
 
@@ -174,12 +176,12 @@ def _carry_trail_over(db: sqlite3.Connection) -> str:
     """
     if not db.execute("SELECT 1 FROM old.sqlite_schema WHERE type = 'table' AND name = 'audit'").fetchone():
         return ""
-    here = audit.head(db)
+    here = audit_log.head(db)
     if db.execute("SELECT 1 FROM old.audit WHERE seq = ? AND digest = ?", (here.seq, here.digest)).fetchone():
         db.execute("INSERT INTO audit SELECT seq, entry, digest FROM old.audit WHERE seq > ? ORDER BY seq", (here.seq,))
         return ""
     last = db.execute("SELECT seq, digest FROM old.audit ORDER BY seq DESC LIMIT 1").fetchone()
-    return f", in place of a trail with the mark {audit.Head(*last).mark}" if last else ""
+    return f", in place of a trail with the mark {audit_log.Head(*last).mark}" if last else ""
 
 
 _ENDED_NOW = "secrets.id IN (SELECT secret FROM events WHERE type = 'restored' AND at = :at)"
@@ -196,9 +198,9 @@ def _set_aside(path: Path, old: _Old | None, at: int) -> Path:
         Path(f"{path}-shm").unlink(missing_ok=True)
         return aside
     aside = path.with_name(f"{path.name}.replaced-{stamp}")
-    copies.write(path, aside, at, replace=True)
-    files.hand_over(aside, path)
-    opening.connect(path, sqlite3.Connection).close()  # the last to close moves the log into the file
+    snapshot.write(path, aside, at, replace=True)
+    atomic_file.hand_over(aside, path)
+    connection.connect(path, sqlite3.Connection).close()  # the last to close moves the log into the file
     if os.path.lexists(f"{path}-wal"):
         aside.unlink()
         raise StoreUnusable(f"{path}: is open in another program; end it first")
@@ -207,10 +209,10 @@ def _set_aside(path: Path, old: _Old | None, at: int) -> Path:
 
 def _put(part: Path, path: Path, overwrites: bool) -> None:
     if not overwrites:
-        return files.publish(part, path)
+        return atomic_file.publish(part, path)
     before = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        files.publish(part, path, replace=True)
-        files.erase(before)
+        atomic_file.publish(part, path, replace=True)
+        atomic_file.erase(before)
     finally:
         os.close(before)

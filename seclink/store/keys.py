@@ -1,7 +1,7 @@
 """Every statement that changes the API keys. Like `writes`, inside the writer's transaction."""
 
 from seclink.model import ApiKey
-from seclink.store.audit import Audited, Entry
+from seclink.store.audit_log import Audited, Entry
 
 
 def add(db: Audited, key: ApiKey) -> None:

@@ -15,12 +15,12 @@ import aiosqlite
 
 from seclink.errors import Busy, SecLinkError, StorageFailed, StorageFull
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
-from seclink.store import audit, copies, keys, opening, reads, tries, writes
-from seclink.store.base import Figures
-from seclink.store.commits import Commits, size
-from seclink.store.figures import OLDEST, USED, Census
-from seclink.store.looks import Looks
-from seclink.store.writer import Write, Writer
+from seclink.store import audit_log, connection, keys, passcode_attempts, reads, snapshot, writes
+from seclink.store.batch_reads import Looks
+from seclink.store.contract import Figures
+from seclink.store.group_commit import Commits, size
+from seclink.store.statistics import OLDEST, USED, Census
+from seclink.store.write_connection import Write, Writer
 from seclink.store.writes import Claim
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class SqliteStore:
         writer: aiosqlite.Connection,
         raw: Writer,
         others: tuple[aiosqlite.Connection, ...],
-        upgraded: opening.Upgraded | None = None,
+        upgraded: connection.Upgraded | None = None,
     ) -> None:
         self._path, self._lock, self.upgraded = path, lock, upgraded
         self._writer, self._raw = writer, raw
@@ -65,14 +65,14 @@ class SqliteStore:
         `exclusive` is how a server opens it: one at a time. Only so is an older file upgraded, which `upgraded` tells,
         and are the copies forgotten that were kept beside it. Raises StoreUnusable.
         """
-        lock = opening.lock(path) if exclusive else None
+        lock = connection.lock(path) if exclusive else None
         connections: list[aiosqlite.Connection] = []
         try:
-            upgraded = opening.prepare(path, is_alone=exclusive)
+            upgraded = connection.prepare(path, is_alone=exclusive)
             made: list[Writer] = []
 
             def connect() -> Writer:
-                made.append(opening.connect(path, Writer))
+                made.append(connection.connect(path, Writer))
                 return made[0]
 
             connections.append(await aiosqlite.Connection(connect, 64))
@@ -80,9 +80,11 @@ class SqliteStore:
             (raw.next_id,) = raw.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()
             raw.hold(keep_seconds, audit_seconds, max_bytes)
             if exclusive:
-                copies.forget_old(path, raw.execute(reads.CLOCK_MARK).fetchone()[0], raw.keep_ms)
+                snapshot.forget_old(path, raw.execute(reads.CLOCK_MARK).fetchone()[0], raw.keep_ms)
             for _ in range(3):
-                connections.append(await aiosqlite.Connection(partial(opening.connect, path, sqlite3.Connection), 64))
+                connections.append(
+                    await aiosqlite.Connection(partial(connection.connect, path, sqlite3.Connection), 64)
+                )
         except BaseException:
             for each in connections:
                 await each.close()
@@ -126,10 +128,10 @@ class SqliteStore:
         return claimed
 
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
-        return await self._call(lambda db: tries.attempt(db, link_id, client, now))
+        return await self._call(lambda db: passcode_attempts.attempt(db, link_id, client, now))
 
     async def tries_left(self, link_id: str, client: str, now: int) -> int:
-        return await self._call(lambda db: tries.left(db, link_id, client, now))
+        return await self._call(lambda db: passcode_attempts.left(db, link_id, client, now))
 
     async def record(
         self, link_id: str, event: str, now: int, reason: str | None = None, by: str | None = None
@@ -208,8 +210,8 @@ class SqliteStore:
         )
 
     async def audit_mark(self) -> str:
-        last = await self._one(audit.LAST, ())
-        return (audit.Head(*last) if last else audit.NOTHING).mark
+        last = await self._one(audit_log.LAST, ())
+        return (audit_log.Head(*last) if last else audit_log.NOTHING).mark
 
     async def clock_mark(self) -> int:
         (mark,) = await self._one(reads.CLOCK_MARK, ())

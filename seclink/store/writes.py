@@ -15,9 +15,9 @@ from msgspec import UNSET, Struct
 
 from seclink.errors import BadRequest, StorageFull
 from seclink.model import Changes, Claimed, Secret, State
-from seclink.store import audit, tries
-from seclink.store.audit import Audited, Entry, Head
-from seclink.store.pages import used_bytes, whole_pages
+from seclink.store import audit_log, passcode_attempts
+from seclink.store.audit_log import Audited, Entry, Head
+from seclink.store.db_pages import used_bytes, whole_pages
 
 # A round of reaping: erasing rewrites every page, and SQLite keeps their former selves in memory until it is done.
 REAPED_BYTES = 4 * 2**20
@@ -62,7 +62,7 @@ def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret], head: 
     rows: list[Any] = []
     for number, each in enumerate(secrets, first_id):
         entry = Entry(each.created_at, "created", each.account, each.account, each.receipt_id, each.format)
-        head, text = audit.chained(head, entry)
+        head, text = audit_log.chained(head, entry)
         rows += (
             number,
             each.link_id,
@@ -146,7 +146,7 @@ def _view(db: sqlite3.Connection, id: int, claim: Claim, refund: bool) -> None:
     db.execute("UPDATE secrets SET views = views + 1 WHERE id = ?", (id,))
     _event(db, id, "revealed", claim.now)
     if refund:
-        tries.refund(db, id, claim.client)
+        passcode_attempts.refund(db, id, claim.client)
 
 
 def _end(db: sqlite3.Connection, ended: list[tuple[int, int]], state: State, keep_ms: int, viewed: int = 0) -> None:
@@ -261,7 +261,7 @@ def reap(db: Audited, now: int, limit: int, keep_ms: int, audit_ms: int) -> tupl
     db.told += [Entry(at, "expired", account, None, receipt_id) for _, at, _, _, account, receipt_id in expired]
     _forget(db, [id for id, _, state, *_ in due if state != State.ACTIVE])
     mark(db, now)
-    return len(due) + audit.prune(db, now - audit_ms, now), [format for _, _, _, format, _, _ in expired]
+    return len(due) + audit_log.prune(db, now - audit_ms, now), [format for _, _, _, format, _, _ in expired]
 
 
 def _forget(db: sqlite3.Connection, ids: list[int]) -> None:

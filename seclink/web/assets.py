@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from seclink.config import Config
-from seclink.manifest import fingerprint, manifest
-from seclink.policy import LABEL_CHARACTERS, NOTE_CHARACTERS
+from seclink.config.schema import Config
+from seclink.domain.policy import LABEL_CHARACTERS, NOTE_CHARACTERS
+from seclink.web.manifest import fingerprint, manifest
 
 FOLDER = Path(__file__).parents[1] / "static"
 FIRST_LANGUAGE = "en"

@@ -8,11 +8,11 @@ from typing import Any
 from litestar import HttpMethod, Request
 from litestar.handlers import HTTPRouteHandler
 
+from seclink.domain.health import Health
 from seclink.errors import StorageFailed
-from seclink.health import Health
-from seclink.web import bodies, wire
-from seclink.web.bodies import Answer
+from seclink.web import json_body, schemas
 from seclink.web.cors import CORS_HEADERS
+from seclink.web.json_body import Answer
 from seclink.web.problems import render
 
 ALIVE, READY = PATHS = ("/healthz", "/readyz")
@@ -34,14 +34,14 @@ def handlers(health: Health) -> list[HTTPRouteHandler]:
 
 
 def alive() -> Answer:
-    return bodies.answer(wire.Health(status="alive"))
+    return json_body.answer(schemas.Health(status="alive"))
 
 
 async def ready(health: Health, request_id: str) -> Answer:
     failing = await health.failing()
     if not failing:
         # What is there can still be revealed, so a full store is a ready one.
-        return bodies.answer(wire.Health(status="ready", room="none" if await health.is_full() else ""))
+        return json_body.answer(schemas.Health(status="ready", room="none" if await health.is_full() else ""))
     error = StorageFailed("The server is not ready", tuple((part, SAID[part]) for part in failing))
     status, headers, body = render(error, request_id)
     return Answer(status, body, [*headers, *CORS_HEADERS])

@@ -11,13 +11,13 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 
 from seclink.errors import Busy, NotFound, SecLinkError
-from seclink.exposition import CONTENT_TYPE
-from seclink.metrics import Metrics
 from seclink.model import Scope
+from seclink.telemetry.prometheus import CONTENT_TYPE
 from seclink.web import health
-from seclink.web.bodies import Answer
-from seclink.web.gate import Gate, Receive, Send
-from seclink.web.guards import Admission, Guards
+from seclink.web.admission import Admission, Guards
+from seclink.web.json_body import Answer
+from seclink.web.metrics_collector import Metrics
+from seclink.web.middleware import Gate, Receive, Send
 from seclink.web.problems import render
 
 PATH = "/metrics"

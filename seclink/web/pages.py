@@ -14,15 +14,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from seclink import tokens
+from seclink.domain import tokens
 from seclink.errors import MethodNotAllowed, NotFound, SecLinkError, UnknownHost
-from seclink.log import Log
+from seclink.telemetry.log import Log
 from seclink.web.assets import ICON, MEDIA_TYPES, Assets
 from seclink.web.cors import CORS_HEADERS
-from seclink.web.gate import App, Receive, Send
-from seclink.web.headers import PAGE_HEADERS, Header
+from seclink.web.middleware import App, Receive, Send
 from seclink.web.negotiation import accepts_gzip, language, wants_page
 from seclink.web.problems import render
+from seclink.web.security_headers import PAGE_HEADERS, Header
 
 API = "/api/"
 CLIENT_MODULE = "/api/v1/client-module"

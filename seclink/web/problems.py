@@ -25,10 +25,10 @@ from seclink.errors import (
     SecLinkError,
     StorageFailed,
 )
-from seclink.log import Log
+from seclink.telemetry.log import Log
 from seclink.web.cors import CORS
-from seclink.web.gate import Message, Notice
-from seclink.web.headers import Header
+from seclink.web.middleware import Message, Notice
+from seclink.web.security_headers import Header
 
 MEDIA_TYPE = b"application/problem+json"
 _BY_STATUS: dict[int, type[SecLinkError]] = {

@@ -9,15 +9,15 @@ from urllib.parse import parse_qsl
 
 from msgspec import UNSET
 
-from seclink import tokens
-from seclink.clock import Clock
+from seclink.domain import tokens
+from seclink.domain.clock import Clock
+from seclink.domain.vault import Vault
 from seclink.errors import BadRequest, Busy, Gone, KeyRequired, NotActive, NotFound, StorageFull
 from seclink.model import ApiKey, Edit, Filter, Scope, State, Stats
-from seclink.vault import Vault
-from seclink.web import bodies, wire
-from seclink.web.bodies import Answer, Call
-from seclink.web.guards import Admission, Guards, actor, header
-from seclink.web.operations import Operation
+from seclink.web import json_body, schemas
+from seclink.web.admission import Admission, Guards, actor, header
+from seclink.web.json_body import Answer, Call
+from seclink.web.routes import Operation
 
 STATES = frozenset(str(each) for each in State)
 SENDER = (Scope.MANAGE, Scope.ADMIN)
@@ -38,7 +38,7 @@ class ReceiptsApi:
             handler=self.list_receipts,
             summary="Own receipts, newest first; an admin's: all",
             admission=LISTING,
-            gives=wire.ReceiptPage,
+            gives=schemas.ReceiptPage,
         )
         yield Operation(
             method="GET",
@@ -46,7 +46,7 @@ class ReceiptsApi:
             handler=self.get_receipt,
             summary="One receipt with its history",
             admission=BY_TOKEN,
-            gives=wire.ReceiptDetails,
+            gives=schemas.ReceiptDetails,
             headers=("SecLink-Manage",),
             errors=(NotFound,),
             by_manage_token=True,
@@ -57,8 +57,8 @@ class ReceiptsApi:
             handler=self.change_receipt,
             summary="Change a live secret",
             admission=BY_TOKEN,
-            takes=wire.ChangeReceipt,
-            gives=wire.ReceiptDetails,
+            takes=schemas.ChangeReceipt,
+            gives=schemas.ReceiptDetails,
             headers=("SecLink-Manage",),
             errors=(NotFound, NotActive, Busy, StorageFull),
             by_manage_token=True,
@@ -88,41 +88,41 @@ class ReceiptsApi:
             handler=self.get_account,
             summary="The account and what its key may do",
             admission=Admission(rate="peek", needs_key=True),
-            gives=wire.Account,
+            gives=schemas.Account,
         )
 
     async def list_receipts(self, call: Call) -> Answer:
         key = _key(call.scope)
         account = None if Scope.ADMIN in key.scopes else key.account
         wanted = _filter(call.scope["query_string"], account)
-        return bodies.answer(wire.receipt_page(await self._vault.receipts.page(wanted, self._clock.now())))
+        return json_body.answer(schemas.receipt_page(await self._vault.receipts.page(wanted, self._clock.now())))
 
     async def get_receipt(self, call: Call, receipt_id: str) -> Answer:
         who = actor(call.scope)
         receipt = await self._vault.receipts.one(_known(receipt_id), who, _manage_token(call.scope), self._clock.now())
-        return bodies.answer(wire.receipt_details(receipt, with_reasons=who.may(Scope.ADMIN)))
+        return json_body.answer(schemas.receipt_details(receipt, with_reasons=who.may(Scope.ADMIN)))
 
     async def change_receipt(self, call: Call, receipt_id: str) -> Answer:
         who, token = actor(call.scope), _manage_token(call.scope)
         # Whoever may not change it need not send a large body first.
         await self._vault.receipts.one(_known(receipt_id), who, token, self._clock.now())
         content_type = header(call.scope, b"content-type")
-        sent = bodies.parse(
-            await call.body(), content_type.encode("latin-1") if content_type else None, wire.ChangeReceipt
+        sent = json_body.parse(
+            await call.body(), content_type.encode("latin-1") if content_type else None, schemas.ChangeReceipt
         )
         edit = Edit(
             ttl_seconds=sent.expires_in,
             max_views=sent.max_views,
             label=sent.label,
             public_note=sent.public_note,
-            payload=bodies.optional_base64("encryptedBlob", sent.encrypted_blob),
-            iv=bodies.optional_base64("iv", sent.iv),
+            payload=json_body.optional_base64("encryptedBlob", sent.encrypted_blob),
+            iv=json_body.optional_base64("iv", sent.iv),
             passcode_hash=sent.passcode_hash,
         )
         if edit.payload is not UNSET:
             self._guards.count_bytes(who, len(edit.payload))
-        return bodies.answer(
-            wire.receipt_details(
+        return json_body.answer(
+            schemas.receipt_details(
                 await self._vault.receipts.change(_known(receipt_id), edit, who, token, self._clock.now())
             )
         )
@@ -130,22 +130,22 @@ class ReceiptsApi:
     async def burn_secret(self, call: Call, receipt_id: str) -> Answer:
         who, token = actor(call.scope), _manage_token(call.scope)
         await self._vault.receipts.burn(_known(receipt_id), who, token, self._clock.now())
-        return bodies.no_content()
+        return json_body.no_content()
 
     async def get_stats(self, call: Call) -> Answer:
-        return bodies.answer(await self._vault.receipts.stats(_key(call.scope).account, self._clock.now()))
+        return json_body.answer(await self._vault.receipts.stats(_key(call.scope).account, self._clock.now()))
 
     async def get_account(self, call: Call) -> Answer:
         key, now = _key(call.scope), self._clock.now()
         rate, remaining = self._guards.look(actor(call.scope))
-        return bodies.answer(
-            wire.Account(
+        return json_body.answer(
+            schemas.Account(
                 name=key.account,
                 scopes=sorted(key.scopes),
                 key_prefix=key.prefix,
                 key_expires_at=key.expires_at,
-                rate=wire.RateState(limit=rate.count, window_seconds=rate.seconds, remaining=remaining),
-                secrets=wire.state_counts(await self._vault.receipts.stats(key.account, now)),
+                rate=schemas.RateState(limit=rate.count, window_seconds=rate.seconds, remaining=remaining),
+                secrets=schemas.state_counts(await self._vault.receipts.stats(key.account, now)),
             )
         )
 

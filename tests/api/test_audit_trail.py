@@ -8,8 +8,8 @@ import httpx
 import pytest
 from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, create, manage, reveal
 
-from seclink.limiter import Limiter
-from seclink.store.trail import Trail
+from seclink.domain.rate_limiter import Limiter
+from seclink.store.audit_reader import Trail
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +98,7 @@ async def test_failures_of_very_many_secrets_fill_no_memory(make_appliance: Any,
         limiters.append(Limiter(5))
         return limiters[-1]
 
-    monkeypatch.setattr("seclink.vault.Limiter", lambda *_: small())
+    monkeypatch.setattr("seclink.domain.vault.Limiter", lambda *_: small())
     appliance = await make_appliance()
     for _ in range(20):
         made = await create(appliance.http)

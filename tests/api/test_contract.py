@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from asking import ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, encoded, faults, manage, reveal
 
-from seclink.dialects import TABLE
+from seclink.dialects.table import TABLE
 from seclink.errors import BY_CODE, ClientError, SecLinkError, StartRefused
 
 pytestmark = pytest.mark.anyio

@@ -11,12 +11,12 @@ from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 from test_log_lines import canaries, check_silent, everything
 
-from seclink.app import build
-from seclink.dialects import TABLE
+from seclink.daemon.app import build
+from seclink.dialects.table import TABLE
+from seclink.domain.policy import FORMATS
 from seclink.errors import BY_CODE
-from seclink.log import Log
-from seclink.metrics import Metrics
-from seclink.policy import FORMATS
+from seclink.telemetry.log import Log
+from seclink.web.metrics_collector import Metrics
 
 pytestmark = pytest.mark.anyio
 

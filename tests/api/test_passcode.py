@@ -11,8 +11,8 @@ import argon2
 import pytest
 from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, check_problem, create, encoded, manage, reveal, state
 
-from seclink import envelope
-from seclink.passcodes import QUEUE, THREADS
+from seclink.domain.passcodes import QUEUE, THREADS
+from seclink.format import envelope
 
 pytestmark = pytest.mark.anyio
 WINDOW = 600

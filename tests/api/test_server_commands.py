@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from ports import free_port
 
-from seclink.config import Config, parse
-from seclink.store import opening
+from seclink.config.schema import Config, parse
+from seclink.store import connection
 
 SERVER_SIDE = [
     ("serve", "--port", "1"),
@@ -167,7 +167,7 @@ def test_key_for_no_server_is_not_made(tmp_path: Path) -> None:
     assert f"{tmp_path}/seclink.db: there is no such database" in refused.stderr
     assert "--config" in refused.stderr
     assert not list(tmp_path.iterdir())
-    opening.prepare(tmp_path / "seclink.db")
+    connection.prepare(tmp_path / "seclink.db")
     added = seclink(tmp_path, "key", "add", "acme")
     assert (added.returncode, added.stderr) == (0, "")
 

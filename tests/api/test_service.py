@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from seclink.cli.serve import takes_nothing
+from seclink.daemon.run import takes_nothing
 
 PATIENCE = 20.0
 
@@ -183,9 +183,9 @@ def test_check_waits_for_nobody_who_says_nothing(make_server: Any) -> None:
 
 def test_check_loads_nothing_of_the_server(tmp_path: Path) -> None:
     """Every half minute, in a container."""
-    code = "import sys\nfrom seclink.cli import cli\ntry:\n    cli(['check','--url','http://127.0.0.1:9'])\n"
+    code = "import sys\nfrom seclink.cli.main import cli\ntry:\n    cli(['check','--url','http://127.0.0.1:9'])\n"
     code += "except SystemExit:\n    print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     loaded = set(ended.stdout.split())
     assert "seclink.cli.check" in loaded
-    assert not {"litestar", "httpx", "sqlite3", "argon2", "cryptography", "seclink.vault"} & loaded
+    assert not {"litestar", "httpx", "sqlite3", "argon2", "cryptography", "seclink.domain.vault"} & loaded

@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from seclink.cli import main
-from seclink.cli import serve as wiring  # the module, not the command in it
+from seclink.cli import serve as wiring
+from seclink.cli.main import main
 from seclink.model import Claimed, Secret
 from tests.bench.dialects import PAYLOAD_BYTES
 

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from seclink import tokens
-from seclink.store import opening
+from seclink.domain import tokens
+from seclink.store import connection
 from tests.bench.dialects import ACCESS_HASH, PAYLOAD_BYTES
 
 LIFE_MS = 8 * 86_400_000
@@ -29,7 +29,7 @@ SECRET = """
 
 def fill(path: Path, count: int, ids: Path) -> None:
     """Add `count` live secrets; `ids` gets their linkIds, in random order."""
-    opening.prepare(path)
+    connection.prepare(path)
     link_ids: list[str] = []
     with _Fast(path) as db:
         (first,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()

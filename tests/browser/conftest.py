@@ -22,7 +22,7 @@ from payloads import SHOW
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError, sync_playwright
 from untold import Untold, remember, sent
 
-from seclink.client import Client
+from seclink import Client
 
 WHOLE = "chromium"
 SHELL = os.environ.get("SECLINK_TEST_CHROMIUM", "chromium-headless-shell")

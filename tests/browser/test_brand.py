@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from visitors import axe, choose, reveal, says, seal, visit
 
-from seclink.client import Client
+from seclink import Client
 
 LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="#c00"/></svg>'
 BRAND = """

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from elsewhere import Site
 from playwright.sync_api import Page, Route
 
-from seclink.client import Client
+from seclink import Client
 from seclink.errors import Gone
 
 STATIC = Path(__file__).parents[2] / "seclink/static/js"

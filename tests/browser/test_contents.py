@@ -8,7 +8,7 @@ from payloads import FILE_NAMES, PAYLOADS
 from playwright.sync_api import Page, expect
 from visitors import texts, visit
 
-from seclink.client import Client
+from seclink import Client
 
 pytestmark = pytest.mark.usefixtures("unharmed")
 

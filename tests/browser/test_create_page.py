@@ -22,7 +22,7 @@ from visitors import (
     visit,
 )
 
-from seclink.client import Client
+from seclink import Client
 from seclink.errors import PasscodeRequired
 
 SECRET = "correct horse battery staple"

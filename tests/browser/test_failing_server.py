@@ -15,8 +15,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from untold import Untold
 from visitors import events, receipt, result, says, seal, visit
 
-from seclink.client import Client
-from seclink.link import parse
+from seclink import Client
+from seclink.format.link import parse
 
 PLAINTEXT = "meet me at the old mill"
 CUTS = {"at once": 0, "after one byte": 1, "in the head": 100, "in the body": -100, "before the last byte": -1}

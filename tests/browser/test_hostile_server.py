@@ -10,9 +10,9 @@ import pytest
 from elsewhere import Site
 from playwright.sync_api import Page, Route
 
-from seclink import envelope
-from seclink.client import Client
-from seclink.link import key_of, parse
+from seclink import Client
+from seclink.format import envelope
+from seclink.format.link import key_of, parse
 
 Call = Callable[..., Any]
 

@@ -14,7 +14,7 @@ from elsewhere import Site
 from playwright.sync_api import Browser, Page, expect
 from visitors import events, held, says, seal, visit
 
-from seclink.client import Client
+from seclink import Client
 
 PLAINTEXT = "meet me at the old mill"
 PASSCODE = "told by phone"

@@ -6,7 +6,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Page, expect
 from visitors import says, visit
 
-from seclink.client import Client
+from seclink import Client
 
 
 def focused(page: Page) -> str:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from visitors import choose, opened, reveal, says, seal, texts, visit
 
-from seclink.client import Client
+from seclink import Client
 
 UNTRANSLATED = """(texts) => Array.from(document.querySelectorAll("[data-t]"))
   .filter((each) => !Object.values(texts).includes(each.textContent)).map((each) => each.outerHTML)"""

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 from visitors import axe, says, texts, visit
 
-from seclink.client import Client
+from seclink import Client
 
 PAGES = ["create", "reveal", "receipt"]
 LATER = 200  # times as quick: what comes after seconds is there at once

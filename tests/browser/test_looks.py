@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from visitors import LANGUAGES, Raw, axe, choose, opened, reveal, says, seal, visit
 
-from seclink.client import Client
+from seclink import Client
 
 LONG = "W" * 300
 LABEL = "W" * 200

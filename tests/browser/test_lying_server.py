@@ -25,9 +25,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 from untold import Untold, ever_held
 from visitors import events, says, visit
 
-from seclink import envelope
-from seclink.client import Client
-from seclink.link import key_of, parse
+from seclink import Client
+from seclink.format import envelope
+from seclink.format.link import key_of, parse
 
 FORGED = "pay to this account instead"
 

@@ -11,7 +11,7 @@ from payloads import PAYLOADS, chunks
 from playwright.sync_api import BrowserContext, Page, expect
 from visitors import result, says, visit
 
-from seclink.client import Client
+from seclink import Client
 
 pytestmark = pytest.mark.usefixtures("unharmed")
 

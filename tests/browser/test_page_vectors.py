@@ -12,8 +12,8 @@ from breaking import broken
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from playwright.sync_api import Browser, Page, Route, expect
 
-from seclink import envelope
 from seclink.errors import NotAuthentic
+from seclink.format import envelope
 
 FILES = sorted((Path(__file__).parent.parent / "vectors").glob("*.json"))
 VECTORS = {file.stem: json.loads(file.read_text()) for file in FILES if not file.stem.startswith("foreign_")}

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from visitors import receipt, restart_later, says, texts, visit
 
-from seclink import envelope
-from seclink.client import Client
-from seclink.link import key_of, parse
+from seclink import Client
+from seclink.format import envelope
+from seclink.format.link import key_of, parse
 
 
 def address(server_url: str, made: Any) -> str:

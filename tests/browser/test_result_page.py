@@ -20,7 +20,7 @@ from visitors import (
     texts,
 )
 
-from seclink.client import Client
+from seclink import Client
 
 SECRET = "correct horse battery staple"
 SHARING = "navigator.share = async (given) => { window.shared = given; };"

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from visitors import Raw, downloaded, opened, reveal, reveals, says, seal, texts, visit
 
-from seclink.client import Client
-from seclink.link import fragment_of
+from seclink import Client
+from seclink.format.link import fragment_of
 
 UNICODE = "🗝️ naïve e\u0301a\u0308 – שלום ‏עולם\u202e مرحبا\nzweite\tZeile 𝔘 👩‍👩‍👧"
 PASSCODE = "pässwörd 🗝️"

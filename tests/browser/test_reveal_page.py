@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from visitors import clipboard, downloaded, events, held, opened, receipt, reveal, reveals, says, texts, visit
 
-from seclink.client import Client
+from seclink import Client
 from seclink.errors import Gone
 
 SECRET = "Ein Geheimnis: 密碼 🗝️\n\tund noch eine Zeile"

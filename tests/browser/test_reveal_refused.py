@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from visitors import events, opened, receipt, restart_later, reveal, reveals, says, texts, visit
 
-from seclink import envelope
-from seclink.client import Client
-from seclink.link import key_of, parse
+from seclink import Client
+from seclink.format import envelope
+from seclink.format.link import key_of, parse
 
 SECRET = "not for everybody"
 NFC, NFD = "pässwörd", "pa\u0308sswo\u0308rd"

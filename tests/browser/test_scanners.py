@@ -15,8 +15,8 @@ from elsewhere import Site
 from playwright.sync_api import Page, expect
 from visitors import events, says, visit
 
-from seclink.client import Client
-from seclink.client.results import Created
+from seclink import Client
+from seclink.client.models import Created
 
 # Everything that reacts to a press, seen or hidden, twice: some questions are asked twice.
 CLICK_ALL = """() => {

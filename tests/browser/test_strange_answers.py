@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from untold import Untold, ever_held
 from visitors import events, says, visit
 
-from seclink.client import Client
+from seclink import Client
 
 
 @pytest.fixture(autouse=True)

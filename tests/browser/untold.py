@@ -8,8 +8,8 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page
 
-from seclink import envelope
-from seclink.link import key_of, parse
+from seclink.format import envelope
+from seclink.format.link import key_of, parse
 
 # Every text and attribute that was in the document for a moment, fields included.
 REMEMBER = """

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from terminal import COMMAND, Shell
 
-from seclink.store import audit
+from seclink.store import audit_log
 
 
 @pytest.fixture
@@ -218,7 +218,9 @@ def test_strangers_words_cannot_steer_the_terminal(here: Shell) -> None:
     here.out("create", "hello")
     tamper(here, "DELETE FROM audit WHERE seq > 0")
     with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
-        audit.append(db, audit.head(db), [audit.Entry(10**18, "\x1b[2J", "a\x1b]0;x\x07", None, "\u202e", "\n")])
+        audit_log.append(
+            db, audit_log.head(db), [audit_log.Entry(10**18, "\x1b[2J", "a\x1b]0;x\x07", None, "\u202e", "\n")]
+        )
     done = here.run("audit")
     assert done.returncode == 0
     assert not set(done.stdout) & {0x1B, 0x07}
@@ -232,7 +234,9 @@ def test_strangers_digest_cannot_steer_the_terminal(here: Shell, options: tuple[
     with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
         db.execute("DROP TRIGGER audit_stays")
         db.execute("UPDATE audit SET digest = ? WHERE seq = 0", (hostile,))
-        audit.append(db, audit.head(db), [audit.Entry(10**12, "x\x9b2J", "\u202ea", None, "\x7f", "\u2028")])
+        audit_log.append(
+            db, audit_log.head(db), [audit_log.Entry(10**12, "x\x9b2J", "\u202ea", None, "\x7f", "\u2028")]
+        )
         db.execute("UPDATE audit SET seq = 5 WHERE seq = 1")
     for _ in range(2):
         done = here.run("audit", *options)

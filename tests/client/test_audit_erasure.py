@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from meanwhile import PATIENCE, until
 
-from seclink.store import opening
-from seclink.traces import places, search
+from seclink.ops.file_search import places, search
+from seclink.store import connection
 
 ALTERED = Path(__file__).parents[1] / "faults" / "altered.py"
 OFTEN = '[reaper]\nevery = "1s"\n'
 CONTROLS = {
-    "does not overwrite": {"seclink.store.opening.PRAGMAS.secure_delete": 0},
-    "does not cut its log": {"seclink.store.commits.SWEEP_SECONDS": 600},
+    "does not overwrite": {"seclink.store.connection.PRAGMAS.secure_delete": 0},
+    "does not cut its log": {"seclink.store.group_commit.SWEEP_SECONDS": 600},
 }
 
 
@@ -118,7 +118,7 @@ def test_what_expires_is_gone_too(make_server: Callable[..., Any]) -> None:
 
 def test_what_should_have_expired_and_is_there_is_found(make_server: Callable[..., Any]) -> None:
     server = make_server(OFTEN).start()
-    command = {"seclink.erasure.SHORTEST_SECONDS": 60, "seclink.erasure.GRACE_SECONDS": -59}
+    command = {"seclink.ops.erasure_check.SHORTEST_SECONDS": 60, "seclink.ops.erasure_check.GRACE_SECONDS": -59}
     with auditing(server, prefix=altered(**command)["prefix"]) as process:
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -150,7 +150,7 @@ def test_server_that_is_not_there_is_not_reachable(make_server: Callable[..., An
 def test_server_that_runs_and_does_not_answer_is_told(make_server: Callable[..., Any]) -> None:
     server = make_server("[server]\nport = 1\n")
     server.key("create")
-    held = opening.lock(server.folder / "seclink.db")
+    held = connection.lock(server.folder / "seclink.db")
     try:
         refused = server.seclink("audit-erasure", "--config", str(server.config), check=False)
     finally:

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from terminal import COMMAND, Shell
 
-from seclink.link import fragment_of
+from seclink.format.link import fragment_of
 
 
 @pytest.fixture

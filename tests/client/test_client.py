@@ -10,11 +10,12 @@ import httpx
 import pytest
 from peer import EXPIRES_AT, SERVER, Caller, Peer, created, problem, raw_secret, receipt
 
-from seclink import AsyncClient, Client, envelope
+from seclink import AsyncClient, Client
 from seclink.client.receipts import KEEP
 from seclink.client.secrets import RawNotOpened
 from seclink.errors import BadRequest, KeyInvalid, LinkIncomplete, NotAuthentic, PasscodeRequired, Unreachable
-from seclink.link import fragment_of, key_of, parse
+from seclink.format import envelope
+from seclink.format.link import fragment_of, key_of, parse
 
 LINK = f"{SERVER}/AbCdEf123456"
 

@@ -16,11 +16,11 @@ from certificates import pair
 from click.testing import CliRunner
 from tampering import Certificate, Said, Tampering, header
 
-from seclink.cli import cli
 from seclink.cli import doctor as command
+from seclink.cli.main import cli
 from seclink.doctor import address
-from seclink.server import CertificateRefused
-from seclink.store import opening
+from seclink.server.certificate import CertificateRefused
+from seclink.store import connection
 
 ENDED = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
 
@@ -170,7 +170,7 @@ def test_server_that_runs_and_does_not_answer_is_told(make_server: Callable[...,
     """As `server.port` was changed since, say."""
     server = make_server("[server]\nport = 1\n")
     server.key("create")
-    held = opening.lock(server.folder / "seclink.db")
+    held = connection.lock(server.folder / "seclink.db")
     try:
         _, facts = doctor(server)
     finally:

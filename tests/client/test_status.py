@@ -13,10 +13,10 @@ import pytest
 from ports import free_port
 from terminal import Shell
 
+from seclink.cli.metrics_snapshot import Reading
 from seclink.cli.profile import Profile
-from seclink.cli.reading import Reading
 from seclink.cli.status import WINDOW_SECONDS, _follow
-from seclink.exposition import parse
+from seclink.telemetry.prometheus import parse
 
 PLENTY = '[rates]\ncreate = "100000/hour"\nreveal = "100000/hour"\n'
 

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 from tampering import Certificate, Rule, Said, Tampering, header, replace
 from terminal import Shell
 
-from seclink.cli import cli
-from seclink.manifest import fingerprint, manifest
+from seclink.cli.main import cli
 from seclink.web.assets import FOLDER
+from seclink.web.manifest import fingerprint, manifest
 
 BRANDED = """[branding]
 name = 'Söhne & "Co" <b>'

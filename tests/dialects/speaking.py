@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import httpx
 from replaying import GOLDEN, ROOT
 
-from seclink import envelope
+from seclink.format import envelope
 
 
 class Made(NamedTuple):

@@ -14,7 +14,7 @@ from replaying import GOLDEN, ROOT
 from speaking import enigmacrypt_request
 from test_every_dialect import PLENTY, ask, written
 
-from seclink import tokens
+from seclink.domain import tokens
 from seclink.errors import StorageFailed
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from seclink import envelope
+from seclink.format import envelope
 
 CLIENTS = Path(sys.prefix) / "clients"
 PROGRAMS = Path(__file__).parent / "clients"

@@ -13,12 +13,12 @@ import pytest
 from replaying import GOLDEN, ROOT
 from speaking import scrt_link_request
 
-from seclink import tokens
+from seclink.domain import tokens
+from seclink.domain.passcodes import Passcodes
+from seclink.domain.vault import Vault
 from seclink.errors import NotFound
-from seclink.log import Log
 from seclink.model import Actor, NewSecret
-from seclink.passcodes import Passcodes
-from seclink.vault import Vault
+from seclink.telemetry.log import Log
 
 pytestmark = pytest.mark.anyio
 URL = f"{ROOT}/scrt-link/api/v1/secrets"

@@ -13,12 +13,13 @@ from replaying import ROOT
 from speaking import PASSWORD_HASH
 from test_every_dialect import PLENTY, ask, wait_until_gone, written
 
-from seclink import envelope, tokens
+from seclink.domain import tokens
+from seclink.domain.passcodes import Passcodes
+from seclink.domain.vault import Vault
 from seclink.errors import AccessDenied
-from seclink.log import Log
+from seclink.format import envelope
 from seclink.model import Actor, Edit, NewSecret
-from seclink.passcodes import Passcodes
-from seclink.vault import Vault
+from seclink.telemetry.log import Log
 from seclink.web import forms
 
 pytestmark = pytest.mark.anyio

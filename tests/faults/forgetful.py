@@ -7,7 +7,7 @@ So that forgetting is part of what a test of minutes sees.
 import runpy
 import sys
 
-from seclink.store import audit
+from seclink.store import audit_log
 from seclink.store.sqlite import SqliteStore
 
 keep_seconds = int(sys.argv[1])
@@ -21,6 +21,6 @@ def forgetful(store: SqliteStore, _keep: int, _audit: int, max_bytes: int) -> No
 
 if __name__ == "__main__":
     SqliteStore.hold = forgetful  # type: ignore[method-assign]
-    audit.PAUSE_MS = keep_seconds * 1000
+    audit_log.PAUSE_MS = keep_seconds * 1000
     sys.argv = sys.argv[sys.argv.index("seclink") :]
     runpy.run_module("seclink", run_name="__main__", alter_sys=True)

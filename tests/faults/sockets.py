@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from seclink.web.headers import HEADERS
+from seclink.web.security_headers import HEADERS
 
 PATIENCE = 20.0  # generous: a busy machine must not fail a test
 POST = b"POST /look HTTP/1.1\r\nHost: x\r\n"

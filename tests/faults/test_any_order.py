@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from msgspec import Struct
 
-from seclink import config as configuration
-from seclink.app import build
-from seclink.clock import Clock
-from seclink.log import Log
+from seclink.config import schema as configuration
+from seclink.daemon.app import build
+from seclink.domain.clock import Clock
 from seclink.store.sqlite import SqliteStore
+from seclink.telemetry.log import Log
 
 START = 1_800_000_000.0
 DAY = 86_400
@@ -60,7 +60,7 @@ class OneTime(RuleBasedStateMachine):
         self.store = self.loop.run(SqliteStore.open(path, keep_seconds=365 * DAY, max_bytes=2**30))
         mark = self.loop.run(self.store.clock_mark())
         self.clock = Clock(mark, wall=lambda: START + self.seconds, monotonic=lambda: self.seconds)
-        gate = build(settings, self.store, Log(settings.log), self.clock)
+        gate = build(settings, self.store, Log(settings.log), self.clock).app
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(gate),
             base_url="http://localhost:8080/api/v1",  # type: ignore[arg-type]

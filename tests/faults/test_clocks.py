@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from appliances import PATIENCE, Api, body, looking, one
 
-from seclink import config as configuration
-from seclink.clock import Clock
+from seclink.config import schema as configuration
+from seclink.domain.clock import Clock
+from seclink.domain.passcodes import Passcodes
+from seclink.domain.reaper import Reaper
+from seclink.domain.vault import Vault
 from seclink.errors import Gone, StorageFailed
-from seclink.log import Log
 from seclink.model import Secret
-from seclink.passcodes import Passcodes
-from seclink.reaper import Reaper
-from seclink.store import opening
+from seclink.store import connection
 from seclink.store.sqlite import SqliteStore
-from seclink.vault import Vault
+from seclink.telemetry.log import Log
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400_000
@@ -199,7 +199,7 @@ async def test_reaper_outlives_a_store_that_fails_and_says_when_it_last_worked(t
 async def test_everybody_is_served_while_100_000_expire_in_the_same_second(tmp_path: Path) -> None:
     """EXP-07: creates and reveals go on; how late the loop was is printed, not judged."""
     path, clock, count = tmp_path / "seclink.db", Clock(), 100_000
-    opening.prepare(path)
+    connection.prepare(path)
     fill(path, count, clock.now())
     store, vault, reaper = await parts(path, clock, every=1)
     done = asyncio.Event()

@@ -30,7 +30,7 @@ from appliances import (
     wait_until_gone,
 )
 
-from seclink.store.trail import Trail
+from seclink.store.audit_reader import Trail
 
 KILLS = 200 if LONG else 40
 REAPER_KILLS = 50 if LONG else 6

@@ -14,7 +14,7 @@ import pytest
 from appliances import PATIENCE, Api, database, is_whole, one, payload_of
 
 from seclink.errors import StoreUnusable
-from seclink.store import opening
+from seclink.store import connection
 from seclink.store.schema import MIGRATIONS
 from seclink.store.sqlite import SqliteStore
 
@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
     """A database with a few hundred secrets."""
     path = tmp_path / "data" / "seclink.db"
     path.parent.mkdir()
-    opening.prepare(path)
+    connection.prepare(path)
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute(
             """
@@ -187,7 +187,7 @@ def with_log(path: Path) -> Path:
 import os, sqlite3, sys
 from pathlib import Path
 from seclink.store import opening
-db = opening.connect(Path(sys.argv[1]), sqlite3.Connection)
+db = connection.connect(Path(sys.argv[1]), sqlite3.Connection)
 for id in range(1, 101):
     db.execute("DELETE FROM payloads WHERE id = ?", (id,))
 os._exit(0)
@@ -257,7 +257,7 @@ os._exit(0)
 def test_interrupted_first_start_is_no_damage(make_server: Callable[..., Any]) -> None:
     """CR-01: killed before there was a log, with a journal that must be rolled back first."""
     server = make_server()
-    opening.prepare(database(server.folder))
+    connection.prepare(database(server.folder))
     script = """
 import os, sqlite3, sys
 db = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -289,7 +289,7 @@ def test_files_are_for_their_owner_alone(make_server: Callable[..., Any]) -> Non
     assert set(modes.values()) == {0o600}
 
 
-@pytest.mark.parametrize("name", opening.PRAGMAS)
+@pytest.mark.parametrize("name", connection.PRAGMAS)
 def test_sqlite_that_does_not_hold_a_pragma_is_refused(tmp_path: Path, name: str) -> None:
     """FOR-03"""
 
@@ -301,13 +301,13 @@ def test_sqlite_that_does_not_hold_a_pragma_is_refused(tmp_path: Path, name: str
                 sql = f"PRAGMA {name} = {DRIFTED[name]}"
             return super().execute(sql, *parameters)
 
-    with pytest.raises(StoreUnusable, match=f"does not hold {name} = {opening.PRAGMAS[name]} "):
-        opening.connect(tmp_path / "fresh.db", Stubborn)
+    with pytest.raises(StoreUnusable, match=f"does not hold {name} = {connection.PRAGMAS[name]} "):
+        connection.connect(tmp_path / "fresh.db", Stubborn)
 
 
 def test_pragmas_of_the_running_store_are_the_ones_erasure_rests_on(tmp_path: Path) -> None:
     """FOR-03"""
-    db = opening.connect(tmp_path / "fresh.db", sqlite3.Connection)
+    db = connection.connect(tmp_path / "fresh.db", sqlite3.Connection)
     held = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("secure_delete", "synchronous", "mmap_size")}
     assert held == {"secure_delete": 1, "synchronous": 2, "mmap_size": 0}
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -54,7 +54,7 @@ async def test_power_cut_undoes_much_where_commits_are_not_synced(
 def record(make_server: Callable[..., Any], folder: Path, **pragmas: int) -> tuple[list[Event], list[Done]]:
     """A first start, some rounds of work with the log emptied in between, a stop, a second start, and work again."""
     need("strace")
-    altered = {f"seclink.store.opening.PRAGMAS.{name}": value for name, value in pragmas.items()}
+    altered = {f"seclink.store.connection.PRAGMAS.{name}": value for name, value in pragmas.items()}
     server = make_server(PLENTY)
     events, done = list[Event](), list[Done]()
     for number, rounds in enumerate((ROUNDS, 1)):

@@ -14,9 +14,9 @@ import pytest
 from appliances import NO_BYTES_LIMIT, body
 from proxying import PATIENCE, Nginx
 
-from seclink.config import parse
+from seclink.config.schema import parse
 from seclink.errors import ConfigError
-from seclink.server import Limits, Served
+from seclink.server.settings import Limits, Served
 
 FEW = '[rates]\ncreate = "3/hour"\nreveal = "100/hour"\npeek = "100/hour"\n'
 MANY = '[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\npeek = "10000/hour"\n' + NO_BYTES_LIMIT

@@ -26,9 +26,9 @@ from sockets import (
     seconds_until_reset,
 )
 
-from seclink.config import parse
+from seclink.config.schema import parse
 from seclink.errors import ConfigError
-from seclink.server import Certificate, CertificateRefused
+from seclink.server.certificate import Certificate, CertificateRefused
 
 TOML = (
     "[server]\ntls_cert = 'fullchain.pem'\ntls_key = 'privkey.pem'\n"

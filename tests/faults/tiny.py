@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from seclink import server
 from seclink.errors import SecLinkError
-from seclink.web.gate import Gate
+from seclink.server import serve
+from seclink.web.middleware import Gate
 
 PAGE = 4096
 BIG = 10_000_000
@@ -89,25 +89,25 @@ async def main(options: dict[str, Any]) -> None:
     gate_options = {"body_bytes": 1_000_000, "body_seconds": 1.0, **options.pop("gate", {})}
     serve_options = {"host": "127.0.0.1", "port": 0, "grace_seconds": 5.0, **options.pop("serve", {})}
     if pair := options.pop("certificate", None):
-        serve_options["certificate"] = server.Certificate(*map(Path, pair))
+        serve_options["certificate"] = serve.Certificate(*map(Path, pair))
     grace_seconds = serve_options.pop("grace_seconds")
     limits = {"message_bytes": 2_000_000, "header_seconds": 1.0, "write_seconds": 1.0, "linger_seconds": 1.0}
     gate = Gate(Tiny(options), render, report=lambda error, _: print("escaped", type(error).__name__), **gate_options)
     asyncio.get_running_loop().slow_callback_duration = 60  # a busy machine is no fault
     stop = asyncio.Event()
-    server.stop_on_signals(stop)
-    served = server.Served(
+    serve.stop_on_signals(stop)
+    served = serve.Served(
         app=gate,
         refuse=gate.raw,
-        limits=server.Limits(**{**limits, **options.pop("limits", {})}),
+        limits=serve.Limits(**{**limits, **options.pop("limits", {})}),
         grace_seconds=grace_seconds,
     )
-    listener = server.bind(serve_options.pop("host"), serve_options.pop("port"))
-    await server.serve(served, listener=listener, stop=stop, ready=lambda url: print(url, flush=True), **serve_options)
+    listener = serve.bind(serve_options.pop("host"), serve_options.pop("port"))
+    await serve.serve(served, listener=listener, stop=stop, ready=lambda url: print(url, flush=True), **serve_options)
 
 
 if __name__ == "__main__":
     try:
         asyncio.run(main(json.loads(sys.argv[1])))
-    except server.CannotListen as error:
+    except serve.CannotListen as error:
         sys.exit(str(error))

@@ -13,9 +13,9 @@ from test_store import END, NOW, key, link, receipt, secret
 
 from seclink.errors import Busy, StorageFailed, StoreUnusable
 from seclink.model import Changes, State
-from seclink.store import audit, backup, trail
+from seclink.store import audit_log, audit_reader, backup
+from seclink.store.audit_reader import Broken, Outdated, Trail, parse_mark
 from seclink.store.sqlite import SqliteStore
-from seclink.store.trail import Broken, Outdated, Trail, parse_mark
 
 pytestmark = pytest.mark.anyio
 
@@ -218,7 +218,7 @@ async def filled(store: SqliteStore) -> str:
     return await store.audit_mark()
 
 
-OTHER = msgspec.json.encode(audit.Entry(NOW, "created", "mallory", "mallory", receipt("4"), "raw")).decode()
+OTHER = msgspec.json.encode(audit_log.Entry(NOW, "created", "mallory", "mallory", receipt("4"), "raw")).decode()
 
 
 @pytest.mark.parametrize(
@@ -284,8 +284,8 @@ async def test_file_of_an_older_release_is_called_that(path: Path, store: Sqlite
 async def test_entry_that_was_changed_with_its_digest_is_noticed_by_the_next(path: Path, store: SqliteStore) -> None:
     await filled(store)
     with tampering(path) as db:
-        before = audit.Head(*db.execute("SELECT seq, digest FROM audit WHERE seq = 4").fetchone())
-        db.execute("UPDATE audit SET entry = ?, digest = ? WHERE seq = 5", (OTHER, audit.digest_of(before, OTHER)))
+        before = audit_log.Head(*db.execute("SELECT seq, digest FROM audit WHERE seq = 4").fetchone())
+        db.execute("UPDATE audit SET entry = ?, digest = ? WHERE seq = 5", (OTHER, audit_log.digest_of(before, OTHER)))
     with pytest.raises(Broken, match="entry 6 is not what was written, or the one before it is not"):
         read(path)
 
@@ -325,7 +325,7 @@ async def test_a_trail_made_anew_is_noticed_by_its_mark(path: Path, store: Sqlit
         entries = [each.entry for each in Trail(path).new()]
         db.execute("DELETE FROM audit WHERE seq > 0")
         changed = [msgspec.structs.replace(each, account="mallory") for each in entries]
-        audit.append(db, audit.head(db), changed)
+        audit_log.append(db, audit_log.head(db), changed)
     assert {each.account for each in read(path)} == {"mallory"}
     with pytest.raises(Broken, match="entry 10 is another than the one that was marked"):
         read(path, mark)
@@ -431,7 +431,7 @@ async def test_trail_that_is_not_to_be_kept_is_not(path: Path, store: SqliteStor
 async def test_many_old_entries_leave_some_at_a_time(
     path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "PRUNED_AT_ONCE", 4)
+    monkeypatch.setattr(audit_log, "PRUNED_AT_ONCE", 4)
     await filled(store)
     store.hold(30 * 86400, 0, 2**30)
     assert [await store.reap(NOW + 1, 100) for _ in range(4)] == [4, 4, 2, 0]
@@ -567,7 +567,7 @@ async def test_reader_that_rests_keeps_nothing_that_is_erased_in_the_log(path: P
 async def test_trail_is_read_in_parts_and_checked_as_a_whole(
     path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, some: int
 ) -> None:
-    monkeypatch.setattr(trail, "READ_AT_ONCE", some)
+    monkeypatch.setattr(audit_reader, "READ_AT_ONCE", some)
     mark = await filled(store)
     assert [each.receipt for each in read(path, mark)] == [receipt(str(n)) for n in range(10)]
     with tampering(path) as db:

@@ -18,7 +18,7 @@ from stores import asked, open_store
 
 from seclink.errors import StoreUnusable
 from seclink.model import Receipt
-from seclink.store import backup, copies, files, opening
+from seclink.store import atomic_file, backup, connection, snapshot
 from seclink.store.schema import MIGRATIONS
 from seclink.store.sqlite import SqliteStore
 
@@ -95,11 +95,11 @@ def test_every_column_is_either_kept_or_left_out() -> None:
             for table in tables
         }
     decided = {
-        table: set(copies.KEPT.get(table, ())) | copies.LEFT_OUT.get(table, frozenset())
-        for table in copies.KEPT.keys() | copies.LEFT_OUT.keys()
+        table: set(snapshot.KEPT.get(table, ())) | snapshot.LEFT_OUT.get(table, frozenset())
+        for table in snapshot.KEPT.keys() | snapshot.LEFT_OUT.keys()
     }
     assert decided == columns
-    assert not any(copies.KEPT.get(table, {}).keys() & out for table, out in copies.LEFT_OUT.items())
+    assert not any(snapshot.KEPT.get(table, {}).keys() & out for table, out in snapshot.LEFT_OUT.items())
 
 
 async def test_backup_holds_no_trace_of_any_secret(store: SqliteStore, path: Path, file: Path) -> None:
@@ -107,9 +107,9 @@ async def test_backup_holds_no_trace_of_any_secret(store: SqliteStore, path: Pat
     assert {name for name, _ in found(path, *WAITING)} == set(WAITING)
     backup.save(path, file, SAVED)
     assert found(file, *WAITING, *ENDED, keeping.PURGED) == []
-    for table in copies.LEFT_OUT.keys() - {"secrets"}:
+    for table in snapshot.LEFT_OUT.keys() - {"secrets"}:
         assert asked(file, f"SELECT count(*) FROM {table}") == [(0,)]
-    nothing = " IS NULL AND ".join(copies.LEFT_OUT["secrets"] - {"passcode_tries"})
+    nothing = " IS NULL AND ".join(snapshot.LEFT_OUT["secrets"] - {"passcode_tries"})
     assert asked(file, f"SELECT count(*) FROM secrets WHERE {nothing} IS NULL AND bytes = 0") == [(8,)]
     [(salt,)] = asked(path, "SELECT salt FROM meta")
     assert salt not in file.read_bytes()
@@ -161,12 +161,12 @@ def no_mask() -> Iterator[None]:
 
 def test_file_is_its_owners_alone_from_the_first_byte(file: Path) -> None:
     """BK-03"""
-    with no_mask(), files.part(file) as part:
+    with no_mask(), atomic_file.part(file) as part:
         assert part.parent == file.parent
         assert (part.stat().st_size, part.stat().st_mode & 0o777) == (0, 0o600)
         part.write_bytes(b"whole")
         assert not file.exists()
-        files.publish(part, file)
+        atomic_file.publish(part, file)
     assert names(file.parent) == {"monday.db"}
     assert file.stat().st_mode & 0o777 == 0o600
 
@@ -199,11 +199,11 @@ async def test_backup_overwrites_nothing(store: SqliteStore, path: Path, file: P
 
 
 def test_what_comes_meanwhile_is_not_overwritten(file: Path) -> None:
-    with files.part(file) as part:
+    with atomic_file.part(file) as part:
         part.write_bytes(b"ours")
         file.write_bytes(b"mine")
         with pytest.raises(FileExistsError):
-            files.publish(part, file)
+            atomic_file.publish(part, file)
     assert file.read_bytes() == b"mine"
     assert names(file.parent) == {"monday.db"}
 
@@ -214,9 +214,9 @@ def test_disk_without_hard_links_will_do(file: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "link", link)
     for again in (False, True):
-        with files.part(file) as part, pytest.raises(FileExistsError) if again else contextlib.nullcontext():
+        with atomic_file.part(file) as part, pytest.raises(FileExistsError) if again else contextlib.nullcontext():
             part.write_bytes(b"again" if again else b"ours")
-            files.publish(part, file)
+            atomic_file.publish(part, file)
     assert file.read_bytes() == b"ours"
     assert names(file.parent) == {"monday.db"}
 
@@ -587,11 +587,11 @@ def test_file_gets_the_databases_owner_where_root_makes_it(tmp_path: Path, monke
     made.touch()
     monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((path, uid, gid)))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    files.hand_over(made, tmp_path / "no database yet")
+    atomic_file.hand_over(made, tmp_path / "no database yet")
     owner = tmp_path.stat()
     assert given == [(made, owner.st_uid, owner.st_gid)]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    files.hand_over(made, tmp_path / "no database yet")
+    atomic_file.hand_over(made, tmp_path / "no database yet")
     assert len(given) == 1
 
 
@@ -602,6 +602,6 @@ async def test_lock_is_let_go_whatever_happens(store: SqliteStore, path: Path, f
         restore(file, path)
     restore(file, path, replace=True)
     with contextlib.closing(sqlite3.connect(path)):
-        descriptor = opening.lock(path)
+        descriptor = connection.lock(path)
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from seclink.errors import BadRequest
-from seclink.web import bodies
+from seclink.web import json_body
 
 JSON = b"application/json"
 
@@ -21,7 +21,7 @@ class Sent(Struct):
 
 
 def read(body: bytes) -> Sent:
-    return bodies.parse(body, JSON, Sent)
+    return json_body.parse(body, JSON, Sent)
 
 
 def nested(depth: int, begin: str, end: str) -> bytes:
@@ -31,7 +31,7 @@ def nested(depth: int, begin: str, end: str) -> bytes:
 @pytest.mark.parametrize("part", [b"0", b'{"":0}', b"[]", b'"\\u0041"'])
 def test_body_of_too_many_parts_is_refused_before_it_is_decoded(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """IN-03"""
-    monkeypatch.setattr(bodies, "_decode", lambda _: pytest.fail("it was decoded"))
+    monkeypatch.setattr(json_body, "_decode", lambda _: pytest.fail("it was decoded"))
     with pytest.raises(BadRequest, match="too many"):
         read(b'{"x":[' + b",".join([part] * 100_000) + b"]}")
 
@@ -93,5 +93,5 @@ def test_name_nobody_knows_is_repeated_short_however_it_is_written() -> None:
 
     for name in ("x" * 2_000_000, "x" * 64 + "`" * 2_000_000):
         with pytest.raises(BadRequest) as refused:
-            bodies.parse(json.dumps({name: 1}).encode(), JSON, Strict)
+            json_body.parse(json.dumps({name: 1}).encode(), JSON, Strict)
         assert refused.value.fields == (("x" * 64, "is not known"),)

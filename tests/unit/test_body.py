@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from seclink.errors import Busy
-from seclink.web.bodies import Call
-from seclink.web.body import Bodies, Body
-from seclink.web.gate import Gate
+from seclink.web.body_limits import Bodies, Body
+from seclink.web.json_body import Call
+from seclink.web.middleware import Gate
 from seclink.web.problems import render
 
 pytestmark = pytest.mark.anyio

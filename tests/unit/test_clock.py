@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink.clock import Clock
+from seclink.domain.clock import Clock
 
 START = 1_800_000_000.0
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink.app import hosts, public_url
-from seclink.cli.config import database
-from seclink.config import Config, load, parse
+from seclink.config.locate import database
+from seclink.config.options import options, render
+from seclink.config.schema import Config, parse, read_file
+from seclink.daemon.app import hosts, public_url
 from seclink.errors import ConfigError
 from seclink.model import Rate
-from seclink.options import options, render
 
 BROKEN: list[tuple[str, int, str]] = [
     # TOML, the line it is about, words of the message
@@ -160,7 +160,7 @@ def test_file_that_cannot_be_read_is_said_plainly(tmp_path) -> None:
     latin.write_bytes(b"# \xfc")
     for path, words in ((tmp_path / "none.toml", "No such file"), (tmp_path, "directory"), (latin, "not UTF-8")):
         with pytest.raises(ConfigError, match=words):
-            load(path)
+            read_file(path)
 
 
 def tried(toml: str) -> tuple[Config | None, str]:
@@ -198,7 +198,7 @@ def test_any_option_takes_what_it_is_for_or_names_its_line(option, value: str) -
 
 def test_nothing_configured_is_safe() -> None:
     """CFG-02"""
-    config = load(None)
+    config = read_file(None)
     assert config == parse("", "empty.toml") == Config()
     assert (config.server.host, config.server.trusted_proxies) == ("127.0.0.1", [])
     assert config.rates.create == Rate(20, 3600)
@@ -225,7 +225,7 @@ def test_logo_lies_beside_the_file_that_names_it(tmp_path) -> None:
     toml = tmp_path / "seclink.toml"
     toml.write_text("[branding]\nlogo = 'logo.svg'\n")
     (tmp_path / "logo.svg").write_bytes(LOGO)
-    config = load(toml)
+    config = read_file(toml)
     assert config.branding.logo == str(tmp_path / "logo.svg")
     assert parse(render(config), "rendered") == config
 

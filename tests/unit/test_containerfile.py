@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from seclink import __version__
-from seclink.cli import cli
-from seclink.cli.config import STATE
-from seclink.config import Config
+from seclink.cli.main import cli
+from seclink.config.locate import STATE
+from seclink.config.schema import Config
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Containerfile").read_text()

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 import pytest
 
-from seclink.cli import cli
-from seclink.options import options
-from seclink.quantities import written
+from seclink.cli.main import cli
+from seclink.config.options import options
+from seclink.config.types import written
 
 README = Path(__file__).parents[2] / "README.md"
 

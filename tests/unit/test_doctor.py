@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from seclink.config import Config, load, parse
-from seclink.doctor import Finding, configuration, database, files, machine
+from seclink.config.schema import Config, parse, read_file
+from seclink.doctor import configuration, database, files, machine
+from seclink.doctor.findings import Finding
 from seclink.errors import ConfigError
-from seclink.store import opening
+from seclink.store import connection
 
 NOW = int(time.time() * 1000)
 
@@ -37,7 +38,7 @@ def path(tmp_path: Path) -> Path:
     """A database as the first start makes it."""
     made = tmp_path / "data" / "seclink.db"
     made.parent.mkdir(mode=0o700)
-    opening.prepare(made)
+    connection.prepare(made)
     return made
 
 
@@ -80,7 +81,7 @@ def test_every_line_that_is_wrong_is_a_problem() -> None:
 
 def test_file_that_cannot_be_read_is_not_to_be_corrected() -> None:
     with pytest.raises(ConfigError) as caught:
-        load(Path("none.toml"))
+        read_file(Path("none.toml"))
     [found] = configuration.refused(caught.value)
     assert "--config" in found.fix
     assert "correct" not in found.fix
@@ -224,7 +225,7 @@ def test_restore_is_no_cure_for_a_file_that_somebody_else_may_read(path: Path, m
 def test_what_is_no_database_yet_or_never_is_told(path: Path) -> None:
     path.write_bytes(b"")
     assert levels(database.look(Config(), path, NOW))[str(path)] == "warning"
-    opening.prepare(path)
+    connection.prepare(path)
     assert levels(database.look(Config(), path, NOW))[str(path)] == "ok", "what was said of an empty file is not so"
     [found] = [each for each in database.look(Config(), path.parent, NOW) if each.level == "problem"]
     assert (found.said, "[store] path = " in found.fix) == ("is not a file", True)

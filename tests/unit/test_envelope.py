@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seclink import envelope
 from seclink.errors import BadRequest, NotAuthentic
+from seclink.format import envelope
 
 KEY = bytes(range(32))
 IV = bytes(12)

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from seclink.cli.gauges import screen
-from seclink.cli.reading import Reading, Span, facts
+from seclink.cli.metrics_snapshot import Reading, Span, facts
+from seclink.cli.status_view import screen
 from seclink.errors import BadRequest, RateLimited, StorageFailed
-from seclink.exposition import Sample, family, histograms, parse, render, single
-from seclink.instruments import BATCHES, Histogram, Instruments
-from seclink.store.figures import STEP, Census
+from seclink.store.statistics import STEP, Census
+from seclink.telemetry.counters import BATCHES, Histogram, Instruments
+from seclink.telemetry.prometheus import Sample, family, histograms, parse, render, single
 
 pytestmark = pytest.mark.anyio
 LABELS = st.dictionaries(st.from_regex("[a-z_][a-z0-9_]{0,8}", fullmatch=True), st.text(max_size=20), max_size=3)

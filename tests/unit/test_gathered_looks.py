@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from seclink.errors import StorageFailed
-from seclink.store.looks import AT_ONCE, Looks
+from seclink.store.batch_reads import AT_ONCE, Looks
 
 pytestmark = pytest.mark.anyio
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from seclink import config, tokens
-from seclink.clock import Clock
+from seclink.config import schema
+from seclink.domain import tokens
+from seclink.domain.api_keys import Keyring
+from seclink.domain.clock import Clock
+from seclink.domain.rate_limiter import Limiter
 from seclink.errors import BadRequest, RateLimited
-from seclink.keyring import Keyring
-from seclink.limiter import Limiter
 from seclink.model import ApiKey, Rate
-from seclink.web.guards import Admission, Guards
+from seclink.web.admission import Admission, Guards
 
 pytestmark = pytest.mark.anyio
 CREATE = Admission(rate="create")
@@ -27,7 +28,7 @@ class Keys(Keyring):
 
 
 def guards(limiter: Limiter, toml: str = "") -> Guards:
-    return Guards(Keys(), limiter, Limiter(), config.parse(toml, "test.toml"), Clock(monotonic=lambda: 1.0))
+    return Guards(Keys(), limiter, Limiter(), schema.parse(toml, "test.toml"), Clock(monotonic=lambda: 1.0))
 
 
 async def is_admitted(guards: Guards, address: str, *headers: tuple[bytes, bytes]) -> bool:

@@ -14,14 +14,14 @@ import keeping
 import pytest
 from keeping import DAY, ENDED, NOW, WAITING, link, traces
 
-from seclink.store import backup, opening, upgrade
+from seclink.store import backup, connection, migrate
 
 CALLS = "pwrite64,ftruncate,fsync,fdatasync,rename,link,unlink"  # all that changes a disk
 LONG = bool(os.environ.get("SECLINK_LONG"))
 MOST = 1000 if LONG else 24  # kills per case, spread evenly
 SAVED = NOW + 5000
 
-UPGRADE = "from seclink.store import opening; opening.prepare(path)"
+UPGRADE = "from seclink.store import opening; connection.prepare(path)"
 SAVE = f"from seclink.store import backup; backup.save(path, file, {SAVED})"
 RESTORE = f"from seclink.store import backup; backup.restore(file, path, {SAVED}, {30 * DAY}, replace=True)"
 
@@ -65,7 +65,7 @@ def rows(path: Path) -> list[object]:
 
 def version(path: Path) -> int:
     with contextlib.closing(sqlite3.connect(path)) as db:
-        return upgrade.version(db)
+        return migrate.version(db)
 
 
 def waiting(path: Path) -> set[str]:
@@ -99,20 +99,20 @@ def test_upgrade_leaves_the_old_file_or_the_new(name: str, tmp_path: Path) -> No
     versions = set()
     for number in killed_everywhere(UPGRADE, tmp_path, reset):
         versions.add(version(path))
-        assert version(path) in (1, upgrade.NEWEST), number
+        assert version(path) in (1, migrate.NEWEST), number
         assert rows(path) == before, number
         assert is_whole(path), number
         assert waiting(path) == {link(name) for name in WAITING}
-        copy = path.with_name(f"seclink.db.before-v{upgrade.NEWEST}")
+        copy = path.with_name(f"seclink.db.before-v{migrate.NEWEST}")
         for each in tmp_path.iterdir():
             assert each.stat().st_mode & 0o777 == 0o600, (number, each.name)
             if "before" in each.name:
                 assert found(each) == []
-        opening.prepare(path)
-        assert version(path) == upgrade.NEWEST
+        connection.prepare(path)
+        assert version(path) == migrate.NEWEST
         assert is_whole(copy)
         assert version(copy) == 1
-    assert versions == {1, upgrade.NEWEST}
+    assert versions == {1, migrate.NEWEST}
 
 
 def test_backup_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_backup_is_whole_or_not_there(tmp_path: Path) -> None:
     def reset() -> None:
         clear(tmp_path)
         keeping.loaded("1g", path)
-        opening.prepare(path)
+        connection.prepare(path)
 
     reset()
     before, seen = rows(path), set()
@@ -142,7 +142,7 @@ def test_restore_leaves_the_old_database_or_the_new(tmp_path: Path) -> None:
     def reset() -> None:
         clear(tmp_path)
         keeping.loaded("1g", path)
-        opening.prepare(path)
+        connection.prepare(path)
         backup.save(path, file, SAVED)
 
     states = set()
@@ -163,7 +163,7 @@ def test_restore_leaves_the_old_database_or_the_new(tmp_path: Path) -> None:
 def test_what_is_published_is_durable_first_and_its_name_right_after(tmp_path: Path) -> None:
     """CR-02: file, name, folder, in this order."""
     keeping.loaded("1g", tmp_path / "seclink.db")
-    opening.prepare(tmp_path / "seclink.db")
+    connection.prepare(tmp_path / "seclink.db")
     said = run(SAVE, tmp_path).stderr
     steps = re.findall(r"^(fsync|link|pwrite64)\((.*)", said, re.M)
     at = next(n for n, (call, _) in enumerate(steps) if call == "link")

@@ -1,4 +1,4 @@
-"""Who may import whom, what stays behind which fence, and that the server never loads what could open a secret."""
+"""The layers of `support/layers.py` hold, and the server never loads what could open a secret."""
 
 import ast
 import subprocess
@@ -6,256 +6,112 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.layers import (
+    FENCES,
+    LAZY,
+    MAY_IMPORT,
+    as_markdown,
+    crossings,
+    imports,
+    is_under,
+    libraries,
+    modules,
+    package,
+    permissions,
+)
 
-import seclink
-
-ROOT = Path(seclink.__file__).parent
-
-DIALECT = {
-    "dialects.seam", "errors", "model", "policy", "tokens", "web.bodies", "web.cors", "web.gate", "web.guards",
-    "web.operations",
-}  # fmt: skip
-
-# Module or package -> what of ours it may import. A package's modules may import each other.
-MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
-    "model": set(),
-    "limiter": {"model"},
-    "tokens": set(),
-    "clock": set(),
-    "instruments": {"errors"},
-    "exposition": {"instruments"},
-    "health": {"clock", "errors", "log", "reaper", "vault"},
-    "metrics": {
-        "__init__", "clock", "errors", "exposition", "health", "instruments", "passcodes", "policy", "store.base",
-    },
-    "envelope": {"errors"},
-    "link": {"errors"},
-    "quantities": {"model"},
-    "values": {"model", "quantities"},
-    "sections": {"errors", "values"},
-    "foreign": {"quantities"},
-    "config": {"errors", "foreign", "model", "quantities", "sections", "values"},
-    "options": {"config", "quantities", "sections", "values"},
-    "outside": {"errors"},
-    "running": set(),
-    "traces": {"running"},
-    "doctor": {
-        "config", "doctor", "errors", "likeness", "outside", "passcodes", "running", "store.inspection",
-        "store.opening", "store.trail", "tokens",
-    },
-    "erasure": {"errors", "outside", "store.inspection", "traces"},
-    "declared": {"config", "errors", "quantities", "web.assets"},
-    "likeness": {
-        "config", "declared", "errors", "manifest", "outside", "tokens", "web.assets", "web.headers", "web.pages",
-    },
-    "log": {"config"},
-    "manifest": set(),
-    "notify": set(),
-    "passcodes": {"errors", "instruments"},
-    "replay": {"errors"},
-    "aside": {"errors"},
-    "policy": {"config", "errors", "model", "tokens"},
-    "store": set(),
-    "store.base": {"errors", "instruments", "model"},
-    "store.figures": {"errors"},
-    "store.schema": set(),
-    "store.files": set(),
-    "store.audit": set(),
-    "store.trail": {"store.audit", "store.inspection", "store.opening", "store.upgrade"},
-    "store.keys": {"model", "store.audit"},
-    "store.copies": {"store.files", "store.schema"},
-    "store.upgrade": {"store.pages", "store.schema"},
-    "store.pages": set(),
-    "store.opening": {"errors", "store.copies", "store.schema", "store.upgrade"},
-    "store.inspection": {"store.opening", "store.upgrade"},
-    "store.backup": {"errors", "store.audit", "store.copies", "store.files", "store.opening", "store.upgrade"},
-    "store.reads": {"model"},
-    "store.tries": {"errors", "model"},
-    "store.writes": {"errors", "model", "store.audit", "store.pages", "store.tries"},
-    "store.writer": {"errors", "model", "store.audit", "store.opening", "store.pages", "store.writes"},
-    "store.looks": {"errors"},
-    "store.commits": {"instruments", "store.opening", "store.writer"},
-    "store.sqlite": {
-        "errors", "model", "store.audit", "store.base", "store.commits", "store.copies", "store.figures", "store.keys",
-        "store.looks", "store.opening", "store.reads", "store.tries", "store.writer", "store.writes",
-    },
-    "keyring": {"errors", "model", "store.base", "tokens"},
-    "questions": {"errors", "model", "passcodes", "policy", "store.base", "tokens"},
-    "receipts": {
-        "clock", "config", "errors", "log", "model", "passcodes", "policy", "questions", "store.base",
-    },
-    "vault": {
-        "aside", "config", "errors", "limiter", "log", "model", "passcodes", "policy", "questions", "receipts",
-        "replay", "store.base", "tokens",
-    },
-    "reaper": {"errors", "instruments", "log", "vault"},
-    "server": {"errors"},
-    "web.headers": set(),
-    "web.body": {"errors"},
-    "web.gate": {"errors", "web.body", "web.headers"},
-    "web.cors": {"web.gate"},
-    "web.negotiation": set(),
-    "web.visits": {"errors"},
-    "web.assets": {"config", "manifest", "policy"},
-    "web.pages": {
-        "errors", "log", "tokens", "web.assets", "web.cors", "web.gate", "web.headers", "web.negotiation",
-        "web.problems",
-    },
-    "web": {
-        "exposition", "health", "instruments", "metrics",
-        "__init__", "clock", "config", "errors", "keyring", "limiter", "log", "model", "policy", "reaper", "tokens",
-        "vault",
-    },
-    # A dialect sees neither another one nor the store, and seecret alone what could open a secret.
-    "dialects": {"config", "dialects.seam", "foreign"},
-    "dialects.seam": {
-        "clock", "config", "errors", "model", "policy", "tokens", "vault", "web.bodies", "web.guards", "web.operations",
-    },
-    "dialects.door": {"dialects.seam", "errors", "web.cors", "web.gate", "web.guards", "web.problems"},
-    "dialects.scrt_link": DIALECT,
-    "dialects.sharokey": DIALECT,
-    "dialects.enigmacrypt": DIALECT | {"web.visits"},  # one of its calls spends a view
-    "dialects.seecret": DIALECT | {"envelope", "web.forms"},
-    "client": {"__init__", "envelope", "errors", "link"},
-    "engine": {
-        "clock", "config", "health", "limiter", "log", "metrics", "passcodes", "reaper", "store.base", "vault",
-    },
-    "app": {
-        "clock", "config", "dialects", "engine", "errors", "keyring", "log", "metrics", "store.base", "vault", "web",
-    },
-    "cli": {
-        "exposition", "metrics", "web.metrics",
-        "__init__", "app", "cli", "client", "clock", "config", "engine", "errors", "keyring", "link", "log", "model",
-        "notify", "options", "quantities", "sections", "web.gate",
-        "server", "store.backup", "store.copies", "store.sqlite", "store.trail", "likeness", "manifest", "outside",
-        "doctor", "erasure", "running", "store.inspection", "traces", "web.assets",
-    },
-    "__init__": {"client"},
-    "__main__": {"cli"},
-}  # fmt: skip
-
-FENCES: dict[str, set[str]] = {
-    "litestar": {"app", "web", "dialects"},
-    "aiosqlite": {"store.commits", "store.looks", "store.sqlite"},
-    "sqlite3": {
-        "store.audit",
-        "store.backup",
-        "store.commits",
-        "store.copies",
-        "store.inspection",
-        "store.looks",
-        "store.opening",
-        "store.pages",
-        "store.reads",
-        "store.sqlite",
-        "store.trail",
-        "store.tries",
-        "store.upgrade",
-        "store.writer",
-        "store.writes",
-    },
-    "argon2": {"passcodes"},
-    "httpx": {"client"},
-    "cryptography": {"envelope"},
-    "uvicorn": {"server"},
-    "httptools": {"server"},
-    "click": {"cli"},
-    "segno": {"cli"},
-}
-
-# The only places that may import inside a function: what is loaded when first used.
-LAZY = {"__init__", "cli"}
+OPENS_SECRETS = ("seclink.format", "seclink.client", "cryptography", "httpx")
+HEAVY = ("client", "domain", "format", "store", "web")
 
 
-def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-
-
-MODULES = {name_of(path): ast.parse(path.read_text()) for path in ROOT.rglob("*.py")}
-
-
-def imported(node: ast.AST) -> set[str]:
-    """What an import statement names, as modules: ours without the leading `seclink.`, others by their top package."""
-    if isinstance(node, ast.Import):
-        names = {each.name for each in node.names}
-    elif isinstance(node, ast.ImportFrom):
-        assert node.level == 0, "relative imports are not used here"
-        base = node.module or ""
-        names = {f"{base}.{each.name}" if is_module(f"{base}.{each.name}") else base for each in node.names}
-    else:
-        return set()
-    ours = {each for each in names if each.split(".")[0] == "seclink"}
-    return {each.partition(".")[2] or "__init__" for each in ours} | {f"={each.split('.')[0]}" for each in names - ours}
-
-
-def is_module(dotted: str) -> bool:
-    return dotted.startswith("seclink.") and dotted.removeprefix("seclink.") in MODULES
-
-
-def imports(module: str) -> set[str]:
-    return set().union(*(imported(node) for node in ast.walk(MODULES[module])))
-
-
-def is_under(module: str, names: set[str]) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in names)
-
-
-def rule(module: str) -> tuple[str, set[str]]:
-    """The most particular line of the table."""
-    parts = module.split(".")
-    name = next(".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in MAY_IMPORT)
-    return name, MAY_IMPORT[name]
-
-
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_module_imports_only_what_its_layer_may(module: str) -> None:
-    name, allowed = rule(module)
-    ours = {each for each in imports(module) if not each.startswith("=")}
-    foreign = {
-        each
-        for each in ours
-        if not is_under(each, allowed | ({name} if name in ("web", "client", "cli", "server") else set()))
+def test_packages_import_only_their_permissions() -> None:
+    forbidden = {
+        module: names
+        for module in modules()
+        if (names := {name for name in imports(module) if not is_under(name, permissions(module))})
     }
-    assert not foreign, f"{module} may not import {foreign}"
+    assert not forbidden
 
 
-def test_table_names_only_modules_there_are() -> None:
-    named = set(MAY_IMPORT) | {each for allowed in MAY_IMPORT.values() for each in allowed}
-    assert not {each for each in named if not any(is_under(module, {each}) for module in MODULES)}
+def test_every_permission_is_used() -> None:
+    """A row describes the code as it is, or nobody reads it."""
+    for row, names in MAY_IMPORT.items():
+        imported = set().union(*(imports(module) for module in modules() if is_under(module, (row,))))
+        assert not {name for name in names if not any(is_under(target, (name,)) for target in imported)}, row
 
 
-@pytest.mark.parametrize("package", FENCES)
-def test_package_stays_behind_its_fence(package: str) -> None:
-    users = {module for module in MODULES if f"={package}" in imports(module)}
-    assert not {each for each in users if not is_under(each, FENCES[package])}
+def test_every_package_has_a_row() -> None:
+    assert {package(module) for module in modules()} == {package(row) for row in MAY_IMPORT}
 
 
-def test_there_are_no_cycles() -> None:
-    edges = {module: {each for each in imports(module) if each in MODULES} - {module} for module in MODULES}
-    edges["__init__"] = set()  # its one import happens when the client is first used
-    edges["cli"] = {each for each in edges["cli"] if not each.startswith("cli.")} | {"cli.terminal"}
-    done: set[str] = set()
+def test_libraries_stay_behind_their_fences() -> None:
+    for library, fences in FENCES.items():
+        users = {module for module in modules() if library in libraries(module)}
+        assert not {user for user in users if not is_under(user, fences)}, library
+        assert not {fence for fence in fences if not any(is_under(user, (fence,)) for user in users)}, library
+
+
+def test_dialect_imports_no_other_dialect() -> None:
+    frame = {"dialects", "dialects.base", "dialects.table", "dialects.dispatch"}
+    dialects = {name for name in modules() if package(name) == "dialects"} - frame
+    assert not {name for name in dialects if imports(name) & dialects}
+
+
+def test_modules_import_in_no_circle() -> None:
+    edges = {module: imports(module) for module in modules()}
+    edges["__init__"] = frozenset()  # its one import happens when the client is first used
+    finished: set[str] = set()
 
     def visit(module: str, above: tuple[str, ...]) -> None:
         assert module not in above, " -> ".join((*above[above.index(module) :], module))
-        if module not in done:
-            for each in edges[module]:
-                visit(each, (*above, module))
-            done.add(module)
+        if module not in finished:
+            for name in edges[module]:
+                visit(name, (*above, module))
+            finished.add(module)
 
     for module in edges:
         visit(module, ())
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_no_import_hides_in_a_function(module: str) -> None:
-    if is_under(module, LAZY):
-        return
-    for function in ast.walk(MODULES[module]):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(function))
+def test_packages_import_in_no_circle() -> None:
+    """The tree says who lives below whom: no package reaches itself through others."""
+    arrows = crossings()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join((*above, name))
+        for source, target in arrows:
+            if source == name != "__init__":
+                visit(target, (*above, name))
+
+    for row in MAY_IMPORT:
+        visit(row, ())
+
+
+def test_init_files_are_thin() -> None:
+    """They import and name, and define nothing."""
+    for module, tree in modules().items():
+        if module != "__init__" and any(name.startswith(f"{module}.") for name in modules()):
+            kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            assert not [node for node in tree.body if isinstance(node, kinds)], module
+
+
+def test_root_holds_only_what_all_share() -> None:
+    at_root = {name for name in modules() if "." not in name and not any(m.startswith(f"{name}.") for m in modules())}
+    assert at_root == {"__init__", "__main__", "errors", "model"}
+
+
+def test_no_import_hides_in_a_function() -> None:
+    for module, tree in modules().items():
+        if is_under(module, LAZY):
+            continue
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                assert not [n for n in ast.walk(function) if isinstance(n, ast.Import | ast.ImportFrom)], module
+
+
+def test_tables_are_printed_for_documents() -> None:
+    lines = as_markdown().splitlines()
+    assert all(any(line.startswith(f"| {row} |") for line in lines) for row in (*MAY_IMPORT, *FENCES))
 
 
 def loaded_by(code: str, tmp_path: Path, said: str = "") -> set[str]:
@@ -307,7 +163,7 @@ def use():
         os.kill(os.getpid(), signal.SIGTERM)
 
 threading.Thread(target=use).start()
-from seclink.cli import cli
+from seclink.cli.main import cli
 try:
     cli(["serve", "--port", str(port)], prog_name="seclink", standalone_mode=False)
 except SystemExit:
@@ -320,19 +176,18 @@ def test_serving_loads_nothing_that_could_open_a_secret(tmp_path: Path) -> None:
     means to read it.
     """
     loaded = loaded_by(SERVE, tmp_path, said="USED")
-    assert {"seclink.vault", "seclink.web.pages"} <= loaded
-    assert not {"seclink.envelope", "seclink.link", "seclink.client", "cryptography", "httpx"} & loaded
+    assert {"seclink.domain.vault", "seclink.web.pages"} <= loaded
+    assert not {name for name in loaded if is_under(name, OPENS_SECRETS)}
     assert "seclink.dialects.scrt_link" in loaded
     assert "seclink.dialects.seecret" not in loaded  # off: its clients leave the sealing to the server
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_help_loads_neither_server_nor_client(tmp_path: Path, arguments: list[str]) -> None:
-    code = (
-        f"from seclink.cli import cli\ntry:\n    cli({arguments!r}, prog_name='seclink')\nexcept SystemExit:\n    pass"
-    )
-    heavy = {"litestar", "httpx", "cryptography", "argon2", "uvicorn", "seclink.envelope", "seclink.vault"}
-    assert not heavy & loaded_by(code, tmp_path)
+    call = f"cli({arguments!r}, prog_name='seclink')"
+    code = f"from seclink.cli.main import cli\ntry:\n    {call}\nexcept SystemExit:\n    pass"
+    heavy = ("litestar", "uvicorn", "argon2", "cryptography", "httpx", *(f"seclink.{name}" for name in HEAVY))
+    assert not {name for name in loaded_by(code, tmp_path) if is_under(name, heavy)}
 
 
 def test_importing_the_package_loads_nothing_of_it(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink.limiter import Limiter
+from seclink.domain.rate_limiter import Limiter
 from seclink.model import Rate
-from seclink.web.guards import ranges
+from seclink.web.admission import ranges
 
 HOUR = Rate(20, 3600)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seclink.errors import LinkIncomplete
-from seclink.link import build, draw_key, fragment_of, key_of, parse, raw_key_of
+from seclink.format.link import build, draw_key, fragment_of, key_of, parse, raw_key_of
 
 KEY = bytes(range(32))
 SHARE_URL = "https://secret.example/s/AbCdEf123456"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink.config import Log as Settings
-from seclink.log import FIELDS, LEVELS, Log
+from seclink.config.schema import Log as Settings
+from seclink.telemetry.log import FIELDS, LEVELS, Log
 
 HOSTILE = [
     "a\r\nb",

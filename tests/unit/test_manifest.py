@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from seclink.config import Config, parse
-from seclink.manifest import fingerprint, manifest
+from seclink.config.schema import Config, parse
 from seclink.web import assets
+from seclink.web.manifest import fingerprint, manifest
 
 LOADS = ("stylesheet", "modulepreload")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seclink.notify import Notify
+from seclink.daemon.systemd import Notify
 
 
 class Manager:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from seclink.domain.idempotency import Replay
 from seclink.errors import IdempotencyMismatch
-from seclink.replay import Replay
 
 pytestmark = pytest.mark.anyio
 KB = 1024

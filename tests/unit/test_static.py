@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import seclink
-from seclink.config import Config
+from seclink.config.schema import Config
 from seclink.web import assets
 
 FOLDER = Path(seclink.__file__).parent / "static"

@@ -11,7 +11,7 @@ import pytest
 
 from seclink.errors import BadRequest, Busy, StorageFull
 from seclink.model import ApiKey, Changes, Filter, Rate, Scope, Secret, State, Stats
-from seclink.store.base import Store
+from seclink.store.contract import Store
 from seclink.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio

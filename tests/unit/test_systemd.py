@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from seclink.config import Config, parse
-from seclink.options import defaults, options
+from seclink.config.options import defaults, options
+from seclink.config.schema import Config, parse
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 TOML = FOLDER / "seclink.toml"

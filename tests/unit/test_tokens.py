@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink import tokens
+from seclink.domain import tokens
 
 
 def test_characters_are_drawn_evenly() -> None:

@@ -17,8 +17,8 @@ from stores import asked, open_store
 
 from seclink.errors import StoreUnusable
 from seclink.model import Filter, Rate, State
-from seclink.store import opening, upgrade
-from seclink.store.pages import OVERFLOW, PAGE_FILL
+from seclink.store import connection, migrate
+from seclink.store.db_pages import OVERFLOW, PAGE_FILL
 from seclink.store.schema import MIGRATIONS
 from seclink.store.sqlite import SqliteStore
 
@@ -116,7 +116,7 @@ async def test_keys_counts_and_clock_stay(store: SqliteStore) -> None:
 
 async def test_upgraded_file_is_like_a_new_one(path: Path, store: SqliteStore, tmp_path: Path) -> None:
     """OPS-01: table for table, and no two payloads share a page."""
-    opening.prepare(tmp_path / "new.db")
+    connection.prepare(tmp_path / "new.db")
     objects = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1, 2"
     assert asked(path, objects) == asked(tmp_path / "new.db", objects)
     assert version(path) == NEWEST
@@ -195,11 +195,11 @@ def test_two_that_make_the_same_new_file_agree(tmp_path: Path) -> None:
     class Late(sqlite3.Connection):
         def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
             if sql.startswith("BEGIN"):
-                opening.prepare(path)
+                connection.prepare(path)
             return super().execute(sql, *parameters)
 
-    with contextlib.closing(opening.connect(path, Late)) as db:
-        upgrade.upgrade(db)
+    with contextlib.closing(connection.connect(path, Late)) as db:
+        migrate.upgrade(db)
     assert version(path) == NEWEST
 
 
@@ -207,7 +207,7 @@ def test_processes_that_make_the_same_new_file_do_not_disturb_each_other(tmp_pat
     """A key is added while the server starts: neither takes the other's half for somebody else's database."""
     script = (
         "import sys; from pathlib import Path; from seclink.store import opening; print('here', flush=True);"
-        " sys.stdin.readline(); opening.prepare(Path(sys.argv[1]), is_alone=False)"
+        " sys.stdin.readline(); connection.prepare(Path(sys.argv[1]), is_alone=False)"
     )
     for round in range(4):
         command = [sys.executable, "-c", script, str(tmp_path / f"{round}.db")]
@@ -240,10 +240,10 @@ def test_failure_at_any_step_leaves_the_old_file(path: Path, monkeypatch: pytest
     before = (asked(path, "SELECT type, name, sql FROM sqlite_schema"), asked(path, rows), version(path))
     steps = 0
     while True:
-        with contextlib.closing(opening.connect(path, Failing)) as db:
+        with contextlib.closing(connection.connect(path, Failing)) as db:
             monkeypatch.setattr(Failing, "left", steps)
             try:
-                upgrade.upgrade(db)
+                migrate.upgrade(db)
                 break
             except sqlite3.OperationalError:
                 assert not db.in_transaction
@@ -289,7 +289,7 @@ async def test_file_of_a_newer_seclink_is_refused_and_stays_as_it_is(path: Path)
 async def test_tables_that_something_else_has_changed_are_refused(tmp_path: Path, change: str) -> None:
     """Without its trigger a revealed secret would not be erased."""
     path = tmp_path / "seclink.db"
-    opening.prepare(path)
+    connection.prepare(path)
     with sqlite3.connect(path) as db:
         db.executescript(change)
     db.close()
@@ -299,7 +299,7 @@ async def test_tables_that_something_else_has_changed_are_refused(tmp_path: Path
 
 async def test_statistics_of_sqlite_are_no_change(tmp_path: Path) -> None:
     path = tmp_path / "seclink.db"
-    opening.prepare(path)
+    connection.prepare(path)
     with sqlite3.connect(path) as db:
         db.execute("ANALYZE")
     db.close()

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from seclink import envelope
-from seclink import link as links
 from seclink.errors import SecLinkError
+from seclink.format import envelope
+from seclink.format import link as links
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 ALL = sorted(FOLDER.glob("*.json"))

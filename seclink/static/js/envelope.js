@@ -11,7 +11,7 @@
  *     encryptedBlob = AES-256-GCM(content_key, iv, plaintext, AAD "seclink/v1"), tag appended
  *     plaintext     = u32 length of header || header (JSON object) || body || zero bytes up to padded(...)
  *
- * It answers to the same vector files as seclink/envelope.py. Everything is pure: key and iv are arguments.
+ * It answers to the same vector files as seclink/format/envelope.py. Everything is pure: key and iv are arguments.
  */
 // @ts-check
 import { concat, fromUtf8, toBase64url, toHex, utf8 } from "./bytes.js";

@@ -1,5 +1,5 @@
 /**
- * The only fetch: one question and its answer, asked as seclink/client/exchange.py asks it.
+ * The only fetch: one question and its answer, asked as seclink/client/protocol.py asks it.
  *
  * Three tries over lost connections, broken answers and servers that are busy or restarting, for what is harmless to
  * repeat; a refusal is final at once. Nothing of the browser's goes along: no cookie, no referrer, no cache, no

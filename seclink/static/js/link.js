@@ -1,5 +1,5 @@
 /**
- * The link: `{public_url}/{linkId}#{fragment}`, written and read as seclink/link.py does.
+ * The link: `{public_url}/{linkId}#{fragment}`, written and read as seclink/format/link.py does.
  *
  *     linkId    12 characters of [A-Za-z0-9], drawn by the server
  *     fragment  base64url(0x01 || K || SHA-256(0x01 || K)[0:3]): 48 characters, checked before anything is asked

@@ -1,0 +1,44 @@
+"""The options of the other systems' dialects; `config` has the rest, and how options are declared."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from seclink.config.types import HostName
+
+
+class Dialect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    enabled: Annotated[bool, Meta(description="Whether clients of that system are served, below the path /NAME.")] = (
+        True
+    )
+    host: Annotated[
+        HostName | None,
+        Meta(description="A Host name at whose root that system's own paths work, too. Unset: none."),
+    ] = None
+
+
+class Sharokey(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    allow_attachments: Annotated[
+        bool,
+        Meta(
+            description="Take attachments, though its clients seal them with the text's key and iv: "
+            "whoever knows one of them can read the rest without the key."
+        ),
+    ] = False
+
+
+class Seecret(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    enabled: Annotated[
+        bool,
+        Meta(
+            description="Whether clients of that system are served, below the path /seecret. They send plaintext, "
+            "which is sealed here on arrival: whoever controls this server or its TLS proxy can read every secret."
+        ),
+    ] = False
+
+
+class Dialects(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"scrt_link": "scrt-link"}):
+    scrt_link: Dialect = field(default_factory=Dialect)
+    sharokey: Sharokey = field(default_factory=Sharokey)
+    seecret: Seecret = field(default_factory=Seecret)
+    enigmacrypt: Dialect = field(default_factory=Dialect)

@@ -1,0 +1,176 @@
+"""The composition root:
+
+everything is made here and handed on by constructor; there is no other place that knows all the parts.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
+
+from litestar import Litestar, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ControllerRouterHandler
+
+from seclink.config.schema import Config
+from seclink.daemon.engine import Engine
+from seclink.dialects import table
+from seclink.dialects.base import Dialect, Parts
+from seclink.dialects.dispatch import Door
+from seclink.domain.api_keys import Keyring
+from seclink.domain.clock import Clock
+from seclink.domain.vault import Vault
+from seclink.errors import Internal, SecLinkError
+from seclink.store.contract import Store
+from seclink.telemetry.log import Log
+from seclink.web import health as health_web
+from seclink.web import metrics as metrics_web
+from seclink.web.admission import Guards
+from seclink.web.assets import Assets
+from seclink.web.assets import load as load_assets
+from seclink.web.cors import with_preflight
+from seclink.web.json_body import Answer, answer
+from seclink.web.metrics_collector import Metrics
+from seclink.web.middleware import App, Gate, Notice
+from seclink.web.pages import Pages, notice
+from seclink.web.problems import Problems, render
+from seclink.web.receipts import ReceiptsApi
+from seclink.web.routes import Operation, document, router
+from seclink.web.secrets import SecretsApi
+from seclink.web.security_headers import Header, headers
+
+BASE = "/api/v1"
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Appliance(NamedTuple):
+    """The parts that run as long as the process, and the ASGI application around them."""
+
+    engine: Engine
+    app: Gate
+
+
+def build(config: Config, store: Store, log: Log, clock: Clock, metrics: Metrics | None = None) -> Appliance:
+    """Build the whole appliance. The application's lifespan runs the reaper and, at the end, closes the store.
+
+    `metrics` is given the sources of all that is measured.
+    """
+    engine = Engine(config, store, log, clock, metrics)
+    app = build_app(config, engine)
+    engine.obey(config, lambda: app.running)
+    return Appliance(engine, app)
+
+
+def build_app(config: Config, engine: Engine) -> Gate:
+    """Build the application around an engine, which may be running: nothing of it is changed.
+
+    A reload calls this in a thread, because it takes as long as a start.
+    """
+    log, clock, vault = engine.log, engine.clock, engine.vault.under(config)
+    counted = engine.metrics.instruments
+    guards = Guards(Keyring(engine.store), engine.addresses, engine.keys, config, clock)
+    assets = load_assets(config, public_url(config))
+    operations = [
+        *SecretsApi(vault, guards, clock, public_url(config)).operations(),
+        *ReceiptsApi(vault, guards, clock).operations(),
+    ]
+    foreign = _dialects(config, vault, guards, clock, assets)
+    for each in foreign:
+        if each.warning:
+            log.warning("dialect", path=each.prefix, detail=each.warning)
+    door = Door(foreign, public_url(config))
+    routes: list[ControllerRouterHandler] = [
+        router(BASE, operations, guards, counted),
+        *(router(each.prefix, each.operations(), guards, counted) for each in foreign),
+        _openapi(operations),
+        *health_web.handlers(engine.health),
+        *([metrics_web.handler(engine.metrics, guards)] if config.metrics.enabled else []),
+    ]
+
+    def refusal(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
+        counted.refused(error)
+        return door.refusal(scope, error)
+
+    watched = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
+    api = cast(App, _framework(routes, Problems(log, refusal), engine))
+    pages = Pages(assets, api, watched, log, counted.refused)
+    app = door.before(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
+    return _gate(app, refusal, watched, config, guards, log)
+
+
+def _dialects(config: Config, vault: Vault, guards: Guards, clock: Clock, assets: Assets) -> list[Dialect]:
+    parts = Parts(
+        vault=vault,
+        guards=guards,
+        clock=clock,
+        config=config,
+        public_url=public_url(config),
+        hosts=frozenset(hosts(config)),
+        script=f"{public_url(config)}/static/{assets.version}/js/client.js",
+    )
+    return table.load(config, parts)
+
+
+def _openapi(operations: list[Operation]) -> HTTPRouteHandler:
+    openapi = answer(document(BASE, operations))
+
+    @get(f"{BASE}/openapi.json")
+    async def openapi_document() -> Answer:
+        return openapi
+
+    return openapi_document
+
+
+def _framework(routes: list[ControllerRouterHandler], problems: Problems, engine: Engine) -> Litestar:
+    return Litestar(
+        route_handlers=routes,
+        exception_handlers={Exception: problems},
+        lifespan=[engine.lifespan],
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=None,  # the gate counts, chunked or not
+    )
+
+
+def _gate(app: App, refusal: Notice, watched: Iterable[str], config: Config, guards: Guards, log: Log) -> Gate:
+    return Gate(
+        app,
+        render,
+        body_bytes=body_bytes(config),
+        allowed_hosts=hosts(config),
+        body_seconds=config.server.body_timeout,
+        requests=config.server.requests,
+        headers=headers(public_url(config)),
+        client=guards.client,
+        notice=lambda scope, error: refusal(scope, error) or notice(scope, error),
+        too_large=f"A secret may have at most {config.limits.payload_bytes} bytes here, sealed",
+        always=watched,  # busy is not dead: whoever watches must not restart it for that
+        report=lambda error, request_id: log.error(
+            "failed", code=Internal.code, request=request_id, detail=type(error).__name__
+        ),
+    )
+
+
+def body_bytes(config: Config) -> int:
+    """The longest request: a payload as base64, and room for everything else a body may say."""
+    return config.limits.payload_bytes * 4 // 3 + 16_384
+
+
+def public_url(config: Config) -> str:
+    """Where links point: as configured, else where the server listens."""
+    if config.server.public_url is not None:
+        return config.server.public_url
+    host = "localhost" if config.server.host in ANY_ADDRESS else config.server.host
+    scheme = "http" if config.server.tls_cert is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.server.port}"
+
+
+def hosts(config: Config) -> set[str]:
+    """The Host names that are answered: this machine's own, that of the public URL, the dialects', and those that were
+    added.
+    """
+    foreign = [each.host for each in table.sections(config).values() if each.host]
+    named = urlsplit(public_url(config)).hostname or ""
+    further = (named, *foreign, *config.server.allowed_hosts)
+    return {*LOOPBACK, *(f"[{each.strip('[]')}]" if ":" in each else each for each in further)}

@@ -1,0 +1,50 @@
+"""The second address, for whoever watches: in the same process and loop, with connections and limits of its own."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+from seclink.errors import StartRefused
+from seclink.server.serve import CannotListen, serve
+from seclink.server.settings import Limits, Served
+from seclink.telemetry.log import Log
+from seclink.web.metrics import watching
+from seclink.web.metrics_collector import Metrics
+
+LIMITS = Limits(message_bytes=32_768, connections=32)
+
+
+@contextlib.asynccontextmanager
+async def watched(metrics: Metrics, listener: socket.socket | None, log: Log) -> AsyncIterator[None]:
+    """Answers there meanwhile. Raises StartRefused where the address cannot be had after all."""
+    if listener is None:
+        yield
+        return
+    gate, stop, up = watching(metrics), asyncio.Event(), asyncio.Event()
+
+    def ready(url: str) -> None:
+        log.info("watched", url=url)
+        up.set()
+
+    served = Served(app=gate, refuse=gate.raw, limits=LIMITS, grace_seconds=1.0)
+    serving = asyncio.create_task(serve(served, listener=listener, stop=stop, ready=ready))
+    starting = asyncio.create_task(up.wait())
+    await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
+    starting.cancel()
+    if serving.done():
+        _refuse(serving)
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait((serving,))
+        if error := serving.exception():
+            log.error("metrics", detail=type(error).__name__)
+
+
+def _refuse(serving: asyncio.Task[None]) -> None:
+    try:
+        serving.result()
+    except CannotListen as error:
+        raise StartRefused(f"metrics.listen: {error}") from None

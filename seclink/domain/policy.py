@@ -1,0 +1,134 @@
+"""What may be created or changed: pure rules over a request, the configuration and the actor. They refuse; they
+never guess.
+
+expiryType, as documented: view_once is one view within `expiry.default`; 1hour, 24hours and 7days are any
+number of views until then. `expiresIn` and `maxViews` override what it implies. Times the server would not keep
+are refused, not shortened: nobody is surprised later.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from seclink.config.schema import Config
+from seclink.domain import tokens
+from seclink.errors import BadRequest, KeyRequired
+from seclink.model import Actor, Changes, Edit, NewSecret, Receipt, Scope
+
+FORMATS = ("raw", "seclink/v1", "scrt-link", "sharokey", "seecret", "enigmacrypt")
+FIXED_SECONDS = {"1hour": 3600, "24hours": 86400, "7days": 604800}
+MIN_SECONDS, MAX_VIEWS = 60, 1000
+FOREIGN_TEXTS = {"sharokey": (500, 255)}  # note and label, as long as that system's clients let them be
+NOTE_CHARACTERS, LABEL_CHARACTERS, REASON_CHARACTERS, IV_BYTES = 300, 200, 500, 64
+HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def check(new: NewSecret, config: Config, actor: Actor) -> NewSecret:
+    """The same secret with lifetime and views settled. Raises BadRequest naming every member at fault, KeyRequired."""
+    if config.access.create == "keys" and not actor.may(Scope.CREATE):
+        raise KeyRequired("Only holders of an API key may create secrets here")
+    refuse(_faults(new, config))
+    is_once = new.expiry_type == "view_once"
+    ttl = new.ttl_seconds or FIXED_SECONDS.get(new.expiry_type, int(config.expiry.default))
+    views = (1 if is_once else None) if new.max_views is UNSET else new.max_views
+    lower = [each.lower() if each else None for each in (new.passcode_hash, new.access_hash)]
+    return msgspec.structs.replace(new, ttl_seconds=ttl, max_views=views, passcode_hash=lower[0], access_hash=lower[1])
+
+
+def check_edit(edit: Edit, config: Config) -> None:
+    """Raises BadRequest naming every member at fault that is of one kind."""
+    if (edit.payload is UNSET) != (edit.iv is UNSET):
+        refuse(iter([("iv", "must come together with encryptedBlob")]))
+    if edit.payload is not UNSET and edit.iv is not UNSET:
+        refuse(payload_faults(edit.payload, edit.iv, config))
+    refuse(ttl_faults(None if edit.ttl_seconds is UNSET else edit.ttl_seconds, config))
+    refuse(views_faults(edit.max_views))
+    refuse(text_faults(edit.public_note, edit.label))
+    refuse(digest_faults(passcodeHash=edit.passcode_hash))
+
+
+def changes(edit: Edit, passcode: str | UnsetType | None, now: int) -> Changes:
+    """What an edit comes to; `passcode` is what its digest was hashed to."""
+    return Changes(
+        expires_at=UNSET if edit.ttl_seconds is UNSET else now + edit.ttl_seconds * 1000,
+        max_views=edit.max_views,
+        label=edit.label,
+        public_note=edit.public_note,
+        payload=edit.payload,
+        iv=edit.iv,
+        passcode=passcode,
+    )
+
+
+def is_owner(receipt: Receipt, actor: Actor, manage_token: str | None) -> bool:
+    """Whether somebody may manage a secret: by its manage token, or as its account."""
+    if manage_token is not None and tokens.equal(receipt.manage_digest, tokens.digest(manage_token)):
+        return True
+    return actor.may(Scope.MANAGE) and receipt.account is not None and receipt.account == actor.account
+
+
+def refuse(faults: Iterator[tuple[str, str]]) -> None:
+    """Raise BadRequest if there are any."""
+    found = tuple(faults)
+    if found:
+        raise BadRequest(fields=found)
+
+
+def ttl_faults(seconds: int | None, config: Config) -> Iterator[tuple[str, str]]:
+    if seconds is not None and not MIN_SECONDS <= seconds <= config.expiry.max:
+        yield "expiresIn", f"must be {MIN_SECONDS} to {int(config.expiry.max)} seconds"
+
+
+def views_faults(views: int | UnsetType | None) -> Iterator[tuple[str, str]]:
+    if isinstance(views, int) and not 1 <= views <= MAX_VIEWS:
+        yield "maxViews", f"must be 1 to {MAX_VIEWS}, or null for any number"
+
+
+def text_faults(
+    public_note: str | UnsetType | None = None,
+    label: str | UnsetType | None = None,
+    reason: str | None = None,
+    format: str = "",
+) -> Iterator[tuple[str, str]]:
+    longest_note, longest_label = FOREIGN_TEXTS.get(format, (NOTE_CHARACTERS, LABEL_CHARACTERS))
+    texts = (
+        ("publicNote", public_note, longest_note),
+        ("label", label, longest_label),
+        ("reason", reason, REASON_CHARACTERS),
+    )
+    for name, text, most in texts:
+        if not isinstance(text, str):
+            continue
+        if len(text) > most:
+            yield name, f"must have at most {most} characters"
+        # Line breaks and tabs are text; other control characters and lone surrogates are not.
+        elif any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
+            yield name, "must not contain control characters"
+
+
+def payload_faults(payload: bytes, iv: bytes, config: Config) -> Iterator[tuple[str, str]]:
+    if not 1 <= len(payload) <= config.limits.payload_bytes:
+        yield "encryptedBlob", f"must have 1 to {config.limits.payload_bytes} bytes"
+    if not 1 <= len(iv) <= IV_BYTES:
+        yield "iv", f"must have 1 to {IV_BYTES} bytes"
+
+
+def digest_faults(**digests: str | UnsetType | None) -> Iterator[tuple[str, str]]:
+    for name, digest in digests.items():
+        if isinstance(digest, str) and not HEX_DIGEST.fullmatch(digest):
+            yield name, "must be a SHA-256 as 64 hexadecimal digits"
+
+
+def _faults(new: NewSecret, config: Config) -> Iterator[tuple[str, str]]:
+    yield from payload_faults(new.payload, new.iv, config)
+    yield from ttl_faults(new.ttl_seconds, config)
+    if new.ttl_seconds is None and FIXED_SECONDS.get(new.expiry_type, 0) > config.expiry.max:
+        yield "expiryType", f"lasts longer than the {int(config.expiry.max)} seconds allowed here"
+    yield from views_faults(new.max_views)
+    yield from digest_faults(passcodeHash=new.passcode_hash, accessHash=new.access_hash)
+    yield from text_faults(new.public_note, new.label, format=new.format)
+    if new.format not in FORMATS:
+        yield "format", f"must be one of {', '.join(FORMATS)}"

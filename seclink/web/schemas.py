@@ -1,0 +1,207 @@
+"""The JSON of the native API, member by member, and how records become it.
+
+The OpenAPI document is made from these very types.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from seclink.domain.policy import LABEL_CHARACTERS, MAX_VIEWS, MIN_SECONDS, NOTE_CHARACTERS, REASON_CHARACTERS
+from seclink.model import Page, Peek, Receipt, Stats
+
+Base64 = Annotated[str, Meta(description="Standard base64, padded, canonical.", extra_json_schema={"format": "byte"})]
+Digest = Annotated[
+    str, Meta(description="SHA-256 as 64 hexadecimal digits.", extra_json_schema={"pattern": "^[0-9a-fA-F]{64}$"})
+]
+Instant = Annotated[int, Meta(description="Epoch milliseconds.")]
+Seconds = Annotated[int, Meta(extra_json_schema={"minimum": MIN_SECONDS})]
+Views = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_VIEWS})]
+Note = Annotated[str, Meta(extra_json_schema={"maxLength": NOTE_CHARACTERS})]
+Label = Annotated[str, Meta(extra_json_schema={"maxLength": LABEL_CHARACTERS})]
+ExpiryType = Literal["view_once", "1hour", "24hours", "7days"]
+StateName = Literal["active", "revealed", "burned", "expired"]
+
+
+class Body(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A request's JSON: members that are not known are refused."""
+
+
+class Answer(Struct, kw_only=True, rename="camel"):
+    """An answer's JSON."""
+
+
+class CreateSecret(Body):
+    encrypted_blob: Base64
+    iv: Base64
+    expiry_type: ExpiryType | None = None
+    expires_in: Seconds | None = None
+    max_views: Views | UnsetType | None = UNSET
+    passcode_hash: Digest | None = None
+    access_hash: Digest | None = None
+    format: Literal["raw", "seclink/v1"] = "raw"
+    public_note: Note | None = None
+    label: Label | None = None
+
+
+class SecretCreated(Answer):
+    link_id: str
+    share_url: str
+    expires_at: Instant
+    receipt_id: str
+    manage_token: str
+    expiry_type: str
+    max_views: int | None
+
+
+class RevealSecret(Body):
+    access: str | None = None
+    passcode_hash: Digest | None = None
+
+
+class SecretRevealed(Answer):
+    encrypted_blob: Base64
+    iv: Base64
+    expiry_type: str
+    format: str
+    views_left: int | None
+    expires_at: Instant
+
+
+class SecretMeta(Answer):
+    link_id: str
+    format: str
+    expiry_type: str
+    expires_at: Instant
+    views_left: int | None
+    access_required: bool
+    passcode_required: bool
+    attempts_left: int | None
+    public_note: str | None
+
+
+class ReportSecret(Body):
+    reason: Annotated[str, Meta(extra_json_schema={"maxLength": REASON_CHARACTERS})] | None = None
+
+
+class Accepted(Answer):
+    accepted: bool = True
+
+
+class ReceiptEvent(Answer):
+    at: Instant
+    type: str
+    reason: str | UnsetType = UNSET
+
+
+class ReceiptItem(Answer):
+    """A receipt as a list shows it: no linkId, no history."""
+
+    receipt_id: str
+    state: StateName
+    label: str | None
+    public_note: str | None
+    created_at: Instant
+    expires_at: Instant
+    max_views: int | None
+    views: int
+    passcode_required: bool
+
+
+class ReceiptDetails(ReceiptItem):
+    link_id: str | None
+    events: list[ReceiptEvent]
+
+
+class Pagination(Answer):
+    current_page: int
+    per_page: int
+    total: int
+    last_page: int
+
+
+class ReceiptPage(Answer):
+    data: list[ReceiptItem]
+    pagination: Pagination
+
+
+class ChangeReceipt(Body):
+    expires_in: Seconds | UnsetType = UNSET
+    max_views: Views | UnsetType | None = UNSET
+    label: Label | UnsetType | None = UNSET
+    public_note: Note | UnsetType | None = UNSET
+    encrypted_blob: Base64 | UnsetType = UNSET
+    iv: Base64 | UnsetType = UNSET
+    passcode_hash: Digest | UnsetType | None = UNSET
+
+
+class RateState(Answer):
+    limit: int
+    window_seconds: int
+    remaining: int
+
+
+class StateCounts(Answer):
+    active: int
+    revealed: int
+    burned: int
+    expired: int
+
+
+class Account(Answer):
+    name: str
+    scopes: list[str]
+    key_prefix: str
+    key_expires_at: Instant | None
+    rate: RateState
+    secrets: StateCounts
+
+
+class Health(Answer, omit_defaults=True):
+    """`room` is said where there is none."""
+
+    status: str
+    room: str = ""
+
+
+def meta(link_id: str, peek: Peek, attempts_left: int | None) -> SecretMeta:
+    return SecretMeta(
+        link_id=link_id,
+        format=peek.format,
+        expiry_type=peek.expiry_type,
+        expires_at=peek.expires_at,
+        views_left=peek.views_left,
+        access_required=peek.access_hash is not None,
+        passcode_required=peek.passcode_required,
+        attempts_left=attempts_left,
+        public_note=peek.public_note,
+    )
+
+
+def receipt_page(page: Page) -> ReceiptPage:
+    pagination = Pagination(
+        current_page=page.page, per_page=page.limit, total=page.total, last_page=max(1, -(-page.total // page.limit))
+    )
+    return ReceiptPage(data=[ReceiptItem(**_item(each)) for each in page.receipts], pagination=pagination)
+
+
+def receipt_details(receipt: Receipt, with_reasons: bool = False) -> ReceiptDetails:
+    """What a reporter wrote is for the operator, not for the sender it is about."""
+    events = [
+        ReceiptEvent(at=each.at, type=each.type, reason=each.reason if with_reasons and each.reason else UNSET)
+        for each in receipt.events
+    ]
+    return ReceiptDetails(**_item(receipt), link_id=receipt.link_id or None, events=events)
+
+
+def state_counts(stats: Stats) -> StateCounts:
+    return StateCounts(
+        active=stats.active_secrets,
+        revealed=stats.revealed_secrets,
+        burned=stats.burned_secrets,
+        expired=stats.expired_secrets,
+    )
+
+
+def _item(receipt: Receipt) -> dict[str, Any]:
+    return {name: getattr(receipt, name) for name in ReceiptItem.__struct_fields__} | {"state": str(receipt.state)}
