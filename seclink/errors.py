@@ -63,7 +63,7 @@ class BadRequest(SecLinkError):
         self.fields = fields
 
 
-class NotANavigation(BadRequest):
+class NavigationRefused(BadRequest):
     code, title = "not_a_navigation", "This address is for programs; open the link itself in a browser"
 
 

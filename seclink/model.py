@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import UNSET, Struct, UnsetType
 
 # How often a passcode may be tried: by one client range in the window, and by everybody together.
-TRIES_PER_CLIENT, TRY_WINDOW_MS, TRIES_PER_SECRET = 5, 600_000, 20
+ATTEMPTS_PER_CLIENT, ATTEMPT_WINDOW_MS, ATTEMPTS_PER_SECRET = 5, 600_000, 20
 
 
 class State(StrEnum):
@@ -51,12 +51,12 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
 
 class Actor(Struct, frozen=True, kw_only=True):
-    """Who asks. `client` is the address range that shares a budget, `wide` the one around it that bounds many of
+    """Who asks. `client` is the address range that shares a budget, `subnet` the one around it that bounds many of
     them; without `key` the actor is anonymous.
     """
 
     client: str
-    wide: str | None = None
+    subnet: str | None = None
     key: ApiKey | None = None
 
     @property

@@ -18,7 +18,7 @@ from ports import free_port
 from seclink.config import schema as configuration
 from seclink.config.schema import Config
 from seclink.daemon.app import build
-from seclink.domain.api_keys import Keyring
+from seclink.domain.api_keys import ApiKeys
 from seclink.model import Rate, Scope
 from seclink.store.sqlite import SqliteStore
 from seclink.telemetry.log import Log
@@ -71,7 +71,7 @@ class Appliance:
         self, account: str = "acme", *scopes: str, ttl_seconds: int | None = None, rate: Rate | None = None
     ) -> str:
         held = frozenset(Scope(each) for each in scopes or ("create", "manage"))
-        return await Keyring(self.store).add(account, held, ttl_seconds, rate, self.clock.now())
+        return await ApiKeys(self.store).add(account, held, ttl_seconds, rate, self.clock.now())
 
 
 @pytest.fixture

@@ -18,13 +18,13 @@ from seclink.cli.config import config_option
 from seclink.cli.terminal import printable
 from seclink.config.locate import existing_database, load
 from seclink.config.types import parse_duration
-from seclink.store.audit_reader import Broken, Outdated, Told, Trail, parse_mark
+from seclink.store.audit_reader import AuditReader, Broken, Outdated, TrailEntry, parse_mark
 
 BROKEN, MOST_BREAKS = 1, 10
 EVERY_SECONDS = 0.5
 WHEN, EVENT, ACCOUNT, RECEIPT = 20, 11, 12, 20  # columns
 HEADING = f"{'WHEN':{WHEN}}  {'WHAT':{EVENT}}  {'WHOSE':{ACCOUNT}}  {'RECEIPT':{RECEIPT}}  HOW"
-Show = Callable[[Told], None]
+Show = Callable[[TrailEntry], None]
 
 
 @click.command()
@@ -43,7 +43,7 @@ def audit(
     whether the end was cut off or all was made anew; the server's log names one every hour. Ends with 0 if the trail
     is whole, 1 if it is not.
     """
-    trail = Trail(existing_database(load(config), config), _mark(mark))
+    trail = AuditReader(existing_database(load(config), config), _mark(mark))
     show = _filtered(_as_json if as_json else _headed(_as_text), account, _instant(since))
     is_whole = _print(trail, show)
     if is_whole:
@@ -56,7 +56,7 @@ def audit(
         sys.exit(BROKEN)
 
 
-def _print(trail: Trail, show: Show) -> bool:
+def _print(trail: AuditReader, show: Show) -> bool:
     """What there is, also behind what does not fit; whether all of it did."""
     for _ in range(MOST_BREAKS):
         try:
@@ -73,7 +73,7 @@ def _print(trail: Trail, show: Show) -> bool:
     return False
 
 
-def _follow(trail: Trail, show: Show) -> bool:
+def _follow(trail: AuditReader, show: Show) -> bool:
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             sys.stdout.flush()
@@ -84,7 +84,7 @@ def _follow(trail: Trail, show: Show) -> bool:
 
 
 def _filtered(show: Show, account: str | None, since: int) -> Show:
-    def some(told: Told) -> None:
+    def some(told: TrailEntry) -> None:
         if told.entry.at >= since and account in (None, told.entry.account, told.entry.by):
             show(told)
 
@@ -95,7 +95,7 @@ def _headed(show: Show) -> Show:
     """With a heading before the first."""
     headings = [HEADING]
 
-    def one(told: Told) -> None:
+    def one(told: TrailEntry) -> None:
         while headings:
             click.echo(headings.pop())
         show(told)
@@ -103,12 +103,12 @@ def _headed(show: Show) -> Show:
     return one
 
 
-def _as_json(told: Told) -> None:
+def _as_json(told: TrailEntry) -> None:
     entry = msgspec.to_builtins(told.entry)
     click.echo(json.dumps({"seq": told.head.seq, **entry, "digest": told.head.digest}))
 
 
-def _as_text(told: Told) -> None:
+def _as_text(told: TrailEntry) -> None:
     entry = told.entry
     is_own_create = entry.event == "created" and entry.by == entry.account
     by = f"by {entry.by}" if entry.by is not None and not is_own_create else None
@@ -124,7 +124,7 @@ def _time(at: int) -> str:
         return str(at)
 
 
-def _summary(trail: Trail) -> str:
+def _summary(trail: AuditReader) -> str:
     head = trail.head
     assert head is not None  # noqa: S101  a trail without any beginning is Broken
     if trail.first is None:

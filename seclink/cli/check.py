@@ -11,7 +11,7 @@ import click
 
 from seclink.cli.config import config_option
 from seclink.config.locate import database, load, with_overrides
-from seclink.config.schema import Config, Server
+from seclink.config.schema import Config, ServerOptions
 from seclink.errors import SecLinkError
 from seclink.ops.http_probe import reason, unchecked
 from seclink.ops.processes import arguments, server_of
@@ -71,7 +71,7 @@ def _ask(address: SplitResult, *, is_here: bool) -> int:
         return int(connection.getresponse().status)
 
 
-def configured(server: Server) -> str:
+def configured(server: ServerOptions) -> str:
     host = HERE.get(server.host, server.host)
     scheme = "http" if server.tls_cert is None else "https"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"

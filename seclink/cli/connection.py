@@ -27,7 +27,7 @@ _REMEMBERED = f"it was remembered by `seclink login`, {_WRONG}: log in with anot
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class RemoteServer:
     server: str
     key: str = field(repr=False)
     profile: Profile
@@ -52,7 +52,7 @@ class Connection:
 
 
 def connection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --server and --key, and passes a `Connection` as `at`."""
+    """Adds --server and --key, and passes a `RemoteServer` as `at`."""
 
     @click.option(
         "--server",
@@ -77,13 +77,13 @@ def connection(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _connect(server: str | None, key: str | None, key_from: str) -> Connection:
+def _connect(server: str | None, key: str | None, key_from: str) -> RemoteServer:
     profile = Profile()
     known_server, known_key = profile.login()
     chosen = server or known_server or DEFAULT_SERVER
     if key is None:
         key = known_key if chosen == known_server else None
-    return Connection(chosen, key or "", profile, key_from)
+    return RemoteServer(chosen, key or "", profile, key_from)
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

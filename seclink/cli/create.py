@@ -11,9 +11,9 @@ import click
 from click.core import ParameterSource
 
 from seclink.cli import terminal, wordlist
-from seclink.cli.connection import Connection, connection
-from seclink.cli.error_text import Asked, in_options
-from seclink.client.models import Created
+from seclink.cli.connection import RemoteServer, connection
+from seclink.cli.error_text import RequestedOptions, in_options
+from seclink.client.models import CreatedSecret
 from seclink.client.secrets import SecretType
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
 
@@ -72,7 +72,7 @@ def create(
     label: str | None,
     as_json: bool,
     qr: bool,
-    at: Connection,
+    at: RemoteServer,
 ) -> None:
     """Seal TEXT and print its link: on a terminal with all that is worth knowing, through a pipe alone.
 
@@ -97,7 +97,7 @@ def create(
         except (BadRequest, PayloadTooLarge) as error:
             lifetime = ("--hours", hours * 3600) if expires is None else ("--expires", expires)
             texts = {"--note": note, "--label": label}
-            raise in_options(error, Asked(lifetime, texts, len(body))) from None
+            raise in_options(error, RequestedOptions(lifetime, texts, len(body))) from None
     _remember(at, created)
     if unasked and created.lifetime < hours * 3600:
         click.echo(_shortened(created), err=True)
@@ -106,7 +106,7 @@ def create(
         _draw(created.link, sys.stdout if sys.stdout.isatty() and not as_json else sys.stderr)
 
 
-def _shortened(created: Created) -> str:
+def _shortened(created: CreatedSecret) -> str:
     until = terminal.local_time(created.expires_at)
     return f"seclink: this server keeps nothing for 24 hours; the secret expires {until}, the latest it allows"
 
@@ -131,7 +131,7 @@ def _passcode(given: str | None, ask: bool, generate: bool) -> str | None:
     return given
 
 
-def _remember(at: Connection, created: Created) -> None:
+def _remember(at: RemoteServer, created: CreatedSecret) -> None:
     """Without a key the manage token is all that opens the receipt.
 
     The secret exists: failing here must not hide it.
@@ -144,7 +144,7 @@ def _remember(at: Connection, created: Created) -> None:
         click.echo(f"seclink: the receipt is not remembered, so `seclink delete` will not know it: {error}", err=True)
 
 
-def _show(created: Created, generated: str | None, as_json: bool) -> None:
+def _show(created: CreatedSecret, generated: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_facts(created, generated), indent=2))
     elif sys.stdout.isatty():
@@ -155,7 +155,7 @@ def _show(created: Created, generated: str | None, as_json: bool) -> None:
             click.echo(f"passcode: {generated}", err=True)
 
 
-def _facts(created: Created, generated: str | None) -> dict[str, object]:
+def _facts(created: CreatedSecret, generated: str | None) -> dict[str, object]:
     facts = {
         "link": created.link,
         "linkId": created.link_id,
@@ -167,7 +167,7 @@ def _facts(created: Created, generated: str | None) -> dict[str, object]:
     return facts | ({"passcode": generated} if generated else {})
 
 
-def _card(created: Created, generated: str | None) -> str:
+def _card(created: CreatedSecret, generated: str | None) -> str:
     rows = [("expires", terminal.local_time(created.expires_at))]
     rows += [("views", "any number" if created.views is None else str(created.views))]
     rows += [("receipt", created.receipt_id)]

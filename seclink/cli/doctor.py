@@ -15,13 +15,13 @@ from seclink.cli.check import as_served, configured
 from seclink.cli.config import config_option
 from seclink.cli.terminal import printable
 from seclink.config.locate import database, find, load
-from seclink.config.schema import Config, Server
+from seclink.config.schema import Config, ServerOptions
 from seclink.daemon.app import public_url
 from seclink.doctor import address, configuration, files, machine
 from seclink.doctor import database as database_part
 from seclink.doctor.findings import OK, OTHERS_FIX, PROBLEM, WARNING, Finding
 from seclink.errors import ConfigError, StoreUnusable, Unreachable
-from seclink.ops.http_probe import Outside, unchecked
+from seclink.ops.http_probe import HttpProbe, unchecked
 from seclink.ops.processes import server_of
 from seclink.server.certificate import Certificate, CertificateRefused
 from seclink.store.inspect import inspect
@@ -76,7 +76,7 @@ def _findings(given: Path | None, offline: bool) -> Iterator[Finding]:
         yield from _outside(config, path)
 
 
-def _pair(server: Server) -> Iterator[Finding]:
+def _pair(server: ServerOptions) -> Iterator[Finding]:
     """Whether the server could start with its certificate, or take it up."""
     if server.tls_cert and server.tls_key:
         try:
@@ -92,8 +92,8 @@ def _pair(server: Server) -> Iterator[Finding]:
 
 def _outside(config: Config, path: Path) -> Iterator[Finding]:
     process = server_of(path)
-    with Outside(configured(config.server), context=unchecked()) as here:
-        past: Outside | None = here
+    with HttpProbe(configured(config.server), context=unchecked()) as here:
+        past: HttpProbe | None = here
         try:
             here.get("/healthz", LOCAL)
         except Unreachable as error:

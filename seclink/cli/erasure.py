@@ -11,9 +11,9 @@ from seclink.cli.terminal import printable
 from seclink.client.session import server_address
 from seclink.config.locate import existing_database, load
 from seclink.errors import BadRequest, Unreachable
-from seclink.ops.erasure_check import Audit, Report
+from seclink.ops.erasure_check import ErasureCheck, ErasureReport
 from seclink.ops.file_search import shown
-from seclink.ops.http_probe import Outside, unchecked
+from seclink.ops.http_probe import HttpProbe, unchecked
 
 FOUND = 1
 
@@ -37,8 +37,8 @@ def audit_erasure(
     settings = load(config)
     path = existing_database(settings, config)
     address = _address(server) if server else configured(as_served(settings, path).server)
-    with Outside(address, context=None if server else unchecked()) as outside:
-        audit = Audit(outside, path, key=key or "", host="" if server else "localhost", further=also)
+    with HttpProbe(address, context=None if server else unchecked()) as outside:
+        audit = ErasureCheck(outside, path, key=key or "", host="" if server else "localhost", further=also)
         try:
             report = audit.run(settings.limits.payload_bytes, None if quick else settings.reaper.every)
         except Unreachable as error:
@@ -55,7 +55,7 @@ def _address(url: str) -> str:
         raise click.BadParameter(error.fields[0][1], param_hint="--server") from None
 
 
-def _said(report: Report, address: str, path: Path) -> list[str]:
+def _said(report: ErasureReport, address: str, path: Path) -> list[str]:
     lines = [
         f"server    {address}",
         f"database  {path}",

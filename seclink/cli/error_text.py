@@ -18,7 +18,7 @@ _OPTIONS = {"maxViews": "--views", "publicNote": "--note", "label": "--label", "
 _UNITS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
 
 
-class Asked(NamedTuple):
+class RequestedOptions(NamedTuple):
     """What was given: the lifetime by the option it came from, texts by theirs, the secret by its size."""
 
     lifetime: tuple[str, float]
@@ -26,7 +26,7 @@ class Asked(NamedTuple):
     size: int
 
 
-def in_options(error: BadRequest | PayloadTooLarge, asked: Asked) -> SecLinkError:
+def in_options(error: BadRequest | PayloadTooLarge, asked: RequestedOptions) -> SecLinkError:
     """The same refusal, as one line for each thing that is wrong."""
     if isinstance(error, PayloadTooLarge):
         return PayloadTooLarge(_size(error.message, asked.size))
@@ -34,7 +34,7 @@ def in_options(error: BadRequest | PayloadTooLarge, asked: Asked) -> SecLinkErro
     return BadRequest("\n  ".join(lines) or error.message)
 
 
-def _line(member: str, message: str, asked: Asked) -> str:
+def _line(member: str, message: str, asked: RequestedOptions) -> str:
     option, seconds = asked.lifetime
     if member == "encryptedBlob" and _BYTES.fullmatch(message):
         return _size(message, asked.size)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import click
 
 from seclink.cli import terminal
-from seclink.cli.connection import Connection, connection
+from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
 from seclink.cli.wordlist import heard
 from seclink.client.client import Client
-from seclink.client.models import Meta, Receipt, Revealed
+from seclink.client.models import ReceiptInfo, RevealedSecret, SecretInfo
 from seclink.client.receipts import RECEIPT_ID
 from seclink.client.secrets import RawNotOpened
 from seclink.errors import ClientError, Gone, NotFound, PasscodeRequired, PasscodeWrong, SecLinkError, Unreachable
@@ -26,7 +26,7 @@ from seclink.format.link import key_of, parse
 @click.option("--details-only", is_flag=True, help="Show what is known about a receipt or link; reveals nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --details-only: print them as JSON.")
 @connection
-def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: Connection) -> None:
+def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: RemoteServer) -> None:
     """Reveal the secret of LINK, or show the details of RECEIPT.
 
     With - the link is the first line of stdin, and the passcode, if there is one, the second: neither need be
@@ -73,7 +73,7 @@ def _show_note(client: Client, link: str) -> None:
         click.echo(f"note from the sender: {printable(note)}", err=True)
 
 
-def _reveal(client: Client, link: str, passcode: str | None) -> Revealed:
+def _reveal(client: Client, link: str, passcode: str | None) -> RevealedSecret:
     try:
         return _reveal_asking(client, link, passcode)
     except RawNotOpened as error:
@@ -83,7 +83,7 @@ def _reveal(client: Client, link: str, passcode: str | None) -> Revealed:
         raise
 
 
-def _reveal_asking(client: Client, link: str, passcode: str | None) -> Revealed:
+def _reveal_asking(client: Client, link: str, passcode: str | None) -> RevealedSecret:
     """A passcode that was given is tried as it is, one that is typed as often as the server allows."""
     is_asking = False
     passcodes: Sequence[str | None] = [passcode]  # the next is tried only where the one before was wrong
@@ -103,7 +103,7 @@ def _reveal_asking(client: Client, link: str, passcode: str | None) -> Revealed:
         passcodes, is_asking = heard(terminal.ask_passcode()), True
 
 
-def _hand_over(secret: Revealed, profile: Profile) -> None:
+def _hand_over(secret: RevealedSecret, profile: Profile) -> None:
     try:
         _write(secret.body)
     except OSError:
@@ -126,7 +126,7 @@ def _write(body: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _kept(secret: Revealed, profile: Profile) -> str:
+def _kept(secret: RevealedSecret, profile: Profile) -> str:
     try:
         return f"it is kept in {profile.keep(secret.body)}"
     except ClientError as error:
@@ -134,7 +134,7 @@ def _kept(secret: Revealed, profile: Profile) -> str:
         return f"{lost}: {error}"
 
 
-def _epilogue(secret: Revealed) -> str:
+def _epilogue(secret: RevealedSecret) -> str:
     name = f"file {printable(str(secret.header.get('name', '')))!r}; " if secret.type == "file" else ""
     if secret.views_left == 0:
         return f"({name}that was the last view: the server has erased it)"
@@ -143,7 +143,7 @@ def _epilogue(secret: Revealed) -> str:
     return f"({name}views left: {secret.views_left}, until {terminal.local_time(secret.expires_at)})"
 
 
-def _show_meta(meta: Meta, as_json: bool) -> None:
+def _show_meta(meta: SecretInfo, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(dict(meta.raw), indent=2))
         return
@@ -156,7 +156,7 @@ def _show_meta(meta: Meta, as_json: bool) -> None:
     click.echo(terminal.table(rows))
 
 
-def _show_receipt(receipt: Receipt, as_json: bool) -> None:
+def _show_receipt(receipt: ReceiptInfo, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(dict(receipt.raw), indent=2))
         return

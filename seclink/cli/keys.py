@@ -12,8 +12,8 @@ import click
 
 from seclink.cli.config import config_option
 from seclink.config.locate import database, existing_database, find, load
-from seclink.config.types import parse_duration, parse_rate, written
-from seclink.domain.api_keys import Keyring
+from seclink.config.types import parse_duration, parse_rate, to_toml
+from seclink.domain.api_keys import ApiKeys
 from seclink.errors import NotFound, StoreUnusable
 from seclink.model import ApiKey, Rate, Scope
 from seclink.store.sqlite import SqliteStore
@@ -75,7 +75,7 @@ def list_keys(config: Path | None) -> None:
     """List all keys by their beginnings."""
     rows = [("KEY", "ACCOUNT", "SCOPES", "RATE", "CREATED", "STATE")]
 
-    async def listed(keyring: Keyring, now: int) -> None:
+    async def listed(keyring: ApiKeys, now: int) -> None:
         rows.extend(_row(each, now) for each in await keyring.all())
 
     _with_keyring(config, listed)
@@ -100,7 +100,7 @@ def revoke(prefix: str, config: Path | None) -> None:
         click.echo(f"revoked {each.prefix}... of {each.account}", err=True)
 
 
-def _with_keyring(path: Path | None, work: Callable[[Keyring, int], Awaitable[T]], may_create: bool = False) -> T:
+def _with_keyring(path: Path | None, work: Callable[[ApiKeys, int], Awaitable[T]], may_create: bool = False) -> T:
     settings = load(path)
     file = database(settings, path) if may_create else existing_database(settings, path)
     if not file.exists():
@@ -119,7 +119,7 @@ def _with_keyring(path: Path | None, work: Callable[[Keyring, int], Awaitable[T]
             exclusive=False,
         )
         try:
-            return await work(Keyring(store), int(time.time() * 1000))
+            return await work(ApiKeys(store), int(time.time() * 1000))
         finally:
             await store.close()
 
@@ -127,7 +127,7 @@ def _with_keyring(path: Path | None, work: Callable[[Keyring, int], Awaitable[T]
 
 
 def _row(each: ApiKey, now: int) -> tuple[str, str, str, str, str, str]:
-    rate = written(each.rate).strip('"') if each.rate else "-"
+    rate = to_toml(each.rate).strip('"') if each.rate else "-"
     state = "revoked" if each.revoked_at else "live" if each.is_live(now) else "expired"
     if state == "live" and each.expires_at:
         state = f"until {_day(each.expires_at)}"

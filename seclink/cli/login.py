@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from seclink.cli.connection import Connection, connection
+from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
 from seclink.client.session import server_address
@@ -13,7 +13,7 @@ from seclink.errors import BadRequest
 
 @click.command()
 @connection
-def login(at: Connection) -> None:
+def login(at: RemoteServer) -> None:
     """Remember a server and an API key, once the server has accepted the key.
 
     What is not given as option or in the environment is asked for; from a pipe the key is read from stdin. An
@@ -25,7 +25,7 @@ def login(at: Connection) -> None:
         server = _ask_server(server)
     if key is None:
         key = _ask_key()
-    with Connection(server, key, at.profile, "nothing was remembered").client() as client:
+    with RemoteServer(server, key, at.profile, "nothing was remembered").client() as client:
         account = client.get_account() if key else None
     at.profile.log_in(server, key)
     known_as = f" as {printable(account.name)} ({', '.join(account.scopes)})" if account else ", without a key"

@@ -22,7 +22,7 @@ from seclink.errors import BadRequest, Gone, KeyRequired, PasscodeWrong, RateLim
 REFUSED, NOT_REACHABLE, GONE, INTERRUPTED, BROKEN_PIPE = 1, 3, 4, 130, 141
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """`target` is module:object, imported only to run it.
 
     `help` stands here so that listing imports nothing.
@@ -34,25 +34,25 @@ class Entry(NamedTuple):
 
 
 TABLE = {
-    "create": Entry("Secrets", "seclink.cli.create:create", "Seal a secret and print its link."),
-    "get": Entry("Secrets", "seclink.cli.get:get", "Reveal a link's secret, or show a receipt."),
-    "list": Entry("Secrets", "seclink.cli.receipts:list_", "List your receipts."),
-    "delete": Entry("Secrets", "seclink.cli.receipts:delete", "Burn a secret by its receipt."),
-    "stats": Entry("Secrets", "seclink.cli.receipts:stats", "Show your account's counts."),
-    "login": Entry("You", "seclink.cli.login:login", "Remember a server and an API key."),
-    "logout": Entry("You", "seclink.cli.login:logout", "Forget them."),
-    "completion": Entry("You", "seclink.cli.completion:completion", "Print the shell's completion script."),
-    "status": Entry("Server", "seclink.cli.status:status", "Show how a server is doing, live."),
-    "serve": Entry("Server", "seclink.cli.serve:serve", "Run the appliance."),
-    "check": Entry("Server", "seclink.cli.check:check", "Ask the server whether it lives."),
-    "doctor": Entry("Server", "seclink.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
-    "verify": Entry("Server", "seclink.cli.verify:verify", "Compare a server's pages with this release."),
-    "audit": Entry("Server", "seclink.cli.audit:audit", "Print who did what when, and check it is unchanged."),
-    "audit-erasure": Entry("Server", "seclink.cli.erasure:audit_erasure", "Search the disk for what has ended."),
-    "config": Entry("Server", "seclink.cli.config:config", "Print the effective configuration."),
-    "key": Entry("Server", "seclink.cli.keys:key", "Add, list and revoke API keys."),
-    "backup": Entry("Server", "seclink.cli.backup:backup", "Save all but the secrets into a file."),
-    "restore": Entry("Server", "seclink.cli.backup:restore", "Make the database of such a file."),
+    "create": CommandEntry("Secrets", "seclink.cli.create:create", "Seal a secret and print its link."),
+    "get": CommandEntry("Secrets", "seclink.cli.get:get", "Reveal a link's secret, or show a receipt."),
+    "list": CommandEntry("Secrets", "seclink.cli.receipts:list_", "List your receipts."),
+    "delete": CommandEntry("Secrets", "seclink.cli.receipts:delete", "Burn a secret by its receipt."),
+    "stats": CommandEntry("Secrets", "seclink.cli.receipts:stats", "Show your account's counts."),
+    "login": CommandEntry("You", "seclink.cli.login:login", "Remember a server and an API key."),
+    "logout": CommandEntry("You", "seclink.cli.login:logout", "Forget them."),
+    "completion": CommandEntry("You", "seclink.cli.completion:completion", "Print the shell's completion script."),
+    "status": CommandEntry("Server", "seclink.cli.status:status", "Show how a server is doing, live."),
+    "serve": CommandEntry("Server", "seclink.cli.serve:serve", "Run the appliance."),
+    "check": CommandEntry("Server", "seclink.cli.check:check", "Ask the server whether it lives."),
+    "doctor": CommandEntry("Server", "seclink.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
+    "verify": CommandEntry("Server", "seclink.cli.verify:verify", "Compare a server's pages with this release."),
+    "audit": CommandEntry("Server", "seclink.cli.audit:audit", "Print who did what when, and check it is unchanged."),
+    "audit-erasure": CommandEntry("Server", "seclink.cli.erasure:audit_erasure", "Search the disk for what has ended."),
+    "config": CommandEntry("Server", "seclink.cli.config:config", "Print the effective configuration."),
+    "key": CommandEntry("Server", "seclink.cli.keys:key", "Add, list and revoke API keys."),
+    "backup": CommandEntry("Server", "seclink.cli.backup:backup", "Save all but the secrets into a file."),
+    "restore": CommandEntry("Server", "seclink.cli.backup:restore", "Make the database of such a file."),
 }
 
 

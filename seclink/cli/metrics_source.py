@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from seclink.cli.check import HERE, as_served, configured, unanswered
-from seclink.cli.connection import Connection
+from seclink.cli.connection import RemoteServer
 from seclink.cli.metrics_snapshot import Reading
 from seclink.config.locate import database, find, load
 from seclink.config.types import Endpoint
@@ -23,28 +23,30 @@ TIMEOUT_SECONDS = 5.0
 MOST_BYTES = 4 * 2**20
 
 
-def find_source(config: Path | None, at: Connection) -> "Source":
+def find_source(config: Path | None, at: RemoteServer) -> "MetricsEndpoint":
     """What is on the command line counts most, then what this machine's TOML says: whoever has its server here and
     works with another one means this one.
     """
     given = click.get_current_context()
     kind = given.get_parameter_source("server")
     if kind is ParameterSource.COMMANDLINE:
-        return Source(at.server, at.key)
+        return MetricsEndpoint(at.server, at.key)
     settings = load(config)
     path = database(settings, config)
     if settings.metrics.listen is not None:
-        return Source(_url(settings.metrics.listen), "", hint=_unheard(path))
+        return MetricsEndpoint(_url(settings.metrics.listen), "", hint=_unheard(path))
     if config is None and (kind is ParameterSource.ENVIRONMENT or at.profile.login()[0]):
         origin = "$SECLINK_SERVER" if kind is ParameterSource.ENVIRONMENT else "`seclink login`"
         hint = f"\n  it is the server of {origin}; for this machine's, name its TOML with --config"
-        return Source(at.server, at.key, hint=hint)
+        return MetricsEndpoint(at.server, at.key, hint=hint)
     address = configured(as_served(settings, path).server)
     silent = unanswered(path, "--server")
-    return Source(address, _key_for(address, at), toml=str(find(config) or "seclink.toml"), silent=silent, is_here=True)
+    return MetricsEndpoint(
+        address, _key_for(address, at), toml=str(find(config) or "seclink.toml"), silent=silent, is_here=True
+    )
 
 
-def _key_for(address: str, at: Connection) -> str:
+def _key_for(address: str, at: RemoteServer) -> str:
     """The key, unless it is for another server: the one that was logged in at, or that stands beside it in the
     environment.
     """
@@ -68,7 +70,7 @@ def _unheard(path: Path) -> str:
     return f"\n  process {process} serves {path}; restart it if metrics.listen was written since it started"
 
 
-class Source:
+class MetricsEndpoint:
     """Where metrics are read, and with which key. `toml` is the file that could change it, `hint` a line for whoever
     does not see any, `silent` one for where nobody answers. What `is_here` is asked past its name.
     """

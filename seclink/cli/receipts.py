@@ -6,10 +6,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from seclink.cli import terminal
-from seclink.cli.connection import Connection, connection
+from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
-from seclink.client.models import Receipt
+from seclink.client.models import ReceiptInfo
 
 _COUNTS = {
     "total": "totalSecrets",
@@ -32,7 +32,7 @@ _COUNTS = {
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Receipts per page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the server's answer as JSON.")
 @connection
-def list_(status: str | None, search: str | None, page: int, limit: int, as_json: bool, at: Connection) -> None:
+def list_(status: str | None, search: str | None, page: int, limit: int, as_json: bool, at: RemoteServer) -> None:
     """List the receipts of your API key, newest first."""
     with at.client() as client:
         receipts = client.list_secrets(status, search, page, limit)
@@ -48,7 +48,7 @@ def list_(status: str | None, search: str | None, page: int, limit: int, as_json
 @click.command()
 @click.argument("receipt", metavar="RECEIPT", shell_complete=lambda _, __, typed: _remembered(typed))
 @connection
-def delete(receipt: str, at: Connection) -> None:
+def delete(receipt: str, at: RemoteServer) -> None:
     """Burn the secret of RECEIPT: it is erased, and its link finds it gone."""
     with at.client() as client:
         client.delete(receipt, at.manage_token(receipt))
@@ -58,7 +58,7 @@ def delete(receipt: str, at: Connection) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the server's answer as JSON.")
 @connection
-def stats(as_json: bool, at: Connection) -> None:
+def stats(as_json: bool, at: RemoteServer) -> None:
     """Show the counts of your API key's account."""
     with at.client() as client:
         counts = dict(client.get_stats().raw)
@@ -69,7 +69,7 @@ def stats(as_json: bool, at: Connection) -> None:
         click.echo(terminal.table(rows))
 
 
-def _row(receipt: Receipt) -> tuple[str, ...]:
+def _row(receipt: ReceiptInfo) -> tuple[str, ...]:
     views = f"{receipt.views}/{receipt.max_views or '∞'}"
     cells = (
         receipt.receipt_id,

@@ -20,9 +20,9 @@ from typing import Any
 import click
 
 from seclink.cli.config import config_option
-from seclink.cli.connection import Connection, connection
+from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.metrics_snapshot import Reading, Span, facts
-from seclink.cli.metrics_source import Source, find_source
+from seclink.cli.metrics_source import MetricsEndpoint, find_source
 from seclink.cli.status_view import screen
 from seclink.errors import Unreachable
 
@@ -37,7 +37,7 @@ AGAIN, LINE, REST = "\x1b[H", "\x1b[K\n", "\x1b[J"
 @click.option("--json", "as_json", is_flag=True, help="Print it once, as JSON.")
 @config_option
 @connection
-def status(once: bool, as_json: bool, config: Path | None, at: Connection) -> None:
+def status(once: bool, as_json: bool, config: Path | None, at: RemoteServer) -> None:
     """Show how a server is doing: live on a terminal until q or Ctrl-C, once through a pipe.
 
     Looks where metrics.listen of this machine's TOML says. With --server, and where that is unset, at a server itself,
@@ -55,7 +55,7 @@ def status(once: bool, as_json: bool, config: Path | None, at: Connection) -> No
         sys.exit(NOT_READY)
 
 
-def _watch(source: Source) -> Reading:
+def _watch(source: MetricsEndpoint) -> Reading:
     """Until q or Ctrl-C. A server that goes away is waited for; one that never was there is not."""
     readings, trouble = deque([source.read()]), ""
     with _own_screen(), contextlib.suppress(KeyboardInterrupt):

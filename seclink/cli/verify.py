@@ -11,8 +11,8 @@ from seclink.cli.terminal import printable
 from seclink.client.session import server_address
 from seclink.config.schema import Config
 from seclink.errors import BadRequest
-from seclink.ops.http_probe import Outside
-from seclink.ops.page_verification import Likeness, compare
+from seclink.ops.http_probe import HttpProbe
+from seclink.ops.page_verification import PageComparison, verify_pages
 from seclink.web.assets import FOLDER
 from seclink.web.manifest import fingerprint, manifest
 
@@ -36,8 +36,8 @@ def verify(url: str | None, as_json: bool, lists: bool) -> None:
         click.echo(listed, nl=False)
         click.echo(f"fingerprint {fingerprint(listed)}", err=True)
         return
-    with Outside(_address(url)) as server:
-        likeness = compare(server)
+    with HttpProbe(_address(url)) as server:
+        likeness = verify_pages(server)
     click.echo(json.dumps(_facts(likeness), indent=2) if as_json else "\n".join(map(printable, _said(likeness))))
     if likeness.differences:
         sys.exit(DIFFERENT)
@@ -52,11 +52,11 @@ def _address(url: str | None) -> str:
         raise click.BadParameter(error.fields[0][1], param_hint="URL") from None
 
 
-def _said(likeness: Likeness) -> list[str]:
+def _said(likeness: PageComparison) -> list[str]:
     found = likeness.differences
     lines = [
         likeness.address,
-        f"  installed  SecLink {__version__}, fingerprint {likeness.ours}",
+        f"  installed  SecLink {__version__}, fingerprint {likeness.expected}",
         f"  declared   {_declared(likeness.config)}",
         f"  compared   {likeness.answers} answers, {likeness.bytes:,} bytes, and their headers",
     ]
@@ -66,8 +66,8 @@ def _said(likeness: Likeness) -> list[str]:
     lines += [f"  {each.path}: {each.what}" for each in found[:SHOWN]]
     if len(found) > SHOWN:
         lines.append(f"  and {len(found) - SHOWN} more; --json prints all of them")
-    if likeness.theirs not in ("", likeness.ours):
-        lines.append(f"its pages call themselves {likeness.theirs}: install the release it runs, to compare with that")
+    if likeness.actual not in ("", likeness.expected):
+        lines.append(f"its pages call themselves {likeness.actual}: install the release it runs, to compare with that")
     return lines
 
 
@@ -78,14 +78,14 @@ def _declared(config: Config) -> str:
     return f"{branding.name!r}, {config.access.create} may create" + (f", its own {', '.join(more)}" if more else "")
 
 
-def _facts(likeness: Likeness) -> dict[str, Any]:
+def _facts(likeness: PageComparison) -> dict[str, Any]:
     branding, expiry = likeness.config.branding, likeness.config.expiry
     return {
         "same": not likeness.differences,
         "server": likeness.address,
         "release": __version__,
-        "fingerprint": likeness.ours,
-        "theirFingerprint": likeness.theirs or None,
+        "fingerprint": likeness.expected,
+        "theirFingerprint": likeness.actual or None,
         "declared": {
             "name": branding.name,
             "accent": branding.accent,

@@ -26,7 +26,7 @@ import httpx
 
 from seclink import __version__
 from seclink.client import receipts, secrets
-from seclink.client.protocol import Answer, Flow, Lost, Outcome, Request
+from seclink.client.protocol import ConnectionLost, Flow, HttpRequest, HttpResponse, Outcome
 from seclink.client.session import DEFAULT_SERVER, Session, server_address
 from seclink.errors import KeyInvalid, Unreachable
 
@@ -111,9 +111,9 @@ class Client:
                 step = flow.send(outcome)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
-            outcome = self._send(step) if isinstance(step, Request) else self._sleep(step)
+            outcome = self._send(step) if isinstance(step, HttpRequest) else self._sleep(step)
 
-    def _send(self, request: Request) -> Outcome:
+    def _send(self, request: HttpRequest) -> Outcome:
         try:
             with self._http.stream(**_wire(request)) as response:
                 body = _begin(response)
@@ -172,9 +172,9 @@ class AsyncClient:
                 step = flow.send(outcome)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
-            outcome = await (self._send(step) if isinstance(step, Request) else self._sleep(step))
+            outcome = await (self._send(step) if isinstance(step, HttpRequest) else self._sleep(step))
 
-    async def _send(self, request: Request) -> Outcome:
+    async def _send(self, request: HttpRequest) -> Outcome:
         try:
             async with self._http.stream(**_wire(request)) as response:
                 body = _begin(response)
@@ -202,7 +202,7 @@ def _usable_environment() -> Iterator[None]:
         raise Unreachable(f"The proxy or certificate settings of the environment cannot be used: {error}") from None
 
 
-def _wire(request: Request) -> dict[str, Any]:
+def _wire(request: HttpRequest) -> dict[str, Any]:
     headers = {"User-Agent": f"seclink/{__version__}", "Accept": "application/json", **request.headers}
     headers["Accept-Encoding"] = "identity"  # a few bytes may unpack to gigabytes
     if request.body is not None:
@@ -224,11 +224,11 @@ def _grow(body: bytearray, part: bytes) -> None:
     body += part
 
 
-def _answer(response: httpx.Response, body: bytearray) -> Answer:
-    return Answer(response.status_code, dict(response.headers), bytes(body))
+def _answer(response: httpx.Response, body: bytearray) -> HttpResponse:
+    return HttpResponse(response.status_code, dict(response.headers), bytes(body))
 
 
-def _lost(error: Exception) -> Lost:
+def _lost(error: Exception) -> ConnectionLost:
     if isinstance(error, httpx.TimeoutException):
-        return Lost("no answer in time")
-    return Lost(_ERRNO.sub("", str(error)) or type(error).__name__)
+        return ConnectionLost("no answer in time")
+    return ConnectionLost(_ERRNO.sub("", str(error)) or type(error).__name__)

@@ -16,7 +16,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class CreatedSecret:
     """A secret that is on the server now. `link` carries the key and exists nowhere else; `manage_token`
     opens the receipt.
 
@@ -35,7 +35,7 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
-class Revealed:
+class RevealedSecret:
     """A secret, opened. `views_left` 0 means that this was the last view, None that they are not counted."""
 
     body: bytes = field(repr=False)
@@ -51,7 +51,7 @@ class Revealed:
 
 
 @dataclass(frozen=True, slots=True)
-class Meta:
+class SecretInfo:
     """What anybody holding the linkId may know before revealing.
 
     `attempts_left` is None without a passcode.
@@ -85,7 +85,7 @@ class Meta:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EventInfo:
     at: datetime
     type: str
 
@@ -95,7 +95,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ReceiptInfo:
     """The sender's view of a secret.
 
     In a list `link_id` is None and `events` is empty: ask for the receipt itself.
@@ -111,7 +111,7 @@ class Receipt:
     views: int
     passcode_required: bool
     link_id: str | None
-    events: tuple[Event, ...]
+    events: tuple[EventInfo, ...]
     raw: Json = field(repr=False, compare=False)
 
     @classmethod
@@ -127,13 +127,13 @@ class Receipt:
             views=number(answer["views"]),
             passcode_required=flag(answer["passcodeRequired"]),
             link_id=word_or_none(answer.get("linkId")),
-            events=tuple(Event.of(each) for each in answer.get("events") or ()),
+            events=tuple(EventInfo.of(each) for each in answer.get("events") or ()),
             raw=answer,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Pagination:
+class PageInfo:
     current_page: int
     per_page: int
     total: int
@@ -141,11 +141,11 @@ class Pagination:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipts:
+class ReceiptList:
     """One page of receipts, newest first as the server sorts them; iterating gives the items."""
 
-    items: tuple[Receipt, ...]
-    pagination: Pagination
+    items: tuple[ReceiptInfo, ...]
+    pagination: PageInfo
     raw: Json = field(repr=False, compare=False)
 
     @classmethod
@@ -153,12 +153,12 @@ class Receipts:
         page = answer["pagination"]
         names = ("currentPage", "perPage", "total", "lastPage")
         return cls(
-            items=tuple(Receipt.of(each) for each in answer["data"]),
-            pagination=Pagination(*(number(page[name]) for name in names)),
+            items=tuple(ReceiptInfo.of(each) for each in answer["data"]),
+            pagination=PageInfo(*(number(page[name]) for name in names)),
             raw=answer,
         )
 
-    def __iter__(self) -> Iterator[Receipt]:
+    def __iter__(self) -> Iterator[ReceiptInfo]:
         return iter(self.items)
 
     def __len__(self) -> int:
@@ -166,7 +166,7 @@ class Receipts:
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class AccountStats:
     total_secrets: int
     active_secrets: int
     expired_secrets: int
@@ -193,7 +193,7 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountInfo:
     """Whose key this is and what it may do; `raw` has its rate, what is left of it, and counts by state."""
 
     name: str

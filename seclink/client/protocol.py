@@ -1,7 +1,7 @@
 """One question to a server and its answer, without doing any I/O.
 
-A call is a generator: it yields a `Request` to be sent or a `float` of seconds to wait, and is sent an
-`Answer`, or `Lost` where none came. What drives it (a socket, an event loop, a test) is not known here.
+A call is a generator: it yields a `HttpRequest` to be sent or a `float` of seconds to wait, and is sent an
+`HttpResponse`, or `ConnectionLost` where none came. What drives it (a socket, an event loop, a test) is not known here.
 
 Only a request that is harmless to repeat is repeated: reads, and what carries an Idempotency-Key. It is tried
 three times over lost connections, broken answers and servers that are busy or restarting; a refusal is final
@@ -29,7 +29,7 @@ _NOT_READY = (502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """`body` is sent as JSON where it is not None.
 
     `repeatable`: sending it twice does no more than sending it once.
@@ -47,7 +47,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """Header names are in lower case."""
 
     status: int
@@ -56,18 +56,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class ConnectionLost:
     """No whole answer came back: refused, cut, timed out. Whether the request arrived is not known."""
 
     reason: str
 
 
-Step = Request | float
-Outcome = Answer | Lost | None
+Step = HttpRequest | float
+Outcome = HttpResponse | ConnectionLost | None
 Flow = Generator[Step, Outcome, T]
 
 
-def exchange(request: Request, read: Callable[[Mapping[str, Any]], T]) -> Flow[T]:
+def exchange(request: HttpRequest, read: Callable[[Mapping[str, Any]], T]) -> Flow[T]:
     """Ask until there is an answer that `read` understands.
 
     Raises what the server refused with, or Unreachable.
@@ -90,12 +90,12 @@ def exchange(request: Request, read: Callable[[Mapping[str, Any]], T]) -> Flow[T
 
 def _passes(outcome: Outcome) -> bool:
     """Whether the same request may succeed in a moment: no answer, a broken one, a server not ready."""
-    return not isinstance(outcome, Answer) or outcome.status in _NOT_READY or outcome.status < 300
+    return not isinstance(outcome, HttpResponse) or outcome.status in _NOT_READY or outcome.status < 300
 
 
-def _content(request: Request, outcome: Outcome) -> Mapping[str, Any]:
-    if not isinstance(outcome, Answer):
-        reason = outcome.reason if isinstance(outcome, Lost) else "nothing was sent"
+def _content(request: HttpRequest, outcome: Outcome) -> Mapping[str, Any]:
+    if not isinstance(outcome, HttpResponse):
+        reason = outcome.reason if isinstance(outcome, ConnectionLost) else "nothing was sent"
         raise Unreachable(f"{_origin(request)} cannot be reached: {reason}")
     if outcome.status in (202, 204):
         return {}
@@ -104,7 +104,7 @@ def _content(request: Request, outcome: Outcome) -> Mapping[str, Any]:
     raise refusal(request, outcome)
 
 
-def refusal(request: Request, answer: Answer) -> SecLinkError:
+def refusal(request: HttpRequest, answer: HttpResponse) -> SecLinkError:
     """The exception an answer that is not a success stands for.
 
     Unreachable where it is not SecLink speaking.
@@ -129,7 +129,7 @@ def refusal(request: Request, answer: Answer) -> SecLinkError:
     return kind(detail)
 
 
-def _stranger(request: Request, answer: Answer) -> str:
+def _stranger(request: HttpRequest, answer: HttpResponse) -> str:
     origin = _origin(request)
     if answer.status in _MOVED:
         elsewhere = answer.headers.get("location", "elsewhere")[:200]
@@ -160,14 +160,14 @@ def _whole(value: Any) -> int | None:
     return value if type(value) is int else None
 
 
-def _retry_after(answer: Answer) -> int:
+def _retry_after(answer: HttpResponse) -> int:
     said = answer.headers.get("retry-after", "")
     return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
 
 
 def _asked_pause(outcome: Outcome) -> int:
-    return _retry_after(outcome) if isinstance(outcome, Answer) else 0
+    return _retry_after(outcome) if isinstance(outcome, HttpResponse) else 0
 
 
-def _origin(request: Request) -> str:
+def _origin(request: HttpRequest) -> str:
     return "/".join(request.url.split("/", 3)[:3])

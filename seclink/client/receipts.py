@@ -5,8 +5,8 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
-from seclink.client.models import Account, Receipt, Receipts, Stats
-from seclink.client.protocol import Flow, Request, exchange
+from seclink.client.models import AccountInfo, AccountStats, ReceiptInfo, ReceiptList
+from seclink.client.protocol import Flow, HttpRequest, exchange
 from seclink.client.session import Session, seconds
 from seclink.errors import BadRequest
 
@@ -24,19 +24,19 @@ KEEP = Keep.KEEP
 
 def list_secrets(
     session: Session, status: str | None = None, search: str | None = None, page: int = 1, limit: int = 50
-) -> Flow[Receipts]:
+) -> Flow[ReceiptList]:
     """One page of the key's own receipts.
 
     `status` is active, revealed, burned or expired, `search` looks in labels and notes.
     """
     given = {"status": status, "search": search, "page": page, "limit": limit}
     query = urlencode({name: value for name, value in given.items() if value is not None}, errors="replace")
-    return (yield from exchange(session.read(f"/receipts?{query}"), Receipts.of))
+    return (yield from exchange(session.read(f"/receipts?{query}"), ReceiptList.of))
 
 
-def get_details(session: Session, receipt_id: str, manage_token: str | None = None) -> Flow[Receipt]:
+def get_details(session: Session, receipt_id: str, manage_token: str | None = None) -> Flow[ReceiptInfo]:
     """One receipt with its events, by its manage token or the key that created it."""
-    return (yield from exchange(session.read(_receipt(receipt_id), manage_token), Receipt.of))
+    return (yield from exchange(session.read(_receipt(receipt_id), manage_token), ReceiptInfo.of))
 
 
 def update(
@@ -48,7 +48,7 @@ def update(
     views: int | Keep | None = KEEP,
     description: str | Keep | None = KEEP,
     note: str | Keep | None = KEEP,
-) -> Flow[Receipt]:
+) -> Flow[ReceiptInfo]:
     """Change an active secret: `hours` from now, `views` in all (None: any number), None clears a label or
     note.
     """
@@ -56,24 +56,24 @@ def update(
     changes: dict[str, Any] = {member: value for member, value in given.items() if value is not KEEP}
     if hours is not None:
         changes["expiresIn"] = seconds(hours)
-    request = Request("PATCH", session.url(_receipt(receipt_id)), session.headers(manage_token), changes)
-    return (yield from exchange(request, Receipt.of))
+    request = HttpRequest("PATCH", session.url(_receipt(receipt_id)), session.headers(manage_token), changes)
+    return (yield from exchange(request, ReceiptInfo.of))
 
 
 def delete(session: Session, receipt_id: str, manage_token: str | None = None) -> Flow[None]:
     """Burn it: the payload is erased, whoever holds the link finds it gone."""
-    request = Request("DELETE", session.url(_receipt(receipt_id)), session.headers(manage_token))
+    request = HttpRequest("DELETE", session.url(_receipt(receipt_id)), session.headers(manage_token))
     return (yield from exchange(request, lambda _: None))
 
 
-def get_stats(session: Session) -> Flow[Stats]:
+def get_stats(session: Session) -> Flow[AccountStats]:
     """The account's counts."""
-    return (yield from exchange(session.read("/stats"), Stats.of))
+    return (yield from exchange(session.read("/stats"), AccountStats.of))
 
 
-def get_account(session: Session) -> Flow[Account]:
+def get_account(session: Session) -> Flow[AccountInfo]:
     """Whose key this is."""
-    return (yield from exchange(session.read("/account"), Account.of))
+    return (yield from exchange(session.read("/account"), AccountInfo.of))
 
 
 def _receipt(receipt_id: str) -> str:

@@ -12,8 +12,18 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
-from seclink.client.models import Created, Json, Meta, Revealed, link_id_of, moment, number, number_or_none, word
-from seclink.client.protocol import Flow, Request, exchange
+from seclink.client.models import (
+    CreatedSecret,
+    Json,
+    RevealedSecret,
+    SecretInfo,
+    link_id_of,
+    moment,
+    number,
+    number_or_none,
+    word,
+)
+from seclink.client.protocol import Flow, HttpRequest, exchange
 from seclink.client.session import Session, seconds
 from seclink.errors import BadRequest, LinkIncomplete, NotAuthentic
 from seclink.format import envelope
@@ -54,7 +64,7 @@ def create(
     name: str | None = None,
     media_type: str | None = None,
     or_longest: bool = False,
-) -> Flow[Created]:
+) -> Flow[CreatedSecret]:
     """Seal `text` here and hand the ciphertext to the server.
 
     It lives `hours`, or `expires_in` seconds, and can be revealed `views` times (None: any number). What the server
@@ -80,7 +90,7 @@ def create(
     return (yield from _hand_over(session, wire, longest, key))
 
 
-def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Revealed]:
+def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[RevealedSecret]:
     """Spend a view and open what comes. LinkIncomplete, PasscodeRequired and PasscodeWrong spend nothing.
 
     A secret that the link's key does not open must not be spent on it. The server wants proof of a key of ours, and
@@ -102,17 +112,17 @@ def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Rev
     answer = yield from _claim(session, target, {"access": keys.access, "passcodeHash": keys.passcode_hash})
     # The link says how it was sealed; whatever the server says about format or passcode cannot weaken that.
     opened = envelope.open(keys.content_key, answer.iv, answer.blob)
-    return Revealed(opened.body, opened.type, opened.header, answer.views_left, answer.expires_at)
+    return RevealedSecret(opened.body, opened.type, opened.header, answer.views_left, answer.expires_at)
 
 
-def meta(session: Session, link: str) -> Flow[Meta]:
+def meta(session: Session, link: str) -> Flow[SecretInfo]:
     """What can be known before revealing; spends nothing, and works without the fragment."""
     return (yield from _meta(session, parse(link)))
 
 
 def report(session: Session, link: str, reason: str) -> Flow[None]:
     """Tell the operator that a link is abused. The answer never says whether it exists."""
-    request = Request("POST", session.at(parse(link), "/report"), body={"reason": reason})
+    request = HttpRequest("POST", session.at(parse(link), "/report"), body={"reason": reason})
     return (yield from exchange(request, lambda _: None))
 
 
@@ -144,7 +154,7 @@ def _key_in(fragment: str) -> tuple[str, bytes]:
         return "raw", raw_key_of(fragment)
 
 
-def _reveal_raw(session: Session, target: Link, key: bytes, passcode: str | None) -> Flow[Revealed]:
+def _reveal_raw(session: Session, target: Link, key: bytes, passcode: str | None) -> Flow[RevealedSecret]:
     proof = {"passcodeHash": envelope.raw_passcode_hash(passcode) if passcode else None}
     answer = yield from _claim(session, target, proof)
     try:
@@ -152,22 +162,24 @@ def _reveal_raw(session: Session, target: Link, key: bytes, passcode: str | None
     except NotAuthentic:
         raise RawNotOpened(answer.blob, answer.iv) from None
     header = {"type": "text", "size": len(body)}
-    return Revealed(body, "text", header, answer.views_left, answer.expires_at)
+    return RevealedSecret(body, "text", header, answer.views_left, answer.expires_at)
 
 
 def _claim(session: Session, target: Link, proof: Mapping[str, str | None]) -> Flow[_Claimed]:
     body = {member: value for member, value in proof.items() if value is not None}
-    request = Request("POST", session.at(target, "/reveal"), session.once(), body, repeatable=True)
+    request = HttpRequest("POST", session.at(target, "/reveal"), session.once(), body, repeatable=True)
     return (yield from exchange(request, _claimed))
 
 
-def _meta(session: Session, target: Link) -> Flow[Meta]:
-    return (yield from exchange(Request("GET", session.at(target, "/meta"), repeatable=True), Meta.of))
+def _meta(session: Session, target: Link) -> Flow[SecretInfo]:
+    return (yield from exchange(HttpRequest("GET", session.at(target, "/meta"), repeatable=True), SecretInfo.of))
 
 
-def _hand_over(session: Session, wire: Mapping[str, str | int | None], lifetime: int, key: bytes) -> Flow[Created]:
+def _hand_over(
+    session: Session, wire: Mapping[str, str | int | None], lifetime: int, key: bytes
+) -> Flow[CreatedSecret]:
     body = {**wire, "expiresIn": lifetime}
-    request = Request("POST", session.url("/secrets"), session.headers() | session.once(), body, repeatable=True)
+    request = HttpRequest("POST", session.url("/secrets"), session.headers() | session.once(), body, repeatable=True)
     return (yield from exchange(request, lambda answer: _created(answer, lifetime, key)))
 
 
@@ -221,7 +233,7 @@ def _sealed(keys: Keys, iv: bytes, header: Mapping[str, str], body: bytes) -> di
     }
 
 
-def _created(answer: Json, lifetime: int, key: bytes) -> Created:
+def _created(answer: Json, lifetime: int, key: bytes) -> CreatedSecret:
     link_id, share_url = link_id_of(answer), word(answer["shareUrl"])
     shared = urlsplit(share_url)
     if shared.scheme not in ("http", "https") or not shared.hostname or shared.query or shared.fragment:
@@ -232,7 +244,7 @@ def _created(answer: Json, lifetime: int, key: bytes) -> Created:
     receipt_id, manage_token = word(answer["receiptId"]), word(answer["manageToken"])
     if not (receipt_id + manage_token).isalnum() or not (receipt_id + manage_token).isascii():
         raise ValueError("receiptId")
-    return Created(
+    return CreatedSecret(
         link=build(share_url, key),
         link_id=link_id,
         receipt_id=receipt_id,

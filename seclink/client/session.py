@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from seclink.client.protocol import Request
+from seclink.client.protocol import HttpRequest
 from seclink.errors import BadRequest
 from seclink.format.link import Link
 
@@ -48,8 +48,8 @@ class Session:
         """
         return {"Idempotency-Key": base64.urlsafe_b64encode(self.random(24)).decode()}
 
-    def read(self, path: str, manage_token: str | None = None) -> Request:
-        return Request("GET", self.url(path), self.headers(manage_token), repeatable=True)
+    def read(self, path: str, manage_token: str | None = None) -> HttpRequest:
+        return HttpRequest("GET", self.url(path), self.headers(manage_token), repeatable=True)
 
     def at(self, target: Link, path: str) -> str:
         """Where a link's server answers: our own, if the link is under it (we know any prefix), else the

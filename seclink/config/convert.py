@@ -10,26 +10,26 @@ import msgspec
 from msgspec import Meta
 
 from seclink.config.types import (
+    Cidr,
     Colour,
     Duration,
     Endpoint,
     FilePath,
     HostName,
-    Network,
-    Picture,
+    ImagePath,
     PublicUrl,
-    WebAddress,
+    Url,
+    cidr,
     colour,
     endpoint,
     file_path,
     host_name,
-    network,
+    image_path,
     parse_duration,
     parse_rate,
-    picture,
     public_url,
-    web_address,
-    written,
+    to_toml,
+    url,
 )
 from seclink.model import Rate
 
@@ -47,8 +47,8 @@ def typed(value: Any, annotated: Any, folder: Path) -> Any:
         return public_url(value)
     if kind in _FROM_TEXT:
         return _FROM_TEXT[kind](msgspec.convert(value, str))
-    if kind == Picture | None:
-        return picture(_printable(msgspec.convert(value, str)), folder)
+    if kind == ImagePath | None:
+        return image_path(_printable(msgspec.convert(value, str)), folder)
     if kind == FilePath | None:
         return file_path(msgspec.convert(value, str), folder)
     if kind in _LISTS:
@@ -56,7 +56,7 @@ def typed(value: Any, annotated: Any, folder: Path) -> Any:
     if kind == list[Duration]:
         few = msgspec.convert(value, Annotated[list[Any], Meta(min_length=meta.min_length, max_length=meta.max_length)])
         return [_duration(each, (meta.extra or {})["each"]) for each in few]
-    if kind == dict[str, WebAddress]:
+    if kind == dict[str, Url]:
         return _links(value, meta)
     if kind is str and isinstance(value, str) and _printable(value).isspace():
         raise ValueError("must not be blank")
@@ -73,7 +73,7 @@ _FROM_TEXT: dict[Any, Callable[[str], Any]] = {
     Colour | None: colour,
     Endpoint | None: endpoint,
 }
-_LISTS: dict[Any, Callable[[str], Any]] = {list[Network]: network, list[HostName]: host_name}
+_LISTS: dict[Any, Callable[[str], Any]] = {list[Cidr]: cidr, list[HostName]: host_name}
 
 
 def _duration(value: Any, meta: Meta) -> Duration:
@@ -85,13 +85,13 @@ def _duration(value: Any, meta: Meta) -> Duration:
     return seconds
 
 
-def _links(value: Any, meta: Meta) -> dict[str, WebAddress]:
+def _links(value: Any, meta: Meta) -> dict[str, Url]:
     given = msgspec.convert(value, dict[str, str])
     if len(given) > (meta.max_length or 0):
-        raise ValueError(f"must be {bounds(dict[str, WebAddress], meta)}")
+        raise ValueError(f"must be {bounds(dict[str, Url], meta)}")
     if not all(1 <= len(text) <= LINK_CHARACTERS and text.strip() for text in given):
         raise ValueError(f"a link's text must have 1 to {LINK_CHARACTERS} characters")
-    return {_printable(text): web_address(each) for text, each in given.items()}
+    return {_printable(text): url(each) for text, each in given.items()}
 
 
 def _printable(value: str) -> str:
@@ -105,7 +105,7 @@ def bounds(kind: Any, meta: Meta) -> str:
     if kind == list[Duration]:
         return f"{meta.min_length} to {meta.max_length}, each {bounds(Duration, (meta.extra or {})['each'])}"
     if kind is Duration:
-        return f"{written(Duration(meta.ge or 0))} to {written(Duration(meta.le or 0))}"
+        return f"{to_toml(Duration(meta.ge or 0))} to {to_toml(Duration(meta.le or 0))}"
     if kind is int:
         return f"{meta.ge} to {meta.le}"
     if get_origin(kind) is Literal:
@@ -122,8 +122,8 @@ def bounds(kind: Any, meta: Meta) -> str:
         Colour | None: "#RRGGBB",
         Endpoint | None: "HOST:PORT",
         FilePath | None: "a path",
-        Picture | None: "a path to an .svg, .png or .webp",
-        dict[str, WebAddress]: f"at most {meta.max_length}: text = URL, http, https or mailto",
+        ImagePath | None: "a path to an .svg, .png or .webp",
+        dict[str, Url]: f"at most {meta.max_length}: text = URL, http, https or mailto",
     }
     return named.get(kind, "a list of texts")
 

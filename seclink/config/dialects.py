@@ -7,7 +7,7 @@ from msgspec import Meta, Struct, field
 from seclink.config.types import HostName
 
 
-class Dialect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DialectOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: Annotated[bool, Meta(description="Whether clients of that system are served, below the path /NAME.")] = (
         True
     )
@@ -17,7 +17,7 @@ class Dialect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
 
 
-class Sharokey(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SharokeyOptions(DialectOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allow_attachments: Annotated[
         bool,
         Meta(
@@ -27,7 +27,7 @@ class Sharokey(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Seecret(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SeecretOptions(DialectOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: Annotated[
         bool,
         Meta(
@@ -37,8 +37,8 @@ class Seecret(Dialect, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Dialects(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"scrt_link": "scrt-link"}):
-    scrt_link: Dialect = field(default_factory=Dialect)
-    sharokey: Sharokey = field(default_factory=Sharokey)
-    seecret: Seecret = field(default_factory=Seecret)
-    enigmacrypt: Dialect = field(default_factory=Dialect)
+class DialectsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"scrt_link": "scrt-link"}):
+    scrt_link: DialectOptions = field(default_factory=DialectOptions)
+    sharokey: SharokeyOptions = field(default_factory=SharokeyOptions)
+    seecret: SeecretOptions = field(default_factory=SeecretOptions)
+    enigmacrypt: DialectOptions = field(default_factory=DialectOptions)

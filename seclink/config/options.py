@@ -9,7 +9,7 @@ from msgspec import Struct
 from seclink.config.convert import bounds
 from seclink.config.parser import is_section
 from seclink.config.schema import Config
-from seclink.config.types import written
+from seclink.config.types import to_toml
 
 # What a commented option looks like that has no default.
 EXAMPLES = {
@@ -99,7 +99,7 @@ def _listed(line: Callable[[Option], str]) -> str:
 
 
 def _line(option: Option, value: Any) -> str:
-    return f"{option.name} = {_example(option) if value is None else written(value)}"
+    return f"{option.name} = {_example(option) if value is None else to_toml(value)}"
 
 
 def _example(option: Option) -> str:

@@ -22,7 +22,7 @@ _NAMES = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
 _HEADER, _KEY = re.compile(rf"\s*\[+\s*({_NAMES})\s*\]"), re.compile(rf"\s*({_NAMES})\s*=")
 
 
-class Source(Struct, frozen=True):
+class TomlSource(Struct, frozen=True):
     """The file that is read, and what was found wrong with it so far. Relative paths in it begin at `folder`."""
 
     text: str
@@ -42,7 +42,7 @@ def is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Struct)
 
 
-def section(kind: type[S], values: dict[str, Any], source: Source, above: tuple[str, ...] = ()) -> S:
+def section(kind: type[S], values: dict[str, Any], source: TomlSource, above: tuple[str, ...] = ()) -> S:
     """What `values` say of the section at `above`. Every problem is told to `source`; what has one stays as it was."""
     known = {each.encode_name: each for each in msgspec.structs.fields(kind)}
     good: dict[str, Any] = {}

@@ -16,19 +16,19 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
-from seclink.config.dialects import Dialects
-from seclink.config.parser import Source, section
+from seclink.config.dialects import DialectsOptions
+from seclink.config.parser import TomlSource, section
 from seclink.config.types import (
+    Cidr,
     Colour,
     Duration,
     Endpoint,
     FilePath,
     HostName,
-    Network,
-    Picture,
+    ImagePath,
     PublicUrl,
-    WebAddress,
-    written,
+    Url,
+    to_toml,
 )
 from seclink.errors import ConfigError
 from seclink.model import Rate
@@ -39,7 +39,7 @@ OWN_PATHS = {"api", "receipt", "static", "healthz", "readyz", "metrics"}  # a pr
 AT_START = {"at_start": True}  # read once; a reload says that it needs a restart
 
 
-class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: Annotated[HostName, Meta(extra=AT_START, description="Address to listen on.")] = HostName("127.0.0.1")
     port: Annotated[int, Meta(ge=1, le=65535, extra=AT_START, description="TCP port to listen on.")] = 8080
     public_url: Annotated[
@@ -63,7 +63,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="Further Host names to answer to, besides those of host and public_url."),
     ] = field(default_factory=list)
     trusted_proxies: Annotated[
-        list[Network],
+        list[Cidr],
         Meta(description="Reverse proxies (addresses or CIDR) whose X-Forwarded-For is believed."),
     ] = field(default_factory=list)
     requests: Annotated[
@@ -77,7 +77,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = Duration(10)
 
 
-class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StoreOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     path: Annotated[
         str,
         Meta(
@@ -93,14 +93,14 @@ class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 10_737_418_240
 
 
-class Access(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AccessOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     create: Annotated[
         Literal["anyone", "keys"],
         Meta(description="Who may create: anyone, or only holders of an API key. Revealing never needs a key."),
     ] = "anyone"
 
 
-class Expiry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExpiryOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     default: Annotated[
         Duration, Meta(ge=60, le=31_536_000, description="How long a view_once secret waits for its reader.")
     ] = Duration(7 * 86400)
@@ -118,7 +118,7 @@ class Expiry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = field(default_factory=lambda: [Duration(each) for each in (600, 3600, 86400, 7 * 86400, 30 * 86400)])
 
 
-class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LimitsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payload_bytes: Annotated[
         int, Meta(ge=1024, le=67_108_864, description="Size of one secret's ciphertext, decoded.")
     ] = 2_097_152
@@ -127,7 +127,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 67_108_864
 
 
-class Rates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RatesOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     create: Annotated[Rate, Meta(description="Anonymous creates and reports, by client address.")] = Rate(20, 3600)
     reveal: Annotated[Rate, Meta(description="Anonymous reveals, by client address.")] = Rate(120, 3600)
     peek: Annotated[Rate, Meta(description="Anonymous looks at secrets and receipts, by client address.")] = Rate(
@@ -136,30 +136,30 @@ class Rates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key: Annotated[Rate, Meta(description="All calls of one API key that has no rate of its own.")] = Rate(10_000, 3600)
 
 
-class Passcodes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PasscodesOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     profile: Annotated[
         Literal["standard", "strong"],
         Meta(description="argon2id cost: standard is 19 MiB and 2 passes, strong 64 MiB, 3 passes and 4 lanes."),
     ] = "standard"
 
 
-class Receipts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReceiptsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_days: Annotated[int, Meta(ge=1, le=3650, description="Days the receipt of an ended secret is kept.")] = 30
 
 
-class Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AuditOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_days: Annotated[
         int, Meta(ge=0, le=3650, description="Days the audit trail goes back. 0: entries leave it within the hour.")
     ] = 90
 
 
-class Reaper(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReaperOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     every: Annotated[Duration, Meta(ge=1, le=3600, description="Pause between two rounds of erasing the expired.")] = (
         Duration(30)
     )
 
 
-class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="The least important event that is written; debug adds every refusal."),
@@ -170,7 +170,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "auto"
 
 
-class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MetricsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: Annotated[
         bool,
         Meta(description="Whether /metrics answers API keys of the scope metrics or admin, in Prometheus' format."),
@@ -184,35 +184,35 @@ class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
 
 
-class Branding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BrandingOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=40, description="What the pages call this server.")] = "SecLink"
     accent: Annotated[Colour | None, Meta(description="The pages' accent colour. Unset: theirs.")] = None
     logo: Annotated[
-        Picture | None,
+        ImagePath | None,
         Meta(description="An image for the pages' head, 64 KiB at most, relative to this file. Unset: theirs."),
     ] = None
     footer: Annotated[str, Meta(max_length=200, description="A line of text at the foot of the pages.")] = ""
     footer_links: Annotated[
-        dict[str, WebAddress],
+        dict[str, Url],
         Meta(max_length=8, description="Links at the foot of the pages, by their texts: an imprint, a privacy notice."),
     ] = field(default_factory=dict)
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    server: Server = field(default_factory=Server)
-    store: Store = field(default_factory=Store)
-    access: Access = field(default_factory=Access)
-    expiry: Expiry = field(default_factory=Expiry)
-    limits: Limits = field(default_factory=Limits)
-    rates: Rates = field(default_factory=Rates)
-    passcodes: Passcodes = field(default_factory=Passcodes)
-    receipts: Receipts = field(default_factory=Receipts)
-    audit: Audit = field(default_factory=Audit)
-    reaper: Reaper = field(default_factory=Reaper)
-    log: Log = field(default_factory=Log)
-    metrics: Metrics = field(default_factory=Metrics)
-    branding: Branding = field(default_factory=Branding)
-    dialects: Dialects = field(default_factory=Dialects)
+    server: ServerOptions = field(default_factory=ServerOptions)
+    store: StoreOptions = field(default_factory=StoreOptions)
+    access: AccessOptions = field(default_factory=AccessOptions)
+    expiry: ExpiryOptions = field(default_factory=ExpiryOptions)
+    limits: LimitsOptions = field(default_factory=LimitsOptions)
+    rates: RatesOptions = field(default_factory=RatesOptions)
+    passcodes: PasscodesOptions = field(default_factory=PasscodesOptions)
+    receipts: ReceiptsOptions = field(default_factory=ReceiptsOptions)
+    audit: AuditOptions = field(default_factory=AuditOptions)
+    reaper: ReaperOptions = field(default_factory=ReaperOptions)
+    log: LogOptions = field(default_factory=LogOptions)
+    metrics: MetricsOptions = field(default_factory=MetricsOptions)
+    branding: BrandingOptions = field(default_factory=BrandingOptions)
+    dialects: DialectsOptions = field(default_factory=DialectsOptions)
 
 
 def read_file(path: Path | None) -> Config:
@@ -235,7 +235,7 @@ def parse(text: str, name: str, folder: Path = Path()) -> Config:
         line = re.search(r"line (\d+)", str(error))
         where = line[1] if line else str(text.count("\n") + 1)
         raise ConfigError(f"{name}:{where}: not valid TOML: {str(error).partition(' (at')[0]}") from None
-    source = Source(text, name, folder, [])
+    source = TomlSource(text, name, folder, [])
     config = section(Config, document, source)
     source.refuse()
     for path, message in _contradictions(config, document):
@@ -249,7 +249,7 @@ def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[
     if config.expiry.default > config.expiry.max:
         said = document["expiry"]
         default, most = (
-            f"expiry.{name} ({written(getattr(config.expiry, name))}{'' if name in said else ', unless it is set'})"
+            f"expiry.{name} ({to_toml(getattr(config.expiry, name))}{'' if name in said else ', unless it is set'})"
             for name in ("default", "max")
         )
         yield ("expiry", "default" if "default" in said else "max"), f"{default} is longer than {most}"
@@ -258,19 +258,19 @@ def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[
     if listen is not None and listen.port == config.server.port and listen.host in (config.server.host, *ANY_ADDRESS):
         yield ("metrics", "listen"), f"metrics.listen ({listen}) is where server.host and server.port listen already"
     begins = urlsplit(config.server.public_url or "").path.split("/")[1:2]
-    if {*begins} & {*OWN_PATHS, *(each.encode_name for each in msgspec.structs.fields(Dialects))}:
+    if {*begins} & {*OWN_PATHS, *(each.encode_name for each in msgspec.structs.fields(DialectsOptions))}:
         yield ("server", "public_url"), f"server.public_url: /{begins[0]} is a path below it already; take another"
     # All that comes under a dialect's host is taken for its client's.
     taken = dict.fromkeys(LOOPBACK, "this machine")
     taken[urlsplit(config.server.public_url or "").hostname or ""] = "server.public_url"
-    for each in msgspec.structs.fields(Dialects):
+    for each in msgspec.structs.fields(DialectsOptions):
         name, host = f"dialects.{each.encode_name}.host", getattr(config.dialects, each.name).host
         owner = taken.setdefault(host.lower().strip("[]"), name) if host is not None else name
         if owner != name:
             yield tuple(name.split(".")), f"{name} is the host of {owner.removesuffix('.host')} already"
 
 
-def _of_tls(server: Server) -> Iterator[tuple[tuple[str, ...], str]]:
+def _of_tls(server: ServerOptions) -> Iterator[tuple[tuple[str, ...], str]]:
     if (server.tls_cert is None) != (server.tls_key is None):
         there, missing = ("tls_cert", "tls_key") if server.tls_cert else ("tls_key", "tls_cert")
         yield ("server", there), f"server.{there} needs server.{missing}, too"

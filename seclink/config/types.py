@@ -1,6 +1,6 @@
 """Durations, rates, addresses and colours, as the TOML and the command line write them.
 
-Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`; colours `#1a5fb4`.
+Durations are to_toml `90s`, `15m`, `24h`, `7d`; rates `20/hour`; colours `#1a5fb4`.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
 class Duration(int):
-    """Whole seconds, written with a unit."""
+    """Whole seconds, to_toml with a unit."""
 
 
 class PublicUrl(str):
@@ -30,7 +30,7 @@ class PublicUrl(str):
     __slots__ = ()
 
 
-class Network(str):
+class Cidr(str):
     """An IP address or CIDR range."""
 
     __slots__ = ()
@@ -62,7 +62,7 @@ class Colour(str):
     __slots__ = ()
 
 
-class Picture(str):
+class ImagePath(str):
     """The absolute path of an image that was there and fit to be shown when it was checked."""
 
     __slots__ = ()
@@ -74,7 +74,7 @@ class FilePath(str):
     __slots__ = ()
 
 
-class WebAddress(str):
+class Url(str):
     """Where a link in the footer leads: an http, https or mailto URL."""
 
     __slots__ = ()
@@ -85,7 +85,7 @@ PICTURE_BYTES = 65_536
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_])?", re.IGNORECASE)
 
 
-def written(value: Any) -> str:
+def to_toml(value: Any) -> str:
     """A value as the TOML writes it."""
     if isinstance(value, Rate):
         return json.dumps(f"{value.count}/{next(name for name, s in PERIODS.items() if s == value.seconds)}")
@@ -93,9 +93,9 @@ def written(value: Any) -> str:
         unit = next(u for u in ("d", "h", "m", "s") if value % UNITS[u] == 0)
         return json.dumps(f"{value // UNITS[unit]}{unit}")
     if isinstance(value, list):
-        return f"[{', '.join(map(written, value))}]"
+        return f"[{', '.join(map(to_toml, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{written(name)} = {written(each)}' for name, each in value.items())}}}"
+        return f"{{{', '.join(f'{to_toml(name)} = {to_toml(each)}' for name, each in value.items())}}}"
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -149,9 +149,9 @@ def public_url(value: Any) -> PublicUrl:
     return PublicUrl(value.rstrip("/"))
 
 
-def network(value: str) -> Network:
+def cidr(value: str) -> Cidr:
     try:
-        return Network(ipaddress.ip_network(value))
+        return Cidr(ipaddress.ip_network(value))
     except ValueError:
         raise ValueError("write addresses or ranges like 10.0.0.1 or 10.0.0.0/8") from None
 
@@ -162,12 +162,12 @@ def colour(value: str) -> Colour:
     return Colour(value.lower())
 
 
-def web_address(value: str) -> WebAddress:
+def url(value: str) -> Url:
     parts = urlsplit(value)
     is_somewhere = bool(parts.path if parts.scheme == "mailto" else parts.hostname)
     if parts.scheme not in ("http", "https", "mailto") or not is_somewhere or not _is_one_word(value):
         raise ValueError("write addresses like https://example.org/imprint or mailto:help@example.org")
-    return WebAddress(value)
+    return Url(value)
 
 
 def _is_one_word(value: str) -> bool:
@@ -181,7 +181,7 @@ def file_path(value: str, folder: Path) -> FilePath:
     return FilePath(os.path.abspath(folder / value))  # noqa: PTH100  Path.resolve would follow links
 
 
-def picture(value: str, folder: Path) -> Picture:
+def image_path(value: str, folder: Path) -> ImagePath:
     """The image at `value`, which is relative to `folder`. Raises ValueError where pages could not show it."""
     path = (folder / value).resolve()
     begins = PICTURES.get(path.suffix.lower())
@@ -196,4 +196,4 @@ def picture(value: str, folder: Path) -> Picture:
         raise ValueError(f"is larger than {PICTURE_BYTES} bytes")
     if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(begins):
         raise ValueError(f"is not what {path.suffix} files are")
-    return Picture(path)
+    return ImagePath(path)

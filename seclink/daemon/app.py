@@ -15,9 +15,9 @@ from litestar.types import ControllerRouterHandler
 from seclink.config.schema import Config
 from seclink.daemon.engine import Engine
 from seclink.dialects import table
-from seclink.dialects.base import Dialect, Parts
-from seclink.dialects.dispatch import Door
-from seclink.domain.api_keys import Keyring
+from seclink.dialects.base import Dialect, DialectContext
+from seclink.dialects.dispatch import DialectDispatcher
+from seclink.domain.api_keys import ApiKeys
 from seclink.domain.clock import Clock
 from seclink.domain.vault import Vault
 from seclink.errors import Internal, SecLinkError
@@ -25,13 +25,13 @@ from seclink.store.contract import Store
 from seclink.telemetry.log import Log
 from seclink.web import health as health_web
 from seclink.web import metrics as metrics_web
-from seclink.web.admission import Guards
+from seclink.web.admission import Admission
 from seclink.web.assets import Assets
 from seclink.web.assets import load as load_assets
 from seclink.web.cors import with_preflight
-from seclink.web.json_body import Answer, answer
-from seclink.web.metrics_collector import Metrics
-from seclink.web.middleware import App, Gate, Notice
+from seclink.web.json_body import Response, json_response
+from seclink.web.metrics_collector import MetricsCollector
+from seclink.web.middleware import App, Middleware, Notice
 from seclink.web.pages import Pages, notice
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
@@ -48,61 +48,61 @@ class Appliance(NamedTuple):
     """The parts that run as long as the process, and the ASGI application around them."""
 
     engine: Engine
-    app: Gate
+    app: Middleware
 
 
-def build(config: Config, store: Store, log: Log, clock: Clock, metrics: Metrics | None = None) -> Appliance:
+def build(config: Config, store: Store, log: Log, clock: Clock, metrics: MetricsCollector | None = None) -> Appliance:
     """Build the whole appliance. The application's lifespan runs the reaper and, at the end, closes the store.
 
     `metrics` is given the sources of all that is measured.
     """
     engine = Engine(config, store, log, clock, metrics)
     app = build_app(config, engine)
-    engine.obey(config, lambda: app.running)
+    engine.reconfigure(config, lambda: app.in_flight)
     return Appliance(engine, app)
 
 
-def build_app(config: Config, engine: Engine) -> Gate:
+def build_app(config: Config, engine: Engine) -> Middleware:
     """Build the application around an engine, which may be running: nothing of it is changed.
 
     A reload calls this in a thread, because it takes as long as a start.
     """
-    log, clock, vault = engine.log, engine.clock, engine.vault.under(config)
+    log, clock, vault = engine.log, engine.clock, engine.vault.with_config(config)
     counted = engine.metrics.instruments
-    guards = Guards(Keyring(engine.store), engine.addresses, engine.keys, config, clock)
+    admission = Admission(ApiKeys(engine.store), engine.addresses, engine.keys, config, clock)
     assets = load_assets(config, public_url(config))
     operations = [
-        *SecretsApi(vault, guards, clock, public_url(config)).operations(),
-        *ReceiptsApi(vault, guards, clock).operations(),
+        *SecretsApi(vault, admission, clock, public_url(config)).operations(),
+        *ReceiptsApi(vault, admission, clock).operations(),
     ]
-    foreign = _dialects(config, vault, guards, clock, assets)
+    foreign = _dialects(config, vault, admission, clock, assets)
     for each in foreign:
         if each.warning:
             log.warning("dialect", path=each.prefix, detail=each.warning)
-    door = Door(foreign, public_url(config))
+    dispatcher = DialectDispatcher(foreign, public_url(config))
     routes: list[ControllerRouterHandler] = [
-        router(BASE, operations, guards, counted),
-        *(router(each.prefix, each.operations(), guards, counted) for each in foreign),
+        router(BASE, operations, admission, counted),
+        *(router(each.prefix, each.operations(), admission, counted) for each in foreign),
         _openapi(operations),
         *health_web.handlers(engine.health),
-        *([metrics_web.handler(engine.metrics, guards)] if config.metrics.enabled else []),
+        *([metrics_web.handler(engine.metrics, admission)] if config.metrics.enabled else []),
     ]
 
     def refusal(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
         counted.refused(error)
-        return door.refusal(scope, error)
+        return dispatcher.refusal(scope, error)
 
     watched = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
     api = cast(App, _framework(routes, Problems(log, refusal), engine))
     pages = Pages(assets, api, watched, log, counted.refused)
-    app = door.before(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
-    return _gate(app, refusal, watched, config, guards, log)
+    app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
+    return _gate(app, refusal, watched, config, admission, log)
 
 
-def _dialects(config: Config, vault: Vault, guards: Guards, clock: Clock, assets: Assets) -> list[Dialect]:
-    parts = Parts(
+def _dialects(config: Config, vault: Vault, admission: Admission, clock: Clock, assets: Assets) -> list[Dialect]:
+    parts = DialectContext(
         vault=vault,
-        guards=guards,
+        admission=admission,
         clock=clock,
         config=config,
         public_url=public_url(config),
@@ -113,10 +113,10 @@ def _dialects(config: Config, vault: Vault, guards: Guards, clock: Clock, assets
 
 
 def _openapi(operations: list[Operation]) -> HTTPRouteHandler:
-    openapi = answer(document(BASE, operations))
+    openapi = json_response(document(BASE, operations))
 
     @get(f"{BASE}/openapi.json")
-    async def openapi_document() -> Answer:
+    async def openapi_document() -> Response:
         return openapi
 
     return openapi_document
@@ -133,8 +133,10 @@ def _framework(routes: list[ControllerRouterHandler], problems: Problems, engine
     )
 
 
-def _gate(app: App, refusal: Notice, watched: Iterable[str], config: Config, guards: Guards, log: Log) -> Gate:
-    return Gate(
+def _gate(
+    app: App, refusal: Notice, watched: Iterable[str], config: Config, admission: Admission, log: Log
+) -> Middleware:
+    return Middleware(
         app,
         render,
         body_bytes=body_bytes(config),
@@ -142,7 +144,7 @@ def _gate(app: App, refusal: Notice, watched: Iterable[str], config: Config, gua
         body_seconds=config.server.body_timeout,
         requests=config.server.requests,
         headers=headers(public_url(config)),
-        client=guards.client,
+        client=admission.client,
         notice=lambda scope, error: refusal(scope, error) or notice(scope, error),
         too_large=f"A secret may have at most {config.limits.payload_bytes} bytes here, sealed",
         always=watched,  # busy is not dead: whoever watches must not restart it for that

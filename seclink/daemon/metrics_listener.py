@@ -7,27 +7,27 @@ from collections.abc import AsyncIterator
 
 from seclink.errors import StartRefused
 from seclink.server.serve import CannotListen, serve
-from seclink.server.settings import Limits, Served
+from seclink.server.settings import Limits, ServerSettings
 from seclink.telemetry.log import Log
-from seclink.web.metrics import watching
-from seclink.web.metrics_collector import Metrics
+from seclink.web.metrics import metrics_app
+from seclink.web.metrics_collector import MetricsCollector
 
 LIMITS = Limits(message_bytes=32_768, connections=32)
 
 
 @contextlib.asynccontextmanager
-async def watched(metrics: Metrics, listener: socket.socket | None, log: Log) -> AsyncIterator[None]:
+async def metrics_listener(metrics: MetricsCollector, listener: socket.socket | None, log: Log) -> AsyncIterator[None]:
     """Answers there meanwhile. Raises StartRefused where the address cannot be had after all."""
     if listener is None:
         yield
         return
-    gate, stop, up = watching(metrics), asyncio.Event(), asyncio.Event()
+    gate, stop, up = metrics_app(metrics), asyncio.Event(), asyncio.Event()
 
     def ready(url: str) -> None:
         log.info("watched", url=url)
         up.set()
 
-    served = Served(app=gate, refuse=gate.raw, limits=LIMITS, grace_seconds=1.0)
+    served = ServerSettings(app=gate, refuse=gate.render_http11, limits=LIMITS, grace_seconds=1.0)
     serving = asyncio.create_task(serve(served, listener=listener, stop=stop, ready=ready))
     starting = asyncio.create_task(up.wait())
     await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)

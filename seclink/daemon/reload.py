@@ -14,21 +14,21 @@ from seclink.config.options import changes
 from seclink.config.schema import Config
 from seclink.daemon.app import body_bytes, build_app, public_url
 from seclink.daemon.engine import Engine
-from seclink.daemon.systemd import Notify
+from seclink.daemon.systemd import SystemdNotifier
 from seclink.errors import ConfigError
-from seclink.server.settings import Limits, Served
-from seclink.web.middleware import Gate
+from seclink.server.settings import Limits, ServerSettings
+from seclink.web.middleware import Middleware
 
 
-class Reloading:
+class Reloader:
     """`config` is what is in force."""
 
-    def __init__(self, source: ConfigSource, config: Config, engine: Engine, notify: Notify) -> None:
+    def __init__(self, source: ConfigSource, config: Config, engine: Engine, notify: SystemdNotifier) -> None:
         self.config = config
         self._source, self._engine, self._notify, self._log = source, engine, notify, engine.log
         self._remark = ""
 
-    async def __call__(self) -> Served | None:
+    async def __call__(self) -> ServerSettings | None:
         self._notify.reloading()
         try:
             return await self._reload()
@@ -44,20 +44,20 @@ class Reloading:
     def status(self) -> str:
         return f"Serving {public_url(self.config)}{self._remark}"
 
-    async def _reload(self) -> Served:
+    async def _reload(self) -> ServerSettings:
         wanted = await asyncio.to_thread(self._source.read)
         changed = changes(self.config, wanted)
         for option in changed:
             if option.at_start:
                 wanted = option.put(wanted, option.of(self.config))
         gate = await asyncio.to_thread(build_app, wanted, self._engine)
-        self._engine.obey(wanted, lambda: gate.running)
+        self._engine.reconfigure(wanted, lambda: gate.in_flight)
         self.config = wanted
         self._say(
             [str(each) for each in changed if not each.at_start], [str(each) for each in changed if each.at_start]
         )
-        asyncio.get_running_loop().call_later(SETTLED_SECONDS, settle)
-        return served(gate, wanted)
+        asyncio.get_running_loop().call_later(SETTLED_SECONDS, freeze_gc)
+        return server_settings(gate, wanted)
 
     def _say(self, done: list[str], left: list[str]) -> None:
         self._remark = f"; needs a restart for {', '.join(left)}" if left else ""
@@ -74,17 +74,17 @@ class Reloading:
 SETTLED_SECONDS = 1.0
 
 
-def served(gate: Gate, config: Config) -> Served:
-    return Served(
+def server_settings(gate: Middleware, config: Config) -> ServerSettings:
+    return ServerSettings(
         app=gate,
-        refuse=gate.raw,
+        refuse=gate.render_http11,
         limits=Limits(message_bytes=2 * body_bytes(config), connections=2 * config.server.requests),
         grace_seconds=config.server.shutdown_timeout,
         root=urlsplit(public_url(config)).path.encode(),
     )
 
 
-def settle() -> None:
+def freeze_gc() -> None:
     """What is there now stays: looking through it again and again costs the slowest requests tens of milliseconds. And
     requests leave few cycles, so the young are looked at less often.
     """

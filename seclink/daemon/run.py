@@ -15,20 +15,20 @@ from typing import Any
 
 from seclink.config.locate import ConfigSource
 from seclink.config.parser import place
-from seclink.config.schema import Config, Server
+from seclink.config.schema import Config, ServerOptions
 from seclink.daemon.app import build, public_url
 from seclink.daemon.engine import Engine
-from seclink.daemon.metrics_listener import watched
-from seclink.daemon.reload import Reloading, served, settle
-from seclink.daemon.systemd import Notify
-from seclink.daemon.tls_renewal import Renewal, certificate
+from seclink.daemon.metrics_listener import metrics_listener
+from seclink.daemon.reload import Reloader, freeze_gc, server_settings
+from seclink.daemon.systemd import SystemdNotifier
+from seclink.daemon.tls_renewal import TlsRenewal, load_certificate
 from seclink.domain.clock import Clock
 from seclink.errors import StartRefused, StoreUnusable
 from seclink.ops.processes import server_of
 from seclink.server.certificate import Certificate
 from seclink.server.serve import CannotListen, bind, stop_on_signals
 from seclink.server.serve import serve as serve_http
-from seclink.server.settings import Served
+from seclink.server.settings import ServerSettings
 from seclink.store.sqlite import SqliteStore
 from seclink.telemetry.log import Log
 
@@ -43,7 +43,7 @@ def run(config: Config, source: ConfigSource, path: Path, announce: Callable[[st
     sys.setswitchinterval(SWITCH_SECONDS)
     faulthandler.enable()  # a watchdog's SIGABRT tells in which lines the threads were, and no value of any variable
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would keep what is to be forgotten
-    tls = certificate(config.server, source.path)
+    tls = load_certificate(config.server, source.path)
     with _own(config.server, source, path) as own, _second(config, source) or contextlib.nullcontext() as second:
         try:
             asyncio.run(_serve(config, source, path, tls, own, second, announce))
@@ -51,7 +51,7 @@ def run(config: Config, source: ConfigSource, path: Path, announce: Callable[[st
             raise StartRefused(str(error)) from None
 
 
-def _own(server: Server, source: ConfigSource, path: Path) -> socket.socket:
+def _own(server: ServerOptions, source: ConfigSource, path: Path) -> socket.socket:
     """The address, had before anything is made: a start that is refused leaves no database behind."""
     try:
         return bind(server.host, server.port)
@@ -80,7 +80,7 @@ async def _serve(
     second: socket.socket | None,
     announce: Callable[[str], None],
 ) -> None:
-    log, notify = Log(config.log), Notify()
+    log, notify = Log(config.log), SystemdNotifier()
     stop, hangup = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop, hangup)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: _tell(log, context))
@@ -92,14 +92,14 @@ async def _serve(
                 detail=f"the database was of schema {store.upgraded.before}; what it was, without contents, is kept",
                 path=str(store.upgraded.copy),
             )
-        clock = Clock(await store.clock_mark())
+        clock = Clock(await store.last_seen_at())
         if clock.behind_ms > 60_000:
             log.warning("clock", detail="the system clock is behind what was last seen; going on from there")
         engine, gate = build(config, store, log, clock)
-        settle()
-        reloading, renewal = Reloading(source, config, engine, notify), Renewal(tls, log)
+        freeze_gc()
+        reloading, renewal = Reloader(source, config, engine, notify), TlsRenewal(tls, log)
 
-        async def reload() -> Served | None:
+        async def reload() -> ServerSettings | None:
             await renewal.now()
             return await reloading()
 
@@ -111,9 +111,9 @@ async def _serve(
 
         watching = notify.watch(lambda: _trouble(engine, path))
         beside = _beside(watching, _farewell(stop, notify, reloading), renewal.watch(), renewal.remind())
-        async with beside, watched(engine.metrics, second, log):
+        async with beside, metrics_listener(engine.metrics, second, log):
             await serve_http(
-                served(gate, config),
+                server_settings(gate, config),
                 listener=own,
                 stop=stop,
                 ready=ready,
@@ -153,7 +153,7 @@ async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.wait(tasks)
 
 
-async def _farewell(stop: asyncio.Event, notify: Notify, reloading: Reloading) -> None:
+async def _farewell(stop: asyncio.Event, notify: SystemdNotifier, reloading: Reloader) -> None:
     await stop.wait()
     notify.stopping(reloading.config.server.shutdown_timeout)
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 STOP_SECONDS = 15  # to close the database, on top of what the requests in flight are given
 
 
-class Notify:
+class SystemdNotifier:
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         given = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + given[1:] if given.startswith("@") else given

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from seclink.config.parser import place
-from seclink.config.schema import Server
+from seclink.config.schema import ServerOptions
 from seclink.errors import StartRefused
 from seclink.server.certificate import Certificate, CertificateRefused
 from seclink.telemetry.log import Log
@@ -14,7 +14,7 @@ SOON_DAYS = 14
 DAY_SECONDS = 86400
 
 
-def certificate(server: Server, file: Path | None) -> Certificate | None:
+def load_certificate(server: ServerOptions, file: Path | None) -> Certificate | None:
     """Raises StartRefused where what is configured, in `file`, cannot be used."""
     if server.tls_cert is None or server.tls_key is None:
         return None
@@ -25,11 +25,11 @@ def certificate(server: Server, file: Path | None) -> Certificate | None:
         raise StartRefused(f"{place(file, 'server', name)}{error}") from None
 
 
-class Renewal:
+class TlsRenewal:
     """Takes new files into use and tells of it; without a certificate, there is nothing to do."""
 
-    def __init__(self, certificate: Certificate | None, log: Log) -> None:
-        self.certificate, self._log = certificate, log
+    def __init__(self, load_certificate: Certificate | None, log: Log) -> None:
+        self.certificate, self._log = load_certificate, log
 
     async def now(self) -> None:
         """Whether or not anything has changed."""

@@ -19,8 +19,8 @@ from seclink.domain.vault import Vault
 from seclink.errors import BadRequest, Busy, NameTaken, SecLinkError
 from seclink.model import Created, NewSecret
 from seclink.web import json_body
-from seclink.web.admission import Guards, actor, header
-from seclink.web.json_body import Call
+from seclink.web.admission import Admission, actor, header
+from seclink.web.json_body import RequestContext
 from seclink.web.routes import Operation
 
 T = TypeVar("T", bound=Struct)
@@ -33,16 +33,18 @@ OTHERWISE = "was sent under another name, which is not known here"
 PASSWORDS = ("password", "passwordhash", "passcode", "passcodehash")  # as one system or another calls it
 
 # What the rules find fault with, as the native API calls it.
-RULED = frozenset(("encryptedBlob", "iv", "expiresIn", "maxViews", "passcodeHash", "accessHash", "publicNote", "label"))
+RULE_FIELDS = frozenset(
+    ("encryptedBlob", "iv", "expiresIn", "maxViews", "passcodeHash", "accessHash", "publicNote", "label")
+)
 
 
-class Parts(Struct, frozen=True, kw_only=True):
+class DialectContext(Struct, frozen=True, kw_only=True):
     """What a dialect is made of: `public_url` is what addresses begin with, `hosts` the Host names answered to,
     `script` the address of the client module.
     """
 
     vault: Vault
-    guards: Guards
+    admission: Admission
     clock: Clock
     config: Config
     public_url: str
@@ -65,9 +67,9 @@ class Dialect:
     warning: ClassVar[str] = ""
     """What every start says of it, in the log."""
 
-    def __init__(self, parts: Parts, section: Any) -> None:
+    def __init__(self, parts: DialectContext, section: Any) -> None:
         self.parts, self.section = parts, section
-        self.vault, self.guards, self.public_url = parts.vault, parts.guards, parts.public_url
+        self.vault, self.admission, self.public_url = parts.vault, parts.admission, parts.public_url
 
     def operations(self) -> Iterable[Operation]:
         """Its routes; their paths begin below the prefix."""
@@ -84,11 +86,11 @@ class Dialect:
     def now(self) -> int:
         return self.parts.clock.now()
 
-    def id(self, own: str) -> str:
+    def link_id(self, own: str) -> str:
         """The linkId of a secret that has an id of this system's shape."""
         return f"{self.name}.{own}"
 
-    async def read(self, call: Call, kind: type[T]) -> tuple[T, bytes]:
+    async def read(self, call: RequestContext, kind: type[T]) -> tuple[T, bytes]:
         """The body as JSON, strictly, and as it came. Raises BadRequest, UnsupportedMediaType, PayloadTooLarge."""
         body = await call.body()
         content_type = header(call.scope, b"content-type")
@@ -98,23 +100,23 @@ class Dialect:
         refuse_misspelt(said, kind)
         return sent, body
 
-    async def keep(self, call: Call, new: NewSecret) -> Created:
+    async def create_secret(self, call: RequestContext, new: NewSecret) -> Created:
         """Create a secret as whoever asks, under the rules that hold for everybody."""
         who = actor(call.scope)
-        self.guards.count_bytes(who, len(new.payload))
+        self.admission.charge_storage(who, len(new.payload))
         return await self.vault.create(new, who, self.now())
 
-    async def keep_named(self, call: Call, new: NewSecret, length: int) -> Created:
+    async def create_with_short_id(self, call: RequestContext, new: NewSecret, length: int) -> Created:
         """The same under an id of this system's shape, drawn again where it is taken. Raises Busy when all were."""
         for _ in range(DRAWS):
             with contextlib.suppress(NameTaken):
-                link_id = self.id(tokens.draw(length))
-                return await self.keep(call, msgspec.structs.replace(new, link_id=link_id))
+                link_id = self.link_id(tokens.draw(length))
+                return await self.create_secret(call, msgspec.structs.replace(new, link_id=link_id))
         raise Busy()
 
     async def receipt_id(self, link_id: str) -> str:
         """What the vault's verbs for senders call a secret of this dialect; who may use them is theirs to say."""
-        return await self.vault.receipts.id_of(link_id, self.name, self.now())
+        return await self.vault.receipts.receipt_id_for(link_id, self.name, self.now())
 
     def unsupported(self, **wishes: Any) -> None:
         """Refuse by name what nobody here could hold to. Not asked for is False, None, "", [], {} or left out."""
@@ -147,7 +149,7 @@ def _plain(name: str) -> str:
     return name.replace("-", "").replace("_", "").casefold()
 
 
-def kept(**members: Any) -> bytes:
+def pack_payload(**members: Any) -> bytes:
     """The payload of a foreign secret: the JSON its opener takes. Members that are None are left out."""
     return msgspec.json.encode({name: value for name, value in members.items() if value is not None})
 

@@ -20,7 +20,7 @@ Show = Callable[[Any, Send], Awaitable[None]]
 """(scope, send): the page that opens a secret."""
 
 
-class Door:
+class DialectDispatcher:
     def __init__(self, dialects: Iterable[Dialect], public_url: str) -> None:
         self._by_name = {each.name: each for each in dialects}
         self._by_host = {_named(each.section.host): each for each in self._by_name.values() if each.section.host}
@@ -36,7 +36,7 @@ class Door:
         fixed = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         return status, [*fixed, *CORS_HEADERS, *retry_headers(error)], body
 
-    def before(self, app: App, api: App, show: Show) -> App:
+    def wrap(self, app: App, api: App, show: Show) -> App:
         """`app`, and what is a dialect's goes to `api` or to the page instead."""
 
         async def choosing(scope: Any, receive: Receive, send: Send) -> None:

@@ -19,14 +19,14 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from seclink.dialects.base import NO_IV, Dialect, Refusal, iso, kept
+from seclink.dialects.base import NO_IV, Dialect, Refusal, iso, pack_payload
 from seclink.domain.policy import MIN_SECONDS
 from seclink.errors import BadRequest, Gone, NotFound, SecLinkError
 from seclink.model import NewSecret, Proof, Rate, Scope
 from seclink.web import json_body
-from seclink.web.admission import Admission, actor, header, retry_key
-from seclink.web.fetch_metadata import refuse_part, refuse_visit
-from seclink.web.json_body import Answer, Call
+from seclink.web.admission import AccessRule, actor, header, retry_key
+from seclink.web.fetch_metadata import reject_navigation, reject_partial
+from seclink.web.json_body import RequestContext, Response
 from seclink.web.routes import Operation
 
 ID = pattern("[A-Za-z0-9]{8}")
@@ -39,14 +39,14 @@ BLOCK = 16
 ANONYMOUS, KEYED = Rate(20, 900), Rate(100, 900)
 
 
-class Create(Struct, rename="camel"):
+class EnigmaCryptCreate(Struct, rename="camel"):
     encrypted_content: str
     name: str | None = None
     expires_at: str | None = None
     max_access: int | None = None
 
 
-class Kept(Struct, rename="camel"):
+class StoredSecret(Struct, rename="camel"):
     encrypted_content: str
 
 
@@ -62,36 +62,36 @@ class EnigmaCrypt(Dialect):
             path="/api/messages",
             handler=self.create,
             summary="Create a message",
-            admission=Admission(rate="create", scopes=(Scope.CREATE,)),
+            admission=AccessRule(rate="create", scopes=(Scope.CREATE,)),
         )
         yield Operation(
             method="GET",
             path="/api/messages/{message_id:str}/meta",
             handler=self.meta,
             summary="Look at a message; spends nothing",
-            admission=Admission(rate="peek"),
+            admission=AccessRule(rate="peek"),
         )
         yield Operation(
             method="POST",
             path="/api/messages/{message_id:str}/access",
             handler=self.access,
             summary="Fetch a message; spends an access",
-            admission=Admission(rate="reveal"),
+            admission=AccessRule(rate="reveal"),
         )
         yield Operation(
             method="DELETE",
             path="/api/messages/{message_id:str}",
             handler=self.delete,
             summary="Delete a message",
-            admission=Admission(rate="peek"),
+            admission=AccessRule(rate="peek"),
         )
 
-    async def create(self, call: Call) -> Answer:
-        self.guards.bound(call.scope, self.name, ANONYMOUS, KEYED)
-        sent, _ = await self.read(call, Create)
+    async def create(self, call: RequestContext) -> Response:
+        self.admission.enforce_extra(call.scope, self.name, ANONYMOUS, KEYED)
+        sent, _ = await self.read(call, EnigmaCryptCreate)
         _check(sent.encrypted_content)
         new = NewSecret(
-            payload=kept(encryptedContent=sent.encrypted_content),
+            payload=pack_payload(encryptedContent=sent.encrypted_content),
             iv=NO_IV,
             format=self.name,
             expiry_type="custom",
@@ -99,31 +99,31 @@ class EnigmaCrypt(Dialect):
             max_views=sent.max_access,
             label=sent.name or None,
         )
-        made = await self.keep_named(call, new, ID_LENGTH)
+        made = await self.create_with_short_id(call, new, ID_LENGTH)
         said = {"messageId": _own(made.link_id), "expiresAt": iso(made.expires_at)}
         if actor(call.scope).account is None:
             said["deleteToken"] = made.manage_token
         return _success(201, "Message stored successfully", said)
 
-    async def meta(self, call: Call, message_id: str) -> Answer:
+    async def meta(self, call: RequestContext, message_id: str) -> Response:
         peek = await self.vault.peek(self._link_id(message_id), self.now())
         said = {"messageId": message_id, "expiresAt": iso(peek.expires_at)}
         return _success(200, None, said | {"maxAccess": peek.max_views, "remainingAccess": peek.views_left})
 
-    async def access(self, call: Call, message_id: str) -> Answer:
-        refuse_visit(call.scope)
-        refuse_part(call.scope)
+    async def access(self, call: RequestContext, message_id: str) -> Response:
+        reject_navigation(call.scope)
+        reject_partial(call.scope)
         await call.body(json_body.SMALL_BODY)  # it takes none, but what announces one is not whole without it
         own, key = self._link_id(message_id), retry_key(call.scope)
         got = await self.vault.reveal(own, Proof(), actor(call.scope), self.now(), key)
         try:
-            content = msgspec.json.decode(got.payload, type=Kept).encrypted_content
+            content = msgspec.json.decode(got.payload, type=StoredSecret).encrypted_content
         except msgspec.DecodeError:  # its owner has put something else in its place, by the native API
             raise Gone("What is kept under this id is no message") from None
         said = {"messageId": message_id, "encryptedContent": content, "expiresAt": iso(got.expires_at)}
         return _success(200, None, said | {"remainingAccess": got.views_left})
 
-    async def delete(self, call: Call, message_id: str) -> Answer:
+    async def delete(self, call: RequestContext, message_id: str) -> Response:
         token = header(call.scope, b"x-delete-token")
         receipt_id = await self.receipt_id(self._link_id(message_id))
         await self.vault.receipts.burn(receipt_id, actor(call.scope), token, self.now())
@@ -136,7 +136,7 @@ class EnigmaCrypt(Dialect):
     def _link_id(self, message_id: str) -> str:
         if not ID.fullmatch(message_id):
             raise NotFound()
-        return self.id(message_id)
+        return self.link_id(message_id)
 
     def _seconds(self, expires_at: str | None) -> int:
         """How long that is from now; as long as is allowed, where it is longer or not said."""
@@ -172,6 +172,6 @@ def _own(link_id: str) -> str:
     return link_id.rpartition(".")[2]
 
 
-def _success(status: int, message: str | None, data: dict[str, Any] | None = None) -> Answer:
+def _success(status: int, message: str | None, data: dict[str, Any] | None = None) -> Response:
     said = {"success": True, "message": message, "data": data}
-    return json_body.answer({name: value for name, value in said.items() if value is not None}, status)
+    return json_body.json_response({name: value for name, value in said.items() if value is not None}, status)

@@ -17,15 +17,15 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from seclink.dialects.base import NO_IV, Dialect, Refusal, iso, kept, password_hash
+from seclink.dialects.base import NO_IV, Dialect, Refusal, iso, pack_payload, password_hash
 from seclink.domain import tokens
 from seclink.domain.policy import MAX_VIEWS
 from seclink.errors import BadRequest, Gone, KeyInvalid, KeyRequired, NameTaken, NotFound, SecLinkError
 from seclink.model import NewSecret, Scope
 from seclink.web import json_body
-from seclink.web.admission import Admission, header
+from seclink.web.admission import AccessRule, header
 from seclink.web.cors import CORS_HEADERS
-from seclink.web.json_body import Answer, Call
+from seclink.web.json_body import RequestContext, Response
 from seclink.web.middleware import host_name
 from seclink.web.routes import Operation
 
@@ -37,7 +37,7 @@ HASH = pattern("[0-9a-f]{64}")
 Sealed = Annotated[str, Meta(min_length=1, max_length=1_000_000)]
 
 
-class Create(Struct, rename="camel"):
+class ScrtLinkCreate(Struct, rename="camel"):
     secret_id_hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     meta: Sealed
     content: Sealed
@@ -61,35 +61,35 @@ class ScrtLink(Dialect):
             path="/api/v1/secrets",
             handler=self.create,
             summary="Create a secret",
-            admission=Admission(rate="create", scopes=(Scope.CREATE,), needs_key=True),
+            admission=AccessRule(rate="create", scopes=(Scope.CREATE,), needs_key=True),
         )
         yield Operation(
             method="POST",
             path="/api/v1/secrets/{secret_id_hash:str}",
             handler=self.probe,
             summary="Look at a secret; changes nothing",
-            admission=Admission(rate="peek"),
+            admission=AccessRule(rate="peek"),
         )
         yield Operation(
             method="GET",
             path="/api/v1/client-module",
             handler=self.client_module,
             summary="The client module",
-            admission=Admission(rate="peek", query=None),
+            admission=AccessRule(rate="peek", query=None),
         )
 
-    async def create(self, call: Call) -> Answer:
-        sent, body = await self.read(call, Create)
+    async def create(self, call: RequestContext) -> Response:
+        sent, body = await self.read(call, ScrtLinkCreate)
         checksum = header(call.scope, b"x-checksum") or ""
         if not tokens.equal(hashlib.sha256(body).hexdigest(), checksum.encode()):
             raise BadRequest("Checksum mismatch.")
         if not self._is_ours(header(call.scope, b"x-host")):
             raise BadRequest("Not allowed to create secret for this host.")
-        made = await self.keep(
+        made = await self.create_secret(
             call,
             NewSecret(
-                link_id=self.id(sent.secret_id_hash),
-                payload=kept(meta=sent.meta, content=sent.content),
+                link_id=self.link_id(sent.secret_id_hash),
+                payload=pack_payload(meta=sent.meta, content=sent.content),
                 iv=NO_IV,
                 format=self.name,
                 expiry_type="custom",
@@ -99,7 +99,7 @@ class ScrtLink(Dialect):
                 public_note=sent.public_note,
             ),
         )
-        return json_body.answer(
+        return json_body.json_response(
             {
                 "receiptId": made.receipt_id,
                 "expiresIn": sent.expires_in,
@@ -108,20 +108,20 @@ class ScrtLink(Dialect):
             }
         )
 
-    async def probe(self, call: Call, secret_id_hash: str) -> Answer:
+    async def probe(self, call: RequestContext, secret_id_hash: str) -> Response:
         try:
             if not HASH.fullmatch(secret_id_hash):
                 raise NotFound()
-            peek = await self.vault.peek(self.id(secret_id_hash), self.now())
+            peek = await self.vault.peek(self.link_id(secret_id_hash), self.now())
         except (NotFound, Gone):
-            return json_body.answer({"message": "Secret has been viewed, has expired or never existed."}, 400)
+            return json_body.json_response({"message": "Secret has been viewed, has expired or never existed."}, 400)
         left = MAX_VIEWS if peek.views_left is None else peek.views_left
-        return json_body.answer({"isPasswordProtected": peek.passcode_required, "remainingViews": left})
+        return json_body.json_response({"isPasswordProtected": peek.passcode_required, "remainingViews": left})
 
-    async def client_module(self, call: Call) -> Answer:
+    async def client_module(self, call: RequestContext) -> Response:
         body = MODULE.format(script=self.parts.script).encode()
         fixed = [(b"content-type", b"text/javascript; charset=utf-8"), (b"content-length", b"%d" % len(body))]
-        return Answer(200, body, [*fixed, (b"cache-control", b"no-cache"), *CORS_HEADERS])
+        return Response(200, body, [*fixed, (b"cache-control", b"no-cache"), *CORS_HEADERS])
 
     def refusal(self, error: SecLinkError) -> Refusal:
         if isinstance(error, KeyRequired):

@@ -24,14 +24,14 @@ from urllib.parse import urlsplit
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from seclink.dialects.base import Dialect, Parts, Refusal, T, iso, password_hash, refuse_misspelt
+from seclink.dialects.base import Dialect, DialectContext, Refusal, T, iso, password_hash, refuse_misspelt
 from seclink.domain.policy import refuse
 from seclink.errors import AccessDenied, BadRequest, Forbidden, Gone, NotActive, NotFound, SecLinkError
 from seclink.format import envelope
 from seclink.model import Edit, Filter, NewSecret, Receipt, Scope, State
 from seclink.web import forms, json_body
-from seclink.web.admission import Admission, actor, header
-from seclink.web.json_body import Answer, Call
+from seclink.web.admission import AccessRule, actor, header
+from seclink.web.json_body import RequestContext, Response
 from seclink.web.routes import Operation
 
 DAY, DAYS, MOST_DAYS = 86_400, 7, 60
@@ -42,10 +42,10 @@ NUMBERS = {"number_view", "view_notification", "split_link", "split_link_require
 Lang = Literal["fr", "en", "es", "ru"]
 Views = Annotated[int, Meta(ge=1, le=1000)]
 Members = dict[str, Any]
-Operate = Callable[[Call, Members], Awaitable[Members]]
+Operate = Callable[[RequestContext, Members], Awaitable[Members]]
 
 
-class Wishes(Struct, kw_only=True):
+class SeecretOptionsMember(Struct, kw_only=True):
     """What a sender may say of a secret. The first few are kept to here, the others are not."""
 
     expiration_date: date | UnsetType = UNSET
@@ -59,13 +59,13 @@ class Wishes(Struct, kw_only=True):
     split_link_required: Annotated[int, Meta(ge=0, le=10)] = 0
 
 
-class Create(Wishes, kw_only=True):
+class SeecretCreate(SeecretOptionsMember, kw_only=True):
     lang: Lang
     seecret: str
     number_view: Views = 1
 
 
-class Update(Wishes, kw_only=True):
+class SeecretUpdate(SeecretOptionsMember, kw_only=True):
     id: str
     cle: str = ""
     lang: Lang = "en"
@@ -74,11 +74,11 @@ class Update(Wishes, kw_only=True):
     delete_password: Literal[0, 1] = 0
 
 
-class One(Struct):
+class SeecretById(Struct):
     id: str
 
 
-class Listing(Struct):
+class SeecretListing(Struct):
     page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     status: Literal["", "pending", "viewed", "expired", "deleted"] = ""
@@ -97,7 +97,7 @@ class Seecret(Dialect):
         "the server or its TLS proxy can read it"
     )
 
-    def __init__(self, parts: Parts, section: Any) -> None:
+    def __init__(self, parts: DialectContext, section: Any) -> None:
         super().__init__(parts, section)
         self._reading = asyncio.Semaphore(FORMS)
 
@@ -107,10 +107,10 @@ class Seecret(Dialect):
             path="/api",
             handler=self.operate,
             summary="Whatever its member `operation` says",
-            admission=Admission(rate="create", needs_key=True),
+            admission=AccessRule(rate="create", needs_key=True),
         )
 
-    async def operate(self, call: Call) -> Answer:
+    async def operate(self, call: RequestContext) -> Response:
         body, content_type = await call.body(), header(call.scope, b"content-type")
         async with self._reading:  # unquoting a large one takes a while, for which nobody else shall wait
             sent = await asyncio.to_thread(forms.parse, body, content_type, ("country_block",))
@@ -128,13 +128,13 @@ class Seecret(Dialect):
         if scope is not None and not actor(call.scope).may(scope):
             raise Forbidden(f"The API key lacks the scope {scope}")
         try:
-            return json_body.answer({"CODE": 200, **await operation(call, sent)})
+            return json_body.json_response({"CODE": 200, **await operation(call, sent)})
         except NotFound:  # the same words whether there is none or it is another's
             raise Forbidden("Your account has no such secret") from None
 
-    async def create(self, call: Call, sent: Members) -> Members:
-        wanted = _wanted(sent, Create)
-        refuse_misspelt(sent, Create)
+    async def create(self, call: RequestContext, sent: Members) -> Members:
+        wanted = _wanted(sent, SeecretCreate)
+        refuse_misspelt(sent, SeecretCreate)
         self._refuse_gates(wanted)
         key = token_bytes(envelope.KEY_BYTES)
         iv, payload, keys = _sealed(key, wanted.seecret)
@@ -149,13 +149,13 @@ class Seecret(Dialect):
             access_hash=keys.access_hash,
             label=_note(wanted) or None,
         )
-        made = await self.keep_named(call, new, 6)
+        made = await self.create_with_short_id(call, new, 6)
         data = self._addresses(made.link_id, _written(key)) | {"expires_at": made.expires_at}
         return {"MESSAGE": "Secret created successfully", "data": data}
 
-    async def update(self, call: Call, sent: Members) -> Members:
-        wanted = _wanted(sent, Update)
-        refuse_misspelt(sent, Update)
+    async def update(self, call: RequestContext, sent: Members) -> Members:
+        wanted = _wanted(sent, SeecretUpdate)
+        refuse_misspelt(sent, SeecretUpdate)
         self._refuse_gates(wanted)
         if wanted.seecret and not wanted.cle:
             raise BadRequest(fields=(("cle", "is missing"),))
@@ -163,30 +163,30 @@ class Seecret(Dialect):
             raise BadRequest(fields=(("delete_password", "must not come with another password"),))
         receipt = await self._own(call, wanted.id)
         edit = self._edit(wanted)
-        changed = await self.vault.receipts.change(receipt.receipt_id, edit, actor(call.scope), None, self.now())
+        changed = await self.vault.receipts.update(receipt.receipt_id, edit, actor(call.scope), None, self.now())
         data = self._addresses(changed.link_id, wanted.cle) | {"expires_at": changed.expires_at}
         return {"MESSAGE": "Secret updated successfully", "data": data}
 
-    async def look(self, call: Call, sent: Members) -> Members:
-        return {"data": self._described(await self._own(call, json_body.convert(sent, One).id))}
+    async def look(self, call: RequestContext, sent: Members) -> Members:
+        return {"data": self._described(await self._own(call, json_body.convert(sent, SeecretById).id))}
 
-    async def browse(self, call: Call, sent: Members) -> Members:
-        wanted = _wanted(sent, Listing)
+    async def browse(self, call: RequestContext, sent: Members) -> Members:
+        wanted = _wanted(sent, SeecretListing)
         state = next((state for state, status in STATUS.items() if status == wanted.status), None)
         account, search = actor(call.scope).account, wanted.search or None
         only = Filter(
             account=account, format=self.name, state=state, search=search, page=wanted.page, limit=wanted.limit
         )
-        found = await self.vault.receipts.page(only, self.now())
+        found = await self.vault.receipts.list(only, self.now())
         secrets = [self._described(each) for each in found.receipts]
         return {"data": {"total": found.total, "page": found.page, "limit": found.limit, "secrets": secrets}}
 
-    async def delete(self, call: Call, sent: Members) -> Members:
-        receipt = await self._own(call, json_body.convert(sent, One).id)
+    async def delete(self, call: RequestContext, sent: Members) -> Members:
+        receipt = await self._own(call, json_body.convert(sent, SeecretById).id)
         await self.vault.receipts.burn(receipt.receipt_id, actor(call.scope), None, self.now())
         return {"MESSAGE": "Secret deleted successfully"}
 
-    async def account(self, call: Call, sent: Members) -> Members:
+    async def account(self, call: RequestContext, sent: Members) -> Members:
         key = actor(call.scope).key
         assert key is not None  # noqa: S101  a key is needed here
         counts = await self.vault.receipts.stats(key.account, self.now(), self.name)
@@ -209,7 +209,7 @@ class Seecret(Dialect):
             code, message = 403, "cle is not the key of this secret"
         return code, {"CODE": code, "MESSAGE": message}
 
-    def _refuse_gates(self, wanted: Wishes) -> None:
+    def _refuse_gates(self, wanted: SeecretOptionsMember) -> None:
         own = urlsplit(self.public_url)
         self.unsupported(
             view_notification=wanted.view_notification,
@@ -230,7 +230,7 @@ class Seecret(Dialect):
             raise BadRequest(fields=(("expiration_date", f"must be today or within {most // DAY} days"),))
         return min(begin + DAY - 1 - now, most)
 
-    def _edit(self, wanted: Update) -> Edit:
+    def _edit(self, wanted: SeecretUpdate) -> Edit:
         edit = Edit(
             ttl_seconds=UNSET if wanted.expiration_date is UNSET else self._seconds(wanted.expiration_date),
             max_views=wanted.number_view,
@@ -243,12 +243,12 @@ class Seecret(Dialect):
         edit = replace(edit, access=keys.access)
         return replace(edit, iv=iv, payload=payload) if wanted.seecret else edit
 
-    async def _own(self, call: Call, own_id: str) -> Receipt:
+    async def _own(self, call: RequestContext, own_id: str) -> Receipt:
         """A secret of the asker's account. Raises NotFound: for an admin, too, there is none of another's here."""
         if not ID.fullmatch(own_id):
             raise NotFound()
-        receipt_id = await self.receipt_id(self.id(own_id))
-        receipt = await self.vault.receipts.one(receipt_id, actor(call.scope), None, self.now())
+        receipt_id = await self.receipt_id(self.link_id(own_id))
+        receipt = await self.vault.receipts.get(receipt_id, actor(call.scope), None, self.now())
         if not receipt.link_id:
             raise NotFound()
         return receipt
@@ -297,6 +297,6 @@ def _key(written: str) -> bytes:
     return key
 
 
-def _note(wanted: Wishes) -> str:
+def _note(wanted: SeecretOptionsMember) -> str:
     """Forms write the ends of lines as the network does."""
     return wanted.note.replace("\r\n", "\n")

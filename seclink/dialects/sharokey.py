@@ -20,21 +20,21 @@ from urllib.parse import parse_qsl
 
 from msgspec import Meta, Struct
 
-from seclink.dialects.base import NO_IV, UNSUPPORTED, Dialect, Refusal, iso, kept, password_hash
+from seclink.dialects.base import NO_IV, UNSUPPORTED, Dialect, Refusal, iso, pack_payload, password_hash
 from seclink.domain import tokens
 from seclink.domain.policy import MAX_VIEWS, refuse
 from seclink.errors import BadRequest, Forbidden, NotFound, SecLinkError
 from seclink.model import Filter, NewSecret, Page, Receipt, Scope, State
 from seclink.web import json_body
-from seclink.web.admission import Admission, actor
-from seclink.web.json_body import Answer, Call
+from seclink.web.admission import AccessRule, actor
+from seclink.web.json_body import RequestContext, Response
 from seclink.web.routes import Handler, Operation
 
 KEY_HALF, NUMBER = pattern("[A-Za-z0-9]{8}"), pattern("[0-9]{1,7}")
 MAX_HOURS, MAX_LISTED, TAG_BYTES = 8760, 1000, 16
-CREATE = Admission(rate="create", scopes=(Scope.CREATE,), needs_key=True)
-MANAGE = Admission(rate="peek", scopes=(Scope.MANAGE,), needs_key=True)
-SEARCH = Admission(rate="peek", scopes=(Scope.MANAGE,), needs_key=True, query=None)  # its clients escape nothing
+CREATE = AccessRule(rate="create", scopes=(Scope.CREATE,), needs_key=True)
+MANAGE = AccessRule(rate="peek", scopes=(Scope.MANAGE,), needs_key=True)
+SEARCH = AccessRule(rate="peek", scopes=(Scope.MANAGE,), needs_key=True, query=None)  # its clients escape nothing
 SAID = {
     400: (422, "VALIDATION_ERROR"),
     401: (401, "AUTHENTICATION_ERROR"),
@@ -54,7 +54,7 @@ class Attachment(Struct):
     data: str
 
 
-class Gates(Struct):
+class ReaderRestrictions(Struct):
     """What may be asked of a reader there, and nobody here asks for."""
 
     captcha: Any = None
@@ -66,7 +66,7 @@ class Gates(Struct):
     otp_phone: Any = None
 
 
-class Create(Gates):
+class SharokeyCreate(ReaderRestrictions):
     content: str | None = None
     iv: str | None = None
     salt: str | None = None
@@ -90,17 +90,17 @@ class Sharokey(Dialect):
         yield _route("GET", "/secrets/{slug:str}", self.details, "One of them; changes nothing", MANAGE)
         yield _route("DELETE", "/secrets/{slug:str}", self.delete, "Erase one", MANAGE)
         yield _route("GET", "/secrets-stats", self.stats, "Counts of the account", MANAGE)
-        yield _route("GET", "/health", self.health, "Whether anybody is there", Admission(rate="peek", query=None))
+        yield _route("GET", "/health", self.health, "Whether anybody is there", AccessRule(rate="peek", query=None))
         for path in ("/requests", "/requests/{token:str}", "/requests-stats"):
             for method in ("GET", "POST", "DELETE"):
                 yield _route(method, path, self.no_requests, "Asking others for a secret", SEARCH)
 
-    async def create(self, call: Call) -> Answer:
-        sent, _ = await self.read(call, Create)
+    async def create(self, call: RequestContext) -> Response:
+        sent, _ = await self.read(call, SharokeyCreate)
         refuse(self._faults_of(sent))
         attached = sent.attachments or None
         new = NewSecret(
-            payload=kept(content=sent.content, iv=sent.iv, salt=sent.salt, key=sent.key, attachments=attached),
+            payload=pack_payload(content=sent.content, iv=sent.iv, salt=sent.salt, key=sent.key, attachments=attached),
             iv=NO_IV,
             format=self.name,
             expiry_type="custom",
@@ -110,8 +110,8 @@ class Sharokey(Dialect):
             public_note=(sent.message or "").replace("\r\n", "\n") or None,
             label=sent.description or None,
         )
-        made = await self.keep(call, new)
-        receipt = await self.vault.receipts.one(made.receipt_id, actor(call.scope), made.manage_token, self.now())
+        made = await self.create_secret(call, new)
+        receipt = await self.vault.receipts.get(made.receipt_id, actor(call.scope), made.manage_token, self.now())
         count = len(attached or ())
         data = {
             **self._item(receipt),
@@ -121,9 +121,9 @@ class Sharokey(Dialect):
             "expires_in_hours": sent.expiration_hours,
             "access_url": self._url(receipt),
         }
-        return json_body.answer(_said("Secret created successfully", data), 201)
+        return json_body.json_response(_said("Secret created successfully", data), 201)
 
-    async def list_secrets(self, call: Call) -> Answer:
+    async def list_secrets(self, call: RequestContext) -> Response:
         asked, account = _query(call.scope["query_string"]), actor(call.scope).account
         wanted = Filter(
             account=account,
@@ -135,7 +135,7 @@ class Sharokey(Dialect):
         )
         page = Page(receipts=(), page=wanted.page, limit=wanted.limit, total=0)
         if asked.get("creator", account) == account:
-            page = await self.vault.receipts.page(wanted, self.now())
+            page = await self.vault.receipts.list(wanted, self.now())
         numbers = {
             "current_page": page.page,
             "per_page": page.limit,
@@ -143,21 +143,21 @@ class Sharokey(Dialect):
             "last_page": max(1, -(-page.total // page.limit)),
         }
         said = _said("Secrets retrieved successfully", [self._item(each) for each in page.receipts])
-        return json_body.answer(said | {"pagination": numbers, "meta": numbers})
+        return json_body.json_response(said | {"pagination": numbers, "meta": numbers})
 
-    async def details(self, call: Call, slug: str) -> Answer:
+    async def details(self, call: RequestContext, slug: str) -> Response:
         found = await self._find(call, slug)
         gates = {"captcha": False, "otp_type": None, "ip_whitelist": None, "geolocation": None}
         names: dict[str, Any] = {} if self.section.allow_attachments else {"attachments": []}
         urls = dict.fromkeys(("share_url", "access_url"), self._url(found))
-        return json_body.answer({"success": True, "data": self._item(found) | names | gates | urls})
+        return json_body.json_response({"success": True, "data": self._item(found) | names | gates | urls})
 
-    async def delete(self, call: Call, slug: str) -> Answer:
+    async def delete(self, call: RequestContext, slug: str) -> Response:
         found = await self._find(call, slug)
         await self.vault.receipts.burn(found.receipt_id, actor(call.scope), None, self.now())
-        return json_body.answer(_said("Secret deleted successfully", None))
+        return json_body.json_response(_said("Secret deleted successfully", None))
 
-    async def stats(self, call: Call) -> Answer:
+    async def stats(self, call: RequestContext) -> Response:
         found = await self.vault.receipts.stats(actor(call.scope).account or "", self.now(), self.name)
         data = {
             "total_secrets": found.total_secrets,
@@ -169,12 +169,12 @@ class Sharokey(Dialect):
             "secrets_created_this_week": found.created_this_week,
             "secrets_created_this_month": found.created_this_month,
         }
-        return json_body.answer(_said("Secrets statistics retrieved successfully", data))
+        return json_body.json_response(_said("Secrets statistics retrieved successfully", data))
 
-    async def health(self, call: Call) -> Answer:
-        return json_body.answer({**_said("The API answers", {"status": "healthy"}), "status": "healthy"})
+    async def health(self, call: RequestContext) -> Response:
+        return json_body.json_response({**_said("The API answers", {"status": "healthy"}), "status": "healthy"})
 
-    async def no_requests(self, call: Call, token: str | None = None) -> Answer:
+    async def no_requests(self, call: RequestContext, token: str | None = None) -> Response:
         raise Forbidden("Secret requests are not supported by this server")
 
     def refusal(self, error: SecLinkError) -> Refusal:
@@ -193,11 +193,11 @@ class Sharokey(Dialect):
     def _url(self, receipt: Receipt) -> str:
         return f"{self.public_url}/{receipt.link_id}"
 
-    async def _find(self, call: Call, slug: str) -> Receipt:
+    async def _find(self, call: RequestContext, slug: str) -> Receipt:
         """The receipt of a secret of whoever asks, ended or not. To an admin, too, others' are not there."""
         try:
             receipt_id = await self.receipt_id(slug if tokens.DRAWN_ID.fullmatch(slug) else "")
-            found = await self.vault.receipts.one(receipt_id, actor(call.scope), None, self.now())
+            found = await self.vault.receipts.get(receipt_id, actor(call.scope), None, self.now())
         except NotFound:
             raise NotFound(MISSING) from None
         if not found.link_id:
@@ -227,7 +227,7 @@ class Sharokey(Dialect):
             "updated_at": iso(max([receipt.created_at, *ended]), "microseconds"),
         }
 
-    def _faults_of(self, sent: Create) -> Iterator[tuple[str, str]]:
+    def _faults_of(self, sent: SharokeyCreate) -> Iterator[tuple[str, str]]:
         yield from _sealed("content", sent.content)
         yield from _sealed("iv", sent.iv, exactly=12)
         yield from _sealed("salt", sent.salt, exactly=16)
@@ -238,7 +238,7 @@ class Sharokey(Dialect):
         yield from _between("expiration_hours", sent.expiration_hours, most)
         if sent.password and not 4 <= len(sent.password) <= 100:
             yield "password", "must have 4 to 100 characters"
-        for name in Gates.__struct_fields__:
+        for name in ReaderRestrictions.__struct_fields__:
             if getattr(sent, name):
                 yield name, UNSUPPORTED
         if sent.attachments and not self.section.allow_attachments:
@@ -248,7 +248,7 @@ class Sharokey(Dialect):
                 yield from _sealed(f"attachments.{number}.data", each.data)
 
 
-def _route(method: Any, path: str, handler: Handler, summary: str, admission: Admission) -> Operation:
+def _route(method: Any, path: str, handler: Handler, summary: str, admission: AccessRule) -> Operation:
     return Operation(method=method, path=f"/api/v1{path}", handler=handler, summary=summary, admission=admission)
 
 

@@ -37,9 +37,9 @@ from typing import Any, cast
 
 import msgspec
 
-from seclink.config.dialects import Dialects as Sections
+from seclink.config.dialects import DialectsOptions as Sections
 from seclink.config.schema import Config
-from seclink.dialects.base import Dialect, Parts
+from seclink.dialects.base import Dialect, DialectContext
 
 TABLE = {
     "scrt-link": "scrt_link.ScrtLink",
@@ -55,7 +55,7 @@ def sections(config: Config) -> dict[str, Any]:
     return {name: section for name, section in every.items() if section.enabled}
 
 
-def load(config: Config, parts: Parts) -> list[Dialect]:
+def load(config: Config, parts: DialectContext) -> list[Dialect]:
     """The dialects that are switched on; the others' modules are not even imported."""
     made = []
     for name, section in sections(config).items():

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from seclink.config.schema import Config
-from seclink.doctor.findings import Finding, Part
+from seclink.doctor.findings import CheckGroup, Finding
 from seclink.doctor.proxy import body_limit, clients
 from seclink.errors import Unreachable
-from seclink.ops.http_probe import BROWSER, Outside, Seen, reason
-from seclink.ops.page_verification import compare
+from seclink.ops.http_probe import BROWSER, HttpProbe, ProbeResponse, reason
+from seclink.ops.page_verification import verify_pages
 
-PART = Part("address")
+PART = CheckGroup("address")
 DAYS_LEFT = 14
 SECOND_ADDRESS = "127.0.0.2"  # so that on one machine the visitor is somebody else than the proxy
 SHOWN = 4
@@ -45,7 +45,7 @@ DISTRUST = {
 
 
 def look(
-    config: Config, url: str, *, here: Outside | None, ended: str | None, pause_seconds: float, now: float
+    config: Config, url: str, *, here: HttpProbe | None, ended: str | None, pause_seconds: float, now: float
 ) -> Iterator[Finding]:
     """`here` is the server itself, past the proxy, where it runs on this machine. `ended` is the link of a secret that
     has ended in its database.
@@ -60,7 +60,7 @@ def look(
     if host not in addresses:
         yield PART.ok(host, f"resolves to {', '.join(addresses)}")
     is_here = all(each.startswith("127.") for each in addresses)
-    with Outside(url, source=SECOND_ADDRESS if is_here else "") as server:
+    with HttpProbe(url, source=SECOND_ADDRESS if is_here else "") as server:
         try:
             server.connect().close()
             alive = server.get("/healthz")
@@ -91,7 +91,7 @@ def silent(url: str, process: int, error: Unreachable) -> Finding:
     return PART.problem(url, said, fix)
 
 
-def _unreachable(config: Config, url: str, error: OSError | Unreachable, here: Outside | None) -> Finding:
+def _unreachable(config: Config, url: str, error: OSError | Unreachable, here: HttpProbe | None) -> Finding:
     why = error.message.removeprefix(f"{url} cannot be reached: ") if isinstance(error, Unreachable) else reason(error)
     if isinstance(error, ssl.SSLError):
         why = f"what answers there speaks no https that is understood here ({error.reason or why})"
@@ -110,7 +110,7 @@ def _distrusted(host: str, error: ssl.SSLCertVerificationError) -> Finding:
     return PART.problem("the certificate", said, fix.format(host=host))
 
 
-def _certificate(server: Outside, now: float) -> Finding:
+def _certificate(server: HttpProbe, now: float) -> Finding:
     until = str(server.certificate().get("notAfter", ""))
     days = int((ssl.cert_time_to_seconds(until) - now) // 86400) if until else 0
     if days < DAYS_LEFT:
@@ -118,7 +118,7 @@ def _certificate(server: Outside, now: float) -> Finding:
     return PART.ok("the certificate", f"is valid for {days} days more")
 
 
-def _appliance(server: Outside, alive: Seen, ended: str | None) -> Finding:
+def _appliance(server: HttpProbe, alive: ProbeResponse, ended: str | None) -> Finding:
     if 300 <= alive.status < 400:
         there = alive.first("location")
         fix = f"set server.public_url to where people end up; it leads to {there[:200]}"
@@ -142,10 +142,10 @@ def _appliance(server: Outside, alive: Seen, ended: str | None) -> Finding:
     return PART.ok(server.address, "is this SecLink: it knows what has ended in this database")
 
 
-def _pages(server: Outside) -> Iterator[Finding]:
+def _pages(server: HttpProbe) -> Iterator[Finding]:
     """Every byte and header: what the proxy strips, doubles or adds shows here."""
     try:
-        likeness = compare(server)
+        likeness = verify_pages(server)
     except Unreachable as error:
         yield PART.problem("the pages", error.message, "look into the proxy's log")
         return
@@ -155,15 +155,15 @@ def _pages(server: Outside) -> Iterator[Finding]:
         yield PART.problem(f"{times} of {likeness.answers} pages and files", what, fix)
     if not likeness.differences:
         said = f"arrive as they were made, {likeness.bytes:,} bytes with all their headers"
-        yield PART.ok("the pages", f"{said}, fingerprint {likeness.ours}")
+        yield PART.ok("the pages", f"{said}, fingerprint {likeness.expected}")
 
 
-def _plain(server: Outside) -> Iterator[Finding]:
+def _plain(server: HttpProbe) -> Iterator[Finding]:
     """What people get who type the name without https."""
     if not server.is_https or server.port != 443:
         return
     looked = f"http://{server.host}"
-    with Outside(looked) as plain:
+    with HttpProbe(looked) as plain:
         try:
             seen = plain.get("/", BROWSER)
         except Unreachable:

@@ -7,10 +7,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from seclink.config.schema import LOOPBACK, Config
-from seclink.doctor.findings import OTHERS_FIX, Finding, Part
+from seclink.doctor.findings import OTHERS_FIX, CheckGroup, Finding
 from seclink.errors import ConfigError
 
-PART = Part("configuration")
+PART = CheckGroup("configuration")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with
 SECRET = re.compile(r"sk_live_[A-Za-z0-9]{38}|PRIVATE KEY")
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seclink.config.schema import Config
-from seclink.doctor.findings import OTHERS_FIX, Finding, Part
+from seclink.doctor.findings import OTHERS_FIX, CheckGroup, Finding
 from seclink.errors import StoreUnusable
 from seclink.ops.processes import server_of
 from seclink.store import connection
-from seclink.store.audit_reader import Broken, Trail
+from seclink.store.audit_reader import AuditReader, Broken
 from seclink.store.inspect import Inspection, inspect, try_pragmas
 
-PART = Part("database")
+PART = CheckGroup("database")
 BEHIND_MS = 60_000
 LOG_BYTES = 64 * 2**20
 SPARE_BYTES = 64 * 2**20
@@ -101,7 +101,7 @@ def _content(path: Path, seen: Inspection) -> Iterator[Finding]:
 def _trail(path: Path) -> Finding:
     """As much of it as is read in half a second."""
     try:
-        count = sum(1 for _ in itertools.islice(Trail(path).new(), TRAIL_ENTRIES))
+        count = sum(1 for _ in itertools.islice(AuditReader(path).new(), TRAIL_ENTRIES))
     except Broken as broken:
         fix = "keep a copy (`seclink backup`), and find out who may write to the file; what comes before that holds"
         return PART.problem("the audit trail", f"is not whole: {broken}", fix)

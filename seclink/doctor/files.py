@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seclink.doctor.configuration import holds_secret
-from seclink.doctor.findings import OTHERS_FIX, Finding, Part
+from seclink.doctor.findings import OTHERS_FIX, CheckGroup, Finding
 
-PART = Part("files")
+PART = CheckGroup("files")
 OTHERS_WRITE, OTHERS_READ, OTHERS = 0o022, 0o004, 0o077
 
 

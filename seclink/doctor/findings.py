@@ -26,7 +26,7 @@ class Finding(Struct, frozen=True):
 OTHERS_FIX = "run this as the service's user, or as root"
 
 
-class Part(Struct, frozen=True):
+class CheckGroup(Struct, frozen=True):
     """Makes the findings of a part."""
 
     name: str

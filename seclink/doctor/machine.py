@@ -10,12 +10,12 @@ from pathlib import Path
 from time import perf_counter
 
 from seclink.config.schema import Config
-from seclink.doctor.findings import Finding, Part
+from seclink.doctor.findings import CheckGroup, Finding
 from seclink.domain.passcodes import PROFILES, THREADS
 from seclink.ops.processes import limits
 from seclink.store.inspect import library
 
-PART = Part("machine")
+PART = CheckGroup("machine")
 # https://sqlite.org/wal.html#walresetbug: a commit of one connection starts the log anew while the second checkpoint in
 # a row of another one runs. All from 3.7.0 on have it; mended in these, and in what follows the last.
 MENDED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))

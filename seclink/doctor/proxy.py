@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from secrets import choice
 
 from seclink.config.schema import Config
-from seclink.doctor.findings import Finding, Part
+from seclink.doctor.findings import CheckGroup, Finding
 from seclink.domain.tokens import ALPHABET
 from seclink.errors import Unreachable
-from seclink.ops.http_probe import Outside, Seen, reason, seen
+from seclink.ops.http_probe import HttpProbe, ProbeResponse, reason, seen
 
 LEFT = re.compile(r'"peek";r=(\d+)')
 CLAIMED = "192.0.2.77"  # nobody's: RFC 5737
@@ -22,7 +22,7 @@ LOCAL = {"Host": "localhost"}
 HOW = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for (nginx); Caddy and Traefik do it by themselves"
 
 
-def clients(part: Part, config: Config, server: Outside, here: Outside | None) -> Iterator[Finding]:
+def clients(part: CheckGroup, config: Config, server: HttpProbe, here: HttpProbe | None) -> Iterator[Finding]:
     """Whether the appliance tells one visitor from another, and believes nobody about who they are.
 
     Looks count against the rate `peek` of whoever the appliance takes the visitor for. Looks past the proxy count
@@ -55,7 +55,7 @@ def clients(part: Part, config: Config, server: Outside, here: Outside | None) -
         yield part.ok(looked, "arrive, and cannot be forged")
 
 
-def body_limit(part: Part, server: Outside, payload_bytes: int, pause_seconds: float) -> Iterator[Finding]:
+def body_limit(part: CheckGroup, server: HttpProbe, payload_bytes: int, pause_seconds: float) -> Iterator[Finding]:
     """Whether the largest secret arrives, also from somebody whose line stops for a while."""
     size = payload_bytes * 4 // 3 + 1024
     looked = f"a request of {size:,} bytes"
@@ -79,7 +79,7 @@ def body_limit(part: Part, server: Outside, payload_bytes: int, pause_seconds: f
         yield part.problem(looked, f"is answered {answer.status} by something else than the server", fix)
 
 
-def _code(answer: Seen) -> str:
+def _code(answer: ProbeResponse) -> str:
     """The server's own word for a refusal; "" where somebody else refused."""
     try:
         said = json.loads(answer.body) if "problem+json" in answer.first("content-type") else {}
@@ -88,14 +88,14 @@ def _code(answer: Seen) -> str:
     return str(said.get("code", "")) if isinstance(said, dict) else ""
 
 
-def _left(server: Outside, headers: dict[str, str] | None = None) -> int:
+def _left(server: HttpProbe, headers: dict[str, str] | None = None) -> int:
     """What is left of the rate after one more look at a link that is not there; -1 where nobody says."""
     link = "".join(choice(ALPHABET) for _ in range(12))
     found = LEFT.search(server.get(f"/api/v1/secrets/{link}/meta", headers or {}).first("ratelimit"))
     return int(found[1]) if found else -1
 
 
-def _upload(server: Outside, size: int, pause_seconds: float) -> Seen:
+def _upload(server: HttpProbe, size: int, pause_seconds: float) -> ProbeResponse:
     """A long body that is no valid request, in two halves. Raises OSError, HTTPException.
 
     Who refuses it may do so before it is sent: then the answer is there although sending failed.

@@ -9,7 +9,7 @@ from seclink.model import ApiKey, Rate, Scope
 from seclink.store.contract import Store
 
 
-class Keyring:
+class ApiKeys:
     def __init__(self, store: Store) -> None:
         self._store = store
 

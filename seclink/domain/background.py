@@ -8,17 +8,17 @@ from typing import Any
 from seclink.errors import StorageFailed
 
 
-class Aside:
+class BackgroundTasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def do(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin it. What the store refuses is dropped."""
         task = asyncio.create_task(_quietly(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def finish(self) -> None:
+    async def join(self) -> None:
         """Wait for all that was begun."""
         while self._tasks:
             await asyncio.wait(self._tasks)

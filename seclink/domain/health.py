@@ -20,7 +20,7 @@ SMALLEST_BYTES = 8192  # what the store sets aside for the smallest secret
 PARTS = ("store", "reaper")
 
 
-class Health:
+class HealthCheck:
     """A change is logged, once, when somebody asks."""
 
     def __init__(self, vault: Vault, reaper: Reaper, clock: Clock, log: Log) -> None:
@@ -38,7 +38,7 @@ class Health:
 
     async def is_full(self) -> bool:
         """Whether not even the smallest secret can be added. Raises StorageFailed."""
-        return await self._vault.room() <= SMALLEST_BYTES
+        return await self._vault.free_bytes() <= SMALLEST_BYTES
 
     async def _writes(self) -> bool:
         now = self._clock.monotonic()

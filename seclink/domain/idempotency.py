@@ -16,14 +16,14 @@ from seclink.errors import IdempotencyMismatch
 T = TypeVar("T")
 
 
-class _Kept(Struct, Generic[T]):
+class Entry(Struct, Generic[T]):
     proof: bytes
     until: float
     size: int
     answer: "asyncio.Future[T]"
 
 
-class Replay(Generic[T]):
+class IdempotencyCache(Generic[T]):
     """Answers of type T by key. `seconds` is how long one is kept, `clock` the monotonic seconds it goes by."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Replay(Generic[T]):
             size,
             clock,
         )
-        self._kept: dict[str, _Kept[T]] = {}
+        self._kept: dict[str, Entry[T]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.bytes = 0
 
@@ -57,7 +57,7 @@ class Replay(Generic[T]):
         # A task of its own: if the caller's connection goes, the work is finished and the answer is there for
         # the retry.
         task = asyncio.ensure_future(work())
-        self._kept[key] = _Kept(proof, float("inf"), 0, task)
+        self._kept[key] = Entry(proof, float("inf"), 0, task)
         task.add_done_callback(lambda done: self._settle(key, done))
         return await asyncio.shield(task)
 

@@ -35,12 +35,12 @@ class Passcodes:
     """
 
     def __init__(self, profile: Literal["standard", "strong"] = "standard", seconds: Histogram | None = None) -> None:
-        self.use(profile)
+        self.reconfigure(profile)
         self._seconds = seconds or Histogram()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
         self.pending = self.hashing = 0
 
-    def use(self, profile: Literal["standard", "strong"]) -> None:
+    def reconfigure(self, profile: Literal["standard", "strong"]) -> None:
         """What it costs from now on; older hashes say themselves what they cost."""
         self._hasher = PROFILES[profile]
 

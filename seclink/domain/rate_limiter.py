@@ -25,7 +25,7 @@ class Decision(Struct, frozen=True):
     retry_after: float
 
 
-class Limiter:
+class RateLimiter:
     """One set of buckets. Keys are strings made of a class and a client."""
 
     def __init__(self, capacity: int = 100_000) -> None:
@@ -35,7 +35,7 @@ class Limiter:
     def __len__(self) -> int:
         return len(self._arrivals)
 
-    def look(self, key: str, rate: Rate, now: float, cost: float = 1) -> bool:
+    def would_allow(self, key: str, rate: Rate, now: float, cost: float = 1) -> bool:
         """Whether `take` would be allowed; counts nothing and remembers nothing."""
         interval = rate.seconds / rate.count
         arrival = max(self._arrivals.get(key, now), now)
@@ -44,7 +44,7 @@ class Limiter:
     def take(self, key: str, rate: Rate, now: float, cost: float = 1) -> Decision:
         """Count `cost` requests of `key` at `now`; a refused one is not counted."""
         arrivals = self._arrivals
-        if key not in arrivals and len(arrivals) >= self._capacity and not self._made_room(now):
+        if key not in arrivals and len(arrivals) >= self._capacity and not self._evict_idle(now):
             key = OVERFLOW + key.partition(" ")[0]
         interval = rate.seconds / rate.count
         arrival = max(arrivals.get(key, now), now)
@@ -57,7 +57,7 @@ class Limiter:
         arrivals[key] = now + ahead
         return Decision(True, int((rate.seconds - ahead) / interval + SLACK), ahead, 0)
 
-    def _made_room(self, now: float) -> bool:
+    def _evict_idle(self, now: float) -> bool:
         """Forget the idle; whoever has nothing owing loses nothing. Looked at in order of age, a few at a time."""
         arrivals = self._arrivals
         for key in list(_first(arrivals, 64)):

@@ -44,7 +44,7 @@ class Reaper:
         self._rows = rows or Histogram(ROWS)
         self._noted, self._note_at = "", monotonic()
 
-    def pace(self, every_seconds: float) -> None:
+    def reconfigure(self, every_seconds: float) -> None:
         """Another pause, from now on."""
         if every_seconds != self._wanted_seconds:
             self._wanted_seconds = every_seconds
@@ -76,7 +76,7 @@ class Reaper:
         if not at_once and self._monotonic() < self._note_at:
             return
         self._note_at = self._monotonic() + NOTE_SECONDS
-        mark = await self._vault.audit_mark()
+        mark = await self._vault.audit_checkpoint()
         if mark != self._noted and not mark.startswith("0:"):
             self._log.info("audit", mark=mark)
             self._noted = mark

@@ -28,7 +28,7 @@ class Receipts:
     ) -> None:
         self._store, self._passcodes, self._config, self._log, self._events = store, passcodes, config, log, events
 
-    async def one(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> Receipt:
+    async def get(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> Receipt:
         """One receipt, for whoever holds its manage token, its account's key, or an admin's (who is not told the
         linkId).
         """
@@ -38,21 +38,21 @@ class Receipts:
             raise NotFound()
         return receipt if is_own else msgspec.structs.replace(receipt, link_id="")
 
-    async def id_of(self, link_id: str, format: str, now: int) -> str:
+    async def receipt_id_for(self, link_id: str, format: str, now: int) -> str:
         """The receiptId of a secret of that format, ended or not: for senders who know it by its link. NotFound."""
         peek = await self._store.peek(link_id, now)
         if peek is None or peek.format != format:
             raise NotFound()
         return peek.receipt_id
 
-    async def page(self, wanted: Filter, now: int) -> Page:
+    async def list(self, wanted: Filter, now: int) -> Page:
         """Those that are wanted, newest first, without their events."""
         return await self._store.receipts(wanted, now)
 
-    async def change(self, receipt_id: str, edit: Edit, actor: Actor, manage_token: str | None, now: int) -> Receipt:
+    async def update(self, receipt_id: str, edit: Edit, actor: Actor, manage_token: str | None, now: int) -> Receipt:
         """Edit a live secret. Raises NotFound, NotActive, BadRequest; AccessDenied and Gone where proof was offered."""
         policy.check_edit(edit, self._config)
-        receipt = await self.one(receipt_id, actor, manage_token, now)
+        receipt = await self.get(receipt_id, actor, manage_token, now)
         if not receipt.link_id:
             raise NotFound()
         if edit.access is not None:
@@ -62,11 +62,11 @@ class Receipts:
         if await self._store.replace(receipt_id, changes, now, actor.account, _how(actor)) != State.ACTIVE:
             raise NotActive()
         self._log.info("changed", receipt=receipt_id)
-        return await self.one(receipt_id, actor, manage_token, now)
+        return await self.get(receipt_id, actor, manage_token, now)
 
     async def burn(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> None:
         """End a live secret and erase it. Raises NotFound, or Gone where it has ended already."""
-        receipt = await self.one(receipt_id, actor, manage_token, now)
+        receipt = await self.get(receipt_id, actor, manage_token, now)
         found = await self._store.burn(receipt_id, now, actor.account, _how(actor))
         if found is not State.ACTIVE:
             ended = await self._store.receipt(receipt_id, now)

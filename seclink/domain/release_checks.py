@@ -23,11 +23,11 @@ from seclink.model import Actor, Peek, Proof, State
 from seclink.store.contract import Store
 
 
-class Questions:
+class ReleaseChecks:
     def __init__(self, store: Store, passcodes: Passcodes) -> None:
         self._store, self._passcodes = store, passcodes
 
-    async def ask(self, link_id: str, proof: Proof, actor: Actor, now: int, *, wants_access: bool = False) -> Peek:
+    async def require(self, link_id: str, proof: Proof, actor: Actor, now: int, *, wants_access: bool = False) -> Peek:
         """The secret, where every answer was right. With `wants_access` one that asks for no proof of key is refused.
 
         Raises NotFound, Gone, AccessRequired, AccessDenied, PasscodeRequired, PasscodeLocked, PasscodeWrong, Busy.

@@ -15,12 +15,12 @@ from msgspec import UNSET
 
 from seclink.config.schema import Config
 from seclink.domain import policy, tokens
-from seclink.domain.background import Aside
-from seclink.domain.idempotency import Replay
+from seclink.domain.background import BackgroundTasks
+from seclink.domain.idempotency import IdempotencyCache
 from seclink.domain.passcodes import Passcodes
-from seclink.domain.rate_limiter import Limiter
+from seclink.domain.rate_limiter import RateLimiter
 from seclink.domain.receipts import Receipts
-from seclink.domain.release_checks import Questions, access_hash_of, gone, live
+from seclink.domain.release_checks import ReleaseChecks, access_hash_of, gone, live
 from seclink.errors import AccessDenied, Busy, Gone, NameTaken, PasscodeLocked
 from seclink.model import Actor, Claimed, Created, NewSecret, Peek, Proof, Rate, Secret, State
 from seclink.store.contract import Store
@@ -46,16 +46,18 @@ class Vault:
     ) -> None:
         self._store, self._passcodes, self._config, self._log = store, passcodes, config, log
         self._events = Counter[tuple[str, str]]() if events is None else events
-        self._questions = Questions(store, passcodes)
+        self._checks = ReleaseChecks(store, passcodes)
         self.receipts = Receipts(store, passcodes, config, log, self._events)
-        self._created: Replay[Created] = Replay(CREATE_REPLAY_SECONDS, CREATE_REPLAYS, 2**30, lambda _: 512, monotonic)
-        self._revealed: Replay[Claimed] = Replay(
+        self._created: IdempotencyCache[Created] = IdempotencyCache(
+            CREATE_REPLAY_SECONDS, CREATE_REPLAYS, 2**30, lambda _: 512, monotonic
+        )
+        self._revealed: IdempotencyCache[Claimed] = IdempotencyCache(
             REPLAY_SECONDS, 100_000, REPLAY_BYTES, lambda claimed: len(claimed.payload) + 512, monotonic
         )
-        self._failures, self._monotonic = Limiter(), monotonic
-        self._aside = Aside()
+        self._failures, self._monotonic = RateLimiter(), monotonic
+        self._background = BackgroundTasks()
 
-    def under(self, config: Config) -> "Vault":
+    def with_config(self, config: Config) -> "Vault":
         """The same vault by other rules: all that it keeps is shared. What has begun ends by the old ones."""
         other = copy.copy(self)
         other._config = config
@@ -100,14 +102,14 @@ class Vault:
                     raise gone(peek)
         return claimed
 
-    async def burn_read(self, link_id: str, proof: Proof, actor: Actor, now: int) -> None:
+    async def burn_as_recipient(self, link_id: str, proof: Proof, actor: Actor, now: int) -> None:
         """End a secret for a reader who has it: asks what revealing asks, spends nothing, erases it.
 
         Without a proof of key there is no telling a reader from whoever came across the linkId, so a secret that asks
         for none cannot be ended this way.
         """
         with self._told(link_id, now, actor.account):
-            peek = await self._questions.ask(link_id, proof, actor, now, wants_access=True)
+            peek = await self._checks.require(link_id, proof, actor, now, wants_access=True)
             if await self._store.burn(peek.receipt_id, now, actor.account, "by the link") is not State.ACTIVE:
                 raise gone(await self._store.peek(link_id, now))
         self._events["burned", peek.format] += 1
@@ -118,12 +120,12 @@ class Vault:
         with self._told(link_id, now):
             peek = live(await self._store.peek(link_id, now))
         if not peek.was_peeked:
-            self._aside.do(self._store.record(link_id, "peeked", now))
+            self._background.spawn(self._store.record(link_id, "peeked", now))
         return peek
 
-    async def tries_left(self, link_id: str, actor: Actor, now: int) -> int:
+    async def attempts_left(self, link_id: str, actor: Actor, now: int) -> int:
         """How many passcode tries the asker has."""
-        return await self._store.tries_left(link_id, actor.client, now)
+        return await self._store.attempts_left(link_id, actor.client, now)
 
     async def report(self, link_id: str, reason: str | None, now: int) -> None:
         """Note an abuse report in the secret's history.
@@ -149,16 +151,16 @@ class Vault:
     async def ping(self, now: int) -> None:
         await self._store.ping(now)
 
-    async def audit_mark(self) -> str:
-        return await self._store.audit_mark()
+    async def audit_checkpoint(self) -> str:
+        return await self._store.audit_checkpoint()
 
-    async def room(self) -> int:
+    async def free_bytes(self) -> int:
         """Bytes that may still be stored; creating is refused before there are none."""
-        return await self._store.room()
+        return await self._store.free_bytes()
 
     async def settle(self) -> None:
         """Wait for what is done beside requests."""
-        await self._aside.finish()
+        await self._background.join()
 
     async def close(self) -> None:
         """Finish what was begun."""
@@ -216,15 +218,15 @@ class Vault:
             claimed = await self._store.claim(link_id, now, access_hash=access_hash, by=actor.account)
         if claimed is None:
             with self._told(link_id, now, actor.account):
-                claimed = await self._reveal_guarded(link_id, proof, access_hash, actor, now)
+                claimed = await self._reveal_checked(link_id, proof, access_hash, actor, now)
         self._events["revealed", claimed.format] += 1
         self._log.info("revealed", receipt=claimed.receipt_id)
         return claimed
 
-    async def _reveal_guarded(
+    async def _reveal_checked(
         self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int
     ) -> Claimed:
-        peek = await self._questions.ask(link_id, proof, actor, now)
+        peek = await self._checks.require(link_id, proof, actor, now)
         claimed = await self._store.claim(
             link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client, by=actor.account
         )
@@ -240,5 +242,5 @@ class Vault:
             yield
         except (AccessDenied, PasscodeLocked, Gone) as error:
             if self._failures.take(f"failed {link_id}", FAILURES, self._monotonic()).is_allowed:
-                self._aside.do(self._store.record(link_id, error.code, now, by=by))
+                self._background.spawn(self._store.record(link_id, error.code, now, by=by))
             raise

@@ -19,8 +19,8 @@ from typing import Any
 from msgspec import Struct
 
 from seclink.errors import BY_CODE, SecLinkError, StoreUnusable, Unreachable
-from seclink.ops.file_search import Places, Trace, places, search
-from seclink.ops.http_probe import Outside, Seen
+from seclink.ops.file_search import Match, SearchedFiles, places, search
+from seclink.ops.http_probe import HttpProbe, ProbeResponse
 from seclink.store.inspect import passcode_of
 
 SMALL, LARGE = 300, 20_000  # in a cell of its table, and on pages of its own
@@ -72,39 +72,39 @@ class Canary:
         return {f"{name} of the {self.how} canary of {self.size} bytes": each.encode() for name, each in shown.items()}
 
 
-class Ended(Struct, frozen=True):
+class EndedSecret(Struct, frozen=True):
     """What became of a canary: how many traces it had, which are `left`, and after how long they were looked for."""
 
     how: str
     size: int
     traces: int
-    left: tuple[Trace, ...]
+    left: tuple[Match, ...]
     seconds: float
 
 
-class Report(Struct, frozen=True):
-    ended: tuple[Ended, ...]
-    shown: tuple[Trace, ...]
+class ErasureReport(Struct, frozen=True):
+    ended: tuple[EndedSecret, ...]
+    shown: tuple[Match, ...]
     """Of what may be nowhere at any time."""
-    places: Places
+    places: SearchedFiles
     bytes: int
 
     @property
-    def found(self) -> list[Trace]:
+    def found(self) -> list[Match]:
         return [*self.shown, *(trace for each in self.ended for trace in each.left)]
 
 
-class Audit:
+class ErasureCheck:
     """`key` is an API key where creating needs one, or empty. `host` is the name the server is called by."""
 
     def __init__(
-        self, server: Outside, database: Path, *, key: str = "", host: str = "", further: Iterable[Path] = ()
+        self, server: HttpProbe, database: Path, *, key: str = "", host: str = "", further: Iterable[Path] = ()
     ) -> None:
         self._server, self._database, self._further = server, database, tuple(further)
         self._headers = {"Content-Type": "application/json", **({"Host": host} if host else {})}
         self._key = {"Authorization": f"Bearer {key}"} if key else {}
 
-    def run(self, payload_bytes: int, reaped_seconds: float | None) -> Report:
+    def run(self, payload_bytes: int, reaped_seconds: float | None) -> ErasureReport:
         """`reaped_seconds` is how long the reaper may take to come round; None leaves out the canary that expires.
 
         Raises what the server refuses with, Unreachable, StoreUnusable where the canaries are not in these files, and
@@ -124,7 +124,7 @@ class Audit:
         ended = [self._wait(each, due.get(each.how, now) + GRACE_SECONDS) for each in canaries]
         where = self._places()
         shown, size = search(where.files, {name: each for one in canaries for name, each in one.never().items()})
-        return Report(tuple(ended), tuple(shown), where, size)
+        return ErasureReport(tuple(ended), tuple(shown), where, size)
 
     def _create(self, canary: Canary) -> None:
         headers = {**self._headers, **self._key}
@@ -153,7 +153,7 @@ class Audit:
             path = f"/api/v1/receipts/{canary.made['receiptId']}"
             _content(self._server.send("DELETE", path, headers), self._server.address)
 
-    def _wait(self, canary: Canary, deadline: float) -> Ended:
+    def _wait(self, canary: Canary, deadline: float) -> EndedSecret:
         """Until nothing is left of it, or it has had the time it may take."""
         began, traces = time.monotonic(), canary.traces()
         while True:
@@ -161,15 +161,15 @@ class Audit:
             left, _ = search(self._places().files, traces)
             seconds = time.monotonic() - began
             if not left or looked > deadline:
-                return Ended(canary.how, canary.size, len(traces), tuple(left), seconds)
+                return EndedSecret(canary.how, canary.size, len(traces), tuple(left), seconds)
             pause = PAUSE_SECONDS if seconds < GRACE_SECONDS else LONG_PAUSE_SECONDS
             time.sleep(max(pause, time.monotonic() - looked))  # a large database is not read without a pause
 
-    def _places(self) -> Places:
+    def _places(self) -> SearchedFiles:
         return places(self._database, self._further)
 
 
-def _content(seen: Seen, address: str) -> dict[str, Any]:
+def _content(seen: ProbeResponse, address: str) -> dict[str, Any]:
     """Raises what the answer refuses with."""
     try:
         said: Any = json.loads(seen.body) if seen.body else {}

@@ -17,7 +17,7 @@ TEMPORARY = ("/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108  where SQLite would s
 SPILLED = "etilqs_*"  # what SQLite calls its temporary files
 
 
-class Trace(Struct, frozen=True):
+class Match(Struct, frozen=True):
     """`what` was found first at `offset` of a file."""
 
     what: str
@@ -25,14 +25,14 @@ class Trace(Struct, frozen=True):
     offset: int
 
 
-class Places(Struct, frozen=True):
+class SearchedFiles(Struct, frozen=True):
     """The files to look in, each once, and what could not be looked at."""
 
     files: tuple[Path, ...]
     unseen: tuple[str, ...]
 
 
-def places(database: Path, further: Iterable[Path] = ()) -> Places:
+def places(database: Path, further: Iterable[Path] = ()) -> SearchedFiles:
     """Everything that may hold what went through a database; `further` are files and folders somebody else makes."""
     found: dict[tuple[int, int], Path] = {}
     unseen: list[str] = []
@@ -48,14 +48,14 @@ def places(database: Path, further: Iterable[Path] = ()) -> Places:
             told = each.stat()
             if stat.S_ISREG(told.st_mode):
                 found.setdefault((told.st_dev, told.st_ino), each)
-    return Places(tuple(found.values()), tuple(unseen))
+    return SearchedFiles(tuple(found.values()), tuple(unseen))
 
 
-def search(files: Iterable[Path], needles: Mapping[str, bytes]) -> tuple[list[Trace], int]:
+def search(files: Iterable[Path], needles: Mapping[str, bytes]) -> tuple[list[Match], int]:
     """Where any of the needles stands, and how many bytes were looked through. Raises OSError for a file that cannot be
     read; one that went away meanwhile is no longer there.
     """
-    traces: list[Trace] = []
+    traces: list[Match] = []
     size = 0
     for path in files:
         with contextlib.suppress(FileNotFoundError):
@@ -65,7 +65,7 @@ def search(files: Iterable[Path], needles: Mapping[str, bytes]) -> tuple[list[Tr
     return traces, size
 
 
-def _search_one(path: Path, needles: Mapping[str, bytes]) -> tuple[list[Trace], int]:
+def _search_one(path: Path, needles: Mapping[str, bytes]) -> tuple[list[Match], int]:
     found: dict[str, int] = {}
     overlap = max(map(len, needles.values()), default=1) - 1
     window, at, size = b"", 0, 0
@@ -76,7 +76,7 @@ def _search_one(path: Path, needles: Mapping[str, bytes]) -> tuple[list[Trace], 
                 if name not in found and (offset := window.find(needle)) >= 0:
                     found[name] = at + offset
             size += len(chunk)
-    return [Trace(name, shown(path), offset) for name, offset in found.items()], size
+    return [Match(name, shown(path), offset) for name, offset in found.items()], size
 
 
 def shown(path: Path) -> str:

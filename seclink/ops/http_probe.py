@@ -40,7 +40,7 @@ def unchecked() -> ssl.SSLContext:
     return context
 
 
-class Seen(Struct, frozen=True):
+class ProbeResponse(Struct, frozen=True):
     """An answer: header names in lower case, each as often as it came; the body unpacked."""
 
     status: int
@@ -54,7 +54,7 @@ class Seen(Struct, frozen=True):
         return next(iter(self.all(name)), "")
 
 
-class Outside:
+class HttpProbe:
     """`address` is the public URL, with the path that everything lies below. `source` is the address to come from."""
 
     def __init__(self, address: str, *, context: ssl.SSLContext | None = None, source: str = "") -> None:
@@ -67,7 +67,7 @@ class Outside:
         self._context, self._source = context, source
         self._open: http.client.HTTPConnection | None = None
 
-    def __enter__(self) -> "Outside":
+    def __enter__(self) -> "HttpProbe":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -97,7 +97,7 @@ class Outside:
         sock = self._open.sock if self._open is not None else None
         return (sock.getpeercert() or {}) if isinstance(sock, ssl.SSLSocket) else {}
 
-    def get(self, path: str, headers: Mapping[str, str] = BROWSER) -> Seen:
+    def get(self, path: str, headers: Mapping[str, str] = BROWSER) -> ProbeResponse:
         """`path` is below the root. Raises Unreachable where no whole answer comes, also not on a fresh connection."""
         try:
             if self._open is not None:
@@ -111,7 +111,7 @@ class Outside:
             self.close()
             raise Unreachable(f"{self.address} cannot be reached: {reason(error)}") from None
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Seen:
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> ProbeResponse:
         """What is not to be repeated: once, on a connection of its own. Raises Unreachable."""
         try:
             with contextlib.closing(self.connect()) as connection:
@@ -126,12 +126,12 @@ class Outside:
         path: str,
         headers: Mapping[str, str],
         body: bytes | None = None,
-    ) -> Seen:
+    ) -> ProbeResponse:
         connection.request(method, self.root + path, body, dict(headers))
         return seen(connection.getresponse())
 
 
-def seen(answer: http.client.HTTPResponse) -> Seen:
+def seen(answer: http.client.HTTPResponse) -> ProbeResponse:
     """Raises OSError or HTTPException where it does not come whole."""
     headers = tuple((name.lower(), value) for name, value in answer.getheaders())
     body = answer.read(MOST_BYTES + 1)
@@ -139,7 +139,7 @@ def seen(answer: http.client.HTTPResponse) -> Seen:
         raise http.client.HTTPException(f"an answer of more than {MOST_BYTES} bytes")
     if ("content-encoding", "gzip") in headers:
         body = _unpacked(body)
-    return Seen(answer.status, headers, body)
+    return ProbeResponse(answer.status, headers, body)
 
 
 def reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from seclink.config.schema import Config, parse
-from seclink.config.types import PICTURES, Duration, written
+from seclink.config.types import PICTURES, Duration, to_toml
 from seclink.errors import ConfigError
 from seclink.web.assets import ICON, Assets, load
 
@@ -26,7 +26,7 @@ Fetch = Callable[[str], bytes]
 """A path below the public URL -> what is there."""
 
 
-def declared(page: bytes, address: str, fetch: Fetch) -> tuple[Config, Assets]:
+def settings_from_page(page: bytes, address: str, fetch: Fetch) -> tuple[Config, Assets]:
     """The configuration that a start page declares, and all that the installed release makes of it.
 
     Raises ConfigError where the page declares what no TOML file may say.
@@ -80,5 +80,5 @@ def _toml(told: dict[str, Any], accent: str | None, logo: str | None) -> str:
     }
     lines = []
     for section, options in sections.items():
-        lines += [f"[{section}]", *(f"{name} = {written(each)}" for name, each in options.items() if each is not None)]
+        lines += [f"[{section}]", *(f"{name} = {to_toml(each)}" for name, each in options.items() if each is not None)]
     return "\n".join(lines)

@@ -2,8 +2,8 @@
 
 What a browser would be sent is fetched as a browser would: every page in every language, every file they load, at once
 or later, and the module that other sites may use. What should have come is made by the installed release itself from
-the settings the pages declare (`declared.py`), and has the headers the installed release gives it. A server may still
-send somebody else something else: this detects, and proves nothing.
+the settings the pages declare (`page_settings.py`), and has the headers the installed release gives it. A server
+may still send somebody else something else: this detects, and proves nothing.
 """
 
 import re
@@ -15,8 +15,8 @@ from msgspec import Struct
 from seclink.config.schema import Config
 from seclink.domain.tokens import ALPHABET
 from seclink.errors import ConfigError
-from seclink.ops.http_probe import BROWSER, NAVIGATION, Outside, Seen
-from seclink.ops.page_settings import VERSION, declared
+from seclink.ops.http_probe import BROWSER, NAVIGATION, HttpProbe, ProbeResponse
+from seclink.ops.page_settings import VERSION, settings_from_page
 from seclink.web.assets import FOLDER, Assets, load
 from seclink.web.manifest import fingerprint, manifest
 from seclink.web.pages import Resource, files, pages
@@ -42,41 +42,41 @@ class Difference(Struct, frozen=True):
     what: str
 
 
-class Likeness(Struct, frozen=True):
-    """`ours` and `theirs` are fingerprints, theirs as the start page says it; `config` is what the pages declare."""
+class PageComparison(Struct, frozen=True):
+    """`expected` and `actual` are fingerprints, the latter as the start page says it; `config` is what they declare."""
 
     address: str
-    ours: str
-    theirs: str
+    expected: str
+    actual: str
     config: Config
     answers: int
     bytes: int
     differences: tuple[Difference, ...]
 
 
-def compare(server: Outside) -> Likeness:
+def verify_pages(server: HttpProbe) -> PageComparison:
     """Raises Unreachable."""
     first = server.get("/?lang=en", NAVIGATION)
     found: list[Difference] = []
     config = Config()
     try:
-        config, assets = declared(first.body, server.address, lambda path: server.get(path).body)
+        config, assets = settings_from_page(first.body, server.address, lambda path: server.get(path).body)
     except ConfigError as error:
         found += [Difference("/", each) for each in error.message.split("\n")]
         assets = load(config, server.address)
     answers, size = 1, len(first.body)
     version = VERSION.search(first.body)
-    theirs = version[1].decode() if version else assets.version
+    actual = version[1].decode() if version else assets.version
     for path, given, wanted in _expected(assets):
-        path = path.replace(f"/static/{assets.version}/", f"/static/{theirs}/")  # so that files can be compared at all
+        path = path.replace(f"/static/{assets.version}/", f"/static/{actual}/")  # so that files can be compared at all
         seen = server.get(path, given)
         found += _differences(path, seen, wanted, headers(server.address))
         answers, size = answers + 1, size + len(seen.body)
     said = FINGERPRINT.search(first.body)
-    return Likeness(
+    return PageComparison(
         address=server.address,
-        ours=fingerprint(manifest(FOLDER)),
-        theirs=said[1].decode() if said else "",
+        expected=fingerprint(manifest(FOLDER)),
+        actual=said[1].decode() if said else "",
         config=config,
         answers=answers,
         bytes=size,
@@ -98,7 +98,7 @@ def _address(page: str) -> str:
     return {"create": "/", "reveal": f"/{drawn[:12]}", "receipt": f"/receipt/{drawn}"}.get(page, f"/nothing/{drawn}")
 
 
-def _differences(path: str, seen: Seen, wanted: Resource, always: Iterable[Header]) -> Iterator[Difference]:
+def _differences(path: str, seen: ProbeResponse, wanted: Resource, always: Iterable[Header]) -> Iterator[Difference]:
     if seen.status != wanted.status:
         to = f" and leads to {seen.first('location')[:SHOWN]}" if seen.first("location") else ""
         yield Difference(path, f"answers {seen.status} instead of {wanted.status}{to}")
@@ -108,7 +108,7 @@ def _differences(path: str, seen: Seen, wanted: Resource, always: Iterable[Heade
         yield Difference(path, _first_difference(seen.body, wanted.body))
 
 
-def header_differences(seen: Seen, wanted: Iterable[Header]) -> Iterator[str]:
+def header_differences(seen: ProbeResponse, wanted: Iterable[Header]) -> Iterator[str]:
     """`wanted`: of two with the same name the later one counts, as in the gate."""
     expected = {name.decode(): value.decode() for name, value in wanted}
     for name, value in expected.items():
@@ -142,5 +142,7 @@ def _names(value: str) -> set[str]:
 def _first_difference(came: bytes, wanted: bytes) -> str:
     at = next((n for n, (one, other) in enumerate(zip(came, wanted, strict=False)) if one != other), None)
     at = min(len(came), len(wanted)) if at is None else at
-    theirs, ours = (each[max(0, at - AROUND) : at + AROUND] for each in (came, wanted))
-    return f"is not the same from byte {at} on ({len(came)} bytes, not {len(wanted)}): {theirs!r} instead of {ours!r}"
+    actual, expected = (each[max(0, at - AROUND) : at + AROUND] for each in (came, wanted))
+    return (
+        f"is not the same from byte {at} on ({len(came)} bytes, not {len(wanted)}): {actual!r} instead of {expected!r}"
+    )

@@ -20,31 +20,31 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, SecLinkError
-from seclink.server.settings import Served
-from seclink.server.transport import Wire
+from seclink.server.settings import ServerSettings
+from seclink.server.transport import Transport
 
 LINGER_BYTES = 16 * 1024 * 1024  # read and dropped at most, so that a client busy sending gets to read its refusal
 PIPELINED = 32  # requests sent ahead of their answers; without a cap, one read of 256 KiB can hold ten thousand
 
 
-class Guest(Protocol):
+class ConnectionLike(Protocol):
     """Whoever takes the place of a connection: one, or what is to become one."""
 
     due: float
     write_due: float
-    wire: Wire
+    wire: Transport
 
     def expire(self, now: float) -> None: ...
 
-    def turn_away(self, error: SecLinkError) -> None: ...
+    def reject(self, error: SecLinkError) -> None: ...
 
     def shutdown(self) -> None: ...
 
 
-class Hub:
-    """What the connections share. A request gets the `served` there was when its head had come."""
+class ConnectionRegistry:
+    """What the connections share. A request gets the `settings` there was when its head had come."""
 
-    def __init__(self, served: Served, app_state: dict[str, Any]) -> None:
+    def __init__(self, served: ServerSettings, app_state: dict[str, Any]) -> None:
         # Forwarded headers are the limiter's business: uvicorn would believe them from 127.0.0.1. Its logger is silent:
         # it would print paths, and what escapes the application is reported by the gate.
         self.config = Config(
@@ -61,13 +61,13 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.state = ServerState()
         self.app_state = app_state
-        self.served = served
+        self.settings = served
         self.stopping = False
-        self.connections: set[Guest] = set()
+        self.connections: set[ConnectionLike] = set()
         self.date()
 
     def _handle(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        handled: Awaitable[None] = self.served.app(scope, receive, send)
+        handled: Awaitable[None] = self.settings.app(scope, receive, send)
         return handled
 
     def date(self) -> None:
@@ -75,7 +75,7 @@ class Hub:
 
     async def watch(self) -> None:
         """Ends what is overdue; never returns."""
-        limits = self.served.limits
+        limits = self.settings.limits
         pause = min(4.0, limits.header_seconds, limits.idle_seconds, limits.write_seconds, limits.linger_seconds) / 4
         while True:
             self.date()
@@ -84,15 +84,15 @@ class Hub:
                 each.expire(now)
             await asyncio.sleep(pause)
 
-    def take(self, newcomer: Guest) -> None:
+    def add(self, newcomer: ConnectionLike) -> None:
         """A further connection, as long as there is room and no stop."""
         self.connections.add(newcomer)
         if self.stopping:
             newcomer.wire.abort()
-        elif len(self.connections) > self.served.limits.connections:
-            self.make_room(newcomer)
+        elif len(self.connections) > self.settings.limits.connections:
+            self.evict_idle(newcomer)
 
-    def make_room(self, newcomer: Guest) -> None:
+    def evict_idle(self, newcomer: ConnectionLike) -> None:
         """Like nginx under pressure: whoever has waited longest without a request in flight goes."""
         waiting = [each for each in self.connections if each.due < inf and each is not newcomer]
         if waiting:
@@ -100,12 +100,12 @@ class Hub:
             self.connections.discard(oldest)
             oldest.wire.reset()
         else:
-            newcomer.turn_away(Busy())
+            newcomer.reject(Busy())
 
     async def finish(self) -> None:
         """Closes what idles, waits for what is in flight, then cuts the rest."""
         self.stopping = True
-        end = self.loop.time() + self.served.grace_seconds
+        end = self.loop.time() + self.settings.grace_seconds
         for each in list(self.connections):
             each.shutdown()
         while (self.connections or self.state.tasks) and self.loop.time() < end:  # noqa: ASYNC110 - two sets, once
@@ -120,11 +120,11 @@ class Connection(HttpToolsProtocol):
     """`due` is when a head, or the next request, must have come; `write_due` when some of an answer must have been
     read. Both are on the loop's clock, `inf` for no limit."""
 
-    def __init__(self, hub: Hub, below: asyncio.WriteTransport | None = None) -> None:
+    def __init__(self, hub: ConnectionRegistry, below: asyncio.WriteTransport | None = None) -> None:
         super().__init__(hub.config, hub.state, hub.app_state, hub.loop)
         self.hub, self._below = hub, below
-        self.limits = hub.served.limits
-        self.wire: Wire
+        self.limits = hub.settings.limits
+        self.wire: Transport
         self.due = inf
         self.write_due = inf
         self.lingering = False
@@ -134,16 +134,16 @@ class Connection(HttpToolsProtocol):
         self._refusal: SecLinkError | None = None
         self.url, self.headers = b"", []
         self._running: RequestResponseCycle | None = None  # `cycle` is the newest, which may be queued behind this one
-        self._deaf = False
+        self._discarding = False
 
     def has_unread(self) -> bool:
-        return self._deaf or (self.cycle is not None and self.cycle.more_body)
+        return self._discarding or (self.cycle is not None and self.cycle.more_body)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.wire = Wire(transport, self, self._below)
+        self.wire = Transport(transport, self, self._below)
         super().connection_made(self.wire)  # type: ignore[arg-type]
         self.due = self.loop.time() + self.limits.header_seconds
-        self.hub.take(self)
+        self.hub.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.hub.connections.discard(self)
@@ -153,20 +153,20 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
-        if self.lingering or self._deaf:
+        if self.lingering or self._discarding:
             if self._received > LINGER_BYTES:
                 self.wire.abort()
             return
         super().data_received(data)
         if self._in_head:
             if self._received > self.limits.header_bytes:
-                self.turn_away(HeadersTooLarge())
+                self.reject(HeadersTooLarge())
         elif self._received > self.limits.message_bytes:
-            self.turn_away(PayloadTooLarge())
+            self.reject(PayloadTooLarge())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.limits = self.hub.served.limits
+        self.limits = self.hub.settings.limits
         self._received = 0
         self.due = self.loop.time() + self.limits.header_seconds
         self._look_for_reader()
@@ -186,7 +186,7 @@ class Connection(HttpToolsProtocol):
             raise self._refusal
         self._in_head = False
         self.due = inf
-        self.url = self.hub.served.below(self.url)
+        self.url = self.hub.settings.below(self.url)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -202,23 +202,23 @@ class Connection(HttpToolsProtocol):
             self._refusal = MethodNotAllowed()
         elif error is not None and isinstance(error.__context__, MemoryError):  # no room for what it had read
             self._refusal = Busy()
-        self.turn_away(self._refusal or BadRequest("The request is not valid HTTP"))
+        self.reject(self._refusal or BadRequest("The request is not valid HTTP"))
 
-    def turn_away(self, error: SecLinkError) -> None:
+    def reject(self, error: SecLinkError) -> None:
         """Answers without the application, and closes."""
-        if self.lingering or self._deaf or self.wire.is_closing():
+        if self.lingering or self._discarding or self.wire.is_closing():
             return
         self.pipeline.clear()
         running = self._running
         if running is not None and not running.response_complete:
             if running.response_started or not running.more_body:
                 # That request was whole: it keeps its answer, and this connection ends with it.
-                self._deaf = True
+                self._discarding = True
                 running.keep_alive = False
                 return
             running.disconnected = True
             running.message_event.set()
-        self.transport.write(self.hub.served.refuse(error, self.url, self.headers))
+        self.transport.write(self.hub.settings.refuse(error, self.url, self.headers))
         self.wire.linger()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

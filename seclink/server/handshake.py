@@ -9,8 +9,8 @@ import ssl
 from math import inf
 
 from seclink.errors import SecLinkError
-from seclink.server.connection import Connection, Hub
-from seclink.server.transport import Wire
+from seclink.server.connection import Connection, ConnectionRegistry
+from seclink.server.transport import Transport
 
 DAY = 86_400.0
 
@@ -23,21 +23,21 @@ class Handshake(asyncio.Protocol):
 
     lingering = True  # nothing is written here but by TLS itself
 
-    def __init__(self, hub: Hub, context: ssl.SSLContext) -> None:
+    def __init__(self, hub: ConnectionRegistry, context: ssl.SSLContext) -> None:
         self.hub, self.context = hub, context
         self.due = self.write_due = inf
-        self.wire: Wire
+        self.wire: Transport
         self._early = b""
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.wire = Wire(transport, self)
-        self.due = self.hub.loop.time() + self.hub.served.limits.header_seconds
+        self.wire = Transport(transport, self)
+        self.due = self.hub.loop.time() + self.hub.settings.limits.header_seconds
         self._task = self.hub.loop.create_task(self._shake(transport))
-        self.hub.take(self)
+        self.hub.add(self)
 
     async def _shake(self, transport: asyncio.Transport) -> None:
-        limits = self.hub.served.limits
+        limits = self.hub.settings.limits
         try:
             tls = await self.hub.loop.start_tls(
                 transport,
@@ -65,7 +65,7 @@ class Handshake(asyncio.Protocol):
     def expire(self, now: float) -> None:
         self.wire.reset()
 
-    def turn_away(self, error: SecLinkError) -> None:
+    def reject(self, error: SecLinkError) -> None:
         self.wire.reset()
 
     def shutdown(self) -> None:

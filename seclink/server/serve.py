@@ -33,24 +33,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from seclink.server.certificate import Certificate, CertificateRefused
-from seclink.server.connection import Connection, Hub
+from seclink.server.certificate import Certificate
+from seclink.server.connection import Connection, ConnectionRegistry
 from seclink.server.handshake import Handshake
-from seclink.server.settings import Limits, Served
+from seclink.server.settings import ServerSettings
 
 __all__ = [
     "CannotListen",
-    "Certificate",
-    "CertificateRefused",
-    "Limits",
     "Reload",
-    "Served",
     "bind",
     "serve",
     "stop_on_signals",
 ]
 
-Reload = Callable[[], Awaitable[Served | None]]
+Reload = Callable[[], Awaitable[ServerSettings | None]]
 """What is to be served from now on; None: go on as before. It may not raise."""
 
 SAME_SIGNAL_SECONDS = 0.25
@@ -68,7 +64,7 @@ class CannotListen(Exception):
 
 
 async def serve(
-    served: Served,
+    served: ServerSettings,
     *,
     listener: socket.socket,
     stop: asyncio.Event,
@@ -87,7 +83,7 @@ async def serve(
     with contextlib.closing(listener):
         _listen(listener)
         async with _lifespan(served.app) as state:
-            hub = Hub(_affordable(served), state)
+            hub = ConnectionRegistry(_affordable(served), state)
             clock = loop.create_task(hub.watch())
             server = await loop.create_server(_accepting(hub, certificate), sock=listener, backlog=ACCEPTED_AT_ONCE)
             _listen(listener)
@@ -105,19 +101,19 @@ async def serve(
                 clock.result()
 
 
-def _accepting(hub: Hub, certificate: Certificate | None) -> Callable[[], asyncio.Protocol]:
+def _accepting(hub: ConnectionRegistry, certificate: Certificate | None) -> Callable[[], asyncio.Protocol]:
     if certificate is None:
         return lambda: Connection(hub)
     return lambda: Handshake(hub, certificate.context)
 
 
-async def _reload(hub: Hub, hangup: asyncio.Event, reload: Reload) -> None:
+async def _reload(hub: ConnectionRegistry, hangup: asyncio.Event, reload: Reload) -> None:
     while True:
         await hangup.wait()
         hangup.clear()  # one that comes from here on is another
         served = await reload()
         if served is not None:
-            hub.served = _affordable(served)
+            hub.settings = _affordable(served)
 
 
 def stop_on_signals(stop: asyncio.Event, hangup: asyncio.Event | None = None) -> None:
@@ -183,7 +179,7 @@ def _listen(listener: socket.socket) -> None:
         raise CannotListen(f"{_place(*listener.getsockname()[:2])} is in use") from error
 
 
-def _affordable(served: Served) -> Served:
+def _affordable(served: ServerSettings) -> ServerSettings:
     limits = served.limits
     return replace(served, limits=replace(limits, connections=_connections(limits.connections)))
 

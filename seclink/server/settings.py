@@ -25,7 +25,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
+class ServerSettings:
     """What is served, and how; a reload replaces it as one. A stop waits `grace_seconds` for what is in flight. `root`
     is the path that everything lies below for those who come: a proxy may leave it there or take it away.
     """

@@ -24,7 +24,7 @@ class Owner(Protocol):
     def start_closing(self) -> None: ...
 
 
-class _Nobody:
+class _NoOwner:
     """The owner of a wire whose connection is gone."""
 
     lingering = True
@@ -39,7 +39,7 @@ class _Nobody:
         return None
 
 
-class Wire:
+class Transport:
     """The transport as uvicorn sees it: one write per answer instead of two, and a close that loses no answer."""
 
     def __init__(self, transport: asyncio.Transport, owner: Owner, below: asyncio.WriteTransport | None = None) -> None:
@@ -84,7 +84,7 @@ class Wire:
 
     def release(self) -> None:
         """Lets the connection and its buffers be freed at once rather than by the next search for reference cycles."""
-        self._owner = _Nobody()
+        self._owner = _NoOwner()
         self._head = b""
 
     def flush(self) -> None:

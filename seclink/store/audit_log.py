@@ -27,7 +27,7 @@ ADD = "INSERT INTO audit SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_
 AFTER = "SELECT seq, entry, digest FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
 
 
-class Entry(Struct, frozen=True, omit_defaults=True):
+class AuditEntry(Struct, frozen=True, omit_defaults=True):
     """`at` in epoch milliseconds. `account` is whose secret or key it is, `by` the account whose key it was done with:
     None for whoever held the link or the manage token, for the server itself, and for the command line.
     """
@@ -40,7 +40,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
 
-class Head(Struct, frozen=True):
+class AuditHead(Struct, frozen=True):
     """Where the trail ends: the number of its last entry, and that entry's digest in 64 hexadecimal digits."""
 
     seq: int
@@ -56,33 +56,33 @@ class Audited(sqlite3.Connection):
     when it last wrote to it; None: it has to look. `prune_due` is when it looks again for what is too old.
     """
 
-    told: list[Entry]
-    head: Head | None = None
+    told: list[AuditEntry]
+    head: AuditHead | None = None
     prune_due: int = 0
 
 
-NOTHING = Head(0, "")
+NOTHING = AuditHead(0, "")
 _encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Entry).decode
+decode = msgspec.json.Decoder(AuditEntry).decode
 
 
-def chained(head: Head, entry: Entry) -> tuple[Head, str]:
+def chained(head: AuditHead, entry: AuditEntry) -> tuple[AuditHead, str]:
     """The entry's text, and where the trail ends with it."""
     text = _encode(entry).decode()
-    return Head(head.seq + 1, digest_of(head, text)), text
+    return AuditHead(head.seq + 1, digest_of(head, text)), text
 
 
-def digest_of(previous: Head, text: str) -> str:
+def digest_of(previous: AuditHead, text: str) -> str:
     return hashlib.sha256(f"{previous.digest} {previous.seq + 1} {text}".encode()).hexdigest()
 
 
-def head(db: sqlite3.Connection) -> Head:
+def head(db: sqlite3.Connection) -> AuditHead:
     """Where the trail ends. One that somebody has emptied goes on all the same, and will not verify."""
     row = db.execute(LAST).fetchone()
-    return Head(*row) if row else NOTHING
+    return AuditHead(*row) if row else NOTHING
 
 
-def append(db: sqlite3.Connection, after: Head, entries: list[Entry]) -> Head:
+def append(db: sqlite3.Connection, after: AuditHead, entries: list[AuditEntry]) -> AuditHead:
     """Write entries, in a transaction. sqlite3.IntegrityError where `after` is not the end any more."""
     rows = []
     for each in entries:
@@ -115,7 +115,7 @@ def prune(db: Audited, before: int, now: int) -> int:
     db.execute("UPDATE audit SET entry = NULL WHERE seq = ?", (last,))
     db.execute("DELETE FROM audit WHERE seq < ?", (last,))
     db.head = None
-    db.told.append(Entry(now, FORGOTTEN, detail=f"up to entry {last}"))
+    db.told.append(AuditEntry(now, FORGOTTEN, detail=f"up to entry {last}"))
     return len(leaving)
 
 

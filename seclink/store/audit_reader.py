@@ -9,19 +9,19 @@ import msgspec
 from msgspec import Struct
 
 from seclink.store import audit_log
-from seclink.store.audit_log import MARK_DIGITS, Entry, Head
+from seclink.store.audit_log import MARK_DIGITS, AuditEntry, AuditHead
 from seclink.store.connection import check_version, unusable
-from seclink.store.inspect import looking
+from seclink.store.inspect import open_readonly
 from seclink.store.migrate import NEWEST, has_our_table
 
 READ_AT_ONCE = 5000
 
 
-class Told(Struct, frozen=True):
+class TrailEntry(Struct, frozen=True):
     """An entry with its place in the chain."""
 
-    head: Head
-    entry: Entry
+    head: AuditHead
+    entry: AuditEntry
 
 
 class Broken(Exception):
@@ -32,21 +32,21 @@ class Outdated(Broken):
     """The chain may hold, and a mark is too old to tell."""
 
 
-class Trail:
+class AuditReader:
     """`head` is the last entry that was read and fits the chain; None before the first look. `mark` is an earlier one,
-    as `Head.mark` writes it, that must be on the way. `is_whole` until something is skipped.
+    as `AuditHead.mark` writes it, that must be on the way. `is_whole` until something is skipped.
     """
 
     def __init__(self, path: Path, mark: tuple[int, str] | None = None) -> None:
         self._path, self._mark = path, mark
-        self.head: Head | None = None
+        self.head: AuditHead | None = None
         self.first: int | None = None
         self._begins = 0  # after which entry
         self._left: set[str] = set()  # what entries say of the beginnings there were
-        self._bad: Head | None = None
+        self._bad: AuditHead | None = None
         self.is_whole = True
 
-    def new(self) -> Iterator[Told]:
+    def new(self) -> Iterator[TrailEntry]:
         """What was added since the last look; at first, all there is. Raises Broken, StoreUnusable."""
         while True:
             found = self._some()
@@ -71,7 +71,7 @@ class Trail:
         would stay in it for as long as a pager shows the trail's beginning.
         """
         try:
-            with looking(self._path) as db:
+            with open_readonly(self._path) as db:
                 db.text_factory = partial(str, encoding="utf-8", errors="replace")  # what was damaged does not fit
                 db.execute("BEGIN")
                 check_version(db, self._path, NEWEST)
@@ -81,17 +81,17 @@ class Trail:
         except sqlite3.DatabaseError as error:
             raise unusable(self._path, error) from None
 
-    def _read(self, found: list[tuple[int, str | None, str]]) -> Iterator[Told]:
+    def _read(self, found: list[tuple[int, str | None, str]]) -> Iterator[TrailEntry]:
         if not found:
             raise Broken(_nothing(self.head))
         for index, (seq, text, digest) in enumerate(found):
-            self._bad = here = Head(seq, digest)
+            self._bad = here = AuditHead(seq, digest)
             entry = self._fits(here, text, index == 0)
             self._bad = None
             if entry is not None:
-                yield Told(here, entry)
+                yield TrailEntry(here, entry)
 
-    def _fits(self, here: Head, text: str | None, is_first: bool) -> Entry | None:
+    def _fits(self, here: AuditHead, text: str | None, is_first: bool) -> AuditEntry | None:
         """The entry, where there is one that is new. Raises Broken."""
         before = self.head
         if is_first and before is not None and here == before:
@@ -116,7 +116,7 @@ class Trail:
             self._left.add(f"{entry.detail}")
         return entry
 
-    def _go(self, here: Head) -> None:
+    def _go(self, here: AuditHead) -> None:
         self.head = here
         if self._mark is not None and here.seq == self._mark[0]:
             seq, digest = self._mark
@@ -141,7 +141,7 @@ class Trail:
         raise Broken(f"entry {seq} was marked, and the trail ends with {self.head.seq}: its end was cut off")
 
 
-def _nothing(before: Head | None) -> str:
+def _nothing(before: AuditHead | None) -> str:
     if before is None:
         return "the trail is empty: not even its beginning is there"
     return f"entry {before.seq} and all after it are gone: the trail's end was cut off, or the database replaced"

@@ -118,7 +118,7 @@ def _in_the_way(path: Path, old: _Old | None) -> str:
 
 def _fill(file: Path, part: Path, now: int) -> Inventory:
     try:
-        return snapshot.fill(file, part, now)
+        return snapshot.copy_into(file, part, now)
     except sqlite3.Error as error:
         raise connection.unusable(file, error) from None
 
@@ -139,7 +139,7 @@ def _settle(part: Path, inventory: Inventory, keep_ms: int, old: Path | None) ->
         replaced = _carry_trail_over(db) if old is not None else ""
         said_when = datetime.fromtimestamp(inventory.seen / 1000, UTC).strftime("as of %Y-%m-%dT%H:%M:%SZ")
         audit_log.append(
-            db, audit_log.head(db), [audit_log.Entry(inventory.at, "restored", detail=said_when + replaced)]
+            db, audit_log.head(db), [audit_log.AuditEntry(inventory.at, "restored", detail=said_when + replaced)]
         )
         ended = db.execute(f"UPDATE secrets SET ended_at = :at, due_at = :at + :keep WHERE {_ENDED_NOW}", said).rowcount
         db.execute("COMMIT")
@@ -181,7 +181,7 @@ def _carry_trail_over(db: sqlite3.Connection) -> str:
         db.execute("INSERT INTO audit SELECT seq, entry, digest FROM old.audit WHERE seq > ? ORDER BY seq", (here.seq,))
         return ""
     last = db.execute("SELECT seq, digest FROM old.audit ORDER BY seq DESC LIMIT 1").fetchone()
-    return f", in place of a trail with the mark {audit_log.Head(*last).mark}" if last else ""
+    return f", in place of a trail with the mark {audit_log.AuditHead(*last).mark}" if last else ""
 
 
 _ENDED_NOW = "secrets.id IN (SELECT secret FROM events WHERE type = 'restored' AND at = :at)"

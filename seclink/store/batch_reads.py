@@ -13,7 +13,7 @@ from seclink.errors import StorageFailed
 AT_ONCE = 128
 
 
-class Looks:
+class BatchReader:
     """`sql` selects rows by `IN ({})`; each begins with the name it goes by there."""
 
     def __init__(self, connection: aiosqlite.Connection, sql: str) -> None:

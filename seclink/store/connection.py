@@ -60,14 +60,14 @@ def lock(path: Path) -> int:
     return descriptor
 
 
-class Upgraded(Struct, frozen=True):
+class Migrated(Struct, frozen=True):
     """A file of schema `before` that is of this SecLink's now; `copy` is what it was, without contents."""
 
     before: int
     copy: Path
 
 
-def prepare(path: Path, *, is_alone: bool = True) -> Upgraded | None:
+def open_or_create(path: Path, *, is_alone: bool = True) -> Migrated | None:
     """Create the file for its owner alone, refuse what is not ours or not whole, and bring the tables up to date.
 
     Whoever does not hold the lock is not alone, and may not change tables under a server of an earlier SecLink.
@@ -181,7 +181,7 @@ def check_version(db: sqlite3.Connection, path: Path, oldest: int = 0) -> None:
         raise StoreUnusable(f"{path}: was written by an older SecLink; start the server once, it upgrades the file")
 
 
-def _upgrade(db: sqlite3.Connection, path: Path, is_alone: bool) -> Upgraded | None:
+def _upgrade(db: sqlite3.Connection, path: Path, is_alone: bool) -> Migrated | None:
     try:
         before = version(db)
         if before == NEWEST:
@@ -198,7 +198,7 @@ def _upgrade(db: sqlite3.Connection, path: Path, is_alone: bool) -> Upgraded | N
         raise unusable(path, error) from None
     except OSError as error:
         raise StoreUnusable(f"{path}: cannot be copied before its upgrade: {error.strerror}") from None
-    return Upgraded(before, copy)
+    return Migrated(before, copy)
 
 
 def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:

@@ -16,7 +16,7 @@ from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek,
 from seclink.telemetry.counters import Histogram
 
 
-class Figures(Struct, frozen=True, kw_only=True):
+class StoreStats(Struct, frozen=True, kw_only=True):
     """How much there is. `secrets` by (format, state) may be a while old or, at first, None; `expired` by format are
     those reaped since the start. `overdue_ms` is how long the oldest thing that is due has been waiting for the reaper;
     `used_bytes` of the file's are in use, `max_bytes` may be.
@@ -64,7 +64,7 @@ class Store(Protocol):
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
         """Count a passcode try before it is checked; a refused one is not counted. None: no live secret."""
 
-    async def tries_left(self, link_id: str, client: str, now: int) -> int:
+    async def attempts_left(self, link_id: str, client: str, now: int) -> int:
         """How many passcode tries that client range has now. Counts nothing; 0 where there is no live secret."""
 
     async def record(
@@ -121,19 +121,19 @@ class Store(Protocol):
     async def ping(self, now: int) -> None:
         """Prove that a write is durable, and remember `now` as the latest instant seen."""
 
-    async def room(self) -> int:
+    async def free_bytes(self) -> int:
         """Bytes that may be added before creating is refused."""
 
-    async def figures(self, now: int) -> Figures:
+    async def statistics(self, now: int) -> StoreStats:
         """How much there is of everything, and how long things take."""
 
-    async def audit_mark(self) -> str:
+    async def audit_checkpoint(self) -> str:
         """Where the audit trail ends: what is noted elsewhere proves later that nothing before it was changed."""
 
-    async def clock_mark(self) -> int:
+    async def last_seen_at(self) -> int:
         """The latest instant any ping or reap has seen, over all restarts."""
 
-    def hold(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
+    def reconfigure(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
         """How long receipts of what ends from now on are kept, and the audit trail, and how large the file may grow."""
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import aiosqlite
 
 from seclink.store import connection
-from seclink.store.write_connection import Write, Writer
+from seclink.store.write_connection import Write, WriteConnection
 from seclink.telemetry.counters import BATCHES, Histogram
 
 BATCH = 128
@@ -26,13 +26,15 @@ MAX_LOG_BYTES = 32 * 2**20  # empty the log sooner than the sweep when it grows 
 _WAIT = f"PRAGMA busy_timeout = {connection.PRAGMAS['busy_timeout']}"
 
 
-class Commits:
+class GroupCommit:
     """What waits for `writer` to commit it; `raw` is the same connection. `sweeper` moves the log into the file.
 
     `batches` counts how many writes were committed together, `seconds` how long that took.
     """
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, raw: Writer, sweeper: aiosqlite.Connection) -> None:
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection, raw: WriteConnection, sweeper: aiosqlite.Connection
+    ) -> None:
         self._path, self._writer, self._raw, self._sweeper = path, writer, raw, sweeper
         self._waiting: list[tuple[Write, asyncio.Future[Any]]] = []
         self._drain: asyncio.Task[None] | None = None

@@ -31,7 +31,7 @@ class Inspection(Struct, frozen=True, kw_only=True):
 def inspect(path: Path, *, up_to: int = 2**30) -> Inspection:
     """Raises StoreUnusable where it cannot be read at all, or is no database of SecLink's. See also `opening.check`."""
     try:
-        with looking(path) as db:
+        with open_readonly(path) as db:
             (journal_mode,) = db.execute("PRAGMA journal_mode").fetchone()
             (seen_ms,) = db.execute("SELECT clock_mark FROM meta").fetchone()
             verdict = ""
@@ -56,7 +56,7 @@ def inspect(path: Path, *, up_to: int = 2**30) -> Inspection:
 def passcode_of(path: Path, link_id: str) -> str:
     """The argon2id string that is kept for a secret, "" where there is none. Raises StoreUnusable."""
     try:
-        with looking(path) as db:
+        with open_readonly(path) as db:
             row = db.execute("SELECT passcode FROM secrets WHERE link_id = ?", (link_id,)).fetchone()
     except sqlite3.DatabaseError as error:
         raise unusable(path, error) from None
@@ -77,7 +77,7 @@ def library() -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def looking(path: Path) -> Iterator[sqlite3.Connection]:
+def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE_SECONDS)) as db:

@@ -1,7 +1,7 @@
 """Every statement that changes the API keys. Like `writes`, inside the writer's transaction."""
 
 from seclink.model import ApiKey
-from seclink.store.audit_log import Audited, Entry
+from seclink.store.audit_log import Audited, AuditEntry
 
 
 def add(db: Audited, key: ApiKey) -> None:
@@ -12,7 +12,7 @@ def add(db: Audited, key: ApiKey) -> None:
         (key.digest, key.prefix, key.account, " ".join(sorted(key.scopes)), key.created_at, key.expires_at, *rate),
     )
     detail = f"{key.prefix}... {','.join(sorted(key.scopes))}"
-    db.told.append(Entry(key.created_at, "key_added", key.account, detail=detail))
+    db.told.append(AuditEntry(key.created_at, "key_added", key.account, detail=detail))
 
 
 def revoke(db: Audited, prefix: str, now: int) -> list[bytes]:
@@ -21,5 +21,5 @@ def revoke(db: Audited, prefix: str, now: int) -> list[bytes]:
         " WHERE substr(prefix, 1, length(?)) = ? AND revoked_at IS NULL RETURNING digest, account, prefix",
         (now, prefix, prefix),
     ).fetchall()
-    db.told += [Entry(now, "key_revoked", account, detail=f"{shown}...") for _, account, shown in rows]
+    db.told += [AuditEntry(now, "key_revoked", account, detail=f"{shown}...") for _, account, shown in rows]
     return [digest for digest, _, _ in rows]

@@ -7,7 +7,7 @@ gets here, so strangers cannot use up a reader's tries.
 import hashlib
 import sqlite3
 
-from seclink.model import TRIES_PER_CLIENT, TRIES_PER_SECRET, TRY_WINDOW_MS, Attempt
+from seclink.model import ATTEMPT_WINDOW_MS, ATTEMPTS_PER_CLIENT, ATTEMPTS_PER_SECRET, Attempt
 
 
 def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Attempt | None:
@@ -18,7 +18,7 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
     if row is None:
         return None
     id, total, expires_at = row
-    if total >= TRIES_PER_SECRET:
+    if total >= ATTEMPTS_PER_SECRET:
         return Attempt(is_allowed=False, left=0, retry_after=_seconds(expires_at - now))
     # One statement counts the try, or opens a new window, or (no row back) refuses: nobody can slip in between.
     counted = db.execute(
@@ -29,16 +29,22 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
         WHERE tries < :limit OR :now - since >= :window
         RETURNING tries
         """,
-        {"id": id, "client": _client(db, id, client), "now": now, "window": TRY_WINDOW_MS, "limit": TRIES_PER_CLIENT},
+        {
+            "id": id,
+            "client": _client(db, id, client),
+            "now": now,
+            "window": ATTEMPT_WINDOW_MS,
+            "limit": ATTEMPTS_PER_CLIENT,
+        },
     ).fetchall()
     if not counted:
         (since,) = db.execute(
             "SELECT since FROM attempts WHERE secret = ? AND client = ?", (id, _client(db, id, client))
         ).fetchone()
-        return Attempt(is_allowed=False, left=0, retry_after=_seconds(since + TRY_WINDOW_MS - now))
+        return Attempt(is_allowed=False, left=0, retry_after=_seconds(since + ATTEMPT_WINDOW_MS - now))
     db.execute("UPDATE secrets SET passcode_tries = passcode_tries + 1 WHERE id = ?", (id,))
     return Attempt(
-        is_allowed=True, left=min(TRIES_PER_CLIENT - counted[0][0], TRIES_PER_SECRET - total - 1), retry_after=0
+        is_allowed=True, left=min(ATTEMPTS_PER_CLIENT - counted[0][0], ATTEMPTS_PER_SECRET - total - 1), retry_after=0
     )
 
 
@@ -51,10 +57,10 @@ def left(db: sqlite3.Connection, link_id: str, client: str, now: int) -> int:
         return 0
     used = db.execute(
         "SELECT tries FROM attempts WHERE secret = ? AND client = ? AND since > ?",
-        (row[0], _client(db, row[0], client), now - TRY_WINDOW_MS),
+        (row[0], _client(db, row[0], client), now - ATTEMPT_WINDOW_MS),
     ).fetchone()
     tries = used[0] if used else 0
-    return max(0, int(min(TRIES_PER_CLIENT - tries, TRIES_PER_SECRET - row[1])))
+    return max(0, int(min(ATTEMPTS_PER_CLIENT - tries, ATTEMPTS_PER_SECRET - row[1])))
 
 
 def refund(db: sqlite3.Connection, id: int, client: str) -> None:

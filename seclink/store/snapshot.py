@@ -73,13 +73,13 @@ def write(source: Path, target: Path, now: int, *, replace: bool = False) -> Inv
     `now` counts only where the source has not seen a later instant.
     """
     with atomic_file.part(target) as part:
-        inventory = fill(source, part, now)
+        inventory = copy_into(source, part, now)
         os.utime(part, ns=(inventory.at * 10**6,) * 2)  # its age is told by the database's clock, not by the machine's
         atomic_file.publish(part, target, replace=replace)
     return inventory
 
 
-def fill(source: Path, part: Path, now: int) -> Inventory:
+def copy_into(source: Path, part: Path, now: int) -> Inventory:
     """Copy `source` into an empty file. Nothing is durable yet. Raises sqlite3.Error."""
     uri = f"{part.absolute().as_uri()}?mode=rw"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)) as db:

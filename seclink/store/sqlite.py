@@ -16,11 +16,11 @@ import aiosqlite
 from seclink.errors import Busy, SecLinkError, StorageFailed, StorageFull
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
 from seclink.store import audit_log, connection, keys, passcode_attempts, reads, snapshot, writes
-from seclink.store.batch_reads import Looks
-from seclink.store.contract import Figures
-from seclink.store.group_commit import Commits, size
-from seclink.store.statistics import OLDEST, USED, Census
-from seclink.store.write_connection import Write, Writer
+from seclink.store.batch_reads import BatchReader
+from seclink.store.contract import StoreStats
+from seclink.store.group_commit import GroupCommit, size
+from seclink.store.statistics import OLDEST, USED, SecretCounter
+from seclink.store.write_connection import Write, WriteConnection
 from seclink.store.writes import Claim
 
 T = TypeVar("T")
@@ -37,17 +37,20 @@ class SqliteStore:
         path: Path,
         lock: int | None,
         writer: aiosqlite.Connection,
-        raw: Writer,
+        raw: WriteConnection,
         others: tuple[aiosqlite.Connection, ...],
-        upgraded: connection.Upgraded | None = None,
+        upgraded: connection.Migrated | None = None,
     ) -> None:
         self._path, self._lock, self.upgraded = path, lock, upgraded
         self._writer, self._raw = writer, raw
         self._reader, self._lister, self._sweeper = others
-        self._commits = Commits(path, writer, raw, self._sweeper)
-        self._secret_looks, self._key_looks = Looks(self._reader, reads.PEEK), Looks(self._reader, reads.KEY)
+        self._commits = GroupCommit(path, writer, raw, self._sweeper)
+        self._secret_looks, self._key_looks = (
+            BatchReader(self._reader, reads.PEEK),
+            BatchReader(self._reader, reads.KEY),
+        )
         self.engine = f"SQLite {sqlite3.sqlite_version}"
-        self._census = Census(self._list)
+        self._census = SecretCounter(self._list)
         self._expired: Counter[str] = Counter()
 
     @classmethod
@@ -68,17 +71,17 @@ class SqliteStore:
         lock = connection.lock(path) if exclusive else None
         connections: list[aiosqlite.Connection] = []
         try:
-            upgraded = connection.prepare(path, is_alone=exclusive)
-            made: list[Writer] = []
+            upgraded = connection.open_or_create(path, is_alone=exclusive)
+            made: list[WriteConnection] = []
 
-            def connect() -> Writer:
-                made.append(connection.connect(path, Writer))
+            def connect() -> WriteConnection:
+                made.append(connection.connect(path, WriteConnection))
                 return made[0]
 
             connections.append(await aiosqlite.Connection(connect, 64))
             raw = made[0]
             (raw.next_id,) = raw.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()
-            raw.hold(keep_seconds, audit_seconds, max_bytes)
+            raw.reconfigure(keep_seconds, audit_seconds, max_bytes)
             if exclusive:
                 snapshot.forget_old(path, raw.execute(reads.CLOCK_MARK).fetchone()[0], raw.keep_ms)
             for _ in range(3):
@@ -93,8 +96,8 @@ class SqliteStore:
             raise
         return cls(path, lock, connections[0], raw, (connections[1], connections[2], connections[3]), upgraded)
 
-    def hold(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
-        self._raw.hold(keep_seconds, audit_seconds, max_bytes)
+    def reconfigure(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
+        self._raw.reconfigure(keep_seconds, audit_seconds, max_bytes)
 
     async def close(self) -> None:
         """Finish what was asked, empty the log into the file, let go. Harmless when done twice."""
@@ -130,7 +133,7 @@ class SqliteStore:
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
         return await self._call(lambda db: passcode_attempts.attempt(db, link_id, client, now))
 
-    async def tries_left(self, link_id: str, client: str, now: int) -> int:
+    async def attempts_left(self, link_id: str, client: str, now: int) -> int:
         return await self._call(lambda db: passcode_attempts.left(db, link_id, client, now))
 
     async def record(
@@ -159,7 +162,7 @@ class SqliteStore:
         return tuple(key for key in await self.keys() if key.digest in revoked)
 
     async def ping(self, now: int) -> None:
-        await self._call(lambda db: writes.mark(db, now))
+        await self._call(lambda db: writes.update_last_seen(db, now))
 
     # Looking
 
@@ -192,16 +195,16 @@ class SqliteStore:
     async def keys(self) -> tuple[ApiKey, ...]:
         return tuple(reads.key(row) for row in await self._all(reads.KEYS, ()))
 
-    async def room(self) -> int:
+    async def free_bytes(self) -> int:
         return self._raw.max_bytes - int((await self._one(USED, ()))[0])
 
-    async def figures(self, now: int) -> Figures:
+    async def statistics(self, now: int) -> StoreStats:
         (oldest,) = (await self._list(OLDEST, ()))[0]
-        return Figures(
+        return StoreStats(
             secrets=await self._census.counts(now),
             expired=self._expired,
             overdue_ms=0 if oldest is None else max(0, now - oldest),
-            used_bytes=self._raw.max_bytes - await self.room(),
+            used_bytes=self._raw.max_bytes - await self.free_bytes(),
             max_bytes=self._raw.max_bytes,
             file_bytes=size(f"{self._path}"),
             log_bytes=self._commits.log_bytes(),
@@ -209,11 +212,11 @@ class SqliteStore:
             commit_seconds=self._commits.seconds,
         )
 
-    async def audit_mark(self) -> str:
+    async def audit_checkpoint(self) -> str:
         last = await self._one(audit_log.LAST, ())
-        return (audit_log.Head(*last) if last else audit_log.NOTHING).mark
+        return (audit_log.AuditHead(*last) if last else audit_log.NOTHING).mark
 
-    async def clock_mark(self) -> int:
+    async def last_seen_at(self) -> int:
         (mark,) = await self._one(reads.CLOCK_MARK, ())
         return int(mark)
 
@@ -228,7 +231,7 @@ class SqliteStore:
         """What may have to go through many rows: apart from the looks that every request waits for."""
         return await _look(self._lister, sql, parameters)
 
-    async def _call(self, work: Callable[[Writer], T]) -> T:
+    async def _call(self, work: Callable[[WriteConnection], T]) -> T:
         answer: T = await self._write(work)
         return answer
 

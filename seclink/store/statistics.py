@@ -28,7 +28,7 @@ USED = """
 """
 
 
-class Census:
+class SecretCounter:
     """How many secrets there are of each (format, state). `look` runs a statement, `clock` is in monotonic seconds."""
 
     def __init__(self, look: Callable[[str, Any], Awaitable[Any]], clock: Callable[[], float] = time.monotonic) -> None:

@@ -23,10 +23,10 @@ from seclink.store.writes import Claim
 
 ROW_BYTES, ROOM_BYTES = 8192, 16 * 2**20
 RETRIES = 3
-Write = Secret | Claim | Callable[["Writer"], Any]
+Write = Secret | Claim | Callable[["WriteConnection"], Any]
 
 
-class Writer(Audited):
+class WriteConnection(Audited):
     """`batch` is what the next commit shall do, `outcomes` what became of each: an answer or an exception; `seconds` is
     how long the last one took.
 
@@ -42,9 +42,9 @@ class Writer(Audited):
     room: int = 0
     seconds: float = 0.0
 
-    def hold(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
+    def reconfigure(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
         self.keep_ms, self.audit_ms = keep_seconds * 1000, audit_seconds * 1000
-        self.max_bytes, self.room = max_bytes, 0
+        self.max_bytes, self.free_bytes = max_bytes, 0
 
     def commit(self) -> None:
         began = perf_counter()
@@ -123,11 +123,11 @@ class Writer(Audited):
 
     def _add(self, secrets: list[Secret]) -> None:
         needed = sum(len(each.payload) + ROW_BYTES for each in secrets)
-        if self.room < needed:
-            self.room = min(self.max_bytes - used_bytes(self), max(ROOM_BYTES, needed))
-            if self.room < needed:
+        if self.free_bytes < needed:
+            self.free_bytes = min(self.max_bytes - used_bytes(self), max(ROOM_BYTES, needed))
+            if self.free_bytes < needed:
                 raise StorageFull()
-        self.room -= needed
+        self.free_bytes -= needed
         self.head = writes.add_all(self, self.next_id, secrets, self.head or audit_log.head(self))
         self.next_id += len(secrets)
 

@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct
 from seclink.errors import BadRequest, StorageFull
 from seclink.model import Changes, Claimed, Secret, State
 from seclink.store import audit_log, passcode_attempts
-from seclink.store.audit_log import Audited, Entry, Head
+from seclink.store.audit_log import Audited, AuditEntry, AuditHead
 from seclink.store.db_pages import used_bytes, whole_pages
 
 # A round of reaping: erasing rewrites every page, and SQLite keeps their former selves in memory until it is done.
@@ -55,13 +55,13 @@ _decode_found = msgspec.json.Decoder(
 ).decode
 
 
-def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret], head: Head) -> Head:
+def add_all(db: sqlite3.Connection, first_id: int, secrets: list[Secret], head: AuditHead) -> AuditHead:
     """One statement, so that it is atomic also where no transaction is open. `head` is where the audit trail ends; the
     answer, where it does then.
     """
     rows: list[Any] = []
     for number, each in enumerate(secrets, first_id):
-        entry = Entry(each.created_at, "created", each.account, each.account, each.receipt_id, each.format)
+        entry = AuditEntry(each.created_at, "created", each.account, each.account, each.receipt_id, each.format)
         head, text = audit_log.chained(head, entry)
         rows += (
             number,
@@ -133,7 +133,7 @@ def claim_all(db: Audited, claims: list[Claim], keep_ms: int) -> list[Claimed | 
         )
         if views <= KEPT_EVENTS or views == max_views:
             view, claim = f"view {views}" + (f" of {max_views}" if max_views else ""), claims[index]
-            db.told.append(Entry(claim.now, "revealed", account, claim.by, receipt_id, view))
+            db.told.append(AuditEntry(claim.now, "revealed", account, claim.by, receipt_id, view))
     _end(db, [(row[1], claims[row[0]].now) for row in found if row[5] == row[6]], State.REVEALED, keep_ms, viewed=1)
     for index, id, *_, views, max_views, _, passcode, _, _ in found:
         if views != max_views:
@@ -180,7 +180,7 @@ def record(db: Audited, link_id: str, event: str, now: int, reason: str | None =
             _event(db, id, event, now)
     elif event not in HISTORY or _event(db, id, event, now, reason):
         told = ("reported", None) if event == "reported" else ("failed", event)
-        db.told.append(Entry(now, told[0], account, by, receipt_id, told[1]))
+        db.told.append(AuditEntry(now, told[0], account, by, receipt_id, told[1]))
 
 
 def replace(
@@ -224,7 +224,9 @@ def replace(
         db.execute("UPDATE secrets SET bytes = ? WHERE id = ?", (len(changes.payload), id))
     if _event(db, id, "changed", now):
         what = ", ".join(CHANGED[name] for name in CHANGED if getattr(changes, name) is not UNSET)
-        db.told.append(Entry(now, "changed", account, by, receipt_id, " ".join(filter(None, (what, detail))) or None))
+        db.told.append(
+            AuditEntry(now, "changed", account, by, receipt_id, " ".join(filter(None, (what, detail))) or None)
+        )
     return State.ACTIVE
 
 
@@ -240,7 +242,7 @@ def burn(
     if state != State.ACTIVE or expires_at <= now:
         return State(state) if state != State.ACTIVE else State.EXPIRED
     _end(db, [(id, now)], State.BURNED, keep_ms)
-    db.told.append(Entry(now, "burned", account, by, receipt_id, detail))
+    db.told.append(AuditEntry(now, "burned", account, by, receipt_id, detail))
     return State.ACTIVE
 
 
@@ -258,9 +260,9 @@ def reap(db: Audited, now: int, limit: int, keep_ms: int, audit_ms: int) -> tupl
     due: list[tuple[int, int, str, str, str | None, str]] = msgspec.json.decode(due_json)
     expired = [each for each in due if each[2] == State.ACTIVE]
     _end(db, [(id, expires_at) for id, expires_at, *_ in expired], State.EXPIRED, keep_ms)
-    db.told += [Entry(at, "expired", account, None, receipt_id) for _, at, _, _, account, receipt_id in expired]
+    db.told += [AuditEntry(at, "expired", account, None, receipt_id) for _, at, _, _, account, receipt_id in expired]
     _forget(db, [id for id, _, state, *_ in due if state != State.ACTIVE])
-    mark(db, now)
+    update_last_seen(db, now)
     return len(due) + audit_log.prune(db, now - audit_ms, now), [format for _, _, _, format, _, _ in expired]
 
 
@@ -284,7 +286,7 @@ def _forget(db: sqlite3.Connection, ids: list[int]) -> None:
     db.execute("DELETE FROM secrets WHERE id IN (SELECT value FROM json_each(?))", gone)
 
 
-def mark(db: sqlite3.Connection, now: int) -> None:
+def update_last_seen(db: sqlite3.Connection, now: int) -> None:
     db.execute("UPDATE meta SET clock_mark = max(clock_mark, ?)", (now,))
 
 

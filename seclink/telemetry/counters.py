@@ -30,7 +30,7 @@ class Histogram:
         self.total += value
 
 
-class Instruments:
+class Counters:
     """What is counted above the store, since the process began. `events` are by (event, format), `operations` by (API,
     operation), `refusals` by code, `limited` by the name of the rate.
     """

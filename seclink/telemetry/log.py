@@ -16,7 +16,7 @@ from typing import TextIO
 
 import msgspec
 
-from seclink.config.schema import Log as Settings
+from seclink.config.schema import LogOptions as Settings
 
 LEVELS = ("debug", "info", "warning", "error")
 PRIORITIES = ("<7>", "<6>", "<4>", "<3>")  # as syslog numbers them
@@ -51,9 +51,9 @@ class Log:
         self._stream = stream
         self.is_journal = _is_journal(stream, environment)
         self._second, self._said = -1, ""
-        self.use(settings)
+        self.reconfigure(settings)
 
-    def use(self, settings: Settings) -> None:
+    def reconfigure(self, settings: Settings) -> None:
         self._from = LEVELS.index(settings.level)
         is_read = self.is_journal or self._stream.isatty()
         self._json = settings.format == "json" or (settings.format == "auto" and not is_read)

@@ -14,9 +14,9 @@ from typing import Any, cast
 from msgspec import Struct
 
 from seclink.config.schema import Config
-from seclink.domain.api_keys import Keyring
+from seclink.domain.api_keys import ApiKeys
 from seclink.domain.clock import Clock
-from seclink.domain.rate_limiter import Decision, Limiter
+from seclink.domain.rate_limiter import Decision, RateLimiter
 from seclink.errors import BadRequest, Forbidden, KeyInvalid, KeyRequired, RateLimited
 from seclink.model import Actor, Rate, Scope
 
@@ -25,7 +25,7 @@ WIDE_FACTOR = 10
 BYTES_WINDOW = 86400
 
 
-class Admission(Struct, frozen=True, kw_only=True):
+class AccessRule(Struct, frozen=True, kw_only=True):
     """What a route asks of its callers:
 
     the class of `rate` that anonymous ones share, the scopes of which one is needed, what may stand in the `query`
@@ -38,88 +38,88 @@ class Admission(Struct, frozen=True, kw_only=True):
     query: tuple[str, ...] | None = ()
 
 
-class Guards:
+class Admission:
     """`admit` stands before every limited route; handlers read the Actor it leaves in the scope with `actor`."""
 
-    def __init__(self, keyring: Keyring, limiter: Limiter, keys: Limiter, config: Config, clock: Clock) -> None:
+    def __init__(self, keyring: ApiKeys, limiter: RateLimiter, keys: RateLimiter, config: Config, clock: Clock) -> None:
         """`limiter` counts addresses and `keys` API keys: a flood of addresses may not crowd out a key."""
         self._keyring, self._limiter, self._keys, self._config, self._clock = keyring, limiter, keys, config, clock
         self._rates: dict[str, Rate] = {name: getattr(config.rates, name) for name in ("create", "reveal", "peek")}
         self._proxies = [ipaddress.ip_network(each) for each in config.server.trusted_proxies]
 
-    async def admit(self, scope: dict[str, Any], admission: Admission) -> None:
+    async def admit(self, scope: dict[str, Any], rule: AccessRule) -> None:
         """Leave an Actor in the scope, or raise BadRequest, KeyInvalid, KeyRequired, Forbidden or RateLimited."""
-        client, wide = self._client(scope)
-        actor = Actor(client=client, wide=wide)
+        client, subnet = self._client(scope)
+        actor = Actor(client=client, subnet=subnet)
         given = headers(scope, b"authorization")
         if given:
-            actor = await self._holder(scope, given, admission, client, wide)
+            actor = await self._authenticate(scope, given, rule, client, subnet)
         else:
-            self._count_anonymous(scope, admission.rate, client, wide)
-        _refuse_query(scope, admission)
-        if admission.needs_key and actor.key is None:
+            self._count_anonymous(scope, rule.rate, client, subnet)
+        _refuse_query(scope, rule)
+        if rule.needs_key and actor.key is None:
             raise KeyRequired()
-        if actor.key is not None and admission.scopes and not actor.key.scopes.intersection(admission.scopes):
-            raise Forbidden(f"The API key lacks the scope {' or '.join(admission.scopes)}")
+        if actor.key is not None and rule.scopes and not actor.key.scopes.intersection(rule.scopes):
+            raise Forbidden(f"The API key lacks the scope {' or '.join(rule.scopes)}")
         scope["state"]["actor"] = actor
 
     def client(self, scope: Any) -> str:
         """The range that a request is counted by."""
         return self._client(scope)[0]
 
-    def count_bytes(self, actor: Actor, count: int) -> None:
+    def charge_storage(self, actor: Actor, count: int) -> None:
         """Hold anonymous clients to what they may store in a day. Raises RateLimited."""
         if actor.key is None:
             rate = Rate(self._config.limits.client_bytes, BYTES_WINDOW)
-            _, decision = self._count("bytes", rate, actor.client, actor.wide, cost=min(count, rate.count))
+            _, decision = self._count("bytes", rate, actor.client, actor.subnet, cost=min(count, rate.count))
             if not decision.is_allowed:
                 wait = math.ceil(decision.retry_after)
                 raise RateLimited("You have stored as much as one client may in a day", wait, "bytes")
 
-    def bound(self, scope: dict[str, Any], name: str, anonymous: Rate, keyed: Rate) -> None:
+    def enforce_extra(self, scope: dict[str, Any], name: str, anonymous: Rate, keyed: Rate) -> None:
         """Hold a caller who was admitted to a further rate, on top of the general one. Raises RateLimited."""
         who = actor(scope)
         if who.key is None:
-            rate, decision = self._count(name, anonymous, who.client, who.wide)
+            rate, decision = self._count(name, anonymous, who.client, who.subnet)
         else:
             rate, decision = keyed, self._keys.take(f"{name} {_key_bucket(who)}", keyed, self._clock.monotonic())
         self._enforce(scope, name, rate, decision)
 
-    def look(self, actor: Actor) -> tuple[Rate, int]:
+    def remaining(self, actor: Actor) -> tuple[Rate, int]:
         """A key's rate and what is left of it; counts nothing."""
         rate = self._key_rate(actor)
         return rate, self._keys.take(_key_bucket(actor), rate, self._clock.monotonic(), cost=0).remaining
 
-    async def _holder(
-        self, scope: dict[str, Any], given: list[bytes], admission: Admission, client: str, wide: str | None
+    async def _authenticate(
+        self, scope: dict[str, Any], given: list[bytes], rule: AccessRule, client: str, subnet: str | None
     ) -> Actor:
         try:
             key = await self._keyring.find(_bearer(given), self._clock.now())
         except (KeyInvalid, BadRequest):
-            self._count_anonymous(scope, admission.rate, client, wide)
+            self._count_anonymous(scope, rule.rate, client, subnet)
             raise
-        actor = Actor(client=client, wide=wide, key=key)
+        actor = Actor(client=client, subnet=subnet, key=key)
         decision = self._keys.take(_key_bucket(actor), self._key_rate(actor), self._clock.monotonic())
         self._enforce(scope, "key", self._key_rate(actor), decision)
         return actor
 
-    def _count_anonymous(self, scope: dict[str, Any], name: str, client: str, wide: str | None) -> None:
-        rate, decision = self._count(name, self._rates[name], client, wide)
+    def _count_anonymous(self, scope: dict[str, Any], name: str, client: str, subnet: str | None) -> None:
+        rate, decision = self._count(name, self._rates[name], client, subnet)
         self._enforce(scope, name, rate, decision)
 
-    def _count(self, name: str, rate: Rate, client: str, wide: str | None, cost: float = 1) -> tuple[Rate, Decision]:
+    def _count(self, name: str, rate: Rate, client: str, subnet: str | None, cost: float = 1) -> tuple[Rate, Decision]:
         """Count against a client, then against its wider range: what is refused to one client is not charged to its
         neighbours. The rate that decided, and its decision.
         """
         now = self._clock.monotonic()
         wider = Rate(rate.count * WIDE_FACTOR, rate.seconds)
-        if wide is not None and not self._limiter.look(f"{name} {wide}", wider, now, cost):
+        if subnet is not None and not self._limiter.would_allow(f"{name} {subnet}", wider, now, cost):
             # Before its 65,536 clients are remembered one by one: that would fill the limiter for everybody.
-            return wider, self._limiter.take(f"{name} {wide}", wider, now, cost)
+            return wider, self._limiter.take(f"{name} {subnet}", wider, now, cost)
         decision = self._limiter.take(f"{name} {client}", rate, now, cost)
-        if wide is None or not decision.is_allowed:
+        if subnet is None or not decision.is_allowed:
             return rate, decision
-        further = self._limiter.take(f"{name} {wide}", wider, now, cost)
+        further = self._limiter.take(f"{name} {subnet}", wider, now, cost)
         return (rate, decision) if further.is_allowed else (wider, further)
 
     def _enforce(self, scope: dict[str, Any], name: str, rate: Rate, decision: Decision) -> None:
@@ -224,8 +224,8 @@ def _key_bucket(actor: Actor) -> str:
     return f"key {actor.key.digest.hex() if actor.key else ''}"
 
 
-def _refuse_query(scope: dict[str, Any], admission: Admission) -> None:
-    if scope["query_string"] and admission.query is not None:
+def _refuse_query(scope: dict[str, Any], rule: AccessRule) -> None:
+    if scope["query_string"] and rule.query is not None:
         for pair in scope["query_string"].split(b"&"):
-            if pair.partition(b"=")[0].decode("latin-1") not in admission.query:
+            if pair.partition(b"=")[0].decode("latin-1") not in rule.query:
                 raise BadRequest("This address takes no such query parameter; keys and proofs go into headers")

@@ -15,7 +15,7 @@ SMALL = 65_536
 CLIENTS = 4  # that may hold as much as one may, at the same time
 
 
-class Bodies:
+class BodyBudget:
     """What the bodies share: one timer, because one for each would cost as much as the rest of the gate, and the bytes
     that all of them may hold in memory at once. One client may hold a quarter of those, so that whoever holds much
     holds up nobody else."""
@@ -26,10 +26,10 @@ class Bodies:
         self.most_held = most_held
         self.held = 0
         self.held_by: Counter[str] = Counter()
-        self.waiting: set[Body] = set()
+        self.waiting: set[LimitedBody] = set()
         self._running = False
 
-    def add(self, body: "Body") -> None:
+    def add(self, body: "LimitedBody") -> None:
         self.waiting.add(body)
         if not self._running:
             self._run()
@@ -56,7 +56,7 @@ class Bodies:
             self._run()
 
 
-class Body:
+class LimitedBody:
     """The `receive` of a request whose body has `length` bytes, -1 for chunked. Its time starts when the application
     first asks for it. Going over a limit is raised, and kept as `cut`. `client` tells whose it is, if that matters."""
 
@@ -78,7 +78,7 @@ class Body:
     )
 
     def __init__(
-        self, receive: Receive, length: int, most: int, together: Bodies, client: Callable[[], str] = lambda: ""
+        self, receive: Receive, length: int, most: int, together: BodyBudget, client: Callable[[], str] = lambda: ""
     ) -> None:
         self._receive = receive
         self._client_of, self._client = client, ""

@@ -13,7 +13,7 @@ server for leave first: those only a script can send.
 import re
 from typing import Any
 
-from seclink.errors import BadRequest, NotANavigation
+from seclink.errors import BadRequest, NavigationRefused
 
 MEANT = ("cors", "same-origin")
 EARLY = re.compile("prefetch|preview|prerender")
@@ -26,7 +26,7 @@ PARTIAL = frozenset(
 )
 
 
-def refuse_visit(scope: Any) -> None:
+def reject_navigation(scope: Any) -> None:
     """Raise NotANavigation for what nobody meant as a call of the API."""
     said = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
     purposes = " ".join(said.get(name, "") for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
@@ -38,23 +38,23 @@ def refuse_visit(scope: Any) -> None:
         or LOOKS.match(accept)
         or (HTML.search(accept) and not accept.lstrip().startswith("application/json"))
     ):
-        raise NotANavigation()
+        raise NavigationRefused()
 
 
-def refuse_unasked(scope: Any) -> None:
+def reject_cross_origin_get(scope: Any) -> None:
     """The same for a GET that spends: also what another origin's page may have sent without a script.
 
     Browsers that tell no Sec-Fetch-Site, old ones and all of them where the server has no TLS, tell an Origin.
     """
-    refuse_visit(scope)
+    reject_navigation(scope)
     said = dict(scope["headers"])
     site = said.get(b"sec-fetch-site")
     is_foreign = b"origin" in said if site is None else site.lower() not in OWN
     if is_foreign and ASKED_FIRST.isdisjoint(said):
-        raise NotANavigation("A page of another origin reveals by POST, or sends an Idempotency-Key")
+        raise NavigationRefused("A page of another origin reveals by POST, or sends an Idempotency-Key")
 
 
-def refuse_part(scope: Any) -> None:
+def reject_partial(scope: Any) -> None:
     """Raise BadRequest for what asks for less than the whole: it would be spent all the same."""
     if not PARTIAL.isdisjoint(name for name, _ in scope["headers"]):
         raise BadRequest("A secret is revealed whole or not at all: ask without Range or If-... headers")

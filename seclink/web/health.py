@@ -8,22 +8,22 @@ from typing import Any
 from litestar import HttpMethod, Request
 from litestar.handlers import HTTPRouteHandler
 
-from seclink.domain.health import Health
+from seclink.domain.health import HealthCheck
 from seclink.errors import StorageFailed
 from seclink.web import json_body, schemas
 from seclink.web.cors import CORS_HEADERS
-from seclink.web.json_body import Answer
+from seclink.web.json_body import Response
 from seclink.web.problems import render
 
 ALIVE, READY = PATHS = ("/healthz", "/readyz")
 SAID = {"store": "does not take writes", "reaper": "has not finished a round lately"}
 
 
-def handlers(health: Health) -> list[HTTPRouteHandler]:
-    async def healthz() -> Answer:
+def handlers(health: HealthCheck) -> list[HTTPRouteHandler]:
+    async def healthz() -> Response:
         return alive()
 
-    async def readyz(request: Request[Any, Any, Any]) -> Answer:
+    async def readyz(request: Request[Any, Any, Any]) -> Response:
         return await ready(health, str(request.scope["state"]["request_id"]))
 
     methods = (HttpMethod.GET, HttpMethod.HEAD)
@@ -33,15 +33,15 @@ def handlers(health: Health) -> list[HTTPRouteHandler]:
     ]
 
 
-def alive() -> Answer:
-    return json_body.answer(schemas.Health(status="alive"))
+def alive() -> Response:
+    return json_body.json_response(schemas.Health(status="alive"))
 
 
-async def ready(health: Health, request_id: str) -> Answer:
+async def ready(health: HealthCheck, request_id: str) -> Response:
     failing = await health.failing()
     if not failing:
         # What is there can still be revealed, so a full store is a ready one.
-        return json_body.answer(schemas.Health(status="ready", room="none" if await health.is_full() else ""))
+        return json_body.json_response(schemas.Health(status="ready", room="none" if await health.is_full() else ""))
     error = StorageFailed("The server is not ready", tuple((part, SAID[part]) for part in failing))
     status, headers, body = render(error, request_id)
-    return Answer(status, body, [*headers, *CORS_HEADERS])
+    return Response(status, body, [*headers, *CORS_HEADERS])

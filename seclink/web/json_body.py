@@ -83,7 +83,7 @@ def optional_base64(name: str, text: str | UnsetType) -> bytes | UnsetType:
     return UNSET if text is UNSET else decode_base64(name, text)
 
 
-class Call:
+class RequestContext:
     """A request as handlers see it: the ASGI scope, with an Actor in it where the route is limited, and the body."""
 
     __slots__ = ("_receive", "scope")
@@ -107,7 +107,7 @@ class Call:
         return bytes(body)
 
 
-class Answer:
+class Response:
     """A status, headers and a body, sent as they are: the framework's response builds its headers anew for each."""
 
     __slots__ = ("_body", "_headers", "_status")
@@ -121,13 +121,13 @@ class Answer:
         await send({"type": "http.response.body", "body": self._body})
 
 
-def answer(content: Struct | dict[str, Any], status: int = 200) -> Answer:
+def json_response(content: Struct | dict[str, Any], status: int = 200) -> Response:
     body = _encode(content)
-    return Answer(status, body, [*_JSON_HEADERS, (b"content-length", b"%d" % len(body))])
+    return Response(status, body, [*_JSON_HEADERS, (b"content-length", b"%d" % len(body))])
 
 
-def no_content() -> Answer:
-    return Answer(204, b"", CORS_HEADERS)
+def no_content() -> Response:
+    return Response(204, b"", CORS_HEADERS)
 
 
 def _read(body: bytes) -> Any:

@@ -14,28 +14,28 @@ from seclink.errors import Busy, NotFound, SecLinkError
 from seclink.model import Scope
 from seclink.telemetry.prometheus import CONTENT_TYPE
 from seclink.web import health
-from seclink.web.admission import Admission, Guards
-from seclink.web.json_body import Answer
-from seclink.web.metrics_collector import Metrics
-from seclink.web.middleware import Gate, Receive, Send
+from seclink.web.admission import AccessRule, Admission
+from seclink.web.json_body import Response
+from seclink.web.metrics_collector import MetricsCollector
+from seclink.web.middleware import Middleware, Receive, Send
 from seclink.web.problems import render
 
 PATH = "/metrics"
-ADMISSION = Admission(rate="peek", scopes=(Scope.METRICS, Scope.ADMIN), needs_key=True)
+ADMISSION = AccessRule(rate="peek", scopes=(Scope.METRICS, Scope.ADMIN), needs_key=True)
 REQUESTS = 16
 
 
-def handler(metrics: Metrics, guards: Guards) -> HTTPRouteHandler:
+def handler(metrics: MetricsCollector, admission: Admission) -> HTTPRouteHandler:
     """For the appliance's own address."""
 
-    async def show(request: Request[Any, Any, Any]) -> Answer:
-        await guards.admit(cast("dict[str, Any]", request.scope), ADMISSION)
+    async def show(request: Request[Any, Any, Any]) -> Response:
+        await admission.admit(cast("dict[str, Any]", request.scope), ADMISSION)
         return await _exposition(metrics)
 
     return HTTPRouteHandler(PATH, http_method="GET", status_code=200)(show)
 
 
-def watching(metrics: Metrics) -> Gate:
+def metrics_app(metrics: MetricsCollector) -> Middleware:
     """For an address of its own: an ASGI application without a key, and with any Host, as scrapers call it by many."""
 
     async def app(scope: Any, receive: Receive, send: Send) -> None:
@@ -46,13 +46,13 @@ def watching(metrics: Metrics) -> Gate:
             answer = await _answer(metrics, scope)
         except SecLinkError as error:
             status, headers, body = render(error, scope["state"]["request_id"])
-            answer = Answer(status, body, headers)
+            answer = Response(status, body, headers)
         await answer(scope, receive, send)
 
-    return Gate(app, render, body_bytes=1024, requests=REQUESTS, methods=("GET", "HEAD"))
+    return Middleware(app, render, body_bytes=1024, requests=REQUESTS, methods=("GET", "HEAD"))
 
 
-async def _answer(metrics: Metrics, scope: Any) -> Answer:
+async def _answer(metrics: MetricsCollector, scope: Any) -> Response:
     if scope["path"] == PATH:
         return await _exposition(metrics)
     if scope["path"] == health.ALIVE:
@@ -64,9 +64,9 @@ async def _answer(metrics: Metrics, scope: Any) -> Answer:
     return await health.ready(metrics.parts.health, scope["state"]["request_id"])
 
 
-async def _exposition(metrics: Metrics) -> Answer:
+async def _exposition(metrics: MetricsCollector) -> Response:
     text = await metrics.text()
-    return Answer(200, text, [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", b"%d" % len(text))])
+    return Response(200, text, [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", b"%d" % len(text))])
 
 
 async def _live(receive: Receive, send: Send) -> None:

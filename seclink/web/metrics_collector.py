@@ -1,7 +1,7 @@
 """What `/metrics` says: numbers about the appliance, nothing that tells of a secret, a person, an address, an account
 or a key. Labels are of closed sets: formats, states, codes, operations, rates, parts.
 
-`Metrics` outlives a reload: `watch` hands it the parts there are now, its instruments go on counting.
+`MetricsCollector` outlives a reload: `set_sources` hands it the parts there are now, its instruments go on counting.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from msgspec import Struct
 
 from seclink import __version__
 from seclink.domain.clock import Clock
-from seclink.domain.health import PARTS, Health
+from seclink.domain.health import PARTS, HealthCheck
 from seclink.domain.passcodes import THREADS, Passcodes
 from seclink.domain.policy import FORMATS
 from seclink.errors import StorageFailed
-from seclink.store.contract import Figures, Store
-from seclink.telemetry.counters import Instruments
+from seclink.store.contract import Store, StoreStats
+from seclink.telemetry.counters import Counters
 from seclink.telemetry.prometheus import Family, family, histograms, render, single
 
 EVENTS = {
@@ -35,23 +35,23 @@ STATES = ("active", "revealed", "burned", "expired")
 BUILD = {"version": __version__, "python": platform.python_version()}
 
 
-class Watched(Struct, frozen=True, kw_only=True):
-    """What is looked at when somebody asks. `running` says how many requests are in flight."""
+class MetricsSources(Struct, frozen=True, kw_only=True):
+    """What is looked at when somebody asks. `in_flight` says how many requests are in flight."""
 
     store: Store
     passcodes: Passcodes
-    health: Health
+    health: HealthCheck
     clock: Clock
-    running: Callable[[], int]
+    in_flight: Callable[[], int]
 
 
-class Metrics:
+class MetricsCollector:
     def __init__(self) -> None:
-        self.instruments = Instruments()
-        self.parts: Watched | None = None
+        self.instruments = Counters()
+        self.parts: MetricsSources | None = None
         self._started_at = _started_at()
 
-    def watch(self, parts: Watched) -> None:
+    def set_sources(self, parts: MetricsSources) -> None:
         self.parts = parts
 
     async def text(self) -> bytes:
@@ -61,7 +61,7 @@ class Metrics:
             failing = await self.parts.health.failing()
             families += _present(self.parts, failing)
             with contextlib.suppress(StorageFailed):
-                families += _stored(await self.parts.store.figures(self.parts.clock.now()))
+                families += _stored(await self.parts.store.statistics(self.parts.clock.now()))
         return render(families)
 
     def _counted(self) -> Iterator[Family]:
@@ -91,21 +91,21 @@ class Metrics:
         yield single("process_max_fds", "gauge", "Most file descriptors that may be open.", limit)
 
 
-def _present(parts: Watched, failing: tuple[str, ...]) -> Iterator[Family]:
+def _present(parts: MetricsSources, failing: tuple[str, ...]) -> Iterator[Family]:
     """As it is now."""
     build = {**BUILD, "store": parts.store.engine}
     yield family("seclink_build_info", "gauge", "What this is.", [(build, 1)])
     ready = {part: int(part not in failing) for part in PARTS}
     yield family("seclink_ready", "gauge", "Whether the part does its work.", _by("part", ready))
     # The request that asks is one of them.
-    yield single("seclink_requests_in_flight", "gauge", "Requests that are being handled.", parts.running())
+    yield single("seclink_requests_in_flight", "gauge", "Requests that are being handled.", parts.in_flight())
     passcodes = parts.passcodes
-    running = min(passcodes.hashing, THREADS)
-    yield single("seclink_passcodes_running", "gauge", "argon2id hashes being computed.", running)
-    yield single("seclink_passcodes_waiting", "gauge", "Requests waiting for one.", passcodes.pending - running)
+    hashing = min(passcodes.hashing, THREADS)
+    yield single("seclink_passcodes_running", "gauge", "argon2id hashes being computed.", hashing)
+    yield single("seclink_passcodes_waiting", "gauge", "Requests waiting for one.", passcodes.pending - hashing)
 
 
-def _stored(figures: Figures) -> Iterator[Family]:
+def _stored(figures: StoreStats) -> Iterator[Family]:
     if figures.secrets is not None:
         counts = [({"format": f, "state": s}, figures.secrets.get((f, s), 0)) for f in FORMATS for s in STATES]
         yield family("seclink_secrets", "gauge", "Secrets there are, ended ones until they are forgotten.", counts)

@@ -30,10 +30,10 @@ from seclink.errors import (
     SecLinkError,
     UnknownHost,
 )
-from seclink.web.body_limits import Bodies, Body, Message, Receive
+from seclink.web.body_limits import BodyBudget, LimitedBody, Message, Receive
 from seclink.web.security_headers import HEADERS, Header
 
-__all__ = ["App", "Gate", "Header", "Message", "Notice", "Receive", "Render", "Send", "host_name"]
+__all__ = ["App", "Header", "Message", "Middleware", "Notice", "Receive", "Render", "Send", "host_name"]
 
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -55,7 +55,7 @@ ONCE = frozenset(
 HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?)\.?(?::[0-9]{1,5})?")
 
 
-class Gate:
+class Middleware:
     """`body_bytes` caps the body as sent, chunked or not. It has `body_seconds` to come, and a second more for every
     `body_rate` bytes that came. `held_bytes` caps what all bodies together hold in memory, and a quarter of it those of
     one `client`.
@@ -63,7 +63,7 @@ class Gate:
     `always` are paths that are answered although as many `requests` run as may. `allowed_hosts` are names without a
     port; none means that any single well-formed Host will do. `too_large` is said of a body that is, and what may be.
     `notice` is asked before `render`.
-    `report(error, request_id)` is told what escaped the application. `running` is how many requests are in flight.
+    `report(error, request_id)` is told what escaped the application. `in_flight` is how many requests are in flight.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Gate:
         self.report = report
         self.body_bytes = body_bytes
         self._too_large = too_large
-        self._bodies = Bodies(body_seconds, body_rate, held_bytes or max(HELD_BYTES, 4 * body_bytes))
+        self._bodies = BodyBudget(body_seconds, body_rate, held_bytes or max(HELD_BYTES, 4 * body_bytes))
         self.headers = list(headers)
         self.header_names = frozenset(name for name, _ in self.headers)
         self.allow = ", ".join(methods).encode()
@@ -106,21 +106,23 @@ class Gate:
         self._header_count = header_count
         self._requests = requests
         self._always = frozenset(always)
-        self.running = 0
+        self.in_flight = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = _Answer(self, scope, send)
+        answer = ResponseWriter(self, scope, send)
         try:
             length = self._admit(scope, answer)
         except SecLinkError as refusal:
             await answer.refuse(refusal)
             return
         if length != 0:
-            receive = answer.body = Body(receive, length, self.body_bytes, self._bodies, lambda: self._client(scope))
-        self.running += 1
+            receive = answer.body = LimitedBody(
+                receive, length, self.body_bytes, self._bodies, lambda: self._client(scope)
+            )
+        self.in_flight += 1
         try:
             await self.app(scope, receive, answer)
         except asyncio.CancelledError:
@@ -129,13 +131,13 @@ class Gate:
         except Exception as error:
             await self._escaped(answer, error)
         finally:
-            self.running -= 1
+            self.in_flight -= 1
             if answer.body is not None:
                 answer.body.release()
         if not answer.started:
             await answer.refuse(answer.cut or Internal())
 
-    def _admit(self, scope: Message, answer: "_Answer") -> int:
+    def _admit(self, scope: Message, answer: "ResponseWriter") -> int:
         """The body's length: 0 for none, -1 for chunked. Raises the refusal."""
         if scope["method"] not in self._methods:
             raise MethodNotAllowed
@@ -154,7 +156,7 @@ class Gate:
         name = host_name(once.get(b"host", b"").decode("latin-1"))
         if not name or (self._hosts and name not in self._hosts):
             raise UnknownHost
-        if self.running >= self._requests and scope["path"] not in self._always:
+        if self.in_flight >= self._requests and scope["path"] not in self._always:
             raise Busy
         # The parser stops where another protocol would begin, so nothing more can be read from that connection.
         answer.close = b"upgrade" in once
@@ -174,14 +176,14 @@ class Gate:
             raise PayloadTooLarge
         return int(given)
 
-    async def _escaped(self, answer: "_Answer", error: Exception) -> None:
+    async def _escaped(self, answer: "ResponseWriter", error: Exception) -> None:
         if not (answer.body and (answer.body.lost or answer.body.cut)) and self.report is not None:
             self.report(error, answer.request_id)
         if answer.started and not answer.refused:
             raise error  # half an answer is out: the server cuts the connection
         await answer.refuse(answer.cut or (Busy() if isinstance(error, MemoryError) else Internal()))
 
-    def raw(self, error: SecLinkError, target: bytes = b"", given: Iterable[Header] = ()) -> bytes:
+    def render_http11(self, error: SecLinkError, target: bytes = b"", given: Iterable[Header] = ()) -> bytes:
         """A refusal as the bytes of a whole HTTP/1.1 answer, for requests that never became one; `target` and `given`
         are what came of the address and of the headers.
         """
@@ -216,18 +218,18 @@ def host_name(host: str) -> str:
     return match[1] if match else ""
 
 
-class _Answer:
+class ResponseWriter:
     """The `send` that the application gets."""
 
     __slots__ = ("_gate", "_scope", "_send", "_state", "body", "close", "refused", "request_id", "started")
 
-    def __init__(self, gate: Gate, scope: Message, send: Send) -> None:
+    def __init__(self, gate: Middleware, scope: Message, send: Send) -> None:
         self._gate = gate
         self._scope = scope
         self._send = send
         self._state: dict[str, Any] = scope.setdefault("state", {})
         self.request_id = self._state["request_id"] = token_hex(8)
-        self.body: Body | None = None
+        self.body: LimitedBody | None = None
         self.close = False
         self.started = False
         self.refused = False

@@ -15,20 +15,20 @@ from seclink.domain.vault import Vault
 from seclink.errors import BadRequest, Busy, Gone, KeyRequired, NotActive, NotFound, StorageFull
 from seclink.model import ApiKey, Edit, Filter, Scope, State, Stats
 from seclink.web import json_body, schemas
-from seclink.web.admission import Admission, Guards, actor, header
-from seclink.web.json_body import Answer, Call
+from seclink.web.admission import AccessRule, Admission, actor, header
+from seclink.web.json_body import RequestContext, Response
 from seclink.web.routes import Operation
 
 STATES = frozenset(str(each) for each in State)
 SENDER = (Scope.MANAGE, Scope.ADMIN)
-BY_TOKEN = Admission(rate="peek")  # a manage token is enough, whatever the key that comes with it may do
-BY_KEY = Admission(rate="peek", scopes=SENDER, needs_key=True)
-LISTING = Admission(rate="peek", scopes=SENDER, needs_key=True, query=("status", "search", "page", "limit"))
+BY_TOKEN = AccessRule(rate="peek")  # a manage token is enough, whatever the key that comes with it may do
+BY_KEY = AccessRule(rate="peek", scopes=SENDER, needs_key=True)
+LISTING = AccessRule(rate="peek", scopes=SENDER, needs_key=True, query=("status", "search", "page", "limit"))
 
 
 class ReceiptsApi:
-    def __init__(self, vault: Vault, guards: Guards, clock: Clock) -> None:
-        self._vault, self._guards, self._clock = vault, guards, clock
+    def __init__(self, vault: Vault, admission: Admission, clock: Clock) -> None:
+        self._vault, self._admission, self._clock = vault, admission, clock
 
     def operations(self) -> Iterator[Operation]:
         one = "/receipts/{receipt_id:str}"
@@ -38,7 +38,7 @@ class ReceiptsApi:
             handler=self.list_receipts,
             summary="Own receipts, newest first; an admin's: all",
             admission=LISTING,
-            gives=schemas.ReceiptPage,
+            response_body=schemas.ReceiptPage,
         )
         yield Operation(
             method="GET",
@@ -46,7 +46,7 @@ class ReceiptsApi:
             handler=self.get_receipt,
             summary="One receipt with its history",
             admission=BY_TOKEN,
-            gives=schemas.ReceiptDetails,
+            response_body=schemas.ReceiptDetails,
             headers=("SecLink-Manage",),
             errors=(NotFound,),
             by_manage_token=True,
@@ -57,8 +57,8 @@ class ReceiptsApi:
             handler=self.change_receipt,
             summary="Change a live secret",
             admission=BY_TOKEN,
-            takes=schemas.ChangeReceipt,
-            gives=schemas.ReceiptDetails,
+            request_body=schemas.ChangeReceipt,
+            response_body=schemas.ReceiptDetails,
             headers=("SecLink-Manage",),
             errors=(NotFound, NotActive, Busy, StorageFull),
             by_manage_token=True,
@@ -80,32 +80,32 @@ class ReceiptsApi:
             handler=self.get_stats,
             summary="Counts of the account",
             admission=BY_KEY,
-            gives=Stats,
+            response_body=Stats,
         )
         yield Operation(
             method="GET",
             path="/account",
             handler=self.get_account,
             summary="The account and what its key may do",
-            admission=Admission(rate="peek", needs_key=True),
-            gives=schemas.Account,
+            admission=AccessRule(rate="peek", needs_key=True),
+            response_body=schemas.Account,
         )
 
-    async def list_receipts(self, call: Call) -> Answer:
+    async def list_receipts(self, call: RequestContext) -> Response:
         key = _key(call.scope)
         account = None if Scope.ADMIN in key.scopes else key.account
         wanted = _filter(call.scope["query_string"], account)
-        return json_body.answer(schemas.receipt_page(await self._vault.receipts.page(wanted, self._clock.now())))
+        return json_body.json_response(schemas.receipt_page(await self._vault.receipts.list(wanted, self._clock.now())))
 
-    async def get_receipt(self, call: Call, receipt_id: str) -> Answer:
+    async def get_receipt(self, call: RequestContext, receipt_id: str) -> Response:
         who = actor(call.scope)
-        receipt = await self._vault.receipts.one(_known(receipt_id), who, _manage_token(call.scope), self._clock.now())
-        return json_body.answer(schemas.receipt_details(receipt, with_reasons=who.may(Scope.ADMIN)))
+        receipt = await self._vault.receipts.get(_known(receipt_id), who, _manage_token(call.scope), self._clock.now())
+        return json_body.json_response(schemas.receipt_details(receipt, with_reasons=who.may(Scope.ADMIN)))
 
-    async def change_receipt(self, call: Call, receipt_id: str) -> Answer:
+    async def change_receipt(self, call: RequestContext, receipt_id: str) -> Response:
         who, token = actor(call.scope), _manage_token(call.scope)
         # Whoever may not change it need not send a large body first.
-        await self._vault.receipts.one(_known(receipt_id), who, token, self._clock.now())
+        await self._vault.receipts.get(_known(receipt_id), who, token, self._clock.now())
         content_type = header(call.scope, b"content-type")
         sent = json_body.parse(
             await call.body(), content_type.encode("latin-1") if content_type else None, schemas.ChangeReceipt
@@ -120,25 +120,25 @@ class ReceiptsApi:
             passcode_hash=sent.passcode_hash,
         )
         if edit.payload is not UNSET:
-            self._guards.count_bytes(who, len(edit.payload))
-        return json_body.answer(
+            self._admission.charge_storage(who, len(edit.payload))
+        return json_body.json_response(
             schemas.receipt_details(
-                await self._vault.receipts.change(_known(receipt_id), edit, who, token, self._clock.now())
+                await self._vault.receipts.update(_known(receipt_id), edit, who, token, self._clock.now())
             )
         )
 
-    async def burn_secret(self, call: Call, receipt_id: str) -> Answer:
+    async def burn_secret(self, call: RequestContext, receipt_id: str) -> Response:
         who, token = actor(call.scope), _manage_token(call.scope)
         await self._vault.receipts.burn(_known(receipt_id), who, token, self._clock.now())
         return json_body.no_content()
 
-    async def get_stats(self, call: Call) -> Answer:
-        return json_body.answer(await self._vault.receipts.stats(_key(call.scope).account, self._clock.now()))
+    async def get_stats(self, call: RequestContext) -> Response:
+        return json_body.json_response(await self._vault.receipts.stats(_key(call.scope).account, self._clock.now()))
 
-    async def get_account(self, call: Call) -> Answer:
+    async def get_account(self, call: RequestContext) -> Response:
         key, now = _key(call.scope), self._clock.now()
-        rate, remaining = self._guards.look(actor(call.scope))
-        return json_body.answer(
+        rate, remaining = self._admission.remaining(actor(call.scope))
+        return json_body.json_response(
             schemas.Account(
                 name=key.account,
                 scopes=sorted(key.scopes),

@@ -31,12 +31,12 @@ from seclink.errors import (
     StorageFailed,
     UnsupportedMediaType,
 )
-from seclink.telemetry.counters import Instruments
-from seclink.web.admission import Admission, Guards
-from seclink.web.json_body import Answer, Call
+from seclink.telemetry.counters import Counters
+from seclink.web.admission import AccessRule, Admission
+from seclink.web.json_body import RequestContext, Response
 from seclink.web.middleware import Receive
 
-Handler = Callable[..., Awaitable[Answer]]
+Handler = Callable[..., Awaitable[Response]]
 PATTERNS = {"link_id": f"^({tokens.LINK_ID.pattern})$", "receipt_id": f"^{tokens.RECEIPT_ID.pattern}$"}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
@@ -68,10 +68,10 @@ class Operation(Struct, frozen=True, kw_only=True):
     path: str
     handler: Handler
     summary: str
-    admission: Admission
-    takes: type[Struct] | None = None
+    admission: AccessRule
+    request_body: type[Struct] | None = None
     body_optional: bool = False
-    gives: type[Struct] | None = None
+    response_body: type[Struct] | None = None
     status: int = 200
     headers: tuple[str, ...] = ()
     errors: tuple[type[SecLinkError], ...] = ()
@@ -79,21 +79,23 @@ class Operation(Struct, frozen=True, kw_only=True):
     description: str = ""
 
 
-def router(path: str, operations: Iterable[Operation], guards: Guards, instruments: Instruments) -> Router:
+def router(path: str, operations: Iterable[Operation], admission: Admission, instruments: Counters) -> Router:
     """Handlers for the operations. What is not refused is timed, from here to its answer, body included.
 
     A plain function stands around each method, because Litestar copies handlers deeply and would copy the whole
     appliance; and it calls the guard itself, because Litestar copies the handler for each guard and request.
     """
 
-    def handler(operation: Operation) -> Callable[[Request[Any, Any, Any]], Awaitable[Answer]]:
+    def handler(operation: Operation) -> Callable[[Request[Any, Any, Any]], Awaitable[Response]]:
         seconds = instruments.operation(path.rpartition("/")[2], operation.handler.__name__)
 
-        async def handle(request: Request[Any, Any, Any]) -> Answer:
+        async def handle(request: Request[Any, Any, Any]) -> Response:
             began = perf_counter()
             scope = cast("dict[str, Any]", request.scope)
-            await guards.admit(scope, operation.admission)
-            answer = await operation.handler(Call(scope, cast(Receive, request.receive)), **scope["path_params"])
+            await admission.admit(scope, operation.admission)
+            answer = await operation.handler(
+                RequestContext(scope, cast(Receive, request.receive)), **scope["path_params"]
+            )
             seconds.observe(perf_counter() - began)
             return answer
 
@@ -112,7 +114,7 @@ def router(path: str, operations: Iterable[Operation], guards: Guards, instrumen
 def document(base: str, operations: Iterable[Operation]) -> dict[str, Any]:
     """The OpenAPI 3.1 document of the operations."""
     listed = list(operations)
-    kinds = [kind for each in listed for kind in (each.takes, each.gives) if kind is not None]
+    kinds = [kind for each in listed for kind in (each.request_body, each.response_body) if kind is not None]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     refs = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, Any] = {}
@@ -142,8 +144,8 @@ def _described(each: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]
     query = each.admission.query or ()
     parameters += [{"name": name, "required": False, **PARAMETERS[name]} for name in (*each.headers, *query)]
     good: dict[str, Any] = {"description": each.summary}
-    if each.gives:
-        good["content"] = {"application/json": {"schema": refs[each.gives]}}
+    if each.response_body:
+        good["content"] = {"application/json": {"schema": refs[each.response_body]}}
     described: dict[str, Any] = {
         "operationId": each.handler.__name__,
         "summary": each.summary,
@@ -153,8 +155,8 @@ def _described(each: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]
     }
     if each.description:
         described["description"] = each.description
-    if each.takes:
-        content = {"application/json": {"schema": refs[each.takes]}}
+    if each.request_body:
+        content = {"application/json": {"schema": refs[each.request_body]}}
         described["requestBody"] = {"required": not each.body_optional, "content": content}
     return described
 
@@ -170,7 +172,7 @@ def _refusals(each: Operation) -> dict[str, Any]:
     errors += [StorageFailed, *each.errors]
     errors += [Forbidden] if each.admission.scopes else []
     errors += [KeyRequired] if each.admission.needs_key else []
-    if each.takes:
+    if each.request_body:
         errors += [RequestTimeout, PayloadTooLarge, UnsupportedMediaType]
     codes: dict[int, list[str]] = {}
     for error in errors:

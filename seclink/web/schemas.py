@@ -23,15 +23,15 @@ ExpiryType = Literal["view_once", "1hour", "24hours", "7days"]
 StateName = Literal["active", "revealed", "burned", "expired"]
 
 
-class Body(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class RequestModel(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A request's JSON: members that are not known are refused."""
 
 
-class Answer(Struct, kw_only=True, rename="camel"):
+class ResponseModel(Struct, kw_only=True, rename="camel"):
     """An answer's JSON."""
 
 
-class CreateSecret(Body):
+class CreateSecret(RequestModel):
     encrypted_blob: Base64
     iv: Base64
     expiry_type: ExpiryType | None = None
@@ -44,7 +44,7 @@ class CreateSecret(Body):
     label: Label | None = None
 
 
-class SecretCreated(Answer):
+class SecretCreated(ResponseModel):
     link_id: str
     share_url: str
     expires_at: Instant
@@ -54,12 +54,12 @@ class SecretCreated(Answer):
     max_views: int | None
 
 
-class RevealSecret(Body):
+class RevealSecret(RequestModel):
     access: str | None = None
     passcode_hash: Digest | None = None
 
 
-class SecretRevealed(Answer):
+class SecretRevealed(ResponseModel):
     encrypted_blob: Base64
     iv: Base64
     expiry_type: str
@@ -68,7 +68,7 @@ class SecretRevealed(Answer):
     expires_at: Instant
 
 
-class SecretMeta(Answer):
+class SecretMeta(ResponseModel):
     link_id: str
     format: str
     expiry_type: str
@@ -80,21 +80,21 @@ class SecretMeta(Answer):
     public_note: str | None
 
 
-class ReportSecret(Body):
+class ReportSecret(RequestModel):
     reason: Annotated[str, Meta(extra_json_schema={"maxLength": REASON_CHARACTERS})] | None = None
 
 
-class Accepted(Answer):
+class Accepted(ResponseModel):
     accepted: bool = True
 
 
-class ReceiptEvent(Answer):
+class ReceiptEvent(ResponseModel):
     at: Instant
     type: str
     reason: str | UnsetType = UNSET
 
 
-class ReceiptItem(Answer):
+class ReceiptItem(ResponseModel):
     """A receipt as a list shows it: no linkId, no history."""
 
     receipt_id: str
@@ -113,19 +113,19 @@ class ReceiptDetails(ReceiptItem):
     events: list[ReceiptEvent]
 
 
-class Pagination(Answer):
+class Pagination(ResponseModel):
     current_page: int
     per_page: int
     total: int
     last_page: int
 
 
-class ReceiptPage(Answer):
+class ReceiptPage(ResponseModel):
     data: list[ReceiptItem]
     pagination: Pagination
 
 
-class ChangeReceipt(Body):
+class ChangeReceipt(RequestModel):
     expires_in: Seconds | UnsetType = UNSET
     max_views: Views | UnsetType | None = UNSET
     label: Label | UnsetType | None = UNSET
@@ -135,20 +135,20 @@ class ChangeReceipt(Body):
     passcode_hash: Digest | UnsetType | None = UNSET
 
 
-class RateState(Answer):
+class RateState(ResponseModel):
     limit: int
     window_seconds: int
     remaining: int
 
 
-class StateCounts(Answer):
+class StateCounts(ResponseModel):
     active: int
     revealed: int
     burned: int
     expired: int
 
 
-class Account(Answer):
+class Account(ResponseModel):
     name: str
     scopes: list[str]
     key_prefix: str
@@ -157,7 +157,7 @@ class Account(Answer):
     secrets: StateCounts
 
 
-class Health(Answer, omit_defaults=True):
+class Health(ResponseModel, omit_defaults=True):
     """`room` is said where there is none."""
 
     status: str

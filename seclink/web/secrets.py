@@ -21,7 +21,7 @@ from seclink.errors import (
     Gone,
     IdempotencyMismatch,
     KeyRequired,
-    NotANavigation,
+    NavigationRefused,
     NotFound,
     PasscodeLocked,
     PasscodeRequired,
@@ -32,9 +32,9 @@ from seclink.errors import (
 )
 from seclink.model import NewSecret, Proof, Scope
 from seclink.web import json_body, schemas
-from seclink.web.admission import Admission, Guards, actor, header, retry_key
-from seclink.web.fetch_metadata import refuse_part, refuse_unasked, refuse_visit
-from seclink.web.json_body import Answer, Call
+from seclink.web.admission import AccessRule, Admission, actor, header, retry_key
+from seclink.web.fetch_metadata import reject_cross_origin_get, reject_navigation, reject_partial
+from seclink.web.json_body import RequestContext, Response
 from seclink.web.routes import Operation
 
 REVEAL_ERRORS = (
@@ -59,8 +59,8 @@ NOT_A_NAVIGATION = (
 class SecretsApi:
     """`share_base` is the address links are built from; it comes from the configuration, never from a request."""
 
-    def __init__(self, vault: Vault, guards: Guards, clock: Clock, share_base: str) -> None:
-        self._vault, self._guards, self._clock, self._share_base = vault, guards, clock, share_base
+    def __init__(self, vault: Vault, admission: Admission, clock: Clock, share_base: str) -> None:
+        self._vault, self._admission, self._clock, self._share_base = vault, admission, clock, share_base
 
     def operations(self) -> Iterator[Operation]:
         yield Operation(
@@ -68,9 +68,9 @@ class SecretsApi:
             path="/secrets",
             handler=self.create_secret,
             summary="Create a secret",
-            admission=Admission(rate="create", scopes=(Scope.CREATE,)),
-            takes=schemas.CreateSecret,
-            gives=schemas.SecretCreated,
+            admission=AccessRule(rate="create", scopes=(Scope.CREATE,)),
+            request_body=schemas.CreateSecret,
+            response_body=schemas.SecretCreated,
             status=201,
             headers=("Idempotency-Key",),
             errors=(KeyRequired, IdempotencyMismatch, StorageFull),
@@ -80,10 +80,10 @@ class SecretsApi:
             path="/secrets/{link_id:str}",
             handler=self.get_secret,
             summary="Reveal a secret; spends a view",
-            admission=Admission(rate="reveal"),
-            gives=schemas.SecretRevealed,
+            admission=AccessRule(rate="reveal"),
+            response_body=schemas.SecretRevealed,
             headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"),
-            errors=(*REVEAL_ERRORS, NotANavigation, PayloadTooLarge, RequestTimeout),
+            errors=(*REVEAL_ERRORS, NavigationRefused, PayloadTooLarge, RequestTimeout),
             description=NOT_A_NAVIGATION,
         )
         yield Operation(
@@ -91,32 +91,32 @@ class SecretsApi:
             path="/secrets/{link_id:str}/reveal",
             handler=self.reveal_secret,
             summary="Reveal a secret; spends a view",
-            admission=Admission(rate="reveal"),
-            takes=schemas.RevealSecret,
+            admission=AccessRule(rate="reveal"),
+            request_body=schemas.RevealSecret,
             body_optional=True,
-            gives=schemas.SecretRevealed,
+            response_body=schemas.SecretRevealed,
             headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"),
-            errors=(*REVEAL_ERRORS, NotANavigation),
+            errors=(*REVEAL_ERRORS, NavigationRefused),
         )
         yield Operation(
             method="POST",
             path="/secrets/{link_id:str}/burn",
             handler=self.burn_secret,
             summary="Destroy a secret one has; asks what revealing asks, and always for proof of the link's key",
-            admission=Admission(rate="reveal"),
-            takes=schemas.RevealSecret,
+            admission=AccessRule(rate="reveal"),
+            request_body=schemas.RevealSecret,
             body_optional=True,
             status=204,
             headers=("SecLink-Access", "SecLink-Passcode"),
-            errors=(*REVEAL_ERRORS, NotANavigation),
+            errors=(*REVEAL_ERRORS, NavigationRefused),
         )
         yield Operation(
             method="GET",
             path="/secrets/{link_id:str}/meta",
             handler=self.peek_secret,
             summary="Look at a secret; changes nothing",
-            admission=Admission(rate="peek"),
-            gives=schemas.SecretMeta,
+            admission=AccessRule(rate="peek"),
+            response_body=schemas.SecretMeta,
             errors=(NotFound, Gone),
         )
         yield Operation(
@@ -124,15 +124,15 @@ class SecretsApi:
             path="/secrets/{link_id:str}/report",
             handler=self.report_secret,
             summary="Report abuse",
-            admission=Admission(rate="create"),
-            takes=schemas.ReportSecret,
+            admission=AccessRule(rate="create"),
+            request_body=schemas.ReportSecret,
             body_optional=True,
-            gives=schemas.Accepted,
+            response_body=schemas.Accepted,
             status=202,
-            errors=(NotANavigation,),
+            errors=(NavigationRefused,),
         )
 
-    async def create_secret(self, call: Call) -> Answer:
+    async def create_secret(self, call: RequestContext) -> Response:
         who, key = actor(call.scope), retry_key(call.scope)
         body = await call.body()
         sent = json_body.parse(body, _content_type(call.scope), schemas.CreateSecret)
@@ -150,10 +150,10 @@ class SecretsApi:
             public_note=sent.public_note,
             label=sent.label,
         )
-        self._guards.count_bytes(who, len(new.payload))
+        self._admission.charge_storage(who, len(new.payload))
         retry = (key, hashlib.sha256(body).digest()) if key else None
         made = await self._vault.create(new, who, self._clock.now(), retry)
-        return json_body.answer(
+        return json_body.json_response(
             schemas.SecretCreated(
                 link_id=made.link_id,
                 share_url=f"{self._share_base}/{made.link_id}",
@@ -166,46 +166,46 @@ class SecretsApi:
             201,
         )
 
-    async def get_secret(self, call: Call, link_id: str) -> Answer:
-        refuse_unasked(call.scope)
+    async def get_secret(self, call: RequestContext, link_id: str) -> Response:
+        reject_cross_origin_get(call.scope)
         await call.body(json_body.SMALL_BODY)  # it takes none, but what announces one is not whole without it
         return await self._reveal(call, link_id, Proof(None, None))
 
-    async def reveal_secret(self, call: Call, link_id: str) -> Answer:
+    async def reveal_secret(self, call: RequestContext, link_id: str) -> Response:
         return await self._reveal(call, link_id, await self._proof(call))
 
-    async def burn_secret(self, call: Call, link_id: str) -> Answer:
+    async def burn_secret(self, call: RequestContext, link_id: str) -> Response:
         proof = _with_headers(call.scope, await self._proof(call))
-        await self._vault.burn_read(_known(link_id), proof, actor(call.scope), self._clock.now())
+        await self._vault.burn_as_recipient(_known(link_id), proof, actor(call.scope), self._clock.now())
         return json_body.no_content()
 
-    async def peek_secret(self, call: Call, link_id: str) -> Answer:
+    async def peek_secret(self, call: RequestContext, link_id: str) -> Response:
         now = self._clock.now()
         peek = await self._vault.peek(_known(link_id), now)
-        left = await self._vault.tries_left(link_id, actor(call.scope), now) if peek.passcode_required else None
-        return json_body.answer(schemas.meta(link_id, peek, left))
+        left = await self._vault.attempts_left(link_id, actor(call.scope), now) if peek.passcode_required else None
+        return json_body.json_response(schemas.meta(link_id, peek, left))
 
-    async def report_secret(self, call: Call, link_id: str) -> Answer:
-        refuse_visit(call.scope)
+    async def report_secret(self, call: RequestContext, link_id: str) -> Response:
+        reject_navigation(call.scope)
         body = await call.body(json_body.SMALL_BODY)
         sent = json_body.parse(body, _content_type(call.scope), schemas.ReportSecret, may_be_empty=True)
         if tokens.LINK_ID.fullmatch(link_id):
             await self._vault.report(link_id, sent.reason, self._clock.now())
-        return json_body.answer(schemas.Accepted(), 202)
+        return json_body.json_response(schemas.Accepted(), 202)
 
-    async def _proof(self, call: Call) -> Proof:
+    async def _proof(self, call: RequestContext) -> Proof:
         """What the body of a POST proves."""
-        refuse_visit(call.scope)
+        reject_navigation(call.scope)
         body = await call.body(json_body.SMALL_BODY)
         sent = json_body.parse(body, _content_type(call.scope), schemas.RevealSecret, may_be_empty=True)
         return Proof(sent.access, sent.passcode_hash)
 
-    async def _reveal(self, call: Call, link_id: str, proof: Proof) -> Answer:
+    async def _reveal(self, call: RequestContext, link_id: str, proof: Proof) -> Response:
         scope = call.scope
-        refuse_part(scope)
+        reject_partial(scope)
         proof, now = _with_headers(scope, proof), self._clock.now()
         claimed = await self._vault.reveal(_known(link_id), proof, actor(scope), now, retry_key(scope))
-        return json_body.answer(
+        return json_body.json_response(
             schemas.SecretRevealed(
                 encrypted_blob=json_body.encode_base64(claimed.payload),
                 iv=json_body.encode_base64(claimed.iv),

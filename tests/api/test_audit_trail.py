@@ -8,14 +8,14 @@ import httpx
 import pytest
 from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, create, manage, reveal
 
-from seclink.domain.rate_limiter import Limiter
-from seclink.store.audit_reader import Trail
+from seclink.domain.rate_limiter import RateLimiter
+from seclink.store.audit_reader import AuditReader
 
 pytestmark = pytest.mark.anyio
 
 
 def told(appliance: Any) -> list[tuple[Any, ...]]:
-    entries = [each.entry for each in Trail(appliance.path).new()]
+    entries = [each.entry for each in AuditReader(appliance.path).new()]
     return [(each.event, each.account, each.by, each.detail) for each in entries if each.event != "created"]
 
 
@@ -92,10 +92,10 @@ async def test_somebody_who_goes_on_and_on_fills_no_disk(appliance: Any) -> None
 
 async def test_failures_of_very_many_secrets_fill_no_memory(make_appliance: Any, monkeypatch: Any) -> None:
     """And are still told of, some of them."""
-    limiters: list[Limiter] = []
+    limiters: list[RateLimiter] = []
 
-    def small() -> Limiter:
-        limiters.append(Limiter(5))
+    def small() -> RateLimiter:
+        limiters.append(RateLimiter(5))
         return limiters[-1]
 
     monkeypatch.setattr("seclink.domain.vault.Limiter", lambda *_: small())

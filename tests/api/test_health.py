@@ -17,7 +17,7 @@ ALIVE = "http://localhost:8080/healthz"
 
 async def writes(appliance: Any) -> int:
     """How often the store has committed."""
-    return sum((await appliance.store.figures(0)).batches.counts)
+    return sum((await appliance.store.statistics(0)).batches.counts)
 
 
 async def test_asking_costs_one_write_a_second_however_many_ask(appliance: Any) -> None:

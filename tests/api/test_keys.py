@@ -73,7 +73,7 @@ async def test_two_authorizations_are_refused(appliance: Any) -> None:
 async def test_every_request_after_the_revocation_is_refused(appliance: Any) -> None:
     """AUTH-02: while many are under way."""
     key = await appliance.key()
-    ring = api_keys.Keyring(appliance.store)
+    ring = api_keys.ApiKeys(appliance.store)
     is_revoked = False
     late: list[int] = []
 
@@ -125,7 +125,7 @@ async def test_key_ends_on_its_day(appliance: Any) -> None:
 async def test_bad_key_is_never_taken_for_nobody(appliance: Any, method: str, path: str) -> None:
     """AUTH-03: on every route, also where nobody would be welcome."""
     revoked = await appliance.key()
-    await api_keys.Keyring(appliance.store).revoke(revoked[:14], appliance.clock.now())
+    await api_keys.ApiKeys(appliance.store).revoke(revoked[:14], appliance.clock.now())
     options: dict[str, Any] = {"json": body()} if method in ("POST", "PATCH") else {}
     for key in ("garbage", tokens.mint_key(), revoked):
         answer = await appliance.http.request(method, path, headers=bearer(key), **options)

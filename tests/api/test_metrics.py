@@ -16,7 +16,7 @@ from seclink.dialects.table import TABLE
 from seclink.domain.policy import FORMATS
 from seclink.errors import BY_CODE
 from seclink.telemetry.log import Log
-from seclink.web.metrics_collector import Metrics
+from seclink.web.metrics_collector import MetricsCollector
 
 pytestmark = pytest.mark.anyio
 
@@ -157,7 +157,7 @@ async def test_rates_that_refuse_are_told_by_their_names(make_appliance: Any) ->
 
 
 async def test_a_store_that_fails_is_said_to_and_the_rest_is_told_all_the_same(make_appliance: Any) -> None:
-    appliance, metrics = await make_appliance(), Metrics()
+    appliance, metrics = await make_appliance(), MetricsCollector()
     build(appliance.config, appliance.store, Log(appliance.config.log, appliance.log), appliance.clock, metrics)
     assert "seclink_secrets" in read((await metrics.text()).decode())
     await appliance.store.close()

@@ -167,7 +167,7 @@ def test_key_for_no_server_is_not_made(tmp_path: Path) -> None:
     assert f"{tmp_path}/seclink.db: there is no such database" in refused.stderr
     assert "--config" in refused.stderr
     assert not list(tmp_path.iterdir())
-    connection.prepare(tmp_path / "seclink.db")
+    connection.open_or_create(tmp_path / "seclink.db")
     added = seclink(tmp_path, "key", "add", "acme")
     assert (added.returncode, added.stderr) == (0, "")
 

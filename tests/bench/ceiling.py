@@ -41,10 +41,10 @@ class NullStore:
     async def reap(self, now: int, limit: int) -> int:
         return 0
 
-    async def audit_mark(self) -> str:
+    async def audit_checkpoint(self) -> str:
         return "0:"
 
-    async def clock_mark(self) -> int:
+    async def last_seen_at(self) -> int:
         return 0
 
     async def close(self) -> None:

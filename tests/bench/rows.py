@@ -29,7 +29,7 @@ SECRET = """
 
 def fill(path: Path, count: int, ids: Path) -> None:
     """Add `count` live secrets; `ids` gets their linkIds, in random order."""
-    connection.prepare(path)
+    connection.open_or_create(path)
     link_ids: list[str] = []
     with _Fast(path) as db:
         (first,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from visitors import events, says, visit
 
 from seclink import Client
-from seclink.client.models import Created
+from seclink.client.models import CreatedSecret
 
 # Everything that reacts to a press, seen or hidden, twice: some questions are asked twice.
 CLICK_ALL = """() => {
@@ -59,22 +59,22 @@ def between(server: Any) -> Iterator[Between]:
 
 
 @pytest.fixture(params=["sealed", "with a passcode", "raw"])
-def made(request: pytest.FixtureRequest, server: Any, python: Client) -> Created:
+def made(request: pytest.FixtureRequest, server: Any, python: Client) -> CreatedSecret:
     if request.param == "raw":
         return raw(server.url)
     return python.create("kept", password="right" if request.param == "with a passcode" else None)
 
 
-def raw(server_url: str) -> Created:
+def raw(server_url: str) -> CreatedSecret:
     """A secret as curl makes them, which needs nothing but its linkId to be spent."""
     content = {"encryptedBlob": "A" * 64, "iv": "A" * 16, "expiryType": "view_once"}
     made = httpx.post(f"{server_url}/api/v1/secrets", json=content).raise_for_status().json()
     key = base64.b64encode(b"k" * 32).decode()
     named = (made["linkId"], made["receiptId"], made["manageToken"])
-    return Created(f"{made['shareUrl']}#{key}", *named, None, made["expiresAt"], 0, 1)  # type: ignore[arg-type]
+    return CreatedSecret(f"{made['shareUrl']}#{key}", *named, None, made["expiresAt"], 0, 1)  # type: ignore[arg-type]
 
 
-def untouched(server_url: str, made: Created) -> None:
+def untouched(server_url: str, made: CreatedSecret) -> None:
     """Nothing spent, no passcode tried; looking and reporting are all that may have happened."""
     assert set(events(server_url, made)) <= {"created", "peeked", "reported"}
     meta = httpx.get(f"{server_url}/api/v1/secrets/{made.link_id}/meta").json()
@@ -126,7 +126,7 @@ def test_a_browser_that_only_loads_the_link_spends_nothing(
 
 @pytest.mark.parametrize("kept", [0, 30], ids=["without fragment", "with half of one"])
 def test_a_clicker_without_the_key_asks_for_nothing(
-    server: Any, page: Page, watch: Any, made: Created, kept: int
+    server: Any, page: Page, watch: Any, made: CreatedSecret, kept: int
 ) -> None:
     """BOT-04: every button, field and form of the page, seen or not."""
     link, fragment = made.link.split("#")
@@ -147,7 +147,7 @@ def test_a_clicker_with_another_key_spends_nothing(
 
 
 def test_the_address_of_the_api_in_the_address_bar_spends_nothing(
-    server: Any, page: Page, watch: Any, made: Created
+    server: Any, page: Page, watch: Any, made: CreatedSecret
 ) -> None:
     """BOT-02: typed, reloaded, gone back to, opened by a link's click, and as source."""
     watch.expect("status of 4", "net::ERR_")

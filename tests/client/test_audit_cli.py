@@ -219,7 +219,7 @@ def test_strangers_words_cannot_steer_the_terminal(here: Shell) -> None:
     tamper(here, "DELETE FROM audit WHERE seq > 0")
     with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
         audit_log.append(
-            db, audit_log.head(db), [audit_log.Entry(10**18, "\x1b[2J", "a\x1b]0;x\x07", None, "\u202e", "\n")]
+            db, audit_log.head(db), [audit_log.AuditEntry(10**18, "\x1b[2J", "a\x1b]0;x\x07", None, "\u202e", "\n")]
         )
     done = here.run("audit")
     assert done.returncode == 0
@@ -235,7 +235,7 @@ def test_strangers_digest_cannot_steer_the_terminal(here: Shell, options: tuple[
         db.execute("DROP TRIGGER audit_stays")
         db.execute("UPDATE audit SET digest = ? WHERE seq = 0", (hostile,))
         audit_log.append(
-            db, audit_log.head(db), [audit_log.Entry(10**12, "x\x9b2J", "\u202ea", None, "\x7f", "\u2028")]
+            db, audit_log.head(db), [audit_log.AuditEntry(10**12, "x\x9b2J", "\u202ea", None, "\x7f", "\u2028")]
         )
         db.execute("UPDATE audit SET seq = 5 WHERE seq = 1")
     for _ in range(2):

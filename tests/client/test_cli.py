@@ -19,7 +19,7 @@ from terminal import Shell
 
 from seclink import errors
 from seclink.cli.create import create, duration
-from seclink.cli.error_text import Asked, in_options
+from seclink.cli.error_text import RequestedOptions, in_options
 from seclink.cli.main import TABLE, cli, exit_status, explain
 from seclink.cli.profile import RECEIPT_KEEP_MS, Profile, default_path
 from seclink.cli.terminal import printable, table, without_line_end
@@ -191,7 +191,7 @@ def test_errors_say_what_can_be_done(error: errors.SecLinkError, shown: list[str
     ],
 )
 def test_what_another_release_refuses_keeps_its_words(member: str, said: str, shown: str) -> None:
-    asked = Asked(("--expires", 300), {"--note": "hello"}, 7)
+    asked = RequestedOptions(("--expires", 300), {"--note": "hello"}, 7)
     assert in_options(errors.BadRequest("No", ((member, said),)), asked).message == shown
     assert in_options(errors.BadRequest("No"), asked).message == "No"
     assert in_options(errors.PayloadTooLarge("No"), asked).message == "the secret is too large: 7 bytes"
@@ -202,7 +202,7 @@ def test_what_another_release_refuses_keeps_its_words(member: str, said: str, sh
 )
 def test_limit_of_hours_is_written_out(most: int, said: str) -> None:
     refused = errors.BadRequest("No", (("expiresIn", f"must be 60 to {most} seconds"),))
-    shown = in_options(refused, Asked(("--hours", math.inf), {}, 7)).message
+    shown = in_options(refused, RequestedOptions(("--hours", math.inf), {}, 7)).message
     assert shown == f"--hours: at most {said} on this server"
 
 

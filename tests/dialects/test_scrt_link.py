@@ -56,9 +56,9 @@ async def test_secret_that_another_format_made_under_its_name_is_not_its(applian
     new = NewSecret(payload=b"x", iv=b"x", format="sharokey", expiry_type="view_once")
     made = await vault.create(new, actor, appliance.clock.now())
     assert tokens.DRAWN_ID.fullmatch(made.link_id)
-    assert await vault.receipts.id_of(made.link_id, "sharokey", appliance.clock.now()) == made.receipt_id
+    assert await vault.receipts.receipt_id_for(made.link_id, "sharokey", appliance.clock.now()) == made.receipt_id
     with pytest.raises(NotFound):
-        await vault.receipts.id_of(made.link_id, "scrt-link", appliance.clock.now())
+        await vault.receipts.receipt_id_for(made.link_id, "scrt-link", appliance.clock.now())
 
 
 def test_recorded_request_goes_through_a_real_port_as_it_was_recorded(server: Any) -> None:

@@ -262,10 +262,10 @@ async def test_change_with_a_proof_is_made_only_where_it_is_right(appliance: Any
     made = await vault.create(new, Actor(client="192.0.2.1"), now)
     given = (made.receipt_id, Edit(label="after", access=access), Actor(client="192.0.2.1"), made.manage_token, now)
     with pytest.raises(AccessDenied):
-        await vault.receipts.change(*given)
-    assert (await vault.receipts.one(made.receipt_id, given[2], made.manage_token, now)).label == new.label
+        await vault.receipts.update(*given)
+    assert (await vault.receipts.get(made.receipt_id, given[2], made.manage_token, now)).label == new.label
     if has_hash:
-        changed = await vault.receipts.change(given[0], Edit(label="after", access=keys.access), *given[2:])
+        changed = await vault.receipts.update(given[0], Edit(label="after", access=keys.access), *given[2:])
         assert changed.label == "after"
 
 

@@ -11,7 +11,7 @@ from seclink.store import audit_log
 from seclink.store.sqlite import SqliteStore
 
 keep_seconds = int(sys.argv[1])
-unchanged = SqliteStore.hold
+unchanged = SqliteStore.reconfigure
 
 
 def forgetful(store: SqliteStore, _keep: int, _audit: int, max_bytes: int) -> None:
@@ -20,7 +20,7 @@ def forgetful(store: SqliteStore, _keep: int, _audit: int, max_bytes: int) -> No
 
 
 if __name__ == "__main__":
-    SqliteStore.hold = forgetful  # type: ignore[method-assign]
+    SqliteStore.reconfigure = forgetful  # type: ignore[method-assign]
     audit_log.PAUSE_MS = keep_seconds * 1000
     sys.argv = sys.argv[sys.argv.index("seclink") :]
     runpy.run_module("seclink", run_name="__main__", alter_sys=True)

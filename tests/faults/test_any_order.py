@@ -58,7 +58,7 @@ class OneTime(RuleBasedStateMachine):
         settings = configuration.parse(PLENTY + '[log]\nlevel = "error"\n', "test.toml")
         path = self.folder / "seclink.db"
         self.store = self.loop.run(SqliteStore.open(path, keep_seconds=365 * DAY, max_bytes=2**30))
-        mark = self.loop.run(self.store.clock_mark())
+        mark = self.loop.run(self.store.last_seen_at())
         self.clock = Clock(mark, wall=lambda: START + self.seconds, monotonic=lambda: self.seconds)
         gate = build(settings, self.store, Log(settings.log), self.clock).app
         self.http = httpx.AsyncClient(

@@ -169,7 +169,7 @@ async def test_what_expired_unreaped_stays_so_after_a_stop_and_a_clock_that_is_b
     await asyncio.wait([reaping])
     await vault.close()
     store, vault, _ = await parts(path, clock, every=3600)
-    clock = Clock(await store.clock_mark(), wall=lambda: 3600.0, monotonic=lambda: hand[0])
+    clock = Clock(await store.last_seen_at(), wall=lambda: 3600.0, monotonic=lambda: hand[0])
     with pytest.raises(Gone):
         await vault.peek("a" * 12, clock.now())
     await vault.close()
@@ -199,7 +199,7 @@ async def test_reaper_outlives_a_store_that_fails_and_says_when_it_last_worked(t
 async def test_everybody_is_served_while_100_000_expire_in_the_same_second(tmp_path: Path) -> None:
     """EXP-07: creates and reveals go on; how late the loop was is printed, not judged."""
     path, clock, count = tmp_path / "seclink.db", Clock(), 100_000
-    connection.prepare(path)
+    connection.open_or_create(path)
     fill(path, count, clock.now())
     store, vault, reaper = await parts(path, clock, every=1)
     done = asyncio.Event()

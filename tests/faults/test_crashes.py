@@ -30,7 +30,7 @@ from appliances import (
     wait_until_gone,
 )
 
-from seclink.store.audit_reader import Trail
+from seclink.store.audit_reader import AuditReader
 
 KILLS = 200 if LONG else 40
 REAPER_KILLS = 50 if LONG else 6
@@ -117,7 +117,9 @@ def test_nothing_acknowledged_is_undone_by_a_kill(make_server: Callable[..., Any
     assert tally["burned 410"] > KILLS
     assert server.stop() == 0, server.log()
     assert is_whole(database(server.folder))
-    told = [(each.entry.event, each.entry.receipt) for each in Trail(database(server.folder)).new()]  # and is a chain
+    told = [
+        (each.entry.event, each.entry.receipt) for each in AuditReader(database(server.folder)).new()
+    ]  # and is a chain
     assert answered <= set(told)
     once = [each for each in told if each[0] != "failed"]
     assert len(once) == len(set(once))

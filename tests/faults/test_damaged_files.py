@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
     """A database with a few hundred secrets."""
     path = tmp_path / "data" / "seclink.db"
     path.parent.mkdir()
-    connection.prepare(path)
+    connection.open_or_create(path)
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute(
             """
@@ -257,7 +257,7 @@ os._exit(0)
 def test_interrupted_first_start_is_no_damage(make_server: Callable[..., Any]) -> None:
     """CR-01: killed before there was a log, with a journal that must be rolled back first."""
     server = make_server()
-    connection.prepare(database(server.folder))
+    connection.open_or_create(database(server.folder))
     script = """
 import os, sqlite3, sys
 db = sqlite3.connect(sys.argv[1], isolation_level=None)

@@ -16,7 +16,7 @@ from proxying import PATIENCE, Nginx
 
 from seclink.config.schema import parse
 from seclink.errors import ConfigError
-from seclink.server.settings import Limits, Served
+from seclink.server.settings import Limits, ServerSettings
 
 FEW = '[rates]\ncreate = "3/hour"\nreveal = "100/hour"\npeek = "100/hour"\n'
 MANY = '[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\npeek = "10000/hour"\n' + NO_BYTES_LIMIT
@@ -312,8 +312,8 @@ def test_everything_lies_below_the_public_path(behind: Callable[..., Behind], ch
     ],
 )
 def test_path_is_taken_away_once_and_whole(target: bytes, found: bytes) -> None:
-    def served(root: bytes) -> Served:
-        return Served(app=None, refuse=lambda *_: b"", limits=Limits(message_bytes=1), root=root)
+    def served(root: bytes) -> ServerSettings:
+        return ServerSettings(app=None, refuse=lambda *_: b"", limits=Limits(message_bytes=1), root=root)
 
     assert served(b"/secrets").below(target) == found
     assert served(b"").below(target) == target

@@ -12,7 +12,7 @@ from typing import Any
 
 from seclink.errors import SecLinkError
 from seclink.server import serve
-from seclink.web.middleware import Gate
+from seclink.web.middleware import Middleware
 
 PAGE = 4096
 BIG = 10_000_000
@@ -92,7 +92,9 @@ async def main(options: dict[str, Any]) -> None:
         serve_options["certificate"] = serve.Certificate(*map(Path, pair))
     grace_seconds = serve_options.pop("grace_seconds")
     limits = {"message_bytes": 2_000_000, "header_seconds": 1.0, "write_seconds": 1.0, "linger_seconds": 1.0}
-    gate = Gate(Tiny(options), render, report=lambda error, _: print("escaped", type(error).__name__), **gate_options)
+    gate = Middleware(
+        Tiny(options), render, report=lambda error, _: print("escaped", type(error).__name__), **gate_options
+    )
     asyncio.get_running_loop().slow_callback_duration = 60  # a busy machine is no fault
     stop = asyncio.Event()
     serve.stop_on_signals(stop)

@@ -150,7 +150,7 @@ async def views_of(store: SqliteStore, link_id: str, secret: Secret) -> set[str]
     """Take all the views there are, and compare."""
     now = time.time_ns() // 1_000_000
     if secret.is_guarded:
-        left = await store.tries_left(link_id, "127.0.0.1", now)
+        left = await store.attempts_left(link_id, "127.0.0.1", now)
         return {"lost"} if not left else {"tries back"} if left > secret.tries else set()
     claimed = [each for each in [await store.claim(link_id, now) for _ in range(secret.most + 1)] if each]
     faults = {"other payload" for each in claimed if each.payload[:MARK_BYTES] not in secret.marks}

@@ -14,7 +14,7 @@ from test_store import END, NOW, key, link, receipt, secret
 from seclink.errors import Busy, StorageFailed, StoreUnusable
 from seclink.model import Changes, State
 from seclink.store import audit_log, audit_reader, backup
-from seclink.store.audit_reader import Broken, Outdated, Trail, parse_mark
+from seclink.store.audit_reader import AuditReader, Broken, Outdated, parse_mark
 from seclink.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ async def store(path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
 
 
 def read(path: Path, mark: str | None = None) -> list[Any]:
-    return [each.entry for each in Trail(path, None if mark is None else parse_mark(mark)).new()]
+    return [each.entry for each in AuditReader(path, None if mark is None else parse_mark(mark)).new()]
 
 
 def live(path: Path) -> list[Any]:
@@ -215,10 +215,10 @@ async def filled(store: SqliteStore) -> str:
     """Ten entries; a mark of the last one."""
     for n in range(10):
         await store.add(secret(str(n), account="acme"))
-    return await store.audit_mark()
+    return await store.audit_checkpoint()
 
 
-OTHER = msgspec.json.encode(audit_log.Entry(NOW, "created", "mallory", "mallory", receipt("4"), "raw")).decode()
+OTHER = msgspec.json.encode(audit_log.AuditEntry(NOW, "created", "mallory", "mallory", receipt("4"), "raw")).decode()
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ async def test_file_of_an_older_release_is_called_that(path: Path, store: Sqlite
 async def test_entry_that_was_changed_with_its_digest_is_noticed_by_the_next(path: Path, store: SqliteStore) -> None:
     await filled(store)
     with tampering(path) as db:
-        before = audit_log.Head(*db.execute("SELECT seq, digest FROM audit WHERE seq = 4").fetchone())
+        before = audit_log.AuditHead(*db.execute("SELECT seq, digest FROM audit WHERE seq = 4").fetchone())
         db.execute("UPDATE audit SET entry = ?, digest = ? WHERE seq = 5", (OTHER, audit_log.digest_of(before, OTHER)))
     with pytest.raises(Broken, match="entry 6 is not what was written, or the one before it is not"):
         read(path)
@@ -322,7 +322,7 @@ async def test_a_trail_made_anew_is_noticed_by_its_mark(path: Path, store: Sqlit
     """Whoever may write to the file can compute digests, too."""
     mark = await filled(store)
     with tampering(path) as db:
-        entries = [each.entry for each in Trail(path).new()]
+        entries = [each.entry for each in AuditReader(path).new()]
         db.execute("DELETE FROM audit WHERE seq > 0")
         changed = [msgspec.structs.replace(each, account="mallory") for each in entries]
         audit_log.append(db, audit_log.head(db), changed)
@@ -339,7 +339,7 @@ async def test_trail_that_somebody_emptied_stops_nobody(path: Path, store: Sqlit
         db.execute("DELETE FROM audit")
         db.executescript("".join(sql + ";" for sql in TRIGGERS))
     again = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30)
-    assert await again.audit_mark() == "0:"
+    assert await again.audit_checkpoint() == "0:"
     await again.add(secret("after"))
     await again.close()
     with pytest.raises(Broken, match="entry 1 is the first"):
@@ -362,7 +362,7 @@ async def test_each_database_begins_with_a_digest_of_its_own(tmp_path: Path, any
     marks = set()
     for n in range(3):
         store = await SqliteStore.open(tmp_path / f"{n}.db", keep_seconds=1, max_bytes=2**30)
-        marks |= {await store.audit_mark(), await filled(store)}
+        marks |= {await store.audit_checkpoint(), await filled(store)}
         await store.close()
     assert len({each.partition(":")[2] for each in marks}) == 6
 
@@ -377,7 +377,7 @@ async def test_what_is_too_old_leaves_it_and_the_rest_is_still_a_chain(path: Pat
         await store.add(secret(f"later {n}", created_at=NOW + 50 * DAY, expires_at=NOW + 200 * DAY))
     while await store.reap(NOW + 100 * DAY, 100):
         pass
-    kept = read(path, await store.audit_mark())
+    kept = read(path, await store.audit_checkpoint())
     assert [each.event for each in kept] == ["created"] * 5 + ["expired"] * 11 + ["forgotten"]
     assert kept[-1].detail == "up to entry 11"
     with pytest.raises(Outdated, match="entry 10, which was marked, has left the trail with all up to 11; it is whole"):
@@ -403,7 +403,7 @@ async def test_beginning_that_did_not_leave_but_was_taken_is_noticed(path: Path,
 
 async def test_what_says_that_something_left_does_not_leave_by_itself(path: Path, store: SqliteStore) -> None:
     """Or each hour would have one more to tell of."""
-    store.hold(1, 0, 2**30)
+    store.reconfigure(1, 0, 2**30)
     await filled(store)
     assert [await store.reap(NOW + hours * HOUR + 1, 100) for hours in range(5)] == [10, 0, 0, 0, 0]
     assert [each.detail for each in read(path)] == ["up to entry 10"]
@@ -411,7 +411,7 @@ async def test_what_says_that_something_left_does_not_leave_by_itself(path: Path
 
 async def test_entries_leave_once_an_hour(path: Path, store: SqliteStore) -> None:
     """So that there are few to tell of it."""
-    store.hold(1, 0, 2**30)
+    store.reconfigure(1, 0, 2**30)
     await filled(store)
     assert await store.reap(NOW + 1, 100) == 10
     await store.add(secret("next"))
@@ -421,7 +421,7 @@ async def test_entries_leave_once_an_hour(path: Path, store: SqliteStore) -> Non
 
 
 async def test_trail_that_is_not_to_be_kept_is_not(path: Path, store: SqliteStore) -> None:
-    store.hold(1, 0, 2**30)
+    store.reconfigure(1, 0, 2**30)
     await filled(store)
     assert await store.reap(NOW + 1, 100) == 10
     assert await store.reap(NOW + 1, 100) == 0
@@ -433,7 +433,7 @@ async def test_many_old_entries_leave_some_at_a_time(
 ) -> None:
     monkeypatch.setattr(audit_log, "PRUNED_AT_ONCE", 4)
     await filled(store)
-    store.hold(30 * 86400, 0, 2**30)
+    store.reconfigure(30 * 86400, 0, 2**30)
     assert [await store.reap(NOW + 1, 100) for _ in range(4)] == [4, 4, 2, 0]
 
 
@@ -512,7 +512,7 @@ async def test_restore_takes_nothing_back_that_the_trail_in_the_way_tells(
     backup.save(path, tmp_path / "copy", NOW)
     await store.burn(receipt("0"), NOW + 1)
     await store.claim(link("1"), NOW + 1)
-    mark = await store.audit_mark()
+    mark = await store.audit_checkpoint()
     await store.close()
     for turn in range(2):
         backup.restore(tmp_path / "copy", path, NOW + 2 + turn, 1, replace=True)
@@ -537,12 +537,12 @@ async def test_restore_in_place_of_another_trail_says_where_that_ended(
 
 async def test_reader_that_looks_again_and_again_misses_nothing(path: Path, store: SqliteStore) -> None:
     """Whatever leaves the trail meanwhile."""
-    reader, seen = Trail(path), []
+    reader, seen = AuditReader(path), []
     for n in range(12):
         await store.add(secret(str(n), created_at=NOW + n * DAY, expires_at=END + 99 * DAY))
         seen += [each.entry.receipt for each in reader.new() if each.entry.receipt]
         if n % 4 == 3:
-            store.hold(30 * 86400, 0, 2**30)
+            store.reconfigure(30 * 86400, 0, 2**30)
             await store.reap(NOW + n * DAY, 1)
     assert seen == [receipt(str(n)) for n in range(12)]
     with tampering(path) as db:
@@ -555,7 +555,7 @@ async def test_reader_that_looks_again_and_again_misses_nothing(path: Path, stor
 async def test_reader_that_rests_keeps_nothing_that_is_erased_in_the_log(path: Path, store: SqliteStore) -> None:
     """Somebody reads the trail's beginning in a pager, and goes for lunch."""
     await filled(store)
-    reading = Trail(path).new()
+    reading = AuditReader(path).new()
     next(reading)
     assert await store.claim(link("0"), NOW) is not None
     with contextlib.closing(sqlite3.connect(path, timeout=5)) as db:
@@ -583,7 +583,7 @@ async def test_trail_is_read_in_parts_and_checked_as_a_whole(
 async def test_reader_is_told_that_the_end_it_has_seen_is_gone(path: Path, store: SqliteStore) -> None:
     """Cut off, or an older backup put in place."""
     await filled(store)
-    reader = Trail(path)
+    reader = AuditReader(path)
     assert len(list(reader.new())) == 10
     with tampering(path) as db:
         db.execute("DELETE FROM audit WHERE seq > 7")

@@ -357,7 +357,7 @@ async def test_backup_that_is_put_in_place_by_hand_brings_nothing_back(
     new = await open_store(file)
     await check_nothing_comes_back(new, SAVED)
     assert (await told(new, "waiting", SAVED)).state == "burned"
-    assert await new.clock_mark() == SAVED
+    assert await new.last_seen_at() == SAVED
     await new.close()
 
 
@@ -392,7 +392,7 @@ async def test_clock_never_goes_back(store: SqliteStore, path: Path, file: Path,
     await store.close()
     restore(file, path, wall, replace=True)
     new = await open_store(path)
-    assert await new.clock_mark() == NOW + DAY
+    assert await new.last_seen_at() == NOW + DAY
     await check_nothing_comes_back(new, NOW + DAY)
     assert (await told(new, "waiting", NOW + DAY)).events[-1].at == NOW + DAY
     await new.close()

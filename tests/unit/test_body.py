@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 
 from seclink.errors import Busy
-from seclink.web.body_limits import Bodies, Body
-from seclink.web.json_body import Call
-from seclink.web.middleware import Gate
+from seclink.web.body_limits import BodyBudget, LimitedBody
+from seclink.web.json_body import RequestContext
+from seclink.web.middleware import Middleware
 from seclink.web.problems import render
 
 pytestmark = pytest.mark.anyio
 
 
-def body_of(pieces: list[bytes], together: Bodies, client: str = "") -> Body:
+def body_of(pieces: list[bytes], together: BodyBudget, client: str = "") -> LimitedBody:
     waiting = list(pieces)
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
 
-    return Body(receive, -1, 100_000, together, lambda: client)
+    return LimitedBody(receive, -1, 100_000, together, lambda: client)
 
 
 LARGE = [b"x" * 65_536, b"x" * 900]  # 900 beyond the 64 KiB that any may have
@@ -27,17 +27,17 @@ LARGE = [b"x" * 65_536, b"x" * 900]  # 900 beyond the 64 KiB that any may have
 
 async def test_bodies_together_stay_within_memory() -> None:
     """IN-01: many large bodies at once are refused, and what is done with makes room again."""
-    together = Bodies(15.0, 16_384, most_held=4000)
+    together = BodyBudget(15.0, 16_384, most_held=4000)
     fitting = [body_of(LARGE, together, f"192.0.2.{n}") for n in range(4)]
     one_more, later = (body_of(LARGE, together, "192.0.2.9") for _ in range(2))
     for body in fitting:
-        assert len(await Call({}, body).body()) == 66_436
+        assert len(await RequestContext({}, body).body()) == 66_436
     with pytest.raises(Busy):
-        await Call({}, one_more).body()
+        await RequestContext({}, one_more).body()
     assert isinstance(one_more.cut, Busy)
     one_more.release()
     fitting[0].release()
-    assert len(await Call({}, later).body()) == 66_436
+    assert len(await RequestContext({}, later).body()) == 66_436
     for body in (*fitting, later):
         body.release()
     assert (together.held, together.held_by) == (0, {})
@@ -45,19 +45,19 @@ async def test_bodies_together_stay_within_memory() -> None:
 
 async def test_one_client_cannot_hold_what_is_for_all() -> None:
     """IN-01: a quarter each; what one sends too much of holds up nobody else."""
-    together = Bodies(15.0, 16_384, most_held=4000)
+    together = BodyBudget(15.0, 16_384, most_held=4000)
     first, second = (body_of(LARGE, together, "192.0.2.1") for _ in range(2))
     other = body_of(LARGE, together, "192.0.2.2")
-    await Call({}, first).body()
+    await RequestContext({}, first).body()
     with pytest.raises(Busy):
-        await Call({}, second).body()
-    assert len(await Call({}, other).body()) == 66_436
+        await RequestContext({}, second).body()
+    assert len(await RequestContext({}, other).body()) == 66_436
 
 
 async def test_body_in_a_million_pieces_is_put_together() -> None:
     """IN-01: small pieces must not be copied again and again."""
-    together = Bodies(15.0, 16_384, most_held=10_000)
-    assert await Call({}, body_of([b"ab"] * 2_000, together)).body() == b"ab" * 2_000
+    together = BodyBudget(15.0, 16_384, most_held=10_000)
+    assert await RequestContext({}, body_of([b"ab"] * 2_000, together)).body() == b"ab" * 2_000
 
 
 async def test_busy_server_still_says_that_it_lives() -> None:
@@ -66,7 +66,7 @@ async def test_busy_server_still_says_that_it_lives() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    gate = Gate(app, render, body_bytes=10, requests=0, always=("/healthz",))
+    gate = Middleware(app, render, body_bytes=10, requests=0, always=("/healthz",))
     statuses = {}
     for path in ("/healthz", "/api/v1/secrets"):
         sent: list[Any] = []

@@ -9,7 +9,7 @@ import pytest
 
 from seclink.cli.main import cli
 from seclink.config.options import options
-from seclink.config.types import written
+from seclink.config.types import to_toml
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -44,7 +44,7 @@ def test_contents_lead_to_sections_and_leave_none_out() -> None:
 
 @pytest.mark.parametrize("option", list(options()), ids=lambda option: f"{option.section}.{option.name}")
 def test_option_is_documented_as_it_is(option) -> None:
-    default = "unset" if option.default is None else f"`{written(option.default)}`"
+    default = "unset" if option.default is None else f"`{to_toml(option.default)}`"
     assert f"| `{option.section}.{option.name}` | {default} | {option.help} ({option.bounds}) |" in readme()
 
 

@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
     """A database as the first start makes it."""
     made = tmp_path / "data" / "seclink.db"
     made.parent.mkdir(mode=0o700)
-    connection.prepare(made)
+    connection.open_or_create(made)
     return made
 
 
@@ -225,7 +225,7 @@ def test_restore_is_no_cure_for_a_file_that_somebody_else_may_read(path: Path, m
 def test_what_is_no_database_yet_or_never_is_told(path: Path) -> None:
     path.write_bytes(b"")
     assert levels(database.look(Config(), path, NOW))[str(path)] == "warning"
-    connection.prepare(path)
+    connection.open_or_create(path)
     assert levels(database.look(Config(), path, NOW))[str(path)] == "ok", "what was said of an empty file is not so"
     [found] = [each for each in database.look(Config(), path.parent, NOW) if each.level == "problem"]
     assert (found.said, "[store] path = " in found.fix) == ("is not a file", True)

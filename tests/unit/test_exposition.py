@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from seclink.cli.metrics_snapshot import Reading, Span, facts
 from seclink.cli.status_view import screen
 from seclink.errors import BadRequest, RateLimited, StorageFailed
-from seclink.store.statistics import STEP, Census
-from seclink.telemetry.counters import BATCHES, Histogram, Instruments
+from seclink.store.statistics import STEP, SecretCounter
+from seclink.telemetry.counters import BATCHES, Counters, Histogram
 from seclink.telemetry.prometheus import Sample, family, histograms, parse, render, single
 
 pytestmark = pytest.mark.anyio
@@ -128,7 +128,7 @@ def test_server_cannot_steer_the_terminal() -> None:
 
 
 def test_refusals_are_counted_by_code_and_rates_by_name() -> None:
-    instruments = Instruments()
+    instruments = Counters()
     for error in (BadRequest(), RateLimited(rate="create"), RateLimited()):
         instruments.refused(error)
     assert (instruments.refusals, instruments.limited) == ({"bad_request": 1, "rate_limited": 2}, {"create": 1})
@@ -159,7 +159,7 @@ def rows(tmp_path: Path) -> Callable[[int], Rows]:
 @pytest.mark.parametrize("count", [0, 1, STEP, 2 * STEP + 5])
 async def test_counting_in_steps_misses_none(rows: Callable[[int], Rows], count: int) -> None:
     table = rows(count)
-    counts = await Census(table.look).counts(count // 2)
+    counts = await SecretCounter(table.look).counts(count // 2)
     expected: dict[tuple[str, str], int] = {}
     for n in range(count):
         state = ("expired" if n <= count // 2 else "active") if n % 2 else "burned"
@@ -173,7 +173,7 @@ async def test_counting_rests_fifty_times_as_long_as_it_took_and_ten_seconds_at_
     rows: Callable[[int], Rows],
 ) -> None:
     table = rows(10)
-    census = Census(table.look, lambda: table.now)
+    census = SecretCounter(table.look, lambda: table.now)
     await census.counts(0)
     table.now += 9.9
     await asyncio.gather(*(census.counts(0) for _ in range(20)))
@@ -197,7 +197,7 @@ async def test_nobody_waits_long_for_a_count(rows: Callable[[int], Rows]) -> Non
         await go_on.wait()
         return await table.look(sql, parameters)
 
-    census = Census(slow)
+    census = SecretCounter(slow)
     assert await census.counts(0) is None
     go_on.set()
     assert sum((await census.counts(0) or {}).values()) == 3
@@ -211,7 +211,7 @@ async def test_count_that_failed_leaves_the_last_one(rows: Callable[[int], Rows]
             raise StorageFailed()
         return await table.look(sql, parameters)
 
-    census = Census(look, lambda: table.now)
+    census = SecretCounter(look, lambda: table.now)
     counted = await census.counts(0)
     table.now, failing = 11.0, True
     assert await census.counts(0) == counted

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from seclink.errors import StorageFailed
-from seclink.store.batch_reads import AT_ONCE, Looks
+from seclink.store.batch_reads import AT_ONCE, BatchReader
 
 pytestmark = pytest.mark.anyio
 
@@ -38,11 +38,11 @@ def reader(anyio_backend: str) -> Reader:
 
 
 @pytest.fixture
-def looks(reader: Reader) -> Looks:
-    return Looks(reader, "in ({})")  # type: ignore[arg-type]
+def looks(reader: Reader) -> BatchReader:
+    return BatchReader(reader, "in ({})")  # type: ignore[arg-type]
 
 
-def look(looks: Looks, name: str) -> "asyncio.Task[Any]":
+def look(looks: BatchReader, name: str) -> "asyncio.Task[Any]":
     return asyncio.create_task(looks.row(name))
 
 
@@ -52,7 +52,7 @@ async def begun(reader: Reader, count: int) -> None:
             await asyncio.sleep(0)
 
 
-async def test_who_asks_after_a_look_has_begun_gets_one_of_his_own(reader: Reader, looks: Looks) -> None:
+async def test_who_asks_after_a_look_has_begun_gets_one_of_his_own(reader: Reader, looks: BatchReader) -> None:
     """AUTH-02: or a key that was revoked meanwhile would still be good."""
     reader.rows["a"] = 1
     early = look(looks, "a")
@@ -65,7 +65,7 @@ async def test_who_asks_after_a_look_has_begun_gets_one_of_his_own(reader: Reade
     assert reader.asked == [["a"], ["a"]]
 
 
-async def test_those_that_wait_together_are_asked_for_together(reader: Reader, looks: Looks) -> None:
+async def test_those_that_wait_together_are_asked_for_together(reader: Reader, looks: BatchReader) -> None:
     reader.rows = {"a": 1, "b": 2}
     reader.may_answer.set()
     answers = await asyncio.gather(*(looks.row(name) for name in ("a", "b", "a", "nobody")))
@@ -73,7 +73,7 @@ async def test_those_that_wait_together_are_asked_for_together(reader: Reader, l
     assert reader.asked == [["a", "b", "nobody"]]
 
 
-async def test_more_than_fit_are_asked_for_in_turn(reader: Reader, looks: Looks) -> None:
+async def test_more_than_fit_are_asked_for_in_turn(reader: Reader, looks: BatchReader) -> None:
     names = [f"n{number}" for number in range(AT_ONCE + 5)]
     reader.rows = {name: number for number, name in enumerate(names)}
     reader.may_answer.set()
@@ -82,7 +82,7 @@ async def test_more_than_fit_are_asked_for_in_turn(reader: Reader, looks: Looks)
     assert list(map(len, reader.asked)) == [AT_ONCE, 5]
 
 
-async def test_look_that_nobody_waits_for_any_more_troubles_no_other(reader: Reader, looks: Looks) -> None:
+async def test_look_that_nobody_waits_for_any_more_troubles_no_other(reader: Reader, looks: BatchReader) -> None:
     reader.rows["a"] = 1
     gone, other = look(looks, "a"), look(looks, "a")
     await begun(reader, 1)
@@ -93,7 +93,9 @@ async def test_look_that_nobody_waits_for_any_more_troubles_no_other(reader: Rea
 
 
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), ValueError("no active connection")])
-async def test_failure_is_everybodys_and_not_the_next_ones(reader: Reader, looks: Looks, error: Exception) -> None:
+async def test_failure_is_everybodys_and_not_the_next_ones(
+    reader: Reader, looks: BatchReader, error: Exception
+) -> None:
     reader.error = error
     reader.may_answer.set()
     found = await asyncio.gather(looks.row("a"), looks.row("b"), return_exceptions=True)

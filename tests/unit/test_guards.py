@@ -6,18 +6,18 @@ import pytest
 
 from seclink.config import schema
 from seclink.domain import tokens
-from seclink.domain.api_keys import Keyring
+from seclink.domain.api_keys import ApiKeys
 from seclink.domain.clock import Clock
-from seclink.domain.rate_limiter import Limiter
+from seclink.domain.rate_limiter import RateLimiter
 from seclink.errors import BadRequest, RateLimited
 from seclink.model import ApiKey, Rate
-from seclink.web.admission import Admission, Guards
+from seclink.web.admission import AccessRule, Admission
 
 pytestmark = pytest.mark.anyio
-CREATE = Admission(rate="create")
+CREATE = AccessRule(rate="create")
 
 
-class Keys(Keyring):
+class Keys(ApiKeys):
     """Takes every key for a live one."""
 
     def __init__(self) -> None:
@@ -27,11 +27,11 @@ class Keys(Keyring):
         return ApiKey(digest=tokens.digest(key), prefix=key, account="acme", scopes=frozenset(), created_at=now)
 
 
-def guards(limiter: Limiter, toml: str = "") -> Guards:
-    return Guards(Keys(), limiter, Limiter(), schema.parse(toml, "test.toml"), Clock(monotonic=lambda: 1.0))
+def guards(limiter: RateLimiter, toml: str = "") -> Admission:
+    return Admission(Keys(), limiter, RateLimiter(), schema.parse(toml, "test.toml"), Clock(monotonic=lambda: 1.0))
 
 
-async def is_admitted(guards: Guards, address: str, *headers: tuple[bytes, bytes]) -> bool:
+async def is_admitted(guards: Admission, address: str, *headers: tuple[bytes, bytes]) -> bool:
     scope: dict[str, Any] = {"state": {}, "headers": headers, "client": (address, 1), "query_string": b""}
     try:
         await guards.admit(scope, CREATE)
@@ -42,7 +42,7 @@ async def is_admitted(guards: Guards, address: str, *headers: tuple[bytes, bytes
 
 async def test_site_that_used_up_its_budget_leaves_no_trace_of_each_of_its_clients() -> None:
     """RL-06: or one /48 could fill the limiter with its 65,536 clients and make everybody else share one bucket."""
-    limiter = Limiter()
+    limiter = RateLimiter()
     crowd = guards(limiter, '[rates]\ncreate = "1/hour"\n')
     admitted = [await is_admitted(crowd, f"2001:db8:1:{n:x}::1") for n in range(2000)]
     assert sum(admitted) == 10
@@ -51,14 +51,14 @@ async def test_site_that_used_up_its_budget_leaves_no_trace_of_each_of_its_clien
 
 async def test_flood_of_addresses_crowds_out_no_key() -> None:
     """RL-06: keys are counted apart."""
-    crowded = guards(Limiter(capacity=1))
+    crowded = guards(RateLimiter(capacity=1))
     assert not all([await is_admitted(crowded, f"198.51.100.{n}") for n in range(60)])
     assert not await is_admitted(crowded, "203.0.113.1")
     assert await is_admitted(crowded, "203.0.113.1", (b"authorization", b"Bearer sk_live_x"))
 
 
 async def test_further_rate_holds_addresses_and_keys_on_top_of_their_own() -> None:
-    bound = guards(Limiter())
+    bound = guards(RateLimiter())
     scopes: list[dict[str, Any]] = []
     for name, address in ((b"Bearer sk_live_x", "192.0.2.1"), (b"Bearer sk_live_y", "192.0.2.1"), (None, "192.0.2.1")):
         given = [(b"authorization", name)] if name else []
@@ -76,5 +76,5 @@ async def test_further_rate_holds_addresses_and_keys_on_top_of_their_own() -> No
 async def test_query_is_refused_unless_it_is_said_that_anything_may_stand_there() -> None:
     scope: dict[str, Any] = {"state": {}, "headers": [], "client": ("192.0.2.1", 1), "query_string": b"key=sk_live_x"}
     with pytest.raises(BadRequest):
-        await guards(Limiter()).admit(scope, CREATE)
-    await guards(Limiter()).admit(scope, Admission(rate="create", query=None))
+        await guards(RateLimiter()).admit(scope, CREATE)
+    await guards(RateLimiter()).admit(scope, AccessRule(rate="create", query=None))

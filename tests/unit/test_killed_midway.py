@@ -108,7 +108,7 @@ def test_upgrade_leaves_the_old_file_or_the_new(name: str, tmp_path: Path) -> No
             assert each.stat().st_mode & 0o777 == 0o600, (number, each.name)
             if "before" in each.name:
                 assert found(each) == []
-        connection.prepare(path)
+        connection.open_or_create(path)
         assert version(path) == migrate.NEWEST
         assert is_whole(copy)
         assert version(copy) == 1
@@ -121,7 +121,7 @@ def test_backup_is_whole_or_not_there(tmp_path: Path) -> None:
     def reset() -> None:
         clear(tmp_path)
         keeping.loaded("1g", path)
-        connection.prepare(path)
+        connection.open_or_create(path)
 
     reset()
     before, seen = rows(path), set()
@@ -142,7 +142,7 @@ def test_restore_leaves_the_old_database_or_the_new(tmp_path: Path) -> None:
     def reset() -> None:
         clear(tmp_path)
         keeping.loaded("1g", path)
-        connection.prepare(path)
+        connection.open_or_create(path)
         backup.save(path, file, SAVED)
 
     states = set()
@@ -163,7 +163,7 @@ def test_restore_leaves_the_old_database_or_the_new(tmp_path: Path) -> None:
 def test_what_is_published_is_durable_first_and_its_name_right_after(tmp_path: Path) -> None:
     """CR-02: file, name, folder, in this order."""
     keeping.loaded("1g", tmp_path / "seclink.db")
-    connection.prepare(tmp_path / "seclink.db")
+    connection.open_or_create(tmp_path / "seclink.db")
     said = run(SAVE, tmp_path).stderr
     steps = re.findall(r"^(fsync|link|pwrite64)\((.*)", said, re.M)
     at = next(n for n, (call, _) in enumerate(steps) if call == "link")

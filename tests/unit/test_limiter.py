@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink.domain.rate_limiter import Limiter
+from seclink.domain.rate_limiter import RateLimiter
 from seclink.model import Rate
 from seclink.web.admission import ranges
 
@@ -14,7 +14,7 @@ HOUR = Rate(20, 3600)
 @given(count=st.integers(1, 2000), seconds=st.sampled_from([1, 60, 3600, 86_400]), start=st.floats(0, 1e7))
 def test_exactly_as_many_as_the_rate_says_at_once(count: int, seconds: int, start: float) -> None:
     """RL-01"""
-    limiter, rate = Limiter(), Rate(count, seconds)
+    limiter, rate = RateLimiter(), Rate(count, seconds)
     decisions = [limiter.take("create a", rate, start) for _ in range(count + 2)]
     assert [each.is_allowed for each in decisions] == [True] * count + [False] * 2
     assert [each.remaining for each in decisions[:count]] == list(reversed(range(count)))
@@ -24,7 +24,7 @@ def test_exactly_as_many_as_the_rate_says_at_once(count: int, seconds: int, star
 @given(gaps=st.lists(st.floats(0, 600), min_size=1, max_size=200))
 def test_never_more_in_any_window_than_twice_the_rate(gaps: list[float]) -> None:
     """RL-01: a full burst and what has leaked meanwhile; on average the rate."""
-    limiter, now, allowed = Limiter(), 1000.0, []
+    limiter, now, allowed = RateLimiter(), 1000.0, []
     for gap in gaps:
         now += gap
         if limiter.take("create a", HOUR, now).is_allowed:
@@ -33,7 +33,7 @@ def test_never_more_in_any_window_than_twice_the_rate(gaps: list[float]) -> None
 
 
 def test_refused_request_costs_nothing() -> None:
-    limiter = Limiter()
+    limiter = RateLimiter()
     for _ in range(20):
         limiter.take("create a", HOUR, 0)
     for _ in range(1000):
@@ -43,7 +43,7 @@ def test_refused_request_costs_nothing() -> None:
 
 def test_memory_stays_in_its_bound_and_the_overflow_is_shared() -> None:
     """RL-06, scaled: ten times as many clients as there is room for."""
-    limiter = Limiter(capacity=5000)
+    limiter = RateLimiter(capacity=5000)
     allowed = sum(limiter.take(f"create {n:x}/64", HOUR, 0).is_allowed for n in range(50_000))
     assert len(limiter) <= 5000 + 1
     assert allowed == 5000 + HOUR.count
@@ -51,7 +51,7 @@ def test_memory_stays_in_its_bound_and_the_overflow_is_shared() -> None:
 
 def test_busy_bucket_is_never_evicted() -> None:
     """RL-06: a flood does not give a locked client a fresh budget."""
-    limiter = Limiter(capacity=1000)
+    limiter = RateLimiter(capacity=1000)
     for _ in range(20):
         limiter.take("create locked", HOUR, 0)
     for n in range(20_000):
@@ -61,7 +61,7 @@ def test_busy_bucket_is_never_evicted() -> None:
 
 def test_idle_buckets_make_room() -> None:
     """RL-06: once the flood is over, new clients get their own buckets again."""
-    limiter = Limiter(capacity=1000)
+    limiter = RateLimiter(capacity=1000)
     for n in range(5000):
         limiter.take(f"create {n}", HOUR, 0)
     assert all(limiter.take(f"create late {n}", HOUR, 7200).is_allowed for n in range(900))
@@ -70,7 +70,7 @@ def test_idle_buckets_make_room() -> None:
 
 def test_classes_overflow_apart() -> None:
     """RL-06: who floods creates does not lock readers out."""
-    limiter = Limiter(capacity=100)
+    limiter = RateLimiter(capacity=100)
     for n in range(1000):
         limiter.take(f"create {n}", HOUR, 0)
     assert limiter.take("reveal new", HOUR, 0).is_allowed
@@ -98,7 +98,7 @@ def test_ten_thousand_addresses_of_one_network_are_one_client() -> None:
 
 
 def test_clock_that_stands_still_or_goes_back_frees_nobody() -> None:
-    limiter = Limiter()
+    limiter = RateLimiter()
     for _ in range(20):
         limiter.take("create a", HOUR, 1000)
     assert not limiter.take("create a", HOUR, 1000).is_allowed
@@ -107,7 +107,7 @@ def test_clock_that_stands_still_or_goes_back_frees_nobody() -> None:
 
 def test_changed_rate_lets_nobody_wait_by_the_old_one() -> None:
     """A reload may turn an hour into a second; what was counted still counts, one new window at most."""
-    limiter = Limiter()
+    limiter = RateLimiter()
     for _ in range(20):
         limiter.take("create a", Rate(20, 3600), 0)
     assert limiter.take("create a", Rate(2, 1), 0).retry_after == pytest.approx(0.5)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink.config.schema import Log as Settings
+from seclink.config.schema import LogOptions as Settings
 from seclink.telemetry.log import FIELDS, LEVELS, Log
 
 HOSTILE = [

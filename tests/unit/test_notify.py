@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seclink.daemon.systemd import Notify
+from seclink.daemon.systemd import SystemdNotifier
 
 
 class Manager:
@@ -36,7 +36,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Mana
 
 def test_every_state_is_told(place: tuple[Manager, dict[str, str]]) -> None:
     manager, environment = place
-    notify = Notify(environment)
+    notify = SystemdNotifier(environment)
     notify.ready("Answering http://localhost:8080")
     assert manager.heard() == ["READY=1", "STATUS=Answering http://localhost:8080"]
     before = time.monotonic_ns() // 1000
@@ -62,7 +62,7 @@ def test_watchdog_is_fed_while_all_is_well_and_no_longer(place: tuple[Manager, d
         return found or ""
 
     async def live() -> None:
-        watching = asyncio.create_task(Notify({**environment, "WATCHDOG_USEC": "3000"}).watch(trouble))
+        watching = asyncio.create_task(SystemdNotifier({**environment, "WATCHDOG_USEC": "3000"}).watch(trouble))
         await over.wait()
         watching.cancel()
 
@@ -79,14 +79,14 @@ def test_watchdog_is_fed_while_all_is_well_and_no_longer(place: tuple[Manager, d
     [{}, {"WATCHDOG_USEC": ""}, {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "soon"}],
 )
 def test_watchdog_that_is_not_ours_is_not_fed(environment: dict[str, str]) -> None:
-    assert Notify(environment).watchdog_seconds == 0
+    assert SystemdNotifier(environment).watchdog_seconds == 0
 
 
 def test_watchdog_meant_for_this_process_is_fed() -> None:
-    assert Notify({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())}).watchdog_seconds == 60
+    assert SystemdNotifier({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())}).watchdog_seconds == 60
 
 
 @pytest.mark.parametrize("address", ["", "/nowhere/at/all", "@nobody", "/dev/null", "x" * 500])
 def test_nobody_who_listens_is_no_reason_to_fail(address: str) -> None:
-    Notify({"NOTIFY_SOCKET": address}).ready("up")
-    Notify({}).ready("up")
+    SystemdNotifier({"NOTIFY_SOCKET": address}).ready("up")
+    SystemdNotifier({}).ready("up")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from seclink.domain.idempotency import Replay
+from seclink.domain.idempotency import IdempotencyCache
 from seclink.errors import IdempotencyMismatch
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +18,7 @@ class Hand:
         return self.seconds
 
 
-async def kept(replay: "Replay[bytes]", key: str, answer: bytes) -> bytes:
+async def kept(replay: "IdempotencyCache[bytes]", key: str, answer: bytes) -> bytes:
     async def work() -> bytes:
         return answer
 
@@ -27,7 +27,7 @@ async def kept(replay: "Replay[bytes]", key: str, answer: bytes) -> bytes:
 
 async def test_cache_never_grows_past_its_bytes() -> None:
     """LR-05: ten thousand answers nobody fetched again; the oldest go first."""
-    replay: Replay[bytes] = Replay(60, 100_000, 64 * KB, len, Hand())
+    replay: IdempotencyCache[bytes] = IdempotencyCache(60, 100_000, 64 * KB, len, Hand())
     for n in range(10_000):
         await kept(replay, str(n), b"x" * KB)
         assert replay.bytes <= 64 * KB
@@ -38,7 +38,7 @@ async def test_cache_never_grows_past_its_bytes() -> None:
 
 async def test_cache_never_grows_past_its_number() -> None:
     """LR-05, RL-06"""
-    replay: Replay[bytes] = Replay(60, 100, 2**30, len, Hand())
+    replay: IdempotencyCache[bytes] = IdempotencyCache(60, 100, 2**30, len, Hand())
     for n in range(5000):
         await kept(replay, str(n), b"x")
         assert len(replay) <= 101
@@ -46,7 +46,7 @@ async def test_cache_never_grows_past_its_number() -> None:
 
 async def test_answer_larger_than_all_there_is_is_not_kept() -> None:
     """LR-05"""
-    replay: Replay[bytes] = Replay(60, 100, KB, len, Hand())
+    replay: IdempotencyCache[bytes] = IdempotencyCache(60, 100, KB, len, Hand())
     assert await kept(replay, "a", b"x" * 2 * KB) == b"x" * 2 * KB
     assert replay.bytes <= KB
 
@@ -54,7 +54,7 @@ async def test_answer_larger_than_all_there_is_is_not_kept() -> None:
 async def test_answer_is_forgotten_in_time() -> None:
     """LR-04"""
     clock = Hand()
-    replay: Replay[bytes] = Replay(60, 100, 2**30, len, clock)
+    replay: IdempotencyCache[bytes] = IdempotencyCache(60, 100, 2**30, len, clock)
     assert await kept(replay, "a", b"first") == b"first"
     clock.seconds = 59.9
     assert await kept(replay, "a", b"second") == b"first"
@@ -65,7 +65,7 @@ async def test_answer_is_forgotten_in_time() -> None:
 
 async def test_other_proof_under_the_same_key_is_refused() -> None:
     """LR-06"""
-    replay: Replay[int] = Replay(60, 100, 2**30, lambda _: 1, Hand())
+    replay: IdempotencyCache[int] = IdempotencyCache(60, 100, 2**30, lambda _: 1, Hand())
 
     async def work() -> int:
         return 1
@@ -76,7 +76,7 @@ async def test_other_proof_under_the_same_key_is_refused() -> None:
 
 
 async def test_failure_is_told_to_all_who_wait_and_kept_for_nobody() -> None:
-    replay: Replay[int] = Replay(60, 100, 2**30, lambda _: 1, Hand())
+    replay: IdempotencyCache[int] = IdempotencyCache(60, 100, 2**30, lambda _: 1, Hand())
     runs = 0
 
     async def work() -> int:
@@ -94,7 +94,7 @@ async def test_failure_is_told_to_all_who_wait_and_kept_for_nobody() -> None:
 
 async def test_work_outlives_the_caller_who_asked_for_it() -> None:
     """LR-01"""
-    replay: Replay[int] = Replay(60, 100, 2**30, lambda _: 1, Hand())
+    replay: IdempotencyCache[int] = IdempotencyCache(60, 100, 2**30, lambda _: 1, Hand())
     gate, runs = asyncio.Event(), 0
 
     async def work() -> int:
@@ -113,7 +113,7 @@ async def test_work_outlives_the_caller_who_asked_for_it() -> None:
 
 async def test_answer_is_forgotten_in_time_although_nobody_asks_again() -> None:
     """LR-04: what was revealed must not lie in memory until the next caller comes by."""
-    replay: Replay[bytes] = Replay(0.01, 100, 2**30, len, asyncio.get_running_loop().time)
+    replay: IdempotencyCache[bytes] = IdempotencyCache(0.01, 100, 2**30, len, asyncio.get_running_loop().time)
     assert await kept(replay, "a", b"x") == b"x"
     assert len(replay) == 1
     for _ in range(500):

@@ -305,17 +305,17 @@ async def test_tries_are_counted_down_for_a_client_and_come_back_with_time(store
 async def test_tries_left_are_told_without_counting(store: Store) -> None:
     await store.add(secret(passcode="argon", expires_at=NOW + 7 * DAY))
     for n in range(6):
-        assert await store.tries_left(link("a"), "one", NOW) == 5 - min(n, 5)
+        assert await store.attempts_left(link("a"), "one", NOW) == 5 - min(n, 5)
         await store.attempt(link("a"), "one", NOW)
-    assert await store.tries_left(link("a"), "one", NOW + 599_999) == 0
-    assert await store.tries_left(link("a"), "one", NOW + 600_000) == 5
-    assert await store.tries_left(link("a"), "one", NOW + 7 * DAY) == 0
+    assert await store.attempts_left(link("a"), "one", NOW + 599_999) == 0
+    assert await store.attempts_left(link("a"), "one", NOW + 600_000) == 5
+    assert await store.attempts_left(link("a"), "one", NOW + 7 * DAY) == 0
     for n in range(13):
         await store.attempt(link("a"), f"client {n}", NOW)
-    assert await store.tries_left(link("a"), "other", NOW) == 2
+    assert await store.attempts_left(link("a"), "other", NOW) == 2
     await store.burn(receipt("a"), NOW)
-    assert await store.tries_left(link("a"), "other", NOW) == 0
-    assert await store.tries_left(link("b"), "one", NOW) == 0
+    assert await store.attempts_left(link("a"), "other", NOW) == 0
+    assert await store.attempts_left(link("b"), "one", NOW) == 0
 
 
 async def test_secret_takes_twenty_tries_from_everybody_together(store: Store) -> None:
@@ -350,7 +350,7 @@ async def test_right_passcode_gives_its_try_back(store: Store) -> None:
         assert attempt is not None
         assert attempt.is_allowed
         assert await store.claim(link("a"), NOW, passcode="argon", client="one") is not None
-    assert await store.tries_left(link("a"), "one", NOW) == 5
+    assert await store.attempts_left(link("a"), "one", NOW) == 5
 
 
 async def test_ended_secret_takes_no_tries(store: Store) -> None:
@@ -707,14 +707,14 @@ async def test_clock_mark_only_moves_forward(open_store: Open, verb: str) -> Non
     async def see(now: int) -> None:
         await (store.ping(now) if verb == "ping" else store.reap(now, 10))
 
-    before = await store.clock_mark()
+    before = await store.last_seen_at()
     assert before < NOW
     await see(NOW)
     await see(NOW - DAY)
-    assert await store.clock_mark() == NOW
+    assert await store.last_seen_at() == NOW
     await store.close()
     store = await open_store()
-    assert await store.clock_mark() == NOW
+    assert await store.last_seen_at() == NOW
 
 
 async def test_abandoned_caller_does_not_undo_what_was_asked(store: Store) -> None:

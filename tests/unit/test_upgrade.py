@@ -68,7 +68,7 @@ async def test_secrets_that_waited_can_be_revealed(store: SqliteStore) -> None:
     for name in WAITING.keys() - {"overdue"}:
         proof = {"access_hash": f"access of {name}", "passcode": f"argon of {name}"}
         assert await store.claim(link(name), LATER, access_hash="another", passcode=f"argon of {name}") is None
-        assert await store.tries_left(link(name), "192.0.2.1", LATER) == (4 if name == "locked" else 5)
+        assert await store.attempts_left(link(name), "192.0.2.1", LATER) == (4 if name == "locked" else 5)
         claimed = await store.claim(link(name), LATER, **proof)
         assert claimed is not None, name
         assert (claimed.payload, claimed.iv) == (payload(name), iv(name))
@@ -109,14 +109,14 @@ async def test_keys_counts_and_clock_stay(store: SqliteStore) -> None:
     assert keys["sk_live_gone00"].revoked_at == NOW + 7
     stats = await store.stats("acme", LATER, (NOW, NOW, NOW))
     assert (stats.total_secrets, stats.burned_secrets, stats.active_secrets) == (8, 2, 3)
-    assert await store.clock_mark() == NOW + 3000
+    assert await store.last_seen_at() == NOW + 3000
     page = await store.receipts(Filter(account="acme", state=State.ACTIVE), LATER)
     assert [each.receipt_id for each in page.receipts] == [receipt(n) for n in ("neighbour", "locked", "waiting")]
 
 
 async def test_upgraded_file_is_like_a_new_one(path: Path, store: SqliteStore, tmp_path: Path) -> None:
     """OPS-01: table for table, and no two payloads share a page."""
-    connection.prepare(tmp_path / "new.db")
+    connection.open_or_create(tmp_path / "new.db")
     objects = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1, 2"
     assert asked(path, objects) == asked(tmp_path / "new.db", objects)
     assert version(path) == NEWEST
@@ -195,7 +195,7 @@ def test_two_that_make_the_same_new_file_agree(tmp_path: Path) -> None:
     class Late(sqlite3.Connection):
         def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
             if sql.startswith("BEGIN"):
-                connection.prepare(path)
+                connection.open_or_create(path)
             return super().execute(sql, *parameters)
 
     with contextlib.closing(connection.connect(path, Late)) as db:
@@ -289,7 +289,7 @@ async def test_file_of_a_newer_seclink_is_refused_and_stays_as_it_is(path: Path)
 async def test_tables_that_something_else_has_changed_are_refused(tmp_path: Path, change: str) -> None:
     """Without its trigger a revealed secret would not be erased."""
     path = tmp_path / "seclink.db"
-    connection.prepare(path)
+    connection.open_or_create(path)
     with sqlite3.connect(path) as db:
         db.executescript(change)
     db.close()
@@ -299,7 +299,7 @@ async def test_tables_that_something_else_has_changed_are_refused(tmp_path: Path
 
 async def test_statistics_of_sqlite_are_no_change(tmp_path: Path) -> None:
     path = tmp_path / "seclink.db"
-    connection.prepare(path)
+    connection.open_or_create(path)
     with sqlite3.connect(path) as db:
         db.execute("ANALYZE")
     db.close()
