@@ -15,7 +15,7 @@ import httpx
 import pytest
 from ports import free_port
 
-from seclink.config import schema as configuration
+from seclink.config import parser as configuration
 from seclink.config.schema import Config
 from seclink.daemon.app import build
 from seclink.domain.api_keys import ApiKeys

@@ -10,8 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 import click
 
 from seclink.cli.config import config_option
+from seclink.config.addresses import local_url
 from seclink.config.locate import database, load, with_overrides
-from seclink.config.schema import Config, ServerOptions
+from seclink.config.schema import Config
 from seclink.errors import SecLinkError
 from seclink.ops.http_probe import reason, unchecked
 from seclink.ops.processes import arguments, server_of
@@ -20,7 +21,6 @@ SECONDS = 5.0
 SERVE = click.Command(
     "serve", params=[click.Option(["--host"]), click.Option(["--port"], type=int), click.Option(["--config"])]
 )
-HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what listens everywhere listens here, too
 
 
 class NotWell(SecLinkError):
@@ -36,7 +36,7 @@ def check(url: str | None, config: Path | None) -> None:
     if url is None:
         settings = load(config)
         path = database(settings, config)
-        url = configured(as_served(settings, path).server)
+        url = local_url(as_served(settings, path).server)
     address = _parts(url)
     try:
         status = _ask(address, is_here=path is not None)
@@ -69,12 +69,6 @@ def _ask(address: SplitResult, *, is_here: bool) -> int:
         headers = {"Host": "localhost"} if is_here else {}
         connection.request("GET", f"{address.path.rstrip('/')}/healthz", headers=headers)
         return int(connection.getresponse().status)
-
-
-def configured(server: ServerOptions) -> str:
-    host = HERE.get(server.host, server.host)
-    scheme = "http" if server.tls_cert is None else "https"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"
 
 
 def as_served(config: Config, path: Path) -> Config:

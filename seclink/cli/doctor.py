@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 
-from seclink.cli.check import as_served, configured
+from seclink.cli.check import as_served
 from seclink.cli.config import config_option
 from seclink.cli.terminal import printable
+from seclink.config.addresses import local_url, public_url
 from seclink.config.locate import database, find, load
 from seclink.config.schema import Config, ServerOptions
-from seclink.daemon.app import public_url
 from seclink.doctor import address, configuration, files, machine
 from seclink.doctor import database as database_part
 from seclink.doctor.findings import OK, OTHERS_FIX, PROBLEM, WARNING, Finding
@@ -92,7 +92,7 @@ def _pair(server: ServerOptions) -> Iterator[Finding]:
 
 def _outside(config: Config, path: Path) -> Iterator[Finding]:
     process = server_of(path)
-    with HttpProbe(configured(config.server), context=unchecked()) as here:
+    with HttpProbe(local_url(config.server), context=unchecked()) as here:
         past: HttpProbe | None = here
         try:
             here.get("/healthz", LOCAL)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from seclink.cli.check import as_served, configured, unanswered
+from seclink.cli.check import as_served, unanswered
 from seclink.cli.config import config_option
 from seclink.cli.terminal import printable
 from seclink.client.session import server_address
+from seclink.config.addresses import local_url
 from seclink.config.locate import existing_database, load
 from seclink.errors import BadRequest, Unreachable
 from seclink.ops.erasure_check import ErasureCheck, ErasureReport
@@ -36,7 +37,7 @@ def audit_erasure(
     """
     settings = load(config)
     path = existing_database(settings, config)
-    address = _address(server) if server else configured(as_served(settings, path).server)
+    address = _address(server) if server else local_url(as_served(settings, path).server)
     with HttpProbe(address, context=None if server else unchecked()) as outside:
         audit = ErasureCheck(outside, path, key=key or "", host="" if server else "localhost", further=also)
         try:

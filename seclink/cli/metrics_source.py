@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from seclink.cli.check import HERE, as_served, configured, unanswered
+from seclink.cli.check import as_served, unanswered
 from seclink.cli.connection import RemoteServer
 from seclink.cli.metrics_snapshot import Reading
+from seclink.config.addresses import local_metrics_url, local_url
 from seclink.config.locate import database, find, load
-from seclink.config.types import Endpoint
 from seclink.errors import Forbidden, KeyInvalid, NotFound, SecLinkError, Unreachable
 from seclink.ops.http_probe import unchecked
 from seclink.ops.processes import server_of
@@ -34,12 +34,12 @@ def find_source(config: Path | None, at: RemoteServer) -> "MetricsEndpoint":
     settings = load(config)
     path = database(settings, config)
     if settings.metrics.listen is not None:
-        return MetricsEndpoint(_url(settings.metrics.listen), "", hint=_unheard(path))
+        return MetricsEndpoint(local_metrics_url(settings.metrics.listen), "", hint=_unheard(path))
     if config is None and (kind is ParameterSource.ENVIRONMENT or at.profile.login()[0]):
         origin = "$SECLINK_SERVER" if kind is ParameterSource.ENVIRONMENT else "`seclink login`"
         hint = f"\n  it is the server of {origin}; for this machine's, name its TOML with --config"
         return MetricsEndpoint(at.server, at.key, hint=hint)
-    address = configured(as_served(settings, path).server)
+    address = local_url(as_served(settings, path).server)
     silent = unanswered(path, "--server")
     return MetricsEndpoint(
         address, _key_for(address, at), toml=str(find(config) or "seclink.toml"), silent=silent, is_here=True
@@ -55,11 +55,6 @@ def _key_for(address: str, at: RemoteServer) -> str:
     if at.server == address:
         return at.key
     return "" if kinds == {ParameterSource.ENVIRONMENT} else given.params["key"] or ""
-
-
-def _url(endpoint: Endpoint) -> str:
-    host = HERE.get(endpoint.host, endpoint.host)
-    return f"http://[{host}]:{endpoint.port}" if ":" in host else f"http://{host}:{endpoint.port}"
 
 
 def _unheard(path: Path) -> str:

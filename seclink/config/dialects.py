@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import fields
 
 from seclink.config.types import HostName
 
@@ -42,3 +43,7 @@ class DialectsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     sharokey: SharokeyOptions = field(default_factory=SharokeyOptions)
     seecret: SeecretOptions = field(default_factory=SeecretOptions)
     enigmacrypt: DialectOptions = field(default_factory=DialectOptions)
+
+    def by_name(self) -> dict[str, DialectOptions]:
+        """Return the options of each dialect by its name in the TOML and in paths."""
+        return {option.encode_name: getattr(self, option.name) for option in fields(self)}

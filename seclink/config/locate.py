@@ -6,7 +6,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seclink.config.schema import Config, read_file
+from seclink.config.parser import read_file
+from seclink.config.schema import Config
 from seclink.errors import StoreUnusable
 
 INSTALLED = Path("/etc/seclink/seclink.toml")

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from seclink.config.conflicts import conflicts
 from seclink.config.convert import hint, plain, typed
+from seclink.config.schema import Config
 from seclink.errors import ConfigError
 
 S = TypeVar("S", bound=Struct)
@@ -36,6 +38,37 @@ class TomlSource(Struct, frozen=True):
     def refuse(self) -> None:
         if self.problems:
             raise ConfigError("\n".join(self.problems))
+
+
+def read_file(path: Path | None) -> Config:
+    """Return the configuration of a TOML file, all defaults without one. Raise ConfigError with every problem."""
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+    return parse(text, str(path), path.parent)
+
+
+def parse(text: str, name: str, folder: Path = Path()) -> Config:
+    """Return the configuration of a TOML text, like `read_file`; problems name the file `name`, and relative paths
+    begin at `folder`.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        where = line[1] if line else str(text.count("\n") + 1)
+        raise ConfigError(f"{name}:{where}: not valid TOML: {str(error).partition(' (at')[0]}") from None
+    source = TomlSource(text, name, folder, [])
+    config = section(Config, document, source)
+    source.refuse()
+    for path, message in conflicts(config, document):
+        source.tell(path, message)
+    source.refuse()
+    return config
 
 
 def is_section(kind: Any) -> bool:

@@ -6,18 +6,11 @@ of bounds stops the start with file, line and a hint: a silent default would be 
 Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
 """
 
-import re
-import tomllib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct, field
 
 from seclink.config.dialects import DialectsOptions
-from seclink.config.parser import TomlSource, section
 from seclink.config.types import (
     Cidr,
     Colour,
@@ -28,14 +21,9 @@ from seclink.config.types import (
     ImagePath,
     PublicUrl,
     Url,
-    to_toml,
 )
-from seclink.errors import ConfigError
 from seclink.model import Rate
 
-ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-OWN_PATHS = {"api", "receipt", "static", "healthz", "readyz", "metrics"}  # a proxy may have taken the first away
 AT_START = {"at_start": True}  # read once; a reload says that it needs a restart
 
 
@@ -213,66 +201,3 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
     branding: BrandingOptions = field(default_factory=BrandingOptions)
     dialects: DialectsOptions = field(default_factory=DialectsOptions)
-
-
-def read_file(path: Path | None) -> Config:
-    """Read and check; `None` means all defaults. Raises ConfigError, with every problem that was found."""
-    if path is None:
-        return Config()
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"{path}: cannot be read: {reason}") from None
-    return parse(text, str(path), path.parent)
-
-
-def parse(text: str, name: str, folder: Path = Path()) -> Config:
-    """As `read_file`; `name` is what problems are told of, `folder` where relative paths begin."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        where = line[1] if line else str(text.count("\n") + 1)
-        raise ConfigError(f"{name}:{where}: not valid TOML: {str(error).partition(' (at')[0]}") from None
-    source = TomlSource(text, name, folder, [])
-    config = section(Config, document, source)
-    source.refuse()
-    for path, message in _contradictions(config, document):
-        source.tell(path, message)
-    source.refuse()
-    return config
-
-
-def _contradictions(config: Config, document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is right by itself and wrong together: where, and why."""
-    if config.expiry.default > config.expiry.max:
-        said = document["expiry"]
-        default, most = (
-            f"expiry.{name} ({to_toml(getattr(config.expiry, name))}{'' if name in said else ', unless it is set'})"
-            for name in ("default", "max")
-        )
-        yield ("expiry", "default" if "default" in said else "max"), f"{default} is longer than {most}"
-    yield from _of_tls(config.server)
-    listen = config.metrics.listen
-    if listen is not None and listen.port == config.server.port and listen.host in (config.server.host, *ANY_ADDRESS):
-        yield ("metrics", "listen"), f"metrics.listen ({listen}) is where server.host and server.port listen already"
-    begins = urlsplit(config.server.public_url or "").path.split("/")[1:2]
-    if {*begins} & {*OWN_PATHS, *(each.encode_name for each in msgspec.structs.fields(DialectsOptions))}:
-        yield ("server", "public_url"), f"server.public_url: /{begins[0]} is a path below it already; take another"
-    # All that comes under a dialect's host is taken for its client's.
-    taken = dict.fromkeys(LOOPBACK, "this machine")
-    taken[urlsplit(config.server.public_url or "").hostname or ""] = "server.public_url"
-    for each in msgspec.structs.fields(DialectsOptions):
-        name, host = f"dialects.{each.encode_name}.host", getattr(config.dialects, each.name).host
-        owner = taken.setdefault(host.lower().strip("[]"), name) if host is not None else name
-        if owner != name:
-            yield tuple(name.split(".")), f"{name} is the host of {owner.removesuffix('.host')} already"
-
-
-def _of_tls(server: ServerOptions) -> Iterator[tuple[tuple[str, ...], str]]:
-    if (server.tls_cert is None) != (server.tls_key is None):
-        there, missing = ("tls_cert", "tls_key") if server.tls_cert else ("tls_key", "tls_cert")
-        yield ("server", there), f"server.{there} needs server.{missing}, too"
-    elif server.tls_cert and (server.public_url or "").startswith("http:"):
-        yield ("server", "public_url"), "server.public_url is http:, and with server.tls_cert it is https that answers"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from seclink.model import Rate
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
@@ -144,7 +145,7 @@ def public_url(value: Any) -> PublicUrl:
     is_plain = value == "".join(str(value).split()) and value.isascii() and not set("?#@\\") & set(value)
     if parts.scheme not in ("http", "https") or not is_plain or not _is_host(parts.hostname or "") or parts.port == 0:
         raise ValueError("write an address like https://secrets.example.org, without query or fragment")
-    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ValueError("must be https: browsers only encrypt on https or on this machine itself")
     return PublicUrl(value.rstrip("/"))
 

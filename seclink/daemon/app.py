@@ -6,12 +6,12 @@ everything is made here and handed on by constructor; there is no other place th
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple, cast
-from urllib.parse import urlsplit
 
 from litestar import Litestar, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
 
+from seclink.config.addresses import host_names, public_url
 from seclink.config.schema import Config
 from seclink.daemon.engine import Engine
 from seclink.dialects import table
@@ -40,8 +40,6 @@ from seclink.web.secrets import SecretsApi
 from seclink.web.security_headers import Header, headers
 
 BASE = "/api/v1"
-ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Appliance(NamedTuple):
@@ -106,7 +104,7 @@ def _dialects(config: Config, vault: Vault, admission: Admission, clock: Clock, 
         clock=clock,
         config=config,
         public_url=public_url(config),
-        hosts=frozenset(hosts(config)),
+        hosts=frozenset(host_names(config)),
         script=f"{public_url(config)}/static/{assets.version}/js/client.js",
     )
     return table.load(config, parts)
@@ -140,7 +138,7 @@ def _gate(
         app,
         render,
         body_bytes=body_bytes(config),
-        allowed_hosts=hosts(config),
+        allowed_hosts=host_names(config),
         body_seconds=config.server.body_timeout,
         requests=config.server.requests,
         headers=headers(public_url(config)),
@@ -157,22 +155,3 @@ def _gate(
 def body_bytes(config: Config) -> int:
     """The longest request: a payload as base64, and room for everything else a body may say."""
     return config.limits.payload_bytes * 4 // 3 + 16_384
-
-
-def public_url(config: Config) -> str:
-    """Where links point: as configured, else where the server listens."""
-    if config.server.public_url is not None:
-        return config.server.public_url
-    host = "localhost" if config.server.host in ANY_ADDRESS else config.server.host
-    scheme = "http" if config.server.tls_cert is None else "https"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.server.port}"
-
-
-def hosts(config: Config) -> set[str]:
-    """The Host names that are answered: this machine's own, that of the public URL, the dialects', and those that were
-    added.
-    """
-    foreign = [each.host for each in table.sections(config).values() if each.host]
-    named = urlsplit(public_url(config)).hostname or ""
-    further = (named, *foreign, *config.server.allowed_hosts)
-    return {*LOOPBACK, *(f"[{each.strip('[]')}]" if ":" in each else each for each in further)}

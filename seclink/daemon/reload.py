@@ -9,10 +9,11 @@ import asyncio
 import gc
 from urllib.parse import urlsplit
 
+from seclink.config.addresses import public_url
 from seclink.config.locate import ConfigSource
 from seclink.config.options import changes
 from seclink.config.schema import Config
-from seclink.daemon.app import body_bytes, build_app, public_url
+from seclink.daemon.app import body_bytes, build_app
 from seclink.daemon.engine import Engine
 from seclink.daemon.systemd import SystemdNotifier
 from seclink.errors import ConfigError

@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from seclink.config.addresses import public_url
 from seclink.config.locate import ConfigSource
 from seclink.config.parser import place
 from seclink.config.schema import Config, ServerOptions
-from seclink.daemon.app import build, public_url
+from seclink.daemon.app import build
 from seclink.daemon.engine import Engine
 from seclink.daemon.metrics_listener import metrics_listener
 from seclink.daemon.reload import Reloader, freeze_gc, server_settings

@@ -33,11 +33,8 @@ its prefix is an address like any other at which there is nothing.
 """
 
 from importlib import import_module
-from typing import Any, cast
+from typing import cast
 
-import msgspec
-
-from seclink.config.dialects import DialectsOptions as Sections
 from seclink.config.schema import Config
 from seclink.dialects.base import Dialect, DialectContext
 
@@ -49,16 +46,12 @@ TABLE = {
 }
 
 
-def sections(config: Config) -> dict[str, Any]:
-    """What the TOML says of each dialect that is switched on, by name."""
-    every = {each.encode_name: getattr(config.dialects, each.name) for each in msgspec.structs.fields(Sections)}
-    return {name: section for name, section in every.items() if section.enabled}
-
-
 def load(config: Config, parts: DialectContext) -> list[Dialect]:
     """The dialects that are switched on; the others' modules are not even imported."""
     made = []
-    for name, section in sections(config).items():
+    for name, section in config.dialects.by_name().items():
+        if not section.enabled:
+            continue
         module, _, kind = TABLE[name].partition(".")
         found = cast("type[Dialect]", getattr(import_module(f"seclink.dialects.{module}"), kind))
         made.append(found(parts, section))

@@ -4,14 +4,13 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from seclink.config.schema import LOOPBACK, Config
+from seclink.config.addresses import WILDCARDS, is_public
+from seclink.config.schema import Config
 from seclink.doctor.findings import OTHERS_FIX, CheckGroup, Finding
 from seclink.errors import ConfigError
 
 PART = CheckGroup("configuration")
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with
 SECRET = re.compile(r"sk_live_[A-Za-z0-9]{38}|PRIVATE KEY")
 
 
@@ -39,10 +38,6 @@ def holds_secret(source: Path) -> bool:
         return bool(SECRET.search(source.read_text("utf-8", "replace")))
     except OSError:
         return False
-
-
-def is_public(config: Config) -> bool:
-    return (urlsplit(config.server.public_url or "").hostname or "localhost") not in LOOPBACK
 
 
 def has_own_tls(config: Config) -> bool:
@@ -75,7 +70,7 @@ def _proxies(config: Config) -> Iterator[Finding]:
             f"trusts {', '.join(server.trusted_proxies)}" if networks else "is empty, as nothing seems to be in front"
         )
         yield PART.ok(looked, trusted)
-    if server.host in EVERYWHERE and is_public(config) and not has_own_tls(config):
+    if server.host in WILDCARDS and is_public(config) and not has_own_tls(config):
         said = f"is {server.host}: plain http can be reached past the proxy, too"
         yield PART.warning("server.host", said, '[server] host = "127.0.0.1", or a firewall')
 

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from seclink.config.schema import Config, parse
+from seclink.config.parser import parse
+from seclink.config.schema import Config
 from seclink.config.types import PICTURES, Duration, to_toml
 from seclink.errors import ConfigError
 from seclink.web.assets import ICON, Assets, load

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from ports import free_port
 
-from seclink.config.schema import Config, parse
+from seclink.config.parser import parse
+from seclink.config.schema import Config
 from seclink.store import connection
 
 SERVER_SIDE = [

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from msgspec import Struct
 
-from seclink.config import schema as configuration
+from seclink.config import parser as configuration
 from seclink.daemon.app import build
 from seclink.domain.clock import Clock
 from seclink.store.sqlite import SqliteStore

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from appliances import PATIENCE, Api, body, looking, one
 
-from seclink.config import schema as configuration
+from seclink.config import parser as configuration
 from seclink.domain.clock import Clock
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.reaper import Reaper

@@ -14,7 +14,7 @@ import pytest
 from appliances import NO_BYTES_LIMIT, body
 from proxying import PATIENCE, Nginx
 
-from seclink.config.schema import parse
+from seclink.config.parser import parse
 from seclink.errors import ConfigError
 from seclink.server.settings import Limits, ServerSettings
 
@@ -322,5 +322,5 @@ def test_path_is_taken_away_once_and_whole(target: bytes, found: bytes) -> None:
 @pytest.mark.parametrize("path", ["/api", "/static/x", "/receipt", "/metrics", "/scrt-link"])
 def test_path_that_could_be_taken_for_our_own_is_refused(path: str) -> None:
     """CFG-01"""
-    with pytest.raises(ConfigError, match=r"x\.toml:2: server\.public_url: /\S+ is a path below it already"):
+    with pytest.raises(ConfigError, match=r"x\.toml:2: server\.public_url: /\S+ is one of SecLink.s own paths"):
         parse(f"[server]\npublic_url = 'https://example.org{path}'\n", "x.toml")

@@ -26,7 +26,7 @@ from sockets import (
     seconds_until_reset,
 )
 
-from seclink.config.schema import parse
+from seclink.config.parser import parse
 from seclink.errors import ConfigError
 from seclink.server.certificate import Certificate, CertificateRefused
 
@@ -49,7 +49,7 @@ GET = HEAD + b"Connection: close\r\n\r\n"
         ("tls_cert = ''\ntls_key = 'a.pem'", "x.toml:2: server.tls_cert: write the path of a file"),
         (
             "tls_cert = 'a.pem'\ntls_key = 'b.pem'\npublic_url = 'http://localhost'",
-            "x.toml:4: server.public_url is http:, and with server.tls_cert it is https that answers",
+            "x.toml:4: server.public_url is http:, but with server.tls_cert the server speaks https",
         ),
     ],
 )

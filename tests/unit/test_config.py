@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seclink.config.addresses import host_names, public_url
 from seclink.config.locate import database
 from seclink.config.options import options, render
-from seclink.config.schema import Config, parse, read_file
-from seclink.daemon.app import hosts, public_url
+from seclink.config.parser import parse, read_file
+from seclink.config.schema import Config
 from seclink.errors import ConfigError
 from seclink.model import Rate
 
@@ -69,10 +70,10 @@ BROKEN: list[tuple[str, int, str]] = [
     ("[access]\ncreate = true", 2, '"anyone" or "keys"'),
     ("[expiry]\ndefault = '10s'", 2, "to"),
     ("[expiry]\nmax = '2y'", 2, "90s"),
-    ("[expiry]\nchoices = ['1h']\ndefault = '31d'", 3, '("31d") is longer than expiry.max ("30d", unless it is set)'),
-    ("[expiry]\nchoices = ['1h']\nmax = '1h'", 3, 'expiry.default ("7d", unless it is set) is longer than'),
-    ("[metrics]\nlisten = '127.0.0.1:8080'", 2, "metrics.listen (127.0.0.1:8080) is where server.host and server.port"),
-    ("[metrics]\nlisten = '0.0.0.0:8080'", 2, "listen already"),
+    ("[expiry]\nchoices = ['1h']\ndefault = '31d'", 3, '("31d") is longer than expiry.max ("30d" by default)'),
+    ("[expiry]\nchoices = ['1h']\nmax = '1h'", 3, 'expiry.default ("7d" by default) is longer than'),
+    ("[metrics]\nlisten = '127.0.0.1:8080'", 2, "metrics.listen (127.0.0.1:8080) is the address of server.host"),
+    ("[metrics]\nlisten = '0.0.0.0:8080'", 2, "server.port already"),
     ("[expiry]\nmax = '1h'\ndefault = '2h'", 3, 'expiry.default ("2h") is longer than expiry.max ("1h")'),
     ("[expiry]\ndefault = '2h'\nmax = '1h'", 2, 'expiry.default ("2h") is longer than expiry.max ("1h")'),
     ("[limits]\npayload_bytes = -1", 2, "1024 to"),
@@ -192,7 +193,7 @@ def test_any_option_takes_what_it_is_for_or_names_its_line(option, value: str) -
     if config is None:
         assert re.match(r"f:[12]: ", message)
     else:
-        assert hosts(config)
+        assert host_names(config)
         assert parse(render(config), "again") == config
 
 
@@ -203,7 +204,7 @@ def test_nothing_configured_is_safe() -> None:
     assert (config.server.host, config.server.trusted_proxies) == ("127.0.0.1", [])
     assert config.rates.create == Rate(20, 3600)
     assert public_url(config) == "http://127.0.0.1:8080"
-    assert hosts(config) == {"localhost", "127.0.0.1", "[::1]"}
+    assert host_names(config) == {"localhost", "127.0.0.1", "[::1]"}
     assert not config.dialects.seecret.enabled  # its clients send secrets in the clear
     assert not config.dialects.sharokey.allow_attachments
 
@@ -285,8 +286,8 @@ def test_rendered_configuration_reads_back_the_same() -> None:
     config = parse(FULL, "full.toml")
     assert parse(render(config), "rendered") == config
     assert public_url(config) == "https://secrets.example.org/sub"
-    assert {"a.example", "[::1]", "[::2]", "secrets.example.org", "Send.example"} <= hosts(config)
-    assert "unheard.example" not in hosts(config)
+    assert {"a.example", "[::1]", "[::2]", "secrets.example.org", "Send.example"} <= host_names(config)
+    assert "unheard.example" not in host_names(config)
     assert (config.dialects.seecret.enabled, config.dialects.sharokey.enabled) == (True, False)
 
 

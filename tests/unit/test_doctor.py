@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from seclink.config.schema import Config, parse, read_file
+from seclink.config.parser import parse, read_file
+from seclink.config.schema import Config
 from seclink.doctor import configuration, database, files, machine
 from seclink.doctor.findings import Finding
 from seclink.errors import ConfigError

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from seclink.config import schema
+from seclink.config.parser import parse
 from seclink.domain import tokens
 from seclink.domain.api_keys import ApiKeys
 from seclink.domain.clock import Clock
@@ -28,7 +28,7 @@ class Keys(ApiKeys):
 
 
 def guards(limiter: RateLimiter, toml: str = "") -> Admission:
-    return Admission(Keys(), limiter, RateLimiter(), schema.parse(toml, "test.toml"), Clock(monotonic=lambda: 1.0))
+    return Admission(Keys(), limiter, RateLimiter(), parse(toml, "test.toml"), Clock(monotonic=lambda: 1.0))
 
 
 async def is_admitted(guards: Admission, address: str, *headers: tuple[bytes, bytes]) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from seclink.config.schema import Config, parse
+from seclink.config.parser import parse
+from seclink.config.schema import Config
 from seclink.web import assets
 from seclink.web.manifest import fingerprint, manifest
 

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from seclink.config.options import defaults, options
-from seclink.config.schema import Config, parse
+from seclink.config.parser import parse
+from seclink.config.schema import Config
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 TOML = FOLDER / "seclink.toml"
