@@ -23,12 +23,13 @@ from seclink.domain.receipts import Receipts
 from seclink.domain.release_checks import ReleaseChecks, access_hash_of, gone, live
 from seclink.errors import AccessDenied, Busy, Gone, NameTaken, PasscodeLocked
 from seclink.model import Actor, Claimed, Created, NewSecret, Peek, Proof, Rate, Secret, State
-from seclink.store.contract import Store
+from seclink.store.contract import IdTaken, Store
 from seclink.telemetry.log import Log
 
 REPLAY_SECONDS, REPLAY_BYTES = 60, 64 * 2**20
 CREATE_REPLAY_SECONDS, CREATE_REPLAYS = 600, 20_000
 REAPED_AT_ONCE = 250
+MAX_DRAWS = 3  # of ids for one secret: 71 random bits collide only where something is broken
 FAILURES = Rate(10, 86400)  # to open one secret, in the audit trail
 
 
@@ -173,43 +174,36 @@ class Vault:
     async def _create(self, new: NewSecret, actor: Actor, now: int) -> Created:
         new = policy.check(new, self._config, actor)
         passcode = await self._passcodes.kept(new.passcode_hash)
-        names = tokens.mint(now)
-        link_id = new.link_id or names.link_id
-        assert new.ttl_seconds is not None  # noqa: S101  settled by the policy
-        assert new.max_views is not UNSET  # noqa: S101
-        secret = Secret(
-            link_id=link_id,
-            receipt_id=names.receipt_id,
-            manage_digest=tokens.digest(names.manage_token),
-            account=actor.account,
-            format=new.format,
-            expiry_type=new.expiry_type,
-            payload=new.payload,
-            iv=new.iv,
-            created_at=now,
-            expires_at=now + new.ttl_seconds * 1000,
-            max_views=new.max_views,
-            access_hash=new.access_hash,
-            passcode=passcode,
-            public_note=new.public_note,
-            label=new.label,
-        )
-        try:
-            await self._store.add(secret)
-        except Busy:  # a name is taken; only a chosen one will be taken next time, too
-            if new.link_id is None:
-                raise
-            raise NameTaken() from None
+        names, secret = await self._add(new, passcode, actor.account, now)
         self._events["created", new.format] += 1
         self._log.info("created", receipt=names.receipt_id, account=actor.account)
         return Created(
-            link_id=link_id,
+            link_id=secret.link_id,
             receipt_id=names.receipt_id,
             manage_token=names.manage_token,
             expiry_type=new.expiry_type,
             expires_at=secret.expires_at,
             max_views=secret.max_views,
         )
+
+    async def _add(
+        self, new: NewSecret, passcode: str | None, account: str | None, now: int
+    ) -> tuple[tokens.Names, Secret]:
+        """Store a secret, with new ids if the drawn ones are taken.
+
+        Raises NameTaken if a chosen linkId is, Busy if all draws are.
+        """
+        for _ in range(MAX_DRAWS):
+            names = tokens.mint(now)
+            secret = _row(new, names, passcode, account, now)
+            try:
+                await self._store.add(secret)
+            except IdTaken:
+                if new.link_id is not None:
+                    raise NameTaken() from None
+            else:
+                return names, secret
+        raise Busy()
 
     async def _reveal(self, link_id: str, proof: Proof, actor: Actor, now: int) -> Claimed:
         access_hash = access_hash_of(proof.access)
@@ -244,3 +238,26 @@ class Vault:
             if self._failures.take(f"failed {link_id}", FAILURES, self._monotonic()).is_allowed:
                 self._background.spawn(self._store.record(link_id, error.code, now, by=by))
             raise
+
+
+def _row(new: NewSecret, names: tokens.Names, passcode: str | None, account: str | None, now: int) -> Secret:
+    """The row of a new secret whose lifetime and views the policy has settled."""
+    assert new.ttl_seconds is not None  # noqa: S101  settled by the policy
+    assert new.max_views is not UNSET  # noqa: S101
+    return Secret(
+        link_id=new.link_id or names.link_id,
+        receipt_id=names.receipt_id,
+        manage_digest=tokens.digest(names.manage_token),
+        account=account,
+        format=new.format,
+        expiry_type=new.expiry_type,
+        payload=new.payload,
+        iv=new.iv,
+        created_at=now,
+        expires_at=now + new.ttl_seconds * 1000,
+        max_views=new.max_views,
+        access_hash=new.access_hash,
+        passcode=passcode,
+        public_note=new.public_note,
+        label=new.label,
+    )

@@ -33,12 +33,16 @@ class StoreStats(Struct, frozen=True, kw_only=True):
     commit_seconds: Histogram
 
 
+class IdTaken(Exception):
+    """`Store.add` refuses a secret whose linkId or receiptId another secret has or had."""
+
+
 class Store(Protocol):
     engine: str
     """What keeps the rows, with its version."""
 
     async def add(self, secret: Secret) -> None:
-        """Keep a new secret. Raises StorageFull, or Busy if one of its drawn names is taken: draw again."""
+        """Keep a new secret. Raises StorageFull, IdTaken."""
 
     async def peek(self, link_id: str, now: int) -> Peek | None:
         """Look at a secret; changes nothing."""

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from seclink.errors import Busy, SecLinkError, StorageFailed, StorageFull
+from seclink.errors import StorageFailed, StorageFull
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
 from seclink.store import audit_log, connection, keys, passcode_attempts, reads, snapshot, writes
 from seclink.store.batch_reads import BatchReader
-from seclink.store.contract import StoreStats
+from seclink.store.contract import IdTaken, StoreStats
 from seclink.store.group_commit import GroupCommit, size
 from seclink.store.statistics import OLDEST, USED, SecretCounter
 from seclink.store.write_connection import Write, WriteConnection
@@ -26,7 +26,7 @@ from seclink.store.writes import Claim
 T = TypeVar("T")
 AUDIT_SECONDS = 90 * 86400
 
-_SECRET_REFUSALS: dict[str, type[SecLinkError]] = {"SQLITE_FULL": StorageFull, "SQLITE_CONSTRAINT_UNIQUE": Busy}
+_ADD_ERRORS: dict[str, type[Exception]] = {"SQLITE_FULL": StorageFull, "SQLITE_CONSTRAINT_UNIQUE": IdTaken}
 
 
 class SqliteStore:
@@ -240,7 +240,7 @@ class SqliteStore:
             return await self._commits.write(write)
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", "") if isinstance(write, Secret) else ""
-            raise _SECRET_REFUSALS.get(name, StorageFailed)() from error
+            raise _ADD_ERRORS.get(name, StorageFailed)() from error
 
 
 async def _look(connection: aiosqlite.Connection, sql: str, parameters: Any) -> Any:

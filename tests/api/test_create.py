@@ -10,6 +10,8 @@ from asking import ACCESS_HASH, RIGHT, bearer, body, check_problem, create, enco
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from seclink.domain import tokens
+
 pytestmark = pytest.mark.anyio
 HOUR, DAY = 3600, 86400
 
@@ -254,3 +256,14 @@ async def test_what_was_created_without_a_key_is_managed_by_its_token_alone(appl
     other = await create(appliance.http)
     answer = await appliance.http.get(f"/receipts/{made['receiptId']}", headers=manage(other))
     check_problem(answer, 404, "not_found")
+
+
+async def test_drawn_id_that_is_taken_is_drawn_again(appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller whose ids were chosen by the server never learns of a collision."""
+    one, two = tokens.mint(1), tokens.mint(2)
+    drawn = iter([one, one, two, *[two] * 10])
+    monkeypatch.setattr(tokens, "mint", lambda now: next(drawn))
+    assert (await create(appliance.http))["linkId"] == one.link_id
+    assert (await create(appliance.http))["linkId"] == two.link_id
+    check_problem(await appliance.http.post("/secrets", json=body()), 503, "busy")
+    assert len(list(drawn)) == 7  # three draws, then no more

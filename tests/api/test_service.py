@@ -160,7 +160,7 @@ def test_check_says_so_where_a_server_runs_that_does_not_answer(make_server: Any
     """As `server.port` was changed since, say."""
     server = make_server("[server]\nport = 1\n")
     path = server.folder / "seclink.db"
-    script = "import sys; from pathlib import Path; from seclink.store import opening; opening.lock(Path(sys.argv[1]))"
+    script = "import sys, pathlib; from seclink.store import connection; connection.lock(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", f"{script}; print('held', flush=True); sys.stdin.read()", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

@@ -186,7 +186,7 @@ def with_log(path: Path) -> Path:
     script = """
 import os, sqlite3, sys
 from pathlib import Path
-from seclink.store import opening
+from seclink.store import connection
 db = connection.connect(Path(sys.argv[1]), sqlite3.Connection)
 for id in range(1, 101):
     db.execute("DELETE FROM payloads WHERE id = ?", (id,))

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 from test_store import END, NOW, key, link, receipt, secret
 
-from seclink.errors import Busy, StorageFailed, StoreUnusable
+from seclink.errors import StorageFailed, StoreUnusable
 from seclink.model import Changes, State
 from seclink.store import audit_log, audit_reader, backup
 from seclink.store.audit_reader import AuditReader, Broken, Outdated, parse_mark
+from seclink.store.contract import IdTaken
 from seclink.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +94,7 @@ async def test_everything_that_is_done_is_told(path: Path, store: SqliteStore) -
 
 async def test_what_came_to_nothing_is_not_told(path: Path, store: SqliteStore) -> None:
     await store.add(secret())
-    with pytest.raises(Busy):
+    with pytest.raises(IdTaken):
         await store.add(secret())
     await store.burn(receipt("nobody"), NOW)
     await store.burn(receipt("a"), END)
@@ -107,7 +108,7 @@ async def test_a_write_that_fails_among_others_leaves_no_gap(path: Path, store: 
     await store.add(secret("taken"))
     names = [f"s{n}" for n in range(20)] + ["taken"] + [f"t{n}" for n in range(20)]
     done = await asyncio.gather(*(store.add(secret(name)) for name in names), return_exceptions=True)
-    assert [type(each) for each in done if each] == [Busy]
+    assert [type(each) for each in done if each] == [IdTaken]
     assert sorted(each.receipt for each in read(path)) == sorted(map(receipt, names))
 
 

@@ -21,7 +21,7 @@ LONG = bool(os.environ.get("SECLINK_LONG"))
 MOST = 1000 if LONG else 24  # kills per case, spread evenly
 SAVED = NOW + 5000
 
-UPGRADE = "from seclink.store import opening; connection.prepare(path)"
+UPGRADE = "from seclink.store import connection; connection.open_or_create(path)"
 SAVE = f"from seclink.store import backup; backup.save(path, file, {SAVED})"
 RESTORE = f"from seclink.store import backup; backup.restore(file, path, {SAVED}, {30 * DAY}, replace=True)"
 

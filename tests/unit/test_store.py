@@ -9,9 +9,9 @@ import aiosqlite
 import msgspec
 import pytest
 
-from seclink.errors import BadRequest, Busy, StorageFull
+from seclink.errors import BadRequest, StorageFull
 from seclink.model import ApiKey, Changes, Filter, Rate, Scope, Secret, State, Stats
-from seclink.store.contract import Store
+from seclink.store.contract import IdTaken, Store
 from seclink.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
@@ -129,7 +129,7 @@ async def test_receipt_id_does_not_open_a_link_nor_a_link_id_a_receipt(store: St
 @pytest.mark.parametrize("taken", [{"link_id": link("a")}, {"receipt_id": receipt("a")}], ids=["link", "receipt"])
 async def test_taken_name_is_refused_and_harms_neither(store: Store, taken: dict[str, str]) -> None:
     await store.add(secret("a"))
-    with pytest.raises(Busy):
+    with pytest.raises(IdTaken):
         await store.add(secret("b", **taken))
     claimed = await store.claim(link("a"), NOW)
     assert claimed is not None
@@ -744,7 +744,7 @@ async def test_failing_write_fails_alone(store: Store) -> None:
         store.replace(receipt("0000"), Changes(label="kept"), NOW),
         return_exceptions=True,
     )
-    assert [type(each) for each in outcomes[:40]] == [Busy] + [type(None)] * 39
+    assert [type(each) for each in outcomes[:40]] == [IdTaken] + [type(None)] * 39
     assert isinstance(outcomes[40], BadRequest)
     assert outcomes[41] is State.ACTIVE
     for name in names:

@@ -206,8 +206,8 @@ def test_two_that_make_the_same_new_file_agree(tmp_path: Path) -> None:
 def test_processes_that_make_the_same_new_file_do_not_disturb_each_other(tmp_path: Path) -> None:
     """A key is added while the server starts: neither takes the other's half for somebody else's database."""
     script = (
-        "import sys; from pathlib import Path; from seclink.store import opening; print('here', flush=True);"
-        " sys.stdin.readline(); connection.prepare(Path(sys.argv[1]), is_alone=False)"
+        "import sys; from pathlib import Path; from seclink.store import connection; print('here', flush=True);"
+        " sys.stdin.readline(); connection.open_or_create(Path(sys.argv[1]), is_alone=False)"
     )
     for round in range(4):
         command = [sys.executable, "-c", script, str(tmp_path / f"{round}.db")]
