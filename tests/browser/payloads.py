@@ -2,7 +2,7 @@
 
 # The page's own code for showing what was in a secret, without a server and a load for each.
 SHOW = """async ([base, type, bodies]) => {
-  const { show } = await import(`${base}/js/showing.js`);
+  const { show } = await import(`${base}/js/secret-view.js`);
   const { Page } = await import(`${base}/js/ui.js`);
   const { load } = await import(`${base}/js/i18n.js`);
   const page = new Page(await load("en"), {});

@@ -203,7 +203,7 @@ def test_refusals_spend_nothing_and_say_why(call: Call, python: Client) -> None:
 
     def refused(link: str, **options: str) -> dict[str, Any]:
         error: dict[str, Any] = call({}, "revealSecret", link, options)["error"]
-        assert error["name"] == "Refusal"
+        assert error["name"] == "ApiError"
         return error
 
     assert refused(link)["code"] == "passcode_required"
@@ -266,7 +266,7 @@ def test_what_is_no_text_or_an_empty_passcode_is_refused_by_name(
 ) -> None:
     """An empty passcode would be a secret without one, and nobody would know."""
     error = call(whom, method, *given)["error"]
-    assert (error["name"], error["code"], error["fields"]) == ("Refusal", "bad_request", [field])
+    assert (error["name"], error["code"], error["fields"]) == ("ApiError", "bad_request", [field])
     assert watch.urls("/api/v1/secrets") == []
 
 
@@ -316,10 +316,10 @@ def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: An
     loaded = {url.removeprefix(static_url + "/js/") for url in watch.urls(static_url)}
     sources = {str(each.relative_to(STATIC)): each.read_text() for each in STATIC.rglob("*.js")}
     pages = imported("create.js", sources) | imported("reveal.js", sources)
-    assert {"api.js", "envelope.js", "secrets.js", "openers/seclink-v1.js"} < pages
+    assert {"api.js", "envelope.js", "seal.js", "openers/seclink-v1.js"} < pages
     assert loaded - pages == {"client.js"}
     asking = re.compile(r"\bfetch\(|XMLHttpRequest|sendBeacon|WebSocket|EventSource")
-    assert [name for name, text in sources.items() if asking.search(text)] == ["exchange.js"]
+    assert [name for name, text in sources.items() if asking.search(text)] == ["http.js"]
     sealing = {name for name, text in sources.items() if "subtle." in text and not name.startswith("openers/")}
     assert sealing == {"envelope.js"}
 

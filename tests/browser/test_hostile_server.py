@@ -1,4 +1,4 @@
-"""What exchange.js makes of servers that lie, fail, or are none, seen through the client module (PC-09)."""
+"""What http.js makes of servers that lie, fail, or are none, seen through the client module (PC-09)."""
 
 import json
 import re

@@ -26,11 +26,11 @@ LATER = 1_900_000_000_000
 RUN = """
 async ([base, vectors]) => {
   const { fromBase64, fromUtf8 } = await import(`${base}/js/bytes.js`);
-  const { secretAt } = await import(`${base}/js/address.js`);
+  const { secretFromUrl } = await import(`${base}/js/secret-url.js`);
   const { unlock } = await import(`${base}/js/openers.js`);
   const hex = (text) => Uint8Array.from(text.match(/../g) ?? [], (each) => parseInt(each, 16));
   const RUN = {
-    address: secretAt,
+    address: secretFromUrl,
     async foreign({ format, fragment, passcode, iv, encryptedBlob }) {
       const opener = await unlock(fragment, format, [format]);
       const { proof, open } = await opener.unlock(fragment, passcode);
@@ -87,7 +87,7 @@ def test_vector(name: str, results: Json) -> None:
 
 @pytest.mark.parametrize("name", BREAK)
 def test_the_vectors_notice_broken_openers(name: str, page: Page, server: Any, static_url: str) -> None:
-    with broken(page, r"/js/(address|openers/[a-z-]+)\.js$", *BREAK[name]):
+    with broken(page, r"/js/(secret-url|openers/[a-z-]+)\.js$", *BREAK[name]):
         results = run(page, server.url, static_url)
     assert any(results[key] != each["expect"] for key, each in VECTORS.items())
 

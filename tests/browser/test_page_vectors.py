@@ -216,7 +216,7 @@ def test_what_has_no_utf8_form_is_refused_and_not_repaired(page: Page, server: A
     page.goto(server.url)
     refused = """async (base) => {
       const { derive, rawPasscodeHash } = await import(`${base}/js/envelope.js`);
-      const { create } = await import(`${base}/js/secrets.js`);
+      const { create } = await import(`${base}/js/seal.js`);
       const half = "a" + String.fromCharCode(0xd83d) + "b";
       const tries = [
         derive(new Uint8Array(32), half),
@@ -284,7 +284,7 @@ def test_only_plain_web_addresses_are_redirects(page: Page, server: Any, static_
     """XSS-04: spelled from scheme to host, printable, http or https."""
     page.goto(server.url)
     hosts = """async ([base, texts]) => {
-      const { webAddress } = await import(`${base}/js/secrets.js`);
-      return texts.map((text) => webAddress(text)?.host ?? null);
+      const { redirectUrl } = await import(`${base}/js/seal.js`);
+      return texts.map((text) => redirectUrl(text)?.host ?? null);
     }"""
     assert page.evaluate(hosts, [static_url, list(ADDRESSES)]) == list(ADDRESSES.values())

@@ -5,24 +5,24 @@
  * all tries.
  */
 // @ts-check
-import * as answers from "./answers.js";
+import * as answers from "./response-schema.js";
 import { toBase64url } from "./bytes.js";
-import { exchange } from "./exchange.js";
+import { exchange } from "./http.js";
 import { randomBytes } from "./link.js";
-import { Refusal } from "./refusal.js";
+import { ApiError } from "./api-error.js";
 
 /** Where this module came from, without a trailing slash: {base} of {base}/static/{version}/js/api.js. */
-export const HERE = new URL("../../..", import.meta.url).href.replace(/\/$/, "");
+export const SERVER_URL = new URL("../../..", import.meta.url).href.replace(/\/$/, "");
 
 const SMALL_MS = 30000;
 const LARGE_MS = 120000; // a payload goes with the request or the answer
 
 /**
- * A server as one caller sees it; every call rejects with Refusal.
+ * A server as one caller sees it; every call rejects with ApiError.
  * @param {{server?: string, token?: string | null}} [whom] `server`: base URL without /api/v1 and trailing slash;
  *   `token`: an API key
  */
-export function api({ server = HERE, token = null } = {}) {
+export function api({ server = SERVER_URL, token = null } = {}) {
   return new Api(server, token);
 }
 
@@ -137,7 +137,7 @@ class Api {
 
   /** @returns {Record<string, string>} */
   bearer() {
-    if (this.token && !/^[!-~]+$/.test(this.token)) throw new Refusal("key_invalid");
+    if (this.token && !/^[!-~]+$/.test(this.token)) throw new ApiError("key_invalid");
     return this.token ? { Authorization: `Bearer ${this.token}` } : {};
   }
 
@@ -199,7 +199,7 @@ function checked(read, value, field) {
   try {
     return read(value);
   } catch {
-    throw new Refusal("bad_request", { fields: [field] });
+    throw new ApiError("bad_request", { fields: [field] });
   }
 }
 

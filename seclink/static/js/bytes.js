@@ -5,7 +5,7 @@
  * behind base64). Here nothing is repaired, since a repaired passcode opens nothing and nobody would know why.
  */
 // @ts-check
-import { Refusal } from "./refusal.js";
+import { ApiError } from "./api-error.js";
 
 const CHUNK = 0x8000; // more arguments than this overflow the stack of some engines
 
@@ -67,13 +67,13 @@ export function concat(...parts) {
 }
 
 /**
- * Refusal `bad_request` naming `field` for text that has no UTF-8 form.
+ * ApiError `bad_request` naming `field` for text that has no UTF-8 form.
  * @param {string} text
  * @param {string} field
  */
 export function utf8(text, field = "text") {
   // TextEncoder would put U+FFFD in the place of a lone surrogate and say nothing.
-  if (/\p{Surrogate}/u.test(text)) throw new Refusal("bad_request", { fields: [field] });
+  if (/\p{Surrogate}/u.test(text)) throw new ApiError("bad_request", { fields: [field] });
   return new TextEncoder().encode(text);
 }
 

@@ -6,17 +6,17 @@
  *     seclink({ token, server })  everything the native API has
  *
  * Whom to ask: the server the module came from, unless told otherwise. A link is asked for where it points, and the
- * API key never goes there. Every call rejects with a `Refusal`: `code` for programs, an English `message` for people.
+ * API key never goes there. Every call rejects with a `ApiError`: `code` for programs, an English `message` for people.
  */
 // @ts-check
-import { HERE, api } from "./api.js";
+import { SERVER_URL, api } from "./api.js";
 import { fromUtf8 } from "./bytes.js";
 import { parse } from "./link.js";
 import { unlock } from "./openers.js";
-import { Refusal } from "./refusal.js";
-import { create } from "./secrets.js";
+import { ApiError } from "./api-error.js";
+import { create } from "./seal.js";
 
-export { Refusal };
+export { ApiError };
 
 const DAY_MS = 86400000;
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
@@ -223,8 +223,8 @@ function manage(options) {
 
 /** @param {string | undefined} host */
 function hosted(host) {
-  if (host === undefined) return HERE;
-  const isLocal = isLoopback(HERE) && HERE.startsWith("http:") && isLoopback(`http://${host}`);
+  if (host === undefined) return SERVER_URL;
+  const isLocal = isLoopback(SERVER_URL) && SERVER_URL.startsWith("http:") && isLoopback(`http://${host}`);
   return address(`${isLocal ? "http" : "https"}://${host}`, "host");
 }
 
@@ -234,7 +234,7 @@ function isLoopback(text) {
 }
 
 /** The base URL of a server, without what may follow it. @param {string} text */
-function address(text = HERE, field = "server") {
+function address(text = SERVER_URL, field = "server") {
   const url = /^https?:\/\/[^/\s@?#\\]+(?:\/[^/\s@?#\\]+)*\/?$/i.test(text) ? parsed(text) : null;
   if (!url) throw refused(field);
   return url.href.replace(/\/+$/, "").replace(/\/api\/v1$/, "");
@@ -251,7 +251,7 @@ function parsed(text) {
 
 /** @param {...string} fields */
 function refused(...fields) {
-  return new Refusal("bad_request", { fields });
+  return new ApiError("bad_request", { fields });
 }
 
 /**
@@ -261,15 +261,15 @@ function refused(...fields) {
  */
 async function told(work) {
   try {
-    if (!globalThis.crypto?.subtle) throw new Refusal("insecure_context");
+    if (!globalThis.crypto?.subtle) throw new ApiError("insecure_context");
     return await work();
   } catch (error) {
-    if (error instanceof Refusal) error.message = message(error);
+    if (error instanceof ApiError) error.message = message(error);
     throw error;
   }
 }
 
-/** @param {Refusal} refusal */
+/** @param {ApiError} refusal */
 function message({ code, fields }) {
   const said = MESSAGES.get(code) || `The server refused: ${code}`;
   return fields.length ? `${said}: ${fields.join(", ")}` : said;

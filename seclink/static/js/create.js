@@ -3,10 +3,10 @@
 
 import { words as passcodeWords } from "./api.js";
 import { padded } from "./envelope.js";
-import { ask, askForKey, isLacking, keyPanel } from "./key.js";
+import { ask, focusKeyField, isKeyMissing, setUpKeyPanel } from "./api-key-panel.js";
 import { forget, present, resultButtons } from "./result.js";
-import { create, webAddress } from "./secrets.js";
-import { $, busy, explained, field, fillSelect, only, openPage, select } from "./ui.js";
+import { create, redirectUrl } from "./seal.js";
+import { $, busy, errorText, field, fillSelect, only, openPage, select } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./ui.js").Text} Text */
@@ -23,10 +23,10 @@ if (opened) start(opened);
 function start(page) {
   offerChoices(page);
   composing(page);
-  keyPanel(page);
+  setUpKeyPanel(page);
   resultButtons(page, () => compose());
   compose();
-  if (isLacking(page)) field("key").focus();
+  if (isKeyMissing(page)) field("key").focus();
   document.body.dataset.ready = "";
   addEventListener("pagehide", () => {
     forget();
@@ -103,14 +103,14 @@ async function seal(page) {
   /** @type {HTMLFormElement} */
   const form = $("form");
   const kind = form.kind.value;
-  const address = kind === "redirect" ? webAddress(field("secret").value.trim()) : null;
+  const address = kind === "redirect" ? redirectUrl(field("secret").value.trim()) : null;
   const text = kind === "redirect" ? address?.href ?? "" : field("secret").value;
   const [wrong, where] = fault(page, kind, text);
   page.put($("problem"), wrong);
   if (wrong) return pointAt(where);
-  if (isLacking(page)) {
+  if (isKeyMissing(page)) {
     page.put($("problem"), "key.needed");
-    return askForKey();
+    return focusKeyField();
   }
   try {
     await busy(button, page, "create.sealing", () => sealed(page, kind, text));
@@ -129,7 +129,7 @@ function pointAt(id) {
 /** @param {any} error */
 function refused(error) {
   const halved = error?.code === "bad_request" && error.status === undefined; // found before anything was sent
-  return halved ? (/** @type {any} */ words) => words.t("create.halfCharacter") : explained(error);
+  return halved ? (/** @type {any} */ words) => words.t("create.halfCharacter") : errorText(error);
 }
 
 /**

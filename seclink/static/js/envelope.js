@@ -15,7 +15,7 @@
  */
 // @ts-check
 import { concat, fromUtf8, toBase64url, toHex, utf8 } from "./bytes.js";
-import { Refusal } from "./refusal.js";
+import { ApiError } from "./api-error.js";
 
 export const FORMAT = "seclink/v1";
 export const IV_BYTES = 12;
@@ -80,7 +80,7 @@ export async function seal(contentKey, iv, header, body) {
 }
 
 /**
- * Header, members unknown here included, and body; Refusal `not_authentic`: damaged, forged, or not this key.
+ * Header, members unknown here included, and body; ApiError `not_authentic`: damaged, forged, or not this key.
  * @param {Uint8Array} contentKey
  * @param {Uint8Array} iv
  * @param {Uint8Array} blob
@@ -96,7 +96,7 @@ export async function open(contentKey, iv, blob) {
     if (!isHeader(header, text) || header.size > plain.length - start) throw new TypeError("header");
     return { header, body: plain.slice(start, start + header.size) };
   } catch {
-    throw new Refusal("not_authentic");
+    throw new ApiError("not_authentic");
   }
 }
 
@@ -148,7 +148,7 @@ async function decrypt(key, how, blob) {
   try {
     return new Uint8Array(await crypto.subtle.decrypt(how, await aes(key, "decrypt"), blob));
   } catch {
-    throw new Refusal("not_authentic");
+    throw new ApiError("not_authentic");
   }
 }
 

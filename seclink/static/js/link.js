@@ -5,13 +5,13 @@
  *     fragment  base64url(0x01 || K || SHA-256(0x01 || K)[0:3]): 48 characters, checked before anything is asked
  *
  * What mail clients and trackers add is ignored; what they take away cannot be put back, and the checksum says so:
- * Refusal `link_incomplete`, while nothing is spent. A raw secret's fragment is its sender's own AES key; only the
+ * ApiError `link_incomplete`, while nothing is spent. A raw secret's fragment is its sender's own AES key; only the
  * server knows which kind a linkId is, so `parse` leaves the fragment as it is.
  */
 // @ts-check
 import { concat, fromAnyBase64, toBase64url } from "./bytes.js";
 import { sha256 } from "./envelope.js";
-import { Refusal } from "./refusal.js";
+import { ApiError } from "./api-error.js";
 
 const VERSION = 1;
 const FRAGMENT_CHARACTERS = 48;
@@ -64,7 +64,7 @@ export async function fragmentOf(key) {
 export function parse(text) {
   const found = LINK.exec(text.trimEnd())?.groups;
   // user@host is how a link pretends to lead elsewhere; no server of ours writes one.
-  if (!found || found.base.includes("@") || !isAddress(found.base)) throw new Refusal("link_incomplete");
+  if (!found || found.base.includes("@") || !isAddress(found.base)) throw new ApiError("link_incomplete");
   return { base: found.base.replace(/\/+$/, ""), linkId: found.linkId, fragment: cleaned(found.hash || "") };
 }
 
@@ -86,7 +86,7 @@ export function cleaned(hash) {
 }
 
 /**
- * K, or Refusal `link_incomplete` for another length, version or checksum.
+ * K, or ApiError `link_incomplete` for another length, version or checksum.
  * @param {string} fragment
  */
 export async function keyOf(fragment) {
@@ -94,18 +94,18 @@ export async function keyOf(fragment) {
   const key = whole.slice(1, -3);
   // Written again, it must come out the same: that is version and checksum in one.
   if (fragment.length !== FRAGMENT_CHARACTERS || (await fragmentOf(key)) !== toBase64url(whole)) {
-    throw new Refusal("link_incomplete");
+    throw new ApiError("link_incomplete");
   }
   return key;
 }
 
 /**
- * The AES key of a raw secret: base64 or base64url of 16 or 32 bytes, padded or not; else Refusal `link_incomplete`.
+ * The AES key of a raw secret: base64 or base64url of 16 or 32 bytes, padded or not; else ApiError `link_incomplete`.
  * @param {string} fragment
  */
 export function rawKeyOf(fragment) {
   const key = decoded(fragment);
-  if (!RAW_KEY_BYTES.includes(key.length)) throw new Refusal("link_incomplete");
+  if (!RAW_KEY_BYTES.includes(key.length)) throw new ApiError("link_incomplete");
   return key;
 }
 
@@ -114,6 +114,6 @@ function decoded(fragment) {
   try {
     return fromAnyBase64(fragment);
   } catch {
-    throw new Refusal("link_incomplete");
+    throw new ApiError("link_incomplete");
   }
 }

@@ -8,7 +8,7 @@
 // @ts-check
 import { FORMAT } from "./envelope.js";
 import { keyOf } from "./link.js";
-import { Refusal } from "./refusal.js";
+import { ApiError } from "./api-error.js";
 
 /**
  * @typedef {{access?: string, passcodeHash?: string}} Proof what `reveal` and `burn` show the server
@@ -36,7 +36,7 @@ const OPENERS = [
 
 /**
  * The module that opens this link: `await (await unlock(fragment, format)).unlock(fragment, passcode)` gives
- * `{proof, open}`. Refusal `link_incomplete` where the fragment is none that the server's format has, or the path none
+ * `{proof, open}`. ApiError `link_incomplete` where the fragment is none that the server's format has, or the path none
  * for it.
  * @param {string} fragment
  * @param {string} format
@@ -45,14 +45,14 @@ const OPENERS = [
  */
 export async function unlock(fragment, format, formats = NATIVE) {
   const known = formats.includes(format) && new Map(OPENERS).get(format);
-  if (!known || (format !== FORMAT && (await isOurs(fragment)))) throw new Refusal("link_incomplete");
+  if (!known || (format !== FORMAT && (await isOurs(fragment)))) throw new ApiError("link_incomplete");
   const opener = await known().catch(lost);
   await opener.unlock(fragment, null); // is it whole? nothing is asked of anybody
   return opener;
 }
 
 /**
- * Refusal `link_incomplete` for what no link of these formats ends in. Nothing is asked of anybody.
+ * ApiError `link_incomplete` for what no link of these formats ends in. Nothing is asked of anybody.
  * @param {string} fragment
  * @param {string[]} formats
  */
@@ -64,7 +64,7 @@ export async function checkWhole(fragment, formats) {
       if (/** @type {any} */ (error)?.code !== "link_incomplete") throw error;
     }
   }
-  throw new Refusal("link_incomplete");
+  throw new ApiError("link_incomplete");
 }
 
 /** @param {string} fragment */
@@ -78,5 +78,5 @@ async function isOurs(fragment) {
 
 /** @returns {never} */
 function lost() {
-  throw new Refusal("unreachable");
+  throw new ApiError("unreachable");
 }

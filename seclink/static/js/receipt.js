@@ -2,8 +2,8 @@
 /** The receipt: what became of a secret, and the sender's means to end it, give it more or less time, annotate it. */
 
 import { api } from "./api.js";
-import { fate, watch } from "./receipts.js";
-import { $, busy, explained, field, fillSelect, only, openPage, select, twice } from "./ui.js";
+import { fate, watch } from "./receipt-status.js";
+import { $, busy, errorText, field, fillSelect, only, openPage, select, twice } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 
@@ -23,7 +23,7 @@ function start(page) {
   const watching = watch(() => server.receipt(receiptId, manageToken), (receipt) => render(page, receipt), (error) => {
     if (error?.code === "not_found") missing(page);
     else if (known) page.put($("fresh"), (words) => words.t("receipt.stale", { at: words.clock(known.seenAt) }));
-    else page.notice("trouble.title", [explained(error)]);
+    else page.notice("trouble.title", [errorText(error)]);
   });
   $("change").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -117,6 +117,6 @@ async function attempt(page, work) {
   try {
     await work();
   } catch (error) {
-    page.put($("problem"), explained(error));
+    page.put($("problem"), errorText(error));
   }
 }

@@ -1,12 +1,12 @@
 // @ts-check
 /** What follows sealing: the link and the ways to hand it on, what becomes of it, and the end of it. */
 
-import { HERE } from "./api.js";
+import { SERVER_URL } from "./api.js";
 import { load } from "./i18n.js";
-import { ask } from "./key.js";
-import { fate, watch } from "./receipts.js";
-import { code, fillSheet, message } from "./sharing.js";
-import { $, copy, explained, field, fillSelect, only, select, twice } from "./ui.js";
+import { ask } from "./api-key-panel.js";
+import { fate, watch } from "./receipt-status.js";
+import { code, fillPrintSheet, message } from "./share.js";
+import { $, copy, errorText, field, fillSelect, only, select, twice } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./i18n.js").Words} Words */
@@ -38,12 +38,12 @@ export async function present(page, sealed) {
   field("link").value = link;
   $("passcode").textContent = passcode;
   $("passcode-card").hidden = !passcode;
-  receiptLink().href = `${HERE}/receipt/${receiptId}#${manageToken}`;
+  receiptLink().href = `${SERVER_URL}/receipt/${receiptId}#${manageToken}`;
   page.put($("state-problem"), null);
   $("burn").hidden = false;
   hideCode();
   only("result");
-  fillSheet($("sheet"), page.words, page.settings.name, made);
+  fillPrintSheet($("sheet"), page.words, page.settings.name, made);
   field("link").focus();
   field("link").select();
   field("link").scrollLeft = 0; // its end says nothing to anybody
@@ -88,7 +88,7 @@ function sharing(page) {
     else hideCode();
   });
   $("print").addEventListener("click", async () => {
-    fillSheet($("sheet"), page.words, page.settings.name, made, await code(made.link));
+    fillPrintSheet($("sheet"), page.words, page.settings.name, made, await code(made.link));
     print();
   });
 }
@@ -130,7 +130,7 @@ function follow(page) {
     $("burn").hidden = receipt.state !== "active";
     page.put($("state"), fate(receipt));
     page.put($("state-problem"), null);
-  }, (error) => page.put($("state-problem"), explained(error)));
+  }, (error) => page.put($("state-problem"), errorText(error)));
 }
 
 /** @param {Page} page */
@@ -140,7 +140,7 @@ function receipt(page) {
     try {
       await ask().remove(made.receiptId, made.manageToken);
     } catch (error) {
-      page.put($("state-problem"), explained(error));
+      page.put($("state-problem"), errorText(error));
     }
     watching?.now();
   });

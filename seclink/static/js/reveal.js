@@ -4,18 +4,18 @@
  * authenticate is never shown. Everything is wiped when the page is left, and after a while of nobody touching it.
  */
 
-import { secretAt } from "./address.js";
+import { secretFromUrl } from "./secret-url.js";
 import { api, once } from "./api.js";
-import { asHeard } from "./heard.js";
-import { watchIdle } from "./idle.js";
+import { attemptDictated } from "./dictated-passcode.js";
+import { startIdleTimer } from "./idle-timer.js";
 import { checkWhole, unlock as opener } from "./openers.js";
-import { reporting } from "./reporting.js";
-import { fate, show } from "./showing.js";
-import { trouble, unopened } from "./trouble.js";
-import { $, busy, explained, field, only, openPage, rough, twice } from "./ui.js";
+import { setUpReportForm } from "./abuse-report.js";
+import { fate, show } from "./secret-view.js";
+import { trouble, unopened } from "./error-view.js";
+import { $, busy, errorText, field, only, openPage, rough, twice } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {import("./trouble.js").Came} Came */
+/** @typedef {import("./error-view.js").Came} Came */
 /** @typedef {{ linkId: string, fragment: string, formats: string[], href: string }} Seen */
 
 const server = api();
@@ -48,7 +48,7 @@ function start(page) {
     reveal(page);
   });
   $("form").addEventListener("input", () => page.put($("problem"), null));
-  reporting(page, (reason) => server.report(linkId, reason));
+  setUpReportForm(page, (reason) => server.report(linkId, reason));
   twice($("destroy"), page, "opened.destroySure", () => destroy(page));
   $("wipe-now").addEventListener("click", () => wipe(page));
   addEventListener("hashchange", () => moved(page));
@@ -66,7 +66,7 @@ async function look(page) {
   if (!hash && history.state?.openedAt) return before(page, history.state.openedAt);
   only("waiting");
   try {
-    const at = await secretAt(location);
+    const at = await secretFromUrl(location);
     if (hash !== location.hash) return;
     linkId = at.linkId;
     await checkWhole(at.fragment, at.formats); // refuses a mangled link before anything is asked of the server
@@ -89,7 +89,7 @@ async function moved(page) {
   const { hash } = location;
   // What was pressed comes first: it may be spent, and nowhere else. The address says again whose it is.
   if (seen && (kept || field("reveal").disabled)) return history.replaceState(history.state, "", seen.href);
-  const at = answer && (await secretAt(location).catch(() => null));
+  const at = answer && (await secretFromUrl(location).catch(() => null));
   if (hash !== location.hash) return;
   if (answer && !seen && at?.linkId === linkId) return forget(); // open already, perhaps for the last time
   wipe(page);
@@ -136,7 +136,7 @@ async function reveal(page) {
   const here = seen;
   if (button.disabled || !here) return;
   try {
-    await busy(button, page, "reveal.opening", () => asHeard(passcode, (said) => claim(page, said, here)));
+    await busy(button, page, "reveal.opening", () => attemptDictated(passcode, (said) => claim(page, said, here)));
   } catch (error) {
     failed(page, error);
   }
@@ -213,7 +213,7 @@ function failed(page, error) {
   } else if (["gone", "not_found", "access_denied", "access_required", "link_incomplete"].includes(error?.code)) {
     trouble(page, error, () => look(page));
   } else {
-    page.put($("problem"), explained(error));
+    page.put($("problem"), errorText(error));
   }
 }
 
@@ -237,7 +237,7 @@ function ask(event) {
 
 /**
  * @param {Page} page
- * @param {import("./showing.js").Opened} secret
+ * @param {import("./secret-view.js").Opened} secret
  */
 function present(page, secret) {
   const isNeogram = secret.type === "neogram";
@@ -249,7 +249,7 @@ function present(page, secret) {
   only("opened");
   $("opened-title").focus();
   const ends = show($("content"), page, secret, (key) => page.put($("said"), key)) * 1000 + performance.now();
-  unwatch = watchIdle(IDLE_SECONDS, (idle) => wipesIn(page, idle, (ends - performance.now()) / 1000));
+  unwatch = startIdleTimer(IDLE_SECONDS, (idle) => wipesIn(page, idle, (ends - performance.now()) / 1000));
 }
 
 /**
@@ -274,7 +274,7 @@ async function destroy(page) {
     $("destroy").hidden = true;
     page.put($("fate"), "opened.destroyed");
   } catch (error) {
-    page.put($("fate"), explained(error));
+    page.put($("fate"), errorText(error));
   }
 }
 

@@ -244,10 +244,10 @@ export function download(bytes, name) {
 
 /**
  * What went wrong, for the person at the page.
- * @param {any} error a Refusal, or a mistake of ours
+ * @param {any} error a ApiError, or a mistake of ours
  * @returns {(words: Words) => string}
  */
-export function explained(error) {
+export function errorText(error) {
   const code = String(error?.code ?? "internal");
   const time = Math.max(1, error?.retryAfter ?? 1);
   return (words) => words.has(`error.${code}`)

@@ -11,7 +11,7 @@
  */
 // @ts-check
 import { fromUtf8, utf8 } from "../bytes.js";
-import { Refusal } from "../refusal.js";
+import { ApiError } from "../api-error.js";
 import { bytesOf, payloadOf, stretched, textLike } from "./foreign.js";
 
 export const LOCAL_PASSCODE = true;
@@ -37,12 +37,12 @@ export async function unlock(_fragment, passcode) {
     async open(blob, iv) {
       const sealed = textLike(payloadOf(blob, iv).encryptedContent, SEALED);
       const [salt, innerIv, data] = [hex(sealed.slice(0, 32)), hex(sealed.slice(32, 64)), bytesOf(sealed.slice(64))];
-      if (data.length % 16) throw new Refusal("not_authentic");
+      if (data.length % 16) throw new ApiError("not_authentic");
       for (const hash of password.length ? HASHES : []) {
         const body = await decrypted(await stretched(password, salt, ROUNDS, hash), innerIv, data);
         if (body) return { type: "text", body };
       }
-      throw new Refusal("passcode_wrong");
+      throw new ApiError("passcode_wrong");
     },
   };
 }

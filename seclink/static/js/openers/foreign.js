@@ -4,7 +4,7 @@
  */
 // @ts-check
 import { fromBase64, fromUtf8 } from "../bytes.js";
-import { Refusal } from "../refusal.js";
+import { ApiError } from "../api-error.js";
 
 /** @typedef {{[member: string]: unknown}} Payload */
 
@@ -27,7 +27,7 @@ export function payloadOf(blob, iv) {
  */
 export function objectIn(bytes) {
   const value = strictly(() => JSON.parse(fromUtf8(bytes)));
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Refusal("not_authentic");
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new ApiError("not_authentic");
   return value;
 }
 
@@ -36,7 +36,7 @@ export function objectIn(bytes) {
  * @param {RegExp} pattern
  */
 export function textLike(value, pattern) {
-  if (typeof value !== "string" || !pattern.test(value)) throw new Refusal("not_authentic");
+  if (typeof value !== "string" || !pattern.test(value)) throw new ApiError("not_authentic");
   return value;
 }
 
@@ -46,7 +46,7 @@ export function textLike(value, pattern) {
  */
 export function bytesOf(value, length) {
   const bytes = strictly(() => fromBase64(textLike(value, /./)));
-  if (length !== undefined && bytes.length !== length) throw new Refusal("not_authentic");
+  if (length !== undefined && bytes.length !== length) throw new ApiError("not_authentic");
   return bytes;
 }
 
@@ -70,6 +70,6 @@ function strictly(read) {
   try {
     return read();
   } catch {
-    throw new Refusal("not_authentic");
+    throw new ApiError("not_authentic");
   }
 }

@@ -8,7 +8,7 @@ import { openRaw, rawPasscodeHash } from "../envelope.js";
 import { rawKeyOf } from "../link.js";
 
 /**
- * Refusal `link_incomplete` for no such key; `open` rejects with `not_authentic` where it was encrypted otherwise.
+ * ApiError `link_incomplete` for no such key; `open` rejects with `not_authentic` where it was encrypted otherwise.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */

@@ -11,7 +11,7 @@
 // @ts-check
 import { fromUtf8, utf8 } from "../bytes.js";
 import { openRaw, rawPasscodeHash } from "../envelope.js";
-import { Refusal } from "../refusal.js";
+import { ApiError } from "../api-error.js";
 import { bytesOf, objectIn, payloadOf, stretched, textLike } from "./foreign.js";
 
 const MASTER_KEY = /^[A-Za-z0-9$~_.-]{36}$/;
@@ -20,12 +20,12 @@ const ROUNDS = 100000;
 const TYPES = /^(?:text|redirect|neogram)$/;
 
 /**
- * Refusal `link_incomplete` for no such key; `open` rejects with `not_authentic`.
+ * ApiError `link_incomplete` for no such key; `open` rejects with `not_authentic`.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */
 export async function unlock(fragment, passcode) {
-  if (!MASTER_KEY.test(fragment)) throw new Refusal("link_incomplete");
+  if (!MASTER_KEY.test(fragment)) throw new ApiError("link_incomplete");
   const passwords = passcode ? [fragment, passcode] : [fragment];
   return {
     proof: passcode ? { passcodeHash: await rawPasscodeHash(passcode) } : {},
@@ -58,6 +58,6 @@ function textIn(bytes) {
   try {
     return fromUtf8(bytes);
   } catch {
-    throw new Refusal("not_authentic");
+    throw new ApiError("not_authentic");
   }
 }

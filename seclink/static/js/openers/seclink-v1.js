@@ -6,7 +6,7 @@ import { derive, open } from "../envelope.js";
 import { keyOf } from "../link.js";
 
 /**
- * Refusal `link_incomplete` before anything is asked of anybody; `open` rejects with `not_authentic`.
+ * ApiError `link_incomplete` before anything is asked of anybody; `open` rejects with `not_authentic`.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */

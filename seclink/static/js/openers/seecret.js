@@ -5,12 +5,12 @@
 // @ts-check
 import { fromAnyBase64, toBase64url } from "../bytes.js";
 import { derive, open, rawPasscodeHash } from "../envelope.js";
-import { Refusal } from "../refusal.js";
+import { ApiError } from "../api-error.js";
 
 const KEY = /^[A-Za-z0-9_-]{43}$/;
 
 /**
- * Refusal `link_incomplete` for no such key; `open` rejects with `not_authentic`.
+ * ApiError `link_incomplete` for no such key; `open` rejects with `not_authentic`.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */
@@ -24,7 +24,7 @@ export async function unlock(fragment, passcode) {
      */
     async open(blob, iv) {
       const { header, body } = await open(contentKey, iv, blob);
-      if (header.type !== "text") throw new Refusal("not_authentic");
+      if (header.type !== "text") throw new ApiError("not_authentic");
       return { type: "text", body };
     },
   };
@@ -34,6 +34,6 @@ export async function unlock(fragment, passcode) {
 function keyOf(fragment) {
   const key = KEY.test(fragment) ? fromAnyBase64(fragment) : null;
   // The last character has bits to spare: written again, it must come out the same.
-  if (!key || toBase64url(key) !== fragment) throw new Refusal("link_incomplete");
+  if (!key || toBase64url(key) !== fragment) throw new ApiError("link_incomplete");
   return key;
 }

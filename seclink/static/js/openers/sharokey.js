@@ -11,7 +11,7 @@
 // @ts-check
 import { utf8 } from "../bytes.js";
 import { openRaw, rawPasscodeHash } from "../envelope.js";
-import { Refusal } from "../refusal.js";
+import { ApiError } from "../api-error.js";
 import { bytesOf, payloadOf, stretched, textLike } from "./foreign.js";
 
 const KEY_A = /^[A-Za-z0-9]{8}$/;
@@ -19,12 +19,12 @@ const KEY_B = /^[A-Za-z0-9]{24}$/;
 const ROUNDS = 10000;
 
 /**
- * Refusal `link_incomplete` for no such key; `open` rejects with `not_authentic`.
+ * ApiError `link_incomplete` for no such key; `open` rejects with `not_authentic`.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */
 export async function unlock(fragment, passcode) {
-  if (!KEY_B.test(fragment)) throw new Refusal("link_incomplete");
+  if (!KEY_B.test(fragment)) throw new ApiError("link_incomplete");
   return {
     proof: passcode ? { passcodeHash: await rawPasscodeHash(passcode) } : {},
     /**
@@ -53,6 +53,6 @@ export async function unlock(fragment, passcode) {
  * @returns {any[]}
  */
 function listOf(value = []) {
-  if (!Array.isArray(value)) throw new Refusal("not_authentic");
+  if (!Array.isArray(value)) throw new ApiError("not_authentic");
   return value;
 }

@@ -5,7 +5,7 @@
  */
 
 import { api } from "./api.js";
-import { $, explained, field } from "./ui.js";
+import { $, errorText, field } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 
@@ -18,12 +18,12 @@ export function ask() {
 }
 
 /** @param {Page} page */
-export function isLacking(page) {
+export function isKeyMissing(page) {
   return page.settings.create === "keys" && !key;
 }
 
 /** @param {Page} page */
-export function keyPanel(page) {
+export function setUpKeyPanel(page) {
   page.put($("key-lead"), page.settings.create === "keys" ? "key.lead" : "key.leadAnyone");
   place(page);
   field("key-keep").addEventListener("change", () => {
@@ -49,7 +49,7 @@ export function keyPanel(page) {
 function place(page) {
   /** @type {HTMLDetailsElement & HTMLElement} */
   const panel = $("key-panel");
-  const isFirst = isLacking(page);
+  const isFirst = isKeyMissing(page);
   panel.classList.toggle("card", isFirst);
   if (isFirst) {
     panel.open = true;
@@ -75,7 +75,7 @@ async function useKey(page, given) {
     page.put($("problem"), null);
     field("secret").focus();
   } catch (error) {
-    page.put($("key-problem"), explained(error));
+    page.put($("key-problem"), errorText(error));
     field("key").focus();
   }
 }
@@ -96,7 +96,7 @@ async function keep(account, password) {
 }
 
 /** Bring the field into view, for whoever pressed the button without a key. */
-export function askForKey() {
+export function focusKeyField() {
   /** @type {HTMLDetailsElement & HTMLElement} */
   const panel = $("key-panel");
   panel.open = true;

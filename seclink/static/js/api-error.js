@@ -7,7 +7,7 @@
  */
 // @ts-check
 
-export class Refusal extends Error {
+export class ApiError extends Error {
   /**
    * @param {string} code
    * @param {{status?: number, state?: string, endedAt?: number, attemptsLeft?: number, retryAfter?: number,
@@ -15,7 +15,7 @@ export class Refusal extends Error {
    */
   constructor(code, more = {}) {
     super(code);
-    this.name = "Refusal";
+    this.name = "ApiError";
     this.code = code;
     this.status = more.status;
     this.state = more.state;

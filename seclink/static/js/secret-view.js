@@ -5,7 +5,7 @@
  */
 
 import { fromUtf8 } from "./bytes.js";
-import { webAddress } from "./secrets.js";
+import { redirectUrl } from "./seal.js";
 import { copy, download } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
@@ -81,7 +81,7 @@ function showText(content, page, text, say) {
  * @param {(key: string) => void} say
  */
 function showAddress(content, page, text, say) {
-  const address = webAddress(text);
+  const address = redirectUrl(text);
   if (!address) {
     showText(content, page, text, say);
     content.prepend(page.element("p", "opened.badLink", { className: "problem" }));

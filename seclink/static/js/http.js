@@ -6,8 +6,8 @@
  * redirect followed.
  */
 // @ts-check
-import { matching, state, whole, word } from "./answers.js";
-import { Refusal } from "./refusal.js";
+import { matching, state, whole, word } from "./response-schema.js";
+import { ApiError } from "./api-error.js";
 
 const WAITS_MS = [200, 1000];
 const LONGEST_WAIT_MS = 5000;
@@ -21,7 +21,7 @@ const NOT_A_SERVER_S = ["unreachable", "link_incomplete", "not_authentic", "bad_
  */
 
 /**
- * What `read` makes of the answer. Rejects with Refusal.
+ * What `read` makes of the answer. Rejects with ApiError.
  * @template T
  * @param {Request} request
  * @param {(text: string) => T} read throws for what is not the answer it wants
@@ -32,7 +32,7 @@ export async function exchange(request, read) {
     try {
       return await attempt(request, read);
     } catch (error) {
-      const refusal = /** @type {Refusal} */ (error);
+      const refusal = /** @type {ApiError} */ (error);
       const pause = Math.max(WAITS_MS[tries], (refusal.retryAfter || 0) * 1000); // NaN after the last try
       if (!request.repeatable || !passes(refusal) || !(pause <= LONGEST_WAIT_MS)) throw error;
       await new Promise((go) => setTimeout(go, pause));
@@ -42,7 +42,7 @@ export async function exchange(request, read) {
 
 /**
  * Whether the same request may succeed in a moment: no answer, a broken one, a server not ready.
- * @param {Refusal} refusal
+ * @param {ApiError} refusal
  */
 function passes({ code, status }) {
   return status === undefined ? code === "unreachable" : status < 300 || NOT_READY.includes(status);
@@ -60,7 +60,7 @@ async function attempt(request, read) {
   try {
     return read(text);
   } catch {
-    throw new Refusal("bad_answer", { status: response.status });
+    throw new ApiError("bad_answer", { status: response.status });
   }
 }
 
@@ -81,7 +81,7 @@ async function send({ method, url, headers, body, cache = "no-store", ms }) {
     });
     return { response, text: await response.text() };
   } catch {
-    throw new Refusal("unreachable");
+    throw new ApiError("unreachable");
   } finally {
     clearTimeout(timer);
   }
@@ -98,7 +98,7 @@ function refused(response, text) {
     const problem = JSON.parse(text);
     const code = matching(problem.code, /^[a-z_]{1,40}$/);
     if (NOT_A_SERVER_S.includes(code)) throw new TypeError("not a server's to say");
-    return new Refusal(code, {
+    return new ApiError(code, {
       status,
       state: known(state, problem.state),
       endedAt: known(whole, problem.endedAt),
@@ -107,7 +107,7 @@ function refused(response, text) {
       fields: known(fieldsOf, problem.errors),
     });
   } catch {
-    return new Refusal(NOT_READY.includes(status) ? "unreachable" : "bad_answer", { status });
+    return new ApiError(NOT_READY.includes(status) ? "unreachable" : "bad_answer", { status });
   }
 }
 

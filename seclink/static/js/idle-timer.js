@@ -11,7 +11,7 @@ const STIRRING = ["pointerdown", "keydown", "scroll"];
  * @param {(left: number) => void} tell
  * @returns {() => void} stops it
  */
-export function watchIdle(seconds, tell) {
+export function startIdleTimer(seconds, tell) {
   let since = performance.now();
   const stir = () => (since = performance.now());
   const tick = () => tell(seconds - (performance.now() - since) / 1000);

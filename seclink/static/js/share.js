@@ -46,7 +46,7 @@ export async function code(link) {
  * @param {Shared} shared
  * @param {SVGElement} [drawn]
  */
-export function fillSheet(sheet, words, name, shared, drawn) {
+export function fillPrintSheet(sheet, words, name, shared, drawn) {
   const line = (/** @type {string} */ tag, /** @type {string} */ textContent) =>
     Object.assign(document.createElement(tag), { textContent });
   const text = message(words, shared).split("\n").filter((each) => each && each !== shared.link);

@@ -7,12 +7,12 @@
 import { toBase64, utf8 } from "./bytes.js";
 import { FORMAT, IV_BYTES, derive, seal } from "./envelope.js";
 import { build, drawKey, randomBytes } from "./link.js";
-import { Refusal } from "./refusal.js";
+import { ApiError } from "./api-error.js";
 
 const TYPES = ["text", "redirect", "neogram", "file"];
 
 /**
- * Seal `content` here and hand the ciphertext to the server. Refusal `bad_request` names what cannot be sealed.
+ * Seal `content` here and hand the ciphertext to the server. ApiError `bad_request` names what cannot be sealed.
  * @param {ReturnType<import("./api.js").api>} api
  * @param {string | Uint8Array} content
  * @param {{type?: string, passcode?: string | null, expiresIn?: number, maxViews?: number | null,
@@ -49,7 +49,7 @@ export async function create(api, content, terms = {}) {
  * @param {string} text
  * @returns {URL | null}
  */
-export function webAddress(text) {
+export function redirectUrl(text) {
   if (!/^https?:\/\/[^/?#]/i.test(text) || /[\p{C}\p{Z}\\]/u.test(text)) return null;
   try {
     return new URL(text);
@@ -63,7 +63,7 @@ export function webAddress(text) {
  * @param {string} type
  */
 function bodyOf(content, type) {
-  if (type === "redirect" && !webAddress(String(content))) throw new Refusal("bad_request", { fields: ["text"] });
+  if (type === "redirect" && !redirectUrl(String(content))) throw new ApiError("bad_request", { fields: ["text"] });
   return typeof content === "string" ? utf8(content) : content;
 }
 
@@ -72,9 +72,9 @@ function bodyOf(content, type) {
  * @param {{name?: string, mediaType?: string}} file
  */
 function headerOf(type, { name = "", mediaType = "application/octet-stream" }) {
-  if (!TYPES.includes(type)) throw new Refusal("bad_request", { fields: ["type"] });
+  if (!TYPES.includes(type)) throw new ApiError("bad_request", { fields: ["type"] });
   if (type !== "file") return { type };
   const base = name.split(/[/\\]/).pop() || "";
-  if (["", ".", ".."].includes(base) || !utf8(base, "name")) throw new Refusal("bad_request", { fields: ["name"] });
+  if (["", ".", ".."].includes(base) || !utf8(base, "name")) throw new ApiError("bad_request", { fields: ["name"] });
   return { type, name: base, mediaType };
 }

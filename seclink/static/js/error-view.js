@@ -4,7 +4,7 @@
  */
 
 import { toBase64 } from "./bytes.js";
-import { $, download, explained } from "./ui.js";
+import { $, download, errorText } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {{ encryptedBlob: Uint8Array, iv: Uint8Array }} Came what a reveal brought */
@@ -24,7 +24,7 @@ export function trouble(page, error, look) {
   else if (["link_incomplete", "access_denied", "access_required"].includes(code)) {
     page.notice("incomplete.title", ["incomplete.what", "incomplete.next"]);
   } else if (code === "unreachable") page.notice("offline.title", ["offline.what"], [again]);
-  else page.notice("trouble.title", [code === "bad_answer" ? "badAnswer.what" : explained(error)], [again]);
+  else page.notice("trouble.title", [code === "bad_answer" ? "badAnswer.what" : errorText(error)], [again]);
 }
 
 /**

@@ -13,7 +13,7 @@ const FOUR_WORDS = /^\s*([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)\s*
  * @param {(passcode: string | null) => Promise<T>} attempt
  * @returns {Promise<T>}
  */
-export async function asHeard(passcode, attempt) {
+export async function attemptDictated(passcode, attempt) {
   const four = FOUR_WORDS.exec((passcode ?? "").toLowerCase())?.slice(1) ?? [];
   const generated = four.join("-");
   if (generated && generated !== passcode && await areOfOurs(four)) {

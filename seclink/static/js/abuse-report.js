@@ -1,15 +1,13 @@
 // @ts-check
-/**
- * Telling the sender that something is wrong with a secret.
- */
+/** The form that reports a secret to the server's administrator. */
 
-import { $, explained, field } from "./ui.js";
+import { $, errorText, field } from "./ui.js";
 
 /**
  * @param {import("./ui.js").Page} page
  * @param {(reason: string) => Promise<unknown>} send
  */
-export function reporting(page, send) {
+export function setUpReportForm(page, send) {
   $("report-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const reason = field("reason");
@@ -18,7 +16,7 @@ export function reporting(page, send) {
       reason.value = "";
       page.put($("report-said"), "report.sent");
     } catch (error) {
-      page.put($("report-said"), explained(error));
+      page.put($("report-said"), errorText(error));
     }
   });
 }

@@ -13,7 +13,7 @@ import { toHex, utf8 } from "./bytes.js";
 import { sha256 } from "./envelope.js";
 import { cleaned } from "./link.js";
 import { NATIVE } from "./openers.js";
-import { Refusal } from "./refusal.js";
+import { ApiError } from "./api-error.js";
 
 const SCRT_LINK = /\/scrt-link\/s$/;
 // `.` is one of its characters; only what cannot belong to a key may follow it, or the dot that ends a sentence.
@@ -28,24 +28,24 @@ const PATHS = [
 ];
 
 /**
- * The secret's `linkId` for the API, the fragment as its openers take it, and the formats it can have. Refusal
+ * The secret's `linkId` for the API, the fragment as its openers take it, and the formats it can have. ApiError
  * `link_incomplete` where there is no id.
  * @param {{pathname: string, hash: string}} location
  * @returns {Promise<{linkId: string, fragment: string, formats: string[]}>}
  */
-export async function secretAt({ pathname, hash }) {
+export async function secretFromUrl({ pathname, hash }) {
   if (SCRT_LINK.test(pathname)) return scrtLink(hash);
   for (const [path, prefix, formats] of PATHS) {
     const id = path.exec(pathname)?.[1];
     if (id) return { linkId: prefix + id, fragment: cleaned(hash), formats };
   }
-  throw new Refusal("link_incomplete");
+  throw new ApiError("link_incomplete");
 }
 
 /** @param {string} hash */
 async function scrtLink(hash) {
   const key = SCRT_LINK_KEY.exec(hash)?.[1];
-  if (!key) throw new Refusal("link_incomplete");
+  if (!key) throw new ApiError("link_incomplete");
   const id = toHex(await sha256(utf8(key.slice(ID_STARTS_AT))));
   return { linkId: `scrt-link.${id}`, fragment: key, formats: ["scrt-link"] };
 }
