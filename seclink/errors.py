@@ -38,7 +38,54 @@
 A message is written for the person who reads it and never repeats input, paths or SQL.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal, NamedTuple
+
+FaultCode = Literal[
+    "required",  # the member is missing
+    "required_together",  # ... or must come together with another one that is
+    "unknown",  # there is no such member
+    "unsupported",  # there is one, but this server cannot do what it asks
+    "conflict",  # the member contradicts another one
+    "duplicate",  # the member is there twice
+    "unexpected",  # the member means nothing for this secret
+    "wrong_type",  # another JSON type
+    "wrong_format",  # the right type, but not written as it must be
+    "not_one_of",  # not one of the values allowed
+    "out_of_range",  # a number outside `limit`
+    "too_short",  # fewer characters or bytes than `limit` allows
+    "too_long",  # ... or more
+    "control_characters",
+    "not_base64",
+    "not_sha256",
+    "not_unicode",
+    "not_writable",  # a part of the server: the store accepts no writes
+    "late",  # a part of the server: it has not run for too long
+    "invalid",  # none of the above, or a code of a newer server
+]
+"""What is wrong with a member. Codes are added, never renamed; a client treats one that it does not know as invalid."""
+
+
+class Limit(NamedTuple):
+    """The smallest and the largest value allowed, both included; None is unbounded.
+
+    The unit is the member's: seconds for expiresIn, characters for texts, bytes for base64.
+    """
+
+    min: int | None = None
+    max: int | None = None
+
+
+class Fault(NamedTuple):
+    """What is wrong with one member of a request, or with one part of the server.
+
+    `field` is the member's JSON name, "" for the request as a whole. Programs act on `code` and `limit`; `message`
+    is for people and may be reworded. `limit` is set where a bound is known.
+    """
+
+    field: str
+    message: str
+    code: FaultCode
+    limit: Limit | None = None
 
 
 class SecLinkError(Exception):
@@ -54,13 +101,13 @@ class SecLinkError(Exception):
 
 
 class BadRequest(SecLinkError):
-    """`fields` names what was wrong: pairs of (member, message)."""
+    """`faults` lists the members at fault, where the reason lies in members."""
 
     code, status, title = "bad_request", 400, "The request is not valid"
 
-    def __init__(self, message: str = "", fields: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, message: str = "", faults: tuple[Fault, ...] = ()) -> None:
         super().__init__(message)
-        self.fields = fields
+        self.faults = faults
 
 
 class NavigationRefused(BadRequest):
@@ -174,13 +221,13 @@ class Busy(SecLinkError):
 
 
 class StorageFailed(SecLinkError):
-    """`fields` names the parts of the server that fail, where that was asked: pairs of (part, what it does not do)."""
+    """`faults` lists the parts of the server that fail, where the request was about its health."""
 
     code, status, title = "storage", 503, "The store is not available; nothing was done, try again"
 
-    def __init__(self, message: str = "", fields: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, message: str = "", faults: tuple[Fault, ...] = ()) -> None:
         super().__init__(message)
-        self.fields = fields
+        self.faults = faults
 
 
 class StorageFull(SecLinkError):

@@ -90,4 +90,4 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     try:
         return server_address(value) if value else None
     except BadRequest as error:
-        raise click.BadParameter(error.fields[0][1]) from None
+        raise click.BadParameter(error.faults[0].message) from None

@@ -53,7 +53,7 @@ def _address(url: str) -> str:
     try:
         return server_address(url)
     except BadRequest as error:
-        raise click.BadParameter(error.fields[0][1], param_hint="--server") from None
+        raise click.BadParameter(error.faults[0].message, param_hint="--server") from None
 
 
 def _said(report: ErasureReport, address: str, path: Path) -> list[str]:

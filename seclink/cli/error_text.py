@@ -30,7 +30,7 @@ def in_options(error: BadRequest | PayloadTooLarge, asked: RequestedOptions) -> 
     """The same refusal, as one line for each thing that is wrong."""
     if isinstance(error, PayloadTooLarge):
         return PayloadTooLarge(_size(error.message, asked.size))
-    lines = [printable(_line(member, message, asked)) for member, message in error.fields]
+    lines = [printable(_line(fault.field, fault.message, asked)) for fault in error.faults]
     return BadRequest("\n  ".join(lines) or error.message)
 
 

@@ -44,7 +44,7 @@ def _ask_server(current: str) -> str:
     try:
         return server_address(answer)
     except BadRequest as error:
-        raise click.UsageError(f"the server's address {error.fields[0][1]}") from None
+        raise click.UsageError(f"the server's address {error.faults[0].message}") from None
 
 
 def _ask_key() -> str:

@@ -124,8 +124,8 @@ def explain(error: SecLinkError) -> Iterator[str]:
     yield f"seclink: {first}"
     yield from more
     match error:
-        case BadRequest(fields=fields):
-            yield from (f"  {name}: {message}" for name, message in fields)
+        case BadRequest(faults=faults):
+            yield from (f"  {fault.field}: {fault.message}" for fault in faults)
         case Gone(state=state, ended_at=int(ended_at)):
             yield f"  {state or 'ended'} {_date(ended_at)}"
         case PasscodeWrong(attempts_left=left):

@@ -49,7 +49,7 @@ def _address(url: str | None) -> str:
     try:
         return server_address(url)
     except BadRequest as error:
-        raise click.BadParameter(error.fields[0][1], param_hint="URL") from None
+        raise click.BadParameter(error.faults[0].message, param_hint="URL") from None
 
 
 def _said(likeness: PageComparison) -> list[str]:

@@ -11,9 +11,21 @@ at once.
 import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from seclink.errors import BY_CODE, BadRequest, ClientError, Gone, PasscodeWrong, RateLimited, SecLinkError, Unreachable
+from seclink.errors import (
+    BY_CODE,
+    BadRequest,
+    ClientError,
+    Fault,
+    FaultCode,
+    Gone,
+    Limit,
+    PasscodeWrong,
+    RateLimited,
+    SecLinkError,
+    Unreachable,
+)
 
 T = TypeVar("T")
 
@@ -119,7 +131,7 @@ def refusal(request: HttpRequest, answer: HttpResponse) -> SecLinkError:
     if issubclass(kind, ClientError):  # not a server's to say
         return Unreachable(_stranger(request, answer))
     if issubclass(kind, BadRequest):
-        return kind(detail, _fields(problem.get("errors")))
+        return kind(detail, _faults(problem.get("errors")))
     if issubclass(kind, PasscodeWrong):
         return kind(detail, _whole(problem.get("attemptsLeft")) or 0)
     if issubclass(kind, Gone):
@@ -149,11 +161,16 @@ def _object(body: bytes) -> Mapping[str, Any]:
     return content
 
 
-def _fields(errors: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(errors, list):
-        return ()
-    named = (each for each in errors if isinstance(each, dict))
-    return tuple((str(each.get("field", "")), str(each.get("message", ""))[:_DETAIL_CHARS]) for each in named)
+def _faults(errors: Any) -> tuple[Fault, ...]:
+    """Read the faults as far as they have the right types: an older server sends no code, a newer one other codes."""
+    return tuple(_fault(item) for item in errors if isinstance(item, dict)) if isinstance(errors, list) else ()
+
+
+def _fault(item: Mapping[str, Any]) -> Fault:
+    code: FaultCode = next((code for code in get_args(FaultCode) if code == item.get("code")), "invalid")
+    bounds = item.get("limit")
+    limit = Limit(_whole(bounds.get("min")), _whole(bounds.get("max"))) if isinstance(bounds, dict) else None
+    return Fault(str(item.get("field", "")), str(item.get("message", ""))[:_DETAIL_CHARS], code, limit)
 
 
 def _whole(value: Any) -> int | None:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from seclink.client.models import AccountInfo, AccountStats, ReceiptInfo, ReceiptList
 from seclink.client.protocol import Flow, HttpRequest, exchange
 from seclink.client.session import Session, seconds
-from seclink.errors import BadRequest
+from seclink.errors import BadRequest, Fault
 
 RECEIPT_ID = re.compile(r"[A-Za-z0-9]{16,22}")
 
@@ -79,5 +79,7 @@ def get_account(session: Session) -> Flow[AccountInfo]:
 def _receipt(receipt_id: str) -> str:
     # Refused here, because what people paste instead is the link, key and all.
     if not RECEIPT_ID.fullmatch(receipt_id):
-        raise BadRequest("That is not a receipt", (("receiptId", "has 16 to 22 letters and digits"),))
+        raise BadRequest(
+            "That is not a receipt", (Fault("receiptId", "has 16 to 22 letters and digits", "wrong_format"),)
+        )
     return f"/receipts/{receipt_id}"

@@ -25,7 +25,7 @@ from seclink.client.models import (
 )
 from seclink.client.protocol import Flow, HttpRequest, exchange
 from seclink.client.session import Session, seconds
-from seclink.errors import BadRequest, LinkIncomplete, NotAuthentic
+from seclink.errors import BadRequest, Fault, LinkIncomplete, NotAuthentic
 from seclink.format import envelope
 from seclink.format.envelope import Keys
 from seclink.format.link import Link, build, draw_key, key_of, parse, raw_key_of
@@ -105,7 +105,7 @@ def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Rev
             raise LinkIncomplete
         if passcode and not known.passcode_required:
             message = "This secret has no passcode; nothing was used up"
-            raise BadRequest(message, (("passcode", "was given, but none is set"),))
+            raise BadRequest(message, (Fault("passcode", "was given, but none is set", "unexpected"),))
     if format == "raw":
         return (yield from _reveal_raw(session, target, key, passcode))
     keys = envelope.derive(key, passcode)
@@ -185,9 +185,9 @@ def _hand_over(
 
 def _longest(refusal: BadRequest) -> int | None:
     """The lifetime in seconds that a refusal names as the longest, if nothing else was wrong."""
-    if [member for member, _ in refusal.fields] != ["expiresIn"]:
+    if [fault.field for fault in refusal.faults] != ["expiresIn"]:
         return None
-    named = _LIFETIMES.fullmatch(refusal.fields[0][1])
+    named = _LIFETIMES.fullmatch(refusal.faults[0].message)
     return int(named[1]) if named else None
 
 
@@ -195,9 +195,11 @@ def _body(text: str | bytes, kind: str) -> bytes:
     try:
         body = text.encode() if isinstance(text, str) else bytes(text)
     except UnicodeEncodeError:
-        raise BadRequest("The text is not valid Unicode", (("text", "holds a lone surrogate"),)) from None
+        raise BadRequest(
+            "The text is not valid Unicode", (Fault("text", "holds a lone surrogate", "not_unicode"),)
+        ) from None
     if kind == "redirect" and not _is_web_address(body):
-        raise BadRequest("A redirect leads to an http or https address", (("text", "is not one"),))
+        raise BadRequest("A redirect leads to an http or https address", (Fault("text", "is not one", "wrong_format"),))
     return body
 
 
@@ -214,12 +216,14 @@ def _is_web_address(body: bytes) -> bool:
 
 def _header(kind: str, name: str | None, media_type: str | None) -> dict[str, str]:
     if kind not in ("text", "redirect", "neogram", "file"):
-        raise BadRequest("There is no such type of secret", (("type", "is text, redirect, neogram or file"),))
+        raise BadRequest(
+            "There is no such type of secret", (Fault("type", "is text, redirect, neogram or file", "not_one_of"),)
+        )
     if kind != "file":
         return {"type": kind}
     base = re.split(r"[/\\]", name or "")[-1]
     if base in ("", ".", ".."):
-        raise BadRequest("A file needs its name", (("name", "is missing"),))
+        raise BadRequest("A file needs its name", (Fault("name", "is missing", "required"),))
     return {"type": kind, "name": base, "mediaType": media_type or "application/octet-stream"}
 
 

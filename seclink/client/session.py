@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from seclink.client.protocol import HttpRequest
-from seclink.errors import BadRequest
+from seclink.errors import BadRequest, Fault
 from seclink.format.link import Link
 
 API = "/api/v1"
@@ -38,7 +38,9 @@ class Session:
         """
         if manage_token:
             if not (manage_token.isascii() and manage_token.isprintable()):
-                raise BadRequest("That is not a manage token", (("manageToken", "is letters and digits"),))
+                raise BadRequest(
+                    "That is not a manage token", (Fault("manageToken", "is letters and digits", "wrong_format"),)
+                )
             return {"SecLink-Manage": manage_token}
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
@@ -71,7 +73,8 @@ def server_address(text: str) -> str:
         usable = False
     if not usable or "@" in parts.netloc or parts.query or parts.fragment or not text.isprintable():
         raise BadRequest(
-            "The server's address is not valid", (("server", "is written https://host or http://host:port"),)
+            "The server's address is not valid",
+            (Fault("server", "is written https://host or http://host:port", "wrong_format"),),
         )
     path = parts.path.removesuffix("/api/v1").rstrip("/")
     return f"{parts.scheme}://{parts.netloc.lower()}{path}"
@@ -81,4 +84,4 @@ def seconds(hours: float) -> int:
     try:
         return round(hours * 3600)
     except (ValueError, OverflowError):
-        raise BadRequest("That is no lifetime", (("hours", "is not a number of hours"),)) from None
+        raise BadRequest("That is no lifetime", (Fault("hours", "is not a number of hours", "out_of_range"),)) from None

@@ -14,9 +14,9 @@ from msgspec import Struct
 from seclink.config.schema import Config
 from seclink.domain import tokens
 from seclink.domain.clock import Clock
-from seclink.domain.policy import refuse
+from seclink.domain.policy import raise_faults
 from seclink.domain.vault import Vault
-from seclink.errors import BadRequest, Busy, NameTaken, SecLinkError
+from seclink.errors import BadRequest, Busy, Fault, NameTaken, SecLinkError
 from seclink.model import Created, NewSecret
 from seclink.web import json_body
 from seclink.web.admission import Admission, actor, header
@@ -120,13 +120,13 @@ class Dialect:
 
     def unsupported(self, **wishes: Any) -> None:
         """Refuse by name what nobody here could hold to. Not asked for is False, None, "", [], {} or left out."""
-        refuse((name, UNSUPPORTED) for name, wish in wishes.items() if wish)
+        raise_faults(Fault(name, UNSUPPORTED, "unsupported") for name, wish in wishes.items() if wish)
 
     def faults(self, error: SecLinkError) -> Iterator[tuple[str, str]]:
         """The members a request was wrong in, as they are called here, and what was wrong with them."""
         if isinstance(error, BadRequest):
-            for name, message in error.fields:
-                yield self.fields.get(name, name), message
+            for fault in error.faults:
+                yield self.fields.get(fault.field, fault.field), fault.message
 
 
 def refuse_misspelt(said: dict[str, Any], kind: type[Struct]) -> None:
@@ -134,7 +134,10 @@ def refuse_misspelt(said: dict[str, Any], kind: type[Struct]) -> None:
     would make a secret without the password, or with more views or time, than its sender wanted. Raises BadRequest."""
     known, optional = _names(kind)
     meant = {optional.get(_plain(name)) for name, wish in said.items() if wish and name not in known}
-    refuse((name, OTHERWISE if name in known else UNSUPPORTED) for name in sorted(filter(None, meant)))
+    raise_faults(
+        Fault(name, OTHERWISE, "unknown") if name in known else Fault(name, UNSUPPORTED, "unsupported")
+        for name in sorted(filter(None, meant))
+    )
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from seclink.dialects.base import NO_IV, Dialect, Refusal, iso, pack_payload
 from seclink.domain.policy import MIN_SECONDS
-from seclink.errors import BadRequest, Gone, NotFound, SecLinkError
+from seclink.errors import BadRequest, Fault, Gone, NotFound, SecLinkError
 from seclink.model import NewSecret, Proof, Rate, Scope
 from seclink.web import json_body
 from seclink.web.admission import AccessRule, actor, header, retry_key
@@ -143,7 +143,8 @@ class EnigmaCrypt(Dialect):
         most = int(self.parts.config.expiry.max)
         seconds = most if expires_at is None else int(_instant(expires_at).timestamp() - self.now() / 1000)
         if seconds < MIN_SECONDS:
-            raise BadRequest(fields=(("expiresAt", f"must be at least {MIN_SECONDS} seconds from now"),))
+            message = f"must be at least {MIN_SECONDS} seconds from now"
+            raise BadRequest(faults=(Fault("expiresAt", message, "out_of_range"),))
         return min(seconds, most)
 
 
@@ -154,7 +155,8 @@ def _instant(text: str) -> datetime:
             raise ValueError
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise BadRequest(fields=(("expiresAt", "must be an instant in ISO 8601, or null"),)) from None
+        message = "must be an instant in ISO 8601, or null"
+        raise BadRequest(faults=(Fault("expiresAt", message, "wrong_format"),)) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -163,9 +165,10 @@ def _check(content: str) -> None:
     head, data = content[:64], content[64:]
     if not (SALT_AND_IV.fullmatch(head) and DATA.fullmatch(data)):
         said = "must be sealed before it is sent: salt and iv of 32 hex digits each, then AES-CBC as base64"
-        raise BadRequest(fields=(("encryptedContent", said),))
+        raise BadRequest(faults=(Fault("encryptedContent", said, "wrong_format"),))
     if len(json_body.decode_base64("encryptedContent", data)) % BLOCK:
-        raise BadRequest(fields=(("encryptedContent", f"must have whole blocks of {BLOCK} bytes"),))
+        message = f"must have whole blocks of {BLOCK} bytes"
+        raise BadRequest(faults=(Fault("encryptedContent", message, "wrong_format"),))
 
 
 def _own(link_id: str) -> str:

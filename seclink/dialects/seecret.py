@@ -25,8 +25,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from seclink.dialects.base import Dialect, DialectContext, Refusal, T, iso, password_hash, refuse_misspelt
-from seclink.domain.policy import refuse
-from seclink.errors import AccessDenied, BadRequest, Forbidden, Gone, NotActive, NotFound, SecLinkError
+from seclink.domain.policy import raise_faults
+from seclink.errors import AccessDenied, BadRequest, Fault, Forbidden, Gone, NotActive, NotFound, SecLinkError
 from seclink.format import envelope
 from seclink.model import Edit, Filter, NewSecret, Receipt, Scope, State
 from seclink.web import forms, json_body
@@ -123,7 +123,8 @@ class Seecret(Dialect):
             "get_account": (None, self.account),
         }
         if sent.get("operation") not in operations:
-            raise BadRequest(fields=(("operation", f"must be one of {', '.join(operations)}"),))
+            message = f"must be one of {', '.join(operations)}"
+            raise BadRequest(faults=(Fault("operation", message, "not_one_of"),))
         scope, operation = operations[sent["operation"]]
         if scope is not None and not actor(call.scope).may(scope):
             raise Forbidden(f"The API key lacks the scope {scope}")
@@ -158,9 +159,9 @@ class Seecret(Dialect):
         refuse_misspelt(sent, SeecretUpdate)
         self._refuse_gates(wanted)
         if wanted.seecret and not wanted.cle:
-            raise BadRequest(fields=(("cle", "is missing"),))
+            raise BadRequest(faults=(Fault("cle", "is missing", "required"),))
         if wanted.password and wanted.delete_password:
-            raise BadRequest(fields=(("delete_password", "must not come with another password"),))
+            raise BadRequest(faults=(Fault("delete_password", "must not come with another password", "conflict"),))
         receipt = await self._own(call, wanted.id)
         edit = self._edit(wanted)
         changed = await self.vault.receipts.update(receipt.receipt_id, edit, actor(call.scope), None, self.now())
@@ -227,7 +228,8 @@ class Seecret(Dialect):
             return min(DAYS * DAY, most)
         begin = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
         if not begin - most <= now < begin + DAY - 1:
-            raise BadRequest(fields=(("expiration_date", f"must be today or within {most // DAY} days"),))
+            message = f"must be today or within {most // DAY} days"
+            raise BadRequest(faults=(Fault("expiration_date", message, "out_of_range"),))
         return min(begin + DAY - 1 - now, most)
 
     def _edit(self, wanted: SeecretUpdate) -> Edit:
@@ -275,7 +277,9 @@ class Seecret(Dialect):
 def _wanted(sent: Members, kind: type[T]) -> T:
     """What was sent as `kind`. Raises BadRequest, also for numbers like 1.0 and 1e3."""
     numbers = sorted(NUMBERS & set(kind.__struct_fields__))
-    refuse((name, "expected int") for name in numbers if not WHOLE.fullmatch(sent.get(name, "0")))
+    raise_faults(
+        Fault(name, "must be an integer", "wrong_type") for name in numbers if not WHOLE.fullmatch(sent.get(name, "0"))
+    )
     return json_body.convert(sent, kind, strict=False)
 
 

@@ -22,8 +22,8 @@ from msgspec import Meta, Struct
 
 from seclink.dialects.base import NO_IV, UNSUPPORTED, Dialect, Refusal, iso, pack_payload, password_hash
 from seclink.domain import tokens
-from seclink.domain.policy import MAX_VIEWS, refuse
-from seclink.errors import BadRequest, Forbidden, NotFound, SecLinkError
+from seclink.domain.policy import MAX_VIEWS, raise_faults
+from seclink.errors import BadRequest, Fault, FaultCode, Forbidden, Limit, NotFound, SecLinkError
 from seclink.model import Filter, NewSecret, Page, Receipt, Scope, State
 from seclink.web import json_body
 from seclink.web.admission import AccessRule, actor
@@ -97,7 +97,7 @@ class Sharokey(Dialect):
 
     async def create(self, call: RequestContext) -> Response:
         sent, _ = await self.read(call, SharokeyCreate)
-        refuse(self._faults_of(sent))
+        raise_faults(self._faults_of(sent))
         attached = sent.attachments or None
         new = NewSecret(
             payload=pack_payload(content=sent.content, iv=sent.iv, salt=sent.salt, key=sent.key, attachments=attached),
@@ -227,22 +227,23 @@ class Sharokey(Dialect):
             "updated_at": iso(max([receipt.created_at, *ended]), "microseconds"),
         }
 
-    def _faults_of(self, sent: SharokeyCreate) -> Iterator[tuple[str, str]]:
+    def _faults_of(self, sent: SharokeyCreate) -> Iterator[Fault]:
         yield from _sealed("content", sent.content)
         yield from _sealed("iv", sent.iv, exactly=12)
         yield from _sealed("salt", sent.salt, exactly=16)
         if not KEY_HALF.fullmatch(sent.key or ""):
-            yield "key", "must be 8 letters and digits"
+            yield Fault("key", "must be 8 letters and digits", "wrong_format")
         yield from _between("maximum_views", sent.maximum_views, MAX_VIEWS)
         most = min(MAX_HOURS, int(self.parts.config.expiry.max) // 3600)
         yield from _between("expiration_hours", sent.expiration_hours, most)
         if sent.password and not 4 <= len(sent.password) <= 100:
-            yield "password", "must have 4 to 100 characters"
+            code: FaultCode = "too_short" if len(sent.password) < 4 else "too_long"
+            yield Fault("password", "must have 4 to 100 characters", code, Limit(4, 100))
         for name in ReaderRestrictions.__struct_fields__:
             if getattr(sent, name):
-                yield name, UNSUPPORTED
+                yield Fault(name, UNSUPPORTED, "unsupported")
         if sent.attachments and not self.section.allow_attachments:
-            yield "attachments", NO_ATTACHMENTS
+            yield Fault("attachments", NO_ATTACHMENTS, "unsupported")
         elif sent.attachments:
             for number, each in enumerate(sent.attachments):
                 yield from _sealed(f"attachments.{number}.data", each.data)
@@ -256,23 +257,24 @@ def _said(message: str, data: Any) -> dict[str, Any]:
     return {"success": True, "message": message, "data": data}
 
 
-def _sealed(name: str, text: str | None, exactly: int | None = None) -> Iterator[tuple[str, str]]:
+def _sealed(name: str, text: str | None, exactly: int | None = None) -> Iterator[Fault]:
     """What is wrong with base64 of so many bytes, or of at least what AES-GCM makes of nothing."""
     if not text:
-        yield name, "is required"
+        yield Fault(name, "is required", "required")
         return
     try:
         count = len(json_body.decode_base64(name, text))
     except BadRequest as error:
-        yield from error.fields
+        yield from error.faults
         return
     if count < TAG_BYTES if exactly is None else count != exactly:
-        yield name, f"must be base64 of {exactly or f'at least {TAG_BYTES}'} bytes"
+        message = f"must be base64 of {exactly or f'at least {TAG_BYTES}'} bytes"
+        yield Fault(name, message, "wrong_format")
 
 
-def _between(name: str, number: int, most: int) -> Iterator[tuple[str, str]]:
+def _between(name: str, number: int, most: int) -> Iterator[Fault]:
     if not 1 <= number <= most:
-        yield name, f"must be between 1 and {most}"
+        yield Fault(name, f"must be between 1 and {most}", "out_of_range", Limit(1, most))
 
 
 def _query(query: bytes) -> dict[str, str]:
@@ -281,17 +283,17 @@ def _query(query: bytes) -> dict[str, str]:
         pairs = parse_qsl(query.decode("ascii"), errors="strict")
     except ValueError:
         raise BadRequest("The query cannot be read") from None
-    refuse(_query_faults(pairs))
+    raise_faults(_query_faults(pairs))
     return dict(pairs)
 
 
-def _query_faults(pairs: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def _query_faults(pairs: list[tuple[str, str]]) -> Iterator[Fault]:
     asked, names = dict(pairs), [name for name, _ in pairs]
     for name in ("limit", "page", "status", "creator", "search"):
         if names.count(name) > 1:
-            yield name, "is given twice"
+            yield Fault(name, "is given twice", "duplicate")
     if asked.get("status", "active") not in ("active", "expired"):
-        yield "status", "must be active or expired"
+        yield Fault("status", "must be active or expired", "not_one_of")
     for name, most in (("page", 1_000_000), ("limit", MAX_LISTED)):
         text = asked.get(name, "1")
         yield from _between(name, int(text) if NUMBER.fullmatch(text) else 0, most)

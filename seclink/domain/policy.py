@@ -8,14 +8,14 @@ are refused, not shortened: nobody is surprised later.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from seclink.config.schema import Config
 from seclink.domain import tokens
-from seclink.errors import BadRequest, KeyRequired
+from seclink.errors import BadRequest, Fault, KeyRequired, Limit
 from seclink.model import Actor, Changes, Edit, NewSecret, Receipt, Scope
 
 FORMATS = ("raw", "seclink/v1", "scrt-link", "sharokey", "seecret", "enigmacrypt")
@@ -30,7 +30,7 @@ def check(new: NewSecret, config: Config, actor: Actor) -> NewSecret:
     """The same secret with lifetime and views settled. Raises BadRequest naming every member at fault, KeyRequired."""
     if config.access.create == "keys" and not actor.may(Scope.CREATE):
         raise KeyRequired("Only holders of an API key may create secrets here")
-    refuse(_faults(new, config))
+    raise_faults(_faults(new, config))
     is_once = new.expiry_type == "view_once"
     ttl = new.ttl_seconds or FIXED_SECONDS.get(new.expiry_type, int(config.expiry.default))
     views = (1 if is_once else None) if new.max_views is UNSET else new.max_views
@@ -41,13 +41,13 @@ def check(new: NewSecret, config: Config, actor: Actor) -> NewSecret:
 def check_edit(edit: Edit, config: Config) -> None:
     """Raises BadRequest naming every member at fault that is of one kind."""
     if (edit.payload is UNSET) != (edit.iv is UNSET):
-        refuse(iter([("iv", "must come together with encryptedBlob")]))
+        raise_faults([Fault("iv", "must come together with encryptedBlob", "required_together")])
     if edit.payload is not UNSET and edit.iv is not UNSET:
-        refuse(payload_faults(edit.payload, edit.iv, config))
-    refuse(ttl_faults(None if edit.ttl_seconds is UNSET else edit.ttl_seconds, config))
-    refuse(views_faults(edit.max_views))
-    refuse(text_faults(edit.public_note, edit.label))
-    refuse(digest_faults(passcodeHash=edit.passcode_hash))
+        raise_faults(payload_faults(edit.payload, edit.iv, config))
+    raise_faults(ttl_faults(None if edit.ttl_seconds is UNSET else edit.ttl_seconds, config))
+    raise_faults(views_faults(edit.max_views))
+    raise_faults(text_faults(edit.public_note, edit.label))
+    raise_faults(digest_faults(passcodeHash=edit.passcode_hash))
 
 
 def changes(edit: Edit, passcode: str | UnsetType | None, now: int) -> Changes:
@@ -70,21 +70,24 @@ def is_owner(receipt: Receipt, actor: Actor, manage_token: str | None) -> bool:
     return actor.may(Scope.MANAGE) and receipt.account is not None and receipt.account == actor.account
 
 
-def refuse(faults: Iterator[tuple[str, str]]) -> None:
-    """Raise BadRequest if there are any."""
-    found = tuple(faults)
-    if found:
-        raise BadRequest(fields=found)
+def raise_faults(faults: Iterable[Fault]) -> None:
+    """Raise BadRequest with all faults, if there are any."""
+    if faults := tuple(faults):
+        raise BadRequest(faults=faults)
 
 
-def ttl_faults(seconds: int | None, config: Config) -> Iterator[tuple[str, str]]:
-    if seconds is not None and not MIN_SECONDS <= seconds <= config.expiry.max:
-        yield "expiresIn", f"must be {MIN_SECONDS} to {int(config.expiry.max)} seconds"
+def ttl_faults(seconds: int | None, config: Config) -> Iterator[Fault]:
+    max_seconds = int(config.expiry.max)
+    if seconds is not None and not MIN_SECONDS <= seconds <= max_seconds:
+        message = f"must be {MIN_SECONDS} to {max_seconds} seconds"
+        yield Fault("expiresIn", message, "out_of_range", Limit(MIN_SECONDS, max_seconds))
 
 
-def views_faults(views: int | UnsetType | None) -> Iterator[tuple[str, str]]:
+def views_faults(views: int | UnsetType | None) -> Iterator[Fault]:
     if isinstance(views, int) and not 1 <= views <= MAX_VIEWS:
-        yield "maxViews", f"must be 1 to {MAX_VIEWS}, or null for any number"
+        yield Fault(
+            "maxViews", f"must be 1 to {MAX_VIEWS}, or null for any number", "out_of_range", Limit(1, MAX_VIEWS)
+        )
 
 
 def text_faults(
@@ -92,7 +95,7 @@ def text_faults(
     label: str | UnsetType | None = None,
     reason: str | None = None,
     format: str = "",
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[Fault]:
     longest_note, longest_label = FOREIGN_TEXTS.get(format, (NOTE_CHARACTERS, LABEL_CHARACTERS))
     texts = (
         ("publicNote", public_note, longest_note),
@@ -103,32 +106,34 @@ def text_faults(
         if not isinstance(text, str):
             continue
         if len(text) > most:
-            yield name, f"must have at most {most} characters"
+            yield Fault(name, f"must have at most {most} characters", "too_long", Limit(max=most))
         # Line breaks and tabs are text; other control characters and lone surrogates are not.
         elif any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
-            yield name, "must not contain control characters"
+            yield Fault(name, "must not contain control characters", "control_characters")
 
 
-def payload_faults(payload: bytes, iv: bytes, config: Config) -> Iterator[tuple[str, str]]:
-    if not 1 <= len(payload) <= config.limits.payload_bytes:
-        yield "encryptedBlob", f"must have 1 to {config.limits.payload_bytes} bytes"
-    if not 1 <= len(iv) <= IV_BYTES:
-        yield "iv", f"must have 1 to {IV_BYTES} bytes"
+def payload_faults(payload: bytes, iv: bytes, config: Config) -> Iterator[Fault]:
+    for name, data, max_bytes in (("encryptedBlob", payload, config.limits.payload_bytes), ("iv", iv, IV_BYTES)):
+        if not 1 <= len(data) <= max_bytes:
+            message = f"must have 1 to {max_bytes} bytes"
+            yield Fault(name, message, "too_long" if data else "too_short", Limit(1, max_bytes))
 
 
-def digest_faults(**digests: str | UnsetType | None) -> Iterator[tuple[str, str]]:
+def digest_faults(**digests: str | UnsetType | None) -> Iterator[Fault]:
     for name, digest in digests.items():
         if isinstance(digest, str) and not HEX_DIGEST.fullmatch(digest):
-            yield name, "must be a SHA-256 as 64 hexadecimal digits"
+            yield Fault(name, "must be a SHA-256 as 64 hexadecimal digits", "not_sha256")
 
 
-def _faults(new: NewSecret, config: Config) -> Iterator[tuple[str, str]]:
+def _faults(new: NewSecret, config: Config) -> Iterator[Fault]:
     yield from payload_faults(new.payload, new.iv, config)
     yield from ttl_faults(new.ttl_seconds, config)
-    if new.ttl_seconds is None and FIXED_SECONDS.get(new.expiry_type, 0) > config.expiry.max:
-        yield "expiryType", f"lasts longer than the {int(config.expiry.max)} seconds allowed here"
+    max_seconds = int(config.expiry.max)
+    if new.ttl_seconds is None and FIXED_SECONDS.get(new.expiry_type, 0) > max_seconds:
+        message = f"lasts longer than the {max_seconds} seconds allowed here"
+        yield Fault("expiryType", message, "out_of_range", Limit(max=max_seconds))
     yield from views_faults(new.max_views)
     yield from digest_faults(passcodeHash=new.passcode_hash, accessHash=new.access_hash)
     yield from text_faults(new.public_note, new.label, format=new.format)
     if new.format not in FORMATS:
-        yield "format", f"must be one of {', '.join(FORMATS)}"
+        yield Fault("format", f"must be one of {', '.join(FORMATS)}", "not_one_of")

@@ -45,7 +45,7 @@ class ReleaseChecks:
     async def _check_passcode(self, link_id: str, stored: str, offered: str | None, actor: Actor, now: int) -> None:
         if offered is None:
             raise PasscodeRequired()
-        policy.refuse(policy.digest_faults(passcodeHash=offered))
+        policy.raise_faults(policy.digest_faults(passcodeHash=offered))
         with self._passcodes.place():
             attempt = await self._store.attempt(link_id, actor.client, now)
             if attempt is None:

@@ -133,7 +133,7 @@ class Vault:
 
         Tells nobody whether there is such a secret, and burns nothing.
         """
-        policy.refuse(policy.text_faults(reason=reason))
+        policy.raise_faults(policy.text_faults(reason=reason))
         peek = await self._store.peek(link_id, now)
         if peek is not None:
             await self._store.record(link_id, "reported", now, reason)

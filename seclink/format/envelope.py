@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from seclink.errors import BadRequest, NotAuthentic
+from seclink.errors import BadRequest, Fault, NotAuthentic
 
 FORMAT = "seclink/v1"
 KEY_BYTES = 32
@@ -163,4 +163,4 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise BadRequest(fields=(("passcode", "is not valid text"),)) from None
+        raise BadRequest(faults=(Fault("passcode", "is not valid text", "not_unicode"),)) from None

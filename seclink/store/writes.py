@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from seclink.errors import BadRequest, StorageFull
+from seclink.errors import BadRequest, Fault, Limit, StorageFull
 from seclink.model import Changes, Claimed, Secret, State
 from seclink.store import audit_log, passcode_attempts
 from seclink.store.audit_log import Audited, AuditEntry, AuditHead
@@ -201,7 +201,8 @@ def replace(
     if state != State.ACTIVE or expires_at <= now:
         return State(state) if state != State.ACTIVE else State.EXPIRED
     if isinstance(changes.max_views, int) and changes.max_views <= views:
-        raise BadRequest(fields=(("maxViews", f"must be more than the {views} already spent"),))
+        message = f"must be more than the {views} already spent"
+        raise BadRequest(faults=(Fault("maxViews", message, "out_of_range", Limit(min=views + 1)),))
     columns: dict[str, Any] = {
         name: getattr(changes, name)
         for name in ("expires_at", "max_views", "label", "public_note", "passcode")

@@ -9,14 +9,17 @@ from litestar import HttpMethod, Request
 from litestar.handlers import HTTPRouteHandler
 
 from seclink.domain.health import HealthCheck
-from seclink.errors import StorageFailed
+from seclink.errors import Fault, StorageFailed
 from seclink.web import json_body, schemas
 from seclink.web.cors import CORS_HEADERS
 from seclink.web.json_body import Response
 from seclink.web.problems import render
 
 ALIVE, READY = PATHS = ("/healthz", "/readyz")
-SAID = {"store": "does not take writes", "reaper": "has not finished a round lately"}
+FAULTS = {
+    "store": Fault("store", "does not accept writes", "not_writable"),
+    "reaper": Fault("reaper", "has not finished a round lately", "late"),
+}
 
 
 def handlers(health: HealthCheck) -> list[HTTPRouteHandler]:
@@ -42,6 +45,6 @@ async def ready(health: HealthCheck, request_id: str) -> Response:
     if not failing:
         # What is there can still be revealed, so a full store is a ready one.
         return json_body.json_response(schemas.Health(status="ready", room="none" if await health.is_full() else ""))
-    error = StorageFailed("The server is not ready", tuple((part, SAID[part]) for part in failing))
+    error = StorageFailed("The server is not ready", tuple(FAULTS[part] for part in failing))
     status, headers, body = render(error, request_id)
     return Response(status, body, [*headers, *CORS_HEADERS])

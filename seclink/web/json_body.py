@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from seclink.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from seclink.errors import BadRequest, Fault, PayloadTooLarge, UnsupportedMediaType
 from seclink.web.cors import CORS_HEADERS
 from seclink.web.middleware import Message, Receive, Send
+from seclink.web.type_faults import first_fault
 
 T = TypeVar("T", bound=Struct)
 PARTS, DEPTH, DIGITS = 4096, 32, 19
@@ -54,13 +55,12 @@ def document(body: bytes) -> Any:
         raise BadRequest("The body is not valid JSON") from error
 
 
-def convert(said: Any, kind: type[T], *, strict: bool = True) -> T:
-    """What was read as `kind`, or BadRequest naming the member. Not `strict`: numbers may be written as texts."""
+def convert(payload: Any, kind: type[T], *, strict: bool = True) -> T:
+    """Return decoded JSON as `kind`; unless `strict`, numbers may be written as texts. Raise BadRequest."""
     try:
-        return msgspec.convert(said, kind, strict=strict)
-    except msgspec.ValidationError as error:
-        told = str(error) if strict else str(error).replace(", got `str`", "")  # which all that was written is
-        raise BadRequest(fields=(_fault(told),)) from None
+        return msgspec.convert(payload, kind, strict=strict)
+    except msgspec.ValidationError:
+        raise BadRequest(faults=(first_fault(payload, kind, strict=strict),)) from None
 
 
 def decode_base64(name: str, text: str | UnsetType) -> bytes:
@@ -72,7 +72,7 @@ def decode_base64(name: str, text: str | UnsetType) -> bytes:
                 return decoded
     except (binascii.Error, ValueError):
         pass
-    raise BadRequest(fields=((name, "must be standard base64, padded and canonical"),))
+    raise BadRequest(faults=(Fault(name, "must be standard base64, padded and canonical", "not_base64"),))
 
 
 def encode_base64(data: bytes) -> str:
@@ -175,16 +175,3 @@ def _integer(text: str) -> int:
 
 
 _decode = json.JSONDecoder(object_pairs_hook=_members, parse_int=_integer, parse_constant=_refuse_constant).decode
-
-
-def _fault(message: str) -> tuple[str, str]:
-    """msgspec's message as (member, what is wrong with it), without the values it quotes."""
-    said, _, path = message.partition(" - at `$")
-    member = path.rstrip("`").lstrip(".")
-    if "unknown field" in said or "missing required field" in said:
-        quoted = said.partition("`")[2][:64].partition("`")[0]
-        name = "".join(each for each in quoted if each.isprintable())
-        return f"{member}.{name}".lstrip("."), "is not known" if "unknown" in said else "is missing"
-    if said.startswith("Invalid enum value"):
-        return member, "is not one of the values allowed"
-    return member, said.replace("`", "").lower()

@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException
 from seclink.errors import (
     BadRequest,
     Busy,
+    Fault,
     Gone,
     Internal,
     MethodNotAllowed,
@@ -47,8 +48,8 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
         "requestId": request_id,
     }
     headers = [(b"content-type", MEDIA_TYPE)]
-    if isinstance(error, BadRequest | StorageFailed) and error.fields:
-        problem["errors"] = [{"field": field, "message": message} for field, message in error.fields]
+    if isinstance(error, BadRequest | StorageFailed) and error.faults:
+        problem["errors"] = [_fault(fault) for fault in error.faults]
     if isinstance(error, Gone):
         problem["state"] = error.state
         if error.ended_at is not None:
@@ -61,6 +62,14 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
     body = msgspec.json.encode(problem)
     headers.append((b"content-length", b"%d" % len(body)))
     return error.status, headers, body
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    """The JSON of a fault; `limit` and its bounds are left out where there are none."""
+    item: dict[str, Any] = {"field": fault.field, "message": fault.message, "code": fault.code}
+    if fault.limit:
+        item["limit"] = {name: bound for name, bound in fault.limit._asdict().items() if bound is not None}
+    return item
 
 
 def retry_headers(error: SecLinkError) -> list[Header]:

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from seclink.domain import tokens
 from seclink.domain.clock import Clock
 from seclink.domain.vault import Vault
-from seclink.errors import BadRequest, Busy, Gone, KeyRequired, NotActive, NotFound, StorageFull
+from seclink.errors import BadRequest, Busy, Fault, Gone, KeyRequired, Limit, NotActive, NotFound, StorageFull
 from seclink.model import ApiKey, Edit, Filter, Scope, State, Stats
 from seclink.web import json_body, schemas
 from seclink.web.admission import AccessRule, Admission, actor, header
@@ -178,9 +178,9 @@ def _filter(query: bytes, account: str | None) -> Filter:
         raise BadRequest("The query names a parameter twice")
     status, search = given.get("status"), given.get("search")
     if status is not None and status not in STATES:
-        raise BadRequest(fields=(("status", "must be active, revealed, burned or expired"),))
+        raise BadRequest(faults=(Fault("status", "must be active, revealed, burned or expired", "not_one_of"),))
     if search is not None and len(search) > 200:
-        raise BadRequest(fields=(("search", "must have at most 200 characters"),))
+        raise BadRequest(faults=(Fault("search", "must have at most 200 characters", "too_long", Limit(max=200)),))
     page, limit = _number(given, "page", 1, 1_000_000), _number(given, "limit", 50, 100)
     return Filter(
         account=account, state=State(status) if status else None, search=search or None, page=page, limit=limit
@@ -190,5 +190,5 @@ def _filter(query: bytes, account: str | None) -> Filter:
 def _number(given: dict[str, str], name: str, default: int, most: int) -> int:
     text = given.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 7 and 1 <= int(text) <= most):
-        raise BadRequest(fields=((name, f"must be 1 to {most}"),))
+        raise BadRequest(faults=(Fault(name, f"must be 1 to {most}", "out_of_range", Limit(1, most)),))
     return int(text)

@@ -7,7 +7,7 @@ scripts from elsewhere.
 
 from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 from litestar import Request, Router
@@ -19,6 +19,7 @@ from seclink.domain import tokens
 from seclink.errors import (
     BadRequest,
     Busy,
+    FaultCode,
     Forbidden,
     HeadersTooLarge,
     Internal,
@@ -184,6 +185,25 @@ def _refusals(each: Operation) -> dict[str, Any]:
     }
 
 
+_FAULT = {
+    "type": "object",
+    "description": "What is wrong with one member of the request, or with one part of the server.",
+    "required": ["field", "message", "code"],
+    "properties": {
+        "field": {"type": "string", "description": "The member's name; empty for the request as a whole."},
+        "message": {"type": "string", "description": "For people; may be reworded."},
+        "code": {
+            "type": "string",
+            "description": f"For programs. One of {', '.join(get_args(FaultCode))}; later versions may add codes.",
+        },
+        "limit": {
+            "type": "object",
+            "description": "The bounds of the value, both included, where they are known: seconds for expiresIn, "
+            "characters for texts, bytes for base64.",
+            "properties": {"min": {"type": "integer"}, "max": {"type": "integer"}},
+        },
+    },
+}
 _PROBLEM = {
     "type": "object",
     "description": "RFC 9457",
@@ -191,9 +211,6 @@ _PROBLEM = {
     "properties": {
         **{name: {"type": "string"} for name in ("type", "title", "detail", "code", "requestId", "state")},
         **{name: {"type": "integer"} for name in ("status", "attemptsLeft", "endedAt")},
-        "errors": {
-            "type": "array",
-            "items": {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}},
-        },
+        "errors": {"type": "array", "items": _FAULT},
     },
 }

@@ -18,6 +18,7 @@ from seclink.errors import (
     AccessRequired,
     BadRequest,
     Busy,
+    Fault,
     Gone,
     IdempotencyMismatch,
     KeyRequired,
@@ -137,7 +138,7 @@ class SecretsApi:
         body = await call.body()
         sent = json_body.parse(body, _content_type(call.scope), schemas.CreateSecret)
         if sent.expiry_type is None and sent.expires_in is None:
-            raise BadRequest(fields=(("expiryType", "is missing, and so is expiresIn"),))
+            raise BadRequest(faults=(Fault("expiryType", "is missing, and so is expiresIn", "required"),))
         new = NewSecret(
             payload=json_body.decode_base64("encryptedBlob", sent.encrypted_blob),
             iv=json_body.decode_base64("iv", sent.iv),

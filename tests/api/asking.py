@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
-from typing import Any
+from typing import Any, get_args
 
 import httpx
+
+from seclink.errors import FaultCode
 
 PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "requestId"}
 # What some problems say beyond the common members.
@@ -77,5 +79,7 @@ def check_problem(answer: httpx.Response, status: int, code: str) -> dict[str, A
 def faults(answer: httpx.Response) -> set[str]:
     """The members a 400 names."""
     problem = check_problem(answer, 400, "bad_request")
-    assert all(each.keys() == {"field", "message"} for each in problem.get("errors", []))
-    return {each["field"] for each in problem.get("errors", [])}
+    faults: list[dict[str, Any]] = problem.get("errors", [])
+    assert all(fault.keys() - {"limit"} == {"field", "message", "code"} for fault in faults)
+    assert all(fault["code"] in get_args(FaultCode) for fault in faults)
+    return {fault["field"] for fault in faults}

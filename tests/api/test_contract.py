@@ -160,7 +160,7 @@ async def test_health_is_told_in_one_word(appliance: Any) -> None:
     http.base_url = "http://localhost:8080"
     assert (await http.get("/healthz")).json() == {"status": "alive"}
     unready = check_problem(await http.get("/readyz"), 503, "storage")  # nobody drives the lifespan: no reaper ticks
-    assert unready["errors"] == [{"field": "reaper", "message": "has not finished a round lately"}]
+    assert unready["errors"] == [{"field": "reaper", "message": "has not finished a round lately", "code": "late"}]
 
 
 def test_error_codes_and_statuses_are_those_of_the_contract() -> None:

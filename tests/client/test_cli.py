@@ -24,7 +24,7 @@ from seclink.cli.main import TABLE, cli, exit_status, explain
 from seclink.cli.profile import RECEIPT_KEEP_MS, Profile, default_path
 from seclink.cli.terminal import printable, table, without_line_end
 from seclink.cli.wordlist import passcode, words
-from seclink.errors import ClientError
+from seclink.errors import ClientError, Fault
 from seclink.format.link import fragment_of
 
 LINK = f"https://secret.example/AbCdEf123456#{fragment_of(bytes(32))}"
@@ -164,7 +164,7 @@ def test_every_error_has_its_exit_status() -> None:
     ("error", "shown"),
     [
         (
-            errors.BadRequest("No", (("iv", "is missing"), ("x", "is odd"))),
+            errors.BadRequest("No", (Fault("iv", "is missing", "required"), Fault("x", "is odd", "invalid"))),
             ["seclink: No", "  iv: is missing", "  x: is odd"],
         ),
         (errors.Gone("Gone", "burned", 10**400), ["seclink: Gone", "  burned at an unknown time"]),
@@ -192,7 +192,7 @@ def test_errors_say_what_can_be_done(error: errors.SecLinkError, shown: list[str
 )
 def test_what_another_release_refuses_keeps_its_words(member: str, said: str, shown: str) -> None:
     asked = RequestedOptions(("--expires", 300), {"--note": "hello"}, 7)
-    assert in_options(errors.BadRequest("No", ((member, said),)), asked).message == shown
+    assert in_options(errors.BadRequest("No", (Fault(member, said, "invalid"),)), asked).message == shown
     assert in_options(errors.BadRequest("No"), asked).message == "No"
     assert in_options(errors.PayloadTooLarge("No"), asked).message == "the secret is too large: 7 bytes"
 
@@ -201,7 +201,7 @@ def test_what_another_release_refuses_keeps_its_words(member: str, said: str, sh
     ("most", "said"), [(54_000_000, "15000 (625 days)"), (5400, "1.5 (90 minutes)"), (10_000, "2.7778 (10000 seconds)")]
 )
 def test_limit_of_hours_is_written_out(most: int, said: str) -> None:
-    refused = errors.BadRequest("No", (("expiresIn", f"must be 60 to {most} seconds"),))
+    refused = errors.BadRequest("No", (Fault("expiresIn", f"must be 60 to {most} seconds", "invalid"),))
     shown = in_options(refused, RequestedOptions(("--hours", math.inf), {}, 7)).message
     assert shown == f"--hours: at most {said} on this server"
 

@@ -122,10 +122,23 @@ def test_reads_are_tried_again(call: Caller, peer: Peer) -> None:
 
 
 def test_bad_request_names_the_members(call: Caller, peer: Peer) -> None:
-    peer.script = [problem(400, "bad_request", errors=[{"field": "iv", "message": "is missing"}, 7, {"field": "x"}])]
+    limit = {"min": 60, "max": 90}
+    faults: list[Any] = [
+        {"field": "iv", "message": "is missing", "code": "required"},
+        {"field": "expiresIn", "message": "is odd", "code": "out_of_range", "limit": limit},
+        {"field": "label", "message": "is odd", "code": "of_a_newer_server", "limit": {"max": "9", "unit": "inches"}},
+        {"field": "old"},
+        7,
+    ]
+    peer.script = [problem(400, "bad_request", errors=faults)]
     with pytest.raises(errors.BadRequest) as refused:
         call("create", "hello")
-    assert refused.value.fields == (("iv", "is missing"), ("x", ""))
+    assert refused.value.faults == (
+        errors.Fault("iv", "is missing", "required"),
+        errors.Fault("expiresIn", "is odd", "out_of_range", errors.Limit(60, 90)),
+        errors.Fault("label", "is odd", "invalid", errors.Limit()),
+        errors.Fault("old", "", "invalid"),
+    )
 
 
 def test_wrong_passcode_says_how_often_it_may_be_tried(call: Caller, peer: Peer) -> None:
@@ -164,7 +177,7 @@ def test_extension_members_of_a_wrong_type_are_left_out(call: Caller, peer: Peer
     assert gone.value.ended_at is None
     with pytest.raises(errors.BadRequest) as bad:
         call("create", "hello")
-    assert bad.value.fields == ()
+    assert bad.value.faults == ()
 
 
 # Not SecLink's answer

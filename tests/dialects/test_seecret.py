@@ -144,14 +144,14 @@ async def test_number_is_whole_and_in_digits(sender: Sender, number: str) -> Non
             await sender.ask("create_seecret", lang="en", seecret="x", **{name: number}),
             await sender.update(made, **{name: number}),
         ):
-            assert (answer.status_code, answer.json()["MESSAGE"]) == (400, f"{name}: expected int")
+            assert (answer.status_code, answer.json()["MESSAGE"]) == (400, f"{name}: must be an integer")
     for operation, name in (
         ("update_seecret", "delete_password"),
         ("list_seecrets", "page"),
         ("list_seecrets", "limit"),
     ):
         answer = await sender.ask(operation, id=made["id"], **{name: number})
-        assert (answer.status_code, answer.json()["MESSAGE"]) == (400, f"{name}: expected int")
+        assert (answer.status_code, answer.json()["MESSAGE"]) == (400, f"{name}: must be an integer")
 
 
 # Updates

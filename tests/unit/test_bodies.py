@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pytest
 from msgspec import Meta, Struct
 
-from seclink.errors import BadRequest
+from seclink.errors import BadRequest, Fault
 from seclink.web import json_body
 
 JSON = b"application/json"
@@ -67,7 +67,7 @@ def test_integer_has_no_more_digits_than_any_number_here() -> None:
             assert read(b'{"number":' + sign + b"9" * digits + b"}").number == (-(10**19) if sign else 10**19)
             with pytest.raises(BadRequest) as refused:
                 read(b'{"bounded":' + sign + b"9" * digits + b"}")
-            assert [name for name, _ in refused.value.fields] == ["bounded"]
+            assert [fault.field for fault in refused.value.faults] == ["bounded"]
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "\\uDFFF", "\\udbff x", "\\ude00\\ud83d", "\\ud83d\\\\ude00"])
@@ -94,4 +94,4 @@ def test_name_nobody_knows_is_repeated_short_however_it_is_written() -> None:
     for name in ("x" * 2_000_000, "x" * 64 + "`" * 2_000_000):
         with pytest.raises(BadRequest) as refused:
             json_body.parse(json.dumps({name: 1}).encode(), JSON, Strict)
-        assert refused.value.fields == (("x" * 64, "is not known"),)
+        assert refused.value.faults == (Fault("x" * 64, "is not known", "unknown"),)

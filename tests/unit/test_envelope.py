@@ -96,7 +96,7 @@ def test_lone_surrogate_in_a_passcode_is_refused(use) -> None:  # type: ignore[n
     """IN-05"""
     with pytest.raises(BadRequest) as refused:
         use("12\ud80034")
-    assert refused.value.fields[0][0] == "passcode"
+    assert refused.value.faults[0].field == "passcode"
 
 
 def test_wire_shapes() -> None:
