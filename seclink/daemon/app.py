@@ -29,13 +29,14 @@ from seclink.web.admission import Admission
 from seclink.web.assets import Assets
 from seclink.web.assets import load as load_assets
 from seclink.web.cors import with_preflight
-from seclink.web.json_body import Response, json_response
 from seclink.web.metrics_collector import MetricsCollector
 from seclink.web.middleware import App, Middleware, Notice
+from seclink.web.openapi import openapi_document
 from seclink.web.pages import Pages, notice
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
-from seclink.web.routes import Operation, document, router
+from seclink.web.response import Response, json_response
+from seclink.web.routes import Operation, router
 from seclink.web.secrets import SecretsApi
 from seclink.web.security_headers import Header, headers
 
@@ -111,13 +112,13 @@ def _dialects(config: Config, vault: Vault, admission: Admission, clock: Clock, 
 
 
 def _openapi(operations: list[Operation]) -> HTTPRouteHandler:
-    openapi = json_response(document(BASE, operations))
+    openapi = json_response(openapi_document(BASE, operations))
 
     @get(f"{BASE}/openapi.json")
-    async def openapi_document() -> Response:
+    async def serve_openapi() -> Response:
         return openapi
 
-    return openapi_document
+    return serve_openapi
 
 
 def _framework(routes: list[ControllerRouterHandler], problems: Problems, engine: Engine) -> Litestar:

@@ -19,8 +19,8 @@ from seclink.domain.vault import Vault
 from seclink.errors import BadRequest, Busy, Fault, NameTaken, SecLinkError
 from seclink.model import Created, NewSecret
 from seclink.web import json_body
-from seclink.web.admission import Admission, actor, header
-from seclink.web.json_body import RequestContext
+from seclink.web.admission import Admission
+from seclink.web.request import RequestContext
 from seclink.web.routes import Operation
 
 T = TypeVar("T", bound=Struct)
@@ -93,16 +93,15 @@ class Dialect:
     async def read(self, call: RequestContext, kind: type[T]) -> tuple[T, bytes]:
         """The body as JSON, strictly, and as it came. Raises BadRequest, UnsupportedMediaType, PayloadTooLarge."""
         body = await call.body()
-        content_type = header(call.scope, b"content-type")
-        json_body.check_type(content_type.encode("latin-1") if content_type else None)
-        said = json_body.document(body)
+        json_body.check_type(call.header(b"content-type"))
+        said = json_body.decode(body)
         sent = json_body.convert(said, kind)
         refuse_misspelt(said, kind)
         return sent, body
 
     async def create_secret(self, call: RequestContext, new: NewSecret) -> Created:
         """Create a secret as whoever asks, under the rules that hold for everybody."""
-        who = actor(call.scope)
+        who = call.actor
         self.admission.charge_storage(who, len(new.payload))
         return await self.vault.create(new, who, self.now())
 

@@ -11,10 +11,10 @@ import msgspec
 
 from seclink.dialects.base import Dialect
 from seclink.errors import MethodNotAllowed, SecLinkError
-from seclink.web.admission import headers
 from seclink.web.cors import CORS, CORS_HEADERS
 from seclink.web.middleware import App, Header, Receive, Send, host_name
 from seclink.web.problems import retry_headers
+from seclink.web.request import header_values
 
 Show = Callable[[Any, Send], Awaitable[None]]
 """(scope, send): the page that opens a secret."""
@@ -62,7 +62,7 @@ class DialectDispatcher:
         """The dialect, the path as that system knows it, and whether its own host was asked."""
         path = scope["path"]
         if self._by_host:
-            host = headers(scope, b"host")
+            host = header_values(scope, b"host")
             dialect = self._by_host.get(host_name(host[0].decode("latin-1"))) if len(host) == 1 else None
             if dialect is not None:
                 return dialect, path, True

@@ -24,9 +24,10 @@ from seclink.domain.policy import MIN_SECONDS
 from seclink.errors import BadRequest, Fault, Gone, NotFound, SecLinkError
 from seclink.model import NewSecret, Proof, Rate, Scope
 from seclink.web import json_body
-from seclink.web.admission import AccessRule, actor, header, retry_key
+from seclink.web.admission import AccessRule
 from seclink.web.fetch_metadata import reject_navigation, reject_partial
-from seclink.web.json_body import RequestContext, Response
+from seclink.web.request import SMALL_BODY, RequestContext
+from seclink.web.response import Response, json_response
 from seclink.web.routes import Operation
 
 ID = pattern("[A-Za-z0-9]{8}")
@@ -87,7 +88,7 @@ class EnigmaCrypt(Dialect):
         )
 
     async def create(self, call: RequestContext) -> Response:
-        self.admission.enforce_extra(call.scope, self.name, ANONYMOUS, KEYED)
+        self.admission.enforce_extra(call, self.name, ANONYMOUS, KEYED)
         sent, _ = await self.read(call, EnigmaCryptCreate)
         _check(sent.encrypted_content)
         new = NewSecret(
@@ -101,7 +102,7 @@ class EnigmaCrypt(Dialect):
         )
         made = await self.create_with_short_id(call, new, ID_LENGTH)
         said = {"messageId": _own(made.link_id), "expiresAt": iso(made.expires_at)}
-        if actor(call.scope).account is None:
+        if call.actor.account is None:
             said["deleteToken"] = made.manage_token
         return _success(201, "Message stored successfully", said)
 
@@ -113,9 +114,9 @@ class EnigmaCrypt(Dialect):
     async def access(self, call: RequestContext, message_id: str) -> Response:
         reject_navigation(call.scope)
         reject_partial(call.scope)
-        await call.body(json_body.SMALL_BODY)  # it takes none, but what announces one is not whole without it
-        own, key = self._link_id(message_id), retry_key(call.scope)
-        got = await self.vault.reveal(own, Proof(), actor(call.scope), self.now(), key)
+        await call.body(SMALL_BODY)  # it takes none, but what announces one is not whole without it
+        own, key = self._link_id(message_id), call.idempotency_key()
+        got = await self.vault.reveal(own, Proof(), call.actor, self.now(), key)
         try:
             content = msgspec.json.decode(got.payload, type=StoredSecret).encrypted_content
         except msgspec.DecodeError:  # its owner has put something else in its place, by the native API
@@ -124,9 +125,9 @@ class EnigmaCrypt(Dialect):
         return _success(200, None, said | {"remainingAccess": got.views_left})
 
     async def delete(self, call: RequestContext, message_id: str) -> Response:
-        token = header(call.scope, b"x-delete-token")
+        token = call.header(b"x-delete-token")
         receipt_id = await self.receipt_id(self._link_id(message_id))
-        await self.vault.receipts.burn(receipt_id, actor(call.scope), token, self.now())
+        await self.vault.receipts.burn(receipt_id, call.actor, token, self.now())
         return _success(200, "Message deleted successfully")
 
     def refusal(self, error: SecLinkError) -> Refusal:
@@ -177,4 +178,4 @@ def _own(link_id: str) -> str:
 
 def _success(status: int, message: str | None, data: dict[str, Any] | None = None) -> Response:
     said = {"success": True, "message": message, "data": data}
-    return json_body.json_response({name: value for name, value in said.items() if value is not None}, status)
+    return json_response({name: value for name, value in said.items() if value is not None}, status)

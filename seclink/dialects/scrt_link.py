@@ -22,11 +22,11 @@ from seclink.domain import tokens
 from seclink.domain.policy import MAX_VIEWS
 from seclink.errors import BadRequest, Gone, KeyInvalid, KeyRequired, NameTaken, NotFound, SecLinkError
 from seclink.model import NewSecret, Scope
-from seclink.web import json_body
-from seclink.web.admission import AccessRule, header
+from seclink.web.admission import AccessRule
 from seclink.web.cors import CORS_HEADERS
-from seclink.web.json_body import RequestContext, Response
 from seclink.web.middleware import host_name
+from seclink.web.request import RequestContext
+from seclink.web.response import Response, json_response
 from seclink.web.routes import Operation
 
 MODULE = """\
@@ -80,10 +80,10 @@ class ScrtLink(Dialect):
 
     async def create(self, call: RequestContext) -> Response:
         sent, body = await self.read(call, ScrtLinkCreate)
-        checksum = header(call.scope, b"x-checksum") or ""
+        checksum = call.header(b"x-checksum") or ""
         if not tokens.equal(hashlib.sha256(body).hexdigest(), checksum.encode()):
             raise BadRequest("Checksum mismatch.")
-        if not self._is_ours(header(call.scope, b"x-host")):
+        if not self._is_ours(call.header(b"x-host")):
             raise BadRequest("Not allowed to create secret for this host.")
         made = await self.create_secret(
             call,
@@ -99,7 +99,7 @@ class ScrtLink(Dialect):
                 public_note=sent.public_note,
             ),
         )
-        return json_body.json_response(
+        return json_response(
             {
                 "receiptId": made.receipt_id,
                 "expiresIn": sent.expires_in,
@@ -114,9 +114,9 @@ class ScrtLink(Dialect):
                 raise NotFound()
             peek = await self.vault.peek(self.link_id(secret_id_hash), self.now())
         except (NotFound, Gone):
-            return json_body.json_response({"message": "Secret has been viewed, has expired or never existed."}, 400)
+            return json_response({"message": "Secret has been viewed, has expired or never existed."}, 400)
         left = MAX_VIEWS if peek.views_left is None else peek.views_left
-        return json_body.json_response({"isPasswordProtected": peek.passcode_required, "remainingViews": left})
+        return json_response({"isPasswordProtected": peek.passcode_required, "remainingViews": left})
 
     async def client_module(self, call: RequestContext) -> Response:
         body = MODULE.format(script=self.parts.script).encode()

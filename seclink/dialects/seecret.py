@@ -30,8 +30,9 @@ from seclink.errors import AccessDenied, BadRequest, Fault, Forbidden, Gone, Not
 from seclink.format import envelope
 from seclink.model import Edit, Filter, NewSecret, Receipt, Scope, State
 from seclink.web import forms, json_body
-from seclink.web.admission import AccessRule, actor, header
-from seclink.web.json_body import RequestContext, Response
+from seclink.web.admission import AccessRule
+from seclink.web.request import RequestContext
+from seclink.web.response import Response, json_response
 from seclink.web.routes import Operation
 
 DAY, DAYS, MOST_DAYS = 86_400, 7, 60
@@ -111,7 +112,7 @@ class Seecret(Dialect):
         )
 
     async def operate(self, call: RequestContext) -> Response:
-        body, content_type = await call.body(), header(call.scope, b"content-type")
+        body, content_type = await call.body(), call.header(b"content-type")
         async with self._reading:  # unquoting a large one takes a while, for which nobody else shall wait
             sent = await asyncio.to_thread(forms.parse, body, content_type, ("country_block",))
         operations: dict[str, tuple[Scope | None, Operate]] = {
@@ -126,10 +127,10 @@ class Seecret(Dialect):
             message = f"must be one of {', '.join(operations)}"
             raise BadRequest(faults=(Fault("operation", message, "not_one_of"),))
         scope, operation = operations[sent["operation"]]
-        if scope is not None and not actor(call.scope).may(scope):
+        if scope is not None and not call.actor.may(scope):
             raise Forbidden(f"The API key lacks the scope {scope}")
         try:
-            return json_body.json_response({"CODE": 200, **await operation(call, sent)})
+            return json_response({"CODE": 200, **await operation(call, sent)})
         except NotFound:  # the same words whether there is none or it is another's
             raise Forbidden("Your account has no such secret") from None
 
@@ -164,7 +165,7 @@ class Seecret(Dialect):
             raise BadRequest(faults=(Fault("delete_password", "must not come with another password", "conflict"),))
         receipt = await self._own(call, wanted.id)
         edit = self._edit(wanted)
-        changed = await self.vault.receipts.update(receipt.receipt_id, edit, actor(call.scope), None, self.now())
+        changed = await self.vault.receipts.update(receipt.receipt_id, edit, call.actor, None, self.now())
         data = self._addresses(changed.link_id, wanted.cle) | {"expires_at": changed.expires_at}
         return {"MESSAGE": "Secret updated successfully", "data": data}
 
@@ -174,7 +175,7 @@ class Seecret(Dialect):
     async def browse(self, call: RequestContext, sent: Members) -> Members:
         wanted = _wanted(sent, SeecretListing)
         state = next((state for state, status in STATUS.items() if status == wanted.status), None)
-        account, search = actor(call.scope).account, wanted.search or None
+        account, search = call.actor.account, wanted.search or None
         only = Filter(
             account=account, format=self.name, state=state, search=search, page=wanted.page, limit=wanted.limit
         )
@@ -184,11 +185,11 @@ class Seecret(Dialect):
 
     async def delete(self, call: RequestContext, sent: Members) -> Members:
         receipt = await self._own(call, json_body.convert(sent, SeecretById).id)
-        await self.vault.receipts.burn(receipt.receipt_id, actor(call.scope), None, self.now())
+        await self.vault.receipts.burn(receipt.receipt_id, call.actor, None, self.now())
         return {"MESSAGE": "Secret deleted successfully"}
 
     async def account(self, call: RequestContext, sent: Members) -> Members:
-        key = actor(call.scope).key
+        key = call.actor.key
         assert key is not None  # noqa: S101  a key is needed here
         counts = await self.vault.receipts.stats(key.account, self.now(), self.name)
         stats = {
@@ -250,7 +251,7 @@ class Seecret(Dialect):
         if not ID.fullmatch(own_id):
             raise NotFound()
         receipt_id = await self.receipt_id(self.link_id(own_id))
-        receipt = await self.vault.receipts.get(receipt_id, actor(call.scope), None, self.now())
+        receipt = await self.vault.receipts.get(receipt_id, call.actor, None, self.now())
         if not receipt.link_id:
             raise NotFound()
         return receipt

@@ -26,8 +26,9 @@ from seclink.domain.policy import MAX_VIEWS, raise_faults
 from seclink.errors import BadRequest, Fault, FaultCode, Forbidden, Limit, NotFound, SecLinkError
 from seclink.model import Filter, NewSecret, Page, Receipt, Scope, State
 from seclink.web import json_body
-from seclink.web.admission import AccessRule, actor
-from seclink.web.json_body import RequestContext, Response
+from seclink.web.admission import AccessRule
+from seclink.web.request import RequestContext
+from seclink.web.response import Response, json_response
 from seclink.web.routes import Handler, Operation
 
 KEY_HALF, NUMBER = pattern("[A-Za-z0-9]{8}"), pattern("[0-9]{1,7}")
@@ -111,7 +112,7 @@ class Sharokey(Dialect):
             label=sent.description or None,
         )
         made = await self.create_secret(call, new)
-        receipt = await self.vault.receipts.get(made.receipt_id, actor(call.scope), made.manage_token, self.now())
+        receipt = await self.vault.receipts.get(made.receipt_id, call.actor, made.manage_token, self.now())
         count = len(attached or ())
         data = {
             **self._item(receipt),
@@ -121,10 +122,10 @@ class Sharokey(Dialect):
             "expires_in_hours": sent.expiration_hours,
             "access_url": self._url(receipt),
         }
-        return json_body.json_response(_said("Secret created successfully", data), 201)
+        return json_response(_said("Secret created successfully", data), 201)
 
     async def list_secrets(self, call: RequestContext) -> Response:
-        asked, account = _query(call.scope["query_string"]), actor(call.scope).account
+        asked, account = _query(call.scope["query_string"]), call.actor.account
         wanted = Filter(
             account=account,
             format=self.name,
@@ -143,22 +144,22 @@ class Sharokey(Dialect):
             "last_page": max(1, -(-page.total // page.limit)),
         }
         said = _said("Secrets retrieved successfully", [self._item(each) for each in page.receipts])
-        return json_body.json_response(said | {"pagination": numbers, "meta": numbers})
+        return json_response(said | {"pagination": numbers, "meta": numbers})
 
     async def details(self, call: RequestContext, slug: str) -> Response:
         found = await self._find(call, slug)
         gates = {"captcha": False, "otp_type": None, "ip_whitelist": None, "geolocation": None}
         names: dict[str, Any] = {} if self.section.allow_attachments else {"attachments": []}
         urls = dict.fromkeys(("share_url", "access_url"), self._url(found))
-        return json_body.json_response({"success": True, "data": self._item(found) | names | gates | urls})
+        return json_response({"success": True, "data": self._item(found) | names | gates | urls})
 
     async def delete(self, call: RequestContext, slug: str) -> Response:
         found = await self._find(call, slug)
-        await self.vault.receipts.burn(found.receipt_id, actor(call.scope), None, self.now())
-        return json_body.json_response(_said("Secret deleted successfully", None))
+        await self.vault.receipts.burn(found.receipt_id, call.actor, None, self.now())
+        return json_response(_said("Secret deleted successfully", None))
 
     async def stats(self, call: RequestContext) -> Response:
-        found = await self.vault.receipts.stats(actor(call.scope).account or "", self.now(), self.name)
+        found = await self.vault.receipts.stats(call.actor.account or "", self.now(), self.name)
         data = {
             "total_secrets": found.total_secrets,
             "active_secrets": found.active_secrets,
@@ -169,10 +170,10 @@ class Sharokey(Dialect):
             "secrets_created_this_week": found.created_this_week,
             "secrets_created_this_month": found.created_this_month,
         }
-        return json_body.json_response(_said("Secrets statistics retrieved successfully", data))
+        return json_response(_said("Secrets statistics retrieved successfully", data))
 
     async def health(self, call: RequestContext) -> Response:
-        return json_body.json_response({**_said("The API answers", {"status": "healthy"}), "status": "healthy"})
+        return json_response({**_said("The API answers", {"status": "healthy"}), "status": "healthy"})
 
     async def no_requests(self, call: RequestContext, token: str | None = None) -> Response:
         raise Forbidden("Secret requests are not supported by this server")
@@ -197,7 +198,7 @@ class Sharokey(Dialect):
         """The receipt of a secret of whoever asks, ended or not. To an admin, too, others' are not there."""
         try:
             receipt_id = await self.receipt_id(slug if tokens.DRAWN_ID.fullmatch(slug) else "")
-            found = await self.vault.receipts.get(receipt_id, actor(call.scope), None, self.now())
+            found = await self.vault.receipts.get(receipt_id, call.actor, None, self.now())
         except NotFound:
             raise NotFound(MISSING) from None
         if not found.link_id:

@@ -1,15 +1,15 @@
-"""Who asks and how often, settled before a body is read.
+"""Admission of requests before their bodies are read: API key, rate limits, scopes, query parameters.
 
-An API key is only ever a Bearer token: one in a query is refused, so that nobody gets used to writing keys into
-logs. A bad key is refused and never falls back to anonymous, and the refusal counts against the address.
-Anonymous clients are counted by IPv4 address or IPv6 /64, and ten times as generously by /48, because a /48 is
-one customer with 65,536 of them.
+An API key is accepted only as a Bearer token. A key in the query is rejected, so that clients do not get used to
+writing keys into logs. A bad key is rejected and never treated as anonymous, and the rejection counts against the
+address. Anonymous clients are counted by IPv4 address or IPv6 /64, and by /48 at ten times the rate, because a /48 is
+one customer with 65,536 /64 networks.
 """
 
 import ipaddress
 import math
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from msgspec import Struct
 
@@ -19,17 +19,18 @@ from seclink.domain.clock import Clock
 from seclink.domain.rate_limiter import Decision, RateLimiter
 from seclink.errors import BadRequest, Forbidden, KeyInvalid, KeyRequired, RateLimited
 from seclink.model import Actor, Rate, Scope
+from seclink.web.request import RequestContext, header_values
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-WIDE_FACTOR = 10
-BYTES_WINDOW = 86400
+SUBNET_FACTOR = 10
+DAY_SECONDS = 86400
 
 
 class AccessRule(Struct, frozen=True, kw_only=True):
-    """What a route asks of its callers:
+    """The conditions for an operation.
 
-    the class of `rate` that anonymous ones share, the scopes of which one is needed, what may stand in the `query`
-    (None: anything, what is not known is ignored).
+    `rate` names the rate limit of anonymous callers. An API key needs one of `scopes`. `query` lists the allowed query
+    parameters; None allows any.
     """
 
     rate: str
@@ -39,68 +40,71 @@ class AccessRule(Struct, frozen=True, kw_only=True):
 
 
 class Admission:
-    """`admit` stands before every limited route; handlers read the Actor it leaves in the scope with `actor`."""
+    """Authenticates and counts requests; the rates and proxies are those of one configuration."""
 
-    def __init__(self, keyring: ApiKeys, limiter: RateLimiter, keys: RateLimiter, config: Config, clock: Clock) -> None:
-        """`limiter` counts addresses and `keys` API keys: a flood of addresses may not crowd out a key."""
-        self._keyring, self._limiter, self._keys, self._config, self._clock = keyring, limiter, keys, config, clock
+    def __init__(
+        self, api_keys: ApiKeys, address_limiter: RateLimiter, key_limiter: RateLimiter, config: Config, clock: Clock
+    ) -> None:
+        """Keys have a limiter of their own, so that a flood of addresses cannot evict a key's count."""
+        self._api_keys, self._address_limiter, self._key_limiter = api_keys, address_limiter, key_limiter
+        self._config, self._clock = config, clock
         self._rates: dict[str, Rate] = {name: getattr(config.rates, name) for name in ("create", "reveal", "peek")}
-        self._proxies = [ipaddress.ip_network(each) for each in config.server.trusted_proxies]
+        self._proxies = [ipaddress.ip_network(network) for network in config.server.trusted_proxies]
 
-    async def admit(self, scope: dict[str, Any], rule: AccessRule) -> None:
-        """Leave an Actor in the scope, or raise BadRequest, KeyInvalid, KeyRequired, Forbidden or RateLimited."""
+    async def admit(self, scope: dict[str, Any], rule: AccessRule) -> Actor:
+        """Return the actor. Raises BadRequest, KeyInvalid, KeyRequired, Forbidden or RateLimited."""
         client, subnet = self._client(scope)
-        actor = Actor(client=client, subnet=subnet)
-        given = headers(scope, b"authorization")
-        if given:
-            actor = await self._authenticate(scope, given, rule, client, subnet)
+        authorization = header_values(scope, b"authorization")
+        if authorization:
+            actor = await self._authenticate(scope, authorization, rule, client, subnet)
         else:
+            actor = Actor(client=client, subnet=subnet)
             self._count_anonymous(scope, rule.rate, client, subnet)
-        _refuse_query(scope, rule)
+        _check_query(scope, rule)
         if rule.needs_key and actor.key is None:
             raise KeyRequired()
         if actor.key is not None and rule.scopes and not actor.key.scopes.intersection(rule.scopes):
             raise Forbidden(f"The API key lacks the scope {' or '.join(rule.scopes)}")
-        scope["state"]["actor"] = actor
+        return actor
 
     def client(self, scope: Any) -> str:
-        """The range that a request is counted by."""
+        """Return the address range that a request is counted by."""
         return self._client(scope)[0]
 
-    def charge_storage(self, actor: Actor, count: int) -> None:
-        """Hold anonymous clients to what they may store in a day. Raises RateLimited."""
+    def charge_storage(self, actor: Actor, size: int) -> None:
+        """Count `size` bytes against an anonymous client's daily storage limit. Raises RateLimited."""
         if actor.key is None:
-            rate = Rate(self._config.limits.client_bytes, BYTES_WINDOW)
-            _, decision = self._count("bytes", rate, actor.client, actor.subnet, cost=min(count, rate.count))
+            rate = Rate(self._config.limits.client_bytes, DAY_SECONDS)
+            _, decision = self._count("bytes", rate, actor.client, actor.subnet, cost=min(size, rate.count))
             if not decision.is_allowed:
                 wait = math.ceil(decision.retry_after)
-                raise RateLimited("You have stored as much as one client may in a day", wait, "bytes")
+                raise RateLimited("You have reached the daily storage limit of one client", wait, "bytes")
 
-    def enforce_extra(self, scope: dict[str, Any], name: str, anonymous: Rate, keyed: Rate) -> None:
-        """Hold a caller who was admitted to a further rate, on top of the general one. Raises RateLimited."""
-        who = actor(scope)
-        if who.key is None:
-            rate, decision = self._count(name, anonymous, who.client, who.subnet)
+    def enforce_extra(self, request: RequestContext, name: str, anonymous: Rate, keyed: Rate) -> None:
+        """Count an admitted request against another rate, on top of the general one. Raises RateLimited."""
+        actor = request.actor
+        if actor.key is None:
+            rate, decision = self._count(name, anonymous, actor.client, actor.subnet)
         else:
-            rate, decision = keyed, self._keys.take(f"{name} {_key_bucket(who)}", keyed, self._clock.monotonic())
-        self._enforce(scope, name, rate, decision)
+            rate, decision = keyed, self._key_limiter.take(f"{name} {_bucket(actor)}", keyed, self._clock.monotonic())
+        self._enforce(request.scope, name, rate, decision)
 
     def remaining(self, actor: Actor) -> tuple[Rate, int]:
-        """A key's rate and what is left of it; counts nothing."""
+        """Return a key's rate and the number of requests left; counts nothing."""
         rate = self._key_rate(actor)
-        return rate, self._keys.take(_key_bucket(actor), rate, self._clock.monotonic(), cost=0).remaining
+        return rate, self._key_limiter.take(_bucket(actor), rate, self._clock.monotonic(), cost=0).remaining
 
     async def _authenticate(
-        self, scope: dict[str, Any], given: list[bytes], rule: AccessRule, client: str, subnet: str | None
+        self, scope: dict[str, Any], authorization: list[bytes], rule: AccessRule, client: str, subnet: str | None
     ) -> Actor:
         try:
-            key = await self._keyring.find(_bearer(given), self._clock.now())
+            key = await self._api_keys.find(_bearer(authorization), self._clock.now())
         except (KeyInvalid, BadRequest):
             self._count_anonymous(scope, rule.rate, client, subnet)
             raise
         actor = Actor(client=client, subnet=subnet, key=key)
-        decision = self._keys.take(_key_bucket(actor), self._key_rate(actor), self._clock.monotonic())
-        self._enforce(scope, "key", self._key_rate(actor), decision)
+        rate = self._key_rate(actor)
+        self._enforce(scope, "key", rate, self._key_limiter.take(_bucket(actor), rate, self._clock.monotonic()))
         return actor
 
     def _count_anonymous(self, scope: dict[str, Any], name: str, client: str, subnet: str | None) -> None:
@@ -108,21 +112,23 @@ class Admission:
         self._enforce(scope, name, rate, decision)
 
     def _count(self, name: str, rate: Rate, client: str, subnet: str | None, cost: float = 1) -> tuple[Rate, Decision]:
-        """Count against a client, then against its wider range: what is refused to one client is not charged to its
-        neighbours. The rate that decided, and its decision.
+        """Count against a client, then against its subnet; return the rate that decided, and its decision.
+
+        A request that the client's own rate rejects is not charged to its neighbours.
         """
         now = self._clock.monotonic()
-        wider = Rate(rate.count * WIDE_FACTOR, rate.seconds)
-        if subnet is not None and not self._limiter.would_allow(f"{name} {subnet}", wider, now, cost):
-            # Before its 65,536 clients are remembered one by one: that would fill the limiter for everybody.
-            return wider, self._limiter.take(f"{name} {subnet}", wider, now, cost)
-        decision = self._limiter.take(f"{name} {client}", rate, now, cost)
+        subnet_rate = Rate(rate.count * SUBNET_FACTOR, rate.seconds)
+        if subnet is not None and not self._address_limiter.would_allow(f"{name} {subnet}", subnet_rate, now, cost):
+            # Decide before the client gets an entry: 65,536 clients of one subnet would fill the limiter.
+            return subnet_rate, self._address_limiter.take(f"{name} {subnet}", subnet_rate, now, cost)
+        decision = self._address_limiter.take(f"{name} {client}", rate, now, cost)
         if subnet is None or not decision.is_allowed:
             return rate, decision
-        further = self._limiter.take(f"{name} {subnet}", wider, now, cost)
-        return (rate, decision) if further.is_allowed else (wider, further)
+        subnet_decision = self._address_limiter.take(f"{name} {subnet}", subnet_rate, now, cost)
+        return (rate, decision) if subnet_decision.is_allowed else (subnet_rate, subnet_decision)
 
     def _enforce(self, scope: dict[str, Any], name: str, rate: Rate, decision: Decision) -> None:
+        """Set the RateLimit headers of the response. Raises RateLimited."""
         scope["state"]["seclink_headers"] = [
             (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (name.encode(), rate.count, rate.seconds)),
             (b"ratelimit", b'"%s";r=%d;t=%d' % (name.encode(), decision.remaining, math.ceil(decision.reset))),
@@ -136,15 +142,15 @@ class Admission:
     def _client(self, scope: dict[str, Any]) -> tuple[str, str | None]:
         peer = (scope.get("client") or ("",))[0]
         if self._proxies:
-            peer = self._forwarded(peer, headers(scope, b"x-forwarded-for"))
-        return ranges(peer)
+            peer = self._forwarded(peer, header_values(scope, b"x-forwarded-for"))
+        return client_and_subnet(peer)
 
-    def _forwarded(self, peer: str, given: list[bytes]) -> str:
-        """The right-most hop that is not one of our proxies.
+    def _forwarded(self, peer: str, values: list[bytes]) -> str:
+        """Return the right-most hop that is not one of our proxies.
 
-        A malformed hop is not believed, nor anything left of it.
+        A malformed hop is not trusted, nor is anything to the left of it.
         """
-        hops = [each.strip() for value in given for each in value.decode("latin-1").split(",")]
+        hops = [hop.strip() for value in values for hop in value.decode("latin-1").split(",")]
         current = peer
         while hops and self._is_trusted(current):
             hop = _without_port(hops.pop())
@@ -158,35 +164,9 @@ class Admission:
         return address is not None and any(address in network for network in self._proxies)
 
 
-def actor(scope: Any) -> Actor:
-    """Who asks, as `admit` found."""
-    return cast(Actor, scope["state"]["actor"])
-
-
-def headers(scope: Any, name: bytes) -> list[bytes]:
-    """Every value of a header; names arrive in lower case."""
-    return [value for key, value in scope["headers"] if key == name]
-
-
-def header(scope: Any, name: bytes) -> str | None:
-    """The one value of a header. Raises BadRequest where it is given twice: two readers could take different ones."""
-    values = headers(scope, name)
-    if len(values) > 1:
-        raise BadRequest(f"The header {name.decode()} is given twice")
-    return values[0].decode("latin-1") if values else None
-
-
-def retry_key(scope: Any) -> str | None:
-    """The Idempotency-Key. Raises BadRequest where it is none."""
-    key = header(scope, b"idempotency-key")
-    if key is not None and not (16 <= len(key) <= 128 and key.isascii() and key.isprintable()):
-        raise BadRequest("Idempotency-Key must have 16 to 128 printable characters")
-    return key
-
-
 @lru_cache(4096)
-def ranges(peer: str) -> tuple[str, str | None]:
-    """An address as the range that is counted, and for IPv6 the wider one."""
+def client_and_subnet(peer: str) -> tuple[str, str | None]:
+    """Return the range an address is counted by, IPv4 address or IPv6 /64, and for IPv6 its /48."""
     address = _address(peer)
     if address is None:
         return peer or "unknown", None
@@ -211,21 +191,22 @@ def _without_port(hop: str) -> str:
     return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
-def _bearer(given: list[bytes]) -> str:
-    if len(given) > 1:
-        raise BadRequest("The header authorization is given twice")
-    scheme, _, token = given[0].decode("latin-1").partition(" ")
+def _bearer(authorization: list[bytes]) -> str:
+    if len(authorization) > 1:
+        raise BadRequest("The header authorization was sent twice")
+    scheme, _, token = authorization[0].decode("latin-1").partition(" ")
     if scheme.lower() != "bearer":
         raise KeyInvalid("Send the API key as: Authorization: Bearer sk_live_...")
     return token
 
 
-def _key_bucket(actor: Actor) -> str:
+def _bucket(actor: Actor) -> str:
+    """Return the limiter's name for an API key."""
     return f"key {actor.key.digest.hex() if actor.key else ''}"
 
 
-def _refuse_query(scope: dict[str, Any], rule: AccessRule) -> None:
+def _check_query(scope: dict[str, Any], rule: AccessRule) -> None:
     if scope["query_string"] and rule.query is not None:
         for pair in scope["query_string"].split(b"&"):
             if pair.partition(b"=")[0].decode("latin-1") not in rule.query:
-                raise BadRequest("This address takes no such query parameter; keys and proofs go into headers")
+                raise BadRequest("Unknown query parameter; keys and proofs belong in headers")

@@ -10,10 +10,10 @@ from litestar.handlers import HTTPRouteHandler
 
 from seclink.domain.health import HealthCheck
 from seclink.errors import Fault, StorageFailed
-from seclink.web import json_body, schemas
+from seclink.web import schemas
 from seclink.web.cors import CORS_HEADERS
-from seclink.web.json_body import Response
 from seclink.web.problems import render
+from seclink.web.response import Response, json_response
 
 ALIVE, READY = PATHS = ("/healthz", "/readyz")
 FAULTS = {
@@ -37,14 +37,14 @@ def handlers(health: HealthCheck) -> list[HTTPRouteHandler]:
 
 
 def alive() -> Response:
-    return json_body.json_response(schemas.Health(status="alive"))
+    return json_response(schemas.Health(status="alive"))
 
 
 async def ready(health: HealthCheck, request_id: str) -> Response:
     failing = await health.failing()
     if not failing:
         # What is there can still be revealed, so a full store is a ready one.
-        return json_body.json_response(schemas.Health(status="ready", room="none" if await health.is_full() else ""))
+        return json_response(schemas.Health(status="ready", room="none" if await health.is_full() else ""))
     error = StorageFailed("The server is not ready", tuple(FAULTS[part] for part in failing))
     status, headers, body = render(error, request_id)
     return Response(status, body, [*headers, *CORS_HEADERS])

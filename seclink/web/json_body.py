@@ -1,11 +1,11 @@
-"""Reading a request's JSON strictly, and writing answers.
+"""Strict decoding of JSON request bodies, and base64.
 
-Stricter than the framework: only application/json in UTF-8; no duplicate member (readers disagree on which one
-counts), NaN or trailing bytes; base64 exactly as it would be written again, so that what comes back is what was
-sent. A failure names the member, never its value.
+Stricter than Litestar: only application/json in UTF-8; no duplicate members (readers disagree on which one counts), no
+NaN, no trailing bytes; base64 must be canonical, so that the recipient gets exactly what the sender sent. An error
+names the member, never its value.
 
-Bodies are decoded on the event loop, so one of millions of tiny parts would hold up everybody: what has more of them
-than anybody honest has, or deeper ones, is refused before or without much work.
+Bodies are decoded on the event loop, so a body of millions of tiny parts would block every other request. Bodies with
+more parts than any honest one has, or with deeper nesting, are rejected before or without much work.
 """
 
 import binascii
@@ -17,59 +17,57 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from seclink.errors import BadRequest, Fault, PayloadTooLarge, UnsupportedMediaType
-from seclink.web.cors import CORS_HEADERS
-from seclink.web.middleware import Message, Receive, Send
+from seclink.errors import BadRequest, Fault, UnsupportedMediaType
 from seclink.web.type_faults import first_fault
 
 T = TypeVar("T", bound=Struct)
-PARTS, DEPTH, DIGITS = 4096, 32, 19
+MAX_PARTS, MAX_DEPTH, MAX_DIGITS = 4096, 32, 19
 HUGE = 10_000_000_000_000_000_000
-SMALL_BODY = 16_384  # for requests that carry no payload
-_JSON = re.compile(rb"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
-_encode = msgspec.json.Encoder().encode
-_JSON_HEADERS = [(b"content-type", b"application/json"), *CORS_HEADERS]
+_JSON = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE | re.ASCII)
 
 
-def parse(body: bytes, content_type: bytes | None, kind: type[T], *, may_be_empty: bool = False) -> T:
-    """The body as `kind`. Raises UnsupportedMediaType, BadRequest. An empty one, where allowed, has no members and
-    needs no type; a form's has one, also when it is empty, and forms come from anywhere."""
+def parse(body: bytes, content_type: str | None, model: type[T], *, may_be_empty: bool = False) -> T:
+    """Return the body as `model`. Raises UnsupportedMediaType, BadRequest.
+
+    An empty body, where allowed, needs no content type. If it has one it must be JSON: an empty form still has the
+    type of a form, and any site can send a form.
+    """
     if may_be_empty and not body and content_type is None:
-        return kind()
+        return model()
     check_type(content_type)
-    return kind() if may_be_empty and not body else convert(document(body), kind)
+    return model() if may_be_empty and not body else convert(decode(body), model)
 
 
-def check_type(content_type: bytes | None) -> None:
-    """Raises UnsupportedMediaType."""
+def check_type(content_type: str | None) -> None:
+    """Raise UnsupportedMediaType unless the content type is JSON in UTF-8."""
     if content_type is None or not _JSON.fullmatch(content_type):
         raise UnsupportedMediaType()
 
 
-def document(body: bytes) -> Any:
-    """What the JSON says. Raises BadRequest."""
+def decode(body: bytes) -> Any:
+    """Return the body's JSON as Python objects. Raises BadRequest."""
     try:
-        return _read(body)
+        return _decode_bounded(body)
     except (ValueError, RecursionError) as error:
-        # BadRequest is no ValueError: a duplicate member comes through with its own words.
+        # BadRequest is not a ValueError, so a duplicate member keeps its own message.
         raise BadRequest("The body is not valid JSON") from error
 
 
-def convert(payload: Any, kind: type[T], *, strict: bool = True) -> T:
-    """Return decoded JSON as `kind`; unless `strict`, numbers may be written as texts. Raise BadRequest."""
+def convert(content: Any, model: type[T], *, strict: bool = True) -> T:
+    """Return decoded JSON as `model`. Unless `strict`, numbers may be written as strings. Raises BadRequest."""
     try:
-        return msgspec.convert(payload, kind, strict=strict)
+        return msgspec.convert(content, model, strict=strict)
     except msgspec.ValidationError:
-        raise BadRequest(faults=(first_fault(payload, kind, strict=strict),)) from None
+        raise BadRequest(faults=(first_fault(content, model, strict=strict),)) from None
 
 
 def decode_base64(name: str, text: str | UnsetType) -> bytes:
-    """Strict: alphabet, padding, canonical. Raises BadRequest naming the member."""
+    """Return the bytes of canonical, padded base64. Raises BadRequest naming the member."""
     try:
         if isinstance(text, str):
-            decoded = binascii.a2b_base64(text, strict_mode=True)
-            if encode_base64(decoded) == text:
-                return decoded
+            data = binascii.a2b_base64(text, strict_mode=True)
+            if encode_base64(data) == text:
+                return data
     except (binascii.Error, ValueError):
         pass
     raise BadRequest(faults=(Fault(name, "must be standard base64, padded and canonical", "not_base64"),))
@@ -83,76 +81,29 @@ def optional_base64(name: str, text: str | UnsetType) -> bytes | UnsetType:
     return UNSET if text is UNSET else decode_base64(name, text)
 
 
-class RequestContext:
-    """A request as handlers see it: the ASGI scope, with an Actor in it where the route is limited, and the body."""
-
-    __slots__ = ("_receive", "scope")
-
-    def __init__(self, scope: Any, receive: Receive) -> None:
-        self.scope, self._receive = scope, receive
-
-    async def body(self, most: int | None = None) -> bytes:
-        """All of it. The gate holds it to its time and to what any request may have, `most` to less than that."""
-        message = await self._receive()
-        body: bytes | bytearray = message.get("body", b"")
-        if message.get("more_body"):
-            body = bytearray(body)  # grows in place: a million small pieces must not be copied a million times
-        while message.get("more_body") and (most is None or len(body) <= most):
-            message = await self._receive()
-            body += message.get("body", b"")
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The request broke off")
-        if most is not None and len(body) > most:
-            raise PayloadTooLarge()
-        return bytes(body)
-
-
-class Response:
-    """A status, headers and a body, sent as they are: the framework's response builds its headers anew for each."""
-
-    __slots__ = ("_body", "_headers", "_status")
-
-    def __init__(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        self._status, self._body, self._headers = status, body, headers
-
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        start: Message = {"type": "http.response.start", "status": self._status, "headers": list(self._headers)}
-        await send(start)
-        await send({"type": "http.response.body", "body": self._body})
-
-
-def json_response(content: Struct | dict[str, Any], status: int = 200) -> Response:
-    body = _encode(content)
-    return Response(status, body, [*_JSON_HEADERS, (b"content-length", b"%d" % len(body))])
-
-
-def no_content() -> Response:
-    return Response(204, b"", CORS_HEADERS)
-
-
-def _read(body: bytes) -> Any:
-    """Raises ValueError, RecursionError, BadRequest. Work is bounded by the count of its parts."""
-    if body.count(b"{") + body.count(b"[") + body.count(b",") > PARTS:
+def _decode_bounded(body: bytes) -> Any:
+    """Return the decoded JSON. Raises ValueError, RecursionError, BadRequest. The number of parts bounds the work."""
+    if body.count(b"{") + body.count(b"[") + body.count(b",") > MAX_PARTS:
         raise BadRequest("The body has too many members")
     text = body.decode("utf-8")
-    document = _decode(text)
-    if _is_deep(document):
+    content = _decode_json(text)
+    if _is_too_deep(content):
         raise BadRequest("The body is nested too deeply")
-    if "\\u" in text:  # an escape may have made half a surrogate pair: no text, and nothing that can be kept
-        json.dumps(document, ensure_ascii=False).encode()
-    return document
+    if "\\u" in text:  # an escape can leave half a surrogate pair, which is not text and cannot be stored
+        json.dumps(content, ensure_ascii=False).encode()
+    return content
 
 
-def _is_deep(document: Any) -> bool:
-    """Whether lists and objects are nested more than DEPTH times."""
-    level = [document]
-    for _ in range(DEPTH):
-        level = [inner for each in level if isinstance(each, dict | list) for inner in _inside(each)]
-    return any(isinstance(each, dict | list) for each in level)
+def _is_too_deep(content: Any) -> bool:
+    """Return True if lists and objects are nested more than MAX_DEPTH times."""
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        level = [value for parent in level if isinstance(parent, dict | list) for value in _children(parent)]
+    return any(isinstance(value, dict | list) for value in level)
 
 
-def _inside(each: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return each.values() if isinstance(each, dict) else each
+def _children(parent: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return parent.values() if isinstance(parent, dict) else parent
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -162,16 +113,19 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _refuse_constant(_: str) -> None:
+def _reject_constant(_: str) -> None:
     raise ValueError
 
 
 def _integer(text: str) -> int:
-    """Reading one takes time that grows with the square of its digits. One of more than these is read as HUGE or its
-    negative: as far from what any member takes, and the member is named."""
-    if len(text.removeprefix("-")) <= DIGITS:
+    """Return the integer, or plus or minus HUGE for one of more than MAX_DIGITS.
+
+    Parsing takes time that grows with the square of the digits. HUGE is far outside every member's range, so the error
+    still names the member.
+    """
+    if len(text.removeprefix("-")) <= MAX_DIGITS:
         return int(text)
     return -HUGE if text.startswith("-") else HUGE
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_members, parse_int=_integer, parse_constant=_refuse_constant).decode
+_decode_json = json.JSONDecoder(object_pairs_hook=_members, parse_int=_integer, parse_constant=_reject_constant).decode

@@ -15,10 +15,10 @@ from seclink.model import Scope
 from seclink.telemetry.prometheus import CONTENT_TYPE
 from seclink.web import health
 from seclink.web.admission import AccessRule, Admission
-from seclink.web.json_body import Response
 from seclink.web.metrics_collector import MetricsCollector
 from seclink.web.middleware import Middleware, Receive, Send
 from seclink.web.problems import render
+from seclink.web.response import Response
 
 PATH = "/metrics"
 ADMISSION = AccessRule(rate="peek", scopes=(Scope.METRICS, Scope.ADMIN), needs_key=True)

@@ -1,10 +1,9 @@
-"""Senders' side of the native API:
+"""The sender's side of the native API: receipts, statistics, account.
 
-receipts, stats, account. Opened by a manage token or an API key; to anybody else there is nothing here.
+A manage token or an API key opens it; anybody else gets 404 or 401.
 """
 
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import parse_qsl
 
 from msgspec import UNSET
@@ -15,36 +14,39 @@ from seclink.domain.vault import Vault
 from seclink.errors import BadRequest, Busy, Fault, Gone, KeyRequired, Limit, NotActive, NotFound, StorageFull
 from seclink.model import ApiKey, Edit, Filter, Scope, State, Stats
 from seclink.web import json_body, schemas
-from seclink.web.admission import AccessRule, Admission, actor, header
-from seclink.web.json_body import RequestContext, Response
+from seclink.web.admission import AccessRule, Admission
+from seclink.web.request import RequestContext, checked_id
+from seclink.web.response import Response, json_response, no_content
 from seclink.web.routes import Operation
 
-STATES = frozenset(str(each) for each in State)
-SENDER = (Scope.MANAGE, Scope.ADMIN)
-BY_TOKEN = AccessRule(rate="peek")  # a manage token is enough, whatever the key that comes with it may do
-BY_KEY = AccessRule(rate="peek", scopes=SENDER, needs_key=True)
-LISTING = AccessRule(rate="peek", scopes=SENDER, needs_key=True, query=("status", "search", "page", "limit"))
+STATES = frozenset(str(state) for state in State)
+SENDER_SCOPES = (Scope.MANAGE, Scope.ADMIN)
+BY_TOKEN = AccessRule(rate="peek")  # no scopes: a manage token is enough, whatever key comes with it
+BY_KEY = AccessRule(rate="peek", scopes=SENDER_SCOPES, needs_key=True)
+LIST_BY_KEY = AccessRule(rate="peek", scopes=SENDER_SCOPES, needs_key=True, query=("status", "search", "page", "limit"))
 
 
 class ReceiptsApi:
+    """The operations on `/receipts`, `/stats` and `/account`."""
+
     def __init__(self, vault: Vault, admission: Admission, clock: Clock) -> None:
         self._vault, self._admission, self._clock = vault, admission, clock
 
     def operations(self) -> Iterator[Operation]:
-        one = "/receipts/{receipt_id:str}"
+        receipt_path = "/receipts/{receipt_id:str}"
         yield Operation(
             method="GET",
             path="/receipts",
             handler=self.list_receipts,
-            summary="Own receipts, newest first; an admin's: all",
-            admission=LISTING,
+            summary="List the account's receipts, newest first; an admin key lists all",
+            admission=LIST_BY_KEY,
             response_body=schemas.ReceiptPage,
         )
         yield Operation(
             method="GET",
-            path=one,
+            path=receipt_path,
             handler=self.get_receipt,
-            summary="One receipt with its history",
+            summary="Get a receipt with its history",
             admission=BY_TOKEN,
             response_body=schemas.ReceiptDetails,
             headers=("SecLink-Manage",),
@@ -53,7 +55,7 @@ class ReceiptsApi:
         )
         yield Operation(
             method="PATCH",
-            path=one,
+            path=receipt_path,
             handler=self.change_receipt,
             summary="Change a live secret",
             admission=BY_TOKEN,
@@ -65,7 +67,7 @@ class ReceiptsApi:
         )
         yield Operation(
             method="DELETE",
-            path=one,
+            path=receipt_path,
             handler=self.burn_secret,
             summary="Burn a live secret",
             admission=BY_TOKEN,
@@ -78,7 +80,7 @@ class ReceiptsApi:
             method="GET",
             path="/stats",
             handler=self.get_stats,
-            summary="Counts of the account",
+            summary="Get the account's statistics",
             admission=BY_KEY,
             response_body=Stats,
         )
@@ -86,109 +88,103 @@ class ReceiptsApi:
             method="GET",
             path="/account",
             handler=self.get_account,
-            summary="The account and what its key may do",
+            summary="Get the account, with the scopes and the rate of its key",
             admission=AccessRule(rate="peek", needs_key=True),
             response_body=schemas.Account,
         )
 
-    async def list_receipts(self, call: RequestContext) -> Response:
-        key = _key(call.scope)
+    async def list_receipts(self, request: RequestContext) -> Response:
+        key = _key(request)
         account = None if Scope.ADMIN in key.scopes else key.account
-        wanted = _filter(call.scope["query_string"], account)
-        return json_body.json_response(schemas.receipt_page(await self._vault.receipts.list(wanted, self._clock.now())))
+        page = await self._vault.receipts.list(_filter(request.scope["query_string"], account), self._clock.now())
+        return json_response(schemas.receipt_page(page))
 
-    async def get_receipt(self, call: RequestContext, receipt_id: str) -> Response:
-        who = actor(call.scope)
-        receipt = await self._vault.receipts.get(_known(receipt_id), who, _manage_token(call.scope), self._clock.now())
-        return json_body.json_response(schemas.receipt_details(receipt, with_reasons=who.may(Scope.ADMIN)))
+    async def get_receipt(self, request: RequestContext, receipt_id: str) -> Response:
+        receipt_id, actor = checked_id(tokens.RECEIPT_ID, receipt_id), request.actor
+        receipt = await self._vault.receipts.get(receipt_id, actor, _manage_token(request), self._clock.now())
+        return json_response(schemas.receipt_details(receipt, with_reasons=actor.may(Scope.ADMIN)))
 
-    async def change_receipt(self, call: RequestContext, receipt_id: str) -> Response:
-        who, token = actor(call.scope), _manage_token(call.scope)
-        # Whoever may not change it need not send a large body first.
-        await self._vault.receipts.get(_known(receipt_id), who, token, self._clock.now())
-        content_type = header(call.scope, b"content-type")
-        sent = json_body.parse(
-            await call.body(), content_type.encode("latin-1") if content_type else None, schemas.ChangeReceipt
-        )
-        edit = Edit(
-            ttl_seconds=sent.expires_in,
-            max_views=sent.max_views,
-            label=sent.label,
-            public_note=sent.public_note,
-            payload=json_body.optional_base64("encryptedBlob", sent.encrypted_blob),
-            iv=json_body.optional_base64("iv", sent.iv),
-            passcode_hash=sent.passcode_hash,
-        )
+    async def change_receipt(self, request: RequestContext, receipt_id: str) -> Response:
+        actor, token = request.actor, _manage_token(request)
+        receipt_id = checked_id(tokens.RECEIPT_ID, receipt_id)
+        # Reject a caller without the right to change it before a large body is read.
+        await self._vault.receipts.get(receipt_id, actor, token, self._clock.now())
+        edit = _edit(await request.json(schemas.ChangeReceipt))
         if edit.payload is not UNSET:
-            self._admission.charge_storage(who, len(edit.payload))
-        return json_body.json_response(
-            schemas.receipt_details(
-                await self._vault.receipts.update(_known(receipt_id), edit, who, token, self._clock.now())
-            )
+            self._admission.charge_storage(actor, len(edit.payload))
+        receipt = await self._vault.receipts.update(receipt_id, edit, actor, token, self._clock.now())
+        return json_response(schemas.receipt_details(receipt))
+
+    async def burn_secret(self, request: RequestContext, receipt_id: str) -> Response:
+        receipt_id, token = checked_id(tokens.RECEIPT_ID, receipt_id), _manage_token(request)
+        await self._vault.receipts.burn(receipt_id, request.actor, token, self._clock.now())
+        return no_content()
+
+    async def get_stats(self, request: RequestContext) -> Response:
+        return json_response(await self._vault.receipts.stats(_key(request).account, self._clock.now()))
+
+    async def get_account(self, request: RequestContext) -> Response:
+        key, now = _key(request), self._clock.now()
+        rate, remaining = self._admission.remaining(request.actor)
+        account = schemas.Account(
+            name=key.account,
+            scopes=sorted(key.scopes),
+            key_prefix=key.prefix,
+            key_expires_at=key.expires_at,
+            rate=schemas.RateState(limit=rate.count, window_seconds=rate.seconds, remaining=remaining),
+            secrets=schemas.state_counts(await self._vault.receipts.stats(key.account, now)),
         )
-
-    async def burn_secret(self, call: RequestContext, receipt_id: str) -> Response:
-        who, token = actor(call.scope), _manage_token(call.scope)
-        await self._vault.receipts.burn(_known(receipt_id), who, token, self._clock.now())
-        return json_body.no_content()
-
-    async def get_stats(self, call: RequestContext) -> Response:
-        return json_body.json_response(await self._vault.receipts.stats(_key(call.scope).account, self._clock.now()))
-
-    async def get_account(self, call: RequestContext) -> Response:
-        key, now = _key(call.scope), self._clock.now()
-        rate, remaining = self._admission.remaining(actor(call.scope))
-        return json_body.json_response(
-            schemas.Account(
-                name=key.account,
-                scopes=sorted(key.scopes),
-                key_prefix=key.prefix,
-                key_expires_at=key.expires_at,
-                rate=schemas.RateState(limit=rate.count, window_seconds=rate.seconds, remaining=remaining),
-                secrets=schemas.state_counts(await self._vault.receipts.stats(key.account, now)),
-            )
-        )
+        return json_response(account)
 
 
-def _key(scope: Any) -> ApiKey:
-    key = actor(scope).key
+def _edit(body: schemas.ChangeReceipt) -> Edit:
+    return Edit(
+        ttl_seconds=body.expires_in,
+        max_views=body.max_views,
+        label=body.label,
+        public_note=body.public_note,
+        payload=json_body.optional_base64("encryptedBlob", body.encrypted_blob),
+        iv=json_body.optional_base64("iv", body.iv),
+        passcode_hash=body.passcode_hash,
+    )
+
+
+def _key(request: RequestContext) -> ApiKey:
+    key = request.actor.key
     if key is None:
         raise KeyRequired()
     return key
 
 
-def _known(receipt_id: str) -> str:
-    if not tokens.RECEIPT_ID.fullmatch(receipt_id):
-        raise NotFound()
-    return receipt_id
-
-
-def _manage_token(scope: Any) -> str | None:
-    return header(scope, b"seclink-manage")
+def _manage_token(request: RequestContext) -> str | None:
+    return request.header(b"seclink-manage")
 
 
 def _filter(query: bytes, account: str | None) -> Filter:
-    """The query of a list. Raises BadRequest naming the parameter."""
+    """Return the filter that a list's query describes. Raises BadRequest naming the parameter."""
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=8)
     except ValueError:
-        raise BadRequest("The query cannot be read") from None
-    given = dict(pairs)
-    if len(given) != len(pairs):
+        raise BadRequest("The query is not valid") from None
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs):
         raise BadRequest("The query names a parameter twice")
-    status, search = given.get("status"), given.get("search")
+    status, search = parameters.get("status"), parameters.get("search")
     if status is not None and status not in STATES:
         raise BadRequest(faults=(Fault("status", "must be active, revealed, burned or expired", "not_one_of"),))
     if search is not None and len(search) > 200:
         raise BadRequest(faults=(Fault("search", "must have at most 200 characters", "too_long", Limit(max=200)),))
-    page, limit = _number(given, "page", 1, 1_000_000), _number(given, "limit", 50, 100)
     return Filter(
-        account=account, state=State(status) if status else None, search=search or None, page=page, limit=limit
+        account=account,
+        state=State(status) if status else None,
+        search=search or None,
+        page=_number(parameters, "page", 1, 1_000_000),
+        limit=_number(parameters, "limit", 50, 100),
     )
 
 
-def _number(given: dict[str, str], name: str, default: int, most: int) -> int:
-    text = given.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) <= 7 and 1 <= int(text) <= most):
-        raise BadRequest(faults=(Fault(name, f"must be 1 to {most}", "out_of_range", Limit(1, most)),))
+def _number(parameters: dict[str, str], name: str, default: int, maximum: int) -> int:
+    text = parameters.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 7 and 1 <= int(text) <= maximum):
+        raise BadRequest(faults=(Fault(name, f"must be 1 to {maximum}", "out_of_range", Limit(1, maximum)),))
     return int(text)

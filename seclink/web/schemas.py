@@ -1,6 +1,6 @@
-"""The JSON of the native API, member by member, and how records become it.
+"""The JSON of the native API as types, and the functions that make responses from records.
 
-The OpenAPI document is made from these very types.
+The OpenAPI document is generated from these types.
 """
 
 from typing import Annotated, Any, Literal
@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from seclink.domain.policy import LABEL_CHARACTERS, MAX_VIEWS, MIN_SECONDS, NOTE_CHARACTERS, REASON_CHARACTERS
-from seclink.model import Page, Peek, Receipt, Stats
+from seclink.model import Claimed, Created, Page, Peek, Receipt, Stats
+from seclink.web.json_body import encode_base64
 
 Base64 = Annotated[str, Meta(description="Standard base64, padded, canonical.", extra_json_schema={"format": "byte"})]
 Digest = Annotated[
@@ -24,11 +25,11 @@ StateName = Literal["active", "revealed", "burned", "expired"]
 
 
 class RequestModel(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A request's JSON: members that are not known are refused."""
+    """The JSON of a request; unknown members are rejected."""
 
 
 class ResponseModel(Struct, kw_only=True, rename="camel"):
-    """An answer's JSON."""
+    """The JSON of a response."""
 
 
 class CreateSecret(RequestModel):
@@ -95,7 +96,7 @@ class ReceiptEvent(ResponseModel):
 
 
 class ReceiptItem(ResponseModel):
-    """A receipt as a list shows it: no linkId, no history."""
+    """A receipt in a list: no linkId, no history."""
 
     receipt_id: str
     state: StateName
@@ -158,13 +159,36 @@ class Account(ResponseModel):
 
 
 class Health(ResponseModel, omit_defaults=True):
-    """`room` is said where there is none."""
+    """The state of the server; `room` is present only if there is no room for more secrets."""
 
     status: str
     room: str = ""
 
 
-def meta(link_id: str, peek: Peek, attempts_left: int | None) -> SecretMeta:
+def secret_created(created: Created, share_base: str) -> SecretCreated:
+    return SecretCreated(
+        link_id=created.link_id,
+        share_url=f"{share_base}/{created.link_id}",
+        expires_at=created.expires_at,
+        receipt_id=created.receipt_id,
+        manage_token=created.manage_token,
+        expiry_type=created.expiry_type,
+        max_views=created.max_views,
+    )
+
+
+def secret_revealed(claimed: Claimed) -> SecretRevealed:
+    return SecretRevealed(
+        encrypted_blob=encode_base64(claimed.payload),
+        iv=encode_base64(claimed.iv),
+        expiry_type=claimed.expiry_type,
+        format=claimed.format,
+        views_left=claimed.views_left,
+        expires_at=claimed.expires_at,
+    )
+
+
+def secret_meta(link_id: str, peek: Peek, attempts_left: int | None) -> SecretMeta:
     return SecretMeta(
         link_id=link_id,
         format=peek.format,
@@ -182,14 +206,18 @@ def receipt_page(page: Page) -> ReceiptPage:
     pagination = Pagination(
         current_page=page.page, per_page=page.limit, total=page.total, last_page=max(1, -(-page.total // page.limit))
     )
-    return ReceiptPage(data=[ReceiptItem(**_item(each)) for each in page.receipts], pagination=pagination)
+    return ReceiptPage(data=[ReceiptItem(**_item(receipt)) for receipt in page.receipts], pagination=pagination)
 
 
 def receipt_details(receipt: Receipt, with_reasons: bool = False) -> ReceiptDetails:
-    """What a reporter wrote is for the operator, not for the sender it is about."""
+    """Return a receipt with its history.
+
+    The reasons of abuse reports are for the operator, who finds them here with an admin key. The sender, whom a report
+    is about, never gets them.
+    """
     events = [
-        ReceiptEvent(at=each.at, type=each.type, reason=each.reason if with_reasons and each.reason else UNSET)
-        for each in receipt.events
+        ReceiptEvent(at=event.at, type=event.type, reason=event.reason if with_reasons and event.reason else UNSET)
+        for event in receipt.events
     ]
     return ReceiptDetails(**_item(receipt), link_id=receipt.link_id or None, events=events)
 

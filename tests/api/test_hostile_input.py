@@ -10,7 +10,7 @@ from asking import ACCESS_HASH, RIGHT, bearer, body, check_problem, create, enco
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seclink.web.json_body import SMALL_BODY
+from seclink.web.request import SMALL_BODY
 
 pytestmark = pytest.mark.anyio
 JSON = {"Content-Type": "application/json"}

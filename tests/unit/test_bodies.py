@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from seclink.errors import BadRequest, Fault
 from seclink.web import json_body
 
-JSON = b"application/json"
+JSON = "application/json"
 
 
 class Sent(Struct):
@@ -31,7 +31,7 @@ def nested(depth: int, begin: str, end: str) -> bytes:
 @pytest.mark.parametrize("part", [b"0", b'{"":0}', b"[]", b'"\\u0041"'])
 def test_body_of_too_many_parts_is_refused_before_it_is_decoded(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """IN-03"""
-    monkeypatch.setattr(json_body, "_decode", lambda _: pytest.fail("it was decoded"))
+    monkeypatch.setattr(json_body, "_decode_json", lambda _: pytest.fail("it was decoded"))
     with pytest.raises(BadRequest, match="too many"):
         read(b'{"x":[' + b",".join([part] * 100_000) + b"]}")
 

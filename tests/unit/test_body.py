@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 
 from seclink.errors import Busy
+from seclink.model import Actor
 from seclink.web.body_limits import BodyBudget, LimitedBody
-from seclink.web.json_body import RequestContext
 from seclink.web.middleware import Middleware
 from seclink.web.problems import render
+from seclink.web.request import RequestContext
 
 pytestmark = pytest.mark.anyio
+NOBODY = Actor(client="")
 
 
 def body_of(pieces: list[bytes], together: BodyBudget, client: str = "") -> LimitedBody:
@@ -31,13 +33,13 @@ async def test_bodies_together_stay_within_memory() -> None:
     fitting = [body_of(LARGE, together, f"192.0.2.{n}") for n in range(4)]
     one_more, later = (body_of(LARGE, together, "192.0.2.9") for _ in range(2))
     for body in fitting:
-        assert len(await RequestContext({}, body).body()) == 66_436
+        assert len(await RequestContext({}, body, NOBODY).body()) == 66_436
     with pytest.raises(Busy):
-        await RequestContext({}, one_more).body()
+        await RequestContext({}, one_more, NOBODY).body()
     assert isinstance(one_more.cut, Busy)
     one_more.release()
     fitting[0].release()
-    assert len(await RequestContext({}, later).body()) == 66_436
+    assert len(await RequestContext({}, later, NOBODY).body()) == 66_436
     for body in (*fitting, later):
         body.release()
     assert (together.held, together.held_by) == (0, {})
@@ -48,16 +50,16 @@ async def test_one_client_cannot_hold_what_is_for_all() -> None:
     together = BodyBudget(15.0, 16_384, most_held=4000)
     first, second = (body_of(LARGE, together, "192.0.2.1") for _ in range(2))
     other = body_of(LARGE, together, "192.0.2.2")
-    await RequestContext({}, first).body()
+    await RequestContext({}, first, NOBODY).body()
     with pytest.raises(Busy):
-        await RequestContext({}, second).body()
-    assert len(await RequestContext({}, other).body()) == 66_436
+        await RequestContext({}, second, NOBODY).body()
+    assert len(await RequestContext({}, other, NOBODY).body()) == 66_436
 
 
 async def test_body_in_a_million_pieces_is_put_together() -> None:
     """IN-01: small pieces must not be copied again and again."""
     together = BodyBudget(15.0, 16_384, most_held=10_000)
-    assert await RequestContext({}, body_of([b"ab"] * 2_000, together)).body() == b"ab" * 2_000
+    assert await RequestContext({}, body_of([b"ab"] * 2_000, together), NOBODY).body() == b"ab" * 2_000
 
 
 async def test_busy_server_still_says_that_it_lives() -> None:

@@ -12,6 +12,7 @@ from seclink.domain.rate_limiter import RateLimiter
 from seclink.errors import BadRequest, RateLimited
 from seclink.model import ApiKey, Rate
 from seclink.web.admission import AccessRule, Admission
+from seclink.web.request import RequestContext
 
 pytestmark = pytest.mark.anyio
 CREATE = AccessRule(rate="create")
@@ -25,6 +26,10 @@ class Keys(ApiKeys):
 
     async def find(self, key: str, now: int) -> ApiKey:
         return ApiKey(digest=tokens.digest(key), prefix=key, account="acme", scopes=frozenset(), created_at=now)
+
+
+async def _no_body() -> dict[str, Any]:
+    return {"type": "http.request"}
 
 
 def guards(limiter: RateLimiter, toml: str = "") -> Admission:
@@ -59,18 +64,18 @@ async def test_flood_of_addresses_crowds_out_no_key() -> None:
 
 async def test_further_rate_holds_addresses_and_keys_on_top_of_their_own() -> None:
     bound = guards(RateLimiter())
-    scopes: list[dict[str, Any]] = []
+    requests: list[RequestContext] = []
     for name, address in ((b"Bearer sk_live_x", "192.0.2.1"), (b"Bearer sk_live_y", "192.0.2.1"), (None, "192.0.2.1")):
         given = [(b"authorization", name)] if name else []
         scope: dict[str, Any] = {"state": {}, "headers": given, "client": (address, 1), "query_string": b""}
-        await bound.admit(scope, CREATE)
-        scopes.append(scope)
-    for scope, allowed in zip(scopes, (3, 3, 2), strict=True):
+        actor = await bound.admit(scope, CREATE)
+        requests.append(RequestContext(scope, _no_body, actor))
+    for request, allowed in zip(requests, (3, 3, 2), strict=True):
         for _ in range(allowed):
-            bound.bound(scope, "further", Rate(2, 900), Rate(3, 900))
+            bound.enforce_extra(request, "further", Rate(2, 900), Rate(3, 900))
         with pytest.raises(RateLimited):
-            bound.bound(scope, "further", Rate(2, 900), Rate(3, 900))
-        assert dict(scope["state"]["seclink_headers"])[b"ratelimit-policy"].startswith(b'"further";')
+            bound.enforce_extra(request, "further", Rate(2, 900), Rate(3, 900))
+        assert dict(request.scope["state"]["seclink_headers"])[b"ratelimit-policy"].startswith(b'"further";')
 
 
 async def test_query_is_refused_unless_it_is_said_that_anything_may_stand_there() -> None:

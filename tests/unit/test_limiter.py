@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from seclink.domain.rate_limiter import RateLimiter
 from seclink.model import Rate
-from seclink.web.admission import ranges
+from seclink.web.admission import client_and_subnet
 
 HOUR = Rate(20, 3600)
 
@@ -78,23 +78,23 @@ def test_classes_overflow_apart() -> None:
 
 def test_addresses_fall_into_the_ranges_that_are_counted() -> None:
     """RL-04, RL-05"""
-    assert ranges("192.0.2.7") == ("192.0.2.7", None)
-    assert ranges("::ffff:192.0.2.7") == ranges("192.0.2.7")
+    assert client_and_subnet("192.0.2.7") == ("192.0.2.7", None)
+    assert client_and_subnet("::ffff:192.0.2.7") == client_and_subnet("192.0.2.7")
     one, same, neighbour, elsewhere = map(
-        ranges, ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1", "2001:db8:2::1")
+        client_and_subnet, ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1", "2001:db8:2::1")
     )
     assert one == same
     assert one[0] != neighbour[0]
     assert one[1] == neighbour[1]
     assert one[1] != elsewhere[1]
-    assert ranges("fe80::1%eth0") == ranges("fe80::2%eth1")
-    assert ranges("") == ("unknown", None)
+    assert client_and_subnet("fe80::1%eth0") == client_and_subnet("fe80::2%eth1")
+    assert client_and_subnet("") == ("unknown", None)
 
 
 def test_ten_thousand_addresses_of_one_network_are_one_client() -> None:
     """RL-04"""
-    assert len({ranges(f"2001:db8::{n:x}") for n in range(10_000)}) == 1
-    assert len({ranges(f"2001:db8:0:{n:x}::1")[1] for n in range(10_000)}) == 1
+    assert len({client_and_subnet(f"2001:db8::{n:x}") for n in range(10_000)}) == 1
+    assert len({client_and_subnet(f"2001:db8:0:{n:x}::1")[1] for n in range(10_000)}) == 1
 
 
 def test_clock_that_stands_still_or_goes_back_frees_nobody() -> None:
