@@ -1,14 +1,22 @@
-"""The options of the other systems' dialects; `config` has the rest, and how options are declared."""
+"""The table of dialects: everything that code outside a dialect's own module knows about it.
 
-from typing import Annotated
+`config.schema` takes the TOML sections from the rows, `domain.tokens` the forms of link ids, `domain.policy` the
+formats and the text limits, `dialects.loader` the classes. The pages' counterpart is `static/js/formats.js`. A row
+names its class and does not import it, so that a dialect that is switched off is never loaded.
+"""
 
-from msgspec import Meta, Struct, field
-from msgspec.structs import fields
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta, Struct
 
 from seclink.config.types import HostName
 
 
 class DialectOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section [dialects.NAME] of a dialect without options of its own."""
+
     enabled: Annotated[bool, Meta(description="Whether clients of that system are served, below the path /NAME.")] = (
         True
     )
@@ -38,12 +46,87 @@ class SeecretOptions(DialectOptions, frozen=True, kw_only=True, forbid_unknown_f
     ] = False
 
 
-class DialectsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"scrt_link": "scrt-link"}):
-    scrt_link: DialectOptions = field(default_factory=DialectOptions)
-    sharokey: SharokeyOptions = field(default_factory=SharokeyOptions)
-    seecret: SeecretOptions = field(default_factory=SeecretOptions)
-    enigmacrypt: DialectOptions = field(default_factory=DialectOptions)
+class DialectRow(Struct, frozen=True, kw_only=True):
+    """One dialect.
+
+    `name` is the path below which it is served, its TOML section, the format of its secrets and the beginning of their
+    link ids. `implementation` is `module:Class` below `seclink.dialects`.
+
+    `id_pattern` is the form of its own ids: the link id is `{name}.{id}`. A dialect without one uses native link ids
+    and native links. `page` is the path, below the prefix, of the page that opens its links; `{id}` stands for the id,
+    and without `{id}` the opener derives the id from the fragment.
+
+    `text_limits` are the characters its clients may put in a note and in a label, if more than the native API allows.
+    `warning` is a risk that the log repeats at every start and `seclink doctor` reports.
+    """
+
+    name: str
+    implementation: str
+    id_pattern: str = ""
+    page: str = ""
+    options: type[DialectOptions] = DialectOptions
+    text_limits: tuple[int, int] | None = None
+    warning: str = ""
+
+    @property
+    def attribute(self) -> str:
+        """The name as a Python attribute of the options."""
+        return self.name.replace("-", "_")
+
+
+DIALECTS = (
+    DialectRow(
+        name="scrt-link",
+        implementation="scrt_link:ScrtLink",
+        id_pattern="[0-9a-f]{64}",
+        page="/s",
+    ),
+    DialectRow(
+        name="sharokey",
+        implementation="sharokey:Sharokey",
+        options=SharokeyOptions,
+        text_limits=(500, 255),
+    ),
+    DialectRow(
+        name="seecret",
+        implementation="seecret:Seecret",
+        id_pattern="[A-Za-z0-9]{6}",
+        page="/_{id}",
+        options=SeecretOptions,
+        warning="its clients send plaintext: this server seals it on arrival and stores only ciphertext, but anyone "
+        "who controls the server or its TLS proxy can read it",
+    ),
+    DialectRow(
+        name="enigmacrypt",
+        implementation="enigmacrypt:EnigmaCrypt",
+        id_pattern="[A-Za-z0-9]{8}",
+        page="/s/{id}",
+    ),
+)
+
+
+class DialectSections(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section [dialects]. `DialectsOptions` adds a field for each row."""
 
     def by_name(self) -> dict[str, DialectOptions]:
         """Return the options of each dialect by its name in the TOML and in paths."""
-        return {option.encode_name: getattr(self, option.name) for option in fields(self)}
+        return {row.name: getattr(self, row.attribute) for row in DIALECTS}
+
+    def enabled(self) -> Iterator[tuple[DialectRow, DialectOptions]]:
+        """Yield the row and the options of each dialect that is switched on."""
+        options = self.by_name()
+        yield from ((row, options[row.name]) for row in DIALECTS if options[row.name].enabled)
+
+
+if TYPE_CHECKING:
+    DialectsOptions = DialectSections
+else:
+    DialectsOptions = msgspec.defstruct(
+        "DialectsOptions",
+        [(row.attribute, row.options, msgspec.field(default_factory=row.options)) for row in DIALECTS],
+        bases=(DialectSections,),
+        rename={row.attribute: row.name for row in DIALECTS},
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )

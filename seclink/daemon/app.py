@@ -14,7 +14,7 @@ from litestar.types import ControllerRouterHandler
 from seclink.config.addresses import host_names, public_url
 from seclink.config.schema import Config
 from seclink.daemon.engine import Engine
-from seclink.dialects import table
+from seclink.dialects import loader
 from seclink.dialects.base import Dialect, DialectContext
 from seclink.dialects.dispatch import DialectDispatcher
 from seclink.domain.api_keys import ApiKeys
@@ -75,9 +75,9 @@ def build_app(config: Config, engine: Engine) -> Middleware:
         *ReceiptsApi(vault, admission, clock).operations(),
     ]
     foreign = _dialects(config, vault, admission, clock, assets)
-    for each in foreign:
-        if each.warning:
-            log.warning("dialect", path=each.prefix, detail=each.warning)
+    for dialect in foreign:
+        if dialect.row.warning:
+            log.warning("dialect", path=dialect.prefix, detail=dialect.row.warning)
     dispatcher = DialectDispatcher(foreign, public_url(config))
     routes: list[ControllerRouterHandler] = [
         router(BASE, operations, admission, counted),
@@ -89,7 +89,7 @@ def build_app(config: Config, engine: Engine) -> Middleware:
 
     def refusal(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
         counted.refused(error)
-        return dispatcher.refusal(scope, error)
+        return dispatcher.render_error(scope, error)
 
     watched = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
     api = cast(App, _framework(routes, Problems(log, refusal), engine))
@@ -99,7 +99,7 @@ def build_app(config: Config, engine: Engine) -> Middleware:
 
 
 def _dialects(config: Config, vault: Vault, admission: Admission, clock: Clock, assets: Assets) -> list[Dialect]:
-    parts = DialectContext(
+    context = DialectContext(
         vault=vault,
         admission=admission,
         clock=clock,
@@ -108,7 +108,7 @@ def _dialects(config: Config, vault: Vault, admission: Admission, clock: Clock, 
         hosts=frozenset(host_names(config)),
         script=f"{public_url(config)}/static/{assets.version}/js/client.js",
     )
-    return table.load(config, parts)
+    return loader.load(context)
 
 
 def _openapi(operations: list[Operation]) -> HTTPRouteHandler:

@@ -1,4 +1,38 @@
-"""What a dialect is, and what every dialect needs: see the package's docstring for how to write one."""
+"""Other systems' wire formats over the same vault: their clients, pointed at this server, work unmodified.
+
+A dialect is one module with one class, one row of `config.dialects.DIALECTS` and, in the pages, one opener with one row
+of `static/js/formats.js`. Nothing else names it. It translates and never decides: a foreign request becomes a
+`NewSecret`, a `Filter` or an `Edit` and goes to the same vault under the same rate limits and rules; the result or the
+error goes back in the foreign system's format. To write one:
+
+    allowed_methods, allowed_headers, member_names    constants of the class, described at `Dialect`
+    operations()         its routes, as `web.routes.Operation`s relative to its prefix, with their access rules
+    one method a route   `read` the body into a struct, build a NewSecret, `create_secret`, return a `json_response`
+    render_error(error)  any SecLinkError as (status, JSON): the only place that knows the system's error envelope
+
+    class Example(Dialect):
+        member_names: ClassVar = {"maxViews": "views"}    # the system calls the native API's maxViews views
+
+        def operations(self) -> Iterator[Operation]:
+            rule = AccessRule(rate="create", scopes=(Scope.CREATE,), needs_key=True)
+            yield Operation(method="POST", path="/secrets", handler=self.create, summary="...", admission=rule)
+
+        async def create(self, request: RequestContext) -> Response:
+            body, _ = await self.read(request, ExampleCreate)    # unknown members are ignored, misspelled ones rejected
+            self.reject_unsupported(captcha=body.captcha)        # features that the server cannot enforce
+            payload = pack_payload(content=body.content)
+            new = NewSecret(payload=payload, iv=NO_IV, format=self.name, expiry_type="view_once")
+            created = await self.create_secret(request, new)
+            return json_response({"id": created.link_id})
+
+        def render_error(self, error: SecLinkError) -> ErrorBody:
+            return error.status, {"error": error.message, "fields": dict(self.member_faults(error))}
+
+A dialect is served below `/{name}` and, if it has a `host`, at the root of that host. `dispatch` tells dialects apart
+before routing, by path and Host alone, and renders every error of theirs, whether the middleware, the access rules, the
+framework or the vault raised it, with the dialect's `render_error` and with CORS. A dialect that is switched off is not
+loaded: its prefix is a path like any other that does not exist.
+"""
 
 import contextlib
 import functools
@@ -11,12 +45,13 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 from msgspec import Struct
 
+from seclink.config.dialects import DialectRow
 from seclink.config.schema import Config
 from seclink.domain import tokens
 from seclink.domain.clock import Clock
 from seclink.domain.policy import raise_faults
 from seclink.domain.vault import Vault
-from seclink.errors import BadRequest, Busy, Fault, NameTaken, SecLinkError
+from seclink.errors import BadRequest, Busy, Fault, FaultCode, NameTaken, NotFound, SecLinkError
 from seclink.model import Created, NewSecret
 from seclink.web import json_body
 from seclink.web.admission import Admission
@@ -24,23 +59,22 @@ from seclink.web.request import RequestContext
 from seclink.web.routes import Operation
 
 T = TypeVar("T", bound=Struct)
-Refusal = tuple[int, dict[str, Any]]
-DRAWS = 5  # of ids that are short enough to be taken some day
-NO_IV = b"\0"  # a foreign payload carries its own
+ErrorBody = tuple[int, dict[str, Any]]
+"""The status and the JSON of an error response."""
+
+MAX_DRAWS = 5  # ids of 6 or 8 characters are short enough to collide one day
+NO_IV = b"\0"  # a foreign payload carries its own iv
 
 UNSUPPORTED = "is not supported here"
-OTHERWISE = "was sent under another name, which is not known here"
-PASSWORDS = ("password", "passwordhash", "passcode", "passcodehash")  # as one system or another calls it
-
-# What the rules find fault with, as the native API calls it.
-RULE_FIELDS = frozenset(
-    ("encryptedBlob", "iv", "expiresIn", "maxViews", "passcodeHash", "accessHash", "publicNote", "label")
-)
+UNKNOWN_ALIAS = "was sent under another name, which is not known here"
+PASSWORD_ALIASES = ("password", "passwordhash", "passcode", "passcodehash")
 
 
 class DialectContext(Struct, frozen=True, kw_only=True):
-    """What a dialect is made of: `public_url` is what addresses begin with, `hosts` the Host names answered to,
-    `script` the address of the client module.
+    """The parts of the server that dialects use.
+
+    `public_url` is the beginning of every link, `hosts` are the Host names that the server accepts, `script` is the URL
+    of the client module.
     """
 
     vault: Vault
@@ -53,114 +87,126 @@ class DialectContext(Struct, frozen=True, kw_only=True):
 
 
 class Dialect:
-    """One foreign system. `section` is what the TOML says of it."""
+    """One foreign system: `row` is its row of the table, `options` its section of the TOML."""
 
-    name: ClassVar[str]
-    """Its prefix is `/{name}`, its section `[dialects.{name}]`, its secrets' format and the beginning of their ids."""
-    page: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")
-    """Paths below the prefix that are the page which opens its links."""
-    fields: ClassVar[dict[str, str]] = {}
-    """What the rules call a member, see RULED, and what it is called here."""
-    methods: ClassVar[str] = "GET, POST, DELETE, OPTIONS"
-    headers: ClassVar[str] = "Content-Type, Authorization"
-    """What a preflight allows."""
-    warning: ClassVar[str] = ""
-    """What every start says of it, in the log."""
+    member_names: ClassVar[dict[str, str]] = {}
+    """The system's name for each member of the native API that the rules can reject."""
+    allowed_methods: ClassVar[str] = "GET, POST, DELETE, OPTIONS"
+    allowed_headers: ClassVar[str] = "Content-Type, Authorization"
+    """The response to a CORS preflight."""
 
-    def __init__(self, parts: DialectContext, section: Any) -> None:
-        self.parts, self.section = parts, section
-        self.vault, self.admission, self.public_url = parts.vault, parts.admission, parts.public_url
+    def __init__(self, row: DialectRow, context: DialectContext, options: Any) -> None:
+        self.row, self.context, self.options = row, context, options
+        self.vault, self.admission, self.public_url = context.vault, context.admission, context.public_url
+        self.name, self.prefix = row.name, f"/{row.name}"
+        self._id = re.compile(row.id_pattern)
+        self._page = re.compile(row.page.replace("{id}", row.id_pattern))
 
     def operations(self) -> Iterable[Operation]:
-        """Its routes; their paths begin below the prefix."""
+        """Return the routes; their paths begin below the prefix."""
         raise NotImplementedError
 
-    def refusal(self, error: SecLinkError) -> Refusal:
-        """An error in its own envelope: status and JSON. Knows nothing of the request, and repeats nothing of it."""
+    def render_error(self, error: SecLinkError) -> ErrorBody:
+        """Render an error in the system's own envelope, without repeating anything of the request."""
         raise NotImplementedError
 
-    @property
-    def prefix(self) -> str:
-        return f"/{self.name}"
+    def is_page(self, path: str) -> bool:
+        """Return whether a path below the prefix is the page that opens a link."""
+        return bool(self.row.page) and bool(self._page.fullmatch(path))
 
     def now(self) -> int:
-        return self.parts.clock.now()
+        return self.context.clock.now()
 
-    def link_id(self, own: str) -> str:
-        """The linkId of a secret that has an id of this system's shape."""
-        return f"{self.name}.{own}"
+    def link_id(self, foreign_id: str) -> str:
+        """Return the link id of an id in this system's form. Raises NotFound for any other text."""
+        if not self._id.fullmatch(foreign_id):
+            raise NotFound()
+        return f"{self.name}.{foreign_id}"
 
-    async def read(self, call: RequestContext, kind: type[T]) -> tuple[T, bytes]:
-        """The body as JSON, strictly, and as it came. Raises BadRequest, UnsupportedMediaType, PayloadTooLarge."""
-        body = await call.body()
-        json_body.check_type(call.header(b"content-type"))
-        said = json_body.decode(body)
-        sent = json_body.convert(said, kind)
-        refuse_misspelt(said, kind)
-        return sent, body
+    async def read(self, request: RequestContext, kind: type[T]) -> tuple[T, bytes]:
+        """Return the body, parsed strictly as JSON, and its bytes.
 
-    async def create_secret(self, call: RequestContext, new: NewSecret) -> Created:
-        """Create a secret as whoever asks, under the rules that hold for everybody."""
-        who = call.actor
-        self.admission.charge_storage(who, len(new.payload))
-        return await self.vault.create(new, who, self.now())
+        Raises BadRequest, UnsupportedMediaType, PayloadTooLarge.
+        """
+        body = await request.body()
+        json_body.check_type(request.header(b"content-type"))
+        document = json_body.decode(body)
+        members = json_body.convert(document, kind)
+        reject_typos(document, kind)
+        return members, body
 
-    async def create_with_short_id(self, call: RequestContext, new: NewSecret, length: int) -> Created:
-        """The same under an id of this system's shape, drawn again where it is taken. Raises Busy when all were."""
-        for _ in range(DRAWS):
+    async def create_secret(self, request: RequestContext, new: NewSecret) -> Created:
+        """Create a secret as the request's actor, under the rules of the native API."""
+        self.admission.charge_storage(request.actor, len(new.payload))
+        return await self.vault.create(new, request.actor, self.now())
+
+    async def create_with_short_id(self, request: RequestContext, new: NewSecret, length: int) -> Created:
+        """Create a secret under a random id of `length` characters. Raises Busy if every id drawn was taken."""
+        for _ in range(MAX_DRAWS):
             with contextlib.suppress(NameTaken):
                 link_id = self.link_id(tokens.draw(length))
-                return await self.create_secret(call, msgspec.structs.replace(new, link_id=link_id))
+                return await self.create_secret(request, msgspec.structs.replace(new, link_id=link_id))
         raise Busy()
 
     async def receipt_id(self, link_id: str) -> str:
-        """What the vault's verbs for senders call a secret of this dialect; who may use them is theirs to say."""
+        """Return the receipt id of a secret of this dialect. It names the receipt and grants no access to it."""
         return await self.vault.receipts.receipt_id_for(link_id, self.name, self.now())
 
-    def unsupported(self, **wishes: Any) -> None:
-        """Refuse by name what nobody here could hold to. Not asked for is False, None, "", [], {} or left out."""
-        raise_faults(Fault(name, UNSUPPORTED, "unsupported") for name, wish in wishes.items() if wish)
+    def reject_unsupported(self, **members: Any) -> None:
+        """Raise BadRequest for every member that asks for a feature which the server cannot enforce.
 
-    def faults(self, error: SecLinkError) -> Iterator[tuple[str, str]]:
-        """The members a request was wrong in, as they are called here, and what was wrong with them."""
+        False, None, "", [] and {} ask for nothing.
+        """
+        raise_faults(Fault(name, UNSUPPORTED, "unsupported") for name, value in members.items() if value)
+
+    def member_faults(self, error: SecLinkError) -> Iterator[tuple[str, str]]:
+        """Yield the system's name of each rejected member, and the message."""
         if isinstance(error, BadRequest):
             for fault in error.faults:
-                yield self.fields.get(fault.field, fault.field), fault.message
+                yield self.member_names.get(fault.field, fault.field), fault.message
 
 
-def refuse_misspelt(said: dict[str, Any], kind: type[Struct]) -> None:
-    """Members that nobody knows are ignored, but one that is called like another apart from its spelling was meant: it
-    would make a secret without the password, or with more views or time, than its sender wanted. Raises BadRequest."""
-    known, optional = _names(kind)
-    meant = {optional.get(_plain(name)) for name, wish in said.items() if wish and name not in known}
+def bad_member(name: str, message: str, code: FaultCode) -> BadRequest:
+    """Return the error for one member that is at fault."""
+    return BadRequest(faults=(Fault(name, message, code),))
+
+
+def reject_typos(document: dict[str, Any], kind: type[Struct]) -> None:
+    """Raise BadRequest for members whose names differ from an optional one's only in spelling.
+
+    Other unknown members are ignored. Ignoring these, too, would create a secret without its password, or with more
+    views or time than its sender meant.
+    """
+    known, optional = _member_names(kind)
+    meant = {optional.get(_letters(name)) for name, value in document.items() if value and name not in known}
     raise_faults(
-        Fault(name, OTHERWISE, "unknown") if name in known else Fault(name, UNSUPPORTED, "unsupported")
+        Fault(name, UNKNOWN_ALIAS, "unknown") if name in known else Fault(name, UNSUPPORTED, "unsupported")
         for name in sorted(filter(None, meant))
     )
 
 
 @functools.cache
-def _names(kind: type[Struct]) -> tuple[frozenset[str], dict[str, str]]:
-    """Its members' names, and by their letters alone those of what may be left out; a password's by others', too."""
+def _member_names(kind: type[Struct]) -> tuple[frozenset[str], dict[str, str]]:
+    """Return the member names, and the optional ones by their letters, with every common name for a password."""
     fields = msgspec.structs.fields(kind)
-    optional = {_plain(each.encode_name): each.encode_name for each in fields if not each.required}
-    return frozenset(each.encode_name for each in fields), dict.fromkeys(PASSWORDS, "password") | optional
+    optional = {_letters(field.encode_name): field.encode_name for field in fields if not field.required}
+    return frozenset(field.encode_name for field in fields), dict.fromkeys(PASSWORD_ALIASES, "password") | optional
 
 
-def _plain(name: str) -> str:
+def _letters(name: str) -> str:
     return name.replace("-", "").replace("_", "").casefold()
 
 
 def pack_payload(**members: Any) -> bytes:
-    """The payload of a foreign secret: the JSON its opener takes. Members that are None are left out."""
+    """Return the payload of a foreign secret: the JSON that its opener takes, without the members that are None."""
     return msgspec.json.encode({name: value for name, value in members.items() if value is not None})
 
 
 def password_hash(password: str | None) -> str | None:
-    """What a reader proves in place of the password: SHA-256 as 64 hex digits. The vault keeps argon2id of that."""
+    """Return the proof of a password: SHA-256 as 64 hex digits. The vault stores only argon2id of it."""
     return hashlib.sha256(password.encode()).hexdigest() if password else None
 
 
 def iso(ms: int, timespec: str = "milliseconds") -> str:
-    """An instant as ISO 8601 in UTC: 2030-01-02T03:04:05.678Z."""
+    """Return an instant as ISO 8601 in UTC: 2030-01-02T03:04:05.678Z."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

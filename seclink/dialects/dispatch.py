@@ -1,7 +1,8 @@
-"""The door: which dialect a request is for, by path or Host, and what is answered before anything is routed.
+"""Sends each request to its dialect, by path or Host, and answers preflights and link pages before routing.
 
-Plain ASGI between the gate and everything else. A dialect's own host has the system's own paths, so the prefix goes
-before them here; the page that opens its links runs at the public address alone, where its script and the API are.
+Plain ASGI between the middleware and everything else. At a dialect's own host the paths are the foreign system's, so
+the prefix is prepended here. The page that opens links is served at the public URL alone, where its script and the
+native API are; at a dialect's host it redirects there.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,50 +17,48 @@ from seclink.web.middleware import App, Header, Receive, Send, host_name
 from seclink.web.problems import retry_headers
 from seclink.web.request import header_values
 
-Show = Callable[[Any, Send], Awaitable[None]]
-"""(scope, send): the page that opens a secret."""
+ShowPage = Callable[[Any, Send], Awaitable[None]]
+"""(scope, send): sends the page that opens a secret."""
+ErrorResponse = tuple[int, list[Header], bytes]
 
 
 class DialectDispatcher:
     def __init__(self, dialects: Iterable[Dialect], public_url: str) -> None:
-        self._by_name = {each.name: each for each in dialects}
-        self._by_host = {_named(each.section.host): each for each in self._by_name.values() if each.section.host}
+        self._by_name = {dialect.name: dialect for dialect in dialects}
+        self._by_host = {
+            _host_name(dialect.options.host): dialect for dialect in self._by_name.values() if dialect.options.host
+        }
         self._public_url = public_url
 
-    def refusal(self, scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
-        """An error as the dialect that was asked says it. None: none was."""
+    def render_error(self, scope: Any, error: SecLinkError) -> ErrorResponse | None:
+        """Render an error in the envelope of the requested dialect; return None if the request is for none."""
         dialect, _, _ = self._find(scope)
-        if dialect is None:
-            return None
-        status, said = dialect.refusal(error)
-        body = msgspec.json.encode(said)
-        fixed = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        return status, [*fixed, *CORS_HEADERS, *retry_headers(error)], body
+        return None if dialect is None else _render_error(dialect, error)
 
-    def wrap(self, app: App, api: App, show: Show) -> App:
-        """`app`, and what is a dialect's goes to `api` or to the page instead."""
+    def wrap(self, app: App, api: App, show_page: ShowPage) -> App:
+        """Return an ASGI application that sends a dialect's requests to `api` or `show_page`, all others to `app`."""
 
-        async def choosing(scope: Any, receive: Receive, send: Send) -> None:
-            dialect, path, is_hosted = self._find(scope) if scope["type"] == "http" else (None, "", False)
+        async def dispatch(scope: Any, receive: Receive, send: Send) -> None:
+            dialect, path, at_host = self._find(scope) if scope["type"] == "http" else (None, "", False)
             if dialect is None:
                 await app(scope, receive, send)
             elif scope["method"] == "OPTIONS":
                 await _send(send, 204, _preflight(dialect))
-            elif not dialect.page.fullmatch(path):
-                await api({**scope, "path": dialect.prefix + path} if is_hosted else scope, receive, send)
+            elif not dialect.is_page(path):
+                await api({**scope, "path": dialect.prefix + path} if at_host else scope, receive, send)
             elif scope["method"] not in ("GET", "HEAD"):
-                status, given, body = self.refusal(scope, MethodNotAllowed()) or (405, [], b"")
-                await _send(send, status, [*given, (b"allow", b"GET, HEAD")], body)
-            elif is_hosted:
+                status, fields, body = _render_error(dialect, MethodNotAllowed())
+                await _send(send, status, [*fields, (b"allow", b"GET, HEAD")], body)
+            elif at_host:
                 # Browsers keep the fragment, which holds the key and is never sent.
                 await _send(send, 302, [(b"location", f"{self._public_url}{dialect.prefix}{path}".encode())])
             else:
-                await show(scope, send)
+                await show_page(scope, send)
 
-        return choosing
+        return dispatch
 
     def _find(self, scope: Any) -> tuple[Dialect | None, str, bool]:
-        """The dialect, the path as that system knows it, and whether its own host was asked."""
+        """Return the dialect, the path in that system's terms, and whether the request names the dialect's host."""
         path = scope["path"]
         if self._by_host:
             host = header_values(scope, b"host")
@@ -70,21 +69,28 @@ class DialectDispatcher:
         return self._by_name.get(name), slash + rest, False
 
 
-def _named(host: str) -> str:
-    """A host of the TOML as the gate calls it."""
+def _host_name(host: str) -> str:
+    """Return a host of the TOML in the form that `host_name` gives a Host header."""
     return host_name(f"[{host.strip('[]')}]" if ":" in host else host)
+
+
+def _render_error(dialect: Dialect, error: SecLinkError) -> ErrorResponse:
+    status, document = dialect.render_error(error)
+    body = msgspec.json.encode(document)
+    content = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    return status, [*content, *CORS_HEADERS, *retry_headers(error)], body
 
 
 def _preflight(dialect: Dialect) -> list[Header]:
     allowed = {
         **CORS,
-        "access-control-allow-methods": dialect.methods,
-        "access-control-allow-headers": dialect.headers,
+        "access-control-allow-methods": dialect.allowed_methods,
+        "access-control-allow-headers": dialect.allowed_headers,
         "access-control-max-age": "86400",
     }
     return [(name.encode(), value.encode()) for name, value in allowed.items()]
 
 
-async def _send(send: Send, status: int, given: list[Header], body: bytes = b"") -> None:
-    await send({"type": "http.response.start", "status": status, "headers": given})
+async def _send(send: Send, status: int, fields: list[Header], body: bytes = b"") -> None:
+    await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})

@@ -1,14 +1,14 @@
-"""EnigmaCrypt: https://enigma.websoon.com.ar/docs, its documented samples, and what speaks like them.
+"""EnigmaCrypt: https://enigma.websoon.com.ar/docs, its documented samples, and clients that use the same API.
 
-    create   POST   /api/messages               sealed by the sender; the password never comes here
-    look     GET    /api/messages/{id}/meta     spends nothing
-    fetch    POST   /api/messages/{id}/access   spends one access; again with the same Idempotency-Key, none
+    create   POST   /api/messages               sealed by the sender; the server never receives the password
+    meta     GET    /api/messages/{id}/meta     spends no access
+    access   POST   /api/messages/{id}/access   spends one access; a retry with the same Idempotency-Key spends none
     delete   DELETE /api/messages/{id}          by its owner's key, or X-Delete-Token
-    page     /s/{id}                            no fragment: all of the key is in the password
+    page     /s/{id}                            without a fragment: the whole key is derived from the password
 
-Creating is all that its document tells; the other calls are ours, in its words. Nobody here can tell a wrong password
-from the right one, so each fetch counts. Without `expiresAt`, or with one later than `expiry.max`, a message is kept as
-long as the operator allows, and the answer's `expiresAt` says until when.
+Only create is documented; the other calls are our own, in the same style. The server cannot tell a wrong password from
+the right one, so every access counts. A message without `expiresAt`, or with one later than `expiry.max`, expires after
+`expiry.max`; the response's `expiresAt` is the instant that applies.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from seclink.dialects.base import NO_IV, Dialect, Refusal, iso, pack_payload
+from seclink.dialects.base import NO_IV, Dialect, ErrorBody, bad_member, iso, pack_payload
 from seclink.domain.policy import MIN_SECONDS
-from seclink.errors import BadRequest, Fault, Gone, NotFound, SecLinkError
+from seclink.errors import Gone, SecLinkError
 from seclink.model import NewSecret, Proof, Rate, Scope
 from seclink.web import json_body
 from seclink.web.admission import AccessRule
@@ -30,14 +30,13 @@ from seclink.web.request import SMALL_BODY, RequestContext
 from seclink.web.response import Response, json_response
 from seclink.web.routes import Operation
 
-ID = pattern("[A-Za-z0-9]{8}")
 ID_LENGTH = 8
 SALT_AND_IV, DATA = pattern("[0-9a-fA-F]{64}"), pattern("[A-Za-z0-9+/]+={0,2}")
 INSTANT = pattern(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 )
-BLOCK = 16
-ANONYMOUS, KEYED = Rate(20, 900), Rate(100, 900)
+BLOCK_BYTES = 16
+ANONYMOUS_RATE, KEY_RATE = Rate(20, 900), Rate(100, 900)
 
 
 class EnigmaCryptCreate(Struct, rename="camel"):
@@ -47,15 +46,13 @@ class EnigmaCryptCreate(Struct, rename="camel"):
     max_access: int | None = None
 
 
-class StoredSecret(Struct, rename="camel"):
+class EnigmaCryptPayload(Struct, rename="camel"):
     encrypted_content: str
 
 
 class EnigmaCrypt(Dialect):
-    name = "enigmacrypt"
-    page = pattern("/s/[A-Za-z0-9]{8}")
-    fields: ClassVar = {"encryptedBlob": "encryptedContent", "maxViews": "maxAccess", "label": "name"}
-    headers = "Content-Type, Authorization, Idempotency-Key, X-Delete-Token"
+    member_names: ClassVar = {"encryptedBlob": "encryptedContent", "maxViews": "maxAccess", "label": "name"}
+    allowed_headers = "Content-Type, Authorization, Idempotency-Key, X-Delete-Token"
 
     def operations(self) -> Iterator[Operation]:
         yield Operation(
@@ -69,7 +66,7 @@ class EnigmaCrypt(Dialect):
             method="GET",
             path="/api/messages/{message_id:str}/meta",
             handler=self.meta,
-            summary="Look at a message; spends nothing",
+            summary="Describe a message; spends no access",
             admission=AccessRule(rate="peek"),
         )
         yield Operation(
@@ -87,95 +84,89 @@ class EnigmaCrypt(Dialect):
             admission=AccessRule(rate="peek"),
         )
 
-    async def create(self, call: RequestContext) -> Response:
-        self.admission.enforce_extra(call, self.name, ANONYMOUS, KEYED)
-        sent, _ = await self.read(call, EnigmaCryptCreate)
-        _check(sent.encrypted_content)
+    async def create(self, request: RequestContext) -> Response:
+        self.admission.enforce_extra(request, self.name, ANONYMOUS_RATE, KEY_RATE)
+        body, _ = await self.read(request, EnigmaCryptCreate)
+        _check_sealed(body.encrypted_content)
         new = NewSecret(
-            payload=pack_payload(encryptedContent=sent.encrypted_content),
+            payload=pack_payload(encryptedContent=body.encrypted_content),
             iv=NO_IV,
             format=self.name,
             expiry_type="custom",
-            ttl_seconds=self._seconds(sent.expires_at),
-            max_views=sent.max_access,
-            label=sent.name or None,
+            ttl_seconds=self._ttl_seconds(body.expires_at),
+            max_views=body.max_access,
+            label=body.name or None,
         )
-        made = await self.create_with_short_id(call, new, ID_LENGTH)
-        said = {"messageId": _own(made.link_id), "expiresAt": iso(made.expires_at)}
-        if call.actor.account is None:
-            said["deleteToken"] = made.manage_token
-        return _success(201, "Message stored successfully", said)
+        created = await self.create_with_short_id(request, new, ID_LENGTH)
+        data = {"messageId": _foreign_id(created.link_id), "expiresAt": iso(created.expires_at)}
+        if request.actor.account is None:
+            data["deleteToken"] = created.manage_token
+        return _success(201, "Message stored successfully", data)
 
-    async def meta(self, call: RequestContext, message_id: str) -> Response:
-        peek = await self.vault.peek(self._link_id(message_id), self.now())
-        said = {"messageId": message_id, "expiresAt": iso(peek.expires_at)}
-        return _success(200, None, said | {"maxAccess": peek.max_views, "remainingAccess": peek.views_left})
+    async def meta(self, request: RequestContext, message_id: str) -> Response:
+        peek = await self.vault.peek(self.link_id(message_id), self.now())
+        data = {"messageId": message_id, "expiresAt": iso(peek.expires_at)}
+        return _success(200, None, data | {"maxAccess": peek.max_views, "remainingAccess": peek.views_left})
 
-    async def access(self, call: RequestContext, message_id: str) -> Response:
-        reject_navigation(call.scope)
-        reject_partial(call.scope)
-        await call.body(SMALL_BODY)  # it takes none, but what announces one is not whole without it
-        own, key = self._link_id(message_id), call.idempotency_key()
-        got = await self.vault.reveal(own, Proof(), call.actor, self.now(), key)
+    async def access(self, request: RequestContext, message_id: str) -> Response:
+        reject_navigation(request.scope)
+        reject_partial(request.scope)
+        await request.body(SMALL_BODY)  # unused, but a request is complete only with the body it announces
+        link_id, key = self.link_id(message_id), request.idempotency_key()
+        claimed = await self.vault.reveal(link_id, Proof(), request.actor, self.now(), key)
         try:
-            content = msgspec.json.decode(got.payload, type=StoredSecret).encrypted_content
-        except msgspec.DecodeError:  # its owner has put something else in its place, by the native API
-            raise Gone("What is kept under this id is no message") from None
-        said = {"messageId": message_id, "encryptedContent": content, "expiresAt": iso(got.expires_at)}
-        return _success(200, None, said | {"remainingAccess": got.views_left})
+            content = msgspec.json.decode(claimed.payload, type=EnigmaCryptPayload).encrypted_content
+        except msgspec.DecodeError:  # its owner has replaced the payload through the native API
+            raise Gone("The secret with this id is no longer a message") from None
+        data = {"messageId": message_id, "encryptedContent": content, "expiresAt": iso(claimed.expires_at)}
+        return _success(200, None, data | {"remainingAccess": claimed.views_left})
 
-    async def delete(self, call: RequestContext, message_id: str) -> Response:
-        token = call.header(b"x-delete-token")
-        receipt_id = await self.receipt_id(self._link_id(message_id))
-        await self.vault.receipts.burn(receipt_id, call.actor, token, self.now())
+    async def delete(self, request: RequestContext, message_id: str) -> Response:
+        token = request.header(b"x-delete-token")
+        receipt_id = await self.receipt_id(self.link_id(message_id))
+        await self.vault.receipts.burn(receipt_id, request.actor, token, self.now())
         return _success(200, "Message deleted successfully")
 
-    def refusal(self, error: SecLinkError) -> Refusal:
-        wrong = "; ".join(f"{name}: {message}".removeprefix(": ") for name, message in self.faults(error))
-        return error.status, {"success": False, "error": wrong or error.message}
+    def render_error(self, error: SecLinkError) -> ErrorBody:
+        faults = "; ".join(f"{name}: {message}".removeprefix(": ") for name, message in self.member_faults(error))
+        return error.status, {"success": False, "error": faults or error.message}
 
-    def _link_id(self, message_id: str) -> str:
-        if not ID.fullmatch(message_id):
-            raise NotFound()
-        return self.link_id(message_id)
-
-    def _seconds(self, expires_at: str | None) -> int:
-        """How long that is from now; as long as is allowed, where it is longer or not said."""
-        most = int(self.parts.config.expiry.max)
-        seconds = most if expires_at is None else int(_instant(expires_at).timestamp() - self.now() / 1000)
+    def _ttl_seconds(self, expires_at: str | None) -> int:
+        """Return the lifetime in seconds: at most the maximum, which is also the default."""
+        max_seconds = int(self.context.config.expiry.max)
+        if expires_at is None:
+            return max_seconds
+        seconds = int(_instant(expires_at).timestamp() - self.now() / 1000)
         if seconds < MIN_SECONDS:
-            message = f"must be at least {MIN_SECONDS} seconds from now"
-            raise BadRequest(faults=(Fault("expiresAt", message, "out_of_range"),))
-        return min(seconds, most)
+            raise bad_member("expiresAt", f"must be at least {MIN_SECONDS} seconds from now", "out_of_range")
+        return min(seconds, max_seconds)
 
 
 def _instant(text: str) -> datetime:
-    """An ISO 8601 date or instant; of UTC, where it does not say."""
+    """Parse an ISO 8601 date or instant, in UTC unless it names an offset. Raises BadRequest."""
     try:
-        if not INSTANT.fullmatch(text):  # Python's own takes anything between date and time
+        if not INSTANT.fullmatch(text):  # `fromisoformat` accepts any character between date and time
             raise ValueError
-        at = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
-        message = "must be an instant in ISO 8601, or null"
-        raise BadRequest(faults=(Fault("expiresAt", message, "wrong_format"),)) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        raise bad_member("expiresAt", "must be an instant in ISO 8601, or null", "wrong_format") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
-def _check(content: str) -> None:
-    """Refuse what no client has sealed, plaintext above all: hex(salt 16) || hex(iv 16) || base64(AES-CBC)."""
+def _check_sealed(content: str) -> None:
+    """Reject content that is not hex(salt 16) || hex(iv 16) || base64(AES-CBC), above all plaintext."""
     head, data = content[:64], content[64:]
     if not (SALT_AND_IV.fullmatch(head) and DATA.fullmatch(data)):
-        said = "must be sealed before it is sent: salt and iv of 32 hex digits each, then AES-CBC as base64"
-        raise BadRequest(faults=(Fault("encryptedContent", said, "wrong_format"),))
-    if len(json_body.decode_base64("encryptedContent", data)) % BLOCK:
-        message = f"must have whole blocks of {BLOCK} bytes"
-        raise BadRequest(faults=(Fault("encryptedContent", message, "wrong_format"),))
+        message = "must be sealed before it is sent: salt and iv of 32 hex digits each, then AES-CBC as base64"
+        raise bad_member("encryptedContent", message, "wrong_format")
+    if len(json_body.decode_base64("encryptedContent", data)) % BLOCK_BYTES:
+        raise bad_member("encryptedContent", f"must have whole blocks of {BLOCK_BYTES} bytes", "wrong_format")
 
 
-def _own(link_id: str) -> str:
+def _foreign_id(link_id: str) -> str:
     return link_id.rpartition(".")[2]
 
 
 def _success(status: int, message: str | None, data: dict[str, Any] | None = None) -> Response:
-    said = {"success": True, "message": message, "data": data}
-    return json_response({name: value for name, value in said.items() if value is not None}, status)
+    document = {"success": True, "message": message, "data": data}
+    return json_response({name: value for name, value in document.items() if value is not None}, status)

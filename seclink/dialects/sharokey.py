@@ -1,16 +1,16 @@
 """Sharokey: the Secrets API that its Python and JavaScript clients speak.
 
-    create   POST   /api/v1/secrets            answers access_url; the client adds `#` and its half of the key
+    create   POST   /api/v1/secrets            returns access_url; the client appends `#` and its half of the key
     list     GET    /api/v1/secrets            limit, page, status (active or expired), creator, search
-    details  GET    /api/v1/secrets/{slug}     spends nothing
-    delete   DELETE /api/v1/secrets/{slug}     erases it; list and details still know it, as expired
+    details  GET    /api/v1/secrets/{slug}     spends no view
+    delete   DELETE /api/v1/secrets/{slug}     erases the payload; list and details still show the secret, as expired
     stats    GET    /api/v1/secrets-stats
     health   GET    /api/v1/health
-    requests        /api/v1/requests...        asking others for a secret: refused for now
+    requests        /api/v1/requests...        asking others for a secret: not supported
 
-A slug is our own linkId, and links are ours, too. The other half of the key lies here beside what it sealed; the
-password arrives in the clear and guards the release alone. A description is the label, a message the public note, and
-both are erased with the secret. Whatever has ended, however it did, is "expired" here.
+A slug is a native linkId, and its link a native link. The server stores one half of the key beside the payload and
+never receives the other. The password arrives in the clear and guards only the release. The description is the label,
+the message the public note; both are erased with the secret. Revealed and burned secrets are "expired", too.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Meta, Struct
 
-from seclink.dialects.base import NO_IV, UNSUPPORTED, Dialect, Refusal, iso, pack_payload, password_hash
+from seclink.dialects.base import NO_IV, UNSUPPORTED, Dialect, ErrorBody, iso, pack_payload, password_hash
 from seclink.domain import tokens
 from seclink.domain.policy import MAX_VIEWS, raise_faults
 from seclink.errors import BadRequest, Fault, FaultCode, Forbidden, Limit, NotFound, SecLinkError
@@ -35,17 +35,19 @@ KEY_HALF, NUMBER = pattern("[A-Za-z0-9]{8}"), pattern("[0-9]{1,7}")
 MAX_HOURS, MAX_LISTED, TAG_BYTES = 8760, 1000, 16
 CREATE = AccessRule(rate="create", scopes=(Scope.CREATE,), needs_key=True)
 MANAGE = AccessRule(rate="peek", scopes=(Scope.MANAGE,), needs_key=True)
-SEARCH = AccessRule(rate="peek", scopes=(Scope.MANAGE,), needs_key=True, query=None)  # its clients escape nothing
-SAID = {
+# Any query is accepted, because its clients send search texts unescaped.
+SEARCH = AccessRule(rate="peek", scopes=(Scope.MANAGE,), needs_key=True, query=None)
+STATUS_MAP = {
     400: (422, "VALIDATION_ERROR"),
     401: (401, "AUTHENTICATION_ERROR"),
     403: (403, "PERMISSION_DENIED"),
     410: (404, "NOT_FOUND"),
-    507: (403, "QUOTA_EXCEEDED"),  # told a 5xx, its clients send the same three times more
+    507: (403, "QUOTA_EXCEEDED"),  # on a 5xx its clients retry three times
 }
+NO_FILES: dict[str, Any] = {"has_attachments": False, "attachments_count": 0}
 MISSING = "Secret not found or expired"
 NO_ATTACHMENTS = (
-    "cannot be taken: clients of this system seal them with the key and iv of the content, so that whoever knows an "
+    "are not accepted: clients of this system seal them with the key and iv of the content, so anyone who knows one "
     "attachment can read the rest without the key"
 )
 
@@ -56,7 +58,7 @@ class Attachment(Struct):
 
 
 class ReaderRestrictions(Struct):
-    """What may be asked of a reader there, and nobody here asks for."""
+    """Conditions that a sender can set for the reader. None of them is supported."""
 
     captcha: Any = None
     ip_whitelist: Any = None
@@ -81,137 +83,136 @@ class SharokeyCreate(ReaderRestrictions):
 
 
 class Sharokey(Dialect):
-    name = "sharokey"
-    fields: ClassVar = {"encryptedBlob": "content", "publicNote": "message", "label": "description"}
-    headers = "Content-Type, Authorization, Accept, User-Agent"
+    member_names: ClassVar = {"encryptedBlob": "content", "publicNote": "message", "label": "description"}
+    allowed_headers = "Content-Type, Authorization, Accept, User-Agent"
 
     def operations(self) -> Iterator[Operation]:
         yield _route("POST", "/secrets", self.create, "Create a secret", CREATE)
-        yield _route("GET", "/secrets", self.list_secrets, "Own secrets, newest first", SEARCH)
-        yield _route("GET", "/secrets/{slug:str}", self.details, "One of them; changes nothing", MANAGE)
-        yield _route("DELETE", "/secrets/{slug:str}", self.delete, "Erase one", MANAGE)
-        yield _route("GET", "/secrets-stats", self.stats, "Counts of the account", MANAGE)
-        yield _route("GET", "/health", self.health, "Whether anybody is there", AccessRule(rate="peek", query=None))
+        yield _route("GET", "/secrets", self.list_secrets, "List the account's secrets, newest first", SEARCH)
+        yield _route("GET", "/secrets/{slug:str}", self.details, "Describe a secret; changes nothing", MANAGE)
+        yield _route("DELETE", "/secrets/{slug:str}", self.delete, "Erase a secret", MANAGE)
+        yield _route("GET", "/secrets-stats", self.stats, "Count the account's secrets", MANAGE)
+        yield _route("GET", "/health", self.health, "Report availability", AccessRule(rate="peek", query=None))
         for path in ("/requests", "/requests/{token:str}", "/requests-stats"):
             for method in ("GET", "POST", "DELETE"):
-                yield _route(method, path, self.no_requests, "Asking others for a secret", SEARCH)
+                yield _route(method, path, self.no_requests, "Not supported: ask others for a secret", SEARCH)
 
-    async def create(self, call: RequestContext) -> Response:
-        sent, _ = await self.read(call, SharokeyCreate)
-        raise_faults(self._faults_of(sent))
-        attached = sent.attachments or None
+    async def create(self, request: RequestContext) -> Response:
+        body, _ = await self.read(request, SharokeyCreate)
+        raise_faults(self._create_faults(body))
+        files = body.attachments or None
         new = NewSecret(
-            payload=pack_payload(content=sent.content, iv=sent.iv, salt=sent.salt, key=sent.key, attachments=attached),
+            payload=pack_payload(content=body.content, iv=body.iv, salt=body.salt, key=body.key, attachments=files),
             iv=NO_IV,
             format=self.name,
             expiry_type="custom",
-            ttl_seconds=sent.expiration_hours * 3600,
-            max_views=sent.maximum_views,
-            passcode_hash=password_hash(sent.password),
-            public_note=(sent.message or "").replace("\r\n", "\n") or None,
-            label=sent.description or None,
+            ttl_seconds=body.expiration_hours * 3600,
+            max_views=body.maximum_views,
+            passcode_hash=password_hash(body.password),
+            public_note=(body.message or "").replace("\r\n", "\n") or None,
+            label=body.description or None,
         )
-        made = await self.create_secret(call, new)
-        receipt = await self.vault.receipts.get(made.receipt_id, call.actor, made.manage_token, self.now())
-        count = len(attached or ())
+        created = await self.create_secret(request, new)
+        token = created.manage_token
+        receipt = await self.vault.receipts.get(created.receipt_id, request.actor, token, self.now())
         data = {
-            **self._item(receipt),
+            **self._describe(receipt),
             **dict.fromkeys(("has_captcha", "has_otp", "has_ip_restriction", "has_geo_restriction"), False),
-            "has_attachments": count > 0,
-            "attachments_count": count,
-            "expires_in_hours": sent.expiration_hours,
+            "has_attachments": bool(files),
+            "attachments_count": len(files or ()),
+            "expires_in_hours": body.expiration_hours,
             "access_url": self._url(receipt),
         }
-        return json_response(_said("Secret created successfully", data), 201)
+        return json_response(_success("Secret created successfully", data), 201)
 
-    async def list_secrets(self, call: RequestContext) -> Response:
-        asked, account = _query(call.scope["query_string"]), call.actor.account
-        wanted = Filter(
+    async def list_secrets(self, request: RequestContext) -> Response:
+        query, account = _query(request.scope["query_string"]), request.actor.account
+        filter = Filter(
             account=account,
             format=self.name,
-            has_ended=asked["status"] == "expired" if "status" in asked else None,
-            search=asked.get("search"),
-            page=int(asked.get("page", 1)),
-            limit=int(asked.get("limit", 50)),
+            has_ended=query["status"] == "expired" if "status" in query else None,
+            search=query.get("search"),
+            page=int(query.get("page", 1)),
+            limit=int(query.get("limit", 50)),
         )
-        page = Page(receipts=(), page=wanted.page, limit=wanted.limit, total=0)
-        if asked.get("creator", account) == account:
-            page = await self.vault.receipts.list(wanted, self.now())
-        numbers = {
+        page = Page(receipts=(), page=filter.page, limit=filter.limit, total=0)
+        if query.get("creator", account) == account:
+            page = await self.vault.receipts.list(filter, self.now())
+        pagination = {
             "current_page": page.page,
             "per_page": page.limit,
             "total": page.total,
             "last_page": max(1, -(-page.total // page.limit)),
         }
-        said = _said("Secrets retrieved successfully", [self._item(each) for each in page.receipts])
-        return json_response(said | {"pagination": numbers, "meta": numbers})
+        document = _success("Secrets retrieved successfully", [self._describe(receipt) for receipt in page.receipts])
+        return json_response(document | {"pagination": pagination, "meta": pagination})
 
-    async def details(self, call: RequestContext, slug: str) -> Response:
-        found = await self._find(call, slug)
-        gates = {"captcha": False, "otp_type": None, "ip_whitelist": None, "geolocation": None}
-        names: dict[str, Any] = {} if self.section.allow_attachments else {"attachments": []}
-        urls = dict.fromkeys(("share_url", "access_url"), self._url(found))
-        return json_response({"success": True, "data": self._item(found) | names | gates | urls})
+    async def details(self, request: RequestContext, slug: str) -> Response:
+        receipt = await self._receipt(request, slug)
+        restrictions = {"captcha": False, "otp_type": None, "ip_whitelist": None, "geolocation": None}
+        files: dict[str, Any] = {} if self.options.allow_attachments else {"attachments": []}
+        urls = dict.fromkeys(("share_url", "access_url"), self._url(receipt))
+        data = self._describe(receipt) | files | restrictions | urls
+        return json_response({"success": True, "data": data})
 
-    async def delete(self, call: RequestContext, slug: str) -> Response:
-        found = await self._find(call, slug)
-        await self.vault.receipts.burn(found.receipt_id, call.actor, None, self.now())
-        return json_response(_said("Secret deleted successfully", None))
+    async def delete(self, request: RequestContext, slug: str) -> Response:
+        receipt = await self._receipt(request, slug)
+        await self.vault.receipts.burn(receipt.receipt_id, request.actor, None, self.now())
+        return json_response(_success("Secret deleted successfully", None))
 
-    async def stats(self, call: RequestContext) -> Response:
-        found = await self.vault.receipts.stats(call.actor.account or "", self.now(), self.name)
+    async def stats(self, request: RequestContext) -> Response:
+        counts = await self.vault.receipts.stats(request.actor.account or "", self.now(), self.name)
         data = {
-            "total_secrets": found.total_secrets,
-            "active_secrets": found.active_secrets,
-            "expired_secrets": found.total_secrets - found.active_secrets,
-            "total_views": found.total_views,
-            "secrets_with_password": found.secrets_with_passcode,
-            "secrets_created_today": found.created_today,
-            "secrets_created_this_week": found.created_this_week,
-            "secrets_created_this_month": found.created_this_month,
+            "total_secrets": counts.total_secrets,
+            "active_secrets": counts.active_secrets,
+            "expired_secrets": counts.total_secrets - counts.active_secrets,
+            "total_views": counts.total_views,
+            "secrets_with_password": counts.secrets_with_passcode,
+            "secrets_created_today": counts.created_today,
+            "secrets_created_this_week": counts.created_this_week,
+            "secrets_created_this_month": counts.created_this_month,
         }
-        return json_response(_said("Secrets statistics retrieved successfully", data))
+        return json_response(_success("Secrets statistics retrieved successfully", data))
 
-    async def health(self, call: RequestContext) -> Response:
-        return json_response({**_said("The API answers", {"status": "healthy"}), "status": "healthy"})
+    async def health(self, request: RequestContext) -> Response:
+        document = _success("The API is available", {"status": "healthy"})
+        return json_response({**document, "status": "healthy"})
 
-    async def no_requests(self, call: RequestContext, token: str | None = None) -> Response:
+    async def no_requests(self, request: RequestContext, token: str | None = None) -> Response:
         raise Forbidden("Secret requests are not supported by this server")
 
-    def refusal(self, error: SecLinkError) -> Refusal:
-        status, code = SAID.get(error.status, (error.status, error.code.upper()))
+    def render_error(self, error: SecLinkError) -> ErrorBody:
+        status, code = STATUS_MAP.get(error.status, (error.status, error.code.upper()))
         message = MISSING if error.code == "gone" else error.message
         details: dict[str, list[str]] = {}
-        for name, wrong in self.faults(error):
-            details.setdefault(name, []).append(f"{name} {wrong}")
+        for name, reason in self.member_faults(error):
+            details.setdefault(name, []).append(f"{name} {reason}")
         if details:
             message = next(iter(details.values()))[0]
         if "expiration_hours" in details:
             details["expiration"] = details["expiration_hours"]  # as its documentation calls it
-        told = {"code": code, "message": message, **({"details": details} if details else {})}
-        return status, {"success": False, "message": message, "error": told}
+        body = {"code": code, "message": message, **({"details": details} if details else {})}
+        return status, {"success": False, "message": message, "error": body}
 
     def _url(self, receipt: Receipt) -> str:
         return f"{self.public_url}/{receipt.link_id}"
 
-    async def _find(self, call: RequestContext, slug: str) -> Receipt:
-        """The receipt of a secret of whoever asks, ended or not. To an admin, too, others' are not there."""
+    async def _receipt(self, request: RequestContext, slug: str) -> Receipt:
+        """Return the receipt of a secret of the actor's own account, even for an admin key. Raises NotFound."""
         try:
             receipt_id = await self.receipt_id(slug if tokens.DRAWN_ID.fullmatch(slug) else "")
-            found = await self.vault.receipts.get(receipt_id, call.actor, None, self.now())
+            receipt = await self.vault.receipts.get(receipt_id, request.actor, None, self.now())
         except NotFound:
             raise NotFound(MISSING) from None
-        if not found.link_id:
+        if not receipt.link_id:
             raise NotFound(MISSING)
-        return found
+        return receipt
 
-    def _item(self, receipt: Receipt) -> dict[str, Any]:
+    def _describe(self, receipt: Receipt) -> dict[str, Any]:
         has_ended = receipt.state != State.ACTIVE
-        ended = [each.at for each in receipt.events if has_ended and each.type == receipt.state]
-        # Where there may be attachments, it is their reader alone who learns of them.
-        none: dict[str, Any] = (
-            {} if self.section.allow_attachments else {"has_attachments": False, "attachments_count": 0}
-        )
+        ended_at = [event.at for event in receipt.events if has_ended and event.type == receipt.state]
+        # If attachments are allowed, their number is in the payload, which only its reader can open.
+        files = {} if self.options.allow_attachments else NO_FILES
         return {
             "slug": receipt.link_id,
             "description": receipt.label,
@@ -221,45 +222,45 @@ class Sharokey(Dialect):
             "current_views": receipt.views,
             "expiration": iso(receipt.expires_at, "microseconds"),
             "has_password": receipt.passcode_required,
-            **none,
+            **files,
             "is_expired": has_ended,
             "status": "expired" if has_ended else "active",
             "created_at": iso(receipt.created_at, "microseconds"),
-            "updated_at": iso(max([receipt.created_at, *ended]), "microseconds"),
+            "updated_at": iso(max([receipt.created_at, *ended_at]), "microseconds"),
         }
 
-    def _faults_of(self, sent: SharokeyCreate) -> Iterator[Fault]:
-        yield from _sealed("content", sent.content)
-        yield from _sealed("iv", sent.iv, exactly=12)
-        yield from _sealed("salt", sent.salt, exactly=16)
-        if not KEY_HALF.fullmatch(sent.key or ""):
+    def _create_faults(self, body: SharokeyCreate) -> Iterator[Fault]:
+        yield from _base64_faults("content", body.content)
+        yield from _base64_faults("iv", body.iv, exact_bytes=12)
+        yield from _base64_faults("salt", body.salt, exact_bytes=16)
+        if not KEY_HALF.fullmatch(body.key or ""):
             yield Fault("key", "must be 8 letters and digits", "wrong_format")
-        yield from _between("maximum_views", sent.maximum_views, MAX_VIEWS)
-        most = min(MAX_HOURS, int(self.parts.config.expiry.max) // 3600)
-        yield from _between("expiration_hours", sent.expiration_hours, most)
-        if sent.password and not 4 <= len(sent.password) <= 100:
-            code: FaultCode = "too_short" if len(sent.password) < 4 else "too_long"
+        yield from _range_faults("maximum_views", body.maximum_views, MAX_VIEWS)
+        max_hours = min(MAX_HOURS, int(self.context.config.expiry.max) // 3600)
+        yield from _range_faults("expiration_hours", body.expiration_hours, max_hours)
+        if body.password and not 4 <= len(body.password) <= 100:
+            code: FaultCode = "too_short" if len(body.password) < 4 else "too_long"
             yield Fault("password", "must have 4 to 100 characters", code, Limit(4, 100))
         for name in ReaderRestrictions.__struct_fields__:
-            if getattr(sent, name):
+            if getattr(body, name):
                 yield Fault(name, UNSUPPORTED, "unsupported")
-        if sent.attachments and not self.section.allow_attachments:
+        if body.attachments and not self.options.allow_attachments:
             yield Fault("attachments", NO_ATTACHMENTS, "unsupported")
-        elif sent.attachments:
-            for number, each in enumerate(sent.attachments):
-                yield from _sealed(f"attachments.{number}.data", each.data)
+        elif body.attachments:
+            for number, attachment in enumerate(body.attachments):
+                yield from _base64_faults(f"attachments.{number}.data", attachment.data)
 
 
 def _route(method: Any, path: str, handler: Handler, summary: str, admission: AccessRule) -> Operation:
     return Operation(method=method, path=f"/api/v1{path}", handler=handler, summary=summary, admission=admission)
 
 
-def _said(message: str, data: Any) -> dict[str, Any]:
+def _success(message: str, data: Any) -> dict[str, Any]:
     return {"success": True, "message": message, "data": data}
 
 
-def _sealed(name: str, text: str | None, exactly: int | None = None) -> Iterator[Fault]:
-    """What is wrong with base64 of so many bytes, or of at least what AES-GCM makes of nothing."""
+def _base64_faults(name: str, text: str | None, exact_bytes: int | None = None) -> Iterator[Fault]:
+    """Yield a fault unless `text` is base64 of `exact_bytes`, or of at least an AES-GCM tag if that is None."""
     if not text:
         yield Fault(name, "is required", "required")
         return
@@ -268,18 +269,17 @@ def _sealed(name: str, text: str | None, exactly: int | None = None) -> Iterator
     except BadRequest as error:
         yield from error.faults
         return
-    if count < TAG_BYTES if exactly is None else count != exactly:
-        message = f"must be base64 of {exactly or f'at least {TAG_BYTES}'} bytes"
-        yield Fault(name, message, "wrong_format")
+    if count < TAG_BYTES if exact_bytes is None else count != exact_bytes:
+        yield Fault(name, f"must be base64 of {exact_bytes or f'at least {TAG_BYTES}'} bytes", "wrong_format")
 
 
-def _between(name: str, number: int, most: int) -> Iterator[Fault]:
-    if not 1 <= number <= most:
-        yield Fault(name, f"must be between 1 and {most}", "out_of_range", Limit(1, most))
+def _range_faults(name: str, number: int, max_value: int) -> Iterator[Fault]:
+    if not 1 <= number <= max_value:
+        yield Fault(name, f"must be between 1 and {max_value}", "out_of_range", Limit(1, max_value))
 
 
 def _query(query: bytes) -> dict[str, str]:
-    """What a list is asked for; empty is not asked, and what is not known is ignored. Raises BadRequest."""
+    """Return a list's parameters, without the empty ones. Unknown ones are ignored. Raises BadRequest."""
     try:
         pairs = parse_qsl(query.decode("ascii"), errors="strict")
     except ValueError:
@@ -289,12 +289,12 @@ def _query(query: bytes) -> dict[str, str]:
 
 
 def _query_faults(pairs: list[tuple[str, str]]) -> Iterator[Fault]:
-    asked, names = dict(pairs), [name for name, _ in pairs]
+    query, names = dict(pairs), [name for name, _ in pairs]
     for name in ("limit", "page", "status", "creator", "search"):
         if names.count(name) > 1:
             yield Fault(name, "is given twice", "duplicate")
-    if asked.get("status", "active") not in ("active", "expired"):
+    if query.get("status", "active") not in ("active", "expired"):
         yield Fault("status", "must be active or expired", "not_one_of")
-    for name, most in (("page", 1_000_000), ("limit", MAX_LISTED)):
-        text = asked.get(name, "1")
-        yield from _between(name, int(text) if NUMBER.fullmatch(text) else 0, most)
+    for name, max_value in (("page", 1_000_000), ("limit", MAX_LISTED)):
+        text = query.get(name, "1")
+        yield from _range_faults(name, int(text) if NUMBER.fullmatch(text) else 0, max_value)

@@ -83,8 +83,9 @@ def _openness(config: Config) -> Iterator[Finding]:
         yield PART.warning("access.create", said, '[access] create = "keys", unless that is meant')
     else:
         yield PART.ok("access.create", f"is {config.access.create}")
-    if config.dialects.seecret.enabled:
-        said = "is on: its clients send secrets in the clear, so whoever controls this server can read those"
-        yield PART.warning("dialects.seecret", said, "[dialects.seecret] enabled = false, unless that is meant")
+    for row, _ in config.dialects.enabled():
+        if row.warning:
+            fix = f"[dialects.{row.name}] enabled = false, unless that is meant"
+            yield PART.warning(f"dialects.{row.name}", f"is on: {row.warning}", fix)
     if config.log.level == "debug":
         yield PART.warning("log.level", "is debug: every refusal is written down", '[log] level = "info"')

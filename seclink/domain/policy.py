@@ -13,15 +13,16 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from seclink.config.dialects import DIALECTS
 from seclink.config.schema import Config
 from seclink.domain import tokens
 from seclink.errors import BadRequest, Fault, KeyRequired, Limit
 from seclink.model import Actor, Changes, Edit, NewSecret, Receipt, Scope
 
-FORMATS = ("raw", "seclink/v1", "scrt-link", "sharokey", "seecret", "enigmacrypt")
+FORMATS = ("raw", "seclink/v1", *(row.name for row in DIALECTS))
 FIXED_SECONDS = {"1hour": 3600, "24hours": 86400, "7days": 604800}
 MIN_SECONDS, MAX_VIEWS = 60, 1000
-FOREIGN_TEXTS = {"sharokey": (500, 255)}  # note and label, as long as that system's clients let them be
+TEXT_LIMITS = {row.name: row.text_limits for row in DIALECTS if row.text_limits}
 NOTE_CHARACTERS, LABEL_CHARACTERS, REASON_CHARACTERS, IV_BYTES = 300, 200, 500, 64
 HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -96,7 +97,7 @@ def text_faults(
     reason: str | None = None,
     format: str = "",
 ) -> Iterator[Fault]:
-    longest_note, longest_label = FOREIGN_TEXTS.get(format, (NOTE_CHARACTERS, LABEL_CHARACTERS))
+    longest_note, longest_label = TEXT_LIMITS.get(format, (NOTE_CHARACTERS, LABEL_CHARACTERS))
     texts = (
         ("publicNote", public_note, longest_note),
         ("label", label, longest_label),

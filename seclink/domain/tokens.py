@@ -1,7 +1,7 @@
 """Names and capabilities: how they are drawn, digested and compared. Randomness is an argument.
 
-linkId      12 of [A-Za-z0-9], 71 bits, unbiased. A dialect whose ids have a shape of their own puts its name and a dot
-            before them, so that no id of one is ever another's
+linkId      12 of [A-Za-z0-9], 71 bits, unbiased. A dialect with ids of its own form puts its name and a dot before
+            them (`config.dialects`), so that the ids of two dialects never collide
 receiptId   8 + 12 of [A-Za-z0-9]: the time, then 71 random bits. It names, it does not open (the manage token does),
             and because it grows with time its index is only ever appended to, however many rows there are
 manage      32 of [A-Za-z0-9], 190 bits: a plain SHA-256 is enough at rest
@@ -15,10 +15,14 @@ import secrets
 from collections.abc import Callable
 from typing import NamedTuple
 
+from seclink.config.dialects import DIALECTS
+
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 KEY_PREFIX = "sk_live_"
 DRAWN_ID = re.compile(r"[A-Za-z0-9]{12}")
-LINK_ID = re.compile(r"[A-Za-z0-9]{12}|scrt-link\.[0-9a-f]{64}|enigmacrypt\.[A-Za-z0-9]{8}|seecret\.[A-Za-z0-9]{6}")
+LINK_ID = re.compile(
+    "|".join((DRAWN_ID.pattern, *(rf"{row.name}\.{row.id_pattern}" for row in DIALECTS if row.id_pattern)))
+)
 RECEIPT_ID = re.compile(r"[A-Za-z0-9]{20}")
 API_KEY = re.compile(r"sk_live_[A-Za-z0-9]{38}")
 SHOWN_PREFIX = len(KEY_PREFIX) + 6

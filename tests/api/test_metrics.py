@@ -11,8 +11,8 @@ from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 from test_log_lines import canaries, check_silent, everything
 
+from seclink.config.dialects import DIALECTS
 from seclink.daemon.app import build
-from seclink.dialects.table import TABLE
 from seclink.domain.policy import FORMATS
 from seclink.errors import BY_CODE
 from seclink.telemetry.log import Log
@@ -200,7 +200,8 @@ async def test_labels_are_of_closed_sets_whatever_was_asked(make_appliance: Any)
     assert {label for sample in samples for label in sample.labels} <= LABELS
     assert {sample.labels["code"] for sample in samples if "code" in sample.labels} <= set(BY_CODE)
     assert {sample.labels["format"] for sample in samples if "format" in sample.labels} == set(FORMATS)
-    assert {sample.labels["api"] for sample in samples if "api" in sample.labels} <= {"v1", *TABLE}
+    apis = {"v1", *(row.name for row in DIALECTS)}
+    assert {sample.labels["api"] for sample in samples if "api" in sample.labels} <= apis
 
 
 async def test_names_and_units_are_as_prometheus_wants_them(make_appliance: Any) -> None:

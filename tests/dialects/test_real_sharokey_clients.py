@@ -104,7 +104,7 @@ def test_python_client_says_what_was_refused_and_why(server: Any, token: str, tm
         "expiration_hours must be between 1 and 720": {"hours": 8760},
         "password must have 4 to 100 characters": {"password": "abc"},
         "description must have at most 255 characters": {"description": "d" * 256},
-        "attachments cannot be taken": {"attachments": [str(attached)]},
+        "attachments are not accepted": {"attachments": [str(attached)]},
     }
     said = sdk(server, token, *(("create", TEXT, options) for options in refusals.values()))
     for message, each in zip(refusals, said, strict=True):

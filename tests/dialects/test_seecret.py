@@ -295,7 +295,7 @@ def test_every_start_says_that_its_clients_send_plaintext(make_server: Any) -> N
     said = [line for line in server.log().splitlines() if "plaintext" in line]
     assert len(said) == 1
     assert "warning" in said[0]
-    assert "whoever controls the server or its TLS proxy can read it" in said[0]
+    assert "anyone who controls the server or its TLS proxy can read it" in said[0]
 
 
 def test_a_server_that_is_not_told_to_says_and_knows_nothing_of_it(server: Any) -> None:
