@@ -60,11 +60,11 @@ class Appliance:
     def __init__(self, config: Config, store: SqliteStore, clock: HandClock, path: Path) -> None:
         self.config, self.store, self.clock, self.path = config, store, clock, path
         self.log = io.StringIO()
-        self.gate = build(config, store, Log(config.log, self.log), clock).app  # type: ignore[arg-type]
+        self.app = build(config, store, Log(config.log, self.log), clock).app  # type: ignore[arg-type]
         self.http = self.client()
 
     def client(self, address: str = "192.0.2.1", **options: Any) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(self.gate, client=(address, 50000), raise_app_exceptions=False)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(self.app, client=(address, 50000), raise_app_exceptions=False)  # type: ignore[arg-type]
         return httpx.AsyncClient(transport=transport, base_url="http://localhost:8080/api/v1", **options)
 
     async def key(

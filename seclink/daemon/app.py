@@ -26,11 +26,12 @@ from seclink.telemetry.log import Log
 from seclink.web import health as health_web
 from seclink.web import metrics as metrics_web
 from seclink.web.admission import Admission
+from seclink.web.asgi import App
 from seclink.web.assets import Assets
 from seclink.web.assets import load as load_assets
 from seclink.web.cors import with_preflight
 from seclink.web.metrics_collector import MetricsCollector
-from seclink.web.middleware import App, Middleware, Notice
+from seclink.web.middleware import CustomError, ErrorResponse, Middleware
 from seclink.web.openapi import openapi_document
 from seclink.web.pages import Pages, notice
 from seclink.web.problems import Problems, render
@@ -38,7 +39,7 @@ from seclink.web.receipts import ReceiptsApi
 from seclink.web.response import Response, json_response
 from seclink.web.routes import Operation, router
 from seclink.web.secrets import SecretsApi
-from seclink.web.security_headers import Header, headers
+from seclink.web.security_headers import headers
 
 BASE = "/api/v1"
 
@@ -87,7 +88,7 @@ def build_app(config: Config, engine: Engine) -> Middleware:
         *([metrics_web.handler(engine.metrics, admission)] if config.metrics.enabled else []),
     ]
 
-    def refusal(scope: Any, error: SecLinkError) -> tuple[int, list[Header], bytes] | None:
+    def refusal(scope: Any, error: SecLinkError) -> ErrorResponse | None:
         counted.refused(error)
         return dispatcher.render_error(scope, error)
 
@@ -133,21 +134,21 @@ def _framework(routes: list[ControllerRouterHandler], problems: Problems, engine
 
 
 def _gate(
-    app: App, refusal: Notice, watched: Iterable[str], config: Config, admission: Admission, log: Log
+    app: App, refusal: CustomError, watched: Iterable[str], config: Config, admission: Admission, log: Log
 ) -> Middleware:
     return Middleware(
         app,
         render,
-        body_bytes=body_bytes(config),
+        max_body_bytes=body_bytes(config),
         allowed_hosts=host_names(config),
         body_seconds=config.server.body_timeout,
-        requests=config.server.requests,
+        max_requests=config.server.requests,
         headers=headers(public_url(config)),
-        client=admission.client,
-        notice=lambda scope, error: refusal(scope, error) or notice(scope, error),
-        too_large=f"A secret may have at most {config.limits.payload_bytes} bytes here, sealed",
-        always=watched,  # busy is not dead: whoever watches must not restart it for that
-        report=lambda error, request_id: log.error(
+        client_of=admission.client,
+        custom_error=lambda scope, error: refusal(scope, error) or notice(scope, error),
+        too_large_message=f"A secret may have at most {config.limits.payload_bytes} bytes here, sealed",
+        exempt_paths=watched,  # busy is not dead: whoever watches must not restart it for that
+        on_error=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__
         ),
     )

@@ -12,10 +12,12 @@ import msgspec
 
 from seclink.dialects.base import Dialect
 from seclink.errors import MethodNotAllowed, SecLinkError
+from seclink.web.asgi import App, Receive, Send
 from seclink.web.cors import CORS, CORS_HEADERS
-from seclink.web.middleware import App, Header, Receive, Send, host_name
+from seclink.web.middleware import host_name
 from seclink.web.problems import retry_headers
 from seclink.web.request import header_values
+from seclink.web.security_headers import Header
 
 ShowPage = Callable[[Any, Send], Awaitable[None]]
 """(scope, send): sends the page that opens a secret."""

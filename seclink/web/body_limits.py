@@ -1,151 +1,171 @@
-"""A request's body under its limits: size, duration and pace."""
+"""Limits of request bodies: size, duration, pace, and the memory that all of them share."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 from seclink.errors import Busy, PayloadTooLarge, RequestTimeout, SecLinkError
+from seclink.web.asgi import Message, Receive
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-
-# What is left of a smaller body arrives by itself after an answer that did not want it; the connection stays useful.
-SMALL = 65_536
-CLIENTS = 4  # that may hold as much as one may, at the same time
+# A body of at most this size is not counted against the shared memory, because the number of requests already bounds
+# it. If the application did not read it, the rest arrives on its own after the response and the connection stays open.
+SMALL_BYTES = 65_536
+CLIENTS = 4  # that can reach their own limit at the same time
 
 
 class BodyBudget:
-    """What the bodies share: one timer, because one for each would cost as much as the rest of the gate, and the bytes
-    that all of them may hold in memory at once. One client may hold a quarter of those, so that whoever holds much
-    holds up nobody else."""
+    """The state that all bodies share: the memory they may use, and one timer for their deadlines.
 
-    def __init__(self, seconds: float, rate: int, most_held: int) -> None:
+    A timer for each body would cost as much as the rest of the middleware. One client may use a quarter of the memory,
+    so that it cannot take the share of others.
+    """
+
+    def __init__(self, seconds: float, min_rate: int, max_bytes: int) -> None:
+        """A body has `seconds` to arrive, and one more for every `min_rate` bytes received."""
         self.seconds = seconds
-        self.rate = rate
-        self.most_held = most_held
-        self.held = 0
-        self.held_by: Counter[str] = Counter()
+        self.min_rate = min_rate
+        self.max_bytes = max_bytes
+        self.reserved = 0
+        self.reserved_by: Counter[str] = Counter()
         self.waiting: set[LimitedBody] = set()
-        self._running = False
+        self._timer_is_set = False
 
-    def add(self, body: "LimitedBody") -> None:
+    def watch(self, body: "LimitedBody") -> None:
+        """Check the deadline of a body until it is removed from `waiting`."""
         self.waiting.add(body)
-        if not self._running:
-            self._run()
+        if not self._timer_is_set:
+            self._set_timer()
 
-    def hold(self, client: str, more: int) -> bool:
-        """Count what a client's bodies hold now. Whether that is within what it and all together may."""
-        self.held += more
-        self.held_by[client] += more
-        mine = self.held_by[client]
-        if not mine:
-            del self.held_by[client]
-        return self.held <= self.most_held and mine <= self.most_held // CLIENTS
+    def reserve(self, client: str, more: int) -> bool:
+        """Add `more` bytes, negative to release them; return False if the client's or the global limit is exceeded."""
+        self.reserved += more
+        self.reserved_by[client] += more
+        by_client = self.reserved_by[client]
+        if not by_client:
+            del self.reserved_by[client]
+        return self.reserved <= self.max_bytes and by_client <= self.max_bytes // CLIENTS
 
-    def _run(self) -> None:
-        self._running = True
-        asyncio.get_running_loop().call_later(min(1.0, self.seconds / 4), self._check)
+    def _set_timer(self) -> None:
+        self._timer_is_set = True
+        asyncio.get_running_loop().call_later(min(1.0, self.seconds / 4), self._check_deadlines)
 
-    def _check(self) -> None:
-        self._running = False
+    def _check_deadlines(self) -> None:
+        self._timer_is_set = False
         now = asyncio.get_running_loop().time()
         for body in list(self.waiting):
-            body.check(now)
+            body.check_deadline(now)
         if self.waiting:
-            self._run()
+            self._set_timer()
 
 
 class LimitedBody:
-    """The `receive` of a request whose body has `length` bytes, -1 for chunked. Its time starts when the application
-    first asks for it. Going over a limit is raised, and kept as `cut`. `client` tells whose it is, if that matters."""
+    """The `receive` of one request whose body has `length` bytes, -1 for chunked.
+
+    The deadline starts when the application first asks for the body. An exceeded limit is raised, and kept as `error`,
+    because the application may swallow it. `client_of` returns the client that a large body is charged to.
+
+    A missed deadline has to end a `receive` of the server that the application's own task awaits, and only cancelling
+    that task ends it. So `check_deadline` cancels the task and sets `_timed_out`. `_next` then catches the
+    CancelledError, takes the cancellation back with `uncancel()`, without which a later `asyncio.timeout` or task group
+    of the application would take it for its own, and raises RequestTimeout in its place.
+    A cancellation without `_timed_out` is the server's, at a stop, and passes through. The timer sees a body only while
+    its task waits inside `_next`, so the application is never cancelled anywhere else.
+    """
 
     __slots__ = (
-        "_came",
+        "_budget",
         "_client",
         "_client_of",
-        "_due",
-        "_held",
-        "_late",
-        "_left",
+        "_deadline",
+        "_is_complete",
         "_length",
         "_receive",
+        "_received",
+        "_remaining",
+        "_reserved",
         "_task",
-        "_together",
-        "_whole",
-        "cut",
-        "lost",
+        "_timed_out",
+        "disconnected",
+        "error",
     )
 
     def __init__(
-        self, receive: Receive, length: int, most: int, together: BodyBudget, client: Callable[[], str] = lambda: ""
+        self,
+        receive: Receive,
+        length: int,
+        max_bytes: int,
+        budget: BodyBudget,
+        client_of: Callable[[], str] = lambda: "",
     ) -> None:
         self._receive = receive
-        self._client_of, self._client = client, ""
+        self._client_of, self._client = client_of, ""
         self._length = length
-        self._left = most
-        self._came = 0
-        self._held = 0
-        self._together = together
-        self._due = 0.0
+        self._remaining = max_bytes
+        self._received = 0
+        self._reserved = 0
+        self._budget = budget
+        self._deadline = 0.0
         self._task: asyncio.Task[Any] | None = None
-        self._late = False
-        self._whole = False
-        self.lost = False  # the client went away
-        self.cut: SecLinkError | None = None
+        self._timed_out = False
+        self._is_complete = False
+        self.disconnected = False
+        self.error: SecLinkError | None = None
 
     @property
-    def is_left_over(self) -> bool:
-        """Too much is still to come to wait for it after the answer."""
-        return not self._whole and not 0 <= self._length <= SMALL
+    def has_unread(self) -> bool:
+        """True if too much of the body is still to come to wait for it after the response."""
+        return not self._is_complete and not 0 <= self._length <= SMALL_BYTES
 
     async def __call__(self) -> Message:
-        if self._whole:
+        if self._is_complete:
             return await self._receive()
-        if not self._due:
-            self._due = asyncio.get_running_loop().time() + self._together.seconds
+        if not self._deadline:
+            self._deadline = asyncio.get_running_loop().time() + self._budget.seconds
         message = await self._next()
         size = len(message.get("body", b""))
-        self._left -= size
-        self._due += size / self._together.rate
-        self._whole = not message.get("more_body", False)
-        self.lost = message["type"] == "http.disconnect"
-        self._came += size
-        more = max(0, self._came - SMALL) - self._held  # small ones are bounded by the number of requests
-        if self._left < 0:
-            raise self._cut(PayloadTooLarge())
-        if more > 0 and not self._hold(more):
-            raise self._cut(Busy())
+        self._remaining -= size
+        self._received += size
+        self._deadline += size / self._budget.min_rate
+        self._is_complete = not message.get("more_body", False)
+        self.disconnected = message["type"] == "http.disconnect"
+        if self._remaining < 0:
+            raise self._failed(PayloadTooLarge())
+        more = max(0, self._received - SMALL_BYTES) - self._reserved
+        if more > 0 and not self._reserve(more):
+            raise self._failed(Busy())
         return message
 
     def release(self) -> None:
-        """The request is done with: its bytes make room for others."""
-        if self._held:
-            self._hold(-self._held)
+        """Return the reserved memory once the request has ended."""
+        if self._reserved:
+            self._reserve(-self._reserved)
 
-    def _hold(self, more: int) -> bool:
-        self._client = self._client or self._client_of()
-        self._held += more
-        return self._together.hold(self._client, more)
+    def check_deadline(self, now: float) -> None:
+        """Cancel the waiting task if the deadline has passed; see the class on what follows."""
+        if now > self._deadline and self._task is not None and not self._timed_out:
+            self._timed_out = True
+            self._task.cancel()
 
     async def _next(self) -> Message:
+        """Return the server's next message. Raises RequestTimeout at the deadline."""
         self._task = asyncio.current_task()
-        self._together.add(self)
+        self._budget.watch(self)
         try:
             return await self._receive()
         except asyncio.CancelledError:
-            if self._task is None or not self._late:
+            if self._task is None or not self._timed_out:
                 raise
             self._task.uncancel()
-            raise self._cut(RequestTimeout()) from None
+            raise self._failed(RequestTimeout()) from None
         finally:
-            self._together.waiting.discard(self)
+            self._budget.waiting.discard(self)
 
-    def check(self, now: float) -> None:
-        if now > self._due and self._task is not None and not self._late:
-            self._late = True
-            self._task.cancel()
+    def _reserve(self, more: int) -> bool:
+        self._client = self._client or self._client_of()
+        self._reserved += more
+        return self._budget.reserve(self._client, more)
 
-    def _cut(self, error: SecLinkError) -> SecLinkError:
-        self.cut = error
+    def _failed(self, error: SecLinkError) -> SecLinkError:
+        self.error = error
         return error

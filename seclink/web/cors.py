@@ -3,7 +3,7 @@
 the API is open to every origin. No cookies are used there, so there is nothing a foreign page could ride on.
 """
 
-from seclink.web.middleware import App, Message, Receive, Send
+from seclink.web.asgi import App, Message, Receive, Send
 
 CORS = {
     "access-control-allow-origin": "*",

@@ -15,14 +15,15 @@ from seclink.model import Scope
 from seclink.telemetry.prometheus import CONTENT_TYPE
 from seclink.web import health
 from seclink.web.admission import AccessRule, Admission
+from seclink.web.asgi import Receive, Send
 from seclink.web.metrics_collector import MetricsCollector
-from seclink.web.middleware import Middleware, Receive, Send
+from seclink.web.middleware import Middleware
 from seclink.web.problems import render
 from seclink.web.response import Response
 
 PATH = "/metrics"
 ADMISSION = AccessRule(rate="peek", scopes=(Scope.METRICS, Scope.ADMIN), needs_key=True)
-REQUESTS = 16
+MAX_REQUESTS = 16
 
 
 def handler(metrics: MetricsCollector, admission: Admission) -> HTTPRouteHandler:
@@ -49,7 +50,7 @@ def metrics_app(metrics: MetricsCollector) -> Middleware:
             answer = Response(status, body, headers)
         await answer(scope, receive, send)
 
-    return Middleware(app, render, body_bytes=1024, requests=REQUESTS, methods=("GET", "HEAD"))
+    return Middleware(app, render, max_body_bytes=1024, max_requests=MAX_REQUESTS, methods=("GET", "HEAD"))
 
 
 async def _answer(metrics: MetricsCollector, scope: Any) -> Response:

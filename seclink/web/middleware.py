@@ -1,15 +1,16 @@
-"""The gate: what every request passes before the application and every answer passes after it. Plain ASGI.
+"""The outermost layer: checks on every request before the application, headers on every response after it. Plain ASGI.
 
-In: the method, the size and number of the headers, headers that may come only once, the Host, the size, duration and
-pace of the body, the number of requests at once. Out: the security headers, a request id, and the headers that inner
-code left in `scope["state"]["seclink_headers"]`. A refusal is a problem document and closes the connection; it is made
-before a byte of the body is asked for whenever the head tells enough. Whatever escapes the application becomes a 500
-that tells nothing.
+In: the method, the size and number of the headers, headers that may appear only once, the Host, the size, duration and
+pace of the body, the number of requests in flight. Out: the security headers, a request id, and the headers that inner
+code left in `scope["state"]["seclink_headers"]`. A rejected request gets an error response and its connection is
+closed, before a byte of the body is read where the head is enough to decide. An exception that escapes the application
+becomes a 500 without details.
 
-The server in front (`seclink.server.serve`) has already refused what no ASGI application can see: malformed requests,
-Content-Length beside Transfer-Encoding, slow and endless heads. What gets here is well-formed and may still be hostile.
+The server (`seclink.server.serve`) has already rejected what an ASGI application cannot see: malformed requests,
+Content-Length beside Transfer-Encoding, slow and endless heads. The requests that arrive here are well-formed and can
+still be hostile.
 
-Measured: 5 to 10 microseconds per request; the smallest route of the framework takes 100 to 150.
+Measured: 5 to 10 microseconds per request; the smallest route of Litestar takes 100 to 150.
 """
 
 import asyncio
@@ -30,23 +31,22 @@ from seclink.errors import (
     SecLinkError,
     UnknownHost,
 )
-from seclink.web.body_limits import BodyBudget, LimitedBody, Message, Receive
+from seclink.web.asgi import App, Message, Receive, Send
+from seclink.web.body_limits import BodyBudget, LimitedBody
 from seclink.web.security_headers import HEADERS, Header
 
-__all__ = ["App", "Header", "Message", "Middleware", "Notice", "Receive", "Render", "Send", "host_name"]
+ErrorResponse = tuple[int, list[Header], bytes]
+"""Status, headers with the content type, body."""
+JsonError = Callable[[SecLinkError, str], ErrorResponse]
+"""(error, request id) -> the error response for programs."""
+CustomError = Callable[[Message, SecLinkError], ErrorResponse | None]
+"""(scope, error) -> the error response of a dialect or for a browser, or None for that of JsonError."""
 
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
-Render = Callable[[SecLinkError, str], tuple[int, list[Header], bytes]]
-"""(error, request id) -> status, headers with the content type, body."""
-Notice = Callable[[Message, SecLinkError], tuple[int, list[Header], bytes] | None]
-"""(scope, error) -> the same for a person's browser; None: this is no person, render it."""
-
-HELD_BYTES = 64 * 2**20
+MIN_BUFFERED_BYTES = 64 * 2**20
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 
-# Twice is never honest, and two readers of the request could choose differently.
-ONCE = frozenset(
+# An honest client sends these once. Of two values, two readers of the request could pick different ones.
+UNIQUE_HEADERS = frozenset(
     (
         *(b"host", b"content-length", b"transfer-encoding", b"content-type", b"upgrade", b"expect"),
         *(b"authorization", b"idempotency-key", b"seclink-access", b"seclink-passcode", b"seclink-manage"),
@@ -56,221 +56,236 @@ HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_
 
 
 class Middleware:
-    """`body_bytes` caps the body as sent, chunked or not. It has `body_seconds` to come, and a second more for every
-    `body_rate` bytes that came. `held_bytes` caps what all bodies together hold in memory, and a quarter of it those of
-    one `client`.
+    """Wraps `app` with the limits.
 
-    `always` are paths that are answered although as many `requests` run as may. `allowed_hosts` are names without a
-    port; none means that any single well-formed Host will do. `too_large` is said of a body that is, and what may be.
-    `notice` is asked before `render`.
-    `report(error, request_id)` is told what escaped the application. `in_flight` is how many requests are in flight.
+    - `max_body_bytes` limits the body as sent, chunked or not. It has `body_seconds` to arrive, and one more second for
+      every `min_body_rate` bytes received. All bodies together may buffer `max_buffered_bytes`, those of one client, as
+      `client_of(scope)` names it, a quarter of that.
+    - `max_requests` limits the requests in flight; requests for `exempt_paths` are served beyond it.
+    - `allowed_hosts` are host names without a port. If there are none, any single well-formed Host is accepted.
+    - `custom_error` is tried before `json_error`. `too_large_message` is the detail of a 413.
+    - `on_error(error, request_id)` is called with an exception that escaped the application.
     """
 
     def __init__(
         self,
         app: App,
-        render: Render,
+        json_error: JsonError,
         *,
-        body_bytes: int,
+        max_body_bytes: int,
         allowed_hosts: Iterable[str] = (),
-        header_bytes: int = 16_384,
-        header_count: int = 100,
+        max_header_bytes: int = 16_384,
+        max_headers: int = 100,
         body_seconds: float = 15.0,
-        body_rate: int = 16_384,
-        held_bytes: int | None = None,
-        requests: int = 1_024,
-        always: Iterable[str] = (),
-        too_large: str = "",
+        min_body_rate: int = 16_384,
+        max_buffered_bytes: int | None = None,
+        max_requests: int = 1_024,
+        exempt_paths: Iterable[str] = (),
+        too_large_message: str = "",
         methods: Iterable[str] = METHODS,
         headers: Iterable[Header] = HEADERS,
-        client: Callable[[Message], str] = lambda scope: (scope.get("client") or ("",))[0],
-        notice: Notice = lambda scope, error: None,
-        report: Callable[[BaseException, str], None] | None = None,
+        client_of: Callable[[Message], str] = lambda scope: (scope.get("client") or ("",))[0],
+        custom_error: CustomError = lambda scope, error: None,
+        on_error: Callable[[BaseException, str], None] | None = None,
     ) -> None:
         self.app = app
-        self.render = render
-        self.notice = notice
-        self._client = client
-        self.report = report
-        self.body_bytes = body_bytes
-        self._too_large = too_large
-        self._bodies = BodyBudget(body_seconds, body_rate, held_bytes or max(HELD_BYTES, 4 * body_bytes))
+        self._json_error = json_error
+        self._custom_error = custom_error
+        self._on_error = on_error
+        self._client_of = client_of
+        self._too_large_message = too_large_message
+        self._max_body_bytes = max_body_bytes
+        max_buffered_bytes = max_buffered_bytes or max(MIN_BUFFERED_BYTES, 4 * max_body_bytes)
+        self._budget = BodyBudget(body_seconds, min_body_rate, max_buffered_bytes)
         self.headers = list(headers)
         self.header_names = frozenset(name for name, _ in self.headers)
-        self.allow = ", ".join(methods).encode()
+        self._allow = ", ".join(methods).encode()
         self._methods = frozenset(methods)
         self._hosts = frozenset(map(host_name, allowed_hosts))
         if "" in self._hosts:
             raise ValueError("an allowed host is not a host name")
-        self._header_bytes = header_bytes
-        self._header_count = header_count
-        self._requests = requests
-        self._always = frozenset(always)
+        self._max_header_bytes = max_header_bytes
+        self._max_headers = max_headers
+        self.max_requests = max_requests
+        self._exempt_paths = frozenset(exempt_paths)
         self.in_flight = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = ResponseWriter(self, scope, send)
+        response = ResponseWriter(self, scope, send)
         try:
-            length = self._admit(scope, answer)
-        except SecLinkError as refusal:
-            await answer.refuse(refusal)
+            unique = self._admit(scope)
+            length = self._body_length(unique)
+        except SecLinkError as error:
+            await response.send_error(error)
             return
+        # The server's parser stops where another protocol would begin: the connection cannot be used again.
+        response.must_close = b"upgrade" in unique
         if length != 0:
-            receive = answer.body = LimitedBody(
-                receive, length, self.body_bytes, self._bodies, lambda: self._client(scope)
+            receive = response.body = LimitedBody(
+                receive, length, self._max_body_bytes, self._budget, lambda: self._client_of(scope)
             )
-        self.in_flight += 1
-        try:
-            await self.app(scope, receive, answer)
-        except asyncio.CancelledError:
-            await answer.refuse(Internal("The server stopped before this was done"))
-            raise
-        except Exception as error:
-            await self._escaped(answer, error)
-        finally:
-            self.in_flight -= 1
-            if answer.body is not None:
-                answer.body.release()
-        if not answer.started:
-            await answer.refuse(answer.cut or Internal())
+        await self._run(scope, receive, response)
 
-    def _admit(self, scope: Message, answer: "ResponseWriter") -> int:
-        """The body's length: 0 for none, -1 for chunked. Raises the refusal."""
-        if scope["method"] not in self._methods:
-            raise MethodNotAllowed
-        headers = scope["headers"]
-        size = len(scope["raw_path"]) + len(scope["query_string"])
-        once: dict[bytes, bytes] = {}
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name in ONCE:
-                if name in once:
-                    raise UnknownHost if name == b"host" else BadRequest("A header that may come once came twice")
-                once[name] = value
-        # Four more bytes per header: ": " and the line's end.
-        if size + 4 * len(headers) > self._header_bytes or len(headers) > self._header_count:
-            raise HeadersTooLarge
-        name = host_name(once.get(b"host", b"").decode("latin-1"))
-        if not name or (self._hosts and name not in self._hosts):
-            raise UnknownHost
-        if self.in_flight >= self._requests and scope["path"] not in self._always:
-            raise Busy
-        # The parser stops where another protocol would begin, so nothing more can be read from that connection.
-        answer.close = b"upgrade" in once
-        return self._length(once)
-
-    def _length(self, once: dict[bytes, bytes]) -> int:
-        given = once.get(b"content-length")
-        if b"transfer-encoding" in once:
-            if given is not None or once[b"transfer-encoding"].lower() != b"chunked":
-                raise BadRequest("The request's length cannot be told")
-            return -1
-        if given is None:
-            return 0
-        if not given.isdigit():
-            raise BadRequest("The request's length is not a number")
-        if len(given) > 18 or int(given) > self.body_bytes:
-            raise PayloadTooLarge
-        return int(given)
-
-    async def _escaped(self, answer: "ResponseWriter", error: Exception) -> None:
-        if not (answer.body and (answer.body.lost or answer.body.cut)) and self.report is not None:
-            self.report(error, answer.request_id)
-        if answer.started and not answer.refused:
-            raise error  # half an answer is out: the server cuts the connection
-        await answer.refuse(answer.cut or (Busy() if isinstance(error, MemoryError) else Internal()))
-
-    def render_http11(self, error: SecLinkError, target: bytes = b"", given: Iterable[Header] = ()) -> bytes:
-        """A refusal as the bytes of a whole HTTP/1.1 answer, for requests that never became one; `target` and `given`
-        are what came of the address and of the headers.
-        """
-        path = unquote(target.partition(b"?")[0].decode("latin-1"))
-        scope: Message = {"type": "http", "method": "", "path": path, "query_string": b"", "headers": list(given)}
-        status, headers, body = self.refusal(error, token_hex(8), scope)
-        first = b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())
-        return b"\r\n".join((first, *map(b": ".join, headers), b"", body))
-
-    def refusal(self, error: SecLinkError, request_id: str, scope: Message) -> tuple[int, list[Header], bytes]:
+    def error_response(self, error: SecLinkError, request_id: str, scope: Message) -> ErrorResponse:
+        """Return the whole response for an error; it closes the connection."""
         if isinstance(error, PayloadTooLarge):
-            error = PayloadTooLarge(self._too_large)
-        said = self.notice(scope, error)
-        status, given, body = said or self.render(error, request_id)
+            error = PayloadTooLarge(self._too_large_message)
+        custom = self._custom_error(scope, error)
+        status, error_headers, body = custom or self._json_error(error, request_id)
         headers = {
             **dict(self.headers),
-            # A script on another site may read why it was refused; there is nothing else in these answers.
-            **({} if said else {b"access-control-allow-origin": b"*"}),
-            **({b"allow": self.allow} if isinstance(error, MethodNotAllowed) else {}),
+            # Scripts of other sites may read why they were rejected; these responses contain nothing else.
+            **({} if custom else {b"access-control-allow-origin": b"*"}),
+            **({b"allow": self._allow} if isinstance(error, MethodNotAllowed) else {}),
             **({b"retry-after": b"1"} if isinstance(error, Busy) else {}),
-            **dict(given),
+            **dict(error_headers),
             b"x-request-id": request_id.encode(),
             b"content-length": b"%d" % len(body),
             b"connection": b"close",
         }
         return status, list(headers.items()), body
 
+    def render_http11(self, error: SecLinkError, target: bytes = b"", headers: Iterable[Header] = ()) -> bytes:
+        """Return an error as a whole HTTP/1.1 response, for input that never became a request.
+
+        `target` and `headers` are the parts of it that arrived.
+        """
+        path = unquote(target.partition(b"?")[0].decode("latin-1"))
+        scope: Message = {"type": "http", "method": "", "path": path, "query_string": b"", "headers": list(headers)}
+        status, response_headers, body = self.error_response(error, token_hex(8), scope)
+        status_line = b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())
+        return b"\r\n".join((status_line, *map(b": ".join, response_headers), b"", body))
+
+    def _admit(self, scope: Message) -> dict[bytes, bytes]:
+        """Check everything but the body; return the headers of UNIQUE_HEADERS that are present."""
+        if scope["method"] not in self._methods:
+            raise MethodNotAllowed
+        unique = self._check_headers(scope)
+        host = host_name(unique.get(b"host", b"").decode("latin-1"))
+        if not host or (self._hosts and host not in self._hosts):
+            raise UnknownHost
+        if self.in_flight >= self.max_requests and scope["path"] not in self._exempt_paths:
+            raise Busy
+        return unique
+
+    def _check_headers(self, scope: Message) -> dict[bytes, bytes]:
+        headers = scope["headers"]
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        unique: dict[bytes, bytes] = {}
+        for name, value in headers:
+            size += len(name) + len(value)
+            if name in UNIQUE_HEADERS:
+                if name in unique:
+                    raise (UnknownHost if name == b"host" else BadRequest("A header was sent twice"))
+                unique[name] = value
+        # Four more bytes per header: ": " and the end of the line.
+        if size + 4 * len(headers) > self._max_header_bytes or len(headers) > self._max_headers:
+            raise HeadersTooLarge
+        return unique
+
+    def _body_length(self, unique: dict[bytes, bytes]) -> int:
+        """Return the body's length in bytes: 0 for no body, -1 for a chunked one."""
+        length = unique.get(b"content-length")
+        if b"transfer-encoding" in unique:
+            if length is not None or unique[b"transfer-encoding"].lower() != b"chunked":
+                raise BadRequest("The request's length is ambiguous")
+            return -1
+        if length is None:
+            return 0
+        if not length.isdigit():
+            raise BadRequest("The request's length is not a number")
+        if len(length) > 18 or int(length) > self._max_body_bytes:
+            raise PayloadTooLarge
+        return int(length)
+
+    async def _run(self, scope: Message, receive: Receive, response: "ResponseWriter") -> None:
+        self.in_flight += 1
+        try:
+            await self.app(scope, receive, response)
+        except asyncio.CancelledError:
+            await response.send_error(Internal("The server stopped before the request was finished"))
+            raise
+        except Exception as error:
+            await self._handle_escaped(response, error)
+        finally:
+            self.in_flight -= 1
+            if response.body is not None:
+                response.body.release()
+        if not response.started:
+            await response.send_error(response.body_error or Internal())
+
+    async def _handle_escaped(self, response: "ResponseWriter", error: Exception) -> None:
+        body = response.body
+        if not (body and (body.disconnected or body.error)) and self._on_error is not None:
+            self._on_error(error, response.request_id)
+        if response.started and not response.is_error:
+            raise error  # half of the response is out: the server closes the connection
+        await response.send_error(response.body_error or (Busy() if isinstance(error, MemoryError) else Internal()))
+
 
 def host_name(host: str) -> str:
-    """The name in a Host header without port and final dot, or nothing when it is not one."""
+    """Return the name in a Host header without port and final dot, or "" if it is malformed."""
     match = HOST.fullmatch(host.lower())
     return match[1] if match else ""
 
 
 class ResponseWriter:
-    """The `send` that the application gets."""
+    """The `send` of one request: adds the headers, and can send an error in place of the application's response."""
 
-    __slots__ = ("_gate", "_scope", "_send", "_state", "body", "close", "refused", "request_id", "started")
+    __slots__ = ("_middleware", "_scope", "_send", "_state", "body", "is_error", "must_close", "request_id", "started")
 
-    def __init__(self, gate: Middleware, scope: Message, send: Send) -> None:
-        self._gate = gate
+    def __init__(self, middleware: Middleware, scope: Message, send: Send) -> None:
+        self._middleware = middleware
         self._scope = scope
         self._send = send
         self._state: dict[str, Any] = scope.setdefault("state", {})
         self.request_id = self._state["request_id"] = token_hex(8)
         self.body: LimitedBody | None = None
-        self.close = False
+        self.must_close = False
         self.started = False
-        self.refused = False
+        self.is_error = False
 
     @property
-    def cut(self) -> SecLinkError | None:
-        """Why the body was cut off. Whatever the application makes of that, this is the answer."""
-        return self.body.cut if self.body is not None else None
+    def body_error(self) -> SecLinkError | None:
+        """The limit that the body exceeded. It becomes the response, whatever the application makes of it."""
+        return self.body.error if self.body is not None else None
 
     def __call__(self, message: Message) -> Awaitable[None]:
-        # Not a coroutine function: body messages go straight to the server's own `send`.
+        # Not a coroutine function: messages with a body go straight to the server's own `send`.
         if message["type"] == "http.response.start" and not self.started:
-            if self.cut is not None:
-                return self.refuse(self.cut)
+            if self.body_error is not None:
+                return self.send_error(self.body_error)
             self.started = True
-            self._dress(message)
-        elif self.refused:
-            return _nothing()
+            self._add_headers(message)
+        elif self.is_error:
+            return _send_nothing()
         return self._send(message)
 
-    def _dress(self, message: Message) -> None:
-        gate = self._gate
-        headers: list[Header] = [*message.get("headers", ()), *self._state.get("seclink_headers", ())]
-        names = {name for name, _ in headers}
-        if gate.header_names.isdisjoint(names):
-            headers += gate.headers
-        else:
-            headers += [each for each in gate.headers if each[0] not in names]
-        headers.append((b"x-request-id", self.request_id.encode()))
-        if self.close or (self.body is not None and self.body.is_left_over):
-            headers.append((b"connection", b"close"))
-        message["headers"] = headers
-
-    async def refuse(self, error: SecLinkError) -> None:
+    async def send_error(self, error: SecLinkError) -> None:
+        """Send the response for an error, unless a response has already started."""
         if self.started:
             return
-        self.started = self.refused = True
-        status, headers, body = self._gate.refusal(error, self.request_id, self._scope)
+        self.started = self.is_error = True
+        status, headers, body = self._middleware.error_response(error, self.request_id, self._scope)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
+    def _add_headers(self, message: Message) -> None:
+        middleware = self._middleware
+        headers: list[Header] = [*message.get("headers", ()), *self._state.get("seclink_headers", ())]
+        names = {name for name, _ in headers}
+        if middleware.header_names.isdisjoint(names):
+            headers += middleware.headers
+        else:
+            headers += [header for header in middleware.headers if header[0] not in names]
+        headers.append((b"x-request-id", self.request_id.encode()))
+        if self.must_close or (self.body is not None and self.body.has_unread):
+            headers.append((b"connection", b"close"))
+        message["headers"] = headers
 
-async def _nothing() -> None:
+
+async def _send_nothing() -> None:
     return None

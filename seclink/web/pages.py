@@ -17,9 +17,9 @@ from msgspec import Struct
 from seclink.domain import tokens
 from seclink.errors import MethodNotAllowed, NotFound, SecLinkError, UnknownHost
 from seclink.telemetry.log import Log
+from seclink.web.asgi import App, Receive, Send
 from seclink.web.assets import ICON, MEDIA_TYPES, Assets
 from seclink.web.cors import CORS_HEADERS
-from seclink.web.middleware import App, Receive, Send
 from seclink.web.negotiation import accepts_gzip, language, wants_page
 from seclink.web.problems import render
 from seclink.web.security_headers import PAGE_HEADERS, Header

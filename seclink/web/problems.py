@@ -27,8 +27,9 @@ from seclink.errors import (
     StorageFailed,
 )
 from seclink.telemetry.log import Log
+from seclink.web.asgi import Message
 from seclink.web.cors import CORS
-from seclink.web.middleware import Message, Notice
+from seclink.web.middleware import CustomError
 from seclink.web.security_headers import Header
 
 MEDIA_TYPE = b"application/problem+json"
@@ -82,7 +83,7 @@ def retry_headers(error: SecLinkError) -> list[Header]:
 class Problems:
     """Litestar's exception handler. 5xx are logged; `debug` shows refusals too. `notice` is asked before `render`."""
 
-    def __init__(self, log: Log, notice: Notice = lambda scope, error: None) -> None:
+    def __init__(self, log: Log, notice: CustomError = lambda scope, error: None) -> None:
         self._log, self._notice = log, notice
 
     def __call__(self, request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:

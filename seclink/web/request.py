@@ -8,7 +8,7 @@ from msgspec import Struct
 from seclink.errors import BadRequest, NotFound, PayloadTooLarge
 from seclink.model import Actor
 from seclink.web import json_body
-from seclink.web.middleware import Receive
+from seclink.web.asgi import Receive
 
 T = TypeVar("T", bound=Struct)
 SMALL_BODY = 16_384  # bytes, for requests that carry no payload

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from seclink.web.asgi import Message, Receive, Send
 from seclink.web.cors import CORS_HEADERS
-from seclink.web.middleware import Message, Receive, Send
 from seclink.web.security_headers import Header
 
 _encode = msgspec.json.Encoder().encode

@@ -11,7 +11,7 @@ from msgspec import Struct
 from seclink.errors import SecLinkError
 from seclink.telemetry.counters import Counters
 from seclink.web.admission import AccessRule, Admission
-from seclink.web.middleware import Receive
+from seclink.web.asgi import Receive
 from seclink.web.request import RequestContext
 from seclink.web.response import Response
 

@@ -72,7 +72,7 @@ async def openapi(appliance: Any) -> dict[str, Any]:
 
 def application(appliance: Any) -> Any:
     """The framework's application behind the gate and the dialects' door."""
-    closure = appliance.gate.app.__closure__
+    closure = appliance.app.app.__closure__
     return next(cell.cell_contents for cell in closure if hasattr(cell.cell_contents, "routes"))
 
 

@@ -88,7 +88,7 @@ async def every_kind_of_answer(appliance: Any) -> list[tuple[str, int, httpx.Res
     async def fail(*_: Any) -> None:
         raise RuntimeError
 
-    appliance.gate.app = fail
+    appliance.app.app = fail
     pages.append((500, await web.get("/", headers=BROWSER)))
     data += [(500, await web.get("/")), (500, await api.get("/stats", headers=BROWSER))]
     return [("page", *each) for each in pages] + [("data", *each) for each in data]
@@ -150,6 +150,6 @@ async def test_no_answer_opens_a_page_to_other_sites(appliance: Any) -> None:
 async def test_refusal_made_before_there_is_a_request_has_them_too(make_appliance: Any) -> None:
     """HDR-01: what the server in front refuses by itself."""
     made = await make_appliance('[server]\npublic_url = "https://localhost"\n')
-    head = made.gate.raw(BadRequest()).partition(b"\r\n\r\n")[0].decode().splitlines()[1:]
+    head = made.app.render_http11(BadRequest()).partition(b"\r\n\r\n")[0].decode().splitlines()[1:]
     given = dict(each.split(": ", 1) for each in head)
     assert {name: given.get(name) for name in DATA} == DATA

@@ -184,7 +184,7 @@ async def test_no_name_leads_out_of_the_files(appliance: Any, name: str) -> None
             "type": "http", "method": "GET", "path": decoded, "raw_path": path.encode(), "query_string": b"",
             "headers": [(b"host", b"localhost")],
         }  # fmt: skip
-        await appliance.gate(scope, None, send)
+        await appliance.app(scope, None, send)
     assert [each["status"] for each in sent if "status" in each] == [404] * 3
 
 
@@ -280,7 +280,7 @@ async def test_person_at_an_unknown_host_is_told_what_to_set(web: httpx.AsyncCli
 
 async def test_person_at_a_busy_or_broken_server_reads_a_sentence(make_appliance: Any) -> None:
     busy = await make_appliance()
-    busy.gate._requests = 0
+    busy.app.max_requests = 0
     answer = await outside(busy).get("/", headers=BROWSER)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "<h1>The server is busy; nothing was done, try again</h1>" in answer.text
@@ -290,7 +290,7 @@ async def test_person_at_a_busy_or_broken_server_reads_a_sentence(make_appliance
     async def fail(*_: Any) -> None:
         raise RuntimeError("a word of nobody")
 
-    broken.gate.app = fail
+    broken.app.app = fail
     answer = await outside(broken).get("/", headers=BROWSER)
     assert answer.status_code == 500
     assert "<h1>The server made a mistake</h1>" in answer.text

@@ -183,9 +183,9 @@ async def test_busy_and_broken_gates_answer_in_the_envelope(make_appliance: Any,
     async def fail(*_: Any) -> None:
         raise RuntimeError
 
-    appliance.gate.app = fail
+    appliance.app.app = fail
     check_envelope(row, await ask(appliance, "GET", row.url), 500)
-    appliance.gate._requests = 0
+    appliance.app.max_requests = 0
     check_envelope(row, await ask(appliance, "GET", row.url), 503)
 
 

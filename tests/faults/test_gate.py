@@ -165,7 +165,7 @@ def test_host_must_come_once_and_be_a_name(server: Process, lines: bytes) -> Non
 
 def test_only_allowed_hosts_are_answered() -> None:
     """IN-13: port and case do not matter, and no forwarded header helps."""
-    with running(gate={"allowed_hosts": ["secrets.example.org", "[::1]"]}) as server:
+    with running(web={"allowed_hosts": ["secrets.example.org", "[::1]"]}) as server:
         for host in (b"secrets.example.org", b"SECRETS.example.ORG:8443", b"secrets.example.org.", b"[::1]:8080"):
             assert server.ask(b"GET /look HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % host)[0].status == 200
         for host in (b"evil.example", b"127.0.0.1", b"x.secrets.example.org", b"secrets.example.org@evil", b"[::2]"):
@@ -255,7 +255,7 @@ def test_error_after_half_an_answer_cuts_the_connection(server: Process) -> None
 
 
 def test_requests_over_the_cap_are_told_to_come_again() -> None:
-    with running(gate={"requests": 2}) as server:
+    with running(web={"max_requests": 2}) as server:
         ask = b"GET /slow?2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         with server.connect(ask) as first, server.connect(ask) as second:
             while True:

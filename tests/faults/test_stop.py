@@ -18,7 +18,10 @@ def wait_until_running(server: Process, count: int) -> None:
 
 def test_stop_finishes_what_is_in_flight_and_takes_nothing_new() -> None:
     """CR-13: 20 requests finish; a slow upload and an idle connection are closed; exit status 0."""
-    with running(serve={"grace_seconds": 3.0}, gate={"body_seconds": 60.0}) as server, contextlib.ExitStack() as stack:
+    with (
+        running(serve={"grace_seconds": 3.0}, web={"body_seconds": 60.0}) as server,
+        contextlib.ExitStack() as stack,
+    ):
         in_flight = [stack.enter_context(server.connect(SLOW)) for _ in range(20)]
         upload = stack.enter_context(server.connect(CHUNKED))
         idle = stack.enter_context(server.connect())

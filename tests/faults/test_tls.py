@@ -375,7 +375,10 @@ def test_unfinished_handshakes_keep_nobody_out(tmp_path: Path) -> None:
     GOOD.write(tmp_path)
     limits = {"connections": 20, "header_seconds": 60.0}
     files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
-    with running(certificate=files, limits=limits, gate={"requests": 1}) as server, contextlib.ExitStack() as stack:
+    with (
+        running(certificate=files, limits=limits, web={"max_requests": 1}) as server,
+        contextlib.ExitStack() as stack,
+    ):
         clients = [stack.enter_context(server.connect(hello())) for _ in range(60)]
         assert get(server).status == 200
         assert seconds_until_closed(clients[:40]) < 10

@@ -12,6 +12,8 @@ from typing import Any
 
 from seclink.errors import SecLinkError
 from seclink.server import serve
+from seclink.server.certificate import Certificate
+from seclink.server.settings import Limits, ServerSettings
 from seclink.web.middleware import Middleware
 
 PAGE = 4096
@@ -86,26 +88,26 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
 
 
 async def main(options: dict[str, Any]) -> None:
-    gate_options = {"body_bytes": 1_000_000, "body_seconds": 1.0, **options.pop("gate", {})}
+    web_options = {"max_body_bytes": 1_000_000, "body_seconds": 1.0, **options.pop("web", {})}
     serve_options = {"host": "127.0.0.1", "port": 0, "grace_seconds": 5.0, **options.pop("serve", {})}
     if pair := options.pop("certificate", None):
-        serve_options["certificate"] = serve.Certificate(*map(Path, pair))
+        serve_options["certificate"] = Certificate(*map(Path, pair))
     grace_seconds = serve_options.pop("grace_seconds")
     limits = {"message_bytes": 2_000_000, "header_seconds": 1.0, "write_seconds": 1.0, "linger_seconds": 1.0}
     gate = Middleware(
-        Tiny(options), render, report=lambda error, _: print("escaped", type(error).__name__), **gate_options
+        Tiny(options), render, on_error=lambda error, _: print("escaped", type(error).__name__), **web_options
     )
     asyncio.get_running_loop().slow_callback_duration = 60  # a busy machine is no fault
     stop = asyncio.Event()
     serve.stop_on_signals(stop)
-    served = serve.Served(
+    settings = ServerSettings(
         app=gate,
-        refuse=gate.raw,
-        limits=serve.Limits(**{**limits, **options.pop("limits", {})}),
+        refuse=gate.render_http11,
+        limits=Limits(**{**limits, **options.pop("limits", {})}),
         grace_seconds=grace_seconds,
     )
     listener = serve.bind(serve_options.pop("host"), serve_options.pop("port"))
-    await serve.serve(served, listener=listener, stop=stop, ready=lambda url: print(url, flush=True), **serve_options)
+    await serve.serve(settings, listener=listener, stop=stop, ready=lambda url: print(url, flush=True), **serve_options)
 
 
 if __name__ == "__main__":

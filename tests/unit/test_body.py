@@ -29,25 +29,25 @@ LARGE = [b"x" * 65_536, b"x" * 900]  # 900 beyond the 64 KiB that any may have
 
 async def test_bodies_together_stay_within_memory() -> None:
     """IN-01: many large bodies at once are refused, and what is done with makes room again."""
-    together = BodyBudget(15.0, 16_384, most_held=4000)
+    together = BodyBudget(15.0, 16_384, max_bytes=4000)
     fitting = [body_of(LARGE, together, f"192.0.2.{n}") for n in range(4)]
     one_more, later = (body_of(LARGE, together, "192.0.2.9") for _ in range(2))
     for body in fitting:
         assert len(await RequestContext({}, body, NOBODY).body()) == 66_436
     with pytest.raises(Busy):
         await RequestContext({}, one_more, NOBODY).body()
-    assert isinstance(one_more.cut, Busy)
+    assert isinstance(one_more.error, Busy)
     one_more.release()
     fitting[0].release()
     assert len(await RequestContext({}, later, NOBODY).body()) == 66_436
     for body in (*fitting, later):
         body.release()
-    assert (together.held, together.held_by) == (0, {})
+    assert (together.reserved, together.reserved_by) == (0, {})
 
 
 async def test_one_client_cannot_hold_what_is_for_all() -> None:
     """IN-01: a quarter each; what one sends too much of holds up nobody else."""
-    together = BodyBudget(15.0, 16_384, most_held=4000)
+    together = BodyBudget(15.0, 16_384, max_bytes=4000)
     first, second = (body_of(LARGE, together, "192.0.2.1") for _ in range(2))
     other = body_of(LARGE, together, "192.0.2.2")
     await RequestContext({}, first, NOBODY).body()
@@ -58,7 +58,7 @@ async def test_one_client_cannot_hold_what_is_for_all() -> None:
 
 async def test_body_in_a_million_pieces_is_put_together() -> None:
     """IN-01: small pieces must not be copied again and again."""
-    together = BodyBudget(15.0, 16_384, most_held=10_000)
+    together = BodyBudget(15.0, 16_384, max_bytes=10_000)
     assert await RequestContext({}, body_of([b"ab"] * 2_000, together), NOBODY).body() == b"ab" * 2_000
 
 
@@ -68,7 +68,7 @@ async def test_busy_server_still_says_that_it_lives() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    gate = Middleware(app, render, body_bytes=10, requests=0, always=("/healthz",))
+    gate = Middleware(app, render, max_body_bytes=10, max_requests=0, exempt_paths=("/healthz",))
     statuses = {}
     for path in ("/healthz", "/api/v1/secrets"):
         sent: list[Any] = []
@@ -85,9 +85,9 @@ async def test_busy_server_still_says_that_it_lives() -> None:
 async def test_gate_asks_whose_a_large_body_is(make_appliance: Any) -> None:
     """IN-01: by IPv4 address or IPv6 /64, behind a proxy by what the proxy says."""
     toml = '[server]\ntrusted_proxies = ["192.0.2.1"]\n'
-    gate = (await make_appliance(toml)).gate
+    gate = (await make_appliance(toml)).app
     asked = {
-        (client, forwarded): gate._client(
+        (client, forwarded): gate._client_of(
             {"client": (client, 1), "headers": [(b"x-forwarded-for", forwarded)] if forwarded else []}
         )
         for client, forwarded in (
