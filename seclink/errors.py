@@ -38,6 +38,7 @@
 A message is written for the person who reads it and never repeats input, paths or SQL.
 """
 
+from enum import Enum
 from typing import ClassVar, Literal, NamedTuple
 
 FaultCode = Literal[
@@ -239,13 +240,34 @@ class StartRefused(SecLinkError):
 
 
 class ConfigError(StartRefused):
-    """One line per problem: `file:line: what is wrong (hint)`."""
+    """One line per problem: `file:line: what is wrong (hint)`. `is_unreadable`: the file itself cannot be read."""
 
     code, title = "config", "The configuration is not valid"
 
+    def __init__(self, message: str = "", *, is_unreadable: bool = False) -> None:
+        super().__init__(message)
+        self.is_unreadable = is_unreadable
+
+
+class StoreFault(Enum):
+    """Why a database cannot be used, for programs that suggest a fix."""
+
+    OTHER = "other"  # damaged, missing, or in a way that no other member names
+    NEWER = "newer"  # written by a later release
+    FOREIGN = "foreign"  # the database of another program
+    LOCKED = "locked"  # another program holds its lock
+    ACCESS = "access"  # this user cannot open or write the file
+    DISK_FULL = "disk_full"
+
 
 class StoreUnusable(StartRefused):
+    """`fault` is the reason as data; the message is for people and may be reworded."""
+
     code, title = "store", "The database cannot be used"
+
+    def __init__(self, message: str = "", fault: StoreFault = StoreFault.OTHER) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class ClientError(SecLinkError):

@@ -1,10 +1,11 @@
-"""`seclink check`: whether the server answers, for a container's health check. Loads next to nothing: it runs often."""
+"""`seclink check`: whether the server responds, for a container's health check.
+
+It runs every few seconds, so it imports as little as possible.
+"""
 
 import contextlib
 import http.client
-import ssl
 from pathlib import Path
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import click
@@ -14,79 +15,63 @@ from seclink.config.addresses import local_url
 from seclink.config.locate import database, load, with_overrides
 from seclink.config.schema import Config
 from seclink.errors import SecLinkError
-from seclink.ops.http_probe import reason, unchecked
-from seclink.ops.processes import arguments, server_of
+from seclink.ops.http_probe import HttpProbe, ProbeFailed
+from seclink.ops.processes import command_line, server_process
 
-SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 SERVE = click.Command(
     "serve", params=[click.Option(["--host"]), click.Option(["--port"], type=int), click.Option(["--config"])]
 )
 
 
-class NotWell(SecLinkError):
-    code, title = "check", "The server is not well"
+class CheckFailed(SecLinkError):
+    code, title = "check", "The server has a problem"
 
 
 @click.command()
-@click.option("--url", help="The server to ask, instead of the one that is configured.")
+@click.option("--url", help="The server to check instead of the configured one.")
 @config_option
 def check(url: str | None, config: Path | None) -> None:
-    """Ask the server whether it lives. Prints nothing if so; exit status 1 otherwise."""
+    """Check that the server responds. Prints nothing if it does; exit status 1 otherwise."""
     path = None
     if url is None:
         settings = load(config)
         path = database(settings, config)
         url = local_url(as_served(settings, path).server)
-    address = _parts(url)
+    host = _parse_url(url).netloc
     try:
-        status = _ask(address, is_here=path is not None)
-    except (OSError, http.client.HTTPException) as error:
-        hint = unanswered(path, "--url") if path else ""
-        raise NotWell(f"{address.netloc} does not answer: {reason(error)}{hint}") from None
+        # An expired certificate is no reason to restart a server, so the local one's is not verified.
+        with HttpProbe(url, is_local=path is not None, timeout_seconds=TIMEOUT_SECONDS) as server:
+            status = server.get("/healthz", {}).status
+    except ProbeFailed as error:
+        hint = silent_server_hint(path, "--url") if path else ""
+        raise CheckFailed(f"{host} does not respond: {error.detail}{hint}") from None
     if status != http.client.OK:
-        raise NotWell(f"{address.netloc} answers {status}")
+        raise CheckFailed(f"{host} returned status {status}")
 
 
-def _parts(url: str) -> SplitResult:
-    with contextlib.suppress(ValueError):  # a port that is none
+def _parse_url(url: str) -> SplitResult:
+    with contextlib.suppress(ValueError):  # the port is not a number
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
             return parts
-    raise click.UsageError("--url is written https://HOST or http://HOST:PORT")
-
-
-def _ask(address: SplitResult, *, is_here: bool) -> int:
-    """What is configured is an address, which need not be a name that the server answers to; localhost is. And a
-    certificate that has ended is no reason to restart what serves.
-    """
-    host, port = address.hostname or "", address.port
-    if address.scheme == "https":
-        context = unchecked() if is_here else ssl.create_default_context()
-        made: Any = http.client.HTTPSConnection(host, port, timeout=SECONDS, context=context)
-    else:
-        made = http.client.HTTPConnection(host, port, timeout=SECONDS)
-    with contextlib.closing(made) as connection:
-        headers = {"Host": "localhost"} if is_here else {}
-        connection.request("GET", f"{address.path.rstrip('/')}/healthz", headers=headers)
-        return int(connection.getresponse().status)
+    raise click.UsageError("--url must be https://HOST or http://HOST:PORT")
 
 
 def as_served(config: Config, path: Path) -> Config:
-    """The configuration as the server of this database has it: one that runs here may have been told another address
-    on its command line.
-    """
-    process = server_of(path)
+    """Return the configuration with the --host and --port of the server that runs with this database, if any."""
+    process = server_process(path)
     try:
-        words = arguments(process) if process else []
-        said = SERVE.make_context("serve", words[words.index("serve") + 1 :], resilient_parsing=True).params
-    except (OSError, ValueError):  # no server, or none that we may look at
+        arguments = command_line(process) if process else []
+        options = SERVE.make_context("serve", arguments[arguments.index("serve") + 1 :], resilient_parsing=True).params
+    except (OSError, ValueError):  # no server, or one that this user may not inspect
         return config
-    return with_overrides(config, said["host"], said["port"])
+    return with_overrides(config, options["host"], options["port"])
 
 
-def unanswered(path: Path, option: str) -> str:
-    """A further line for whoever got no answer though there is a server."""
-    process = server_of(path)
+def silent_server_hint(path: Path, option: str) -> str:
+    """Return a further line for the error if a server runs with this database and yet does not respond."""
+    process = server_process(path)
     if process is None:
         return ""
-    return f"\n  process {process} serves {path}; if it has not just started, name where it listens with {option}"
+    return f"\n  process {process} serves {path}; unless it has just started, give its address with {option}"

@@ -1,4 +1,4 @@
-"""`seclink doctor`: what is wrong with this appliance, and what to do about it."""
+"""`seclink doctor`: the problems of this appliance, and how to fix them."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from seclink.cli.check import as_served
 from seclink.cli.config import config_option
@@ -18,88 +19,86 @@ from seclink.config.addresses import local_url, public_url
 from seclink.config.locate import database, find, load
 from seclink.config.schema import Config, ServerOptions
 from seclink.doctor import address, configuration, files, machine
-from seclink.doctor import database as database_part
-from seclink.doctor.findings import OK, OTHERS_FIX, PROBLEM, WARNING, Finding
-from seclink.errors import ConfigError, StoreUnusable, Unreachable
-from seclink.ops.http_probe import HttpProbe, unchecked
-from seclink.ops.processes import server_of
+from seclink.doctor import database as database_checks
+from seclink.doctor.findings import OK, PROBLEM, RUN_AS_OWNER, WARNING, Finding
+from seclink.errors import ConfigError, StoreUnusable
+from seclink.ops.http_probe import HttpProbe, ProbeFailed
+from seclink.ops.processes import server_process
 from seclink.server.certificate import Certificate, CertificateRefused
 from seclink.store.inspect import inspect
 
-UNWELL = 1
+HAS_PROBLEMS = 1
 PAUSE_SECONDS = 5.0
-LOCAL = {"Host": "localhost"}  # the address it listens on need not be a name it answers to
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-@click.option("--offline", is_flag=True, help="Leave out the public URL; nothing is asked over the network.")
+@click.option("--offline", is_flag=True, help="Leave out the public URL; send nothing over the network.")
 @config_option
 def doctor(as_json: bool, offline: bool, config: Path | None) -> None:
-    """Look at everything that may be wrong with the appliance, and say what to do. Changes nothing.
+    """Check the whole appliance for problems, and print how to fix them. Changes nothing.
 
-    Best run on the server's machine, as its user or as root, while it runs. Ends with 1 if there are problems, with 0
-    if there are none; warnings do not fail.
+    Run it on the server's machine, as the service's user or as root, while the server runs. Exit status: 1 if there are
+    problems, 0 if there are none; warnings do not count.
     """
-    findings = []
-    for each in _findings(config, offline):
-        findings.append(each)
+    findings: list[Finding] = []
+    for finding in _findings(config, offline):
         if not as_json:
-            _show(each, findings[-2] if len(findings) > 1 else None)
-    counts = Counter(each.level for each in findings)
+            _show(finding, findings[-1] if findings else None)
+        findings.append(finding)
+    counts = Counter(finding.level for finding in findings)
     if as_json:
         click.echo(json.dumps(_facts(findings, counts), indent=2))
     else:
         click.echo(f"\n{_count(counts[PROBLEM], PROBLEM)}, {_count(counts[WARNING], WARNING)}")
     if counts[PROBLEM]:
-        sys.exit(UNWELL)
+        sys.exit(HAS_PROBLEMS)
 
 
-def _findings(given: Path | None, offline: bool) -> Iterator[Finding]:
-    source = find(given)
+def _findings(config_file: Path | None, offline: bool) -> Iterator[Finding]:
+    source = find(config_file)
     try:
-        config = load(given)
+        config = load(config_file)
     except ConfigError as error:
-        yield from configuration.refused(error)
-        yield from machine.look(Config(), None)
+        yield from configuration.config_problems(error)
+        yield from machine.check(Config(), None)
         return
-    path = database(config, given)
+    path = database(config, config_file)
     config = as_served(config, path)
-    yield from configuration.look(config, source)
+    yield from configuration.check(config, source)
     key = config.server.tls_key
-    yield from files.look(source, path, [Path(key)] if key else [])
-    yield from _pair(config.server)
+    yield from files.check(source, path, [Path(key)] if key else [])
+    yield from _certificate_pair(config.server)
     if os.access(path.parent, os.X_OK):
-        yield from database_part.look(config, path, int(time.time() * 1000))
-    yield from machine.look(config, server_of(path))
+        yield from database_checks.check(config, path, int(time.time() * 1000))
+    yield from machine.check(config, server_process(path))
     if not offline:
-        yield from _outside(config, path)
+        yield from _public_address(config, path)
 
 
-def _pair(server: ServerOptions) -> Iterator[Finding]:
-    """Whether the server could start with its certificate, or take it up."""
+def _certificate_pair(server: ServerOptions) -> Iterator[Finding]:
+    """Check that the server can start with its certificate, or load it while running."""
     if server.tls_cert and server.tls_key:
+        subject = "the certificate with its key"
         try:
             Certificate(Path(server.tls_cert), Path(server.tls_key))
         except CertificateRefused as error:
-            fix = "correct the files, or server.tls_cert and server.tls_key: it does not start with these"
-            if "cannot be read: Permission denied" in str(error):
-                fix = OTHERS_FIX
-            yield files.PART.problem("the certificate with its key", f"cannot be used: {error}", fix)
+            fix = "correct the files, or server.tls_cert and server.tls_key: the server does not start with these"
+            yield files.GROUP.problem(subject, f"cannot be used: {error}", RUN_AS_OWNER if error.is_denied else fix)
         else:
-            yield files.PART.ok("the certificate with its key", "can be used")
+            yield files.GROUP.ok(subject, "can be used")
 
 
-def _outside(config: Config, path: Path) -> Iterator[Finding]:
-    process = server_of(path)
-    with HttpProbe(local_url(config.server), context=unchecked()) as here:
-        past: HttpProbe | None = here
+def _public_address(config: Config, path: Path) -> Iterator[Finding]:
+    process = server_process(path)
+    with HttpProbe(local_url(config.server), is_local=True) as probe:
+        local: HttpProbe | None = probe
         try:
-            here.get("/healthz", LOCAL)
-        except Unreachable as error:
-            past = None
+            probe.get("/healthz")
+        except ProbeFailed as error:
+            local = None
             if process is not None:
-                yield address.silent(here.address, process, error)
+                yield address.server_silent(process, error)
                 if config.server.public_url is None:
                     return
         try:
@@ -107,15 +106,15 @@ def _outside(config: Config, path: Path) -> Iterator[Finding]:
         except StoreUnusable:
             ended = None
         url, now = public_url(config), time.time()
-        yield from address.look(config, url, here=past, ended=ended, pause_seconds=PAUSE_SECONDS, now=now)
+        yield from address.check(config, url, local=local, ended=ended, pause_seconds=PAUSE_SECONDS, now=now)
 
 
-def _show(each: Finding, before: Finding | None) -> None:
-    if before is None or before.part != each.part:
-        click.echo(each.part if before is None else f"\n{each.part}")
-    click.echo(printable(f"  {each.level:8} {each.looked}: {each.said}"))
-    if each.fix:
-        click.echo(printable(f"           fix: {each.fix}"))
+def _show(finding: Finding, previous: Finding | None) -> None:
+    if previous is None or previous.group != finding.group:
+        click.echo(finding.group if previous is None else f"\n{finding.group}")
+    click.echo(printable(f"  {finding.level:8} {finding.subject}: {finding.observation}"))
+    if finding.fix:
+        click.echo(printable(f"           fix: {finding.fix}"))
 
 
 def _count(number: int, noun: str) -> str:
@@ -128,7 +127,5 @@ def _facts(findings: list[Finding], counts: Counter[str]) -> dict[str, Any]:
         "problems": counts[PROBLEM],
         "warnings": counts[WARNING],
         "ok": counts[OK],
-        "findings": [
-            {name: str(getattr(each, name)) for name in ("level", "part", "looked", "said", "fix")} for each in findings
-        ],
+        "findings": msgspec.to_builtins(findings),
     }

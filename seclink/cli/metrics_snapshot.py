@@ -1,7 +1,7 @@
-"""What a server's metrics come to: rates of the last minute, medians, what is full and what is late.
+"""Figures computed from a server's metrics: rates of the last minute, quantiles, what is full and what is late.
 
-A counter is worth what it grew by between two readings; the first reading of a process is compared with its start, when
-everything was nothing.
+A counter's figure is its growth between two readings; the first reading of a process is compared with its start, when
+every counter was 0.
 """
 
 import math
@@ -11,19 +11,21 @@ from typing import Any, NamedTuple
 from seclink.telemetry.prometheus import Sample
 
 EVENTS = ("created", "revealed", "burned", "expired", "reported")
-BUSIEST = 4
+MAX_OPERATIONS = 4
+Key = tuple[str, ...]
+"""The values of some labels."""
 
 
 class Quantiles(NamedTuple):
-    """Seconds; infinite where it lies beyond the last bound, `times` is how many there were."""
+    """Median and 99th percentile in seconds, infinite beyond the histogram's last bound; the number of observations."""
 
     median: float
-    slowest: float
-    times: int
+    p99: float
+    observations: int
 
 
 class Reading:
-    """One look at the metrics, at `at` seconds since the epoch. Raises ValueError for what is not SecLink's."""
+    """The metrics of one request, at `at` seconds since the epoch. Raises ValueError if they are not SecLink's."""
 
     def __init__(self, samples: Iterable[Sample], at: float) -> None:
         self.at = at
@@ -34,16 +36,16 @@ class Reading:
             raise ValueError("these are not SecLink's metrics")
 
     def value(self, name: str) -> float:
-        """What a name without labels is; 0 where it was left out."""
+        """Return the value of a metric without labels, 0 if it is missing."""
         return sum(value for _, value in self._samples.get(name, ()))
 
-    def by(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
-        """Values added up by some of the labels."""
-        found: dict[tuple[str, ...], float] = {}
-        for given, value in self._samples.get(name, ()):
-            key = tuple(given.get(label, "") for label in labels)
-            found[key] = found.get(key, 0) + value
-        return found
+    def sums(self, name: str, *labels: str) -> dict[Key, float]:
+        """Return the sums of a metric's values, grouped by some of its labels."""
+        sums: dict[Key, float] = {}
+        for sample_labels, value in self._samples.get(name, ()):
+            key = tuple(sample_labels.get(label, "") for label in labels)
+            sums[key] = sums.get(key, 0) + value
+        return sums
 
     @property
     def build(self) -> Mapping[str, str]:
@@ -55,50 +57,48 @@ class Reading:
 
     @property
     def failing(self) -> list[str]:
-        return [part for (part,), ready in self.by("seclink_ready", "part").items() if not ready]
+        return [part for (part,), ready in self.sums("seclink_ready", "part").items() if not ready]
 
     @property
-    def waiting(self) -> dict[str, int]:
-        """Live secrets by format, most first."""
-        counts = self.by("seclink_secrets", "state", "format")
-        live = {format: int(count) for (state, format), count in counts.items() if state == "active" and count}
-        return dict(sorted(live.items(), key=lambda each: -each[1]))
+    def active(self) -> dict[str, int]:
+        """The number of active secrets by format, the most frequent first."""
+        counts = self.sums("seclink_secrets", "state", "format")
+        return _descending({format: count for (state, format), count in counts.items() if state == "active"})
 
 
 class Span:
-    """From one reading, or the process's start, to a later one."""
+    """The time from one reading, or from the process's start, to a later reading."""
 
     def __init__(self, last: Reading, first: Reading | None = None) -> None:
         self.last, self._first = last, first
         self.seconds = max(1e-3, last.at - (first.at if first else last.started_at))
 
-    def growth(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
-        before = self._first.by(name, *labels) if self._first else {}
-        return {key: value - before.get(key, 0) for key, value in self.last.by(name, *labels).items()}
+    def growth(self, name: str, *labels: str) -> dict[Key, float]:
+        before = self._first.sums(name, *labels) if self._first else {}
+        return {key: value - before.get(key, 0) for key, value in self.last.sums(name, *labels).items()}
 
     def per_minute(self, event: str) -> float:
         return 60 * sum(self.growth(f"seclink_secrets_{event}_total").values()) / self.seconds
 
-    def quantiles(self, name: str, *labels: str) -> dict[tuple[str, ...], Quantiles]:
-        """Of a histogram, by its labels; without those nothing happened to."""
-        buckets: dict[tuple[str, ...], dict[float, float]] = {}
+    def quantiles(self, name: str, *labels: str) -> dict[Key, Quantiles]:
+        """Return the quantiles of a histogram by its labels, without those that had no value in this span."""
+        buckets: dict[Key, dict[float, float]] = {}
         for (*key, bound), count in self.growth(f"{name}_bucket", *labels, "le").items():
             buckets.setdefault(tuple(key), {})[float(bound)] = count
-        return {key: _quantiles(each) for key, each in buckets.items() if each.get(math.inf)}
+        return {key: _quantiles(counts) for key, counts in buckets.items() if counts.get(math.inf)}
 
-    def busiest(self) -> dict[tuple[str, ...], Quantiles]:
-        """The operations asked for most, by (API, operation)."""
-        every = self.quantiles("seclink_request_seconds", "api", "operation")
-        return dict(sorted(every.items(), key=lambda each: -each[1].times)[:BUSIEST])
+    def busiest(self) -> dict[Key, Quantiles]:
+        """Return the most frequent operations, by (API, operation)."""
+        operations = self.quantiles("seclink_request_seconds", "api", "operation").items()
+        return dict(sorted(operations, key=lambda item: -item[1].observations)[:MAX_OPERATIONS])
 
     def refusals(self) -> dict[str, int]:
-        """By code, most first."""
-        grown = {code: int(count) for (code,), count in self.growth("seclink_refusals_total", "code").items() if count}
-        return dict(sorted(grown.items(), key=lambda each: -each[1]))
+        """Return the number of refused requests by error code, the most frequent first."""
+        return _descending({code: count for (code,), count in self.growth("seclink_refusals_total", "code").items()})
 
 
 def facts(span: Span) -> dict[str, Any]:
-    """All of it, for scripts."""
+    """Return all figures as JSON, for scripts."""
     last = span.last
     return {
         "ready": not last.failing,
@@ -106,19 +106,19 @@ def facts(span: Span) -> dict[str, Any]:
         **last.build,
         "uptimeSeconds": round(last.at - last.started_at, 1),
         "spanSeconds": round(span.seconds, 1),
-        "waiting": last.waiting,
+        "waiting": last.active,
         "perMinute": {event: round(span.per_minute(event), 2) for event in EVENTS},
         "total": {event: int(last.value(f"seclink_secrets_{event}_total")) for event in EVENTS},
-        "requests": {".".join(key): _in_json(each) for key, each in span.busiest().items()},
-        "passcode": _first(span.quantiles("seclink_passcode_seconds")),
-        "commit": _first(span.quantiles("seclink_commit_seconds")),
+        "requests": {".".join(key): _to_json(quantiles) for key, quantiles in span.busiest().items()},
+        "passcode": _first_to_json(span.quantiles("seclink_passcode_seconds")),
+        "commit": _first_to_json(span.quantiles("seclink_commit_seconds")),
         "refusals": span.refusals(),
         "reaperLagSeconds": last.value("seclink_reaper_lag_seconds"),
-        **{name: int(last.value(metric)) for name, metric in _COUNTED.items()},
+        **{name: int(last.value(metric)) for name, metric in _INTEGERS.items()},
     }
 
 
-_COUNTED = {
+_INTEGERS = {
     "requestsInFlight": "seclink_requests_in_flight",
     "passcodesRunning": "seclink_passcodes_running",
     "passcodesWaiting": "seclink_passcodes_waiting",
@@ -131,14 +131,20 @@ _COUNTED = {
 }
 
 
-def _first(found: Mapping[tuple[str, ...], Quantiles]) -> dict[str, Any] | None:
-    return next((_in_json(each) for each in found.values()), None)
+def _descending(counts: Mapping[str, float]) -> dict[str, int]:
+    """Return the positive counts, the largest first."""
+    return {name: int(count) for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count}
 
 
-def _in_json(each: Quantiles) -> dict[str, Any]:
-    """JSON has no infinity."""
-    median, slowest = (round(1000 * each[i], 2) if math.isfinite(each[i]) else None for i in (0, 1))
-    return {"medianMs": median, "p99Ms": slowest, "times": each.times}
+def _first_to_json(quantiles: Mapping[Key, Quantiles]) -> dict[str, Any] | None:
+    return next(map(_to_json, quantiles.values()), None)
+
+
+def _to_json(quantiles: Quantiles) -> dict[str, Any]:
+    """Return milliseconds, null for infinity, which JSON does not have."""
+    seconds = (quantiles.median, quantiles.p99)
+    median, p99 = (round(1000 * value, 2) if math.isfinite(value) else None for value in seconds)
+    return {"medianMs": median, "p99Ms": p99, "times": quantiles.observations}
 
 
 def _quantiles(buckets: Mapping[float, float]) -> Quantiles:
@@ -146,12 +152,14 @@ def _quantiles(buckets: Mapping[float, float]) -> Quantiles:
     return Quantiles(_quantile(0.5, bounds), _quantile(0.99, bounds), int(buckets[math.inf]))
 
 
-def _quantile(part: float, bounds: list[tuple[float, float]]) -> float:
-    """As Prometheus does it: values lie evenly between the bounds of their bucket."""
-    rank = part * bounds[-1][1]
-    low, below = 0.0, 0.0
+def _quantile(fraction: float, bounds: list[tuple[float, float]]) -> float:
+    """Interpolate like Prometheus: the values of a bucket lie evenly between its bounds."""
+    rank = fraction * bounds[-1][1]
+    low, count_below = 0.0, 0.0
     for bound, count in bounds:
         if count >= rank:
-            return bound if math.isinf(bound) else low + (bound - low) * (rank - below) / (count - below)
-        low, below = bound, count
+            if math.isinf(bound):
+                return bound
+            return low + (bound - low) * (rank - count_below) / (count - count_below)
+        low, count_below = bound, count
     return math.inf

@@ -1,6 +1,6 @@
-"""`seclink status`: how a server is doing, once a second on a terminal, once through a pipe.
+"""`seclink status`: the state of a server, every second on a terminal, once through a pipe.
 
-It reads the server's `/metrics`, from here or from anywhere else. Exit status: 0 ready, 1 not ready, 3 not reachable.
+It reads the server's `/metrics`, on this machine or another. Exit status: 0 ready, 1 not ready, 3 not reachable.
 """
 
 import contextlib
@@ -27,55 +27,59 @@ from seclink.cli.status_view import screen
 from seclink.errors import Unreachable
 
 NOT_READY = 1
-EVERY_SECONDS, WINDOW_SECONDS = 1.0, 60.0
-ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of our own, without a cursor
-AGAIN, LINE, REST = "\x1b[H", "\x1b[K\n", "\x1b[J"
+INTERVAL_SECONDS, WINDOW_SECONDS = 1.0, 60.0
+ENTER_SCREEN, LEAVE_SCREEN = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the alternate screen, without a cursor
+CURSOR_HOME, END_LINE, CLEAR_REST = "\x1b[H", "\x1b[K\n", "\x1b[J"
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Show it once, and end.")
+@click.option("--once", is_flag=True, help="Show it once and exit.")
 @click.option("--json", "as_json", is_flag=True, help="Print it once, as JSON.")
 @config_option
 @connection
 def status(once: bool, as_json: bool, config: Path | None, at: RemoteServer) -> None:
-    """Show how a server is doing: live on a terminal until q or Ctrl-C, once through a pipe.
+    """Show the state of a server: live on a terminal until q or Ctrl-C, once through a pipe.
 
-    Looks where metrics.listen of this machine's TOML says. With --server, and where that is unset, at a server itself,
-    with a key of the scope metrics: that of $SECLINK_SERVER or of the login, else the one that is configured here. Ends
-    with 0 if it is ready, 1 if it is not, 3 if it is not reachable.
+    Reads from metrics.listen of this machine's TOML. If that is unset, or with --server, it reads from a server itself,
+    with a key of the scope metrics: the server of $SECLINK_SERVER or of the login, else the one configured here. Exit
+    status: 0 if the server is ready, 1 if not, 3 if it cannot be reached.
     """
     source = find_source(config, at)
     if as_json or once or not (sys.stdout.isatty() and sys.stdin.isatty()):
         reading = source.read()
-        shown = json.dumps(facts(Span(reading)), indent=2) if as_json else "\n".join(screen(Span(reading), source.name))
-        click.echo(shown)
+        text = json.dumps(facts(Span(reading)), indent=2) if as_json else "\n".join(screen(Span(reading), source.name))
+        click.echo(text)
     else:
-        reading = _watch(source)
+        reading = _show_live(source)
     if reading.failing:
         sys.exit(NOT_READY)
 
 
-def _watch(source: MetricsEndpoint) -> Reading:
-    """Until q or Ctrl-C. A server that goes away is waited for; one that never was there is not."""
-    readings, trouble = deque([source.read()]), ""
-    with _own_screen(), contextlib.suppress(KeyboardInterrupt):
+def _show_live(source: MetricsEndpoint) -> Reading:
+    """Show readings until q or Ctrl-C, and return the last.
+
+    The first must succeed. After that, a server that cannot be reached is tried again. Raises Unreachable if the last
+    attempt failed.
+    """
+    readings, problem = deque([source.read()]), ""
+    with _alternate_screen(), contextlib.suppress(KeyboardInterrupt):
         while True:
             first = readings[0] if len(readings) > 1 else None
-            _draw(screen(Span(readings[-1], first), source.name, trouble))
-            if _ended(EVERY_SECONDS):
+            _draw(screen(Span(readings[-1], first), source.name, problem))
+            if _is_quit_within(INTERVAL_SECONDS):
                 break
             try:
-                _follow(readings, source.read())
-                trouble = ""
+                add_reading(readings, source.read())
+                problem = ""
             except Unreachable as error:
-                trouble = error.message.partition("\n")[0]
-    if trouble:
-        raise Unreachable(trouble)
+                problem = error.message.partition("\n")[0]
+    if problem:
+        raise Unreachable(problem)
     return readings[-1]
 
 
-def _follow(readings: deque[Reading], latest: Reading) -> None:
-    """What is older than the window, or of an earlier process, is forgotten."""
+def add_reading(readings: deque[Reading], latest: Reading) -> None:
+    """Append a reading; drop those older than the window, or of a process that has since been restarted."""
     if readings[-1].started_at != latest.started_at:
         readings.clear()
     readings.append(latest)
@@ -85,27 +89,28 @@ def _follow(readings: deque[Reading], latest: Reading) -> None:
 
 def _draw(lines: list[str]) -> None:
     columns, rows = shutil.get_terminal_size()
-    sys.stdout.write(AGAIN + "".join(line[:columns] + LINE for line in lines[: rows - 1]) + REST)
+    sys.stdout.write(CURSOR_HOME + "".join(line[:columns] + END_LINE for line in lines[: rows - 1]) + CLEAR_REST)
     sys.stdout.flush()
 
 
-def _ended(seconds: float) -> bool:
-    """Whether somebody asked for the end within that time."""
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        if select.select([sys.stdin], [], [], left)[0] and os.read(sys.stdin.fileno(), 64).lower() in (b"q", b""):
+def _is_quit_within(seconds: float) -> bool:
+    """Wait; return True as soon as q is pressed or the input ends."""
+    deadline = time.monotonic() + seconds
+    while (remaining := deadline - time.monotonic()) > 0:
+        is_readable = bool(select.select([sys.stdin], [], [], remaining)[0])
+        if is_readable and os.read(sys.stdin.fileno(), 64).lower() in (b"q", b""):
             return True
     return False
 
 
 @contextlib.contextmanager
-def _own_screen() -> Iterator[None]:
+def _alternate_screen() -> Iterator[None]:
     before: list[Any] = termios.tcgetattr(sys.stdin)
     tty.setcbreak(sys.stdin)
-    sys.stdout.write(ENTER)
+    sys.stdout.write(ENTER_SCREEN)
     try:
         yield
     finally:
-        sys.stdout.write(LEAVE)
+        sys.stdout.write(LEAVE_SCREEN)
         sys.stdout.flush()
         termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)

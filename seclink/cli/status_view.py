@@ -1,5 +1,6 @@
-"""A reading as lines of text, calm enough to look at for hours: the same line always says the same thing. They fit a
-terminal of 80 by 24.
+"""The figures of a server as lines of text for a terminal of 80 by 24.
+
+Every figure keeps its line, so that the screen can be watched for hours.
 """
 
 import math
@@ -8,78 +9,84 @@ from collections.abc import Iterator, Mapping
 from seclink.cli.metrics_snapshot import EVENTS, Quantiles, Span
 from seclink.cli.terminal import printable
 
-LABEL, NAME = 12, 28
+LABEL_WIDTH, NAME_WIDTH = 12, 28
 
 
-def screen(span: Span, name: str, trouble: str = "") -> list[str]:
-    """What `seclink status` shows; `trouble` is why there is nothing newer."""
-    return [printable(line) for line in _lines(span, name, trouble)]
+def screen(span: Span, name: str, problem: str = "") -> list[str]:
+    """Return the lines that `seclink status` shows; `problem` is the reason why there is no newer reading."""
+    return [printable(line) for line in _lines(span, name, problem)]
 
 
-def _lines(span: Span, name: str, trouble: str) -> Iterator[str]:
+def _lines(span: Span, name: str, problem: str) -> Iterator[str]:
     last = span.last
-    state = trouble or (f"not ready: {', '.join(last.failing)}" if last.failing else "ready")
+    state = problem or (f"not ready: {', '.join(last.failing)}" if last.failing else "ready")
     yield f"SecLink {last.build.get('version', '?')}  {state}"
-    yield f"{name}, up {_time(last.at - last.started_at)}"
+    yield f"{name}, up {_duration(last.at - last.started_at)}"
     yield ""
-    yield from _events(span)
-    yield from _times(span)
+    yield from _event_table(span)
+    yield from _response_table(span)
     yield ""
-    yield _line("waiting", _listed(last.waiting) or "nothing")
-    yield _line("refused", _listed(span.refusals()) or "nobody")
-    running, waiting = _count(span, "passcodes_running"), _count(span, "passcodes_waiting")
+    yield _line("active", _counts(last.active) or "none")
+    yield _line("refused", _counts(span.refusals()) or "none")
+    running, waiting = _number(span, "passcodes_running"), _number(span, "passcodes_waiting")
     yield _line("passcodes", f"{running} running, {waiting} waiting")
-    yield _line("reaper", f"{_time(last.value('seclink_reaper_lag_seconds'))} behind")
-    used, limit = (last.value(f"seclink_database_{each}_bytes") for each in ("used", "limit"))
-    full = f"{100 * used / limit:.1f} % of {_bytes(limit)}" if limit else "size not known"
-    yield _line("database", f"{_bytes(used)} used, {full}; log {_bytes(last.value('seclink_wal_bytes'))}")
+    yield _line("reaper", f"{_duration(last.value('seclink_reaper_lag_seconds'))} behind")
+    used, limit = (last.value(f"seclink_database_{name}_bytes") for name in ("used", "limit"))
+    share = f"{100 * used / limit:.1f} % of {_bytes(limit)}" if limit else "limit unknown"
+    yield _line("database", f"{_bytes(used)} used, {share}; log {_bytes(last.value('seclink_wal_bytes'))}")
     memory, files = _bytes(last.value("process_resident_memory_bytes")), last.value("process_open_fds")
-    yield _line("process", f"{memory}, {files:.0f} files, {_count(span, 'requests_in_flight')} requests in flight")
+    requests = _number(span, "requests_in_flight")
+    yield _line("process", f"{memory}, {files:.0f} files, {requests} requests in flight")
 
 
-def _events(span: Span) -> Iterator[str]:
-    yield f"{'secrets':{NAME}}{'a minute':>10}{'in all':>12}"
+def _event_table(span: Span) -> Iterator[str]:
+    yield f"{'secrets':{NAME_WIDTH}}{'per minute':>10}{'total':>12}"
     for event in EVENTS:
         total = span.last.value(f"seclink_secrets_{event}_total")
-        yield f"  {event:{NAME - 2}}{span.per_minute(event):>10,.1f}{total:>12,.0f}"
+        yield f"  {event:{NAME_WIDTH - 2}}{span.per_minute(event):>10,.1f}{total:>12,.0f}"
 
 
-def _times(span: Span) -> Iterator[str]:
-    yield f"{'answers':{NAME}}{'median':>10}{'99 %':>12}{'times':>10}"
+def _response_table(span: Span) -> Iterator[str]:
+    yield f"{'responses':{NAME_WIDTH}}{'median':>10}{'99 %':>12}{'count':>10}"
     rows: dict[str, Quantiles] = {}
-    for (api, operation), each in span.busiest().items():
-        rows[f"{operation.replace('_', ' ')}{'' if api == 'v1' else f' ({api})'}"] = each
+    for (api, operation), quantiles in span.busiest().items():
+        rows[f"{operation.replace('_', ' ')}{'' if api == 'v1' else f' ({api})'}"] = quantiles
     for name in ("passcode", "commit"):
-        if found := span.quantiles(f"seclink_{name}_seconds"):
-            rows[name] = found[()]
-    for name, each in rows.items():
-        yield f"  {name:{NAME - 2}}{_milliseconds(each.median):>10}{_milliseconds(each.slowest):>12}{each.times:>10,}"
+        if by_labels := span.quantiles(f"seclink_{name}_seconds"):
+            rows[name] = by_labels[()]
+    for name, row in rows.items():
+        median, p99 = _response_time(row.median), _response_time(row.p99)
+        yield f"  {name:{NAME_WIDTH - 2}}{median:>10}{p99:>12}{row.observations:>10,}"
 
 
-def _line(label: str, said: str) -> str:
-    return f"{label:{LABEL}}{said}"
+def _line(label: str, text: str) -> str:
+    return f"{label:{LABEL_WIDTH}}{text}"
 
 
-def _listed(counts: Mapping[str, int]) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _count(span: Span, name: str) -> str:
+def _number(span: Span, name: str) -> str:
     return f"{span.last.value(f'seclink_{name}'):.0f}"
 
 
-def _milliseconds(seconds: float) -> str:
+def _response_time(seconds: float) -> str:
     if math.isinf(seconds):
         return "> 10 s"
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
 
 
-def _time(seconds: float) -> str:
-    """The two largest units."""
+def _duration(seconds: float) -> str:
+    """Return the two largest units, only seconds below two minutes, only minutes below ten."""
     whole = max(0, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min"
     days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
     parts = [f"{count} {unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if count]
-    return " ".join(parts[:2]) if parts and whole >= 600 else f"{whole} s" if whole < 120 else f"{whole // 60} min"
+    return " ".join(parts[:2])
 
 
 def _bytes(count: float) -> str:

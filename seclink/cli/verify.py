@@ -16,30 +16,31 @@ from seclink.ops.page_verification import PageComparison, verify_pages
 from seclink.web.assets import FOLDER
 from seclink.web.manifest import fingerprint, manifest
 
-DIFFERENT, SHOWN = 1, 20
+DIFFERENT, MAX_SHOWN = 1, 20
 
 
 @click.command()
 @click.argument("url", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option(
-    "--manifest", "lists", is_flag=True, help="Print the SHA-256 of every installed file of the pages instead."
+    "--manifest", "as_manifest", is_flag=True, help="Print the SHA-256 of every installed file of the pages instead."
 )
-def verify(url: str | None, as_json: bool, lists: bool) -> None:
+def verify(url: str | None, as_json: bool, as_manifest: bool) -> None:
     """Compare what the server at URL sends to browsers with the release installed here, every byte and header.
 
-    Best run from another machine than the server's, and regularly. Ends with 0 if it is the same, 1 if it is not,
-    3 if the server is not reachable.
+    Run it regularly, and from another machine than the server's. Exit status: 0 if everything is the same, 1 if
+    anything differs, 3 if the server cannot be reached.
     """
-    if lists:
-        listed = manifest(FOLDER)
-        click.echo(listed, nl=False)
-        click.echo(f"fingerprint {fingerprint(listed)}", err=True)
+    if as_manifest:
+        lines = manifest(FOLDER)
+        click.echo(lines, nl=False)
+        click.echo(f"fingerprint {fingerprint(lines)}", err=True)
         return
     with HttpProbe(_address(url)) as server:
-        likeness = verify_pages(server)
-    click.echo(json.dumps(_facts(likeness), indent=2) if as_json else "\n".join(map(printable, _said(likeness))))
-    if likeness.differences:
+        comparison = verify_pages(server)
+    text = json.dumps(_facts(comparison), indent=2) if as_json else "\n".join(map(printable, _lines(comparison)))
+    click.echo(text)
+    if comparison.differences:
         sys.exit(DIFFERENT)
 
 
@@ -52,52 +53,55 @@ def _address(url: str | None) -> str:
         raise click.BadParameter(error.faults[0].message, param_hint="URL") from None
 
 
-def _said(likeness: PageComparison) -> list[str]:
-    found = likeness.differences
+def _lines(comparison: PageComparison) -> list[str]:
+    differences = comparison.differences
     lines = [
-        likeness.address,
-        f"  installed  SecLink {__version__}, fingerprint {likeness.expected}",
-        f"  declared   {_declared(likeness.config)}",
-        f"  compared   {likeness.answers} answers, {likeness.bytes:,} bytes, and their headers",
+        comparison.address,
+        f"  installed  SecLink {__version__}, fingerprint {comparison.expected}",
+        f"  declared   {_declared(comparison.config)}",
+        f"  compared   {comparison.responses} responses, {comparison.bytes:,} bytes, and their headers",
     ]
-    if not found:
+    if not differences:
         return [*lines, "the same, every byte and header"]
-    lines.append(f"different in {len(found)} {'place' if len(found) == 1 else 'places'}")
-    lines += [f"  {each.path}: {each.what}" for each in found[:SHOWN]]
-    if len(found) > SHOWN:
-        lines.append(f"  and {len(found) - SHOWN} more; --json prints all of them")
-    if likeness.actual not in ("", likeness.expected):
-        lines.append(f"its pages call themselves {likeness.actual}: install the release it runs, to compare with that")
+    lines.append(f"{len(differences)} {'difference' if len(differences) == 1 else 'differences'}")
+    lines += [f"  {difference.path}: {difference.description}" for difference in differences[:MAX_SHOWN]]
+    if len(differences) > MAX_SHOWN:
+        lines.append(f"  and {len(differences) - MAX_SHOWN} more; --json prints all of them")
+    if comparison.actual not in ("", comparison.expected):
+        lines.append(f"its pages show the fingerprint {comparison.actual}: to compare, install the release it runs")
     return lines
 
 
 def _declared(config: Config) -> str:
     branding = config.branding
-    own = {"accent": branding.accent, "logo": branding.logo, "footer": branding.footer, "links": branding.footer_links}
-    more = [name for name, value in own.items() if value]
-    return f"{branding.name!r}, {config.access.create} may create" + (f", its own {', '.join(more)}" if more else "")
+    options = {"accent": branding.accent, "logo": branding.logo, "footer": branding.footer}
+    custom = [name for name, value in (options | {"links": branding.footer_links}).items() if value]
+    customised = f", with its own {', '.join(custom)}" if custom else ""
+    return f"{branding.name!r}, {config.access.create} may create{customised}"
 
 
-def _facts(likeness: PageComparison) -> dict[str, Any]:
-    branding, expiry = likeness.config.branding, likeness.config.expiry
+def _facts(comparison: PageComparison) -> dict[str, Any]:
+    branding, expiry = comparison.config.branding, comparison.config.expiry
     return {
-        "same": not likeness.differences,
-        "server": likeness.address,
+        "same": not comparison.differences,
+        "server": comparison.address,
         "release": __version__,
-        "fingerprint": likeness.expected,
-        "theirFingerprint": likeness.actual or None,
+        "fingerprint": comparison.expected,
+        "theirFingerprint": comparison.actual or None,
         "declared": {
             "name": branding.name,
             "accent": branding.accent,
             "hasLogo": branding.logo is not None,
             "footer": branding.footer,
             "footerLinks": dict(branding.footer_links),
-            "create": likeness.config.access.create,
-            "payloadBytes": likeness.config.limits.payload_bytes,
+            "create": comparison.config.access.create,
+            "payloadBytes": comparison.config.limits.payload_bytes,
             "defaultSeconds": expiry.default,
             "maxSeconds": expiry.max,
         },
-        "answers": likeness.answers,
-        "bytes": likeness.bytes,
-        "differences": [{"path": each.path, "what": each.what} for each in likeness.differences],
+        "answers": comparison.responses,
+        "bytes": comparison.bytes,
+        "differences": [
+            {"path": difference.path, "what": difference.description} for difference in comparison.differences
+        ],
     }

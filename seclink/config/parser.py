@@ -48,7 +48,7 @@ def read_file(path: Path | None) -> Config:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+        raise ConfigError(f"{path}: cannot be read: {reason}", is_unreadable=True) from None
     return parse(text, str(path), path.parent)
 
 

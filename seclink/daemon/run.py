@@ -25,7 +25,7 @@ from seclink.daemon.systemd import SystemdNotifier
 from seclink.daemon.tls_renewal import TlsRenewal, load_certificate
 from seclink.domain.clock import Clock
 from seclink.errors import StartRefused, StoreUnusable
-from seclink.ops.processes import server_of
+from seclink.ops.processes import server_process
 from seclink.server.certificate import Certificate
 from seclink.server.serve import CannotListen, bind, stop_on_signals
 from seclink.server.serve import serve as serve_http
@@ -57,7 +57,7 @@ def _own(server: ServerOptions, source: ConfigSource, path: Path) -> socket.sock
     try:
         return bind(server.host, server.port)
     except CannotListen as error:
-        if process := server_of(path):
+        if process := server_process(path):
             raise StartRefused(f"{error}, and process {process} serves {path} already") from None
         name, told = ("host", source.host) if error.is_host else ("port", source.port)
         at = place(source.path, "server", name) if told is None else ""
@@ -101,7 +101,7 @@ async def _serve(
         reloading, renewal = Reloader(source, config, engine, notify), TlsRenewal(tls, log)
 
         async def reload() -> ServerSettings | None:
-            await renewal.now()
+            await renewal.reload()
             return await reloading()
 
         def ready(url: str) -> None:

@@ -1,4 +1,4 @@
-"""The certificate of `seclink serve`: what is there at the start, and what the log says of it from then on."""
+"""The TLS certificate of `seclink serve`: loading it at the start, renewing it while serving, and logging both."""
 
 import asyncio
 import time
@@ -10,48 +10,49 @@ from seclink.errors import StartRefused
 from seclink.server.certificate import Certificate, CertificateRefused
 from seclink.telemetry.log import Log
 
-SOON_DAYS = 14
+REMINDER_DAYS = 14
 DAY_SECONDS = 86400
 
 
-def load_certificate(server: ServerOptions, file: Path | None) -> Certificate | None:
-    """Raises StartRefused where what is configured, in `file`, cannot be used."""
+def load_certificate(server: ServerOptions, toml: Path | None) -> Certificate | None:
+    """Load the configured certificate, if any. Raises StartRefused, with the line of the option in the TOML file."""
     if server.tls_cert is None or server.tls_key is None:
         return None
     try:
         return Certificate(Path(server.tls_cert), Path(server.tls_key))
     except CertificateRefused as error:
-        name = "tls_key" if str(error).startswith(server.tls_key) else "tls_cert"
-        raise StartRefused(f"{place(file, 'server', name)}{error}") from None
+        option = "tls_cert" if error.file == Path(server.tls_cert) else "tls_key"
+        raise StartRefused(f"{place(toml, 'server', option)}{error}") from None
 
 
 class TlsRenewal:
-    """Takes new files into use and tells of it; without a certificate, there is nothing to do."""
+    """Loads changed certificate files and logs the result; without a certificate it does nothing."""
 
-    def __init__(self, load_certificate: Certificate | None, log: Log) -> None:
-        self.certificate, self._log = load_certificate, log
+    def __init__(self, certificate: Certificate | None, log: Log) -> None:
+        self._certificate, self._log = certificate, log
 
-    async def now(self) -> None:
-        """Whether or not anything has changed."""
-        if self.certificate is not None:
-            await self.certificate.refresh(self._tell)
+    async def reload(self) -> None:
+        """Load the files now, even if they have not changed."""
+        if self._certificate is not None:
+            await self._certificate.refresh(self._log_result)
 
     async def watch(self) -> None:
-        if self.certificate is not None:
-            self._tell("")
-            await self.certificate.watch(self._tell)
+        """Load the files whenever they change. Never returns, unless there is no certificate."""
+        if self._certificate is not None:
+            self._log_result("")
+            await self._certificate.watch(self._log_result)
 
     async def remind(self) -> None:
-        """Once a day, when its end is near: whoever should have renewed it did not."""
-        while self.certificate is not None:
-            days = self.certificate.days_left()
-            if days < SOON_DAYS:
-                self._log.warning("certificate", detail=f"it ends in {days} days; nobody has renewed it")
+        """Log a warning once a day if the certificate expires soon, because its renewal must have failed."""
+        while self._certificate is not None:
+            days = self._certificate.days_left()
+            if days < REMINDER_DAYS:
+                self._log.warning("certificate", detail=f"expires in {days} days and has not been renewed")
             await asyncio.sleep(DAY_SECONDS)
 
-    def _tell(self, refused: str) -> None:
-        if refused:
-            self._log.error("certificate", detail=refused)
-        elif self.certificate is not None:
-            until = time.strftime("%Y-%m-%d", time.gmtime(self.certificate.until))
-            self._log.info("certificate", detail=f"in use, and valid until {until}")
+    def _log_result(self, problem: str) -> None:
+        if problem:
+            self._log.error("certificate", detail=problem)
+        elif self._certificate is not None:
+            until = time.strftime("%Y-%m-%d", time.gmtime(self._certificate.until))
+            self._log.info("certificate", detail=f"in use, valid until {until}")

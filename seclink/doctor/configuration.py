@@ -1,4 +1,4 @@
-"""The TOML, and settings that are right by themselves and doubtful together."""
+"""Checks of the TOML file, and of settings that are valid but doubtful together."""
 
 import ipaddress
 import re
@@ -7,33 +7,32 @@ from pathlib import Path
 
 from seclink.config.addresses import WILDCARDS, is_public
 from seclink.config.schema import Config
-from seclink.doctor.findings import OTHERS_FIX, CheckGroup, Finding
+from seclink.doctor.findings import RUN_AS_OWNER, CheckGroup, Finding
 from seclink.errors import ConfigError
 
-PART = CheckGroup("configuration")
+GROUP = CheckGroup("configuration")
 SECRET = re.compile(r"sk_live_[A-Za-z0-9]{38}|PRIVATE KEY")
+TRUST_LOCAL_PROXY = '[server] trusted_proxies = ["127.0.0.1"], or the address of your proxy'
 
 
-def refused(error: ConfigError) -> Iterator[Finding]:
-    """A finding for every problem, with its file and line."""
-    for each in error.message.split("\n"):
-        fix = (
-            "correct it; `seclink config --check` tells when it is right, `seclink config --defaults` lists the options"
-        )
-        if ": cannot be read: " in each:
-            fix = f"name another with --config or $SECLINK_CONFIG, or {OTHERS_FIX}"
-        yield PART.problem("the TOML file", each, fix)
+def config_problems(error: ConfigError) -> Iterator[Finding]:
+    """Yield a finding for every problem, with its file and line."""
+    fix = "correct the file; `seclink config --check` checks it again, `seclink config --defaults` lists all options"
+    if error.is_unreadable:
+        fix = f"name another file with --config or $SECLINK_CONFIG, or {RUN_AS_OWNER}"
+    for problem in error.message.split("\n"):
+        yield GROUP.problem("the TOML file", problem, fix)
 
 
-def look(config: Config, source: Path | None) -> Iterator[Finding]:
-    yield PART.ok(str(source or "no TOML file"), "is right" if source else "everything is at its default")
-    yield from _public_url(config)
+def check(config: Config, source: Path | None) -> Iterator[Finding]:
+    yield GROUP.ok(str(source or "no TOML file"), "is valid" if source else "every option has its default")
+    yield _public_url(config)
     yield from _proxies(config)
     yield from _openness(config)
 
 
 def holds_secret(source: Path) -> bool:
-    """Whether there is something in it that not everybody may read."""
+    """Return whether the file contains an API key or a private key."""
     try:
         return bool(SECRET.search(source.read_text("utf-8", "replace")))
     except OSError:
@@ -44,48 +43,45 @@ def has_own_tls(config: Config) -> bool:
     return config.server.tls_cert is not None
 
 
-def _public_url(config: Config) -> Iterator[Finding]:
-    url, looked = config.server.public_url, "server.public_url"
+def _public_url(config: Config) -> Finding:
+    url, subject = config.server.public_url, "server.public_url"
     if url is None:
-        said = "is unset, so links lead to this machine and work nowhere else"
-        yield PART.warning(looked, said, '[server] public_url = "https://secrets.example.org"')
-    elif not url.startswith("https:"):
-        said = f"is {url}: only a browser on this machine encrypts over plain http"
-        yield PART.warning(looked, said, '[server] public_url = "https://..."')
-    else:
-        yield PART.ok(looked, f"is {url}")
+        observation = "is not set, so links point to this machine and work nowhere else"
+        return GROUP.warning(subject, observation, '[server] public_url = "https://secrets.example.org"')
+    if not url.startswith("https:"):
+        observation = f"is {url}: over plain http, only a browser on this machine can encrypt"
+        return GROUP.warning(subject, observation, '[server] public_url = "https://..."')
+    return GROUP.ok(subject, f"is {url}")
 
 
 def _proxies(config: Config) -> Iterator[Finding]:
-    server, looked = config.server, "server.trusted_proxies"
-    networks = [ipaddress.ip_network(each) for each in server.trusted_proxies]
-    if any(each.prefixlen == 0 for each in networks):
-        said = "trusts every address: whoever comes may claim to come from anywhere, and no rate limits anybody"
-        yield PART.problem(looked, said, '[server] trusted_proxies = ["127.0.0.1"], or wherever the proxy is')
+    server, subject = config.server, "server.trusted_proxies"
+    networks = [ipaddress.ip_network(network) for network in server.trusted_proxies]
+    if any(network.prefixlen == 0 for network in networks):
+        observation = "trusts every address: any client can claim any address, so rate limits do not work"
+        yield GROUP.problem(subject, observation, TRUST_LOCAL_PROXY)
     elif (server.public_url or "").startswith("https:") and not has_own_tls(config) and not networks:
-        said = "is empty, though a proxy must do the https of public_url: all behind it share the rates of one client"
-        yield PART.problem(looked, said, '[server] trusted_proxies = ["127.0.0.1"], or wherever the proxy is')
+        observation = "is empty, but https for public_url needs a proxy: all clients share one client's rate limits"
+        yield GROUP.problem(subject, observation, TRUST_LOCAL_PROXY)
+    elif networks:
+        yield GROUP.ok(subject, f"trusts {', '.join(server.trusted_proxies)}")
     else:
-        trusted = (
-            f"trusts {', '.join(server.trusted_proxies)}" if networks else "is empty, as nothing seems to be in front"
-        )
-        yield PART.ok(looked, trusted)
+        yield GROUP.ok(subject, "is empty, and no proxy is needed")
     if server.host in WILDCARDS and is_public(config) and not has_own_tls(config):
-        said = f"is {server.host}: plain http can be reached past the proxy, too"
-        yield PART.warning("server.host", said, '[server] host = "127.0.0.1", or a firewall')
+        observation = f"is {server.host}: clients can bypass the proxy and connect over plain http"
+        yield GROUP.warning("server.host", observation, '[server] host = "127.0.0.1", or a firewall')
 
 
 def _openness(config: Config) -> Iterator[Finding]:
     if config.access.create == "anyone" and is_public(config):
-        said = (
-            f"is anyone, on a public address: strangers may store up to {config.limits.client_bytes:,} bytes a day each"
-        )
-        yield PART.warning("access.create", said, '[access] create = "keys", unless that is meant')
+        limit = f"{config.limits.client_bytes:,} bytes a day"
+        observation = f"is anyone, on a public address: every stranger may store up to {limit}"
+        yield GROUP.warning("access.create", observation, '[access] create = "keys", unless you want that')
     else:
-        yield PART.ok("access.create", f"is {config.access.create}")
-    for row, _ in config.dialects.enabled():
-        if row.warning:
-            fix = f"[dialects.{row.name}] enabled = false, unless that is meant"
-            yield PART.warning(f"dialects.{row.name}", f"is on: {row.warning}", fix)
+        yield GROUP.ok("access.create", f"is {config.access.create}")
+    for dialect, _ in config.dialects.enabled():
+        if dialect.warning:
+            fix = f"[dialects.{dialect.name}] enabled = false, unless you need such clients"
+            yield GROUP.warning(f"dialects.{dialect.name}", f"is on: {dialect.warning}", fix)
     if config.log.level == "debug":
-        yield PART.warning("log.level", "is debug: every refusal is written down", '[log] level = "info"')
+        yield GROUP.warning("log.level", "is debug: every refused request is logged", '[log] level = "info"')

@@ -1,4 +1,4 @@
-"""The database: whole, of this release, with room to grow; and the clock it goes by."""
+"""Checks of the database: integrity, schema version, free space, and the clock it has recorded."""
 
 import itertools
 import os
@@ -7,115 +7,125 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seclink.config.schema import Config
-from seclink.doctor.findings import OTHERS_FIX, CheckGroup, Finding
-from seclink.errors import StoreUnusable
-from seclink.ops.processes import server_of
+from seclink.doctor.findings import RUN_AS_OWNER, CheckGroup, Finding
+from seclink.errors import StoreFault, StoreUnusable
+from seclink.ops.processes import server_process
 from seclink.store import connection
 from seclink.store.audit_reader import AuditReader, Broken
 from seclink.store.inspect import Inspection, inspect, try_pragmas
 
-PART = CheckGroup("database")
-BEHIND_MS = 60_000
-LOG_BYTES = 64 * 2**20
-SPARE_BYTES = 64 * 2**20
-TRAIL_ENTRIES = 100_000
-# Not made to keep what was made durable: gone with the machine, or with the container.
-PASSING = ("tmpfs", "ramfs", "overlay")
-# Locks and shared memory, on which the log rests, do not work there as SQLite needs it.
-NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs", "fuse.glusterfs")
-# What helps against what the store says of a file; where nothing of this is said, a backup does.
-CURES = {
-    "newer SecLink": "install that release again, or `seclink restore FILE --replace` with a backup that this one made",
-    "of something else": '[store] path = "/var/lib/seclink/seclink.db", or wherever the database is',
-    "locked by another": "`fuser {path}` names who has it open; end what is not the server",
-    "cannot be written": OTHERS_FIX,
-    "cannot be opened": OTHERS_FIX,
-}
+GROUP = CheckGroup("database")
+MAX_BEHIND_MS = 60_000
+MAX_LOG_BYTES = 64 * 2**20
+MIN_FREE_BYTES, MIN_FREE_FILES = 64 * 2**20, 100
+MAX_AUDIT_ENTRIES = 100_000
+# Gone when the machine or the container is: SQLite's durability is worth nothing there.
+EPHEMERAL_FILE_SYSTEMS = ("tmpfs", "ramfs", "overlay")
+# SQLite's log needs locks and shared memory that work, and on these they do not.
+NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs", "fuse.glusterfs")
+OTHER_PATH = '[store] path = "/var/lib/seclink/seclink.db", or the path of your database'
+END_OTHER_PROGRAM = "`fuser {path}` lists the processes that have it open; end those that are not the server"
 RESTORE = (
-    "stop the server; `seclink restore FILE --replace` makes a new one of a backup; the file stays as it is until then"
+    "stop the server; `seclink restore FILE --replace` creates a new database from a backup; the file stays unchanged"
+    " until then"
 )
+FIXES = {
+    StoreFault.OTHER: RESTORE,
+    StoreFault.NEWER: "install that release again, or `seclink restore FILE --replace` with a backup of this release",
+    StoreFault.FOREIGN: OTHER_PATH,
+    StoreFault.LOCKED: END_OTHER_PROGRAM,
+    StoreFault.ACCESS: RUN_AS_OWNER,
+    StoreFault.DISK_FULL: "free space on the disk",
+}
 
 
-def look(config: Config, path: Path, now_ms: int) -> Iterator[Finding]:
-    """`path` is there, or is to be made in a folder that is."""
+def check(config: Config, path: Path, now_ms: int) -> Iterator[Finding]:
+    """`path` need not exist, but its folder must."""
     yield from _disk(config, path)
     yield _pragmas()
     if not path.exists():
         return
-    process = server_of(path)
-    yield PART.ok(
-        f"{path}.lock", f"is held by process {process}" if process else "is held by no server of this machine"
-    )
-    if trouble := _no_database(path):
-        yield trouble
+    process = server_process(path)
+    holder = f"is held by process {process}" if process else "is held by no server on this machine"
+    yield GROUP.ok(f"{path}.lock", holder)
+    if finding := _no_database(path):
+        yield finding
         return
     try:
         connection.check(path, up_to=0)
         inspection = inspect(path)
     except StoreUnusable as error:
-        said = error.message.removeprefix(f"{path}: ")
-        fix = next((each for words, each in CURES.items() if words in said), RESTORE).format(path=path)
-        yield PART.problem(str(path), said, fix)
+        observation = error.message.removeprefix(f"{path}: ")
+        yield GROUP.problem(str(path), observation, FIXES[error.fault].format(path=path))
         return
     yield from _content(path, inspection)
     if inspection.schema == inspection.newest:
-        yield _trail(path)
+        yield _audit_trail(path)
     yield _clock(inspection, now_ms)
 
 
 def _no_database(path: Path) -> Finding | None:
     if not path.is_file():
-        return PART.problem(str(path), "is not a file", CURES["of something else"])
+        return GROUP.problem(str(path), "is not a file", OTHER_PATH)
     if not os.access(path, os.R_OK):
-        return PART.problem(str(path), "may not be read by you", OTHERS_FIX)
+        return GROUP.problem(str(path), "cannot be read by this user", RUN_AS_OWNER)
     if path.stat().st_size == 0:
-        return PART.warning(str(path), "is empty; the next start makes a database of it", "seclink serve")
+        return GROUP.warning(str(path), "is empty; the next start makes it a database", "seclink serve")
     return None
 
 
-def _content(path: Path, seen: Inspection) -> Iterator[Finding]:
-    if seen.verdict not in ("", "ok"):
-        yield PART.problem(str(path), f"is damaged: {seen.verdict}", RESTORE)
-    elif seen.orphans:
-        yield PART.problem(str(path), f"has rows that belong to nothing: {seen.orphans}", RESTORE)
+def _content(path: Path, inspection: Inspection) -> Iterator[Finding]:
+    yield _integrity(path, inspection)
+    if inspection.schema < inspection.newest:
+        observation = f"has schema version {inspection.schema}; this release has version {inspection.newest}"
+        yield GROUP.warning(str(path), observation, "restart the server, which upgrades the file and keeps a copy")
     else:
-        size = f"{path.stat().st_size:,} bytes"
-        yield PART.ok(str(path), f"is whole, {size}" if seen.verdict else f"can be read; too large to check, {size}")
-    if seen.schema < seen.newest:
-        said = f"is of schema {seen.schema}, this release has {seen.newest}"
-        yield PART.warning(str(path), said, "restart the server: it brings the file up to date, and keeps a copy")
-    else:
-        yield PART.ok("schema", f"is {seen.schema}, as of this release")
-    if seen.journal_mode != "wal":
-        said = f"is {seen.journal_mode}, not wal: something else has opened the file"
-        yield PART.problem("journal_mode", said, "restart the server, which sets it, and find out what it was")
+        yield GROUP.ok("schema", f"is version {inspection.schema}, that of this release")
+    if inspection.journal_mode != "wal":
+        observation = f"is {inspection.journal_mode}, not wal: another program has opened the file"
+        yield GROUP.problem("journal_mode", observation, "restart the server, which sets it, and find that program")
+    yield _log(path)
+
+
+def _integrity(path: Path, inspection: Inspection) -> Finding:
+    if inspection.verdict not in ("", "ok"):
+        return GROUP.problem(str(path), f"is damaged: {inspection.verdict}", RESTORE)
+    if inspection.orphans:
+        return GROUP.problem(str(path), f"has {inspection.orphans} rows without the secret they belong to", RESTORE)
+    size = f"{path.stat().st_size:,} bytes"
+    observation = f"is intact, {size}" if inspection.verdict else f"is readable; too large to check, {size}"
+    return GROUP.ok(str(path), observation)
+
+
+def _log(path: Path) -> Finding:
     log = Path(f"{path}-wal")
-    length = log.stat().st_size if log.exists() else 0
-    if length > LOG_BYTES:
-        said = f"has grown to {length:,} bytes: a program that reads keeps it, and what was erased, from being cut away"
-        yield PART.warning(str(log), said, f"`fuser {path}` names who has it open; end what is not the server")
-    else:
-        yield PART.ok(str(log), f"has {length:,} bytes")
+    size = log.stat().st_size if log.exists() else 0
+    if size > MAX_LOG_BYTES:
+        observation = f"has grown to {size:,} bytes: a program that reads it prevents truncation, and so erasure"
+        return GROUP.warning(str(log), observation, END_OTHER_PROGRAM.format(path=path))
+    return GROUP.ok(str(log), f"has {size:,} bytes")
 
 
-def _trail(path: Path) -> Finding:
-    """As much of it as is read in half a second."""
+def _audit_trail(path: Path) -> Finding:
+    """Verify as much of the audit trail as takes about half a second."""
     try:
-        count = sum(1 for _ in itertools.islice(AuditReader(path).new(), TRAIL_ENTRIES))
+        count = sum(1 for _ in itertools.islice(AuditReader(path).new(), MAX_AUDIT_ENTRIES))
     except Broken as broken:
-        fix = "keep a copy (`seclink backup`), and find out who may write to the file; what comes before that holds"
-        return PART.problem("the audit trail", f"is not whole: {broken}", fix)
-    if count == TRAIL_ENTRIES:
-        return PART.ok("the audit trail", f"is whole as far as {count:,} entries; `seclink audit` checks all")
-    return PART.ok("the audit trail", f"is whole, {count:,} entries" if count != 1 else "is whole, 1 entry")
+        fix = "keep a copy (`seclink backup`), and find out who can write to the file; entries before that are intact"
+        return GROUP.problem("the audit trail", f"is broken: {broken}", fix)
+    if count == MAX_AUDIT_ENTRIES:
+        observation = f"is intact for the first {count:,} entries; `seclink audit` checks all of them"
+        return GROUP.ok("the audit trail", observation)
+    return GROUP.ok("the audit trail", f"is intact, {count:,} entries" if count != 1 else "is intact, 1 entry")
 
 
-def _clock(seen: Inspection, now_ms: int) -> Finding:
-    behind = seen.seen_ms - now_ms
-    if behind > BEHIND_MS:
-        said = f"is {behind // 1000:,} s behind what the database has seen: nothing expires before it has caught up"
-        return PART.problem("the clock", said, "timedatectl set-ntp true, and look at the date")
-    return PART.ok("the clock", "is not behind what the database has seen")
+def _clock(inspection: Inspection, now_ms: int) -> Finding:
+    behind_ms = inspection.seen_ms - now_ms
+    if behind_ms > MAX_BEHIND_MS:
+        seconds = behind_ms // 1000
+        observation = f"is {seconds:,} s behind the time in the database: nothing expires until it has caught up"
+        return GROUP.problem("the clock", observation, "timedatectl set-ntp true, and check the date")
+    return GROUP.ok("the clock", "is not behind the time in the database")
 
 
 def _pragmas() -> Finding:
@@ -123,47 +133,54 @@ def _pragmas() -> Finding:
         with tempfile.TemporaryDirectory() as folder:
             try_pragmas(Path(folder))
     except (StoreUnusable, OSError) as error:
-        said = getattr(error, "message", str(error)).rpartition(": ")[2]
-        return PART.problem("SQLite", said, "use the SQLite of your distribution, or Python's own")
-    return PART.ok("SQLite", "holds the settings that durability and erasure rest on")
+        fix = "use the SQLite of your distribution, or Python's own"
+        return GROUP.problem("SQLite", f"cannot be used: {error}", fix)
+    return GROUP.ok("SQLite", "accepts the settings that durability and erasure depend on")
 
 
 def _disk(config: Config, path: Path) -> Iterator[Finding]:
     folder = path.parent
-    kind, disk = file_system(folder), os.statvfs(folder)
-    free = disk.f_bavail * disk.f_frsize
+    disk = os.statvfs(folder)
     if disk.f_flag & os.ST_RDONLY:
-        yield PART.problem(str(folder), "is read-only", f"mount -o remount,rw {folder}")
-    if kind in PASSING:
-        said = f"is on {kind}: what is there is gone when the machine, or the container, is"
-        yield PART.warning(str(folder), said, '[store] path = "/var/lib/seclink/seclink.db", on a volume')
-    elif kind in NETWORK:
-        said = f"is on {kind}: SQLite's locks and durability cannot be relied on over a network"
-        yield PART.warning(str(folder), said, '[store] path = "/var/lib/seclink/seclink.db", on a disk of this machine')
+        yield GROUP.problem(str(folder), "is read-only", f"mount -o remount,rw {folder}")
+    yield _file_system(folder)
+    free_bytes = disk.f_bavail * disk.f_frsize
+    growth_bytes = config.store.max_bytes - (path.stat().st_size if path.exists() else 0)
+    if free_bytes < MIN_FREE_BYTES or (disk.f_files and disk.f_favail < MIN_FREE_FILES):
+        observation = f"has {free_bytes:,} bytes and {disk.f_favail:,} files free: revealing a secret needs space, too"
+        yield GROUP.problem("the disk", observation, "free space on the disk")
+    elif free_bytes < growth_bytes:
+        observation = f"has {free_bytes:,} bytes free, but store.max_bytes lets the database grow by {growth_bytes:,}"
+        max_bytes = config.store.max_bytes - growth_bytes + free_bytes // 2
+        yield GROUP.warning("the disk", observation, f"[store] max_bytes = {max_bytes}")
     else:
-        yield PART.ok(str(folder), f"is on {kind or 'a file system nobody names'}")
-    room = config.store.max_bytes - (path.stat().st_size if path.exists() else 0)
-    if free < SPARE_BYTES or (disk.f_files and disk.f_favail < 100):
-        said = f"has {free:,} bytes and {disk.f_favail:,} files free: revealing needs some, too"
-        yield PART.problem("the disk", said, "make room")
-    elif free < room:
-        said = f"has {free:,} bytes free, and store.max_bytes lets the database grow by {room:,}"
-        yield PART.warning("the disk", said, f"[store] max_bytes = {config.store.max_bytes - room + free // 2}")
-    else:
-        yield PART.ok("the disk", f"has {free:,} bytes free")
+        yield GROUP.ok("the disk", f"has {free_bytes:,} bytes free")
+
+
+def _file_system(folder: Path) -> Finding:
+    kind = file_system(folder)
+    if kind in EPHEMERAL_FILE_SYSTEMS:
+        observation = f"is on {kind}: its files are lost with the machine or the container"
+        return GROUP.warning(str(folder), observation, '[store] path = "/var/lib/seclink/seclink.db", on a volume')
+    if kind in NETWORK_FILE_SYSTEMS:
+        observation = f"is on {kind}: SQLite's locks and durability are not reliable over a network"
+        fix = '[store] path = "/var/lib/seclink/seclink.db", on a disk of this machine'
+        return GROUP.warning(str(folder), observation, fix)
+    return GROUP.ok(str(folder), f"is on {kind or 'an unknown file system'}")
 
 
 def file_system(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
-    """The type of what is mounted there; "" where it cannot be told."""
+    """Return the type of the file system that a folder is on, "" if unknown."""
     best, kind = "", ""
     try:
-        listed = mounts.read_text().splitlines()
+        lines = mounts.read_text().splitlines()
     except OSError:
         return ""
-    at = f"{folder.resolve()}/"
-    for line in listed:  # `36 35 98:0 /root /mount/point rw - ext4 /dev/root rw`; the later of two lies on top
-        left, _, right = line.partition(" - ")
-        point = left.split(" ")[4].replace("\\040", " ").rstrip("/") + "/"
-        if at.startswith(point) and len(point) >= len(best):
-            best, kind = point, right.split(" ")[0]
+    path = f"{folder.resolve()}/"
+    # `36 35 98:0 /root /mount/point rw - ext4 /dev/root rw`; of two mounts on one point the later hides the earlier
+    for line in lines:
+        mount, _, source = line.partition(" - ")
+        point = mount.split(" ")[4].replace("\\040", " ").rstrip("/") + "/"
+        if path.startswith(point) and len(point) >= len(best):
+            best, kind = point, source.split(" ")[0]
     return kind

@@ -1,4 +1,4 @@
-"""Who may read and change what: the TOML, the database with all that lies beside it, and their folder."""
+"""Checks of permissions and owners: the TOML file, the TLS key, the database and the files beside it, their folder."""
 
 import os
 import stat
@@ -6,31 +6,31 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seclink.doctor.configuration import holds_secret
-from seclink.doctor.findings import OTHERS_FIX, CheckGroup, Finding
+from seclink.doctor.findings import RUN_AS_OWNER, CheckGroup, Finding
 
-PART = CheckGroup("files")
+GROUP = CheckGroup("files")
 OTHERS_WRITE, OTHERS_READ, OTHERS = 0o022, 0o004, 0o077
 
 
-def look(source: Path | None, database: Path, keys: Iterable[Path] = ()) -> Iterator[Finding]:
-    """`source` is the TOML, `keys` are files that must stay secret where they are there."""
+def check(source: Path | None, database: Path, keys: Iterable[Path] = ()) -> Iterator[Finding]:
+    """`source` is the TOML file; `keys` are the private keys it names, which may be missing."""
     if source is not None:
         yield _toml(source)
-    for each in (_keys(keys), _database(database)):
+    for findings in (_keys(keys), _database(database)):
         try:
-            yield from each
+            yield from findings
         except PermissionError as error:
-            yield PART.problem(str(error.filename), "may not be looked at by you", OTHERS_FIX)
+            yield GROUP.problem(str(error.filename), "cannot be checked by this user", RUN_AS_OWNER)
 
 
 def _database(database: Path) -> Iterator[Finding]:
     folder = database.parent
     if not folder.is_dir():
-        yield PART.problem(str(folder), "is not there", f"mkdir -m 700 {folder}")
+        yield GROUP.problem(str(folder), "does not exist", f"mkdir -m 700 {folder}")
         return
     yield _folder(folder)
     if not database.exists():
-        yield PART.warning(str(database), "is not there; the first start makes it", "seclink serve")
+        yield GROUP.warning(str(database), "does not exist; the first start creates it", "seclink serve")
         return
     yield from _private(database)
     yield _owners(database)
@@ -39,60 +39,61 @@ def _database(database: Path) -> Iterator[Finding]:
 def _toml(source: Path) -> Finding:
     mode = stat.S_IMODE(source.stat().st_mode)
     if mode & OTHERS_WRITE:
-        said = f"can be changed by others ({mode:04o}): whoever does decides where the data go"
-        return PART.problem(str(source), said, f"chmod go-w {source}")
+        observation = f"can be changed by other users ({mode:04o}), who could then redirect the data"
+        return GROUP.problem(str(source), observation, f"chmod go-w {source}")
     if mode & OTHERS_READ and holds_secret(source):
-        said = f"holds a secret, and everybody may read it ({mode:04o})"
-        return PART.problem(str(source), said, f"chmod o-rwx {source}")
-    return PART.ok(str(source), f"can be changed by its owner alone ({mode:04o})")
+        observation = f"contains a key, and every user can read it ({mode:04o})"
+        return GROUP.problem(str(source), observation, f"chmod o-rwx {source}")
+    return GROUP.ok(str(source), f"can be changed only by its owner ({mode:04o})")
 
 
 def _keys(keys: Iterable[Path]) -> Iterator[Finding]:
-    """A group may read one: that is how services share it."""
+    """Check private keys. Group read access is fine: that is how services share a key."""
     for key in keys:
         mode = stat.S_IMODE(key.stat().st_mode) if key.exists() else 0
         if mode & (OTHERS_READ | OTHERS_WRITE):
-            yield PART.problem(str(key), f"is open to others ({mode:04o})", f"chmod o-rwx,g-w {key}")
+            yield GROUP.problem(str(key), f"is accessible to other users ({mode:04o})", f"chmod o-rwx,g-w {key}")
         elif mode:
-            yield PART.ok(str(key), f"is private ({mode:04o})")
+            yield GROUP.ok(str(key), f"is private ({mode:04o})")
 
 
 def _folder(folder: Path) -> Finding:
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & OTHERS_WRITE:
-        said = f"can be changed by others ({mode:04o}): they could replace the database"
-        if mode & stat.S_ISVTX:  # as /tmp, which is for everybody
-            return PART.problem(str(folder), said, f"mkdir -m 700 {folder}/seclink, and have store.path lead into it")
-        return PART.problem(str(folder), said, f"chmod go-w {folder}")
-    return PART.ok(str(folder), f"can be changed by its owner alone ({mode:04o})")
+        observation = f"can be changed by other users ({mode:04o}), who could then replace the database"
+        if mode & stat.S_ISVTX:  # like /tmp, which must stay writable for all users
+            fix = f"mkdir -m 700 {folder}/seclink, and set store.path to a file in it"
+            return GROUP.problem(str(folder), observation, fix)
+        return GROUP.problem(str(folder), observation, f"chmod go-w {folder}")
+    return GROUP.ok(str(folder), f"can be changed only by its owner ({mode:04o})")
 
 
 def _private(database: Path) -> Iterator[Finding]:
-    for each in _beside(database):
-        mode = stat.S_IMODE(each.stat().st_mode)
+    for path in _database_files(database):
+        mode = stat.S_IMODE(path.stat().st_mode)
         if mode & OTHERS:
-            yield PART.problem(str(each), f"is open to others ({mode:04o})", f"chmod 600 {each}")
+            yield GROUP.problem(str(path), f"is accessible to other users ({mode:04o})", f"chmod 600 {path}")
         else:
-            yield PART.ok(str(each), f"is private ({mode:04o})")
+            yield GROUP.ok(str(path), f"is private ({mode:04o})")
 
 
 def _owners(database: Path) -> Finding:
-    """A file that root left beside the others is one the service cannot open."""
+    """Check that all files have one owner: the service cannot open a file that root left beside the database."""
     owner = database.stat().st_uid
-    strange = [each for each in _beside(database) if each.stat().st_uid != owner]
-    if strange:
-        said = f"belong to others than the database: {', '.join(each.name for each in strange)}"
-        return PART.problem(f"{database}*", said, f"chown {owner} {' '.join(map(str, strange))}")
-    folder = database.parent.stat().st_uid
-    if owner != folder and folder != 0:
-        said = f"belongs to user {owner}, its folder to {folder}: can the service open it?"
-        return PART.warning(str(database), said, f"chown {folder} {database}*")
+    others = [path for path in _database_files(database) if path.stat().st_uid != owner]
+    if others:
+        observation = f"belong to other users than the database: {', '.join(path.name for path in others)}"
+        return GROUP.problem(f"{database}*", observation, f"chown {owner} {' '.join(map(str, others))}")
+    folder_owner = database.parent.stat().st_uid
+    if owner != folder_owner and folder_owner != 0:
+        observation = f"belongs to user {owner}, but its folder to user {folder_owner}: can the service open it?"
+        return GROUP.warning(str(database), observation, f"chown {folder_owner} {database}*")
     if os.geteuid() not in (0, owner):
-        fix = "run this as that user, or as root"
-        return PART.warning(str(database), f"belongs to user {owner}, and you are {os.geteuid()}", fix)
-    return PART.ok(str(database), "belongs to one user with all that is beside it")
+        observation = f"belongs to user {owner}, but you are user {os.geteuid()}"
+        return GROUP.warning(str(database), observation, "run this command as that user, or as root")
+    return GROUP.ok(str(database), "has the same owner as all files beside it")
 
 
-def _beside(database: Path) -> list[Path]:
-    """The database, its log and lock, and copies the store made."""
-    return sorted(each for each in database.parent.glob(f"{database.name}*") if each.is_file())
+def _database_files(database: Path) -> list[Path]:
+    """Return the database, its log and lock, and copies that the store made."""
+    return sorted(path for path in database.parent.glob(f"{database.name}*") if path.is_file())

@@ -1,11 +1,12 @@
-"""What could be wrong with an appliance, looked at one by one: each look says what it looked at, what it saw, and where
-that is not as it should be, what to do. Nothing is changed by looking, and nothing is made.
+"""The findings of `seclink doctor`: what was checked, what was observed, and how to fix it.
 
-    configuration   the TOML, and settings that are right by themselves and doubtful together
-    files           who may read and change what
-    database        whole, of this release, with room to grow, and the clock it goes by
-    machine         versions, limits, swap, clock, the cost of a passcode here
-    address         the public URL from outside: name, certificate, what stands between, what pages arrive
+A check changes and creates nothing. The groups of checks:
+
+    configuration   the TOML, and settings that are valid but doubtful together
+    files           permissions and owners
+    database        integrity, schema version, free space, and its clock
+    machine         versions, limits, swap, clock, the cost of checking a passcode here
+    address         the public URL from outside: name, certificate, proxy, pages
 """
 
 from msgspec import Struct
@@ -13,29 +14,31 @@ from msgspec import Struct
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
 
-class Finding(Struct, frozen=True):
-    """`level` is ok, warning or problem; `fix` a command or a line of TOML, empty where nothing is to be done."""
+class Finding(Struct, frozen=True, rename={"group": "part", "subject": "looked", "observation": "said"}):
+    """`level` is ok, warning or problem. `subject` and `observation` make a sentence. `fix` is a command, a line of
+    TOML or an instruction, and empty if the level is ok. The names in JSON are those of earlier releases.
+    """
 
     level: str
-    part: str
-    looked: str
-    said: str
+    group: str
+    subject: str
+    observation: str
     fix: str = ""
 
 
-OTHERS_FIX = "run this as the service's user, or as root"
+RUN_AS_OWNER = "run this command as the service's user, or as root"
 
 
 class CheckGroup(Struct, frozen=True):
-    """Makes the findings of a part."""
+    """Creates the findings of one group."""
 
     name: str
 
-    def ok(self, looked: str, said: str) -> Finding:
-        return Finding(OK, self.name, looked, said)
+    def ok(self, subject: str, observation: str) -> Finding:
+        return Finding(OK, self.name, subject, observation)
 
-    def warning(self, looked: str, said: str, fix: str) -> Finding:
-        return Finding(WARNING, self.name, looked, said, fix)
+    def warning(self, subject: str, observation: str, fix: str) -> Finding:
+        return Finding(WARNING, self.name, subject, observation, fix)
 
-    def problem(self, looked: str, said: str, fix: str) -> Finding:
-        return Finding(PROBLEM, self.name, looked, said, fix)
+    def problem(self, subject: str, observation: str, fix: str) -> Finding:
+        return Finding(PROBLEM, self.name, subject, observation, fix)

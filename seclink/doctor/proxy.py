@@ -1,4 +1,4 @@
-"""What a proxy does to requests: whose address the appliance sees, and how long and how slow a body may be."""
+"""Checks of the proxy: whether it passes on the clients' addresses, and how large and slow a request body may be."""
 
 import http.client
 import json
@@ -7,98 +7,147 @@ import time
 from collections.abc import Iterator
 from secrets import choice
 
+from msgspec import Struct
+
 from seclink.config.schema import Config
 from seclink.doctor.findings import CheckGroup, Finding
 from seclink.domain.tokens import ALPHABET
 from seclink.errors import Unreachable
-from seclink.ops.http_probe import HttpProbe, ProbeResponse, reason, seen
+from seclink.ops.http_probe import FAILURES, HttpProbe, ProbeResponse, read_response
 
-LEFT = re.compile(r'"peek";r=(\d+)')
-CLAIMED = "192.0.2.77"  # nobody's: RFC 5737
-LOOKS = 3
-# What the server says to such a body once it has it, or before it wants it.
-ARRIVED = ("bad_request", "key_required", "rate_limited")
-LOCAL = {"Host": "localhost"}
-HOW = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for (nginx); Caddy and Traefik do it by themselves"
+REMAINING = re.compile(r'"peek";r=(\d+)')
+FORGED_ADDRESS = "192.0.2.77"  # reserved for documentation, RFC 5737
+PEEKS = 3
+# The server's possible errors for the request of `body_limit`: it has read the body, or refuses it before.
+EXPECTED_CODES = ("bad_request", "key_required", "rate_limited")
+FORWARD = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for (nginx); Caddy and Traefik do it by default"
 
 
-def clients(part: CheckGroup, config: Config, server: HttpProbe, here: HttpProbe | None) -> Iterator[Finding]:
-    """Whether the appliance tells one visitor from another, and believes nobody about who they are.
+class Remaining(Struct, frozen=True):
+    """The peeks that the server still allows the client, read from the header RateLimit of its responses.
 
-    Looks count against the rate `peek` of whoever the appliance takes the visitor for. Looks past the proxy count
-    against this machine: where those are missing outside, it takes everybody for the proxy.
+    The server counts peeks per client address, so these numbers show which addresses it sees. `before` are those of
+    PEEKS requests through the proxy, then PEEKS requests bypass it, `after` is that of one more request through the
+    proxy, and `forged` that of one with a made-up X-Forwarded-For. -1 means that the header did not arrive.
+
+    For example, with PEEKS = 3 and a limit of 100; the requests that bypass the proxy are in parentheses:
+
+                                  before                      after   forged
+        addresses arrive          99 98 97    (99 98 97)      96      95
+        they do not arrive        99 98 97    (96 95 94)      93      92
+        forged ones are believed  99 98 97    (99 98 97)      96      99
+
+    Requests that bypass the proxy come from 127.0.0.1, as do the proxy's own. If the server takes every client for the
+    proxy, both use up the same count, and it drops by PEEKS more between `before` and `after`. If the server believes
+    a forged address, that address has a count of its own, which is still full.
     """
-    looked = "the clients' addresses"
+
+    before: list[int]
+    after: int
+    forged: int
+
+    @property
+    def is_missing(self) -> bool:
+        return min(*self.before, self.after, self.forged) < 0
+
+    @property
+    def is_uncountable(self) -> bool:
+        """The limit is used up, or so high that it is full again before the next request."""
+        return self.before[0] - self.before[-1] < PEEKS - 1
+
+    @property
+    def is_forgery_believed(self) -> bool:
+        return self.forged > self.after + 1
+
+    @property
+    def is_shared_with_proxy(self) -> bool:
+        return self.before[-1] - self.after >= PEEKS
+
+
+def client_addresses(
+    group: CheckGroup, config: Config, server: HttpProbe, local: HttpProbe | None
+) -> Iterator[Finding]:
+    """Check that the server sees the address of each client, and believes no client's claim about its own.
+
+    `local` is the server itself, past the proxy, or None if it does not run on this machine.
+    """
+    subject = "the clients' addresses"
     try:
-        own = [_left(server) for _ in range(LOOKS)]
-        for each in [here] * LOOKS if here is not None else []:
-            _left(each, LOCAL)
-        after, claimed = _left(server), _left(server, {"X-Forwarded-For": CLAIMED})
+        remaining = _measure(server, local)
     except Unreachable as error:
-        yield part.problem(looked, error.message, "look into the proxy's log")
+        yield group.problem(subject, error.message, "check the proxy's log")
         return
-    if min(*own, after, claimed) < 0:
-        said = "cannot be told: the header RateLimit does not arrive"
-        yield part.warning(looked, said, "have the proxy leave it alone")
-    elif own[0] - own[-1] < LOOKS - 1:  # used up, or filled again at once
-        yield part.ok(looked, "cannot be told: rates.peek is used up for now, or too high to count by")
-    elif claimed > after + 1:
-        said = "are what visitors say they are: X-Forwarded-For is handed on as it came, and no rate holds anybody"
-        yield part.problem(looked, said, HOW)
-    elif own[-1] - after >= LOOKS:
-        said = "do not arrive: everybody is taken for the proxy, and shares one client's rates"
-        trusted = "" if config.server.trusted_proxies else ', and [server] trusted_proxies = ["127.0.0.1"]'
-        yield part.problem(looked, said, f"{HOW}{trusted}")
-    elif here is None:
-        yield part.ok(looked, "cannot be forged; whether they arrive can be told only where the server runs")
+    if remaining.is_missing:
+        observation = "cannot be checked: the header RateLimit does not arrive"
+        yield group.warning(subject, observation, "configure the proxy to pass that header on unchanged")
+    elif remaining.is_uncountable:
+        yield group.ok(subject, "cannot be checked: rates.peek is used up, or too high to see single requests")
+    elif remaining.is_forgery_believed:
+        observation = "can be forged: X-Forwarded-For is passed on as the client sent it, so rate limits do not work"
+        yield group.problem(subject, observation, FORWARD)
+    elif remaining.is_shared_with_proxy:
+        observation = "do not arrive: all clients look like the proxy, and share one client's rate limits"
+        trust = "" if config.server.trusted_proxies else ', and [server] trusted_proxies = ["127.0.0.1"]'
+        yield group.problem(subject, observation, f"{FORWARD}{trust}")
+    elif local is None:
+        observation = "cannot be forged; whether they arrive can only be checked on the server's machine"
+        yield group.ok(subject, observation)
     else:
-        yield part.ok(looked, "arrive, and cannot be forged")
+        yield group.ok(subject, "arrive, and cannot be forged")
 
 
-def body_limit(part: CheckGroup, server: HttpProbe, payload_bytes: int, pause_seconds: float) -> Iterator[Finding]:
-    """Whether the largest secret arrives, also from somebody whose line stops for a while."""
+def _measure(server: HttpProbe, local: HttpProbe | None) -> Remaining:
+    before = [_peek(server) for _ in range(PEEKS)]
+    if local is not None:
+        for _ in range(PEEKS):
+            _peek(local)
+    return Remaining(before, _peek(server), _peek(server, {"X-Forwarded-For": FORGED_ADDRESS}))
+
+
+def _peek(server: HttpProbe, headers: dict[str, str] | None = None) -> int:
+    """Peek at a link that does not exist; return the remaining peeks, -1 if the response has no such header."""
+    link_id = "".join(choice(ALPHABET) for _ in range(12))
+    match = REMAINING.search(server.get(f"/api/v1/secrets/{link_id}/meta", headers or {}).get("ratelimit"))
+    return int(match[1]) if match else -1
+
+
+def body_limit(group: CheckGroup, server: HttpProbe, payload_bytes: int, pause_seconds: float) -> Iterator[Finding]:
+    """Check that the largest secret arrives, even from a client whose connection stalls for a while."""
     size = payload_bytes * 4 // 3 + 1024
-    looked = f"a request of {size:,} bytes"
+    subject = f"a request of {size:,} bytes"
     try:
-        answer = _upload(server, size, pause_seconds)
-    except (OSError, http.client.HTTPException) as error:
-        fix = "raise the proxy's limits for the size and the duration of a body"
-        yield part.problem(looked, f"is cut off: {reason(error)}", fix)
+        response = _upload(server, size, pause_seconds)
+    except FAILURES as error:
+        fix = "raise the proxy's limits for the size and the duration of a request body"
+        yield group.problem(subject, f"is cut off: {server.describe(error)}", fix)
         return
-    code = _code(answer)
-    if code in ARRIVED:
-        yield part.ok(looked, f"arrives, with a pause of {pause_seconds:g} s in it")
-    elif answer.status == http.client.REQUEST_ENTITY_TOO_LARGE and not code:
+    code = _error_code(response)
+    if code in EXPECTED_CODES:
+        yield group.ok(subject, f"arrives, even with a pause of {pause_seconds:g} s")
+    elif response.status == http.client.REQUEST_ENTITY_TOO_LARGE and not code:
         fix = f"client_max_body_size {-(-size // 2**20) + 1}m (nginx), or a smaller limits.payload_bytes"
-        yield part.problem(looked, "is refused as too large before it reaches the server", fix)
+        yield group.problem(subject, "is refused as too large before it reaches the server", fix)
     elif code:
-        fix = "restart the server, if its configuration is another one; try again later, if it is busy"
-        yield part.problem(looked, f"is refused by the server: {answer.status} {code}", fix)
+        fix = "restart the server if its configuration has changed; try again later if it is busy"
+        yield group.problem(subject, f"is refused by the server: {response.status} {code}", fix)
     else:
-        fix = "look into the proxy's log: its limits for a body, its timeouts"
-        yield part.problem(looked, f"is answered {answer.status} by something else than the server", fix)
+        fix = "check the proxy's log, its body size limit and its timeouts"
+        yield group.problem(subject, f"gets status {response.status}, but not from the server", fix)
 
 
-def _code(answer: ProbeResponse) -> str:
-    """The server's own word for a refusal; "" where somebody else refused."""
+def _error_code(response: ProbeResponse) -> str:
+    """Return the server's error code, "" if the response is not the server's."""
     try:
-        said = json.loads(answer.body) if "problem+json" in answer.first("content-type") else {}
+        problem = json.loads(response.body) if "problem+json" in response.get("content-type") else {}
     except ValueError:
         return ""
-    return str(said.get("code", "")) if isinstance(said, dict) else ""
-
-
-def _left(server: HttpProbe, headers: dict[str, str] | None = None) -> int:
-    """What is left of the rate after one more look at a link that is not there; -1 where nobody says."""
-    link = "".join(choice(ALPHABET) for _ in range(12))
-    found = LEFT.search(server.get(f"/api/v1/secrets/{link}/meta", headers or {}).first("ratelimit"))
-    return int(found[1]) if found else -1
+    return str(problem.get("code", "")) if isinstance(problem, dict) else ""
 
 
 def _upload(server: HttpProbe, size: int, pause_seconds: float) -> ProbeResponse:
-    """A long body that is no valid request, in two halves. Raises OSError, HTTPException.
+    """Send a long body that is not a valid request, in two halves. Raises OSError or HTTPException.
 
-    Who refuses it may do so before it is sent: then the answer is there although sending failed.
+    A proxy may refuse the request before it has all of it: then the response is there although sending failed.
     """
     body = b'{"doctor": "' + b"A" * (size - 14) + b'"}'
     connection = server.connect()
@@ -112,7 +161,7 @@ def _upload(server: HttpProbe, size: int, pause_seconds: float) -> ProbeResponse
             time.sleep(pause_seconds)
             connection.send(body[size // 2 :])
         except OSError:
-            return seen(connection.getresponse())
-        return seen(connection.getresponse())
+            return read_response(connection.getresponse())
+        return read_response(connection.getresponse())
     finally:
         connection.close()

@@ -1,10 +1,9 @@
-"""Whether what has ended is really gone: secrets are made for it, ended in every way there is, and looked for in raw
-files.
+"""Checking that ended secrets are really erased: create canaries, end each one, and search the raw files for them.
 
-Each canary goes in through the public API, as anybody's secret does, and every part of it can be recognised: payload,
-iv, note, label, the hash of its proof of key, and the argon2id string the server makes of its passcode. They must all
-be found while it waits, or the search was in the wrong place, and none of them once it has ended. What the server is
-only shown, proof and passcode hash themselves, may be nowhere at any time.
+A canary is created through the public API like any other secret, and every part of it can be recognised: payload, iv,
+note, label, the hash of its proof of key, and the argon2id string that the server derives from its passcode. All parts
+must be found while the canary is active (otherwise the wrong files were searched) and none after it has ended. The
+proof and the passcode hash, which a client sends but the server must never store, must not be found at any time.
 """
 
 import base64
@@ -19,39 +18,42 @@ from typing import Any
 from msgspec import Struct
 
 from seclink.errors import BY_CODE, SecLinkError, StoreUnusable, Unreachable
-from seclink.ops.file_search import Match, SearchedFiles, places, search
+from seclink.ops.file_search import Match, SearchedFiles, files_to_search, search
 from seclink.ops.http_probe import HttpProbe, ProbeResponse
 from seclink.store.inspect import passcode_of
 
-SMALL, LARGE = 300, 20_000  # in a cell of its table, and on pages of its own
-SHORTEST_SECONDS, UNUSED_SECONDS = 60, 600
+SMALL_BYTES, LARGE_BYTES = 300, 20_000  # in a cell of its table, and on overflow pages
+MIN_TTL_SECONDS, TTL_SECONDS = 60, 600
 GRACE_SECONDS, PAUSE_SECONDS, LONG_PAUSE_SECONDS = 10.0, 0.1, 1.0
-MARK = 32
+MARKER_BYTES = 32
 
 
 class Canary:
-    """`how` it is going to end; `made` is what the server said about it."""
+    """A secret whose every part can be found in raw bytes.
 
-    def __init__(self, how: str, size: int) -> None:
-        self.how, self.size = how, size
-        self.payload = secrets.token_bytes(MARK) * (size // MARK + 1)
+    `ending` is how it will end: revealed, burned or expired. `receipt` is the server's response to its creation, and
+    `argon2_hash` the stored hash of its passcode; both are set once it was created.
+    """
+
+    def __init__(self, ending: str, size: int) -> None:
+        self.ending, self.size = ending, size
+        self.payload = secrets.token_bytes(MARKER_BYTES) * (size // MARKER_BYTES + 1)
         self.iv = secrets.token_bytes(16)
         self.note, self.label = (f"canary {name} {secrets.token_hex(16)}" for name in ("note", "label"))
         self.access = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
         self.passcode_hash = secrets.token_hex(32)
-        self.argon = ""
-        self.made: dict[str, Any] = {}
+        self.argon2_hash = ""
+        self.receipt: dict[str, Any] = {}
 
     @property
     def access_hash(self) -> str:
         return hashlib.sha256(base64.urlsafe_b64decode(self.access + "=")).hexdigest()
 
-    def body(self) -> dict[str, Any]:
-        """What creating it says."""
+    def create_request(self) -> dict[str, Any]:
         return {
             "encryptedBlob": base64.b64encode(self.payload).decode(),
             "iv": base64.b64encode(self.iv).decode(),
-            "expiresIn": SHORTEST_SECONDS if self.how == "expired" else UNUSED_SECONDS,
+            "expiresIn": MIN_TTL_SECONDS if self.ending == "expired" else TTL_SECONDS,
             "maxViews": 1,
             "accessHash": self.access_hash,
             "passcodeHash": self.passcode_hash,
@@ -59,125 +61,143 @@ class Canary:
             "label": self.label,
         }
 
-    def traces(self) -> dict[str, bytes]:
-        """What is kept while it waits, and may be nowhere once it has ended."""
-        argon = {f"part {n} of the passcode's hash": part for n, part in enumerate(self.argon.split("$")[-2:], 1)}
-        kept = {"note": self.note, "label": self.label, "hash of the proof": self.access_hash, **argon}
-        named = {"payload": self.payload[:MARK], "iv": self.iv, **{name: each.encode() for name, each in kept.items()}}
-        return {f"{name} of the {self.how} canary of {self.size} bytes": each for name, each in named.items() if each}
+    def stored(self) -> dict[str, bytes]:
+        """Return the parts that are on the disk while the canary is active and must be gone after its end, by name.
 
-    def never(self) -> dict[str, bytes]:
-        """What may be nowhere at any time."""
-        shown = {"proof": self.access, "passcode hash": self.passcode_hash}
-        return {f"{name} of the {self.how} canary of {self.size} bytes": each.encode() for name, each in shown.items()}
+        Only salt and hash of the argon2id string count: the parameters before them are the same for every passcode.
+        """
+        hash_parts = self.argon2_hash.split("$")[-2:]
+        parts = {
+            "payload": self.payload[:MARKER_BYTES],
+            "iv": self.iv,
+            "note": self.note.encode(),
+            "label": self.label.encode(),
+            "hash of the proof": self.access_hash.encode(),
+            **{f"part {n} of the passcode's hash": part.encode() for n, part in enumerate(hash_parts, 1)},
+        }
+        return self._named(parts)
+
+    def never_stored(self) -> dict[str, bytes]:
+        """Return the parts that must never be on the disk, by name."""
+        return self._named({"proof": self.access.encode(), "passcode hash": self.passcode_hash.encode()})
+
+    def _named(self, parts: dict[str, bytes]) -> dict[str, bytes]:
+        canary = f"the {self.ending} canary of {self.size} bytes"
+        return {f"{name} of {canary}": part for name, part in parts.items() if part}
 
 
 class EndedSecret(Struct, frozen=True):
-    """What became of a canary: how many traces it had, which are `left`, and after how long they were looked for."""
+    """The result for one canary: how many parts were stored, which remain, and seconds until the last search."""
 
-    how: str
+    ending: str
     size: int
-    traces: int
-    left: tuple[Match, ...]
+    stored: int
+    remaining: tuple[Match, ...]
     seconds: float
 
 
 class ErasureReport(Struct, frozen=True):
+    """`leaked` are matches of what must never be stored; `bytes` is the size of the searched files."""
+
     ended: tuple[EndedSecret, ...]
-    shown: tuple[Match, ...]
-    """Of what may be nowhere at any time."""
-    places: SearchedFiles
+    leaked: tuple[Match, ...]
+    searched: SearchedFiles
     bytes: int
 
     @property
-    def found(self) -> list[Match]:
-        return [*self.shown, *(trace for each in self.ended for trace in each.left)]
+    def matches(self) -> list[Match]:
+        return [*self.leaked, *(match for secret in self.ended for match in secret.remaining)]
 
 
 class ErasureCheck:
-    """`key` is an API key where creating needs one, or empty. `host` is the name the server is called by."""
+    """`key` is an API key, or empty if creating needs none. `extra` are further files and folders to search."""
 
-    def __init__(
-        self, server: HttpProbe, database: Path, *, key: str = "", host: str = "", further: Iterable[Path] = ()
-    ) -> None:
-        self._server, self._database, self._further = server, database, tuple(further)
-        self._headers = {"Content-Type": "application/json", **({"Host": host} if host else {})}
-        self._key = {"Authorization": f"Bearer {key}"} if key else {}
+    def __init__(self, server: HttpProbe, database: Path, *, key: str = "", extra: Iterable[Path] = ()) -> None:
+        self._server, self._database, self._extra = server, database, tuple(extra)
+        self._key_header = {"Authorization": f"Bearer {key}"} if key else {}
 
-    def run(self, payload_bytes: int, reaped_seconds: float | None) -> ErasureReport:
-        """`reaped_seconds` is how long the reaper may take to come round; None leaves out the canary that expires.
+    def run(self, max_payload_bytes: int, reaper_seconds: float | None) -> ErasureReport:
+        """Create the canaries, end them and search. `reaper_seconds` is the reaper's interval; None skips expiry.
 
-        Raises what the server refuses with, Unreachable, StoreUnusable where the canaries are not in these files, and
-        OSError where those cannot be read.
+        Raises the server's error, Unreachable, StoreUnusable if the canaries are not in these files, and OSError if a
+        file cannot be read.
         """
-        hows = ("revealed", "burned", *(("expired",) if reaped_seconds is not None else ()))
-        sizes = (min(SMALL, payload_bytes), min(LARGE, payload_bytes))
-        canaries = [Canary(how, size - MARK) for how in hows for size in sizes]
-        began = time.monotonic()
-        for each in canaries:
-            self._create(each)
-        self._check_found(canaries)
-        for each in canaries:
-            self._end(each)
-        due = {"expired": began + SHORTEST_SECONDS + (reaped_seconds or 0)}
-        now = time.monotonic()
-        ended = [self._wait(each, due.get(each.how, now) + GRACE_SECONDS) for each in canaries]
-        where = self._places()
-        shown, size = search(where.files, {name: each for one in canaries for name, each in one.never().items()})
-        return ErasureReport(tuple(ended), tuple(shown), where, size)
+        endings = ("revealed", "burned", *(("expired",) if reaper_seconds is not None else ()))
+        sizes = (min(SMALL_BYTES, max_payload_bytes), min(LARGE_BYTES, max_payload_bytes))
+        canaries = [Canary(ending, size - MARKER_BYTES) for ending in endings for size in sizes]
+        created_at = time.monotonic()
+        for canary in canaries:
+            self._create(canary)
+        self._check_stored(canaries)
+        for canary in canaries:
+            self._end(canary)
+        ended_at = time.monotonic()
+        expired_at = created_at + MIN_TTL_SECONDS + (reaper_seconds or 0)
+        ended = []
+        for canary in canaries:
+            gone_at = expired_at if canary.ending == "expired" else ended_at
+            ended.append(self._wait_until_erased(canary, gone_at + GRACE_SECONDS))
+        searched = self._files()
+        never = {name: part for canary in canaries for name, part in canary.never_stored().items()}
+        leaked, size = search(searched.files, never)
+        return ErasureReport(tuple(ended), tuple(leaked), searched, size)
 
     def _create(self, canary: Canary) -> None:
-        headers = {**self._headers, **self._key}
-        made = self._server.send("POST", "/api/v1/secrets", headers, json.dumps(canary.body()).encode())
-        canary.made = _content(made, self._server.address)
-        canary.argon = passcode_of(self._database, str(canary.made.get("linkId")))
+        canary.receipt = self._call("POST", "/secrets", self._key_header, canary.create_request())
+        canary.argon2_hash = passcode_of(self._database, str(canary.receipt.get("linkId")))
 
-    def _check_found(self, canaries: list[Canary]) -> None:
-        traces = {name: each for one in canaries for name, each in one.traces().items()}
-        found, _ = search(self._places().files, traces)
-        if missing := traces.keys() - {each.what for each in found}:
+    def _check_stored(self, canaries: list[Canary]) -> None:
+        stored = {name: part for canary in canaries for name, part in canary.stored().items()}
+        matches, _ = search(self._files().files, stored)
+        if missing := stored.keys() - {match.needle for match in matches}:
             raise StoreUnusable(
-                f"{self._database}: the {sorted(missing)[0]} is not in it; is this the database of"
-                f" {self._server.address}? Name its TOML with --config"
+                f"{self._database}: the {min(missing)} was not found in it; is this the database of"
+                f" {self._server.address}? Name the server's TOML with --config"
             )
 
     def _end(self, canary: Canary) -> None:
-        if canary.how == "revealed":
-            path = f"/api/v1/secrets/{canary.made['linkId']}/reveal"
-            proof = json.dumps({"access": canary.access, "passcodeHash": canary.passcode_hash}).encode()
-            revealed = _content(self._server.send("POST", path, self._headers, proof), self._server.address)
+        if canary.ending == "revealed":
+            proof = {"access": canary.access, "passcodeHash": canary.passcode_hash}
+            revealed = self._call("POST", f"/secrets/{canary.receipt['linkId']}/reveal", {}, proof)
             if base64.b64decode(str(revealed.get("encryptedBlob"))) != canary.payload:
-                raise Unreachable(f"{self._server.address} gave back something else than it was given")
-        elif canary.how == "burned":
-            headers = {**self._headers, "SecLink-Manage": str(canary.made["manageToken"])}
-            path = f"/api/v1/receipts/{canary.made['receiptId']}"
-            _content(self._server.send("DELETE", path, headers), self._server.address)
+                raise Unreachable(f"{self._server.address} returned another payload than the one it received")
+        elif canary.ending == "burned":
+            manage = {"SecLink-Manage": str(canary.receipt["manageToken"])}
+            self._call("DELETE", f"/receipts/{canary.receipt['receiptId']}", manage)
 
-    def _wait(self, canary: Canary, deadline: float) -> EndedSecret:
-        """Until nothing is left of it, or it has had the time it may take."""
-        began, traces = time.monotonic(), canary.traces()
+    def _wait_until_erased(self, canary: Canary, deadline: float) -> EndedSecret:
+        """Search until nothing of the canary remains, or until a search that began after the deadline has ended."""
+        began, stored = time.monotonic(), canary.stored()
         while True:
-            looked = time.monotonic()
-            left, _ = search(self._places().files, traces)
+            search_began = time.monotonic()
+            remaining, _ = search(self._files().files, stored)
             seconds = time.monotonic() - began
-            if not left or looked > deadline:
-                return EndedSecret(canary.how, canary.size, len(traces), tuple(left), seconds)
+            if not remaining or search_began > deadline:
+                return EndedSecret(canary.ending, canary.size, len(stored), tuple(remaining), seconds)
+            # At least as long as the search took, so that a large database is not read without a pause.
             pause = PAUSE_SECONDS if seconds < GRACE_SECONDS else LONG_PAUSE_SECONDS
-            time.sleep(max(pause, time.monotonic() - looked))  # a large database is not read without a pause
+            time.sleep(max(pause, time.monotonic() - search_began))
 
-    def _places(self) -> SearchedFiles:
-        return places(self._database, self._further)
+    def _files(self) -> SearchedFiles:
+        return files_to_search(self._database, self._extra)
+
+    def _call(
+        self, method: str, path: str, headers: dict[str, str], body: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json", **headers}
+        content = None if body is None else json.dumps(body).encode()
+        return _json(self._server.send(method, f"/api/v1{path}", headers, content), self._server.address)
 
 
-def _content(seen: ProbeResponse, address: str) -> dict[str, Any]:
-    """Raises what the answer refuses with."""
+def _json(response: ProbeResponse, address: str) -> dict[str, Any]:
+    """Return the JSON object of a successful response. Raises the error that a problem response carries."""
     try:
-        said: Any = json.loads(seen.body) if seen.body else {}
+        content: Any = json.loads(response.body) if response.body else {}
     except ValueError:
-        said = None
-    if not isinstance(said, dict) or not (200 <= seen.status < 300 or "code" in said):
-        raise Unreachable(f"{address} answers {seen.status}, but not as SecLink does")
-    if seen.status >= 300:
-        kind: Callable[[str], SecLinkError] = BY_CODE.get(str(said["code"]), SecLinkError)
-        raise kind(str(said.get("detail") or said.get("title") or ""))
-    return said
+        content = None
+    if not isinstance(content, dict) or not (200 <= response.status < 300 or "code" in content):
+        raise Unreachable(f"{address} returned status {response.status}, but not a response of SecLink")
+    if response.status >= 300:
+        error: Callable[[str], SecLinkError] = BY_CODE.get(str(content["code"]), SecLinkError)
+        raise error(str(content.get("detail") or content.get("title") or ""))
+    return content

@@ -1,5 +1,5 @@
-"""Looking for bytes in raw files: the database, its log, what lies beside it, temporary files, and whatever the server
-has open, under a name or without one.
+"""Searching raw files for bytes: the database, its log and the files beside it, SQLite's temporary files, and every
+file the server has open, even a deleted one.
 """
 
 import contextlib
@@ -10,103 +10,105 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from seclink.ops.processes import open_files, server_of
+from seclink.ops.processes import open_files, server_process
 
-CHUNK = 2**20
-TEMPORARY = ("/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108  where SQLite would spill to; it is only looked there
-SPILLED = "etilqs_*"  # what SQLite calls its temporary files
+CHUNK_BYTES = 2**20
+TEMPORARY_FOLDERS = ("/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108  read only: where SQLite writes temporary files
+SQLITE_TEMPORARY = "etilqs_*"
 
 
 class Match(Struct, frozen=True):
-    """`what` was found first at `offset` of a file."""
+    """The first occurrence of a needle in a file."""
 
-    what: str
+    needle: str
     file: str
     offset: int
 
 
 class SearchedFiles(Struct, frozen=True):
-    """The files to look in, each once, and what could not be looked at."""
+    """The files to search, without duplicates, and descriptions of those that cannot be searched."""
 
     files: tuple[Path, ...]
-    unseen: tuple[str, ...]
+    unsearched: tuple[str, ...]
 
 
-def places(database: Path, further: Iterable[Path] = ()) -> SearchedFiles:
-    """Everything that may hold what went through a database; `further` are files and folders somebody else makes."""
-    found: dict[tuple[int, int], Path] = {}
-    unseen: list[str] = []
-    candidates = [*_beside(database), *_spilled(database), *_below(further, unseen)]
-    process = server_of(database)
+def files_to_search(database: Path, extra: Iterable[Path] = ()) -> SearchedFiles:
+    """Return every file that may hold content of the database; `extra` adds files and folders, such as backups."""
+    files: dict[tuple[int, int], Path] = {}
+    unsearched: list[str] = []
+    candidates = [*_database_files(database), *_temporary_files(database), *_extra_files(extra, unsearched)]
+    process = server_process(database)
     if process is not None:
         try:
             candidates += open_files(process)
         except OSError:
-            unseen.append(f"what process {process} has open; run this as its user")
-    for each in candidates:
+            unsearched.append(f"the open files of process {process}; run this command as its user")
+    for path in candidates:
         with contextlib.suppress(FileNotFoundError):
-            told = each.stat()
-            if stat.S_ISREG(told.st_mode):
-                found.setdefault((told.st_dev, told.st_ino), each)
-    return SearchedFiles(tuple(found.values()), tuple(unseen))
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                files.setdefault((status.st_dev, status.st_ino), path)
+    return SearchedFiles(tuple(files.values()), tuple(unsearched))
 
 
 def search(files: Iterable[Path], needles: Mapping[str, bytes]) -> tuple[list[Match], int]:
-    """Where any of the needles stands, and how many bytes were looked through. Raises OSError for a file that cannot be
-    read; one that went away meanwhile is no longer there.
+    """Return the first match of every needle in every file, and the number of bytes searched.
+
+    A file that was deleted in the meantime is skipped. Raises OSError if a file cannot be read.
     """
-    traces: list[Match] = []
-    size = 0
+    matches: list[Match] = []
+    total = 0
     for path in files:
         with contextlib.suppress(FileNotFoundError):
-            found, read = _search_one(path, needles)
-            traces += found
-            size += read
-    return traces, size
+            file_matches, size = _search_file(path, needles)
+            matches += file_matches
+            total += size
+    return matches, total
 
 
-def _search_one(path: Path, needles: Mapping[str, bytes]) -> tuple[list[Match], int]:
-    found: dict[str, int] = {}
+def _search_file(path: Path, needles: Mapping[str, bytes]) -> tuple[list[Match], int]:
+    offsets: dict[str, int] = {}
     overlap = max(map(len, needles.values()), default=1) - 1
-    window, at, size = b"", 0, 0
+    window, window_at, size = b"", 0, 0
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            window, at = window[-overlap:] + chunk if overlap else chunk, size - min(overlap, len(window))
+        while chunk := file.read(CHUNK_BYTES):
+            # A needle may begin in one chunk and end in the next, so the end of the last window stays in front.
+            window_at = size - min(overlap, len(window))
+            window = window[-overlap:] + chunk if overlap else chunk
             for name, needle in needles.items():
-                if name not in found and (offset := window.find(needle)) >= 0:
-                    found[name] = at + offset
+                if name not in offsets and (offset := window.find(needle)) >= 0:
+                    offsets[name] = window_at + offset
             size += len(chunk)
-    return [Match(name, shown(path), offset) for name, offset in found.items()], size
+    return [Match(name, display_name(path), offset) for name, offset in offsets.items()], size
 
 
-def shown(path: Path) -> str:
-    """What an open file is called, rather than its number."""
+def display_name(path: Path) -> str:
+    """Return the path an open file was opened under, rather than /proc/PID/fd/N."""
     with contextlib.suppress(OSError):
         return f"{path.readlink()}"
     return f"{path}"
 
 
-def _beside(database: Path) -> Iterator[Path]:
-    for each in sorted(database.parent.iterdir()):
-        if each.name.removeprefix(".").startswith(database.name):
-            yield each
+def _database_files(database: Path) -> Iterator[Path]:
+    for path in sorted(database.parent.iterdir()):
+        if path.name.removeprefix(".").startswith(database.name):
+            yield path
 
 
-def _spilled(database: Path) -> Iterator[Path]:
-    named = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), *TEMPORARY, str(database.parent))
-    for folder in {Path(each) for each in named if each}:
+def _temporary_files(database: Path) -> Iterator[Path]:
+    environment = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"))
+    for folder in {Path(name) for name in (*environment, *TEMPORARY_FOLDERS, str(database.parent)) if name}:
         with contextlib.suppress(OSError):
-            yield from folder.glob(SPILLED)
+            yield from folder.glob(SQLITE_TEMPORARY)
 
 
-def _below(further: Iterable[Path], unseen: list[str]) -> Iterator[Path]:
-    for each in further:
-        if not each.is_dir():
-            yield each
+def _extra_files(extra: Iterable[Path], unsearched: list[str]) -> Iterator[Path]:
+    def note_error(error: OSError) -> None:
+        unsearched.append(f"{error.filename}, {error.strerror}")
+
+    for path in extra:
+        if not path.is_dir():
+            yield path
             continue
-        for folder, _, names in os.walk(each, onerror=lambda error: unseen.append(_told(error))):
+        for folder, _, names in os.walk(path, onerror=note_error):
             yield from (Path(folder, name) for name in names)
-
-
-def _told(error: OSError) -> str:
-    return f"{error.filename}, {error.strerror}"

@@ -1,7 +1,8 @@
-"""Looking at a server from outside, as a browser or a program would: one connection, answers as they came.
+"""A plain HTTP client for checking a server from outside, as a browser or a program sees it.
 
-Nothing is followed, repeated or believed: a redirect is an answer like any other, every answer is bounded, and what is
-packed is unpacked within the same bound. Certificates are checked as this machine checks them.
+It follows no redirect, repeats no request that changes something, and trusts nothing: a redirect is a response like any
+other, every body is limited in size, and a compressed body is decompressed within the same limit. Certificates are
+verified with the trust store of this machine. Standard library only, because `seclink check` runs every few seconds.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import http.client
 import ssl
 import zlib
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ from msgspec import Struct
 
 from seclink.errors import Unreachable
 
-MOST_BYTES = 8 * 2**20
+MAX_BYTES = 8 * 2**20
 TIMEOUT_SECONDS = 20.0
 BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -31,41 +33,60 @@ NAVIGATION = {
     "Sec-Fetch-Site": "none",
     "Upgrade-Insecure-Requests": "1",
 }
+FAILURES = (OSError, http.client.HTTPException)
 
 
-def unchecked() -> ssl.SSLContext:
-    """For asking a server past its name, on its own machine: no certificate is for 127.0.0.1."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+class ProbeFault(Enum):
+    """Why a probe has no complete response."""
+
+    CERTIFICATE = "certificate"  # the server's certificate is not trusted here
+    TLS = "tls"  # the TLS handshake failed for another reason
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"  # refused, reset, no route, or the name does not resolve
+    HTTP = "http"  # not HTTP, cut off, or larger than MAX_BYTES
+
+
+class ProbeFailed(Unreachable):
+    """`fault` and `cause` are for programs; `detail` is the reason in a few words, `address` the server's URL."""
+
+    def __init__(self, address: str, cause: Exception, detail: str) -> None:
+        super().__init__(f"{address} cannot be reached: {detail}")
+        self.address, self.cause, self.detail, self.fault = address, cause, detail, _fault(cause)
 
 
 class ProbeResponse(Struct, frozen=True):
-    """An answer: header names in lower case, each as often as it came; the body unpacked."""
+    """A response: header names in lower case, repeated headers repeated; the body is decompressed."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
-    def all(self, name: str) -> list[str]:
-        return [value for each, value in self.headers if each == name]
+    def get_all(self, name: str) -> list[str]:
+        return [value for header, value in self.headers if header == name]
 
-    def first(self, name: str) -> str:
-        return next(iter(self.all(name)), "")
+    def get(self, name: str) -> str:
+        return next(iter(self.get_all(name)), "")
 
 
 class HttpProbe:
-    """`address` is the public URL, with the path that everything lies below. `source` is the address to come from."""
+    """A client of one server, with one connection that is kept open between `get` calls.
 
-    def __init__(self, address: str, *, context: ssl.SSLContext | None = None, source: str = "") -> None:
+    `address` is the base URL, including its path. `is_local`: the address is this machine's, and need not be a host
+    name that the server accepts or that its certificate names; so Host is localhost and the certificate is not
+    verified. `source` is the local address to connect from.
+    """
+
+    def __init__(
+        self, address: str, *, is_local: bool = False, source: str = "", timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         self.address = address.rstrip("/")
-        self._parts = urlsplit(self.address)
-        self.root = self._parts.path
-        self.is_https = self._parts.scheme == "https"
-        self.host = self._parts.hostname or ""
-        self.port = self._parts.port or (443 if self.is_https else 80)
-        self._context, self._source = context, source
-        self._open: http.client.HTTPConnection | None = None
+        url = urlsplit(self.address)
+        self.root = url.path
+        self.is_https = url.scheme == "https"
+        self.host = url.hostname or ""
+        self.port = url.port or (443 if self.is_https else 80)
+        self._is_local, self._source, self._timeout_seconds = is_local, source, timeout_seconds
+        self._connection: http.client.HTTPConnection | None = None
 
     def __enter__(self) -> "HttpProbe":
         return self
@@ -74,52 +95,62 @@ class HttpProbe:
         self.close()
 
     def close(self) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection that is open. Raises OSError, of which ssl.SSLError is one."""
-        given: dict[str, Any] = {"timeout": TIMEOUT_SECONDS}
-        if self._source:
-            given["source_address"] = (self._source, 0)
+        """Open a new connection. Raises OSError, of which ssl.SSLError is a subclass."""
+        options: dict[str, Any] = {
+            "timeout": self._timeout_seconds,
+            "source_address": (self._source, 0) if self._source else None,
+        }
         if self.is_https:
-            made: http.client.HTTPConnection = http.client.HTTPSConnection(
-                self.host, self.port, context=self._context or ssl.create_default_context(), **given
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                self.host, self.port, context=_tls_context(is_verified=not self._is_local), **options
             )
         else:
-            made = http.client.HTTPConnection(self.host, self.port, **given)
-        made.connect()
-        return made
+            connection = http.client.HTTPConnection(self.host, self.port, **options)
+        connection.connect()
+        return connection
 
     def certificate(self) -> Mapping[str, Any]:
-        """That of the open connection; empty where there is none."""
-        sock = self._open.sock if self._open is not None else None
+        """Return the server's certificate as of the last `get`, as ssl.SSLSocket.getpeercert does."""
+        sock = self._connection.sock if self._connection is not None else None
         return (sock.getpeercert() or {}) if isinstance(sock, ssl.SSLSocket) else {}
 
     def get(self, path: str, headers: Mapping[str, str] = BROWSER) -> ProbeResponse:
-        """`path` is below the root. Raises Unreachable where no whole answer comes, also not on a fresh connection."""
+        """Fetch `path`, which is below the base URL. Raises ProbeFailed if a new connection fails as well."""
         try:
-            if self._open is not None:
+            if self._connection is not None:
                 try:
-                    return self._ask(self._open, "GET", path, headers)
-                except (OSError, http.client.HTTPException):
-                    self.close()  # closed by the other side meanwhile, as it may
-            self._open = self.connect()
-            return self._ask(self._open, "GET", path, headers)
-        except (OSError, http.client.HTTPException) as error:
+                    return self._request(self._connection, "GET", path, headers)
+                except FAILURES:
+                    self.close()  # a server may close an idle connection at any time
+            self._connection = self.connect()
+            return self._request(self._connection, "GET", path, headers)
+        except FAILURES as error:
             self.close()
-            raise Unreachable(f"{self.address} cannot be reached: {reason(error)}") from None
+            raise ProbeFailed(self.address, error, self.describe(error)) from None
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> ProbeResponse:
-        """What is not to be repeated: once, on a connection of its own. Raises Unreachable."""
+        """Send a request that must not be repeated: once, on its own connection. Raises ProbeFailed."""
         try:
             with contextlib.closing(self.connect()) as connection:
-                return self._ask(connection, method, path, headers, body)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"{self.address} cannot be reached: {reason(error)}") from None
+                return self._request(connection, method, path, headers, body)
+        except FAILURES as error:
+            raise ProbeFailed(self.address, error, self.describe(error)) from None
 
-    def _ask(
+    def describe(self, error: Exception) -> str:
+        """Return the reason of a failure in a few words."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate is not valid: {error.verify_message}"
+        if isinstance(error, TimeoutError):
+            return f"no response within {self._timeout_seconds:g} s"
+        message = getattr(error, "strerror", None) or str(error)
+        return message if isinstance(error, OSError) and message else f"{type(error).__name__} {message}".strip()
+
+    def _request(
         self,
         connection: http.client.HTTPConnection,
         method: str,
@@ -127,34 +158,50 @@ class HttpProbe:
         headers: Mapping[str, str],
         body: bytes | None = None,
     ) -> ProbeResponse:
-        connection.request(method, self.root + path, body, dict(headers))
-        return seen(connection.getresponse())
+        host = {"Host": "localhost"} if self._is_local else {}
+        connection.request(method, self.root + path, body, {**host, **headers})
+        return read_response(connection.getresponse())
 
 
-def seen(answer: http.client.HTTPResponse) -> ProbeResponse:
-    """Raises OSError or HTTPException where it does not come whole."""
-    headers = tuple((name.lower(), value) for name, value in answer.getheaders())
-    body = answer.read(MOST_BYTES + 1)
-    if len(body) > MOST_BYTES:
-        raise http.client.HTTPException(f"an answer of more than {MOST_BYTES} bytes")
+def read_response(response: http.client.HTTPResponse) -> ProbeResponse:
+    """Read a whole response. Raises OSError or HTTPException if it is cut off or too large."""
+    headers = tuple((name.lower(), value) for name, value in response.getheaders())
+    body = response.read(MAX_BYTES + 1)
+    if len(body) > MAX_BYTES:
+        raise http.client.HTTPException(f"a response of more than {MAX_BYTES} bytes")
     if ("content-encoding", "gzip") in headers:
-        body = _unpacked(body)
-    return ProbeResponse(answer.status, headers, body)
+        body = _decompress(body)
+    return ProbeResponse(response.status, headers, body)
 
 
-def reason(error: Exception) -> str:
-    """In a few words."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid: {error.verify_message}"
-    said = getattr(error, "strerror", None) or str(error)
-    return said if isinstance(error, OSError) and said else f"{type(error).__name__} {said}".strip()
+def _tls_context(*, is_verified: bool) -> ssl.SSLContext:
+    if is_verified:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
-def _unpacked(body: bytes) -> bytes:
-    """As it came where it is not what it claims to be: then it is not what was expected, either."""
-    unpacking = zlib.decompressobj(31)
+def _fault(error: Exception) -> ProbeFault:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return ProbeFault.CERTIFICATE
+        case TimeoutError():
+            return ProbeFault.TIMEOUT
+        case ssl.SSLError():
+            return ProbeFault.TLS
+        case OSError():
+            return ProbeFault.CONNECTION
+    return ProbeFault.HTTP
+
+
+def _decompress(body: bytes) -> bytes:
+    """Return the body as received if it is not one complete gzip stream within MAX_BYTES: callers compare bytes, and
+    such a body differs from every expected one.
+    """
+    stream = zlib.decompressobj(31)
     try:
-        plain = unpacking.decompress(body, MOST_BYTES)
+        plain = stream.decompress(body, MAX_BYTES)
     except zlib.error:
         return body
-    return plain if unpacking.eof and not unpacking.unconsumed_tail and not unpacking.unused_data else body
+    return plain if stream.eof and not stream.unconsumed_tail and not stream.unused_data else body

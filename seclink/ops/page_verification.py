@@ -1,9 +1,9 @@
-"""Whether a server's pages are those of the installed release: byte for byte and header for header.
+"""Comparing a server's pages with the installed release: byte for byte and header for header.
 
-What a browser would be sent is fetched as a browser would: every page in every language, every file they load, at once
-or later, and the module that other sites may use. What should have come is made by the installed release itself from
-the settings the pages declare (`page_settings.py`), and has the headers the installed release gives it. A server
-may still send somebody else something else: this detects, and proves nothing.
+Everything a browser may load is fetched as a browser does: every page in every language, every file the pages load, at
+once or later, and the module for other sites. The expected bytes are rendered by the installed release from the
+settings that the pages declare (`page_settings.py`), and the expected headers are those the installed release sends. A
+server may still send other bytes to other clients: this check detects changes, and proves nothing.
 """
 
 import re
@@ -24,125 +24,135 @@ from seclink.web.security_headers import Header, headers
 
 FINGERPRINT = re.compile(rb"<code>seclink verify: ([0-9a-f]{16})</code>")
 HSTS = "strict-transport-security"
-# What stands between may say these: about the connection, the answer's size and age, and who handed it on.
-HARMLESS = frozenset(
+# A proxy may set these: they describe the connection, the size and age of the response, and the proxy itself.
+PROXY_HEADERS = frozenset(
     (
         *("accept-ranges", "age", "alt-svc", "cf-cache-status", "cf-ray", "connection", "content-encoding"),
         *("content-length", "date", "etag", "keep-alive", "last-modified", "server", "transfer-encoding", "via"),
         *("x-cache", "x-request-id", "x-served-by"),
     )
 )
-AROUND, SHOWN = 20, 300
+CONTEXT_BYTES, MAX_SHOWN = 20, 300
 
 
 class Difference(Struct, frozen=True):
-    """Where, as a path, and what is other than it should be."""
+    """One difference: the path of the page or file, and what differs."""
 
     path: str
-    what: str
+    description: str
 
 
 class PageComparison(Struct, frozen=True):
-    """`expected` and `actual` are fingerprints, the latter as the start page says it; `config` is what they declare."""
+    """`expected` and `actual` are fingerprints, the latter as shown on the start page and possibly empty; `config`
+    holds the settings that the pages declare.
+    """
 
     address: str
     expected: str
     actual: str
     config: Config
-    answers: int
+    responses: int
     bytes: int
     differences: tuple[Difference, ...]
 
 
 def verify_pages(server: HttpProbe) -> PageComparison:
-    """Raises Unreachable."""
-    first = server.get("/?lang=en", NAVIGATION)
-    found: list[Difference] = []
+    """Fetch and compare everything. Raises Unreachable."""
+    start_page = server.get("/?lang=en", NAVIGATION)
+    differences: list[Difference] = []
     config = Config()
     try:
-        config, assets = settings_from_page(first.body, server.address, lambda path: server.get(path).body)
+        config, assets = settings_from_page(start_page.body, server.address, lambda path: server.get(path).body)
     except ConfigError as error:
-        found += [Difference("/", each) for each in error.message.split("\n")]
+        differences += [Difference("/", problem) for problem in error.message.split("\n")]
         assets = load(config, server.address)
-    answers, size = 1, len(first.body)
-    version = VERSION.search(first.body)
-    actual = version[1].decode() if version else assets.version
-    for path, given, wanted in _expected(assets):
-        path = path.replace(f"/static/{assets.version}/", f"/static/{actual}/")  # so that files can be compared at all
-        seen = server.get(path, given)
-        found += _differences(path, seen, wanted, headers(server.address))
-        answers, size = answers + 1, size + len(seen.body)
-    said = FINGERPRINT.search(first.body)
+    responses, size = 1, len(start_page.body)
+    version = VERSION.search(start_page.body)
+    actual_version = version[1].decode() if version else assets.version
+    for path, request_headers, expected in _expected(assets):
+        # Another version means other URLs: compare the files all the same, or every one of them would be missing.
+        path = path.replace(f"/static/{assets.version}/", f"/static/{actual_version}/")
+        response = server.get(path, request_headers)
+        differences += _differences(path, response, expected, headers(server.address))
+        responses, size = responses + 1, size + len(response.body)
+    shown = FINGERPRINT.search(start_page.body)
     return PageComparison(
         address=server.address,
         expected=fingerprint(manifest(FOLDER)),
-        actual=said[1].decode() if said else "",
+        actual=shown[1].decode() if shown else "",
         config=config,
-        answers=answers,
+        responses=responses,
         bytes=size,
-        differences=tuple(found),
+        differences=tuple(differences),
     )
 
 
 def _expected(assets: Assets) -> Iterator[tuple[str, dict[str, str], Resource]]:
-    """What to ask for, how, and what should come."""
+    """Yield the path, the request headers and the expected response of every page and file."""
     for (name, language), page in pages(assets).items():
-        yield f"{_address(name)}?lang={language}", NAVIGATION, page
+        yield f"{_page_path(name)}?lang={language}", NAVIGATION, page
     for path, file in files(assets).items():
         yield path, BROWSER, file
 
 
-def _address(page: str) -> str:
-    """Some address of a page: those of secrets and receipts are all the same."""
-    drawn = "".join(choice(ALPHABET) for _ in range(20))
-    return {"create": "/", "reveal": f"/{drawn[:12]}", "receipt": f"/receipt/{drawn}"}.get(page, f"/nothing/{drawn}")
+def _page_path(page: str) -> str:
+    """Return an example path of a page: the pages of all secrets are the same bytes, and so are those of receipts."""
+    token = "".join(choice(ALPHABET) for _ in range(20))
+    return {"create": "/", "reveal": f"/{token[:12]}", "receipt": f"/receipt/{token}"}.get(page, f"/nothing/{token}")
 
 
-def _differences(path: str, seen: ProbeResponse, wanted: Resource, always: Iterable[Header]) -> Iterator[Difference]:
-    if seen.status != wanted.status:
-        to = f" and leads to {seen.first('location')[:SHOWN]}" if seen.first("location") else ""
-        yield Difference(path, f"answers {seen.status} instead of {wanted.status}{to}")
-    for what in header_differences(seen, [*always, *wanted.headers]):
-        yield Difference(path, what)
-    if seen.body != wanted.body:
-        yield Difference(path, _first_difference(seen.body, wanted.body))
+def _differences(
+    path: str, response: ProbeResponse, expected: Resource, common_headers: Iterable[Header]
+) -> Iterator[Difference]:
+    if response.status != expected.status:
+        location = response.get("location")[:MAX_SHOWN]
+        target = f" and redirects to {location}" if location else ""
+        yield Difference(path, f"returns status {response.status} instead of {expected.status}{target}")
+    for description in header_differences(response, [*common_headers, *expected.headers]):
+        yield Difference(path, description)
+    if response.body != expected.body:
+        yield Difference(path, _first_difference(response.body, expected.body))
 
 
-def header_differences(seen: ProbeResponse, wanted: Iterable[Header]) -> Iterator[str]:
-    """`wanted`: of two with the same name the later one counts, as in the gate."""
-    expected = {name.decode(): value.decode() for name, value in wanted}
+def header_differences(response: ProbeResponse, expected_headers: Iterable[Header]) -> Iterator[str]:
+    """Describe every header that is missing, repeated, changed or added.
+
+    Of two expected headers with the same name the later one counts, as in the middleware.
+    """
+    expected = {name.decode(): value.decode() for name, value in expected_headers}
     for name, value in expected.items():
-        if name in HARMLESS:
+        if name in PROXY_HEADERS:
             continue
-        came = seen.all(name)
-        if len(came) > 1:
-            yield f"the header {name} comes {len(came)} times"
-        elif not came:
+        values = response.get_all(name)
+        if len(values) > 1:
+            yield f"the header {name} is sent {len(values)} times"
+        elif not values:
             yield f"the header {name} is missing"
-        elif not _is_as_good(name, came[0], value):
-            yield f"the header {name} is {came[0][:SHOWN]!r} instead of {value!r}"
-    for name in dict.fromkeys(name for name, _ in seen.headers):
-        if name not in expected and name not in HARMLESS and name != HSTS:
-            yield f"the header {name} was added: {seen.first(name)[:SHOWN]!r}"
+        elif not _is_equivalent(name, values[0], value):
+            yield f"the header {name} is {values[0][:MAX_SHOWN]!r} instead of {value!r}"
+    for name in dict.fromkeys(name for name, _ in response.headers):
+        if name not in expected and name not in PROXY_HEADERS and name != HSTS:
+            yield f"the header {name} was added: {response.get(name)[:MAX_SHOWN]!r}"
 
 
-def _is_as_good(name: str, came: str, wanted: str) -> bool:
-    if name == HSTS:  # what stands in front may promise more
-        age, least = (re.search(r"max-age=\"?(\d{1,12})", each) for each in (came, wanted))
-        return bool(age and least and int(age[1]) >= int(least[1]))
+def _is_equivalent(name: str, actual: str, expected: str) -> bool:
+    if name == HSTS:  # a proxy may promise more
+        age, min_age = (re.search(r"max-age=\"?(\d{1,12})", value) for value in (actual, expected))
+        return bool(age and min_age and int(age[1]) >= int(min_age[1]))
     if name == "vary":
-        return _names(wanted) <= _names(came)
-    return came == wanted
+        return _tokens(expected) <= _tokens(actual)
+    return actual == expected
 
 
-def _names(value: str) -> set[str]:
-    return {each.strip().lower() for each in value.split(",")}
+def _tokens(value: str) -> set[str]:
+    return {token.strip().lower() for token in value.split(",")}
 
 
-def _first_difference(came: bytes, wanted: bytes) -> str:
-    at = next((n for n, (one, other) in enumerate(zip(came, wanted, strict=False)) if one != other), None)
-    at = min(len(came), len(wanted)) if at is None else at
-    actual, expected = (each[max(0, at - AROUND) : at + AROUND] for each in (came, wanted))
+def _first_difference(actual: bytes, expected: bytes) -> str:
+    pairs = enumerate(zip(actual, expected, strict=False))
+    at = next((n for n, (one, other) in pairs if one != other), min(len(actual), len(expected)))
+    actual_part, expected_part = (body[max(0, at - CONTEXT_BYTES) : at + CONTEXT_BYTES] for body in (actual, expected))
     return (
-        f"is not the same from byte {at} on ({len(came)} bytes, not {len(wanted)}): {actual!r} instead of {expected!r}"
+        f"differs from byte {at} on ({len(actual)} bytes instead of {len(expected)}):"
+        f" {actual_part!r} instead of {expected_part!r}"
     )

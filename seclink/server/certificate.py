@@ -25,10 +25,18 @@ REASONS = {
     "EE_KEY_TOO_SMALL": "{chain}: its key is too small to be safe",
     "CA_MD_TOO_WEAK": "{chain}: it is signed in a way that is not safe any more",
 }
+KEY_MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
 
 
 class CertificateRefused(Exception):
-    """It cannot be used; the message is for whoever put it there."""
+    """The pair cannot be used; the message is for the administrator.
+
+    `file` is the file at fault. `is_denied`: this user has no permission to read it.
+    """
+
+    def __init__(self, message: str, file: Path, *, is_denied: bool = False) -> None:
+        super().__init__(message)
+        self.file, self.is_denied = file, is_denied
 
 
 class Certificate:
@@ -81,7 +89,7 @@ def _load(chain: Path, key: Path) -> tuple[ssl.SSLContext, float]:
         _look(each)
 
     def is_encrypted() -> str:
-        raise CertificateRefused(f"{key}: the key is encrypted; nobody is there to type its passphrase at a start")
+        raise CertificateRefused(f"{key}: the key is encrypted; nobody is there to type its passphrase at a start", key)
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -92,10 +100,11 @@ def _load(chain: Path, key: Path) -> tuple[ssl.SSLContext, float]:
         context.load_cert_chain(chain, key, is_encrypted)
         return context, _tried(context, chain)
     except ssl.SSLCertVerificationError as error:
-        raise CertificateRefused(f"{chain}: {error.verify_message}") from None
+        raise CertificateRefused(f"{chain}: {error.verify_message}", chain) from None
     except ssl.SSLError as error:
-        said = REASONS.get(error.reason or "", "not a certificate and its key in PEM: {chain}, {key}")
-        raise CertificateRefused(said.format(chain=chain, key=key)) from None
+        message = REASONS.get(error.reason or "", "not a certificate and its key in PEM: {chain}, {key}")
+        file = key if error.reason in KEY_MISMATCHES else chain
+        raise CertificateRefused(message.format(chain=chain, key=key), file) from None
 
 
 def _look(path: Path) -> None:
@@ -104,7 +113,8 @@ def _look(path: Path) -> None:
         with path.open("rb") as file:
             file.read(1)
     except OSError as error:
-        raise CertificateRefused(f"{path}: cannot be read: {error.strerror}") from None
+        is_denied = isinstance(error, PermissionError)
+        raise CertificateRefused(f"{path}: cannot be read: {error.strerror}", path, is_denied=is_denied) from None
 
 
 def _tried(context: ssl.SSLContext, chain: Path) -> float:

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from seclink.errors import StoreUnusable
+from seclink.errors import StoreFault, StoreUnusable
 from seclink.store import snapshot
 from seclink.store.migrate import NEWEST, has_our_tables, upgrade, version
 from seclink.store.schema import APPLICATION_ID
@@ -79,7 +79,7 @@ def open_or_create(path: Path, *, is_alone: bool = True) -> Migrated | None:
         os.close(descriptor)
         _check_log(Path(f"{path}-wal"))
     except OSError as error:
-        raise StoreUnusable(f"{path}: cannot be opened: {error.strerror}") from None
+        raise StoreUnusable(f"{path}: cannot be opened: {error.strerror}", StoreFault.ACCESS) from None
     check(path)
     with contextlib.closing(connect(path, sqlite3.Connection)) as db:
         return _upgrade(db, path, is_alone)
@@ -162,7 +162,9 @@ def _check_content(db: sqlite3.Connection, path: Path, up_to: int) -> None:
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and application != APPLICATION_ID:
-        raise StoreUnusable(f"{path}: is a database of something else; name another file in store.path")
+        raise StoreUnusable(
+            f"{path}: is a database of something else; name another file in store.path", StoreFault.FOREIGN
+        )
     check_version(db, path)
     if path.stat().st_size <= up_to:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
@@ -176,7 +178,9 @@ def check_version(db: sqlite3.Connection, path: Path, oldest: int = 0) -> None:
     """Raises StoreUnusable where the tables are those of a later SecLink, or of one before `oldest`."""
     found = version(db)
     if found > NEWEST:
-        raise StoreUnusable(f"{path}: was written by a newer SecLink (schema {found}, this one knows {NEWEST})")
+        raise StoreUnusable(
+            f"{path}: was written by a newer SecLink (schema {found}, this one knows {NEWEST})", StoreFault.NEWER
+        )
     if found < oldest:
         raise StoreUnusable(f"{path}: was written by an older SecLink; start the server once, it upgrades the file")
 
@@ -203,13 +207,14 @@ def _upgrade(db: sqlite3.Connection, path: Path, is_alone: bool) -> Migrated | N
 
 def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
     reasons = {
-        "SQLITE_NOTADB": _NOT_OURS,
-        "SQLITE_CORRUPT": _DAMAGED,
-        "SQLITE_BUSY": "is locked by another program",
-        "SQLITE_READONLY": "cannot be written to",
-        "SQLITE_CANTOPEN": "cannot be opened; does its folder exist and may it be written to?",
-        "SQLITE_FULL": "cannot be written to: the disk is full",
+        "SQLITE_NOTADB": (_NOT_OURS, StoreFault.OTHER),
+        "SQLITE_CORRUPT": (_DAMAGED, StoreFault.OTHER),
+        "SQLITE_BUSY": ("is locked by another program", StoreFault.LOCKED),
+        "SQLITE_READONLY": ("cannot be written to", StoreFault.ACCESS),
+        "SQLITE_CANTOPEN": ("cannot be opened; does its folder exist and may it be written to?", StoreFault.ACCESS),
+        "SQLITE_FULL": ("cannot be written to: the disk is full", StoreFault.DISK_FULL),
     }
     name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
-    reason = next((text for code, text in reasons.items() if name.startswith(code)), f"cannot be used ({name})")
-    return StoreUnusable(f"{path}: {reason}")
+    unknown = (f"cannot be used ({name})", StoreFault.OTHER)
+    reason, fault = next((known for code, known in reasons.items() if name.startswith(code)), unknown)
+    return StoreUnusable(f"{path}: {reason}", fault)

@@ -138,15 +138,15 @@ def test_check_says_whether_the_server_lives(make_server: Any) -> None:
     server.config.write_text(toml)
     refused = check(server)
     assert (refused.returncode, refused.stdout) == (1, b"")
-    assert refused.stderr == b"seclink: 127.0.0.1:%d does not answer: Connection refused\n" % server.port
+    assert refused.stderr == b"seclink: 127.0.0.1:%d does not respond: Connection refused\n" % server.port
     server.start()
     for arguments in ((), ("--url", server.url)):
         ended = check(server, *arguments)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
-    assert check(server, "--url", f"{server.url}/elsewhere").stderr.endswith(b"answers 404\n")
+    assert check(server, "--url", f"{server.url}/elsewhere").stderr.endswith(b"returned status 404\n")
     for address in ("ftp://x", "http://x:port", "http://x:99999", "http://"):
         refused = check(server, "--url", address)
-        assert (refused.returncode, refused.stderr.splitlines()[-1][:15]) == (2, b"Error: --url is")
+        assert (refused.returncode, refused.stderr.splitlines()[-1][:20]) == (2, b"Error: --url must be")
 
 
 def test_check_asks_where_the_server_was_told_to_listen(make_server: Any) -> None:
@@ -160,7 +160,9 @@ def test_check_says_so_where_a_server_runs_that_does_not_answer(make_server: Any
     """As `server.port` was changed since, say."""
     server = make_server("[server]\nport = 1\n")
     path = server.folder / "seclink.db"
-    script = "import sys, pathlib; from seclink.store import connection; connection.lock(pathlib.Path(sys.argv[1]))"
+    script = (
+        "import sys; from pathlib import Path; from seclink.store import connection; connection.lock(Path(sys.argv[1]))"
+    )
     command = [sys.executable, "-c", f"{script}; print('held', flush=True); sys.stdin.read()", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
@@ -169,7 +171,7 @@ def test_check_says_so_where_a_server_runs_that_does_not_answer(make_server: Any
         holder.communicate()
     assert refused.returncode == 1
     first, second = refused.stderr.decode().splitlines()
-    assert first == "seclink: 127.0.0.1:1 does not answer: Connection refused"
+    assert first == "seclink: 127.0.0.1:1 does not respond: Connection refused"
     assert second.startswith(f"  process {holder.pid} serves {path}; ")
     assert "--url" in second
     assert check(server).stderr.decode().splitlines() == [first]
@@ -178,7 +180,7 @@ def test_check_says_so_where_a_server_runs_that_does_not_answer(make_server: Any
 def test_check_waits_for_nobody_who_says_nothing(make_server: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ended = check(make_server(""), "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert (ended.returncode, ended.stderr.endswith(b"does not answer: timed out\n")) == (1, True)
+    assert (ended.returncode, ended.stderr.endswith(b"does not respond: no response within 5 s\n")) == (1, True)
 
 
 def test_check_loads_nothing_of_the_server(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from meanwhile import PATIENCE, until
 
-from seclink.ops.file_search import places, search
+from seclink.ops.file_search import files_to_search, search
 from seclink.store import connection
 
 ALTERED = Path(__file__).parents[1] / "faults" / "altered.py"
@@ -56,7 +56,7 @@ def test_nothing_is_found_where_nothing_is_left(make_server: Callable[..., Any])
     said = done.stdout.decode()
     assert (done.returncode, done.stderr) == (0, b""), said
     assert said.startswith(f"server    {server.url}\n")
-    assert re.findall(r"(\w+) +([\d,]+) bytes: (\d+) traces found before, none left", said) == [
+    assert re.findall(r"(\w+) +([\d,]+) bytes: (\d+) parts were stored, none remain", said) == [
         ("revealed", "268", "7"),
         ("revealed", "19,968", "7"),
         ("burned", "268", "7"),
@@ -64,7 +64,7 @@ def test_nothing_is_found_where_nothing_is_left(make_server: Callable[..., Any])
     ]
     for name in ("seclink.db", "seclink.db-wal", "seclink.db-shm", "server.log"):
         assert f"  {server.folder / name}\n" in said, "what the server has open is searched, its log too"
-    assert said.endswith("clean: nothing is left of what has ended\n")
+    assert said.endswith("erased: nothing remains of the ended secrets\n")
 
 
 def test_server_that_does_not_overwrite_what_it_deletes_is_found_out(controls: dict[str, Any]) -> None:
@@ -77,7 +77,7 @@ def test_server_that_does_not_overwrite_what_it_deletes_is_found_out(controls: d
     for _, file, offset in found:
         assert Path(file) == server.folder / "seclink.db"
         assert 0 < int(offset) < Path(file).stat().st_size
-    assert said.endswith("not clean\n")
+    assert said.endswith("not erased\n")
 
 
 def test_log_that_is_not_cut_is_found_out(controls: dict[str, Any]) -> None:
@@ -113,12 +113,12 @@ def test_what_expires_is_gone_too(make_server: Callable[..., Any]) -> None:
         expire(server)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    assert len(re.findall(r"expired +[\d,]+ bytes: 7 traces found before, none left", said)) == 2
+    assert len(re.findall(r"expired +[\d,]+ bytes: 7 parts were stored, none remain", said)) == 2
 
 
 def test_what_should_have_expired_and_is_there_is_found(make_server: Callable[..., Any]) -> None:
     server = make_server(OFTEN).start()
-    command = {"seclink.ops.erasure_check.SHORTEST_SECONDS": 60, "seclink.ops.erasure_check.GRACE_SECONDS": -59}
+    command = {"seclink.ops.erasure_check.MIN_TTL_SECONDS": 60, "seclink.ops.erasure_check.GRACE_SECONDS": -59}
     with auditing(server, prefix=altered(**command)["prefix"]) as process:
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -168,11 +168,11 @@ def test_file_without_a_name_is_searched(tmp_path: Path, make_server: Callable[.
     needle = secrets.token_bytes(32)
     database = server.folder / "seclink.db"
     os.kill(server.process.pid, 0)
-    assert search(places(database).files, {"it": needle})[0] == []
+    assert search(files_to_search(database).files, {"it": needle})[0] == []
     with server.log_path.open("ab") as log:  # the server has it open for writing; its name goes away
         log.write(b"x" * 3_000_000 + needle)
     server.log_path.unlink()
-    [trace], size = search(places(database).files, {"it": needle})
+    [trace], size = search(files_to_search(database).files, {"it": needle})
     assert "(deleted)" in trace.file
     assert 3_000_000 <= trace.offset < size
     server.log_path.write_text("")
@@ -192,8 +192,8 @@ def test_folder_that_may_not_be_looked_into_is_told(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(os, "scandir", scandir)
     (tmp_path / "data").mkdir()
-    found = places(tmp_path / "data" / "seclink.db", [tmp_path / "backups"])
-    assert found.unseen == (f"{tmp_path}/backups/closed, Permission denied",)
+    found = files_to_search(tmp_path / "data" / "seclink.db", [tmp_path / "backups"])
+    assert found.unsearched == (f"{tmp_path}/backups/closed, Permission denied",)
     assert tmp_path / "backups" / "open" / "seclink.db" in found.files
 
 
@@ -202,7 +202,7 @@ def test_needle_is_found_wherever_it_lies(tmp_path: Path, at: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(at) + b"n" * 32 + bytes(3 * 2**20 - at - 32))
     [trace], size = search([path], {"it": b"n" * 32, "not it": b"m" * 64})
-    assert (trace.what, trace.offset, size) == ("it", at, 3 * 2**20)
+    assert (trace.needle, trace.offset, size) == ("it", at, 3 * 2**20)
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ def test_server_that_is_well_is_well(alone: Any) -> None:
     said = {each["looked"]: each["said"] for each in facts["findings"]}
     assert said[f"{alone.folder / 'seclink.db'}.lock"] == f"is held by process {alone.process.pid}"
     assert said["the clients' addresses"] == "arrive, and cannot be forged"
-    assert said["the pages"].startswith("arrive as they were made")
+    assert said["the pages"].startswith("arrive unchanged")
 
 
 def test_looking_makes_nothing_and_spends_nothing(alone: Any) -> None:
@@ -121,7 +121,7 @@ def test_findings_are_printed_with_their_cures(alone: Any) -> None:
     said = done.stdout.decode()
     assert (done.returncode, done.stderr) == (1, b"")
     path = alone.folder / "seclink.db"
-    assert f"  problem  {path}: is open to others (0644)\n           fix: chmod 600 {path}\n" in said
+    assert f"  problem  {path}: is accessible to other users (0644)\n           fix: chmod 600 {path}\n" in said
     assert "\n1 problem, " in said
 
 
@@ -175,7 +175,7 @@ def test_server_that_runs_and_does_not_answer_is_told(make_server: Callable[...,
         _, facts = doctor(server)
     finally:
         os.close(held)
-    said = f"cannot be reached: Connection refused, though process {os.getpid()} serves the database"
+    said = f"cannot be reached: Connection refused, although process {os.getpid()} serves the database"
     assert problems(facts) == {"http://127.0.0.1:1": said}
 
 
@@ -195,13 +195,13 @@ def test_pair_that_cannot_be_used_is_told_before_a_start_is_refused(make_server:
 def test_pair_that_is_somebody_elses_is_not_to_be_corrected(
     make_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: Path) -> None:
-        raise CertificateRefused("/etc/privkey.pem: cannot be read: Permission denied")
+    def refuse(*_: Path) -> None:
+        raise CertificateRefused("any words", Path("/etc/privkey.pem"), is_denied=True)
 
-    monkeypatch.setattr(command, "Certificate", refused)
+    monkeypatch.setattr(command, "Certificate", refuse)
     server = make_server("[server]\ntls_cert = 'fullchain.pem'\ntls_key = 'privkey.pem'\n")
-    [found] = [each for each in doctor(server, "--offline")[1]["findings"] if each["level"] == "problem"]
-    assert (found["said"][-17:], "as root" in found["fix"]) == ("Permission denied", True)
+    [finding] = [each for each in doctor(server, "--offline")[1]["findings"] if each["level"] == "problem"]
+    assert (finding["said"], "as root" in finding["fix"]) == ("cannot be used: any words", True)
 
 
 def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Any]) -> None:
@@ -217,19 +217,19 @@ def test_proxy_that_does_its_work_well_is_no_problem(behind: Behind) -> None:
     status, facts = doctor(behind.server)
     assert (status, problems(facts)) == (0, {})
     said = {each["looked"]: each["said"] for each in facts["findings"]}
-    assert said["the certificate"] in ("is valid for 89 days more", "is valid for 90 days more")
+    assert said["the certificate"] in ("is valid for 89 more days", "is valid for 90 more days")
     assert said["the clients' addresses"] == "arrive, and cannot be forged"
 
 
 def test_proxy_that_hides_its_clients_is_found_out(behind: Behind) -> None:
     behind.proxy.forwarded = lambda given, client: ""
-    assert "everybody is taken for the proxy" in problems(doctor(behind.server)[1])["the clients' addresses"]
+    assert "all clients look like the proxy" in problems(doctor(behind.server)[1])["the clients' addresses"]
 
 
 def test_proxy_that_believes_its_clients_is_found_out(behind: Behind) -> None:
     """ASVS 4.1.3, 15.3.4"""
     behind.proxy.forwarded = lambda given, client: given or client
-    assert "are what visitors say they are" in problems(doctor(behind.server)[1])["the clients' addresses"]
+    assert "can be forged" in problems(doctor(behind.server)[1])["the clients' addresses"]
 
 
 def test_proxy_that_takes_no_large_body_is_found_out(behind: Behind) -> None:
@@ -239,7 +239,7 @@ def test_proxy_that_takes_no_large_body_is_found_out(behind: Behind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"), [((), "is missing"), (("nosniff", "nosniff"), "comes 2 times"), (("sniff",), "instead of")]
+    ("values", "said"), [((), "is missing"), (("nosniff", "nosniff"), "is sent 2 times"), (("sniff",), "instead of")]
 )
 def test_proxy_that_meddles_with_headers_is_found_out(behind: Behind, values: tuple[str, ...], said: str) -> None:
     behind.proxy.rules = [header("/", "X-Content-Type-Options", *values)]
@@ -255,7 +255,7 @@ def test_proxy_that_sends_people_on_is_found_out(behind: Behind) -> None:
     behind.proxy.rules = [rule]
     _, facts = doctor(behind.server)
     [found] = [each for each in facts["findings"] if each["level"] == "problem"]
-    assert (found["said"], "https://www.example.org/" in found["fix"]) == ("sends people on (308)", True)
+    assert (found["said"], "https://www.example.org/" in found["fix"]) == ("redirects (308)", True)
 
 
 def test_proxy_that_leads_elsewhere_is_found_out(behind: Behind) -> None:
@@ -263,7 +263,7 @@ def test_proxy_that_leads_elsewhere_is_found_out(behind: Behind) -> None:
         said.body = b"It works!"
 
     behind.proxy.rules = [rule]
-    assert any("not as SecLink does" in each for each in problems(doctor(behind.server)[1]).values())
+    assert any("not a response of SecLink" in each for each in problems(doctor(behind.server)[1]).values())
 
 
 def test_proxy_that_leads_to_another_appliance_is_found_out(behind: Behind, server: Any) -> None:
@@ -272,9 +272,9 @@ def test_proxy_that_leads_to_another_appliance_is_found_out(behind: Behind, serv
     assert httpx.get(f"{behind.server.url}/api/v1/secrets/{made['linkId']}").status_code == 200
     _, facts = doctor(behind.server)
     assert problems(facts) == {}
-    assert any(each["said"].startswith("is this SecLink") for each in facts["findings"])
+    assert any(each["said"].startswith("is this SecLink server") for each in facts["findings"])
     behind.proxy.hand_on_to(server.url)
-    assert "is another SecLink, or one with another database" in problems(doctor(behind.server)[1]).values()
+    assert "is another SecLink server, or one with another database" in problems(doctor(behind.server)[1]).values()
 
 
 def test_certificate_that_nobody_knows_is_a_problem(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,8 +290,8 @@ def test_certificate_that_nobody_knows_is_a_problem(behind: Behind, monkeypatch:
 def test_certificate_is_distrusted_for_a_reason(code: int, words: str) -> None:
     error = ssl.SSLCertVerificationError(1, "no")
     error.verify_code, error.verify_message = code, "in OpenSSL's words"
-    found = address._distrusted("secrets.example.org", error)
-    assert words in found.said
+    found = address._untrusted("secrets.example.org", error)
+    assert words in found.observation
     assert found.fix
     assert "{" not in found.fix
 
@@ -300,7 +300,7 @@ def test_public_url_where_nobody_speaks_https_is_a_problem(behind: Behind) -> No
     plain = behind.server.config.read_text().replace(str(behind.proxy.port), str(behind.server.port))
     behind.server.config.write_text(plain)
     [said] = problems(doctor(behind.server)[1]).values()
-    assert "speaks no https" in said
+    assert "the TLS handshake failed" in said
 
 
 def test_proxy_whose_server_is_gone_is_told_what_to_start(behind: Behind) -> None:
@@ -309,7 +309,7 @@ def test_proxy_whose_server_is_gone_is_told_what_to_start(behind: Behind) -> Non
 
     behind.proxy.rules = [rule]
     [found] = [each for each in doctor(behind.server)[1]["findings"] if each["level"] == "problem"]
-    assert (found["said"][:11], found["fix"][:16]) == ("answers 502", "start the server")
+    assert (found["said"][:18], found["fix"][:16]) == ("returns status 502", "start the server")
 
 
 def test_certificate_that_ends_soon_is_a_warning(
@@ -320,6 +320,6 @@ def test_certificate_that_ends_soon_is_a_warning(
     server = make_server(f'[server]\npublic_url = "https://localhost:{unused_tcp_port}"\n').start()
     proxy = Tampering(server.url, port=unused_tcp_port, tls=certificate)
     try:
-        assert "ends in 4 days" in problems(doctor(server)[1], "warning")["the certificate"]
+        assert "expires in 4 days" in problems(doctor(server)[1], "warning")["the certificate"]
     finally:
         proxy.close()

@@ -15,7 +15,7 @@ from terminal import Shell
 
 from seclink.cli.metrics_snapshot import Reading
 from seclink.cli.profile import Profile
-from seclink.cli.status import WINDOW_SECONDS, _follow
+from seclink.cli.status import WINDOW_SECONDS, add_reading
 from seclink.telemetry.prometheus import parse
 
 PLENTY = '[rates]\ncreate = "100000/hour"\nreveal = "100000/hour"\n'
@@ -106,7 +106,7 @@ def test_server_that_nobody_named_here_is_told_where_it_comes_from(shell: Shell)
     done = shell.run("status", SECLINK_SERVER="http://127.0.0.1:9")
     assert done.returncode == 3
     assert b"127.0.0.1:9 cannot be reached" in done.stderr
-    assert b"server of $SECLINK_SERVER; for this machine's, name its TOML with --config" in done.stderr
+    assert b"server of $SECLINK_SERVER; for the one on this machine, name its TOML with --config" in done.stderr
     Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
     assert b"server of `seclink login`; " in shell.run("status").stderr
 
@@ -117,7 +117,7 @@ def test_server_that_is_configured_is_asked_where_it_listens(shell: Shell, make_
     Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
     refused = shell.run("status", "--config", str(server.config))
     assert (refused.returncode, refused.stdout) == (1, b"")
-    said = f'{server.url} shows no metrics. What it takes: metrics.listen = "127.0.0.1:9464" in {server.config}'
+    said = f'{server.url} serves no metrics. To change that, set metrics.listen = "127.0.0.1:9464" in {server.config}'
     assert said in refused.stderr.decode()
     server.config.write_text(f"{server.config.read_text()}[metrics]\nenabled = true\n")
     server.stop()
@@ -132,7 +132,7 @@ def test_server_that_is_configured_is_asked_where_it_listens(shell: Shell, make_
     ):
         assert refused.returncode == 1
         assert b"without a key" in refused.stderr
-        assert b"metrics.listen in" in refused.stderr
+        assert b"metrics.listen = " in refused.stderr
 
 
 def test_address_that_was_written_since_the_start_wants_a_restart(
@@ -145,7 +145,7 @@ def test_address_that_was_written_since_the_start_wants_a_restart(
     assert f"process {server.process.pid} serves {server.folder}/seclink.db; restart it" in refused.stderr.decode()
     server.stop()
     refused = shell.run("status", "--config", str(server.config))
-    assert f"no server of this machine has {server.folder}/seclink.db open" in refused.stderr.decode()
+    assert f"no server on this machine has {server.folder}/seclink.db open" in refused.stderr.decode()
 
 
 def test_server_that_shows_no_metrics_is_told_what_it_takes(shell: Shell, server: Any) -> None:
@@ -195,9 +195,9 @@ def test_window_slides_and_a_restart_begins_it_anew() -> None:
 
     readings = deque([at(100)])
     for seconds in range(101, 300):
-        _follow(readings, at(seconds))
+        add_reading(readings, at(seconds))
     assert WINDOW_SECONDS <= readings[-1].at - readings[0].at <= WINDOW_SECONDS + 1
-    _follow(readings, at(301, started=300))
+    add_reading(readings, at(301, started=300))
     assert [each.at for each in readings] == [301]
 
 

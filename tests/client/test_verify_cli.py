@@ -139,7 +139,7 @@ def test_changed_byte_of_any_file_is_found(between: Tampering) -> None:
     def flip(said: Said) -> None:
         said.body = said.body[:-1] + bytes([said.body[-1] ^ 1])
 
-    different = [each for each in found(between, flip) if "is not the same" in each["what"]]
+    different = [each for each in found(between, flip) if "differs from byte" in each["what"]]
     assert paths(different) == paths(whole)
     assert len(different) == len(whole) - 2  # the start page and the style are looked at twice
 
@@ -152,7 +152,7 @@ def test_changed_byte_of_any_file_is_found(between: Tampering) -> None:
         (replace("js/openers/raw.js", b"export", b"steal();export"), "js/openers/raw.js", "steal()"),
         (replace("i18n/fr.js", b"export default", b"steal();export default"), "i18n/fr.js", "steal()"),
         (replace("client-module", b"/static/", b"//elsewhere/"), "/api/v1/client-module", "elsewhere"),
-        (replace("words.txt", b"a", b"aa"), "words.txt", "is not the same"),
+        (replace("words.txt", b"a", b"aa"), "words.txt", "differs from byte"),
         (header("js/create.js", "Content-Type", "text/html"), "js/create.js", "content-type"),
         (header("css/style.css", "Cache-Control", "no-cache"), "css/style.css", "cache-control"),
     ],
@@ -169,7 +169,7 @@ def test_change_is_found_and_shown_where_it_is(between: Tampering, rule: Rule, w
     [
         ("Content-Security-Policy", (), "is missing"),
         ("Content-Security-Policy", ("default-src *",), "instead of"),
-        ("X-Content-Type-Options", ("nosniff", "nosniff"), "comes 2 times"),
+        ("X-Content-Type-Options", ("nosniff", "nosniff"), "is sent 2 times"),
         ("Referrer-Policy", ("unsafe-url",), "instead of"),
         ("Set-Cookie", ("id=1",), "was added"),
         ("Refresh", ("0; url=//elsewhere",), "was added"),
@@ -231,8 +231,10 @@ def test_redirect_is_not_followed(between: Tampering) -> None:
             said.status = 302
             said.headers.append(("Location", "https://elsewhere.example/"))
 
-    [different] = [each for each in found(between, rule) if "answers" in each["what"] and "lang=en" in each["path"]]
-    assert different["what"] == "answers 302 instead of 200 and leads to https://elsewhere.example/"
+    [different] = [
+        each for each in found(between, rule) if "returns status" in each["what"] and "lang=en" in each["path"]
+    ]
+    assert different["what"] == "returns status 302 instead of 200 and redirects to https://elsewhere.example/"
 
 
 def test_another_release_is_named(between: Tampering) -> None:
@@ -242,7 +244,7 @@ def test_another_release_is_named(between: Tampering) -> None:
     between.rules = [rule]
     done = verify(between.url)
     assert done.exit_code == 1
-    assert "its pages call themselves 0123456789abcdef: install the release it runs" in done.stdout
+    assert "its pages show the fingerprint 0123456789abcdef: to compare, install the release it runs" in done.stdout
 
 
 def test_what_is_no_seclink_at_all_differs(between: Tampering) -> None:

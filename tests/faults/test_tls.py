@@ -317,8 +317,8 @@ def test_end_that_is_near_is_told(make_server: Any) -> None:
     server = make_server(TOML)
     soon = pair(ends=6).write(server.folder)
     server.start(wait=False)
-    until(lambda: "nobody has renewed it" in server.log())
-    assert '"level":"warning","event":"certificate","detail":"it ends in 5 days;' in server.log()
+    until(lambda: "has not been renewed" in server.log())
+    assert '"level":"warning","event":"certificate","detail":"expires in 5 days ' in server.log()
     assert soon.serial
     assert server.stop() == 0
 

@@ -95,7 +95,7 @@ def test_quantiles_are_those_of_the_span_alone() -> None:
         return Reading(parse(text.decode()), 0)
 
     assert Span(read(both)).quantiles("x", "a")["b",].median == pytest.approx(3.5)
-    assert Span(read(both), read(slow)).quantiles("x", "a")["b",].slowest == pytest.approx(3.98)
+    assert Span(read(both), read(slow)).quantiles("x", "a")["b",].p99 == pytest.approx(3.98)
     assert Span(read(both), read(both)).quantiles("x", "a") == {}
 
 
