@@ -10,7 +10,7 @@ from seclink.client.protocol import Flow, HttpRequest, exchange
 from seclink.client.session import Session, seconds
 from seclink.errors import BadRequest, Fault
 
-RECEIPT_ID = re.compile(r"[A-Za-z0-9]{16,22}")
+RECEIPT_ID = re.compile(r"[A-Za-z0-9]{20}")
 
 
 class Keep(Enum):
@@ -80,6 +80,6 @@ def _receipt(receipt_id: str) -> str:
     # Refused here, because what people paste instead is the link, key and all.
     if not RECEIPT_ID.fullmatch(receipt_id):
         raise BadRequest(
-            "That is not a receipt", (Fault("receiptId", "has 16 to 22 letters and digits", "wrong_format"),)
+            "That is not a receipt", (Fault("receiptId", "must be 20 letters and digits", "wrong_format"),)
         )
     return f"/receipts/{receipt_id}"

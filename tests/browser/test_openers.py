@@ -14,6 +14,8 @@ from breaking import broken
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
 from visitors import downloaded, held, opened, reveals, says, visit
 
+from seclink.domain import tokens
+
 Json = dict[str, Any]
 
 FILES = sorted((Path(__file__).parent.parent / "vectors").glob("foreign_*.json"))
@@ -27,12 +29,12 @@ RUN = """
 async ([base, vectors]) => {
   const { fromBase64, fromUtf8 } = await import(`${base}/js/bytes.js`);
   const { secretFromUrl } = await import(`${base}/js/secret-url.js`);
-  const { unlock } = await import(`${base}/js/openers.js`);
+  const { openerFor } = await import(`${base}/js/openers.js`);
   const hex = (text) => Uint8Array.from(text.match(/../g) ?? [], (each) => parseInt(each, 16));
   const RUN = {
     address: secretFromUrl,
     async foreign({ format, fragment, passcode, iv, encryptedBlob }) {
-      const opener = await unlock(fragment, format, [format]);
+      const opener = await openerFor(fragment, format, [format]);
       const { proof, open } = await opener.unlock(fragment, passcode);
       const { type, body, files = [] } = await open(fromBase64(encryptedBlob), hex(iv));
       const named = files.map((each) => ({ name: each.name, text: fromUtf8(each.body) }));
@@ -50,10 +52,10 @@ async ([base, vectors]) => {
 BREAK = {
     "the id from the key's beginning": ("ID_STARTS_AT = 28", "ID_STARTS_AT = 0"),
     "a letter too many": ("(?![A-Za-z0-9$~_-])", ""),
-    "scrt.link: other rounds": ("const ROUNDS = 100000;\nconst TYPES", "const ROUNDS = 99999;\nconst TYPES"),
+    "scrt.link: other iterations": ("ITERATIONS = 100000;\nconst TYPES", "ITERATIONS = 99999;\nconst TYPES"),
     "scrt.link: the outer layer alone": ("? [fragment, passcode] :", "? [fragment] :"),
-    "scrt.link: any type": ("textLike(secretType, TYPES)", "secretType"),
-    "sharokey: other rounds": ("ROUNDS = 10000;", "ROUNDS = 9999;"),
+    "scrt.link: any type": ("matchingText(secretType, TYPES)", "secretType"),
+    "sharokey: other iterations": ("ITERATIONS = 10000;", "ITERATIONS = 9999;"),
     "sharokey: halves the wrong way round": ("KEY_A) + fragment)", "KEY_A)).reverse("),
     "sharokey: any half of a key": ("const KEY_A = /^[A-Za-z0-9]{8}$/", "const KEY_A = /^[A-Za-z0-9]+$/"),
     "seecret: stray bits": ("toBase64url(key) !== fragment", "false"),
@@ -90,6 +92,12 @@ def test_the_vectors_notice_broken_openers(name: str, page: Page, server: Any, s
     with broken(page, r"/js/(secret-url|openers/[a-z-]+)\.js$", *BREAK[name]):
         results = run(page, server.url, static_url)
     assert any(results[key] != each["expect"] for key, each in VECTORS.items())
+
+
+def test_pages_and_server_agree_on_the_forms_of_ids(page: Page, server: Any, static_url: str) -> None:
+    page.goto(server.url)
+    script = "async (base) => { const { LINK_ID } = await import(`${base}/js/formats.js`); return LINK_ID.source; }"
+    assert page.evaluate(script, static_url) == f"^(?:{tokens.LINK_ID.pattern})$"
 
 
 # The page

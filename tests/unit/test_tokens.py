@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seclink.client import receipts
 from seclink.domain import tokens
+from seclink.format import link
 
 
 def test_characters_are_drawn_evenly() -> None:
@@ -65,3 +67,9 @@ def test_what_is_no_key_is_none(text: str) -> None:
 def test_comparison_takes_texts_and_bytes_of_any_kind() -> None:
     assert tokens.equal("ü", "ü".encode())
     assert not tokens.equal("", "x")
+
+
+def test_server_and_client_agree_on_the_forms_of_ids() -> None:
+    """The client may not import the server's patterns, nor the server the client's; the pages' are in test_openers."""
+    assert link.LINK_ID == tokens.DRAWN_ID
+    assert receipts.RECEIPT_ID == tokens.RECEIPT_ID

@@ -12,7 +12,7 @@
 import { SERVER_URL, api } from "./api.js";
 import { fromUtf8 } from "./bytes.js";
 import { parse } from "./link.js";
-import { unlock } from "./openers.js";
+import { openerFor } from "./openers.js";
 import { ApiError } from "./api-error.js";
 import { create } from "./seal.js";
 
@@ -161,7 +161,7 @@ async function reveal(server, link, passcode) {
   // Our own server if the link is under it, since we know any path before its API; else the link's origin.
   const asked = api({ server: `${base}/`.startsWith(`${server}/`) ? server : new URL(base).origin });
   const known = await asked.meta(linkId);
-  const opener = await unlock(fragment, known.format);
+  const opener = await openerFor(fragment, known.format);
   // A passcode that was never set would spend the secret on a key that cannot open it.
   if (passcode && !known.passcodeRequired) throw refused("passcode");
   const { proof, open } = await opener.unlock(fragment, passcode);

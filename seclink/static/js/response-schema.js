@@ -6,11 +6,9 @@
  */
 // @ts-check
 import { fromBase64 } from "./bytes.js";
+import { LINK_ID } from "./formats.js";
 
 const LATEST = 253402300799999; // the last instant of the year 9999, which Date and Intl can still show
-// Ours, and what came through a dialect whose ids have a shape of their own.
-const LINK_ID =
-  /^(?:[A-Za-z0-9]{12}|scrt-link\.[0-9a-f]{64}|enigmacrypt\.[A-Za-z0-9]{8}|seecret\.[A-Za-z0-9]{6})$/;
 
 /** @param {unknown} value */
 export function linkId(value) {
@@ -19,7 +17,7 @@ export function linkId(value) {
 
 /** @param {unknown} value */
 export function receiptId(value) {
-  return matching(value, /^[A-Za-z0-9]{16,22}$/);
+  return matching(value, /^[A-Za-z0-9]{20}$/);
 }
 
 /** @param {any} answer */

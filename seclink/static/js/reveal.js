@@ -8,7 +8,7 @@ import { secretFromUrl } from "./secret-url.js";
 import { api, once } from "./api.js";
 import { attemptDictated } from "./dictated-passcode.js";
 import { startIdleTimer } from "./idle-timer.js";
-import { checkWhole, unlock as opener } from "./openers.js";
+import { checkFragment, openerFor } from "./openers.js";
 import { setUpReportForm } from "./abuse-report.js";
 import { fate, show } from "./secret-view.js";
 import { trouble, unopened } from "./error-view.js";
@@ -69,9 +69,9 @@ async function look(page) {
     const at = await secretFromUrl(location);
     if (hash !== location.hash) return;
     linkId = at.linkId;
-    await checkWhole(at.fragment, at.formats); // refuses a mangled link before anything is asked of the server
+    await checkFragment(at.fragment, at.formats); // refuses a mangled link before anything is asked of the server
     const found = await server.meta(at.linkId);
-    const { LOCAL_PASSCODE = false } = await opener(at.fragment, found.format, at.formats);
+    const { LOCAL_PASSCODE = false } = await openerFor(at.fragment, found.format, at.formats);
     if (hash !== location.hash) return;
     [meta, asksPasscode, seen] = [found, found.passcodeRequired || LOCAL_PASSCODE, { ...at, href }];
     offer(page);
@@ -149,7 +149,7 @@ async function reveal(page) {
  */
 async function claim(page, passcode, here) {
   const { fragment, formats } = here;
-  const key = await (await opener(fragment, meta.format, formats)).unlock(fragment, passcode);
+  const key = await (await openerFor(fragment, meta.format, formats)).unlock(fragment, passcode);
   const came = kept ?? await fetched(key.proof, here);
   kept = null;
   let secret;
@@ -176,7 +176,7 @@ function forget() {
 }
 
 /**
- * @param {import("./openers.js").Proof} shown
+ * @param {import("./formats.js").Proof} shown
  * @param {Seen} here
  */
 async function fetched(shown, here) {

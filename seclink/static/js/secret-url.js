@@ -1,51 +1,46 @@
 /**
- * Which secret a page is about, by its address alone: ours, and those of the systems whose links SecLink answers to.
+ * Reads the secret's id and fragment from the page's URL, for native links and for those of the dialects:
  *
- *     /{12}#{fragment}              one of ours, raw, or Sharokey's
- *     /enigmacrypt/s/{8}            the password is all there is to it
+ *     /{12}#{fragment}              seclink/v1, raw or Sharokey
+ *     /enigmacrypt/s/{8}            no fragment: the whole key is derived from the password
  *     /seecret/_{6}#{fragment}
- *     /scrt-link/s#{36 characters}  the id is in the fragment: SHA-256 of the key's last 8 characters
+ *     /scrt-link/s#{36 characters}  the id is SHA-256 of the key's last 8 characters
  *
- * Whatever path the server lies below comes before that and does not matter.
+ * The path of the public URL comes before that and is ignored.
  */
 // @ts-check
-import { toHex, utf8 } from "./bytes.js";
-import { sha256 } from "./envelope.js";
+import { FORMATS, matchPage, NATIVE_FORMATS, NATIVE_PATH } from "./formats.js";
 import { cleaned } from "./link.js";
-import { NATIVE } from "./openers.js";
+import { loadOpener } from "./openers.js";
 import { ApiError } from "./api-error.js";
 
-const SCRT_LINK = /\/scrt-link\/s$/;
-// `.` is one of its characters; only what cannot belong to a key may follow it, or the dot that ends a sentence.
-const SCRT_LINK_KEY = /^#([A-Za-z0-9$~_.-]{36})(?![A-Za-z0-9$~_-])/;
-const ID_STARTS_AT = 28;
-
-/** @type {[RegExp, string, string[]][]} where the id stands in a path, what the server calls it, what it can be */
-const PATHS = [
-  [/\/enigmacrypt\/s\/([A-Za-z0-9]{8})$/, "enigmacrypt.", ["enigmacrypt"]],
-  [/\/seecret\/_([A-Za-z0-9]{6})$/, "seecret.", ["seecret"]],
-  [/\/([A-Za-z0-9]{12})$/, "", NATIVE],
-];
+/** @typedef {{linkId: string, fragment: string, formats: string[]}} SecretUrl `formats`: those possible for the path */
 
 /**
- * The secret's `linkId` for the API, the fragment as its openers take it, and the formats it can have. ApiError
- * `link_incomplete` where there is no id.
+ * Return the `linkId` for the API, and the fragment as the openers take it. Rejects with ApiError `link_incomplete` if
+ * there is no id.
  * @param {{pathname: string, hash: string}} location
- * @returns {Promise<{linkId: string, fragment: string, formats: string[]}>}
+ * @returns {Promise<SecretUrl>}
  */
 export async function secretFromUrl({ pathname, hash }) {
-  if (SCRT_LINK.test(pathname)) return scrtLink(hash);
-  for (const [path, prefix, formats] of PATHS) {
-    const id = path.exec(pathname)?.[1];
-    if (id) return { linkId: prefix + id, fragment: cleaned(hash), formats };
+  for (const row of FORMATS) {
+    const match = matchPage(row, pathname);
+    if (match) {
+      const { id, fragment } = match[1] ? { id: match[1], fragment: cleaned(hash) } : await locate(row, hash);
+      return { linkId: `${row.format}.${id}`, fragment, formats: [row.format] };
+    }
   }
+  const linkId = NATIVE_PATH.exec(pathname)?.[1];
+  if (linkId) return { linkId, fragment: cleaned(hash), formats: NATIVE_FORMATS };
   throw new ApiError("link_incomplete");
 }
 
-/** @param {string} hash */
-async function scrtLink(hash) {
-  const key = SCRT_LINK_KEY.exec(hash)?.[1];
-  if (!key) throw new ApiError("link_incomplete");
-  const id = toHex(await sha256(utf8(key.slice(ID_STARTS_AT))));
-  return { linkId: `scrt-link.${id}`, fragment: key, formats: ["scrt-link"] };
+/**
+ * @param {import("./formats.js").Format} row
+ * @param {string} hash
+ */
+async function locate(row, hash) {
+  const { locate } = await loadOpener(row);
+  if (!locate) throw new ApiError("link_incomplete");
+  return locate(hash);
 }

@@ -9,7 +9,7 @@ import { redirectUrl } from "./seal.js";
 import { copy, download } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {import("./openers.js").Opened} Opened */
+/** @typedef {import("./formats.js").Opened} Opened */
 
 const TYPING_MS = 35;
 const TYPING_MOST_MS = 20_000;

@@ -1,28 +1,28 @@
 /**
- * Opens what a client of EnigmaCrypt sealed: format "enigmacrypt". All of the key is in the password, which no server
- * ever sees, and nothing of it in the link.
+ * Opens secrets that EnigmaCrypt's clients sealed: format "enigmacrypt". The whole key is derived from the password,
+ * which no server ever receives; no part of it is in the link.
  *
  *     payload   {"encryptedContent": hex(salt 16) || hex(iv 16) || base64(AES-256-CBC(key, iv, JSON))}
  *     JSON      {"version": "v1", "content": text, "created": ...}
  *     key       PBKDF2-HMAC(password, salt, 100000, 32) with SHA-256 (CryptoJS since 4.2.0) or SHA-1 (before)
  *
- * Nothing authenticates it, so a wrong password cannot be told from damage: both are `passcode_wrong`, and what came is
- * to be tried again. It is shown as text whatever it holds.
+ * Nothing authenticates the payload, so a wrong password cannot be told from damage: both are `passcode_wrong`, and
+ * another password can be tried on the same payload. The content is always shown as text.
  */
 // @ts-check
 import { fromUtf8, utf8 } from "../bytes.js";
 import { ApiError } from "../api-error.js";
-import { bytesOf, payloadOf, stretched, textLike } from "./foreign.js";
+import { decodeBase64, matchingText, parsePayload, pbkdf2 } from "./foreign.js";
 
 export const LOCAL_PASSCODE = true;
 
 const SEALED = /^(?:[0-9a-fA-F]{2}){32}[A-Za-z0-9+/]+={0,2}$/;
-const ROUNDS = 100000;
+const ITERATIONS = 100000;
 const HASHES = ["SHA-256", "SHA-1"];
 
 /**
- * Any fragment will do, there is none; `open` rejects with `passcode_wrong`, or `not_authentic` where no passcode
- * helps.
+ * Accept any fragment, because links have none. `open` rejects with ApiError `passcode_wrong`, or with `not_authentic`
+ * if no passcode can open the payload.
  * @param {string} _fragment
  * @param {string | null} [passcode]
  */
@@ -35,11 +35,13 @@ export async function unlock(_fragment, passcode) {
      * @param {Uint8Array} iv
      */
     async open(blob, iv) {
-      const sealed = textLike(payloadOf(blob, iv).encryptedContent, SEALED);
-      const [salt, innerIv, data] = [hex(sealed.slice(0, 32)), hex(sealed.slice(32, 64)), bytesOf(sealed.slice(64))];
+      const sealed = matchingText(parsePayload(blob, iv).encryptedContent, SEALED);
+      const salt = decodeHex(sealed.slice(0, 32));
+      const innerIv = decodeHex(sealed.slice(32, 64));
+      const data = decodeBase64(sealed.slice(64));
       if (data.length % 16) throw new ApiError("not_authentic");
       for (const hash of password.length ? HASHES : []) {
-        const body = await decrypted(await stretched(password, salt, ROUNDS, hash), innerIv, data);
+        const body = await decrypt(await pbkdf2(password, salt, ITERATIONS, hash), innerIv, data);
         if (body) return { type: "text", body };
       }
       throw new ApiError("passcode_wrong");
@@ -48,17 +50,17 @@ export async function unlock(_fragment, passcode) {
 }
 
 /**
- * Null where padding, encoding or shape say that it was another key.
- * @param {Uint8Array} bytes of the key
+ * Return the content, or null if padding, encoding or form show that the key is wrong.
+ * @param {Uint8Array} keyBytes
  * @param {Uint8Array} iv
  * @param {Uint8Array} data
  */
-async function decrypted(bytes, iv, data) {
+async function decrypt(keyBytes, iv, data) {
   try {
-    const key = await crypto.subtle.importKey("raw", bytes, "AES-CBC", false, ["decrypt"]);
+    const key = await crypto.subtle.importKey("raw", keyBytes, "AES-CBC", false, ["decrypt"]);
     const plain = await crypto.subtle.decrypt({ name: "AES-CBC", iv }, key, data);
     const { version, content } = JSON.parse(fromUtf8(new Uint8Array(plain)));
-    // Not utf8(): half a character in it is no reason to show nothing.
+    // Not utf8(), which rejects lone surrogates: they are no reason to show nothing.
     return version === "v1" && typeof content === "string" ? new TextEncoder().encode(content) : null;
   } catch {
     return null;
@@ -66,6 +68,6 @@ async function decrypted(bytes, iv, data) {
 }
 
 /** @param {string} text */
-function hex(text) {
-  return Uint8Array.from(text.match(/../g) ?? [], (each) => parseInt(each, 16));
+function decodeHex(text) {
+  return Uint8Array.from(text.match(/../g) ?? [], (digits) => parseInt(digits, 16));
 }

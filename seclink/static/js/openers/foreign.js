@@ -1,6 +1,6 @@
 /**
- * What the formats of other systems have in common: the payload is a JSON object of their own strings, and a key is
- * stretched from a password. Whatever is not of the documented shape is `not_authentic`, never repaired.
+ * The common parts of other systems' formats: the payload is a JSON object of strings, and a key is derived from a
+ * password. Anything that is not of the documented form is `not_authentic` and never repaired.
  */
 // @ts-check
 import { fromBase64, fromUtf8 } from "../bytes.js";
@@ -9,24 +9,22 @@ import { ApiError } from "../api-error.js";
 /** @typedef {{[member: string]: unknown}} Payload */
 
 /**
- * The payload of a secret whose own iv, if any, is inside of it: the envelope's is one zero byte.
+ * Parse a foreign payload, which carries its own iv, if any. The iv beside it is one zero byte.
  * @param {Uint8Array} blob
  * @param {Uint8Array} iv
  * @returns {Payload}
  */
-export function payloadOf(blob, iv) {
-  return strictly(() => {
-    if (iv.length !== 1 || iv[0] !== 0) throw new TypeError("iv");
-    return objectIn(blob);
-  });
+export function parsePayload(blob, iv) {
+  if (iv.length !== 1 || iv[0] !== 0) throw new ApiError("not_authentic");
+  return parseObject(blob);
 }
 
 /**
  * @param {Uint8Array} bytes
  * @returns {Payload}
  */
-export function objectIn(bytes) {
-  const value = strictly(() => JSON.parse(fromUtf8(bytes)));
+export function parseObject(bytes) {
+  const value = orNotAuthentic(() => JSON.parse(fromUtf8(bytes)));
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new ApiError("not_authentic");
   return value;
 }
@@ -35,7 +33,7 @@ export function objectIn(bytes) {
  * @param {unknown} value
  * @param {RegExp} pattern
  */
-export function textLike(value, pattern) {
+export function matchingText(value, pattern) {
   if (typeof value !== "string" || !pattern.test(value)) throw new ApiError("not_authentic");
   return value;
 }
@@ -44,19 +42,19 @@ export function textLike(value, pattern) {
  * @param {unknown} value
  * @param {number} [length] in bytes
  */
-export function bytesOf(value, length) {
-  const bytes = strictly(() => fromBase64(textLike(value, /./)));
+export function decodeBase64(value, length) {
+  const bytes = orNotAuthentic(() => fromBase64(matchingText(value, /./)));
   if (length !== undefined && bytes.length !== length) throw new ApiError("not_authentic");
   return bytes;
 }
 
 /**
- * 32 bytes of PBKDF2.
+ * Derive 32 bytes with PBKDF2-HMAC.
  * @param {Uint8Array} password
  * @param {Uint8Array} salt
  * @param {number} iterations
  */
-export async function stretched(password, salt, iterations, hash = "SHA-256") {
+export async function pbkdf2(password, salt, iterations, hash = "SHA-256") {
   const key = await crypto.subtle.importKey("raw", password, "PBKDF2", false, ["deriveBits"]);
   return new Uint8Array(await crypto.subtle.deriveBits({ name: "PBKDF2", hash, salt, iterations }, key, 256));
 }
@@ -66,7 +64,7 @@ export async function stretched(password, salt, iterations, hash = "SHA-256") {
  * @param {() => T} read
  * @returns {T}
  */
-function strictly(read) {
+function orNotAuthentic(read) {
   try {
     return read();
   } catch {

@@ -1,14 +1,14 @@
 /**
- * Opens what somebody else's code sealed through the documented API: format "raw". The fragment is an AES key of 16 or
- * 32 bytes, the ciphertext carries its tag, nothing else is bound to it; the passcode is known to the server as plain
- * SHA-256. Whether the body is text is for whoever shows it to find out.
+ * Opens secrets that other programs sealed for the documented API: format "raw". The fragment is an AES key of 16 or
+ * 32 bytes, the ciphertext carries its tag, and nothing else is authenticated. The server knows the passcode as plain
+ * SHA-256. The page decides whether the body is text.
  */
 // @ts-check
 import { openRaw, rawPasscodeHash } from "../envelope.js";
 import { rawKeyOf } from "../link.js";
 
 /**
- * ApiError `link_incomplete` for no such key; `open` rejects with `not_authentic` where it was encrypted otherwise.
+ * Reject with ApiError `link_incomplete` for a fragment that is no such key. `open` rejects with `not_authentic`.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */

@@ -1,26 +1,39 @@
 /**
- * Opens what a client of scrt.link sealed: format "scrt-link".
+ * Opens secrets that scrt.link's clients sealed: format "scrt-link".
  *
  *     payload     {"meta": enc(JSON {"secretType": ...}, masterKey), "content": enc(text, masterKey)}
  *     enc(x, p)   "data:application/octet-stream;base64," + base64(salt 16 || iv 16 || AES-256-GCM(key, iv, x))
  *     key         PBKDF2-HMAC-SHA-256(p, salt, 100000, 32)
  *
- * With a password, x is enc(x, password) already. A layer that is not as many as the server says opens nothing: what
- * would be shown is not what was sealed.
+ * With a password, x is already enc(x, password). If the server reports another number of layers than the payload has,
+ * it does not open: the page would show something else than the sender sealed.
  */
 // @ts-check
-import { fromUtf8, utf8 } from "../bytes.js";
-import { openRaw, rawPasscodeHash } from "../envelope.js";
+import { fromUtf8, toHex, utf8 } from "../bytes.js";
+import { openRaw, rawPasscodeHash, sha256 } from "../envelope.js";
 import { ApiError } from "../api-error.js";
-import { bytesOf, objectIn, payloadOf, stretched, textLike } from "./foreign.js";
+import { decodeBase64, matchingText, parseObject, parsePayload, pbkdf2 } from "./foreign.js";
 
 const MASTER_KEY = /^[A-Za-z0-9$~_.-]{36}$/;
+// A key may contain `.`, so a dot that ends a sentence may follow it; other characters of a key may not.
+const MASTER_KEY_IN_HASH = /^#([A-Za-z0-9$~_.-]{36})(?![A-Za-z0-9$~_-])/;
+const ID_STARTS_AT = 28;
 const DATA_URL = /^data:application\/octet-stream;base64,/;
-const ROUNDS = 100000;
+const ITERATIONS = 100000;
 const TYPES = /^(?:text|redirect|neogram)$/;
 
 /**
- * ApiError `link_incomplete` for no such key; `open` rejects with `not_authentic`.
+ * Derive the id from the key in the fragment. Rejects with ApiError `link_incomplete` for a fragment that is no key.
+ * @param {string} hash
+ */
+export async function locate(hash) {
+  const key = MASTER_KEY_IN_HASH.exec(hash)?.[1];
+  if (!key) throw new ApiError("link_incomplete");
+  return { id: toHex(await sha256(utf8(key.slice(ID_STARTS_AT)))), fragment: key };
+}
+
+/**
+ * Reject with ApiError `link_incomplete` for a fragment that is no key. `open` rejects with `not_authentic`.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */
@@ -34,9 +47,9 @@ export async function unlock(fragment, passcode) {
      * @param {Uint8Array} iv
      */
     async open(blob, iv) {
-      const { meta, content } = payloadOf(blob, iv);
-      const { secretType } = objectIn(await peeled(meta, passwords));
-      return { type: textLike(secretType, TYPES), body: await peeled(content, passwords) };
+      const { meta, content } = parsePayload(blob, iv);
+      const { secretType } = parseObject(await decryptLayers(meta, passwords));
+      return { type: matchingText(secretType, TYPES), body: await decryptLayers(content, passwords) };
     },
   };
 }
@@ -46,15 +59,15 @@ export async function unlock(fragment, passcode) {
  * @param {string[]} passwords from the outermost layer inwards
  * @returns {Promise<Uint8Array>}
  */
-async function peeled(sealed, [password, ...inner]) {
-  const bytes = bytesOf(textLike(sealed, DATA_URL).replace(DATA_URL, ""));
-  const key = await stretched(utf8(password), bytes.subarray(0, 16), ROUNDS);
-  const opened = await openRaw(key, bytes.subarray(16, 32), bytes.subarray(32));
-  return inner.length ? peeled(textIn(opened), inner) : opened;
+async function decryptLayers(sealed, [password, ...inner]) {
+  const bytes = decodeBase64(matchingText(sealed, DATA_URL).replace(DATA_URL, ""));
+  const key = await pbkdf2(utf8(password), bytes.subarray(0, 16), ITERATIONS);
+  const plain = await openRaw(key, bytes.subarray(16, 32), bytes.subarray(32));
+  return inner.length ? decryptLayers(decodeText(plain), inner) : plain;
 }
 
 /** @param {Uint8Array} bytes */
-function textIn(bytes) {
+function decodeText(bytes) {
   try {
     return fromUtf8(bytes);
   } catch {

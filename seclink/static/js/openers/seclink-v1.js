@@ -1,12 +1,12 @@
 /**
- * Opens what SecLink sealed: format "seclink/v1". The link says how, whatever the server says.
+ * Opens secrets that SecLink's own clients sealed: format "seclink/v1".
  */
 // @ts-check
 import { derive, open } from "../envelope.js";
 import { keyOf } from "../link.js";
 
 /**
- * ApiError `link_incomplete` before anything is asked of anybody; `open` rejects with `not_authentic`.
+ * Reject with ApiError `link_incomplete` for a fragment that is no key. `open` rejects with `not_authentic`.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */
@@ -20,12 +20,13 @@ export async function unlock(fragment, passcode) {
      */
     async open(blob, iv) {
       const { header, body } = await open(keys.contentKey, iv, blob);
-      return { type: header.type, name: word(header.name), mediaType: word(header.mediaType), body };
+      const { type, name, mediaType } = header;
+      return { type, name: textOrUndefined(name), mediaType: textOrUndefined(mediaType), body };
     },
   };
 }
 
 /** @param {unknown} value */
-function word(value) {
+function textOrUndefined(value) {
   return typeof value === "string" ? value : undefined;
 }

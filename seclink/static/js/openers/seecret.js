@@ -1,6 +1,7 @@
 /**
- * Opens what the server sealed for a client of Seecret.it on arrival: format "seecret". It is an envelope of ours under
- * a key that stands in the fragment alone, 32 bytes as base64url; a password is for the server and no part of the key.
+ * Opens secrets that the server sealed for Seecret.it's clients on arrival: format "seecret". The payload is an
+ * envelope of seclink/v1 under a key that is only in the fragment, 32 bytes as base64url. A password guards the release
+ * and is no part of the key.
  */
 // @ts-check
 import { fromAnyBase64, toBase64url } from "../bytes.js";
@@ -10,12 +11,12 @@ import { ApiError } from "../api-error.js";
 const KEY = /^[A-Za-z0-9_-]{43}$/;
 
 /**
- * ApiError `link_incomplete` for no such key; `open` rejects with `not_authentic`.
+ * Reject with ApiError `link_incomplete` for a fragment that is no key. `open` rejects with `not_authentic`.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */
 export async function unlock(fragment, passcode) {
-  const { access, contentKey } = await derive(keyOf(fragment));
+  const { access, contentKey } = await derive(decodeKey(fragment));
   return {
     proof: passcode ? { access, passcodeHash: await rawPasscodeHash(passcode) } : { access },
     /**
@@ -31,9 +32,9 @@ export async function unlock(fragment, passcode) {
 }
 
 /** @param {string} fragment */
-function keyOf(fragment) {
+function decodeKey(fragment) {
   const key = KEY.test(fragment) ? fromAnyBase64(fragment) : null;
-  // The last character has bits to spare: written again, it must come out the same.
+  // The last character has unused bits: only the canonical encoding is accepted.
   if (!key || toBase64url(key) !== fragment) throw new ApiError("link_incomplete");
   return key;
 }

@@ -1,25 +1,26 @@
 /**
- * Opens what a client of Sharokey sealed: format "sharokey". Half of the key is in the payload, half in the fragment.
+ * Opens secrets that Sharokey's clients sealed: format "sharokey". One half of the key is in the payload, the other in
+ * the fragment.
  *
  *     payload   {"content", "iv", "salt": base64, "key": keyA, "attachments"?: [{"name", "data": base64}, ...]}
  *     key       PBKDF2-HMAC-SHA-256(keyA || keyB, salt, 10000, 32)
  *     content   AES-256-GCM(key, iv, text)
  *
- * Attachments are sealed under the very same key and iv, by design of its clients. One of them that does not open
- * opens nothing. The password is for the server alone and no part of the key.
+ * Its clients seal attachments under the same key and iv. If one of them does not open, nothing does. The password
+ * guards the release and is no part of the key.
  */
 // @ts-check
 import { utf8 } from "../bytes.js";
 import { openRaw, rawPasscodeHash } from "../envelope.js";
 import { ApiError } from "../api-error.js";
-import { bytesOf, payloadOf, stretched, textLike } from "./foreign.js";
+import { decodeBase64, matchingText, parsePayload, pbkdf2 } from "./foreign.js";
 
 const KEY_A = /^[A-Za-z0-9]{8}$/;
 const KEY_B = /^[A-Za-z0-9]{24}$/;
-const ROUNDS = 10000;
+const ITERATIONS = 10000;
 
 /**
- * ApiError `link_incomplete` for no such key; `open` rejects with `not_authentic`.
+ * Reject with ApiError `link_incomplete` for a fragment that is no half of a key. `open` rejects with `not_authentic`.
  * @param {string} fragment
  * @param {string | null} [passcode]
  */
@@ -32,17 +33,17 @@ export async function unlock(fragment, passcode) {
      * @param {Uint8Array} iv
      */
     async open(blob, iv) {
-      const payload = payloadOf(blob, iv);
-      const innerIv = bytesOf(payload.iv, 12);
-      const whole = utf8(textLike(payload.key, KEY_A) + fragment);
-      const key = await stretched(whole, bytesOf(payload.salt, 16), ROUNDS);
+      const payload = parsePayload(blob, iv);
+      const innerIv = decodeBase64(payload.iv, 12);
+      const password = utf8(matchingText(payload.key, KEY_A) + fragment);
+      const key = await pbkdf2(password, decodeBase64(payload.salt, 16), ITERATIONS);
       /** @param {unknown} sealed */
-      const opened = async (sealed) => openRaw(key, innerIv, bytesOf(sealed));
-      const attached = listOf(payload.attachments).map(async (each) => ({
-        name: textLike(each?.name, /^/),
-        body: await opened(each?.data),
+      const decrypt = async (sealed) => openRaw(key, innerIv, decodeBase64(sealed));
+      const attachments = listOf(payload.attachments).map(async (attachment) => ({
+        name: matchingText(attachment?.name, /^/),
+        body: await decrypt(attachment?.data),
       }));
-      const [body, ...files] = await Promise.all([opened(payload.content), ...attached]);
+      const [body, ...files] = await Promise.all([decrypt(payload.content), ...attachments]);
       return { type: "text", body, files };
     },
   };

@@ -1,0 +1,48 @@
+/**
+ * The table of formats: the module that opens each, and the links that lead to it.
+ *
+ * `id` is the form of a dialect's own ids, as in the server's table (`seclink/config/dialects.py`): the linkId is
+ * `FORMAT.ID`. `page` is the path of its links, below `/FORMAT`; `{id}` stands for the id, and without `{id}` the
+ * opener's `locate` derives it from the fragment. A format without an id has native links: `/LINKID#FRAGMENT`.
+ */
+// @ts-check
+
+/**
+ * @typedef {{access?: string, passcodeHash?: string}} Proof sent to the server with `reveal` and `burn`
+ * @typedef {{name: string, body: Uint8Array}} File
+ * @typedef {{type: string, name?: string, mediaType?: string, body: Uint8Array, files?: File[]}} Opened
+ * @typedef {{proof: Proof, open: (blob: Uint8Array, iv: Uint8Array) => Promise<Opened>}} Unlocked
+ * @typedef {{LOCAL_PASSCODE?: boolean,
+ *   locate?: (hash: string) => Promise<{id: string, fragment: string}>,
+ *   unlock: (fragment: string, passcode?: string | null) => Promise<Unlocked>}} Opener
+ *   LOCAL_PASSCODE: the passcode is part of the key and the server does not know it. `open` rejects a wrong one with
+ *   `passcode_wrong`, and another one can be tried on the same payload.
+ * @typedef {{format: string, id?: string, page?: string, load: () => Promise<Opener>}} Format
+ */
+
+/** @type {Format[]} */
+export const FORMATS = [
+  { format: "raw", load: () => import("./openers/raw.js") },
+  { format: "sharokey", load: () => import("./openers/sharokey.js") },
+  { format: "seclink/v1", load: () => import("./openers/seclink-v1.js") },
+  { format: "scrt-link", id: "[0-9a-f]{64}", page: "/s", load: () => import("./openers/scrt-link.js") },
+  { format: "seecret", id: "[A-Za-z0-9]{6}", page: "/_{id}", load: () => import("./openers/seecret.js") },
+  { format: "enigmacrypt", id: "[A-Za-z0-9]{8}", page: "/s/{id}", load: () => import("./openers/enigmacrypt.js") },
+];
+
+/** The formats that a native link can have. */
+export const NATIVE_FORMATS = FORMATS.filter(({ id }) => !id).map(({ format }) => format);
+
+const NATIVE_ID = "[A-Za-z0-9]{12}";
+const FOREIGN_IDS = FORMATS.filter(({ id }) => id).map(({ format, id }) => `${format}\\.${id}`);
+export const LINK_ID = new RegExp(`^(?:${[NATIVE_ID, ...FOREIGN_IDS].join("|")})$`);
+export const NATIVE_PATH = new RegExp(`/(${NATIVE_ID})$`);
+
+/**
+ * Match a URL's path, which may begin with the path of the public URL, against a dialect's page.
+ * @param {Format} row
+ * @param {string} path
+ */
+export function matchPage({ format, id, page }, path) {
+  return page ? new RegExp(`/${format}${page.replace("{id}", `(${id})`)}$`).exec(path) : null;
+}
