@@ -1,7 +1,4 @@
-"""The composition root:
-
-everything is made here and handed on by constructor; there is no other place that knows all the parts.
-"""
+"""The composition root: the only module that knows all parts. It creates them and passes them on by constructor."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -45,17 +42,14 @@ BASE = "/api/v1"
 
 
 class Appliance(NamedTuple):
-    """The parts that run as long as the process, and the ASGI application around them."""
+    """The parts that live as long as the process, and the ASGI application around them."""
 
     engine: Engine
     app: Middleware
 
 
 def build(config: Config, store: Store, log: Log, clock: Clock, metrics: MetricsCollector | None = None) -> Appliance:
-    """Build the whole appliance. The application's lifespan runs the reaper and, at the end, closes the store.
-
-    `metrics` is given the sources of all that is measured.
-    """
+    """Build the whole appliance. The application's lifespan runs the reaper and, at the end, closes the store."""
     engine = Engine(config, store, log, clock, metrics)
     app = build_app(config, engine)
     engine.reconfigure(config, lambda: app.in_flight)
@@ -63,40 +57,47 @@ def build(config: Config, store: Store, log: Log, clock: Clock, metrics: Metrics
 
 
 def build_app(config: Config, engine: Engine) -> Middleware:
-    """Build the application around an engine, which may be running: nothing of it is changed.
+    """Build the application around an engine, which may already be running and is not changed.
 
     A reload calls this in a thread, because it takes as long as a start.
     """
-    log, clock, vault = engine.log, engine.clock, engine.vault.with_config(config)
-    counted = engine.metrics.instruments
-    admission = Admission(ApiKeys(engine.store), engine.addresses, engine.keys, config, clock)
+    log, counters = engine.log, engine.metrics.instruments
+    vault = engine.vault.with_config(config)
+    admission = Admission(ApiKeys(engine.store), engine.addresses, engine.keys, config, engine.clock)
     assets = load_assets(config, public_url(config))
-    operations = [
-        *SecretsApi(vault, admission, clock, public_url(config)).operations(),
-        *ReceiptsApi(vault, admission, clock).operations(),
-    ]
-    foreign = _dialects(config, vault, admission, clock, assets)
-    for dialect in foreign:
+    dialects = _dialects(config, vault, admission, engine.clock, assets)
+    for dialect in dialects:
         if dialect.row.warning:
             log.warning("dialect", path=dialect.prefix, detail=dialect.row.warning)
-    dispatcher = DialectDispatcher(foreign, public_url(config))
-    routes: list[ControllerRouterHandler] = [
-        router(BASE, operations, admission, counted),
-        *(router(each.prefix, each.operations(), admission, counted) for each in foreign),
+    dispatcher = DialectDispatcher(dialects, public_url(config))
+
+    def dialect_error(scope: Any, error: SecLinkError) -> ErrorResponse | None:
+        counters.refused(error)
+        return dispatcher.render_error(scope, error)
+
+    monitoring = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
+    routes = _routes(config, engine, vault, admission, dialects)
+    api = cast(App, _framework(routes, Problems(log, dialect_error), engine))
+    pages = Pages(assets, api, monitoring, log, counters.refused)
+    app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
+    return _middleware(app, dialect_error, monitoring, config, admission, log)
+
+
+def _routes(
+    config: Config, engine: Engine, vault: Vault, admission: Admission, dialects: list[Dialect]
+) -> list[ControllerRouterHandler]:
+    counters = engine.metrics.instruments
+    operations = [
+        *SecretsApi(vault, admission, engine.clock, public_url(config)).operations(),
+        *ReceiptsApi(vault, admission, engine.clock).operations(),
+    ]
+    return [
+        router(BASE, operations, admission, counters),
+        *(router(dialect.prefix, dialect.operations(), admission, counters) for dialect in dialects),
         _openapi(operations),
         *health_web.handlers(engine.health),
         *([metrics_web.handler(engine.metrics, admission)] if config.metrics.enabled else []),
     ]
-
-    def refusal(scope: Any, error: SecLinkError) -> ErrorResponse | None:
-        counted.refused(error)
-        return dispatcher.render_error(scope, error)
-
-    watched = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
-    api = cast(App, _framework(routes, Problems(log, refusal), engine))
-    pages = Pages(assets, api, watched, log, counted.refused)
-    app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
-    return _gate(app, refusal, watched, config, admission, log)
 
 
 def _dialects(config: Config, vault: Vault, admission: Admission, clock: Clock, assets: Assets) -> list[Dialect]:
@@ -129,12 +130,12 @@ def _framework(routes: list[ControllerRouterHandler], problems: Problems, engine
         lifespan=[engine.lifespan],
         openapi_config=None,
         logging_config=None,
-        request_max_body_size=None,  # the gate counts, chunked or not
+        request_max_body_size=None,  # the middleware limits it, chunked or not
     )
 
 
-def _gate(
-    app: App, refusal: CustomError, watched: Iterable[str], config: Config, admission: Admission, log: Log
+def _middleware(
+    app: App, dialect_error: CustomError, monitoring: Iterable[str], config: Config, admission: Admission, log: Log
 ) -> Middleware:
     return Middleware(
         app,
@@ -145,9 +146,9 @@ def _gate(
         max_requests=config.server.requests,
         headers=headers(public_url(config)),
         client_of=admission.client,
-        custom_error=lambda scope, error: refusal(scope, error) or notice(scope, error),
+        custom_error=lambda scope, error: dialect_error(scope, error) or notice(scope, error),
         too_large_message=f"A secret may have at most {config.limits.payload_bytes} bytes here, sealed",
-        exempt_paths=watched,  # busy is not dead: whoever watches must not restart it for that
+        exempt_paths=monitoring,  # a busy server is alive: a monitor must not restart it
         on_error=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__
         ),
@@ -155,5 +156,5 @@ def _gate(
 
 
 def body_bytes(config: Config) -> int:
-    """The longest request: a payload as base64, and room for everything else a body may say."""
+    """Return the size of the largest request body: a payload in base64, and all other members."""
     return config.limits.payload_bytes * 4 // 3 + 16_384

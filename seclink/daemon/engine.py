@@ -1,5 +1,6 @@
-"""What runs as long as the process does: the vault with the answers it keeps for a retry, the counts of who has asked
-how often, the reaper, what is measured. A reload builds everything else anew around it (`app.build_app`).
+"""The parts that live as long as the process: the vault, the rate limiters, the reaper, the health check, the metrics.
+
+A reload builds everything else anew around them (`app.build_app`).
 """
 
 import asyncio
@@ -19,22 +20,23 @@ from seclink.web.metrics_collector import MetricsCollector, MetricsSources
 
 
 class Engine:
-    """`addresses` and `keys` count requests. `metrics` is told of all there is to be watched."""
+    """`addresses` and `keys` limit the rates of client addresses and of API keys."""
 
     def __init__(
         self, config: Config, store: Store, log: Log, clock: Clock, metrics: MetricsCollector | None = None
     ) -> None:
         self.store, self.log, self.clock, self.metrics = store, log, clock, metrics or MetricsCollector()
-        counted = self.metrics.instruments
-        self.passcodes = Passcodes(config.passcodes.profile, counted.passcode_seconds)
-        self.vault = Vault(store, self.passcodes, config, log, clock.monotonic, counted.events)
+        counters = self.metrics.instruments
+        self.passcodes = Passcodes(config.passcodes.profile, counters.passcode_seconds)
+        self.vault = Vault(store, self.passcodes, config, log, clock.monotonic, counters.events)
         self.addresses, self.keys = RateLimiter(), RateLimiter()
-        self.reaper = Reaper(self.vault, config.reaper.every, clock.now, clock.monotonic, log, counted.reaped_rows)
+        self.reaper = Reaper(self.vault, config.reaper.every, clock.now, clock.monotonic, log, counters.reaped_rows)
         self.health = HealthCheck(self.vault, self.reaper, clock, log)
 
-    def reconfigure(self, config: Config, running: Callable[[], int]) -> None:
-        """Take what a configuration says of the parts that stay, once the application around them is made by it;
-        `in_flight` says how many requests that has in flight. Cannot fail: a reload happens whole or not at all.
+    def reconfigure(self, config: Config, in_flight: Callable[[], int]) -> None:
+        """Apply a configuration to the parts that stay, after the application around them was built from it.
+
+        `in_flight` returns that application's number of requests in flight. Must not fail: a reload is all or nothing.
         """
         self.log.reconfigure(config.log)
         self.passcodes.reconfigure(config.passcodes.profile)
@@ -44,13 +46,17 @@ class Engine:
         )
         self.metrics.set_sources(
             MetricsSources(
-                store=self.store, passcodes=self.passcodes, health=self.health, clock=self.clock, in_flight=running
+                store=self.store,
+                passcodes=self.passcodes,
+                health=self.health,
+                clock=self.clock,
+                in_flight=in_flight,
             )
         )
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
-        """Runs the reaper and, at the end, closes vault and store."""
+        """Run the reaper for the duration of the block, then close the vault and its store."""
         reaping = asyncio.create_task(self.reaper.run())
         try:
             yield

@@ -1,4 +1,4 @@
-"""The second address, for whoever watches: in the same process and loop, with connections and limits of its own."""
+"""The listener of metrics.listen: in the same process and loop, with connections and limits of its own."""
 
 import asyncio
 import contextlib
@@ -17,23 +17,23 @@ LIMITS = Limits(message_bytes=32_768, connections=32)
 
 @contextlib.asynccontextmanager
 async def metrics_listener(metrics: MetricsCollector, listener: socket.socket | None, log: Log) -> AsyncIterator[None]:
-    """Answers there meanwhile. Raises StartRefused where the address cannot be had after all."""
+    """Serve the metrics for the duration of the block, if there is a listener. Raises StartRefused if it cannot."""
     if listener is None:
         yield
         return
-    gate, stop, up = metrics_app(metrics), asyncio.Event(), asyncio.Event()
+    app, stop, is_up = metrics_app(metrics), asyncio.Event(), asyncio.Event()
 
     def ready(url: str) -> None:
         log.info("watched", url=url)
-        up.set()
+        is_up.set()
 
-    served = ServerSettings(app=gate, refuse=gate.render_http11, limits=LIMITS, grace_seconds=1.0)
-    serving = asyncio.create_task(serve(served, listener=listener, stop=stop, ready=ready))
-    starting = asyncio.create_task(up.wait())
+    settings = ServerSettings(app=app, refuse=app.render_http11, limits=LIMITS, grace_seconds=1.0)
+    serving = asyncio.create_task(serve(settings, listener=listener, stop=stop, ready=ready))
+    starting = asyncio.create_task(is_up.wait())
     await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
     starting.cancel()
     if serving.done():
-        _refuse(serving)
+        _raise_refusal(serving)
     try:
         yield
     finally:
@@ -43,7 +43,7 @@ async def metrics_listener(metrics: MetricsCollector, listener: socket.socket | 
             log.error("metrics", detail=type(error).__name__)
 
 
-def _refuse(serving: asyncio.Task[None]) -> None:
+def _raise_refusal(serving: asyncio.Task[None]) -> None:
     try:
         serving.result()
     except CannotListen as error:

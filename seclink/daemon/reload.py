@@ -1,8 +1,8 @@
-"""Reading the configuration again while serving: whole or not at all.
+"""Reading the configuration again while serving, all or nothing.
 
-A new application is made around the engine that runs (in a thread: it takes as long as the start) and takes the place
-of the old one with one assignment. Requests in flight end in the old one. A file that is not right changes nothing;
-what is only read at the start is named and stays.
+A new application is built around the running engine (in a thread, because it takes as long as a start) and replaces the
+old one with one assignment. Requests in flight end in the old one. A configuration with an error changes nothing.
+Options that are only read at the start keep their value, and the log names them.
 """
 
 import asyncio
@@ -20,65 +20,67 @@ from seclink.errors import ConfigError
 from seclink.server.settings import Limits, ServerSettings
 from seclink.web.middleware import Middleware
 
+FREEZE_DELAY_SECONDS = 1.0
+
 
 class Reloader:
-    """`config` is what is in force."""
+    """`config` is the configuration in effect."""
 
-    def __init__(self, source: ConfigSource, config: Config, engine: Engine, notify: SystemdNotifier) -> None:
+    def __init__(self, source: ConfigSource, config: Config, engine: Engine, notifier: SystemdNotifier) -> None:
         self.config = config
-        self._source, self._engine, self._notify, self._log = source, engine, notify, engine.log
-        self._remark = ""
+        self._source, self._engine, self._notifier, self._log = source, engine, notifier, engine.log
+        self._status_suffix = ""
 
-    async def __call__(self) -> ServerSettings | None:
-        self._notify.reloading()
+    async def reload(self) -> ServerSettings | None:
+        """Return the settings for the next requests, or None if the configuration cannot be used; never raises."""
+        self._notifier.reloading()
         try:
-            return await self._reload()
+            return await self._apply()
         except ConfigError as error:
-            first, *more = error.message.split("\n")
-            self._refuse(first, *more)
-        except Exception as error:  # a mistake of ours, or a file that went while it was read
+            first, *others = error.message.split("\n")
+            self._refuse(first, *others)
+        except Exception as error:  # a bug, or a file that was deleted while it was read
             self._refuse(type(error).__name__)
         finally:
-            self._notify.ready(self.status())
+            self._notifier.ready(self.status())
         return None
 
     def status(self) -> str:
-        return f"Serving {public_url(self.config)}{self._remark}"
+        """Return the line for `systemctl status`."""
+        return f"Serving {public_url(self.config)}{self._status_suffix}"
 
-    async def _reload(self) -> ServerSettings:
-        wanted = await asyncio.to_thread(self._source.read)
-        changed = changes(self.config, wanted)
+    async def _apply(self) -> ServerSettings:
+        config = await asyncio.to_thread(self._source.read)
+        changed = changes(self.config, config)
         for option in changed:
             if option.at_start:
-                wanted = option.put(wanted, option.of(self.config))
-        gate = await asyncio.to_thread(build_app, wanted, self._engine)
-        self._engine.reconfigure(wanted, lambda: gate.in_flight)
-        self.config = wanted
-        self._say(
-            [str(each) for each in changed if not each.at_start], [str(each) for each in changed if each.at_start]
+                config = option.put(config, option.of(self.config))
+        app = await asyncio.to_thread(build_app, config, self._engine)
+        self._engine.reconfigure(config, lambda: app.in_flight)
+        self.config = config
+        self._report(
+            applied=[str(option) for option in changed if not option.at_start],
+            pending=[str(option) for option in changed if option.at_start],
         )
-        asyncio.get_running_loop().call_later(SETTLED_SECONDS, freeze_gc)
-        return server_settings(gate, wanted)
+        asyncio.get_running_loop().call_later(FREEZE_DELAY_SECONDS, freeze_gc)
+        return server_settings(app, config)
 
-    def _say(self, done: list[str], left: list[str]) -> None:
-        self._remark = f"; needs a restart for {', '.join(left)}" if left else ""
-        self._log.info("reloaded", count=len(done), detail=", ".join(done) or None)
-        if left:
-            self._log.warning("reloaded", detail=f"needs a restart: {', '.join(left)}")
+    def _report(self, applied: list[str], pending: list[str]) -> None:
+        self._status_suffix = f"; needs a restart for {', '.join(pending)}" if pending else ""
+        self._log.info("reloaded", count=len(applied), detail=", ".join(applied) or None)
+        if pending:
+            self._log.warning("reloaded", detail=f"needs a restart: {', '.join(pending)}")
 
     def _refuse(self, *problems: str) -> None:
-        for each in problems:
-            self._log.error("not reloaded", detail=each)
-        self._remark = f"; a new configuration was refused: {problems[0]}"
+        for problem in problems:
+            self._log.error("not reloaded", detail=problem)
+        self._status_suffix = f"; a new configuration was refused: {problems[0]}"
 
 
-SETTLED_SECONDS = 1.0
-
-
-def server_settings(gate: Middleware, config: Config) -> ServerSettings:
+def server_settings(app: Middleware, config: Config) -> ServerSettings:
     return ServerSettings(
-        app=gate,
-        refuse=gate.render_http11,
+        app=app,
+        refuse=app.render_http11,
         limits=Limits(message_bytes=2 * body_bytes(config), connections=2 * config.server.requests),
         grace_seconds=config.server.shutdown_timeout,
         root=urlsplit(public_url(config)).path.encode(),
@@ -86,8 +88,8 @@ def server_settings(gate: Middleware, config: Config) -> ServerSettings:
 
 
 def freeze_gc() -> None:
-    """What is there now stays: looking through it again and again costs the slowest requests tens of milliseconds. And
-    requests leave few cycles, so the young are looked at less often.
+    """Exclude the objects that exist now from garbage collection: they stay, and scanning them again and again costs
+    the slowest requests tens of milliseconds. Requests leave few cycles, so young objects are scanned less often.
     """
     gc.unfreeze()
     gc.collect()

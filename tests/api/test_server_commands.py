@@ -115,7 +115,7 @@ def test_port_of_the_command_line_is_not_looked_for_in_the_file(tmp_path: Path, 
 def test_second_start_in_the_same_folder_is_told_of_the_first(make_server: Any) -> None:
     server = make_server("").start()
     refused = server.seclink("serve", "--port", str(server.port), check=False)
-    said = f"in use, and process {server.process.pid} serves {server.folder}/seclink.db already\n"
+    said = f"in use, and process {server.process.pid} already serves {server.folder}/seclink.db\n"
     assert refused.returncode == 1
     assert refused.stderr.decode().endswith(said)
 

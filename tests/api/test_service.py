@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from seclink.daemon.run import takes_nothing
+from seclink.daemon.readiness import is_disk_full
 
 PATIENCE = 20.0
 
@@ -98,9 +98,9 @@ def test_watchdog_is_fed_by_what_can_work_and_not_by_what_hangs(make_server: Any
 
 def test_full_disk_is_no_reason_for_a_restart(tmp_path: Path) -> None:
     """OPS-05: what is there can still be looked at, and starting anew makes no room."""
-    assert takes_nothing(Path("/proc/seclink.db"))  # a file system without a free block
-    assert not takes_nothing(tmp_path / "seclink.db")
-    assert not takes_nothing(tmp_path / "gone" / "seclink.db")
+    assert is_disk_full(Path("/proc/seclink.db"))  # a file system without a free block
+    assert not is_disk_full(tmp_path / "seclink.db")
+    assert not is_disk_full(tmp_path / "gone" / "seclink.db")
 
 
 def test_journal_gets_no_greeting_and_no_time(make_server: Any) -> None:

@@ -51,18 +51,18 @@ def test_every_state_is_told(place: tuple[Manager, dict[str, str]]) -> None:
 def test_watchdog_is_fed_while_all_is_well_and_no_longer(place: tuple[Manager, dict[str, str]]) -> None:
     """OPS-05: what hangs or cannot write is not kept alive."""
     manager, environment = place
-    troubles = iter(["", "", "storage", "storage", ""])
+    problems = iter(["", "", "storage", "storage", ""])
     over = asyncio.Event()
 
-    async def trouble() -> str:
-        found = next(troubles, None)
+    async def problem() -> str:
+        found = next(problems, None)
         if found is None:
             over.set()
             await asyncio.Event().wait()  # hangs from here on
         return found or ""
 
     async def live() -> None:
-        watching = asyncio.create_task(SystemdNotifier({**environment, "WATCHDOG_USEC": "3000"}).watch(trouble))
+        watching = asyncio.create_task(SystemdNotifier({**environment, "WATCHDOG_USEC": "3000"}).feed_watchdog(problem))
         await over.wait()
         watching.cancel()
 
