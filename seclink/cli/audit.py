@@ -18,7 +18,7 @@ from seclink.cli.config import config_option
 from seclink.cli.terminal import printable
 from seclink.config.locate import existing_database, load
 from seclink.config.types import parse_duration
-from seclink.store.audit_reader import AuditReader, Broken, Outdated, TrailEntry, parse_mark
+from seclink.store.audit_reader import AuditReader, Broken, Outdated, TrailEntry, parse_checkpoint
 
 BROKEN, MOST_BREAKS = 1, 10
 EVERY_SECONDS = 0.5
@@ -58,6 +58,7 @@ def audit(
 
 def _print(trail: AuditReader, show: Show) -> bool:
     """What there is, also behind what does not fit; whether all of it did."""
+    is_whole = True
     for _ in range(MOST_BREAKS):
         try:
             for each in trail.new():
@@ -66,10 +67,11 @@ def _print(trail: AuditReader, show: Show) -> bool:
             sys.stdout.flush()
             said = "CANNOT TELL" if isinstance(broken, Outdated) else "NOT WHOLE"
             click.echo(printable(f"{said}: {broken}"), err=True)
-            if not trail.skip():
+            if not trail.skip(broken):
                 return False
+            is_whole = False
         else:
-            return trail.is_whole
+            return is_whole
     return False
 
 
@@ -125,17 +127,17 @@ def _time(at: int) -> str:
 
 
 def _summary(trail: AuditReader) -> str:
-    head = trail.head
+    head, first = trail.progress.head, trail.progress.first
     assert head is not None  # noqa: S101  a trail without any beginning is Broken
-    if trail.first is None:
+    if first is None:
         what = f"nothing is in the trail any more: all up to entry {head.seq:,} has left it" if head.seq else ""
-        return f"{what or 'nothing is in the trail yet'}, mark {head.mark}"
-    return f"whole: entries {trail.first:,} to {head.seq:,}, mark {head.mark}"
+        return f"{what or 'nothing is in the trail yet'}, mark {head.checkpoint}"
+    return f"whole: entries {first:,} to {head.seq:,}, mark {head.checkpoint}"
 
 
 def _mark(text: str | None) -> tuple[int, str] | None:
     try:
-        return None if text is None else parse_mark(text)
+        return None if text is None else parse_checkpoint(text)
     except ValueError:
         raise click.BadParameter(
             "write it as it was printed: a number, a colon, 32 letters", param_hint="--mark"

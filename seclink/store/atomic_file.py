@@ -1,4 +1,4 @@
-"""Files beside the database: private from the first byte, whole or not there, gone without a trace."""
+"""Files beside the database: private from the first byte, whole or absent, erased without a trace."""
 
 import contextlib
 import os
@@ -10,8 +10,8 @@ _CHUNK = bytes(2**20)
 
 
 @contextlib.contextmanager
-def part(target: Path) -> Iterator[Path]:
-    """A fresh empty file beside `target`, for its owner alone, that is removed unless it was published."""
+def temp_file(target: Path) -> Iterator[Path]:
+    """Create an empty file beside `target`, for its owner alone; it is removed afterwards unless it was committed."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)  # 0600, O_EXCL
     os.close(descriptor)
     try:
@@ -21,39 +21,39 @@ def part(target: Path) -> Iterator[Path]:
             Path(name + end).unlink(missing_ok=True)
 
 
-def publish(part: Path, target: Path, *, replace: bool = False) -> None:
-    """Give a finished part its name, durably.
+def commit(temp: Path, target: Path, *, replace: bool = False) -> None:
+    """Give a finished file its name, durably.
 
-    Without `replace` a target that is there meanwhile stays as it is: FileExistsError.
+    Raises FileExistsError if there is a target by now, unless it shall be replaced.
     """
-    _sync(part)
+    _sync(temp)
     if replace:
-        part.replace(target)
+        temp.replace(target)
     else:
         try:
-            os.link(part, target)
+            os.link(temp, target)
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links, as on many USB sticks
             if target.exists():
                 raise FileExistsError(target) from None
-            part.rename(target)
+            temp.rename(target)
     _sync(target.parent)
 
 
-def hand_over(made: Path, database: Path) -> None:
-    """What root makes for a service of another name belongs to that: to whom the database does, or its folder."""
+def chown_like(file: Path, database: Path) -> None:
+    """Give a file that root has created to the owner of the database, or of its folder: a service of another user."""
     if os.geteuid() == 0:
         owner = (database if database.exists() else database.parent).stat()
-        os.chown(made, owner.st_uid, owner.st_gid)
+        os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def erase(descriptor: int) -> None:
-    """Overwrite what an open file holds, so that its blocks say nothing to whoever gets them next."""
-    left = os.fstat(descriptor).st_size
+    """Overwrite an open file, so that its disk blocks hold nothing when they are used again."""
+    remaining = os.fstat(descriptor).st_size
     os.lseek(descriptor, 0, os.SEEK_SET)
-    while left > 0:
-        left -= os.write(descriptor, _CHUNK[:left])
+    while remaining > 0:
+        remaining -= os.write(descriptor, _CHUNK[:remaining])
     os.fsync(descriptor)
 
 

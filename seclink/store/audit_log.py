@@ -1,10 +1,11 @@
 """The audit trail: who did what to which secret or key, each entry sealed by a digest of itself and all before it.
 
-An entry is written in the transaction of what it tells, so neither is there without the other. It names accounts,
-receiptIds and key prefixes, which open nothing, and holds nothing of a secret, no address and no text anybody wrote.
-What is older than the trail is kept leaves it from its beginning: the last entry that left stays as a bare digest, to
-which the rest is chained. A chain alone cannot tell whether its end was cut off or all of it was made anew; a *mark*,
-noted elsewhere, can.
+An entry is written in the same transaction as the change it records, so neither exists without the other. It names
+accounts, receiptIds and key prefixes, which open nothing. It holds nothing of a secret, no address and no free text.
+
+Entries past their retention are pruned from the beginning: the last pruned one stays as a bare digest, to which the
+rest is chained. A chain alone cannot show that its end was cut off or that all of it was rewritten. A *checkpoint*,
+noted outside the database, can.
 """
 
 import hashlib
@@ -14,22 +15,24 @@ import sqlite3
 import msgspec
 from msgspec import Struct
 
-PRUNED_AT_ONCE, PAUSE_MS = 1000, 3_600_000
-FORGOTTEN = "forgotten"
-MARK_DIGITS = 32
+MAX_PRUNED, PRUNE_INTERVAL_MS = 1000, 3_600_000
+PRUNED = "forgotten"  # the event of the entry that records a pruning
+CHECKPOINT_DIGITS = 32
 LAST = "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1"
 OLDEST = """
     SELECT seq, coalesce(CASE WHEN json_valid(entry) THEN CAST(entry ->> 'at' AS INTEGER) END, 0),
            CASE WHEN json_valid(entry) THEN entry ->> 'event' END
     FROM audit WHERE entry IS NOT NULL ORDER BY seq LIMIT ?
 """
-ADD = "INSERT INTO audit SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"  # one, however many there are
+ADD = "INSERT INTO audit SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"  # one, however many rows
 AFTER = "SELECT seq, entry, digest FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
 
 
 class AuditEntry(Struct, frozen=True, omit_defaults=True):
-    """`at` in epoch milliseconds. `account` is whose secret or key it is, `by` the account whose key it was done with:
-    None for whoever held the link or the manage token, for the server itself, and for the command line.
+    """One event.
+
+    `at` is in epoch milliseconds. `account` owns the secret or key. `by` is the account whose key was used: None for a
+    holder of the link or the manage token, for the server itself, and for the command line.
     """
 
     at: int
@@ -41,84 +44,91 @@ class AuditEntry(Struct, frozen=True, omit_defaults=True):
 
 
 class AuditHead(Struct, frozen=True):
-    """Where the trail ends: the number of its last entry, and that entry's digest in 64 hexadecimal digits."""
+    """The last entry of the trail: its number, and its digest in 64 hexadecimal digits."""
 
     seq: int
     digest: str
 
     @property
-    def mark(self) -> str:
-        return f"{self.seq}:{self.digest[:MARK_DIGITS]}"
+    def checkpoint(self) -> str:
+        return f"{self.seq}:{self.digest[:CHECKPOINT_DIGITS]}"
 
 
-class Audited(sqlite3.Connection):
-    """A connection that ends its transactions with the entries that were told in them. `head` is where the trail ended
-    when it last wrote to it; None: it has to look. `prune_due` is when it looks again for what is too old.
+class AuditedConnection(sqlite3.Connection):
+    """A connection whose transactions end with the `pending` audit entries.
+
+    `head` is the end of the trail after the last write here, None if it must be read again. `prune_at` is when to look
+    for old entries next.
     """
 
-    told: list[AuditEntry]
+    pending: list[AuditEntry]
     head: AuditHead | None = None
-    prune_due: int = 0
+    prune_at: int = 0
 
 
-NOTHING = AuditHead(0, "")
+EMPTY = AuditHead(0, "")
 _encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(AuditEntry).decode
 
 
 def chained(head: AuditHead, entry: AuditEntry) -> tuple[AuditHead, str]:
-    """The entry's text, and where the trail ends with it."""
+    """Return the head of the trail with the entry added, and the entry's text."""
     text = _encode(entry).decode()
-    return AuditHead(head.seq + 1, digest_of(head, text)), text
+    return AuditHead(head.seq + 1, chained_digest(head, text)), text
 
 
-def digest_of(previous: AuditHead, text: str) -> str:
+def chained_digest(previous: AuditHead, text: str) -> str:
     return hashlib.sha256(f"{previous.digest} {previous.seq + 1} {text}".encode()).hexdigest()
 
 
 def head(db: sqlite3.Connection) -> AuditHead:
-    """Where the trail ends. One that somebody has emptied goes on all the same, and will not verify."""
+    """Read the end of the trail. An emptied trail can be appended to all the same, but will not verify."""
     row = db.execute(LAST).fetchone()
-    return AuditHead(*row) if row else NOTHING
+    return AuditHead(*row) if row else EMPTY
 
 
 def append(db: sqlite3.Connection, after: AuditHead, entries: list[AuditEntry]) -> AuditHead:
-    """Write entries, in a transaction. sqlite3.IntegrityError where `after` is not the end any more."""
+    """Add entries in the current transaction. Raises sqlite3.IntegrityError if `after` is no longer the end."""
     rows = []
-    for each in entries:
-        after, text = chained(after, each)
+    for entry in entries:
+        after, text = chained(after, entry)
         rows.append((after.seq, text, after.digest))
     db.execute(ADD, (msgspec.json.encode(rows).decode(),))
     return after
 
 
-def prune(db: Audited, before: int, now: int) -> int:
-    """Let what is older than `before` leave the trail from its beginning, some at a time, once an hour; how many did.
-    An entry says so: what has gone without one did not leave, it was taken. Of itself such an entry does not leave, or
-    there would always be another.
+def prune(db: AuditedConnection, before: int, now: int) -> int:
+    """Drop entries older than `before` from the beginning, at most 1,000 at a time and once an hour; return the count.
 
-    An entry that cannot be read or is ahead of `now` is of no known age: it leaves with its neighbours. Among what
-    leaves may be what another process has written: an end that was remembered before could be gone, and an entry after
-    it would collide with nothing.
+    An entry records how far the trail was pruned: entries that are missing without it were removed by someone else.
+    Such an entry is not pruned on its own, or each pruning would leave another one behind.
+
+    An unreadable entry, or one with a time after `now`, has no known age: it is pruned together with its neighbours.
+    Another process may have written some of the pruned entries, so the remembered head is forgotten: it might be gone,
+    and an entry chained to it would not collide with anything.
     """
-    if now < db.prune_due:
+    if now < db.prune_at:
         return 0
-    oldest = db.execute(OLDEST, (PRUNED_AT_ONCE,))
-    leaving = list(itertools.takewhile(lambda row: not before <= row[1] <= now, oldest))
-    oldest.close()
-    db.prune_due = now if len(leaving) == PRUNED_AT_ONCE else now + PAUSE_MS
-    while leaving and not 0 < leaving[-1][1] < before:
-        leaving.pop()
-    if all(event == FORGOTTEN for _, _, event in leaving):
+    cursor = db.execute(OLDEST, (MAX_PRUNED,))
+    old = list(itertools.takewhile(lambda row: not before <= row[1] <= now, cursor))
+    cursor.close()
+    db.prune_at = now if len(old) == MAX_PRUNED else now + PRUNE_INTERVAL_MS
+    while old and not 0 < old[-1][1] < before:
+        old.pop()
+    if all(event == PRUNED for _, _, event in old):
         return 0
-    last = leaving[-1][0]
+    last = old[-1][0]
     db.execute("UPDATE audit SET entry = NULL WHERE seq = ?", (last,))
     db.execute("DELETE FROM audit WHERE seq < ?", (last,))
     db.head = None
-    db.told.append(AuditEntry(now, FORGOTTEN, detail=f"up to entry {last}"))
-    return len(leaving)
+    db.pending.append(AuditEntry(now, PRUNED, detail=pruned_detail(last)))
+    return len(old)
+
+
+def pruned_detail(last: int) -> str:
+    return f"up to entry {last}"
 
 
 def rows(db: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, str | None, str]]:
-    """Number, text and digest of what comes after that number. The first may be one that has left: it has no text."""
+    """Return number, text and digest of the entries behind number `after`. A pruned first one has no text."""
     return db.execute(AFTER, (after, limit)).fetchall()

@@ -4,17 +4,18 @@ import sqlite3
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from seclink.store import audit_log
-from seclink.store.audit_log import MARK_DIGITS, AuditEntry, AuditHead
+from seclink.store.audit_log import CHECKPOINT_DIGITS, AuditEntry, AuditHead
 from seclink.store.connection import check_version, unusable
 from seclink.store.inspect import open_readonly
 from seclink.store.migrate import NEWEST, has_our_table
 
-READ_AT_ONCE = 5000
+MAX_ROWS = 5000
 
 
 class TrailEntry(Struct, frozen=True):
@@ -24,142 +25,159 @@ class TrailEntry(Struct, frozen=True):
     entry: AuditEntry
 
 
+class Progress(Struct, frozen=True):
+    """How far a trail has been read.
+
+    `head` is the last entry that fits the chain, None before the first read; `first` the number of the first entry
+    read. The trail begins after entry `pruned_up_to`; `prunings` are the details of all pruning entries so far.
+    """
+
+    head: AuditHead | None = None
+    first: int | None = None
+    pruned_up_to: int = 0
+    prunings: frozenset[str | None] = frozenset()
+    is_checkpoint_reached: bool = False
+
+
 class Broken(Exception):
-    """The chain does not hold; the text says where."""
+    """The chain does not hold; the message says where. `entry` is the one that does not fit, if there is one."""
+
+    def __init__(self, message: str, entry: AuditHead | None = None) -> None:
+        super().__init__(message)
+        self.entry = entry
 
 
 class Outdated(Broken):
-    """The chain may hold, and a mark is too old to tell."""
+    """The chain may hold, but the checkpoint is too old to prove it."""
 
 
 class AuditReader:
-    """`head` is the last entry that was read and fits the chain; None before the first look. `mark` is an earlier one,
-    as `AuditHead.mark` writes it, that must be on the way. `is_whole` until something is skipped.
+    """Reads a trail in steps; `progress` is where it stands.
+
+    `checkpoint` is an earlier head that the trail must contain, as `parse_checkpoint` returns it.
     """
 
-    def __init__(self, path: Path, mark: tuple[int, str] | None = None) -> None:
-        self._path, self._mark = path, mark
-        self.head: AuditHead | None = None
-        self.first: int | None = None
-        self._begins = 0  # after which entry
-        self._left: set[str] = set()  # what entries say of the beginnings there were
-        self._bad: AuditHead | None = None
-        self.is_whole = True
+    def __init__(self, path: Path, checkpoint: tuple[int, str] | None = None) -> None:
+        self._path, self._checkpoint = path, checkpoint
+        self.progress = Progress()
 
     def new(self) -> Iterator[TrailEntry]:
-        """What was added since the last look; at first, all there is. Raises Broken, StoreUnusable."""
+        """Yield the entries added since the last call, at first all. Raises Broken, Outdated, StoreUnusable."""
         while True:
-            found = self._some()
-            yield from self._read(found)
-            if len(found) < READ_AT_ONCE:
+            rows = self._next_rows()
+            yield from self._verified(rows)
+            if len(rows) < MAX_ROWS:
                 break
-        self._check_beginning()
-        self._check_mark_was_passed()
+        self._check_pruning()
+        self._check_checkpoint_was_reached()
 
-    def skip(self) -> bool:
-        """Go on behind the entry that did not fit, as if it did; what follows is then proved by nothing before it.
-        Whether there is one.
+    def skip(self, broken: Broken) -> bool:
+        """Go on behind the entry that did not fit as if it did; return False if no entry is to blame.
+
+        The entries that follow are then proved by nothing before it.
         """
-        bad, self._bad, self.is_whole = self._bad, None, False
-        self.head = bad or self.head
-        return bad is not None
+        if broken.entry is None:
+            return False
+        self._update(head=broken.entry)
+        return True
 
-    def _some(self) -> list[tuple[int, str | None, str]]:
-        """The next rows, and before them the last one once more: it must still be the same.
+    def _next_rows(self) -> list[tuple[int, str | None, str]]:
+        """Read the next rows, preceded by the last one once more: it must still be the same.
 
-        Nothing is held open while somebody makes use of them: the server's log could not be emptied, and what is erased
-        would stay in it for as long as a pager shows the trail's beginning.
+        The database is closed before the rows are used. A pager that shows the beginning of the trail would otherwise
+        keep the server from truncating its log, which still holds what was erased.
         """
+        head = self.progress.head
         try:
             with open_readonly(self._path) as db:
-                db.text_factory = partial(str, encoding="utf-8", errors="replace")  # what was damaged does not fit
+                db.text_factory = partial(str, encoding="utf-8", errors="replace")  # damaged text will not verify
                 db.execute("BEGIN")
                 check_version(db, self._path, NEWEST)
                 if not has_our_table(db, "audit"):
                     raise Broken("it is not in the table that SecLink made for it")
-                return audit_log.rows(db, -1 if self.head is None else self.head.seq - 1, READ_AT_ONCE)
+                return audit_log.rows(db, -1 if head is None else head.seq - 1, MAX_ROWS)
         except sqlite3.DatabaseError as error:
             raise unusable(self._path, error) from None
 
-    def _read(self, found: list[tuple[int, str | None, str]]) -> Iterator[TrailEntry]:
-        if not found:
-            raise Broken(_nothing(self.head))
-        for index, (seq, text, digest) in enumerate(found):
-            self._bad = here = AuditHead(seq, digest)
-            entry = self._fits(here, text, index == 0)
-            self._bad = None
-            if entry is not None:
-                yield TrailEntry(here, entry)
+    def _verified(self, rows: list[tuple[int, str | None, str]]) -> Iterator[TrailEntry]:
+        if not rows:
+            raise Broken(_all_missing(self.progress.head))
+        for index, (seq, text, digest) in enumerate(rows):
+            entry = AuditHead(seq, digest)
+            if index == 0 and entry == self.progress.head:
+                continue
+            if index == 0 and _is_beginning(self.progress.head, entry, text):
+                self._advance(entry, pruned_up_to=seq)
+            else:
+                yield TrailEntry(entry, self._verify(entry, text))
 
-    def _fits(self, here: AuditHead, text: str | None, is_first: bool) -> AuditEntry | None:
-        """The entry, where there is one that is new. Raises Broken."""
-        before = self.head
-        if is_first and before is not None and here == before:
-            return None
-        if is_first and text is None and (before is None or here.seq > before.seq):
-            self._begins = here.seq
-            self._go(here)
-            return None
-        if before is None:
-            raise Broken(f"entry {here.seq} is the first, and what it is chained to is not there")
-        if here.seq != before.seq + 1:
-            raise Broken(_missing(before.seq, here.seq))
-        if text is None or audit_log.digest_of(before, text) != here.digest:
-            raise Broken(f"entry {here.seq} is not what was written, or the one before it is not")
-        self._go(here)
-        self.first = here.seq if self.first is None else self.first
+    def _verify(self, entry: AuditHead, text: str | None) -> AuditEntry:
+        """Check an entry against the one before it and go on to it. Raises Broken."""
+        head = self.progress.head
+        if head is None:
+            raise Broken(f"entry {entry.seq} is the first, and the entry it is chained to is missing", entry)
+        if entry.seq != head.seq + 1:
+            raise Broken(_some_missing(head.seq, entry.seq), entry)
+        if text is None or audit_log.chained_digest(head, text) != entry.digest:
+            raise Broken(f"entry {entry.seq} or the one before it was changed", entry)
+        self._advance(entry, first=entry.seq if self.progress.first is None else self.progress.first)
         try:
-            entry = audit_log.decode(text)
+            content = audit_log.decode(text)
         except msgspec.MsgspecError:
-            raise Broken(f"entry {here.seq} says nothing that this release understands") from None
-        if entry.event == audit_log.FORGOTTEN:
-            self._left.add(f"{entry.detail}")
-        return entry
+            raise Broken(f"entry {entry.seq} cannot be read by this release", entry) from None
+        if content.event == audit_log.PRUNED:
+            self._update(prunings=self.progress.prunings | {content.detail})
+        return content
 
-    def _go(self, here: AuditHead) -> None:
-        self.head = here
-        if self._mark is not None and here.seq == self._mark[0]:
-            seq, digest = self._mark
-            if not here.digest.startswith(digest):
-                raise Broken(f"entry {seq} is another than the one that was marked: the trail was made anew")
-            self._mark = None
+    def _advance(self, entry: AuditHead, **changes: Any) -> None:
+        """Go on to an entry that fits the chain. Raises Broken if the checkpoint says another one."""
+        self._update(head=entry, **changes)
+        if self._checkpoint is not None and entry.seq == self._checkpoint[0]:
+            self._update(is_checkpoint_reached=True)
+            if not entry.digest.startswith(self._checkpoint[1]):
+                raise Broken(f"entry {entry.seq} is not the one of the mark: the trail was rewritten", entry)
 
-    def _check_beginning(self) -> None:
-        if self._begins and f"up to entry {self._begins}" not in self._left:
-            raise Broken(
-                f"the entries up to {self._begins} are missing, and none says that they were old enough to leave"
-            )
+    def _update(self, **changes: Any) -> None:
+        self.progress = msgspec.structs.replace(self.progress, **changes)
 
-    def _check_mark_was_passed(self) -> None:
-        if self._mark is None or self.head is None:
+    def _check_pruning(self) -> None:
+        last = self.progress.pruned_up_to
+        if last and audit_log.pruned_detail(last) not in self.progress.prunings:
+            raise Broken(f"the entries up to {last} are missing, and no entry records that they were pruned")
+
+    def _check_checkpoint_was_reached(self) -> None:
+        head, pruned_up_to = self.progress.head, self.progress.pruned_up_to
+        if self._checkpoint is None or self.progress.is_checkpoint_reached or head is None:
             return
-        seq = self._mark[0]
-        if seq < self._begins:
-            raise Outdated(
-                f"entry {seq}, which was marked, has left the trail with all up to {self._begins}; it is whole"
-            )
-        raise Broken(f"entry {seq} was marked, and the trail ends with {self.head.seq}: its end was cut off")
+        seq = self._checkpoint[0]
+        if seq < pruned_up_to:
+            raise Outdated(f"the mark's entry {seq} was pruned with all up to {pruned_up_to}; the rest is intact")
+        raise Broken(f"the mark names entry {seq}, but the trail ends with {head.seq}: its end was cut off")
 
 
-def _nothing(before: AuditHead | None) -> str:
-    if before is None:
-        return "the trail is empty: not even its beginning is there"
-    return f"entry {before.seq} and all after it are gone: the trail's end was cut off, or the database replaced"
+def _is_beginning(head: AuditHead | None, entry: AuditHead, text: str | None) -> bool:
+    """Return whether an entry is the bare digest that a pruning has left."""
+    return text is None and (head is None or entry.seq > head.seq)
 
 
-def _missing(before: int, after: int) -> str:
+def _all_missing(head: AuditHead | None) -> str:
+    if head is None:
+        return "the trail is empty: even its beginning is missing"
+    return f"entry {head.seq} and all after it are missing: the trail's end was cut off, or the database was replaced"
+
+
+def _some_missing(before: int, after: int) -> str:
     if after <= before:
-        return f"the trail was replaced: after entry {before} comes {after}"
+        return f"the trail was replaced: entry {before} is followed by {after}"
     if after == before + 2:
         return f"entry {before + 1} is missing"
     return f"entries {before + 1} to {after - 1} are missing"
 
 
-def parse_mark(text: str) -> tuple[int, str]:
-    """Raises ValueError."""
+def parse_checkpoint(text: str) -> tuple[int, str]:
+    """Return the entry's number and the beginning of its digest. Raises ValueError."""
     seq, _, digest = text.partition(":")
-    if not (
-        seq.isascii() and seq.isdecimal() and len(digest) == MARK_DIGITS and set(digest) <= set("0123456789abcdef")
-    ):
+    is_hexadecimal = len(digest) == CHECKPOINT_DIGITS and set(digest) <= set("0123456789abcdef")
+    if not (seq.isascii() and seq.isdecimal() and is_hexadecimal):
         raise ValueError
     return int(seq), digest

@@ -1,8 +1,8 @@
-"""Saving a database into a file and putting it back. Neither ever brings a secret back.
+"""Saving a database into a file, and restoring it. Neither ever brings a secret back.
 
-What is put in place is a copy without contents (`copies`), whatever the file held: a backup, or a database somebody
-copied by hand. It gets its name in one step, so that a crash leaves the old database or the new one; what was there
-before is overwritten only then.
+A restore puts a copy without contents in place (`snapshot`), even if the file is not a backup but a database that was
+copied by hand. The copy gets its name in one step, so a crash leaves the old database or the new one. Only then is the
+old one overwritten.
 """
 
 import contextlib
@@ -15,16 +15,19 @@ from msgspec import Struct
 
 from seclink.errors import StoreUnusable
 from seclink.store import atomic_file, audit_log, connection, snapshot
+from seclink.store.inspect import open_readonly
 from seclink.store.migrate import upgrade
+from seclink.store.reads import LAST_SEEN
 from seclink.store.snapshot import Inventory
 
 _ANY_SIZE = 2**63
 
 
 class Restored(Struct, frozen=True, kw_only=True):
-    """`inventory` is the file's. `ended` secrets waited when it was made, `lost` ones in the database that was
-    replaced. `kept` is what is left of that: a copy without contents, or, where it could not be read (`is_raw`), its
-    file as it was.
+    """The result of a restore.
+
+    `inventory` is the file's. `ended` secrets were active when it was saved, `lost` ones in the replaced database.
+    `kept` is a copy of the replaced database without contents, or, if it could not be read (`is_raw`), its own file.
     """
 
     inventory: Inventory
@@ -34,57 +37,57 @@ class Restored(Struct, frozen=True, kw_only=True):
     is_raw: bool = False
 
 
-class _Old(Struct, frozen=True):
-    """The database that is in the way, and can be read."""
+class _Existing(Struct, frozen=True):
+    """A readable database that a restore would replace: its active secrets, and the latest instant it has seen."""
 
     waiting: int
-    seen: int
+    last_seen_at: int
 
 
 def save(path: Path, file: Path, now: int) -> Inventory:
-    """Save the database into a new file, beside a server that goes on. Raises StoreUnusable, OSError."""
-    taken = StoreUnusable(f"{file}: is there already, and a backup overwrites nothing")
+    """Save the database into a new file while a server uses it. Raises StoreUnusable, OSError."""
+    exists = StoreUnusable(f"{file}: exists already; a backup never overwrites a file")
     if os.path.lexists(file):
-        raise taken
+        raise exists
     connection.check(path)
     try:
         return snapshot.write(path, file, now)
     except FileExistsError:
-        raise taken from None
+        raise exists from None
     except sqlite3.Error as error:
         is_target = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE"))
         raise connection.unusable(file if is_target else path, error) from None
 
 
 def restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) -> Restored:
-    """Put `file` where the database is; what waited in either has ended then, its receipt kept for `keep_ms`.
+    """Make `file` the database. Secrets that are active in either have ended then; receipts stay for `keep_ms`.
 
-    Without `replace` only where there is no database yet. Raises StoreUnusable, OSError.
+    Without `replace` there must not be a database yet. Raises StoreUnusable, OSError.
     """
     _check_file(file, path)
-    held = connection.lock(path)
+    lock = connection.lock(path)
     try:
         is_there = any(os.path.lexists(f"{path}{end}") for end in ("", "-wal"))
-        old = _look(path, now) if is_there else None
+        old = _read_existing(path, now) if is_there else None
         if is_there and not replace:
-            raise StoreUnusable(_in_the_way(path, old))
-        atomic_file.hand_over(Path(f"{path}.lock"), path)
-        with atomic_file.part(path) as part:
-            inventory = _fill(file, part, max(now, old.seen if old else 0))
-            ended = _settle(part, inventory, keep_ms, path if old else None)
-            atomic_file.hand_over(part, path)
-            kept = _set_aside(path, old, inventory.at) if is_there else None
-            _put(part, path, old is not None)
-        return Restored(inventory=inventory, ended=ended, lost=old.waiting if old else 0, kept=kept, is_raw=old is None)
+            raise StoreUnusable(_exists_message(path, old))
+        atomic_file.chown_like(Path(f"{path}.lock"), path)
+        with atomic_file.temp_file(path) as temp:
+            inventory = _copy(file, temp, max(now, old.last_seen_at if old else 0))
+            ended = _complete(temp, inventory, keep_ms, path if old else None)
+            atomic_file.chown_like(temp, path)
+            aside = _set_aside(path, old, inventory.at) if is_there else None
+            _commit(temp, path, overwrite=old is not None)
     except sqlite3.Error as error:
         raise connection.unusable(path, error) from None
     finally:
-        os.close(held)
+        os.close(lock)
+    return Restored(inventory=inventory, ended=ended, lost=old.waiting if old else 0, kept=aside, is_raw=old is None)
 
 
 def _check_file(file: Path, path: Path) -> None:
     if not file.is_file():
-        raise StoreUnusable(f"{file}: there is no such file")
+        raise StoreUnusable(f"{file}: no such file")
     if path.exists() and file.samefile(path):
         raise StoreUnusable(f"{file}: is the database itself")
     if file.stat().st_size == 0:
@@ -92,77 +95,76 @@ def _check_file(file: Path, path: Path) -> None:
     connection.check(file, up_to=_ANY_SIZE)
 
 
-def _look(path: Path, now: int) -> _Old | None:
-    """None: it cannot be read."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+def _read_existing(path: Path, now: int) -> _Existing | None:
+    """Return None if the database cannot be read."""
     try:
         connection.check(path, up_to=_ANY_SIZE)
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
-            (seen,) = db.execute("SELECT clock_mark FROM meta").fetchone()
+        with open_readonly(path) as db:
+            (last_seen_at,) = db.execute(LAST_SEEN).fetchone()
             (waiting,) = db.execute(
-                "SELECT count(*) FROM secrets WHERE state = 'active' AND expires_at > ?", (max(now, seen),)
+                "SELECT count(*) FROM secrets WHERE state = 'active' AND expires_at > ?", (max(now, last_seen_at),)
             ).fetchone()
     except (StoreUnusable, sqlite3.Error, OSError):
         return None
-    return _Old(waiting, seen)
+    return _Existing(waiting, last_seen_at)
 
 
-def _in_the_way(path: Path, old: _Old | None) -> str:
+def _exists_message(path: Path, old: _Existing | None) -> str:
     if old is None:
-        return f"{path}: is there already, though it cannot be read; --replace moves it aside"
+        return f"{path}: exists already, but cannot be read; --replace moves it aside"
     return (
-        f"{path}: there is a database already (secrets waiting in it: {old.waiting:,});"
-        " --replace ends those and keeps the rest of it as a copy"
+        f"{path}: there is a database already (active secrets in it: {old.waiting:,});"
+        " --replace ends those and keeps a copy of the rest"
     )
 
 
-def _fill(file: Path, part: Path, now: int) -> Inventory:
+def _copy(file: Path, temp: Path, now: int) -> Inventory:
     try:
-        return snapshot.copy_into(file, part, now)
+        return snapshot.copy_into(file, temp, now)
     except sqlite3.Error as error:
         raise connection.unusable(file, error) from None
 
 
-def _settle(part: Path, inventory: Inventory, keep_ms: int, old: Path | None) -> int:
-    """Make the copy the new database, and a true one; how many secrets end with this restore, not when the file was
-    made.
+def _complete(temp: Path, inventory: Inventory, keep_ms: int, old: Path | None) -> int:
+    """Upgrade the copy and add to it what has happened since it was saved. Return how many secrets this restore ends.
+
+    `old` is the database that it replaces.
     """
-    said = {"at": inventory.at, "seen": inventory.seen, "keep": keep_ms}
-    with contextlib.closing(connection.connect(part, sqlite3.Connection)) as db:
+    parameters = {"at": inventory.at, "seen": inventory.seen, "keep": keep_ms}
+    with contextlib.closing(connection.connect(temp, sqlite3.Connection)) as db:
         upgrade(db)
         if old is not None:
             db.execute("ATTACH ? AS old", (str(old),))
         db.execute("BEGIN IMMEDIATE")
-        db.execute("UPDATE events SET at = :at WHERE type = 'restored' AND at = :seen", said)
+        db.execute("UPDATE events SET at = :at WHERE type = 'restored' AND at = :seen", parameters)
         if old is not None:
-            _carry_over(db, said)
-        replaced = _carry_trail_over(db) if old is not None else ""
-        said_when = datetime.fromtimestamp(inventory.seen / 1000, UTC).strftime("as of %Y-%m-%dT%H:%M:%SZ")
-        audit_log.append(
-            db, audit_log.head(db), [audit_log.AuditEntry(inventory.at, "restored", detail=said_when + replaced)]
-        )
-        ended = db.execute(f"UPDATE secrets SET ended_at = :at, due_at = :at + :keep WHERE {_ENDED_NOW}", said).rowcount
+            _apply_ends(db, parameters)
+        replaced = _extend_trail(db) if old is not None else ""
+        as_of = datetime.fromtimestamp(inventory.seen / 1000, UTC).strftime("as of %Y-%m-%dT%H:%M:%SZ")
+        entry = audit_log.AuditEntry(inventory.at, "restored", detail=as_of + replaced)
+        audit_log.append(db, audit_log.head(db), [entry])
+        ended = db.execute(
+            f"UPDATE secrets SET ended_at = :at, due_at = :at + :keep WHERE {_ENDED_NOW}", parameters
+        ).rowcount
         db.execute("COMMIT")
-    connection.check(part, up_to=_ANY_SIZE)
+    connection.check(temp, up_to=_ANY_SIZE)
     return ended
 
 
-def _carry_over(db: sqlite3.Connection, said: dict[str, int]) -> None:
-    """What has come to its end since the file was made, as the database in the way knows: how secrets ended, and which
-    keys are revoked.
-    """
+def _apply_ends(db: sqlite3.Connection, parameters: dict[str, int]) -> None:
+    """Take over from the old database how secrets have ended since the file was saved, and which keys were revoked."""
     db.execute(
         f"""
         UPDATE secrets SET state = o.state, ended_at = o.ended_at, views = o.views, due_at = o.ended_at + :keep
         FROM old.secrets AS o
         WHERE o.link_id = secrets.link_id AND o.receipt_id = secrets.receipt_id AND o.state <> 'active' AND {_ENDED_NOW}
         """,
-        said,
+        parameters,
     )
     db.execute(
         "DELETE FROM events WHERE type = 'restored' AND at = :at AND secret IN"
         " (SELECT secrets.id FROM secrets JOIN old.secrets AS o USING (link_id, receipt_id) WHERE o.state <> 'active')",
-        said,
+        parameters,
     )
     db.execute(
         "UPDATE api_keys SET revoked_at = o.revoked_at FROM old.api_keys AS o"
@@ -170,25 +172,29 @@ def _carry_over(db: sqlite3.Connection, said: dict[str, int]) -> None:
     )
 
 
-def _carry_trail_over(db: sqlite3.Connection) -> str:
-    """What was told since the file was made goes on being told. Where the database in the way has another trail, or its
-    own went on from another place, what to say of it: where it ended.
+def _extend_trail(db: sqlite3.Connection) -> str:
+    """Take over from the old database the audit entries that continue the file's trail.
+
+    If the old database has another trail, return a text for the audit entry that names its end.
     """
     if not db.execute("SELECT 1 FROM old.sqlite_schema WHERE type = 'table' AND name = 'audit'").fetchone():
         return ""
-    here = audit_log.head(db)
-    if db.execute("SELECT 1 FROM old.audit WHERE seq = ? AND digest = ?", (here.seq, here.digest)).fetchone():
-        db.execute("INSERT INTO audit SELECT seq, entry, digest FROM old.audit WHERE seq > ? ORDER BY seq", (here.seq,))
+    head = audit_log.head(db)
+    if db.execute("SELECT 1 FROM old.audit WHERE seq = ? AND digest = ?", (head.seq, head.digest)).fetchone():
+        db.execute("INSERT INTO audit SELECT seq, entry, digest FROM old.audit WHERE seq > ? ORDER BY seq", (head.seq,))
         return ""
-    last = db.execute("SELECT seq, digest FROM old.audit ORDER BY seq DESC LIMIT 1").fetchone()
-    return f", in place of a trail with the mark {audit_log.AuditHead(*last).mark}" if last else ""
+    row = db.execute("SELECT seq, digest FROM old.audit ORDER BY seq DESC LIMIT 1").fetchone()
+    return f", in place of a trail with the mark {audit_log.AuditHead(*row).checkpoint}" if row else ""
 
 
 _ENDED_NOW = "secrets.id IN (SELECT secret FROM events WHERE type = 'restored' AND at = :at)"
 
 
-def _set_aside(path: Path, old: _Old | None, at: int) -> Path:
-    """What is left of the database in the way; and its log goes, which must not meet another file."""
+def _set_aside(path: Path, old: _Existing | None, at: int) -> Path:
+    """Copy the old database, or move it if it cannot be read; return the new path.
+
+    Its log must not stay either way: it would be applied to the new database.
+    """
     stamp = datetime.fromtimestamp(at / 1000, UTC).strftime("%Y%m%d-%H%M%S")
     if old is None:
         aside = path.with_name(f"{path.name}.damaged-{stamp}")
@@ -199,20 +205,21 @@ def _set_aside(path: Path, old: _Old | None, at: int) -> Path:
         return aside
     aside = path.with_name(f"{path.name}.replaced-{stamp}")
     snapshot.write(path, aside, at, replace=True)
-    atomic_file.hand_over(aside, path)
-    connection.connect(path, sqlite3.Connection).close()  # the last to close moves the log into the file
+    atomic_file.chown_like(aside, path)
+    connection.connect(path, sqlite3.Connection).close()  # the last connection to close moves the log into the file
     if os.path.lexists(f"{path}-wal"):
         aside.unlink()
-        raise StoreUnusable(f"{path}: is open in another program; end it first")
+        raise StoreUnusable(f"{path}: is open in another program; stop that first")
     return aside
 
 
-def _put(part: Path, path: Path, overwrites: bool) -> None:
-    if not overwrites:
-        return atomic_file.publish(part, path)
-    before = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+def _commit(temp: Path, path: Path, *, overwrite: bool) -> None:
+    """Put the new database in place; with `overwrite`, erase the old one after that."""
+    if not overwrite:
+        return atomic_file.commit(temp, path)
+    old = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        atomic_file.publish(part, path, replace=True)
-        atomic_file.erase(before)
+        atomic_file.commit(temp, path, replace=True)
+        atomic_file.erase(old)
     finally:
-        os.close(before)
+        os.close(old)

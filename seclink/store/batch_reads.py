@@ -1,5 +1,5 @@
-"""Looks at single rows: those that arrive together go to the reader together, in one hop between threads and one
-statement, because the hop costs more than the look.
+"""Reads of single rows. Those that arrive together share one hop between threads and one statement, because the hop
+costs more than the read.
 """
 
 import asyncio
@@ -9,44 +9,45 @@ from typing import Any
 import aiosqlite
 
 from seclink.errors import StorageFailed
+from seclink.store.connection import placeholder_count
 
-AT_ONCE = 128
+MAX_BATCH = 128
 
 
 class BatchReader:
-    """`sql` selects rows by `IN ({})`; each begins with the name it goes by there."""
+    """Reads rows by key: `sql` selects them with `IN ({})`, and their first column is the key."""
 
     def __init__(self, connection: aiosqlite.Connection, sql: str) -> None:
         self._connection, self._sql = connection, sql
-        self._wanted: dict[str | bytes, asyncio.Future[Any]] = {}
-        self._asking: asyncio.Task[None] | None = None
+        self._queue: dict[str | bytes, asyncio.Future[Any]] = {}
+        self._task: asyncio.Task[None] | None = None
 
-    async def row(self, name: str | bytes) -> Any:
-        """The row of that name; None: there is none. Raises StorageFailed.
+    async def get(self, key: str | bytes) -> Any:
+        """Return the row of that key, None if there is none. Raises StorageFailed.
 
-        Askers of the same share a look that has not begun yet, never one that has: what was written before somebody
-        asked, they see.
+        Callers with the same key share a read that has not begun, never one that has: they see all that was written
+        before they called.
         """
-        answer = self._wanted.get(name)
-        if answer is None:
-            answer = self._wanted[name] = asyncio.get_running_loop().create_future()
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(answer)
+        future = self._queue.get(key)
+        if future is None:
+            future = self._queue[key] = asyncio.get_running_loop().create_future()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._read_queue())
+        return await asyncio.shield(future)
 
-    async def _ask(self) -> None:
-        while self._wanted:
-            names = list(self._wanted)[:AT_ONCE]
-            answers = {name: self._wanted.pop(name) for name in names}
-            places = 1 << (len(names) - 1).bit_length()  # few sizes: each is a statement of its own in SQLite's memory
-            sql = self._sql.format(", ".join("?" * places))
+    async def _read_queue(self) -> None:
+        while self._queue:
+            keys = list(self._queue)[:MAX_BATCH]
+            futures = {key: self._queue.pop(key) for key in keys}
+            count = placeholder_count(len(keys))
+            sql = self._sql.format(", ".join("?" * count))
             try:
-                rows = await self._connection.execute_fetchall(sql, names + [None] * (places - len(names)))
+                rows = await self._connection.execute_fetchall(sql, keys + [None] * (count - len(keys)))
             except (sqlite3.Error, ValueError):  # ValueError: closed meanwhile
-                for answer in answers.values():
-                    answer.set_exception(StorageFailed())
-                    answer.exception()  # seen, even if whoever asked has gone
+                for future in futures.values():
+                    future.set_exception(StorageFailed())
+                    future.exception()  # retrieved, even if the caller was cancelled
             else:
-                found = {row[0]: row for row in rows}
-                for name, answer in answers.items():
-                    answer.set_result(found.get(name))
+                by_key = {row[0]: row for row in rows}
+                for key, future in futures.items():
+                    future.set_result(by_key.get(key))

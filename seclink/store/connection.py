@@ -1,9 +1,9 @@
-"""Opening the database file: one server at a time, private, checked, upgraded, and with exactly the pragmas and
-tables erasure rests on.
+"""Opening the database file: for one server at a time, private, checked, upgraded, and with exactly the pragmas and
+tables that erasure depends on.
 
-synchronous=FULL is a security setting: with NORMAL a power cut brings burned secrets back. secure_delete=ON
-overwrites what is deleted (FAST leaves overflow pages). What is in the log is overwritten only by a TRUNCATE
-checkpoint, which the store does after erasing.
+synchronous=FULL is a security setting: with NORMAL a power cut brings burned secrets back. secure_delete=ON overwrites
+deleted content (FAST leaves overflow pages). The log is overwritten only by a TRUNCATE checkpoint, which the store runs
+after erasing.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ from seclink.store import snapshot
 from seclink.store.migrate import NEWEST, has_our_tables, upgrade, version
 from seclink.store.schema import APPLICATION_ID
 
-SMALLEST_PAGE = 512
+MIN_PAGE_BYTES = 512
 LOCK_SECONDS = 5
-_NOT_OURS = "is not a SecLink database, or its beginning is damaged"
-_DAMAGED = "is damaged; restore a backup, or move it away to start afresh"
+_NOT_OURS = "is not a SecLink database, or its header is damaged"
+_DAMAGED = "is damaged; restore a backup, or move it away to start with an empty one"
 _LOG_HEADER = struct.Struct(">8I")
-CHECKED_BYTES = 64 * 2**20  # up to this size the whole file is checked at start (about 0.1 s)
+MAX_CHECKED_BYTES = 64 * 2**20  # up to this size the whole file is checked at start (about 0.1 s)
 
 PRAGMAS: dict[str, int | str] = {
     "journal_mode": "wal",
@@ -37,17 +37,17 @@ PRAGMAS: dict[str, int | str] = {
     "trusted_schema": 0,
     "cell_size_check": 1,
     "mmap_size": 0,
-    "temp_store": 2,  # memory: nothing spills into a file nobody erases
+    "temp_store": 2,  # MEMORY: nothing spills into a file that is never erased
     "busy_timeout": 5000,
     "journal_size_limit": 4 * 2**20,
-    "wal_autocheckpoint": 0,  # the store checkpoints on its own time, not inside a commit
+    "wal_autocheckpoint": 0,  # the store runs checkpoints itself, not inside a commit
 }
 
 C = TypeVar("C", bound=sqlite3.Connection)
 
 
 def lock(path: Path) -> int:
-    """Be the only server on this file until the descriptor is closed. Raises StoreUnusable."""
+    """Lock the database for this server; return the descriptor whose closing unlocks it. Raises StoreUnusable."""
     descriptor = -1
     try:
         descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -61,20 +61,21 @@ def lock(path: Path) -> int:
 
 
 class Migrated(Struct, frozen=True):
-    """A file of schema `before` that is of this SecLink's now; `copy` is what it was, without contents."""
+    """A file of schema `before` was upgraded to this release's; `copy` is its earlier state without contents."""
 
     before: int
     copy: Path
 
 
 def open_or_create(path: Path, *, is_alone: bool = True) -> Migrated | None:
-    """Create the file for its owner alone, refuse what is not ours or not whole, and bring the tables up to date.
+    """Create the file for its owner alone, or check an existing one, and upgrade its tables. Raises StoreUnusable.
 
-    Whoever does not hold the lock is not alone, and may not change tables under a server of an earlier SecLink.
+    Only a process that holds the lock is alone. Without it, tables must not be changed: a server of an earlier release
+    may be using them.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if os.fstat(descriptor).st_mode & 0o077:  # a restored copy, say; its log takes the file's mode
+        if os.fstat(descriptor).st_mode & 0o077:  # a restored copy, for example; its log takes the file's mode
             os.fchmod(descriptor, 0o600)
         os.close(descriptor)
         _check_log(Path(f"{path}-wal"))
@@ -86,7 +87,7 @@ def open_or_create(path: Path, *, is_alone: bool = True) -> Migrated | None:
 
 
 def connect(path: Path, kind: type[C]) -> C:
-    """A connection with the pragmas set and seen to be set. Raises StoreUnusable."""
+    """Return a connection whose pragmas are set and read back. Raises StoreUnusable."""
     try:
         db = sqlite3.connect(
             path,
@@ -96,23 +97,31 @@ def connect(path: Path, kind: type[C]) -> C:
             cached_statements=512,
             factory=kind,
         )
-        for name, wanted in PRAGMAS.items():
-            _set(db, name, wanted)
-        for name, wanted in PRAGMAS.items():
-            (got,) = db.execute(f"PRAGMA {name}").fetchone()
-            if got != wanted:
-                raise StoreUnusable(f"{path}: this SQLite does not hold {name} = {wanted} (it says {got})")
+        for name, value in PRAGMAS.items():
+            _set(db, name, value)
+        for name, value in PRAGMAS.items():
+            (actual,) = db.execute(f"PRAGMA {name}").fetchone()
+            if actual != value:
+                raise StoreUnusable(f"{path}: this SQLite does not keep {name} = {value} (it uses {actual})")
     except sqlite3.DatabaseError as error:
         raise unusable(path, error) from None
     return db
 
 
-def _set(db: sqlite3.Connection, name: str, wanted: object) -> None:
-    """Set a pragma. For the journal's mode SQLite itself does not wait while somebody else is setting it."""
+def placeholder_count(count: int) -> int:
+    """Return how many placeholders a statement about `count` rows shall have: the next power of two.
+
+    Each number is a statement of its own in the cache of the connection, which is to hold them all.
+    """
+    return 1 << (count - 1).bit_length()
+
+
+def _set(db: sqlite3.Connection, name: str, value: object) -> None:
+    """Set a pragma, waiting for other connections: SQLite itself does not wait while another one sets journal_mode."""
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
-            db.execute(f"PRAGMA {name} = {wanted}")
+            db.execute(f"PRAGMA {name} = {value}")
         except sqlite3.OperationalError as error:
             if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
                 raise
@@ -122,9 +131,9 @@ def _set(db: sqlite3.Connection, name: str, wanted: object) -> None:
 
 
 def _check_log(path: Path) -> None:
-    """SQLite takes a log whose header is damaged for an old one and overwrites it, with all that was committed there.
+    """Refuse a log whose header is damaged. SQLite would take it for an old log and overwrite the commits in it.
 
-    A header is durable before the first frame follows it, so a crash cannot leave one like that.
+    A crash cannot leave such a header: it is durable before the first frame is written.
     """
     head = b""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as log:
@@ -138,22 +147,25 @@ def _check_log(path: Path) -> None:
         sums = (sums[0], (sums[1] + other + sums[0]) % 2**32)
     if magic & ~1 != 0x377F0682 or sums != (first, second):
         raise StoreUnusable(
-            f"{path}: is damaged; restore a backup, or move it away to go on without the last second's changes"
+            f"{path}: is damaged; restore a backup, or move it away to continue without the last second's changes"
         )
 
 
-def check(path: Path, *, up_to: int = CHECKED_BYTES) -> None:
-    """Look at the file without writing to it: what is not ours or not whole stays as it is. Raises StoreUnusable."""
-    if 0 < path.stat().st_size < SMALLEST_PAGE:  # SQLite takes a file of one byte for an empty one
+def check(path: Path, *, up_to: int = MAX_CHECKED_BYTES) -> None:
+    """Check that the file is ours and whole, without writing to it. Raises StoreUnusable.
+
+    Its content is checked if it is not larger than `up_to` bytes.
+    """
+    if 0 < path.stat().st_size < MIN_PAGE_BYTES:  # SQLite takes a file of one byte for an empty one
         raise StoreUnusable(f"{path}: {_NOT_OURS}")
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
             db.execute("PRAGMA trusted_schema = OFF")
             db.execute("PRAGMA cell_size_check = ON")
-            db.execute("BEGIN")  # one look: somebody may be making it
+            db.execute("BEGIN")  # one snapshot: another process may be creating the file
             _check_content(db, path, up_to)
     except sqlite3.DatabaseError as error:
-        # A write that a crash cut short before there was a log is rolled back by whoever may write: let it.
+        # A write that a crash cut short before there was a log is rolled back by the first connection that may write.
         if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
             raise unusable(path, error) from None
 
@@ -171,18 +183,18 @@ def _check_content(db: sqlite3.Connection, path: Path, up_to: int) -> None:
         if verdict != "ok":
             raise StoreUnusable(f"{path}: {_DAMAGED}")
     if version(db) == NEWEST and not has_our_tables(db):
-        raise StoreUnusable(f"{path}: its tables were changed by something else; restore a backup")
+        raise StoreUnusable(f"{path}: its tables were changed by another program; restore a backup")
 
 
 def check_version(db: sqlite3.Connection, path: Path, oldest: int = 0) -> None:
-    """Raises StoreUnusable where the tables are those of a later SecLink, or of one before `oldest`."""
+    """Raise StoreUnusable if the tables are of a later release, or of a schema before `oldest`."""
     found = version(db)
     if found > NEWEST:
         raise StoreUnusable(
             f"{path}: was written by a newer SecLink (schema {found}, this one knows {NEWEST})", StoreFault.NEWER
         )
     if found < oldest:
-        raise StoreUnusable(f"{path}: was written by an older SecLink; start the server once, it upgrades the file")
+        raise StoreUnusable(f"{path}: was written by an older SecLink; start the server once to upgrade it")
 
 
 def _upgrade(db: sqlite3.Connection, path: Path, is_alone: bool) -> Migrated | None:
@@ -206,6 +218,7 @@ def _upgrade(db: sqlite3.Connection, path: Path, is_alone: bool) -> Migrated | N
 
 
 def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
+    """Return the error that explains to an operator why SQLite cannot use the file."""
     reasons = {
         "SQLITE_NOTADB": (_NOT_OURS, StoreFault.OTHER),
         "SQLITE_CORRUPT": (_DAMAGED, StoreFault.OTHER),

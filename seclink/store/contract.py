@@ -1,10 +1,12 @@
 """The store's contract: domain verbs, each one durable transaction; no caller needs two of them to be safe.
 
-What a verb does stands in the audit trail with it, or was not done; `by` is the account whose key it was done with. Of
-what can be done to one secret again and again, the first hundred times of each kind do, and the last view.
-`now` is epoch milliseconds and always passed in. A verb returns only once what it did would survive a power
-cut, or raises StorageFailed and did nothing that anybody was told of. A secret counts as expired from
-`expires_at` on, whether or not it was reaped.
+A verb and its entry in the audit trail are one transaction: neither happens without the other. `by` is the account
+whose API key was used. Of events that can be repeated without end on one secret, the trail has the first hundred of
+each kind, and the last view.
+
+`now` is epoch milliseconds and always passed in. A verb returns once its effect would survive a power cut, or raises
+StorageFailed and had no effect that was acknowledged to anyone. A secret counts as expired from `expires_at` on,
+reaped or not.
 """
 
 from collections.abc import Mapping
@@ -17,9 +19,11 @@ from seclink.telemetry.counters import Histogram
 
 
 class StoreStats(Struct, frozen=True, kw_only=True):
-    """How much there is. `secrets` by (format, state) may be a while old or, at first, None; `expired` by format are
-    those reaped since the start. `overdue_ms` is how long the oldest thing that is due has been waiting for the reaper;
-    `used_bytes` of the file's are in use, `max_bytes` may be.
+    """Sizes and counts for monitoring.
+
+    `secrets` counts by (format, state) and may be somewhat old; it is None before the first count. `expired` counts the
+    secrets reaped since the start by format. `overdue_ms` is how long the oldest due secret has waited for the reaper.
+    `used_bytes` of the file are in use, and `max_bytes` may be.
     """
 
     secrets: Mapping[tuple[str, str], int] | None
@@ -34,18 +38,18 @@ class StoreStats(Struct, frozen=True, kw_only=True):
 
 
 class IdTaken(Exception):
-    """`Store.add` refuses a secret whose linkId or receiptId another secret has or had."""
+    """A new secret has a linkId or receiptId that another one has or had."""
 
 
 class Store(Protocol):
     engine: str
-    """What keeps the rows, with its version."""
+    """The database engine with its version."""
 
     async def add(self, secret: Secret) -> None:
-        """Keep a new secret. Raises StorageFull, IdTaken."""
+        """Add a new secret. Raises StorageFull, IdTaken."""
 
     async def peek(self, link_id: str, now: int) -> Peek | None:
-        """Look at a secret; changes nothing."""
+        """Return a secret without its payload; changes nothing."""
 
     async def claim(
         self,
@@ -57,88 +61,92 @@ class Store(Protocol):
         client: str = "",
         by: str | None = None,
     ) -> Claimed | None:
-        """Take one view of a live secret whose key is proved and whose passcode, if it has one, was found right.
+        """Take one view of a live secret for a caller who has proved its key and passed its passcode, if it has one.
 
-        `access_hash` is the digest of the proof offered, `passcode` the stored string that was verified: both must
-        still be what the row holds, and a proof fits no row that asks for none. The last view erases payload, notes
-        and hashes in the same transaction, and a right passcode gives its try back. None: nothing to take, and
-        nothing spent; `peek` says why.
+        `access_hash` is the digest of the proof, `passcode` the stored string that was verified. Both must still equal
+        the row's, and a secret without an access hash accepts no proof. The last view erases payload, notes and hashes
+        in the same transaction. A right passcode gets its attempt back. Return None if there is no view to take: then
+        none was spent, and `peek` says why.
         """
 
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
-        """Count a passcode try before it is checked; a refused one is not counted. None: no live secret."""
+        """Count a passcode attempt before it is checked; a refused one does not count. None if no secret is live."""
 
     async def attempts_left(self, link_id: str, client: str, now: int) -> int:
-        """How many passcode tries that client range has now. Counts nothing; 0 where there is no live secret."""
+        """Return how many passcode attempts the client range has now, 0 if no secret is live. Counts nothing."""
 
     async def record(
         self, link_id: str, event: str, now: int, reason: str | None = None, by: str | None = None
     ) -> None:
-        """Add an event to a secret's history: peeked (kept once), passcode_wrong or reported; and to the audit trail
-        the last two, and any other as a failure to open it. Unknown ids are ignored.
+        """Record an event. Unknown ids are ignored.
+
+        A secret's history has peeked (once), passcode_wrong and reported. The audit trail has the last two, and every
+        other event as a failure to open the secret.
         """
 
     async def receipt(self, receipt_id: str, now: int) -> Receipt | None:
-        """One receipt with its events."""
+        """Return a receipt with its events."""
 
-    async def receipts(self, wanted: Filter, now: int) -> Page:
-        """A page of receipts, newest first, without events."""
+    async def receipts(self, filter: Filter, now: int) -> Page:
+        """Return a page of receipts, newest first, without events."""
 
     async def replace(
         self, receipt_id: str, changes: Changes, now: int, by: str | None = None, detail: str | None = None
     ) -> State | None:
-        """Edit a live secret. The answer is the state it found: only `active` was changed. None: no such receipt.
+        """Edit a live secret. Return its previous state: only an active one was changed. None if there is no receipt.
 
-        Raises BadRequest where the views already spent do not fit. A new or removed passcode starts with fresh tries.
+        A new or removed passcode starts with fresh attempts. Raises StorageFull, and BadRequest if `max_views` is not
+        more than the views already spent.
         """
 
     async def burn(self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None) -> State | None:
-        """End a live secret and erase it. The answer is the state it found: only `active` was burned now. `detail` says
-        in the audit trail with what it was done, if not with a key.
+        """End a live secret and erase it. Return its previous state: only an active one was burned now.
+
+        `detail` says in the audit trail how the caller proved the right to do so, if not with an API key.
         """
 
     async def reap(self, now: int, limit: int) -> int:
-        """Erase what has expired and forget what ended long ago, `limit` rows at most, fewer where they are large, and
-        what is too old for the audit trail.
+        """Erase expired secrets, forget those past their retention, prune the audit trail.
 
-        The answer is how many there were; 0 means that nothing is left to do.
+        Handles at most `limit` secrets, fewer where they are large. Return the number of rows; 0 means that nothing is
+        left to do.
         """
 
     async def stats(self, account: str, now: int, since: tuple[int, int, int], format: str | None = None) -> Stats:
-        """Counts of an account; `since` are the starts of today, this week and this month.
+        """Return an account's counts; `since` holds the starts of today, this week and this month.
 
-        With `format`, of what is kept of that kind; else of everything there ever was.
+        With `format`, count the existing secrets of that format; without, all that ever were.
         """
 
     async def add_key(self, key: ApiKey) -> None:
-        """Keep a key."""
+        """Add an API key."""
 
     async def find_key(self, digest: bytes) -> ApiKey | None:
-        """The key with that digest, revoked or not."""
+        """Return the API key with that digest, revoked or not."""
 
     async def keys(self) -> tuple[ApiKey, ...]:
-        """All keys, oldest first."""
+        """Return all API keys, oldest first."""
 
     async def revoke_keys(self, prefix: str, now: int) -> tuple[ApiKey, ...]:
-        """Revoke every live key whose shown prefix begins so; those that were."""
+        """Revoke every live API key whose shown prefix begins with `prefix`; return them, oldest first."""
 
     async def ping(self, now: int) -> None:
-        """Prove that a write is durable, and remember `now` as the latest instant seen."""
+        """Prove that writes are durable, and remember `now` as the latest instant seen."""
 
     async def free_bytes(self) -> int:
-        """Bytes that may be added before creating is refused."""
+        """Return how many bytes may be added before creating is refused."""
 
     async def statistics(self, now: int) -> StoreStats:
-        """How much there is of everything, and how long things take."""
+        """Return sizes, counts and timings for monitoring."""
 
     async def audit_checkpoint(self) -> str:
-        """Where the audit trail ends: what is noted elsewhere proves later that nothing before it was changed."""
+        """Return the end of the audit trail. Noted elsewhere, it proves later that nothing before it was changed."""
 
     async def last_seen_at(self) -> int:
-        """The latest instant any ping or reap has seen, over all restarts."""
+        """Return the latest instant that any ping or reap has seen, over all restarts."""
 
     def reconfigure(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
-        """How long receipts of what ends from now on are kept, and the audit trail, and how large the file may grow."""
+        """Set the retention of receipts (if they end from now on) and audit entries, and the maximum size."""
 
     async def close(self) -> None:
-        """Finish what was asked, move the log into the file, let go."""
+        """Finish all writes, move the log into the file, close it."""

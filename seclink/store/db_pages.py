@@ -1,12 +1,12 @@
-"""The pages of the file: how many hold something, and what payloads are filled up to."""
+"""The pages of the database file: how many are in use, and the padding of payloads to whole pages."""
 
 import sqlite3
 
-PAGE_FILL, OVERFLOW = 3900, 4092  # of pages of 4,096 bytes
+PAGE_FILL, OVERFLOW = 3900, 4092  # bytes of a payload on its leaf page and on each overflow page, of 4,096
 
 
 def used_bytes(db: sqlite3.Connection) -> int:
-    """Bytes of the file that hold something; freed pages do not count, they are used again first."""
+    """Return the bytes of the pages in use. Freed pages do not count: they are used again before the file grows."""
     pages, free, size = db.execute(
         "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
     ).fetchone()
@@ -14,10 +14,10 @@ def used_bytes(db: sqlite3.Connection) -> int:
 
 
 def whole_pages(iv: bytes, payload: bytes) -> bytes:
-    """The payload with zeros behind it, so that no two share a page of the file.
+    """Return the payload padded with zeros so that no two payloads share a page of the file.
 
-    Where they do, SQLite moves living ones about as their neighbours go, and leaves copies in the gaps of pages that
-    no secure_delete comes back to. 3,900 bytes and a page's worth of overflow at a time fill a leaf each.
+    If they do, SQLite moves live ones about when their neighbours are deleted, and leaves copies in the gaps of pages
+    that secure_delete does not come back to. 3,900 bytes fill a leaf page, and each 4,092 more an overflow page.
     """
     size = len(iv) + len(payload)
     return payload + bytes(PAGE_FILL - size if size <= PAGE_FILL else -(size - PAGE_FILL) % OVERFLOW)

@@ -1,118 +1,86 @@
-"""Group commits: writes that arrive together are committed together, and what they erased leaves the log soon after.
+"""Group commit: writes that arrive together share one transaction, one fsync and one hop between threads.
 
-aiosqlite runs `commit()` of a connection on that connection's thread; ours is a subclass whose `commit()` takes
-everything that waits, runs it in one transaction and commits once, so a batch costs one hop between threads, not one a
-statement. A failing write fails alone: the batch is rolled back and its members run one by one. A failing commit fails
-them all.
+event loop:        write() -> queue -> _commit_queue() -- a batch -->+           +--> each write's future
+writer's thread:                                                     run_batch --+
 """
 
 import asyncio
-import contextlib
-import os
 import sqlite3
-from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import aiosqlite
 
-from seclink.store import connection
-from seclink.store.write_connection import Write, WriteConnection
+from seclink.store.batch import Write, run_batch
+from seclink.store.wal_checkpoint import WalCheckpointer
+from seclink.store.write_connection import WriteConnection
 from seclink.telemetry.counters import BATCHES, Histogram
 
-BATCH = 128
-SWEEP_SECONDS = 0.8  # what was erased leaves the log within a second
-MAX_LOG_BYTES = 32 * 2**20  # empty the log sooner than the sweep when it grows fast
-
-_WAIT = f"PRAGMA busy_timeout = {connection.PRAGMAS['busy_timeout']}"
+MAX_BATCH = 128
 
 
 class GroupCommit:
-    """What waits for `writer` to commit it; `raw` is the same connection. `sweeper` moves the log into the file.
+    """The queue of writes to `connection`, which is `writer` on its own thread.
 
-    `batches` counts how many writes were committed together, `seconds` how long that took.
+    `batches` counts how many writes were committed together, `seconds` how long each batch took.
     """
 
     def __init__(
-        self, path: Path, writer: aiosqlite.Connection, raw: WriteConnection, sweeper: aiosqlite.Connection
+        self, writer: aiosqlite.Connection, connection: WriteConnection, checkpointer: WalCheckpointer
     ) -> None:
-        self._path, self._writer, self._raw, self._sweeper = path, writer, raw, sweeper
-        self._waiting: list[tuple[Write, asyncio.Future[Any]]] = []
-        self._drain: asyncio.Task[None] | None = None
-        self._sweep: asyncio.Task[None] | None = None
+        self._writer, self._connection, self._checkpointer = writer, connection, checkpointer
+        self._queue: list[tuple[Write, asyncio.Future[Any]]] = []
+        self._task: asyncio.Task[None] | None = None
         self.batches, self.seconds = Histogram(BATCHES), Histogram()
 
     async def write(self, write: Write) -> Any:
-        """What became of it, once that is durable. Raises sqlite3.Error, SecLinkError."""
+        """Return the write's result once it is durable. Raises sqlite3.Error, SecLinkError."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((write, future))
-        if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._commit_waiting())
+        self._queue.append((write, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._commit_queue())
         return await future
 
     async def finish(self) -> None:
-        """Commit what waits, and sweep no more."""
-        while self._drain and not self._drain.done():
-            await asyncio.wait([self._drain])
-        if self._sweep:
-            self._sweep.cancel()
-            await asyncio.wait([self._sweep])
+        """Commit what is queued, and stop emptying the log."""
+        while self._task and not self._task.done():
+            await asyncio.wait([self._task])
+        await self._checkpointer.stop()
 
-    def log_bytes(self) -> int:
-        return size(f"{self._path}-wal")
-
-    async def _commit_waiting(self) -> None:
-        while self._waiting:
-            taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            self._raw.batch = [write for write, _ in taken]
+    async def _commit_queue(self) -> None:
+        while self._queue:
+            batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            call = _BatchCall(self._connection, [write for write, _ in batch])
             try:
-                await self._writer.commit()
-                outcomes = self._raw.outcomes
-                self.batches.observe(len(taken))
-                self.seconds.observe(self._raw.seconds)
-            except Exception as error:  # a mistake of ours in one write must not leave everybody waiting
-                outcomes = [error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))] * len(
-                    taken
-                )
-            for (_, future), outcome in zip(taken, outcomes, strict=True):
+                rows: Any = await aiosqlite.Cursor(self._writer, call).fetchall()
+                results, seconds = rows
+                self.batches.observe(len(batch))
+                self.seconds.observe(seconds)
+            except Exception as error:  # a mistake of ours in one write must not leave all callers waiting
+                failure = error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))
+                results = [failure] * len(batch)
+            for (_, future), result in zip(batch, results, strict=True):
                 if future.done():
-                    continue  # the asker was cancelled; what was written stays written
-                if isinstance(outcome, Exception):
-                    future.set_exception(outcome)
+                    continue  # the caller was cancelled; what was written stays written
+                if isinstance(result, Exception):
+                    future.set_exception(result)
                 else:
-                    future.set_result(outcome)
-            if self._sweep is None or self._sweep.done():
-                self._sweep = asyncio.create_task(self._empty_log())
-
-    async def _empty_log(self) -> None:
-        """Move the log into the file and cut it to nothing, so that what was erased is nowhere any more.
-
-        The bulk is copied beside the writer (PASSIVE); only what was written meanwhile and the cut (TRUNCATE) hold the
-        writer up. The cut waits for readers, and all writes with it: for ours, which are done at once, but not for
-        somebody's backup. A reader in the way: try again.
-
-        Beside the writer only once, as the first copying since the log began anew: a second one, after one that was
-        complete, may damage the database where a write resets the log meanwhile (the WAL-reset bug of SQLite before
-        3.51.3). The cut shuts writers out.
-        """
-        is_first = True
-        while True:
-            for _ in range(int(SWEEP_SECONDS / 0.1)):
-                await asyncio.sleep(0.1)
-                if self.log_bytes() > MAX_LOG_BYTES:
-                    break
-            try:
-                if is_first:
-                    await self._sweeper.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
-                is_first = False
-                await self._writer.executescript(f"PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(TRUNCATE); {_WAIT}")
-                if self.log_bytes() == 0:
-                    return
-            except sqlite3.Error:  # a full disk, say; the script may have stopped before its end
-                await self._writer.execute_fetchall(_WAIT)
+                    future.set_result(result)
+            self._checkpointer.schedule()
 
 
-def size(path: str) -> int:
-    """In bytes; 0 where there is no such file."""
-    with contextlib.suppress(OSError):
-        return os.stat(path).st_size  # noqa: PTH116  a call ten times a second, no Path made
-    return 0
+class _BatchCall(sqlite3.Cursor):
+    """A call of `run_batch` in the shape of a cursor: aiosqlite runs a cursor's methods on the connection's thread.
+
+    It has no public method that runs any function there.
+    """
+
+    def __init__(self, connection: WriteConnection, batch: list[Write]) -> None:
+        super().__init__(connection)
+        self._connection, self._batch = connection, batch
+
+    def fetchall(self) -> list[Any]:
+        """Return the results of the batch, and how many seconds it took."""
+        start = perf_counter()
+        results = run_batch(self._connection, self._batch)
+        return [results, perf_counter() - start]

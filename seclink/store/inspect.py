@@ -1,4 +1,4 @@
-"""What can be told of a database without writing to it, beside the server that uses it."""
+"""Reading facts about a database without writing to it, beside the server that uses it."""
 
 import contextlib
 import sqlite3
@@ -9,14 +9,17 @@ from msgspec import Struct
 
 from seclink.store.connection import connect, unusable
 from seclink.store.migrate import NEWEST, version
+from seclink.store.reads import LAST_SEEN
 
-PATIENCE_SECONDS = 5
+TIMEOUT_SECONDS = 5
 
 
 class Inspection(Struct, frozen=True, kw_only=True):
-    """`schema` is the file's and `newest` the one this release makes of it. `seen_ms` is the latest instant that the
-    store has seen, `verdict` what SQLite's check says ("" where the file was too large to be checked), `orphans` counts
-    rows whose secret is not there, `ended` is the link of some secret of the native API that has ended.
+    """Facts about a database file.
+
+    `schema` is the file's and `newest` the one this release upgrades it to. `seen_ms` is the latest instant that
+    the store has seen. `verdict` is the result of SQLite's check, "" if the file is too large for it. `orphans` counts
+    rows whose secret is missing. `ended` is the linkId of some ended secret.
     """
 
     schema: int
@@ -29,14 +32,17 @@ class Inspection(Struct, frozen=True, kw_only=True):
 
 
 def inspect(path: Path, *, up_to: int = 2**30) -> Inspection:
-    """Raises StoreUnusable where it cannot be read at all, or is no database of SecLink's. See also `opening.check`."""
+    """Return the facts; SQLite checks files of up to `up_to` bytes. See also `connection.check`.
+
+    Raises StoreUnusable if the file cannot be read, or is not a SecLink database.
+    """
     try:
         with open_readonly(path) as db:
             (journal_mode,) = db.execute("PRAGMA journal_mode").fetchone()
-            (seen_ms,) = db.execute("SELECT clock_mark FROM meta").fetchone()
+            (seen_ms,) = db.execute(LAST_SEEN).fetchone()
             verdict = ""
             if path.stat().st_size <= up_to:
-                verdict = "; ".join(said for (said,) in db.execute("PRAGMA quick_check(3)"))
+                verdict = "; ".join(text for (text,) in db.execute("PRAGMA quick_check(3)"))
             ended = db.execute(
                 "SELECT link_id FROM secrets WHERE state <> 'active' ORDER BY id DESC LIMIT 1"
             ).fetchone()
@@ -54,7 +60,7 @@ def inspect(path: Path, *, up_to: int = 2**30) -> Inspection:
 
 
 def passcode_of(path: Path, link_id: str) -> str:
-    """The argon2id string that is kept for a secret, "" where there is none. Raises StoreUnusable."""
+    """Return the argon2id string that is stored for a secret, "" if there is none. Raises StoreUnusable."""
     try:
         with open_readonly(path) as db:
             row = db.execute("SELECT passcode FROM secrets WHERE link_id = ?", (link_id,)).fetchone()
@@ -64,22 +70,20 @@ def passcode_of(path: Path, link_id: str) -> str:
 
 
 def try_pragmas(folder: Path) -> None:
-    """Whether this machine's SQLite does what erasure rests on, shown on a database of its own in an empty folder.
-    Raises StoreUnusable.
-    """
+    """Set the store's pragmas on a new database in an empty folder. Raises StoreUnusable if one is not kept."""
     with contextlib.closing(connect(folder / "try.db", sqlite3.Connection)):
         pass
 
 
 def library() -> tuple[int, ...]:
-    """The version of SQLite in use."""
+    """Return the version of SQLite in use."""
     return sqlite3.sqlite_version_info
 
 
 @contextlib.contextmanager
 def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write."""
+    """Open a connection that cannot write."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE_SECONDS)) as db:
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=TIMEOUT_SECONDS)) as db:
         db.execute("PRAGMA trusted_schema = OFF")
         yield db

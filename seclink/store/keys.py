@@ -1,10 +1,11 @@
-"""Every statement that changes the API keys. Like `writes`, inside the writer's transaction."""
+"""The statements that change the API keys. Like `writes`, in a transaction of the caller."""
 
 from seclink.model import ApiKey
-from seclink.store.audit_log import Audited, AuditEntry
+from seclink.store import reads
+from seclink.store.audit_log import AuditedConnection, AuditEntry
 
 
-def add(db: Audited, key: ApiKey) -> None:
+def add(db: AuditedConnection, key: ApiKey) -> None:
     rate = (key.rate.count, key.rate.seconds) if key.rate else (None, None)
     db.execute(
         "INSERT INTO api_keys (digest, prefix, account, scopes, created_at, expires_at, rate_count, rate_seconds)"
@@ -12,14 +13,16 @@ def add(db: Audited, key: ApiKey) -> None:
         (key.digest, key.prefix, key.account, " ".join(sorted(key.scopes)), key.created_at, key.expires_at, *rate),
     )
     detail = f"{key.prefix}... {','.join(sorted(key.scopes))}"
-    db.told.append(AuditEntry(key.created_at, "key_added", key.account, detail=detail))
+    db.pending.append(AuditEntry(key.created_at, "key_added", key.account, detail=detail))
 
 
-def revoke(db: Audited, prefix: str, now: int) -> list[bytes]:
+def revoke(db: AuditedConnection, prefix: str, now: int) -> tuple[ApiKey, ...]:
+    """Revoke the live keys whose shown prefix begins with `prefix`; return them, oldest first."""
     rows = db.execute(
-        "UPDATE api_keys SET revoked_at = ?"
-        " WHERE substr(prefix, 1, length(?)) = ? AND revoked_at IS NULL RETURNING digest, account, prefix",
-        (now, prefix, prefix),
+        "UPDATE api_keys SET revoked_at = ?1 WHERE substr(prefix, 1, length(?2)) = ?2 AND revoked_at IS NULL"
+        f" RETURNING {reads.KEY_COLUMNS}",
+        (now, prefix),
     ).fetchall()
-    db.told += [AuditEntry(now, "key_revoked", account, detail=f"{shown}...") for _, account, shown in rows]
-    return [digest for digest, _, _ in rows]
+    keys = [reads.key(row) for row in rows]
+    db.pending += [AuditEntry(now, "key_revoked", key.account, detail=f"{key.prefix}...") for key in keys]
+    return tuple(sorted(keys, key=lambda key: key.created_at))

@@ -1,8 +1,7 @@
-"""From the tables of any earlier SecLink to those of this one, in one transaction: whatever interrupts it, the file is
-the old one or the new one.
+"""Upgrading the tables of any earlier release in one transaction: if it is interrupted, the file is the old one.
 
-A step may move rows from one page to another, and secure_delete does not come back to the gaps that leaves: so tables
-are made anew and the old ones dropped, which overwrites their pages as a whole.
+A step may move rows from one page to another, and secure_delete does not come back to the gaps that this leaves. So
+tables are created anew and the old ones dropped, which overwrites whole pages.
 """
 
 import functools
@@ -21,16 +20,16 @@ def version(db: sqlite3.Connection) -> int:
 
 
 def upgrade(db: sqlite3.Connection) -> None:
-    """Run the steps that are missing, on a connection nobody else uses. Raises sqlite3.DatabaseError."""
-    db.execute("PRAGMA foreign_keys = OFF")  # or dropping a table would take along what refers to it
+    """Run the missing steps, on a connection of its own. Raises sqlite3.DatabaseError."""
+    db.execute("PRAGMA foreign_keys = OFF")  # or dropping a table would delete the rows that refer to it
     db.execute("BEGIN IMMEDIATE")
     try:
-        for number in range(version(db) + 1, NEWEST + 1):  # none, if another process was quicker
-            if number in _BY_HAND:
-                _BY_HAND[number](db)
+        for number in range(version(db) + 1, NEWEST + 1):  # no step, if another process was faster
+            if number in _PREPARE:
+                _PREPARE[number](db)
             _run(db, MIGRATIONS[number - 1])
         if db.execute("PRAGMA foreign_key_check").fetchone() or not has_our_tables(db):
-            raise sqlite3.DatabaseError("the upgraded tables do not fit together")
+            raise sqlite3.DatabaseError("the upgraded tables are inconsistent")
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {NEWEST}")
         db.execute("COMMIT")
@@ -41,36 +40,36 @@ def upgrade(db: sqlite3.Connection) -> None:
 
 
 def has_our_tables(db: sqlite3.Connection) -> bool:
-    """Whether every table, index and trigger is there to the letter: erasure rests on them, too."""
-    return _made_by(MIGRATIONS) <= _objects(db)
+    """Return whether every table, index and trigger is there to the letter: erasure depends on them, too."""
+    return _schema_of(MIGRATIONS) <= _objects(db)
 
 
 def has_our_table(db: sqlite3.Connection, name: str) -> bool:
-    """Whether that one is there to the letter, whatever has become of the others."""
-    return any(each[:2] == ("table", name) for each in _made_by(MIGRATIONS) & _objects(db))
+    """Return whether that one table is there to the letter."""
+    return any((kind, table) == ("table", name) for kind, table, _ in _schema_of(MIGRATIONS) & _objects(db))
 
 
-def settle(db: sqlite3.Connection) -> None:
-    """Bring any of the seven files that are called version 1 to the last of them.
+def migrate_v1_variants(db: sqlite3.Connection) -> None:
+    """Bring any of the seven schemas that are called version 1 to the last of them.
 
-    Earlier ones knew no `bytes`, let payloads share pages, or lacked the trigger that erases. Contents of ended
-    secrets, should there be any, do not come along.
+    Earlier ones had no `bytes`, let payloads share pages, or lacked the trigger that erases. If a file still has
+    contents of ended secrets, they are left out.
     """
-    if _made_by(MIGRATIONS[:1]) <= _objects(db):
+    if _schema_of(MIGRATIONS[:1]) <= _objects(db):
         return
     for kind, name, _ in _objects(db):
         if kind != "table":
-            db.execute(f"DROP {kind} IF EXISTS {name}")  # a view takes its triggers along
+            db.execute(f"DROP {kind} IF EXISTS {name}")  # a view's triggers are dropped with it
     for table in _MOVES:
         db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     _run(db, MIGRATIONS[0])
     db.execute("DELETE FROM meta")
     db.create_function("whole_pages", 2, whole_pages, deterministic=True)
-    for table, (which, special) in _MOVES.items():
+    for table, (rows, changes) in _MOVES.items():
         names = [name for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", (f"old_{table}",))]
-        values = {name: name for name in names} | special
+        values = {name: name for name in names} | changes
         db.execute(
-            f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM old_{table} {which}"
+            f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM old_{table} {rows}"
         )
     for table in _MOVES:
         db.execute(f"DROP TABLE old_{table}")
@@ -81,7 +80,7 @@ _IF_ACTIVE = {
 }
 _BYTES = "iif(state = 'active', (SELECT length(payload) FROM old_payloads AS p WHERE p.id = old_secrets.id), 0)"
 _LIVE = "(SELECT id FROM secrets WHERE state = 'active')"
-# Table -> which rows move, and what becomes of which columns.
+# Table -> the rows to move, and the columns whose values change.
 _MOVES: dict[str, tuple[str, dict[str, str]]] = {
     "secrets": ("", {**_IF_ACTIVE, "bytes": _BYTES}),
     "payloads": (f"WHERE id IN {_LIVE}", {"payload": "whole_pages(iv, payload)"}),
@@ -91,7 +90,7 @@ _MOVES: dict[str, tuple[str, dict[str, str]]] = {
     "api_keys": ("", {}),
     "meta": ("", {}),
 }
-_BY_HAND: dict[int, Callable[[sqlite3.Connection], None]] = {2: settle}
+_PREPARE: dict[int, Callable[[sqlite3.Connection], None]] = {2: migrate_v1_variants}
 
 
 def _objects(db: sqlite3.Connection) -> set[tuple[str, str, str]]:
@@ -99,14 +98,14 @@ def _objects(db: sqlite3.Connection) -> set[tuple[str, str, str]]:
     return {(kind, name, " ".join(sql.split())) for kind, name, sql in rows}
 
 
-@functools.cache  # who follows the audit trail asks twice a second
-def _made_by(migrations: tuple[str, ...]) -> frozenset[tuple[str, str, str]]:
+@functools.cache  # `seclink audit --follow` asks twice a second
+def _schema_of(migrations: tuple[str, ...]) -> frozenset[tuple[str, str, str]]:
     db = sqlite3.connect(":memory:")
-    for each in migrations:
-        db.executescript(each)
-    made = frozenset(_objects(db))
+    for script in migrations:
+        db.executescript(script)
+    objects = frozenset(_objects(db))
     db.close()
-    return made
+    return objects
 
 
 def _run(db: sqlite3.Connection, script: str) -> None:
@@ -115,7 +114,7 @@ def _run(db: sqlite3.Connection, script: str) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """One by one: `executescript` would commit first."""
+    """Split a script into its statements: `executescript` would commit the transaction first."""
     statement = ""
     for piece in script.split(";")[:-1]:
         statement += piece + ";"

@@ -1,7 +1,7 @@
-"""Passcode tries: counted before they are checked, kept over restarts, given back when they were right.
+"""Passcode attempts: counted before the passcode is checked, kept over restarts, given back when it was right.
 
-A client range may try a few times in a window, everybody together a few times more; whoever lacks the link's key never
-gets here, so strangers cannot use up a reader's tries.
+A client range has a few attempts in each window, and all clients together have a few more per secret. Only a caller
+with the link's key gets this far, so strangers cannot use up a reader's attempts.
 """
 
 import hashlib
@@ -11,16 +11,14 @@ from seclink.model import ATTEMPT_WINDOW_MS, ATTEMPTS_PER_CLIENT, ATTEMPTS_PER_S
 
 
 def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Attempt | None:
-    row = db.execute(
-        "SELECT id, passcode_tries, expires_at FROM secrets WHERE link_id = ? AND state = 'active' AND expires_at > ?",
-        (link_id, now),
-    ).fetchone()
-    if row is None:
+    secret = _live_secret(db, link_id, now)
+    if secret is None:
         return None
-    id, total, expires_at = row
+    id, total, expires_at = secret
     if total >= ATTEMPTS_PER_SECRET:
         return Attempt(is_allowed=False, left=0, retry_after=_seconds(expires_at - now))
-    # One statement counts the try, or opens a new window, or (no row back) refuses: nobody can slip in between.
+    client_digest = _client_digest(db, id, client)
+    # One statement counts the attempt, or opens a new window, or refuses (no row): nothing can slip in between.
     counted = db.execute(
         """
         INSERT INTO attempts (secret, client, since, tries) VALUES (:id, :client, :now, 1)
@@ -31,7 +29,7 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
         """,
         {
             "id": id,
-            "client": _client(db, id, client),
+            "client": client_digest,
             "now": now,
             "window": ATTEMPT_WINDOW_MS,
             "limit": ATTEMPTS_PER_CLIENT,
@@ -39,43 +37,49 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
     ).fetchall()
     if not counted:
         (since,) = db.execute(
-            "SELECT since FROM attempts WHERE secret = ? AND client = ?", (id, _client(db, id, client))
+            "SELECT since FROM attempts WHERE secret = ? AND client = ?", (id, client_digest)
         ).fetchone()
         return Attempt(is_allowed=False, left=0, retry_after=_seconds(since + ATTEMPT_WINDOW_MS - now))
     db.execute("UPDATE secrets SET passcode_tries = passcode_tries + 1 WHERE id = ?", (id,))
+    [(attempts,)] = counted
     return Attempt(
-        is_allowed=True, left=min(ATTEMPTS_PER_CLIENT - counted[0][0], ATTEMPTS_PER_SECRET - total - 1), retry_after=0
+        is_allowed=True, left=min(ATTEMPTS_PER_CLIENT - attempts, ATTEMPTS_PER_SECRET - total - 1), retry_after=0
     )
 
 
-def left(db: sqlite3.Connection, link_id: str, client: str, now: int) -> int:
-    row = db.execute(
-        "SELECT id, passcode_tries FROM secrets WHERE link_id = ? AND state = 'active' AND expires_at > ?",
-        (link_id, now),
-    ).fetchone()
-    if row is None:
+def attempts_left(db: sqlite3.Connection, link_id: str, client: str, now: int) -> int:
+    secret = _live_secret(db, link_id, now)
+    if secret is None:
         return 0
-    used = db.execute(
+    id, total, _ = secret
+    row = db.execute(
         "SELECT tries FROM attempts WHERE secret = ? AND client = ? AND since > ?",
-        (row[0], _client(db, row[0], client), now - ATTEMPT_WINDOW_MS),
+        (id, _client_digest(db, id, client), now - ATTEMPT_WINDOW_MS),
     ).fetchone()
-    tries = used[0] if used else 0
-    return max(0, int(min(ATTEMPTS_PER_CLIENT - tries, ATTEMPTS_PER_SECRET - row[1])))
+    attempts = row[0] if row else 0
+    return max(0, min(ATTEMPTS_PER_CLIENT - attempts, ATTEMPTS_PER_SECRET - total))
 
 
 def refund(db: sqlite3.Connection, id: int, client: str) -> None:
-    """The try was right and the secret lives on: many readers must not lock each other out."""
+    """Give back the attempt of a right passcode while the secret lives on: readers must not lock each other out."""
     db.execute("UPDATE secrets SET passcode_tries = max(passcode_tries - 1, 0) WHERE id = ?", (id,))
     db.execute(
-        "UPDATE attempts SET tries = max(tries - 1, 0) WHERE secret = ? AND client = ?", (id, _client(db, id, client))
+        "UPDATE attempts SET tries = max(tries - 1, 0) WHERE secret = ? AND client = ?",
+        (id, _client_digest(db, id, client)),
     )
 
 
-def _client(db: sqlite3.Connection, id: int, client: str) -> bytes:
-    """A client range as it is kept:
+def _live_secret(db: sqlite3.Connection, link_id: str, now: int) -> tuple[int, int, int] | None:
+    """Return id, attempts of all clients, and expiry of a live secret."""
+    row: tuple[int, int, int] | None = db.execute(
+        "SELECT id, passcode_tries, expires_at FROM secrets WHERE link_id = ? AND state = 'active' AND expires_at > ?",
+        (link_id, now),
+    ).fetchone()
+    return row
 
-    salted, and different for each secret, so that the table is no list of addresses.
-    """
+
+def _client_digest(db: sqlite3.Connection, id: int, client: str) -> bytes:
+    """Return a client range as it is stored: salted, and different for each secret, so the table lists no addresses."""
     (salt,) = db.execute("SELECT salt FROM meta").fetchone()
     return hashlib.blake2b(f"{id} {client}".encode(), key=salt, digest_size=8).digest()
 

@@ -1,5 +1,9 @@
-"""Every statement that only looks, and how its rows become records. None of them reads a payload."""
+"""The statements that only read, and the records that their rows become. None of them reads a payload.
 
+Rows are unpacked in the order of their SELECT: access by name (`sqlite3.Row`) takes ten times as long, 5 us.
+"""
+
+from collections.abc import Iterable
 from typing import Any
 
 from seclink.model import ApiKey, Event, Filter, Peek, Rate, Receipt, Scope, State, Stats
@@ -22,15 +26,15 @@ EVENTS = """
     WHERE secret = (SELECT id FROM secrets WHERE receipt_id = ?) ORDER BY at, rowid
 """
 
-_WANTED = """
+_FILTER = """
     WHERE (:account IS NULL OR account = :account) AND (:format IS NULL OR format = :format)
       AND (:state IS NULL OR :state = iif(state = 'active' AND expires_at <= :now, 'expired', state))
       AND (:has_ended IS NULL OR :has_ended = (state <> 'active' OR expires_at <= :now))
       AND (:search IS NULL
            OR instr(lower(coalesce(label, '') || char(10) || coalesce(public_note, '')), lower(:search)))
 """
-RECEIPTS = _RECEIPT + _WANTED + "ORDER BY id DESC LIMIT :limit OFFSET :offset"
-COUNT = "SELECT count(*) FROM secrets" + _WANTED
+RECEIPTS = _RECEIPT + _FILTER + "ORDER BY id DESC LIMIT :limit OFFSET :offset"
+COUNT = "SELECT count(*) FROM secrets" + _FILTER
 
 STATS = """
     SELECT count(*), total(state = 'active' AND expires_at > :now),
@@ -39,94 +43,107 @@ STATS = """
            total(created_at >= :day), total(created_at >= :week), total(created_at >= :month)
     FROM secrets WHERE account = :account AND (:format IS NULL OR format = :format)
 """
-PURGED = "SELECT total, 0, expired, revealed, burned, views, with_passcode, 0, 0, 0 FROM purged WHERE account = ?"
+FORGOTTEN_STATS = (
+    "SELECT total, 0, expired, revealed, burned, views, with_passcode, 0, 0, 0 FROM purged WHERE account = ?"
+)
 
-_KEY = """
-    SELECT digest, prefix, account, scopes, created_at, expires_at, rate_count, rate_seconds, revoked_at FROM api_keys
-"""
-KEY = _KEY + "WHERE digest IN ({})"
-KEYS = _KEY + "ORDER BY created_at"
+KEY_COLUMNS = "digest, prefix, account, scopes, created_at, expires_at, rate_count, rate_seconds, revoked_at"
+KEY = f"SELECT {KEY_COLUMNS} FROM api_keys WHERE digest IN ({{}})"
+KEYS = f"SELECT {KEY_COLUMNS} FROM api_keys ORDER BY created_at"
 
-CLOCK_MARK = "SELECT clock_mark FROM meta"
+LAST_SEEN = "SELECT clock_mark FROM meta"
+NEXT_ID = "SELECT coalesce(max(id), 0) + 1 FROM secrets"
 
 
-def peek(row: Any, now: int) -> Peek:
-    state, ended_at = _state(row[4], row[6], row[7], now)
+def peek(row: tuple[Any, ...], now: int) -> Peek:
+    (
+        _, receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views,
+        access_hash, passcode, passcode_required, public_note, peeked_at,
+    ) = row  # fmt: skip
+    state = state_at(state, expires_at, now)
     return Peek(
-        receipt_id=row[1],
-        format=row[2],
-        expiry_type=row[3],
+        receipt_id=receipt_id,
+        format=format,
+        expiry_type=expiry_type,
         state=state,
-        created_at=row[5],
-        expires_at=row[6],
-        ended_at=ended_at,
-        max_views=row[8],
-        views=row[9],
-        access_hash=row[10],
-        passcode=row[11],
-        passcode_required=bool(row[12]),
-        public_note=row[13],
-        was_peeked=row[14] is not None,
+        created_at=created_at,
+        expires_at=expires_at,
+        ended_at=_ended_at(state, expires_at, ended_at),
+        max_views=max_views,
+        views=views,
+        access_hash=access_hash,
+        passcode=passcode,
+        passcode_required=bool(passcode_required),
+        public_note=public_note,
+        was_peeked=peeked_at is not None,
     )
 
 
-def receipt(row: Any, now: int, events: Any = ()) -> Receipt:
-    """Creation and end stand in the row itself; only what lies between was kept as events."""
-    state, ended_at = _state(row[4], row[8], row[9], now)
-    history = [Event(row[7], "created"), *(Event(at, type, reason) for at, type, reason in events)]
+def receipt(row: tuple[Any, ...], now: int, events: Iterable[tuple[Any, ...]] = ()) -> Receipt:
+    """Return a receipt. Its creation and end come from the row itself; only the events in between have rows."""
+    (
+        receipt_id, link_id, manage_digest, account, state, label, public_note, created_at, expires_at, ended_at,
+        max_views, views, passcode_required, format,
+    ) = row  # fmt: skip
+    state = state_at(state, expires_at, now)
+    ended_at = _ended_at(state, expires_at, ended_at)
+    history = [Event(created_at, "created"), *(Event(*event) for event in events)]
     if ended_at is not None:
         history.append(Event(ended_at, str(state)))
     return Receipt(
-        receipt_id=row[0],
-        link_id=row[1],
-        manage_digest=row[2],
-        account=row[3],
-        format=row[13],
+        receipt_id=receipt_id,
+        link_id=link_id,
+        manage_digest=manage_digest,
+        account=account,
+        format=format,
         state=state,
-        label=row[5],
-        public_note=row[6],
-        created_at=row[7],
-        expires_at=row[8],
-        max_views=row[10],
-        views=row[11],
-        passcode_required=bool(row[12]),
+        label=label,
+        public_note=public_note,
+        created_at=created_at,
+        expires_at=expires_at,
+        max_views=max_views,
+        views=views,
+        passcode_required=bool(passcode_required),
         events=tuple(sorted(history, key=lambda event: event.at)),
     )
 
 
-def filter_parameters(wanted: Filter, now: int) -> dict[str, Any]:
+def state_at(stored: str, expires_at: int, now: int) -> State:
+    """Return the state of a secret: an active one past its time is expired, reaped or not."""
+    return State.EXPIRED if stored == State.ACTIVE and expires_at <= now else State(stored)
+
+
+def _ended_at(state: State, expires_at: int, stored: int | None) -> int | None:
+    return expires_at if state is State.EXPIRED and stored is None else stored
+
+
+def filter_parameters(filter: Filter, now: int) -> dict[str, Any]:
     return {
-        "account": wanted.account,
-        "format": wanted.format,
-        "state": wanted.state,
-        "has_ended": wanted.has_ended,
-        "search": wanted.search,
+        "account": filter.account,
+        "format": filter.format,
+        "state": filter.state,
+        "has_ended": filter.has_ended,
+        "search": filter.search,
         "now": now,
-        "limit": wanted.limit,
-        "offset": (wanted.page - 1) * wanted.limit,
+        "limit": filter.limit,
+        "offset": (filter.page - 1) * filter.limit,
     }
 
 
-def stats(rows: Any) -> Stats:
-    """The counts of what is kept and of what has been forgotten, added up."""
+def stats(rows: Iterable[tuple[float, ...]]) -> Stats:
+    """Return the sums of the rows: the counts of existing secrets, and of forgotten ones."""
     return Stats(*(int(sum(column)) for column in zip(*rows, strict=True)))
 
 
-def key(row: Any) -> ApiKey:
+def key(row: tuple[Any, ...]) -> ApiKey:
+    digest, prefix, account, scopes, created_at, expires_at, rate_count, rate_seconds, revoked_at = row
     return ApiKey(
-        digest=row[0],
-        prefix=row[1],
-        account=row[2],
-        scopes=frozenset(Scope(each) for each in row[3].split()),
-        created_at=row[4],
-        expires_at=row[5],
-        rate=Rate(row[6], row[7]) if row[6] else None,
-        revoked_at=row[8],
+        digest=digest,
+        prefix=prefix,
+        account=account,
+        scopes=frozenset(map(Scope, scopes.split())),
+        created_at=created_at,
+        expires_at=expires_at,
+        rate=Rate(rate_count, rate_seconds) if rate_count else None,
+        revoked_at=revoked_at,
     )
-
-
-def _state(state: str, expires_at: int, ended_at: int | None, now: int) -> tuple[State, int | None]:
-    """A live secret past its time is expired, whether or not the reaper has come by."""
-    if state == State.ACTIVE and expires_at <= now:
-        return State.EXPIRED, expires_at
-    return State(state), ended_at

@@ -1,14 +1,16 @@
 """The tables, as migrations: append-only, `PRAGMA user_version` counts how many have run.
 
-A payload lives in a table of its own, so that erasing one frees whole pages and looking at receipts reads none of them.
-`due_at` is the one instant the reaper goes by: when a live secret expires, or when an ended one is to be forgotten.
-What belongs together is one statement for whoever writes: a secret arrives with its payload and its entry in the audit
-trail (`arrivals`), and one that ends loses its payload and tries (`secrets_erase`) and may keep neither note nor hash,
-whoever ends it and how.
-Nothing is immortal: no instant may be missing, and a secret's end lies behind its beginning.
+A payload has a table of its own, so that erasing it frees whole pages and reading receipts touches none of them.
+`due_at` is the instant the reaper looks at: when a live secret expires, or when an ended one is to be forgotten.
+
+What belongs together is one statement for the writer. A new secret is inserted with its payload and its entry in the
+audit trail (view `arrivals`). An ended secret loses its payload and passcode attempts (trigger `secrets_erase`), and a
+CHECK forbids it a note or a hash, however it was ended.
+
+No secret is without an end: every instant is NOT NULL, and a CHECK puts the expiry after the creation.
 """
 
-APPLICATION_ID = 0x5365634C  # "SecL": tells our file from somebody else's
+APPLICATION_ID = 0x5365634C  # "SecL": tells our files from those of other programs
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -107,10 +109,10 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     INSERT INTO meta VALUES (1, 1, randomblob(16));
     """,
-    # What version 1 is above it became in six steps, and was called version 1 throughout: from here on a file is known
-    # to have these tables. `upgrade.settle` brings all earlier ones here.
+    # Version 1 above was changed six times under the same number. From version 2 on, a file is known to have these
+    # tables; `migrate.migrate_v1_variants` brings the earlier variants here.
     "",
-    # The audit trail begins with a digest that no other database has; what has left it leaves its digest.
+    # The audit trail begins with a digest that no other database has. The last pruned entry keeps its digest.
     """
     CREATE TABLE audit (
         seq INTEGER PRIMARY KEY,

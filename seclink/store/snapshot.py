@@ -1,10 +1,9 @@
-"""Copies of a database without the contents of its secrets: backups, and what is kept when a file is upgraded or
-replaced.
+"""Copies of a database without the contents of its secrets: backups, and the old state of an upgraded or replaced file.
 
-A copy is built row by row from what may be in it, so nothing else ever reaches its file, not even a free page. What
-still waits when it is made has ended in the copy: a secret must never come back, however the copy is put in place.
-It is made in one read transaction, beside a server that goes on writing, and in the tables the source has, so that
-the SecLink which wrote the source can read it.
+A copy is built row by row from a list of columns, so nothing else ever reaches its file, not even in a free page.
+Secrets that are active in the source have ended in the copy: a secret must never come back, however the copy is put in
+place. The copy is made in one read transaction, beside a server that goes on writing, and with the tables of the
+source, so that the release which wrote the source can read it.
 """
 
 import contextlib
@@ -24,9 +23,9 @@ def _same(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
-# Table -> column -> what the copy has of it, with the source attached as `old`. What does not stand here is left out.
-# `salt` blurs addresses in a table that is left out; with another one a thief of both files has nothing to compare.
-KEPT: dict[str, dict[str, str]] = {
+# Table -> column -> the SQL expression for its value in the copy, with the source attached as `old`. All others are
+# omitted. `salt` blurs the addresses in an omitted table; a new one leaves a thief of both files nothing to compare.
+COPIED_COLUMNS: dict[str, dict[str, str]] = {
     "secrets": {
         **_same("id", "link_id", "receipt_id", "manage_digest", "account", "format", "expiry_type", "created_at"),
         **_same("expires_at", "max_views", "views", "passcode_required", "peeked_at"),
@@ -44,18 +43,20 @@ KEPT: dict[str, dict[str, str]] = {
     "audit": _same("seq", "entry", "digest"),
     "meta": {"one": "one", "clock_mark": ":at", "salt": "randomblob(16)"},
 }
-LEFT_OUT: dict[str, frozenset[str]] = {
+OMITTED_COLUMNS: dict[str, frozenset[str]] = {
     "secrets": frozenset(("access_hash", "passcode", "passcode_tries", "public_note", "label")),
     "payloads": frozenset(("id", "iv", "payload")),
     "attempts": frozenset(("secret", "client", "since", "tries")),
 }
-_NAMES = f"({', '.join(repr(name) for name in sorted({*KEPT, *LEFT_OUT, 'arrivals'}))})"
-_SPARE = r"\.(before-v\d+|replaced-\d{8}-\d{6})"
+_NAMES = f"({', '.join(repr(name) for name in sorted({*COPIED_COLUMNS, *OMITTED_COLUMNS, 'arrivals'}))})"
+_COPY_SUFFIX = r"\.(before-v\d+|replaced-\d{8}-\d{6})"
 
 
 class Inventory(Struct, frozen=True, kw_only=True):
-    """What a copy holds. `waiting` secrets have ended in it; `seen` is the latest instant the source had seen, `at` the
-    one it was copied at.
+    """The contents of a copy.
+
+    `waiting` secrets are active in the source and ended in the copy. `seen` is the latest instant that the source had
+    seen, `at` the instant of the copy.
     """
 
     receipts: int
@@ -68,22 +69,22 @@ class Inventory(Struct, frozen=True, kw_only=True):
 
 
 def write(source: Path, target: Path, now: int, *, replace: bool = False) -> Inventory:
-    """Copy `source` into a new file, durably; it is there whole or not at all. FileExistsError, OSError, sqlite3.Error.
+    """Copy `source` into a new file, durably and all or nothing. Raises FileExistsError, OSError, sqlite3.Error.
 
-    `now` counts only where the source has not seen a later instant.
+    `now` is the instant of the copy unless the source has seen a later one.
     """
-    with atomic_file.part(target) as part:
-        inventory = copy_into(source, part, now)
-        os.utime(part, ns=(inventory.at * 10**6,) * 2)  # its age is told by the database's clock, not by the machine's
-        atomic_file.publish(part, target, replace=replace)
+    with atomic_file.temp_file(target) as temp:
+        inventory = copy_into(source, temp, now)
+        os.utime(temp, ns=(inventory.at * 10**6,) * 2)  # its age goes by the database's clock, not the machine's
+        atomic_file.commit(temp, target, replace=replace)
     return inventory
 
 
-def copy_into(source: Path, part: Path, now: int) -> Inventory:
-    """Copy `source` into an empty file. Nothing is durable yet. Raises sqlite3.Error."""
-    uri = f"{part.absolute().as_uri()}?mode=rw"
+def copy_into(source: Path, target: Path, now: int) -> Inventory:
+    """Copy `source` into an empty file, not durably yet. Raises sqlite3.Error."""
+    uri = f"{target.absolute().as_uri()}?mode=rw"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)) as db:
-        # Nobody reads the file before it is whole, and it is made durable at once.
+        # No other process reads the file before it is complete, and it is made durable as a whole.
         for setting in ("journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY", "trusted_schema = OFF"):
             db.execute(f"PRAGMA {setting}")
         db.execute("ATTACH ? AS old", (f"{source.absolute().as_uri()}?mode=ro",))
@@ -91,26 +92,28 @@ def copy_into(source: Path, part: Path, now: int) -> Inventory:
         inventory = _inventory(db, now)
         _copy_rows(db, inventory.at)
         db.execute("COMMIT")
-        db.execute("DETACH old")  # the server may cut its log again
+        db.execute("DETACH old")  # from here on the server can truncate its log
         (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok" or db.execute("PRAGMA foreign_key_check").fetchone():
-            raise sqlite3.DatabaseError("the copy is not whole")
-    return msgspec.structs.replace(inventory, bytes=part.stat().st_size)
+            raise sqlite3.DatabaseError("the copy is inconsistent")
+    return msgspec.structs.replace(inventory, bytes=target.stat().st_size)
 
 
-def forget_old(path: Path, seen: int, keep_ms: int) -> None:
-    """Remove the copies that were kept beside a database once they are older than any receipt may be, and what a crash
-    left of unfinished ones. `seen` is the latest instant the database has seen. For the only server on it.
+def remove_old(path: Path, last_seen_at: int, keep_ms: int) -> None:
+    """Remove the copies beside a database that are older than the retention of receipts, and unfinished ones.
+
+    `last_seen_at` is the latest instant the database has seen. Only the one server on the database may call this.
     """
-    spare = re.compile(re.escape(path.name) + _SPARE)
-    for each in path.parent.iterdir():
-        is_cut_short = each.name.startswith(f".{path.name}.") and ".part" in each.name
-        if is_cut_short or (spare.fullmatch(each.name) and each.stat().st_mtime * 1000 < seen - keep_ms):
-            each.unlink(missing_ok=True)
+    copy_name = re.compile(re.escape(path.name) + _COPY_SUFFIX)
+    for file in path.parent.iterdir():
+        is_unfinished = file.name.startswith(f".{path.name}.") and ".part" in file.name
+        is_old = copy_name.fullmatch(file.name) and file.stat().st_mtime * 1000 < last_seen_at - keep_ms
+        if is_unfinished or is_old:
+            file.unlink(missing_ok=True)
 
 
 def _inventory(db: sqlite3.Connection, now: int) -> Inventory:
-    """The first look at the source: from here on it stands still for this connection."""
+    """Count the source. This first read begins the transaction: from here on the source does not change for us."""
     (seen,) = db.execute("SELECT clock_mark FROM old.meta").fetchone()
     at = max(now, seen)
     receipts, waiting, keys, accounts = db.execute(
@@ -126,17 +129,17 @@ def _inventory(db: sqlite3.Connection, now: int) -> Inventory:
 
 
 def _copy_rows(db: sqlite3.Connection, at: int) -> None:
-    tables, others = _objects(db, "type = 'table'"), _objects(db, "type <> 'table'")
-    for statement in tables:
+    for statement in _create_statements(db, "type = 'table'"):
         db.execute(statement)
-    for table, columns in KEPT.items():
-        have = {name for (name,) in db.execute("SELECT name FROM pragma_table_info(?, 'old')", (table,))}
-        taken = {name: value for name, value in columns.items() if name in have}
-        if not taken:
-            continue  # a table that came later
+    for table, columns in COPIED_COLUMNS.items():
+        names = {name for (name,) in db.execute("SELECT name FROM pragma_table_info(?, 'old')", (table,))}
+        values = {name: value for name, value in columns.items() if name in names}
+        if not values:
+            continue  # a table of a later schema than the source's
         order = " ORDER BY rowid" if table == "events" else ""
         db.execute(
-            f"INSERT INTO main.{table} ({', '.join(taken)}) SELECT {', '.join(taken.values())} FROM old.{table}{order}",
+            f"INSERT INTO main.{table} ({', '.join(values)})"
+            f" SELECT {', '.join(values.values())} FROM old.{table}{order}",
             {"at": at},
         )
     db.execute(
@@ -144,16 +147,17 @@ def _copy_rows(db: sqlite3.Connection, at: int) -> None:
         " SELECT id, :at, 'restored' FROM old.secrets WHERE state = 'active' AND expires_at > :at",
         {"at": at},
     )
-    for statement in others:
+    for statement in _create_statements(db, "type <> 'table'"):
         db.execute(statement)
     (version,) = db.execute("PRAGMA old.user_version").fetchone()
     db.execute(f"PRAGMA main.user_version = {version}")
     db.execute(f"PRAGMA main.application_id = {APPLICATION_ID}")
 
 
-def _objects(db: sqlite3.Connection, which: str) -> list[str]:
-    """The statements that make the source's own tables, or what belongs to them."""
+def _create_statements(db: sqlite3.Connection, condition: str) -> list[str]:
+    """Return the statements that created the source's tables, or their indexes, triggers and views."""
     rows = db.execute(
-        f"SELECT sql FROM old.sqlite_schema WHERE sql IS NOT NULL AND {which} AND tbl_name IN {_NAMES} ORDER BY rowid"
+        f"SELECT sql FROM old.sqlite_schema WHERE sql IS NOT NULL AND {condition}"
+        f" AND tbl_name IN {_NAMES} ORDER BY rowid"
     )
     return [sql for (sql,) in rows]

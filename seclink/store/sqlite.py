@@ -1,5 +1,5 @@
-"""The store in one SQLite file: one writer that commits in groups, one reader for single rows, one for lists, one
-sweeper that empties the log (`commits`).
+"""The store in one SQLite file, on four connections with a thread each: one that writes, one for single rows, one for
+lists, and one that empties the log.
 """
 
 import contextlib
@@ -15,42 +15,42 @@ import aiosqlite
 
 from seclink.errors import StorageFailed, StorageFull
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
-from seclink.store import audit_log, connection, keys, passcode_attempts, reads, snapshot, writes
+from seclink.store import audit_log, connection, edits, keys, passcode_attempts, reads, snapshot, writes
+from seclink.store.batch import Write
 from seclink.store.batch_reads import BatchReader
+from seclink.store.claims import Claim
 from seclink.store.contract import IdTaken, StoreStats
-from seclink.store.group_commit import GroupCommit, size
-from seclink.store.statistics import OLDEST, USED, SecretCounter
-from seclink.store.write_connection import Write, WriteConnection
-from seclink.store.writes import Claim
+from seclink.store.group_commit import GroupCommit
+from seclink.store.statistics import OLDEST_DUE, USED_BYTES, SecretCounter
+from seclink.store.wal_checkpoint import WalCheckpointer, file_bytes
+from seclink.store.write_connection import WriteConnection
 
 T = TypeVar("T")
 AUDIT_SECONDS = 90 * 86400
+ITER_CHUNK_SIZE = 64  # of aiosqlite's cursors, which are not used
 
 _ADD_ERRORS: dict[str, type[Exception]] = {"SQLITE_FULL": StorageFull, "SQLITE_CONSTRAINT_UNIQUE": IdTaken}
 
 
 class SqliteStore:
-    """`Store` on SQLite. Made by `open`."""
+    """`Store` on SQLite; use `open`. `upgraded` says what an older file was upgraded from, None if nothing was."""
 
     def __init__(
         self,
         path: Path,
         lock: int | None,
-        writer: aiosqlite.Connection,
-        raw: WriteConnection,
-        others: tuple[aiosqlite.Connection, ...],
+        write_connection: WriteConnection,
+        connections: list[aiosqlite.Connection],
         upgraded: connection.Migrated | None = None,
     ) -> None:
         self._path, self._lock, self.upgraded = path, lock, upgraded
-        self._writer, self._raw = writer, raw
-        self._reader, self._lister, self._sweeper = others
-        self._commits = GroupCommit(path, writer, raw, self._sweeper)
-        self._secret_looks, self._key_looks = (
-            BatchReader(self._reader, reads.PEEK),
-            BatchReader(self._reader, reads.KEY),
-        )
+        self._write_connection = write_connection
+        self._writer, self._reader, self._list_reader, self._checkpointer = connections
+        self._wal = WalCheckpointer(path, self._writer, self._checkpointer)
+        self._commits = GroupCommit(self._writer, write_connection, self._wal)
+        self._peeks, self._keys = BatchReader(self._reader, reads.PEEK), BatchReader(self._reader, reads.KEY)
         self.engine = f"SQLite {sqlite3.sqlite_version}"
-        self._census = SecretCounter(self._list)
+        self._counter = SecretCounter(self._fetch_list)
         self._expired: Counter[str] = Counter()
 
     @classmethod
@@ -63,48 +63,41 @@ class SqliteStore:
         audit_seconds: int = AUDIT_SECONDS,
         exclusive: bool = True,
     ) -> "SqliteStore":
-        """Open or create the file.
+        """Open or create the file. Raises StoreUnusable.
 
-        `exclusive` is how a server opens it: one at a time. Only so is an older file upgraded, which `upgraded` tells,
-        and are the copies forgotten that were kept beside it. Raises StoreUnusable.
+        A server opens it `exclusive`, which one process at a time can. Only then is an older file upgraded, and are old
+        copies beside it removed.
         """
         lock = connection.lock(path) if exclusive else None
         connections: list[aiosqlite.Connection] = []
         try:
             upgraded = connection.open_or_create(path, is_alone=exclusive)
-            made: list[WriteConnection] = []
-
-            def connect() -> WriteConnection:
-                made.append(connection.connect(path, WriteConnection))
-                return made[0]
-
-            connections.append(await aiosqlite.Connection(connect, 64))
-            raw = made[0]
-            (raw.next_id,) = raw.execute("SELECT coalesce(max(id), 0) + 1 FROM secrets").fetchone()
-            raw.reconfigure(keep_seconds, audit_seconds, max_bytes)
+            write_connection = connection.connect(path, WriteConnection)
+            connections.append(await aiosqlite.Connection(lambda: write_connection, ITER_CHUNK_SIZE))
+            (write_connection.next_id,) = write_connection.execute(reads.NEXT_ID).fetchone()
+            write_connection.reconfigure(keep_seconds, audit_seconds, max_bytes)
             if exclusive:
-                snapshot.forget_old(path, raw.execute(reads.CLOCK_MARK).fetchone()[0], raw.keep_ms)
+                (last_seen_at,) = write_connection.execute(reads.LAST_SEEN).fetchone()
+                snapshot.remove_old(path, last_seen_at, write_connection.keep_ms)
+            connect = partial(connection.connect, path, sqlite3.Connection)
             for _ in range(3):
-                connections.append(
-                    await aiosqlite.Connection(partial(connection.connect, path, sqlite3.Connection), 64)
-                )
+                connections.append(await aiosqlite.Connection(connect, ITER_CHUNK_SIZE))
         except BaseException:
-            for each in connections:
-                await each.close()
+            for opened in connections:
+                await opened.close()
             if lock is not None:
                 os.close(lock)
             raise
-        return cls(path, lock, connections[0], raw, (connections[1], connections[2], connections[3]), upgraded)
+        return cls(path, lock, write_connection, connections, upgraded)
 
     def reconfigure(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
-        self._raw.reconfigure(keep_seconds, audit_seconds, max_bytes)
+        self._write_connection.reconfigure(keep_seconds, audit_seconds, max_bytes)
 
     async def close(self) -> None:
-        """Finish what was asked, empty the log into the file, let go. Harmless when done twice."""
+        """Finish all writes, move the log into the file, close it. May be called twice."""
         await self._commits.finish()
-        await self._reader.close()
-        await self._lister.close()
-        await self._sweeper.close()
+        for reader in (self._reader, self._list_reader, self._checkpointer):
+            await reader.close()
         with contextlib.suppress(sqlite3.Error, ValueError):
             await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         await self._writer.close()
@@ -115,7 +108,10 @@ class SqliteStore:
     # Writing
 
     async def add(self, secret: Secret) -> None:
-        await self._write(secret)
+        try:
+            await self._commits.write(secret)
+        except sqlite3.Error as error:
+            raise _ADD_ERRORS.get(getattr(error, "sqlite_errorname", ""), StorageFailed)() from error
 
     async def claim(
         self,
@@ -134,7 +130,7 @@ class SqliteStore:
         return await self._call(lambda db: passcode_attempts.attempt(db, link_id, client, now))
 
     async def attempts_left(self, link_id: str, client: str, now: int) -> int:
-        return await self._call(lambda db: passcode_attempts.left(db, link_id, client, now))
+        return await self._call(lambda db: passcode_attempts.attempts_left(db, link_id, client, now))
 
     async def record(
         self, link_id: str, event: str, now: int, reason: str | None = None, by: str | None = None
@@ -144,13 +140,13 @@ class SqliteStore:
     async def replace(
         self, receipt_id: str, changes: Changes, now: int, by: str | None = None, detail: str | None = None
     ) -> State | None:
-        return await self._call(lambda db: writes.replace(db, receipt_id, changes, now, db.max_bytes, by, detail))
+        return await self._call(lambda db: edits.replace(db, receipt_id, changes, now, by, detail))
 
     async def burn(self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None) -> State | None:
-        return await self._call(lambda db: writes.burn(db, receipt_id, now, db.keep_ms, by, detail))
+        return await self._call(lambda db: writes.burn(db, receipt_id, now, by, detail))
 
     async def reap(self, now: int, limit: int) -> int:
-        count, expired = await self._call(lambda db: writes.reap(db, now, limit, db.keep_ms, db.audit_ms))
+        count, expired = await self._call(lambda db: writes.reap(db, now, limit))
         self._expired.update(expired)
         return count
 
@@ -158,92 +154,90 @@ class SqliteStore:
         await self._call(lambda db: keys.add(db, key))
 
     async def revoke_keys(self, prefix: str, now: int) -> tuple[ApiKey, ...]:
-        revoked = await self._call(lambda db: keys.revoke(db, prefix, now))
-        return tuple(key for key in await self.keys() if key.digest in revoked)
+        return await self._call(lambda db: keys.revoke(db, prefix, now))
 
     async def ping(self, now: int) -> None:
         await self._call(lambda db: writes.update_last_seen(db, now))
 
-    # Looking
+    # Reading
 
     async def peek(self, link_id: str, now: int) -> Peek | None:
-        row = await self._secret_looks.row(link_id)
+        row = await self._peeks.get(link_id)
         return reads.peek(row, now) if row else None
 
     async def receipt(self, receipt_id: str, now: int) -> Receipt | None:
-        row = await self._one(reads.RECEIPT, (receipt_id,))
-        return reads.receipt(row, now, await self._all(reads.EVENTS, (receipt_id,))) if row else None
+        row = await self._fetch_one(reads.RECEIPT, (receipt_id,))
+        return reads.receipt(row, now, await self._fetch(reads.EVENTS, (receipt_id,))) if row else None
 
-    async def receipts(self, wanted: Filter, now: int) -> Page:
-        parameters = reads.filter_parameters(wanted, now)
-        rows = await self._list(reads.RECEIPTS, parameters)
-        (total,) = (await self._list(reads.COUNT, parameters))[0]
-        return Page(
-            receipts=tuple(reads.receipt(row, now) for row in rows), page=wanted.page, limit=wanted.limit, total=total
-        )
+    async def receipts(self, filter: Filter, now: int) -> Page:
+        parameters = reads.filter_parameters(filter, now)
+        rows = await self._fetch_list(reads.RECEIPTS, parameters)
+        [(total,)] = await self._fetch_list(reads.COUNT, parameters)
+        receipts = tuple(reads.receipt(row, now) for row in rows)
+        return Page(receipts=receipts, page=filter.page, limit=filter.limit, total=total)
 
     async def stats(self, account: str, now: int, since: tuple[int, int, int], format: str | None = None) -> Stats:
         day, week, month = since
-        asked = {"account": account, "format": format, "now": now, "day": day, "week": week, "month": month}
-        forgotten = await self._list(reads.PURGED, (account,)) if format is None else []
-        return reads.stats([*await self._list(reads.STATS, asked), *forgotten])
+        parameters = {"account": account, "format": format, "now": now, "day": day, "week": week, "month": month}
+        forgotten = await self._fetch_list(reads.FORGOTTEN_STATS, (account,)) if format is None else []
+        return reads.stats([*await self._fetch_list(reads.STATS, parameters), *forgotten])
 
     async def find_key(self, digest: bytes) -> ApiKey | None:
-        row = await self._key_looks.row(digest)
+        row = await self._keys.get(digest)
         return reads.key(row) if row else None
 
     async def keys(self) -> tuple[ApiKey, ...]:
-        return tuple(reads.key(row) for row in await self._all(reads.KEYS, ()))
+        return tuple(reads.key(row) for row in await self._fetch(reads.KEYS, ()))
 
     async def free_bytes(self) -> int:
-        return self._raw.max_bytes - int((await self._one(USED, ()))[0])
+        (used,) = await self._fetch_one(USED_BYTES, ())
+        return self._write_connection.max_bytes - int(used)
 
     async def statistics(self, now: int) -> StoreStats:
-        (oldest,) = (await self._list(OLDEST, ()))[0]
+        [(oldest,)] = await self._fetch_list(OLDEST_DUE, ())
         return StoreStats(
-            secrets=await self._census.counts(now),
+            secrets=await self._counter.counts(now),
             expired=self._expired,
             overdue_ms=0 if oldest is None else max(0, now - oldest),
-            used_bytes=self._raw.max_bytes - await self.free_bytes(),
-            max_bytes=self._raw.max_bytes,
-            file_bytes=size(f"{self._path}"),
-            log_bytes=self._commits.log_bytes(),
+            used_bytes=self._write_connection.max_bytes - await self.free_bytes(),
+            max_bytes=self._write_connection.max_bytes,
+            file_bytes=file_bytes(self._path),
+            log_bytes=self._wal.wal_bytes(),
             batches=self._commits.batches,
             commit_seconds=self._commits.seconds,
         )
 
     async def audit_checkpoint(self) -> str:
-        last = await self._one(audit_log.LAST, ())
-        return (audit_log.AuditHead(*last) if last else audit_log.NOTHING).mark
+        row = await self._fetch_one(audit_log.LAST, ())
+        return (audit_log.AuditHead(*row) if row else audit_log.EMPTY).checkpoint
 
     async def last_seen_at(self) -> int:
-        (mark,) = await self._one(reads.CLOCK_MARK, ())
-        return int(mark)
+        (last_seen_at,) = await self._fetch_one(reads.LAST_SEEN, ())
+        return int(last_seen_at)
 
-    async def _one(self, sql: str, parameters: Any) -> Any:
-        rows = await self._all(sql, parameters)
+    async def _fetch_one(self, sql: str, parameters: Any) -> Any:
+        rows = await self._fetch(sql, parameters)
         return rows[0] if rows else None
 
-    async def _all(self, sql: str, parameters: Any) -> Any:
-        return await _look(self._reader, sql, parameters)
+    async def _fetch(self, sql: str, parameters: Any) -> Any:
+        return await _fetch_all(self._reader, sql, parameters)
 
-    async def _list(self, sql: str, parameters: Any) -> Any:
-        """What may have to go through many rows: apart from the looks that every request waits for."""
-        return await _look(self._lister, sql, parameters)
+    async def _fetch_list(self, sql: str, parameters: Any) -> Any:
+        """Read what may take many rows, apart from the reads that every request waits for."""
+        return await _fetch_all(self._list_reader, sql, parameters)
 
-    async def _call(self, work: Callable[[WriteConnection], T]) -> T:
-        answer: T = await self._write(work)
-        return answer
+    async def _call(self, write: Callable[[WriteConnection], T]) -> T:
+        result: T = await self._write(write)
+        return result
 
     async def _write(self, write: Write) -> Any:
         try:
             return await self._commits.write(write)
         except sqlite3.Error as error:
-            name = getattr(error, "sqlite_errorname", "") if isinstance(write, Secret) else ""
-            raise _ADD_ERRORS.get(name, StorageFailed)() from error
+            raise StorageFailed() from error
 
 
-async def _look(connection: aiosqlite.Connection, sql: str, parameters: Any) -> Any:
+async def _fetch_all(connection: aiosqlite.Connection, sql: str, parameters: Any) -> Any:
     try:
         return await connection.execute_fetchall(sql, parameters)
     except (sqlite3.Error, ValueError) as error:  # ValueError: closed meanwhile

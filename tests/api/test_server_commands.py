@@ -239,7 +239,7 @@ def test_file_that_cannot_be_made_or_read_is_named(tmp_path: Path) -> None:
     for command, said in (
         (("backup", "none/b.db"), "none/b.db: cannot be written: No such file or directory"),
         (("backup", "seclink.toml/b.db"), "seclink.toml/b.db: cannot be written: Not a directory"),
-        (("restore", "none.db", "--replace"), "none.db: there is no such file"),
+        (("restore", "none.db", "--replace"), "none.db: no such file"),
         (("restore", "good.db", "--config", "elsewhere.toml"), f"{tmp_path}/none/seclink.db: cannot be used: No such"),
         (("audit-erasure", "--also", "none"), "'--also': Path 'none' does not exist"),
     ):

@@ -122,7 +122,7 @@ def test_what_follows_a_changed_entry_is_still_shown(here: Shell) -> None:
     done = here.run("audit", "--json")
     assert done.returncode == 1
     assert [json.loads(line)["seq"] for line in done.stdout.splitlines()] == [1, 3, 4]
-    assert done.stderr == b"NOT WHOLE: entry 2 is not what was written, or the one before it is not\n"
+    assert done.stderr == b"NOT WHOLE: entry 2 or the one before it was changed\n"
 
 
 def test_mark_that_has_left_the_trail_tells_nothing(here: Shell, server: Any) -> None:
@@ -138,7 +138,7 @@ def test_mark_that_has_left_the_trail_tells_nothing(here: Shell, server: Any) ->
         assert time.monotonic() < deadline
     done = here.run("audit", "--mark", old)
     assert done.returncode == 1
-    said = "CANNOT TELL: entry 1, which was marked, has left the trail with all up to 2; it is whole\n"
+    said = "CANNOT TELL: the mark's entry 1 was pruned with all up to 2; the rest is intact\n"
     assert done.stderr.decode() == said
     assert [each["event"] for each in entries(here)] == ["forgotten"]
 
@@ -154,7 +154,7 @@ def test_mark_tells_that_the_end_was_cut_off(here: Shell) -> None:
     assert here.run("audit", "--mark", early).returncode == 0
     done = here.run("audit", "--mark", late)
     assert done.returncode == 1
-    assert done.stderr == b"NOT WHOLE: entry 2 was marked, and the trail ends with 1: its end was cut off\n"
+    assert done.stderr == b"NOT WHOLE: the mark names entry 2, but the trail ends with 1: its end was cut off\n"
     assert here.run("audit", "--mark", "2:short").returncode == 2
 
 

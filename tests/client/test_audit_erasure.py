@@ -22,7 +22,7 @@ ALTERED = Path(__file__).parents[1] / "faults" / "altered.py"
 OFTEN = '[reaper]\nevery = "1s"\n'
 CONTROLS = {
     "does not overwrite": {"seclink.store.connection.PRAGMAS.secure_delete": 0},
-    "does not cut its log": {"seclink.store.group_commit.SWEEP_SECONDS": 600},
+    "does not cut its log": {"seclink.store.wal_checkpoint.INTERVAL_SECONDS": 600},
 }
 
 

@@ -1,6 +1,6 @@
 """Run SecLink with some of its module constants changed.
 
-    python altered.py '{"seclink.store.group_commit.BATCH": 1}' -m seclink serve ...
+    python altered.py '{"seclink.store.group_commit.MAX_BATCH": 1}' -m seclink serve ...
 
 For what no setting may change, like how the database is synced. What follows are a Python command's own arguments,
 `-m seclink serve ...`. A name may go on into a dictionary: `seclink.store.connection.PRAGMAS.synchronous`.

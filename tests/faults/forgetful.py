@@ -21,6 +21,6 @@ def forgetful(store: SqliteStore, _keep: int, _audit: int, max_bytes: int) -> No
 
 if __name__ == "__main__":
     SqliteStore.reconfigure = forgetful  # type: ignore[method-assign]
-    audit_log.PAUSE_MS = keep_seconds * 1000
+    audit_log.PRUNE_INTERVAL_MS = keep_seconds * 1000
     sys.argv = sys.argv[sys.argv.index("seclink") :]
     runpy.run_module("seclink", run_name="__main__", alter_sys=True)

@@ -131,7 +131,7 @@ def test_restored_server_reveals_nothing_and_says_why(server: Any, tmp_path: Pat
     assert server.stop() == 0
     refused = server.seclink("restore", str(file), "--config", str(server.config), check=False)
     assert (refused.returncode, refused.stdout) == (1, b"")
-    assert b"there is a database already (secrets waiting in it: 2); --replace ends those" in refused.stderr
+    assert b"there is a database already (active secrets in it: 2); --replace ends those" in refused.stderr
     told = server.seclink("restore", str(file), "--replace", "--config", str(server.config)).stdout.decode()
     assert "1 secret that waited: ended now" in told
     server.start()
@@ -167,7 +167,7 @@ def test_backup_says_what_it_saved_and_what_it_left_out(server: Any, tmp_path: P
         assert line in said
     again = server.seclink("backup", str(tmp_path / "b.db"), "--config", str(server.config), check=False)
     assert (again.returncode, again.stdout) == (1, b"")
-    assert again.stderr.decode() == f"seclink: {tmp_path}/b.db: is there already, and a backup overwrites nothing\n"
+    assert again.stderr.decode() == f"seclink: {tmp_path}/b.db: exists already; a backup never overwrites a file\n"
 
 
 def test_backup_of_a_database_that_is_not_there_makes_none(make_server: Callable[..., Any]) -> None:
@@ -222,7 +222,7 @@ def test_server_of_an_older_file_upgrades_it_and_says_so(make_server: Callable[.
     assert server.stop() == 0
     make_older(database(server.folder))
     beside = server.seclink("key", "list", "--config", str(server.config), check=False)
-    assert b"was written by an older SecLink; start the server once, it upgrades the file" in beside.stderr
+    assert b"was written by an older SecLink; start the server once to upgrade it" in beside.stderr
     server.start()
     assert '"event":"upgraded"' in server.log()
     assert f"{database(server.folder)}.before-v{len(MIGRATIONS)}" in server.log()

@@ -150,8 +150,8 @@ async def test_directory_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "data", "said"),
     [
-        (0, b"garbage!", "is not a SecLink database, or its beginning is damaged"),
-        (5 * PAGE, bytes(range(256)) * 16, "is damaged; restore a backup, or move it away to start afresh"),
+        (0, b"garbage!", "is not a SecLink database, or its header is damaged"),
+        (5 * PAGE, bytes(range(256)) * 16, "is damaged; restore a backup, or move it away to start with an empty one"),
         (60, (99).to_bytes(4), f"was written by a newer SecLink (schema 99, this one knows {len(MIGRATIONS)})"),
     ],
     ids=["header", "page", "newer"],
@@ -301,7 +301,7 @@ def test_sqlite_that_does_not_hold_a_pragma_is_refused(tmp_path: Path, name: str
                 sql = f"PRAGMA {name} = {DRIFTED[name]}"
             return super().execute(sql, *parameters)
 
-    with pytest.raises(StoreUnusable, match=f"does not hold {name} = {connection.PRAGMAS[name]} "):
+    with pytest.raises(StoreUnusable, match=f"does not keep {name} = {connection.PRAGMAS[name]} "):
         connection.connect(tmp_path / "fresh.db", Stubborn)
 
 

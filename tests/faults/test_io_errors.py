@@ -86,7 +86,7 @@ async def test_call_that_fails_once_costs_no_acknowledged_secret(
 ) -> None:
     """CR-03: whichever it is; nothing is lost or back, now or after a kill, and the server goes on by itself."""
     need("strace")
-    quick = json.dumps({"seclink.store.group_commit.SWEEP_SECONDS": 0.1})
+    quick = json.dumps({"seclink.store.wal_checkpoint.INTERVAL_SECONDS": 0.1})
     server = make_server(PLENTY + '[log]\nlevel = "error"\n', prefix=(sys.executable, str(ALTERED), quick)).start()
     client = Careful(server)
     failed = 0

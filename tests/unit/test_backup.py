@@ -95,11 +95,13 @@ def test_every_column_is_either_kept_or_left_out() -> None:
             for table in tables
         }
     decided = {
-        table: set(snapshot.KEPT.get(table, ())) | snapshot.LEFT_OUT.get(table, frozenset())
-        for table in snapshot.KEPT.keys() | snapshot.LEFT_OUT.keys()
+        table: set(snapshot.COPIED_COLUMNS.get(table, ())) | snapshot.OMITTED_COLUMNS.get(table, frozenset())
+        for table in snapshot.COPIED_COLUMNS.keys() | snapshot.OMITTED_COLUMNS.keys()
     }
     assert decided == columns
-    assert not any(snapshot.KEPT.get(table, {}).keys() & out for table, out in snapshot.LEFT_OUT.items())
+    assert not any(
+        snapshot.COPIED_COLUMNS.get(table, {}).keys() & out for table, out in snapshot.OMITTED_COLUMNS.items()
+    )
 
 
 async def test_backup_holds_no_trace_of_any_secret(store: SqliteStore, path: Path, file: Path) -> None:
@@ -107,9 +109,9 @@ async def test_backup_holds_no_trace_of_any_secret(store: SqliteStore, path: Pat
     assert {name for name, _ in found(path, *WAITING)} == set(WAITING)
     backup.save(path, file, SAVED)
     assert found(file, *WAITING, *ENDED, keeping.PURGED) == []
-    for table in snapshot.LEFT_OUT.keys() - {"secrets"}:
+    for table in snapshot.OMITTED_COLUMNS.keys() - {"secrets"}:
         assert asked(file, f"SELECT count(*) FROM {table}") == [(0,)]
-    nothing = " IS NULL AND ".join(snapshot.LEFT_OUT["secrets"] - {"passcode_tries"})
+    nothing = " IS NULL AND ".join(snapshot.OMITTED_COLUMNS["secrets"] - {"passcode_tries"})
     assert asked(file, f"SELECT count(*) FROM secrets WHERE {nothing} IS NULL AND bytes = 0") == [(8,)]
     [(salt,)] = asked(path, "SELECT salt FROM meta")
     assert salt not in file.read_bytes()
@@ -161,12 +163,12 @@ def no_mask() -> Iterator[None]:
 
 def test_file_is_its_owners_alone_from_the_first_byte(file: Path) -> None:
     """BK-03"""
-    with no_mask(), atomic_file.part(file) as part:
+    with no_mask(), atomic_file.temp_file(file) as part:
         assert part.parent == file.parent
         assert (part.stat().st_size, part.stat().st_mode & 0o777) == (0, 0o600)
         part.write_bytes(b"whole")
         assert not file.exists()
-        atomic_file.publish(part, file)
+        atomic_file.commit(part, file)
     assert names(file.parent) == {"monday.db"}
     assert file.stat().st_mode & 0o777 == 0o600
 
@@ -193,17 +195,17 @@ async def test_backup_overwrites_nothing(store: SqliteStore, path: Path, file: P
         case _:
             file = path
     before = {each: each.read_bytes() for each in (file, other) if each.is_file()}
-    with pytest.raises(StoreUnusable, match="is there already, and a backup overwrites nothing"):
+    with pytest.raises(StoreUnusable, match="exists already; a backup never overwrites a file"):
         backup.save(path, file, SAVED)
     assert {each: each.read_bytes() for each in (file, other) if each.is_file()} == before
 
 
 def test_what_comes_meanwhile_is_not_overwritten(file: Path) -> None:
-    with atomic_file.part(file) as part:
+    with atomic_file.temp_file(file) as part:
         part.write_bytes(b"ours")
         file.write_bytes(b"mine")
         with pytest.raises(FileExistsError):
-            atomic_file.publish(part, file)
+            atomic_file.commit(part, file)
     assert file.read_bytes() == b"mine"
     assert names(file.parent) == {"monday.db"}
 
@@ -214,9 +216,9 @@ def test_disk_without_hard_links_will_do(file: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "link", link)
     for again in (False, True):
-        with atomic_file.part(file) as part, pytest.raises(FileExistsError) if again else contextlib.nullcontext():
+        with atomic_file.temp_file(file) as part, pytest.raises(FileExistsError) if again else contextlib.nullcontext():
             part.write_bytes(b"again" if again else b"ours")
-            atomic_file.publish(part, file)
+            atomic_file.commit(part, file)
     assert file.read_bytes() == b"ours"
     assert names(file.parent) == {"monday.db"}
 
@@ -415,7 +417,7 @@ async def test_restore_overwrites_nothing_unless_it_is_told_to(store: SqliteStor
     backup.save(path, file, SAVED)
     await store.close()
     before = path.read_bytes()
-    with pytest.raises(StoreUnusable, match=r"already \(secrets waiting in it: 4\); --replace ends"):
+    with pytest.raises(StoreUnusable, match=r"already \(active secrets in it: 4\); --replace ends"):
         restore(file, path, SAVED)
     assert path.read_bytes() == before
 
@@ -423,15 +425,15 @@ async def test_restore_overwrites_nothing_unless_it_is_told_to(store: SqliteStor
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("missing", "there is no such file"),
-        ("folder", "there is no such file"),
+        ("missing", "no such file"),
+        ("folder", "no such file"),
         ("empty", "is empty"),
         ("text", "is not a SecLink database"),
         ("foreign", "is a database of something else"),
         ("newer", "was written by a newer SecLink"),
         ("damaged", "is damaged"),
         ("cut", "is damaged"),
-        ("tables", "its tables were changed by something else"),
+        ("tables", "its tables were changed by another program"),
         ("itself", "is the database itself"),
     ],
 )
@@ -546,7 +548,7 @@ async def test_database_that_cannot_be_read_is_moved_aside_as_it_is(
             damaged.seek(0 if kind == "header" else 2 * 4096)
             damaged.write(os.urandom(4096))
     wanted = {end: Path(f"{path}{end}").read_bytes() for end in ("", "-wal") if Path(f"{path}{end}").exists()}
-    with pytest.raises(StoreUnusable, match="is there already, though it cannot be read; --replace moves it aside"):
+    with pytest.raises(StoreUnusable, match="exists already, but cannot be read; --replace moves it aside"):
         restore(file, path)
     restored = restore(file, path, replace=True)
     assert restored.is_raw
@@ -574,7 +576,7 @@ async def test_database_that_is_open_elsewhere_is_not_replaced(store: SqliteStor
     ) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(StoreUnusable, match="is open in another program; end it first"):
+        with pytest.raises(StoreUnusable, match="is open in another program; stop that first"):
             restore(file, path, replace=True)
         assert not list(path.parent.glob("seclink.db.*-*"))
         other.communicate()
@@ -587,11 +589,11 @@ def test_file_gets_the_databases_owner_where_root_makes_it(tmp_path: Path, monke
     made.touch()
     monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((path, uid, gid)))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    atomic_file.hand_over(made, tmp_path / "no database yet")
+    atomic_file.chown_like(made, tmp_path / "no database yet")
     owner = tmp_path.stat()
     assert given == [(made, owner.st_uid, owner.st_gid)]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    atomic_file.hand_over(made, tmp_path / "no database yet")
+    atomic_file.chown_like(made, tmp_path / "no database yet")
     assert len(given) == 1
 
 

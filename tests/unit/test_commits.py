@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_store import secret
 
-from seclink.store import group_commit
+from seclink.store import wal_checkpoint
 from seclink.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
@@ -27,10 +27,10 @@ async def test_no_second_checkpoint_meets_a_write(
     """SQLite before 3.51.3 may damage the file where a write resets the log during a checkpoint that follows a
     complete one.
     """
-    monkeypatch.setattr(group_commit, "SWEEP_SECONDS", 0.1)
+    monkeypatch.setattr(wal_checkpoint, "INTERVAL_SECONDS", 0.1)
     path, said = tmp_path / "store.db", []
     store = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30)
-    await store._sweeper.set_trace_callback(said.append)
+    await store._checkpointer.set_trace_callback(said.append)
     await store._writer.set_trace_callback(said.append)
 
     def count(mode: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from seclink.errors import StorageFailed
-from seclink.store.batch_reads import AT_ONCE, BatchReader
+from seclink.store.batch_reads import MAX_BATCH, BatchReader
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ def looks(reader: Reader) -> BatchReader:
 
 
 def look(looks: BatchReader, name: str) -> "asyncio.Task[Any]":
-    return asyncio.create_task(looks.row(name))
+    return asyncio.create_task(looks.get(name))
 
 
 async def begun(reader: Reader, count: int) -> None:
@@ -68,18 +68,18 @@ async def test_who_asks_after_a_look_has_begun_gets_one_of_his_own(reader: Reade
 async def test_those_that_wait_together_are_asked_for_together(reader: Reader, looks: BatchReader) -> None:
     reader.rows = {"a": 1, "b": 2}
     reader.may_answer.set()
-    answers = await asyncio.gather(*(looks.row(name) for name in ("a", "b", "a", "nobody")))
+    answers = await asyncio.gather(*(looks.get(name) for name in ("a", "b", "a", "nobody")))
     assert answers == [("a", 1), ("b", 2), ("a", 1), None]
     assert reader.asked == [["a", "b", "nobody"]]
 
 
 async def test_more_than_fit_are_asked_for_in_turn(reader: Reader, looks: BatchReader) -> None:
-    names = [f"n{number}" for number in range(AT_ONCE + 5)]
+    names = [f"n{number}" for number in range(MAX_BATCH + 5)]
     reader.rows = {name: number for number, name in enumerate(names)}
     reader.may_answer.set()
-    answers = await asyncio.gather(*map(looks.row, names))
+    answers = await asyncio.gather(*map(looks.get, names))
     assert answers == [(name, number) for number, name in enumerate(names)]
-    assert list(map(len, reader.asked)) == [AT_ONCE, 5]
+    assert list(map(len, reader.asked)) == [MAX_BATCH, 5]
 
 
 async def test_look_that_nobody_waits_for_any_more_troubles_no_other(reader: Reader, looks: BatchReader) -> None:
@@ -89,7 +89,7 @@ async def test_look_that_nobody_waits_for_any_more_troubles_no_other(reader: Rea
     gone.cancel()
     reader.may_answer.set()
     assert await other == ("a", 1)
-    assert await looks.row("a") == ("a", 1)
+    assert await looks.get("a") == ("a", 1)
 
 
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), ValueError("no active connection")])
@@ -98,7 +98,7 @@ async def test_failure_is_everybodys_and_not_the_next_ones(
 ) -> None:
     reader.error = error
     reader.may_answer.set()
-    found = await asyncio.gather(looks.row("a"), looks.row("b"), return_exceptions=True)
+    found = await asyncio.gather(looks.get("a"), looks.get("b"), return_exceptions=True)
     assert [type(each) for each in found] == [StorageFailed, StorageFailed]
     reader.error = None
-    assert await looks.row("a") is None
+    assert await looks.get("a") is None

@@ -293,7 +293,7 @@ async def test_tables_that_something_else_has_changed_are_refused(tmp_path: Path
     with sqlite3.connect(path) as db:
         db.executescript(change)
     db.close()
-    with pytest.raises(StoreUnusable, match="its tables were changed by something else"):
+    with pytest.raises(StoreUnusable, match="its tables were changed by another program"):
         await open_store(path)
 
 
