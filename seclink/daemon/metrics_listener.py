@@ -27,7 +27,7 @@ async def metrics_listener(metrics: MetricsCollector, listener: socket.socket | 
         log.info("watched", url=url)
         is_up.set()
 
-    settings = ServerSettings(app=app, refuse=app.render_http11, limits=LIMITS, grace_seconds=1.0)
+    settings = ServerSettings(app=app, render_error=app.render_http11, limits=LIMITS, grace_seconds=1.0)
     serving = asyncio.create_task(serve(settings, listener=listener, stop=stop, ready=ready))
     starting = asyncio.create_task(is_up.wait())
     await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)

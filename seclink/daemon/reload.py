@@ -80,7 +80,7 @@ class Reloader:
 def server_settings(app: Middleware, config: Config) -> ServerSettings:
     return ServerSettings(
         app=app,
-        refuse=app.render_http11,
+        render_error=app.render_http11,
         limits=Limits(message_bytes=2 * body_bytes(config), connections=2 * config.server.requests),
         grace_seconds=config.server.shutdown_timeout,
         root=urlsplit(public_url(config)).path.encode(),

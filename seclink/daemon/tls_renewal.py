@@ -40,7 +40,7 @@ class TlsRenewal:
         """Load the files whenever they change. Never returns, unless there is no certificate."""
         if self._certificate is not None:
             self._log_result("")
-            await self._certificate.watch(self._log_result)
+            await self._certificate.poll(self._log_result)
 
     async def remind(self) -> None:
         """Log a warning once a day if the certificate expires soon, because its renewal must have failed."""
@@ -54,5 +54,5 @@ class TlsRenewal:
         if problem:
             self._log.error("certificate", detail=problem)
         elif self._certificate is not None:
-            until = time.strftime("%Y-%m-%d", time.gmtime(self._certificate.until))
+            until = time.strftime("%Y-%m-%d", time.gmtime(self._certificate.expires_at))
             self._log.info("certificate", detail=f"in use, valid until {until}")

@@ -1,8 +1,9 @@
-"""The certificate for https, with its key: read, tried, and read again when its files change.
+"""The TLS certificate and its key: loaded, tested, and loaded again when the files change.
 
-Before it is used it has to work: a handshake in memory, with a client that trusts nothing else, tells whether the key
-is the certificate's, whether its time is now and whether it is one for servers. Nothing is told of a key but where it
-lies. New connections get the new certificate and open ones keep theirs; a pair that does not work changes nothing.
+A pair must work before it is used: a handshake in memory, with a client that trusts nothing else, shows whether the key
+belongs to the certificate, whether the certificate is valid now, and whether it is one for servers. Messages name the
+key's file and nothing of its content. New connections get the new certificate and open ones keep theirs. A pair that
+does not work changes nothing.
 """
 
 import asyncio
@@ -13,17 +14,17 @@ from pathlib import Path
 
 __all__ = ["Certificate", "CertificateRefused"]
 
-EVERY_SECONDS = 2.0
-DAY = 86400
+POLL_SECONDS = 2.0
+DAY_SECONDS = 86400
 
-# Forward secrecy and authenticated encryption alone; what TLS 1.3 has is all of that kind.
+# Only forward secrecy and authenticated encryption; all ciphers of TLS 1.3 have both.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 REASONS = {
     "KEY_VALUES_MISMATCH": "{key} is not the key of {chain}",
     "KEY_TYPE_MISMATCH": "{key} is not the key of {chain}",
     "EE_KEY_TOO_SMALL": "{chain}: its key is too small to be safe",
-    "CA_MD_TOO_WEAK": "{chain}: it is signed in a way that is not safe any more",
+    "CA_MD_TOO_WEAK": "{chain}: its signature algorithm is no longer safe",
 }
 KEY_MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
 
@@ -40,56 +41,56 @@ class CertificateRefused(Exception):
 
 
 class Certificate:
-    """`context` is for the next connection, `until` when it ends, in seconds since 1970."""
+    """`context` is the TLS context for the next connection; `expires_at` is in seconds since 1970."""
 
     def __init__(self, chain: Path, key: Path) -> None:
-        """`chain` is the server's certificate and those between it and its root, all in PEM, as is `key`. Raises
-        CertificateRefused."""
+        """Load PEM files: `chain` has the server's certificate and the intermediate ones. Raises CertificateRefused."""
         self._chain, self._key = chain, key
-        self._read = self._stamp()
-        self.context, self.until = _load(chain, key)
+        self._loaded_stamps = self._stamps()
+        self.context, self.expires_at = _load(chain, key)
 
-    async def refresh(self, told: Callable[[str], None]) -> None:
-        """Read the files again. `told` is what kept the old ones; nothing where the new are in use."""
-        self._read = self._stamp()  # before: what changes while it is read is read once more
+    async def refresh(self, on_result: Callable[[str], None]) -> None:
+        """Load the files again. Calls `on_result` with "" on success, else with the reason why the old pair stays."""
+        self._loaded_stamps = self._stamps()  # before loading: a change meanwhile is loaded next time
         try:
-            self.context, self.until = await asyncio.to_thread(_load, self._chain, self._key)
-        except CertificateRefused as refused:
-            told(f"the certificate in use stays: {refused}")
+            self.context, self.expires_at = await asyncio.to_thread(_load, self._chain, self._key)
+        except CertificateRefused as error:
+            on_result(f"the current certificate stays in use: {error}")
         else:
-            told("")
+            on_result("")
 
-    async def watch(self, told: Callable[[str], None]) -> None:
-        """Reads them when they have changed and stay so for a moment: a pair is not replaced in one step. Never
-        returns."""
-        seen = self._read
+    async def poll(self, on_result: Callable[[str], None]) -> None:
+        """Load the files when they have changed and are stable: the two are not replaced in one step. Never returns."""
+        current = self._loaded_stamps
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            last, seen = seen, self._stamp()
-            if seen == last != self._read:
-                await self.refresh(told)
+            await asyncio.sleep(POLL_SECONDS)
+            previous, current = current, self._stamps()
+            if current == previous != self._loaded_stamps:
+                await self.refresh(on_result)
 
     def days_left(self) -> int:
-        return int((self.until - time.time()) // DAY)
+        return int((self.expires_at - time.time()) // DAY_SECONDS)
 
-    def _stamp(self) -> tuple[tuple[int, ...], ...]:
+    def _stamps(self) -> tuple[tuple[int, ...], ...]:
         return tuple(map(_stamp, (self._chain, self._key)))
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
+    """Return numbers that change when the file does; none for a file that is missing."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _load(chain: Path, key: Path) -> tuple[ssl.SSLContext, float]:
-    for each in (chain, key):
-        _look(each)
+    """Return a context and the time the certificate expires. Raises CertificateRefused."""
+    for path in (chain, key):
+        _check_readable(path)
 
-    def is_encrypted() -> str:
-        raise CertificateRefused(f"{key}: the key is encrypted; nobody is there to type its passphrase at a start", key)
+    def reject_encrypted_key() -> str:
+        raise CertificateRefused(f"{key}: the key is encrypted, and nobody can type its passphrase at a start", key)
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -97,8 +98,8 @@ def _load(chain: Path, key: Path) -> tuple[ssl.SSLContext, float]:
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     try:
-        context.load_cert_chain(chain, key, is_encrypted)
-        return context, _tried(context, chain)
+        context.load_cert_chain(chain, key, reject_encrypted_key)
+        return context, _test_handshake(context, chain)
     except ssl.SSLCertVerificationError as error:
         raise CertificateRefused(f"{chain}: {error.verify_message}", chain) from None
     except ssl.SSLError as error:
@@ -107,8 +108,8 @@ def _load(chain: Path, key: Path) -> tuple[ssl.SSLContext, float]:
         raise CertificateRefused(message.format(chain=chain, key=key), file) from None
 
 
-def _look(path: Path) -> None:
-    """OpenSSL does not say which of the two it could not read."""
+def _check_readable(path: Path) -> None:
+    """Raise CertificateRefused if the file cannot be read: OpenSSL does not name the one of the two at fault."""
     try:
         with path.open("rb") as file:
             file.read(1)
@@ -117,22 +118,22 @@ def _look(path: Path) -> None:
         raise CertificateRefused(f"{path}: cannot be read: {error.strerror}", path, is_denied=is_denied) from None
 
 
-def _tried(context: ssl.SSLContext, chain: Path) -> float:
-    """A handshake without a network; until when the certificate is valid. Raises ssl.SSLError."""
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname = False  # which names are right is for those to say who come
-    trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    trusting.load_verify_locations(chain)
-    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = trusting.wrap_bio(down, up)
-    server = context.wrap_bio(up, down, server_side=True)
-    waiting = [client, server]
-    while waiting:
-        for each in list(waiting):
+def _test_handshake(context: ssl.SSLContext, chain: Path) -> float:
+    """Shake hands in memory; return the time the certificate expires. Raises ssl.SSLError."""
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.check_hostname = False  # only the operator knows the names that clients use
+    client_context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client_context.load_verify_locations(chain)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, to_server)
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    unfinished = [client, server]
+    while unfinished:
+        for side in list(unfinished):
             try:
-                each.do_handshake()
+                side.do_handshake()
             except ssl.SSLWantReadError:
                 continue
-            waiting.remove(each)
-    until = (client.getpeercert() or {}).get("notAfter")
-    return ssl.cert_time_to_seconds(str(until))
+            unfinished.remove(side)
+    expires = (client.getpeercert() or {}).get("notAfter")
+    return ssl.cert_time_to_seconds(str(expires))

@@ -1,9 +1,9 @@
 """One HTTP/1.1 connection: uvicorn's httptools protocol with the limits it lacks.
 
-Added here: a time limit for heads and for idling, one for answers nobody reads, caps on a head's size and on the raw
-bytes of a message (endless chunk extensions and trailers never reach the application), a cap on connections that gives
-up the one waiting longest, and problem documents for malformed requests. One task looks at all clocks, so a request
-pays for none.
+Added here: deadlines for heads, for idle connections and for clients that do not read; limits on a head's size and on
+the raw bytes of a message (endless chunk extensions and trailers never reach the application); a limit on connections,
+at which the one that has waited longest is closed; error responses for malformed requests. One task checks all
+deadlines, so a request pays for no timer.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, 
 from seclink.server.settings import ServerSettings
 from seclink.server.transport import Transport
 
-LINGER_BYTES = 16 * 1024 * 1024  # read and dropped at most, so that a client busy sending gets to read its refusal
-PIPELINED = 32  # requests sent ahead of their answers; without a cap, one read of 256 KiB can hold ten thousand
+MAX_DISCARDED_BYTES = 16 * 1024 * 1024  # so that a client busy sending gets to read its error response
+MAX_PIPELINED = 32  # requests sent ahead of their responses; one read of 256 KiB could hold ten thousand
 
 
 class ConnectionLike(Protocol):
-    """Whoever takes the place of a connection: one, or what is to become one."""
+    """A connection, or the handshake that becomes one."""
 
-    due: float
-    write_due: float
-    wire: Transport
+    deadline: float
+    write_deadline: float
+    transport: Transport
 
     def expire(self, now: float) -> None: ...
 
@@ -42,13 +42,16 @@ class ConnectionLike(Protocol):
 
 
 class ConnectionRegistry:
-    """What the connections share. A request gets the `settings` there was when its head had come."""
+    """All connections and the state they share.
 
-    def __init__(self, served: ServerSettings, app_state: dict[str, Any]) -> None:
-        # Forwarded headers are the limiter's business: uvicorn would believe them from 127.0.0.1. Its logger is silent:
-        # it would print paths, and what escapes the application is reported by the gate.
+    A request gets the `settings` that are in force when its head is complete.
+    """
+
+    def __init__(self, settings: ServerSettings, app_state: dict[str, Any]) -> None:
+        # The rate limiter reads forwarded headers itself: uvicorn would trust them from 127.0.0.1. uvicorn's logger is
+        # silent: it would print paths, and the middleware reports what escapes the application.
         self.config = Config(
-            self._handle,
+            self._call_app,
             interface="asgi3",
             ws="none",
             lifespan="off",
@@ -61,101 +64,112 @@ class ConnectionRegistry:
         self.loop = asyncio.get_running_loop()
         self.state = ServerState()
         self.app_state = app_state
-        self.settings = served
+        self.settings = settings
         self.stopping = False
         self.connections: set[ConnectionLike] = set()
-        self.date()
+        self._update_date()
 
-    def _handle(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        handled: Awaitable[None] = self.settings.app(scope, receive, send)
-        return handled
-
-    def date(self) -> None:
-        self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-
-    async def watch(self) -> None:
-        """Ends what is overdue; never returns."""
+    async def run_deadlines(self) -> None:
+        """Expire connections whose deadlines have passed; never returns."""
         limits = self.settings.limits
-        pause = min(4.0, limits.header_seconds, limits.idle_seconds, limits.write_seconds, limits.linger_seconds) / 4
+        shortest = min(4.0, limits.header_seconds, limits.idle_seconds, limits.write_seconds, limits.linger_seconds)
         while True:
-            self.date()
+            self._update_date()
             now = self.loop.time()
-            for each in [each for each in self.connections if now > each.due or now > each.write_due]:
-                each.expire(now)
-            await asyncio.sleep(pause)
+            for overdue in [one for one in self.connections if now > one.deadline or now > one.write_deadline]:
+                overdue.expire(now)
+            await asyncio.sleep(shortest / 4)
 
-    def add(self, newcomer: ConnectionLike) -> None:
-        """A further connection, as long as there is room and no stop."""
-        self.connections.add(newcomer)
+    def add(self, connection: ConnectionLike) -> None:
+        """Register a new connection. Over the limit, make room for it or reject it; during a stop, drop it."""
+        self.connections.add(connection)
         if self.stopping:
-            newcomer.wire.abort()
+            connection.transport.abort()
         elif len(self.connections) > self.settings.limits.connections:
-            self.evict_idle(newcomer)
+            self._evict_idle(connection)
 
-    def evict_idle(self, newcomer: ConnectionLike) -> None:
-        """Like nginx under pressure: whoever has waited longest without a request in flight goes."""
-        waiting = [each for each in self.connections if each.due < inf and each is not newcomer]
-        if waiting:
-            oldest = min(waiting, key=lambda each: each.due)
-            self.connections.discard(oldest)
-            oldest.wire.reset()
-        else:
-            newcomer.reject(Busy())
-
-    async def finish(self) -> None:
-        """Closes what idles, waits for what is in flight, then cuts the rest."""
+    async def drain(self) -> None:
+        """Close idle connections, wait for the requests in flight, then close the rest."""
         self.stopping = True
         end = self.loop.time() + self.settings.grace_seconds
-        for each in list(self.connections):
-            each.shutdown()
+        for connection in list(self.connections):
+            connection.shutdown()
         while (self.connections or self.state.tasks) and self.loop.time() < end:  # noqa: ASYNC110 - two sets, once
             await asyncio.sleep(0.02)
         if late := [task for task in self.state.tasks if task.cancel()]:
             await asyncio.wait(late, timeout=1)
-        for each in list(self.connections):
-            each.wire.abort()
+        for connection in list(self.connections):
+            connection.transport.abort()
+
+    def _evict_idle(self, newcomer: ConnectionLike) -> None:
+        """Close the connection that has waited longest without a request in flight, as nginx does under pressure."""
+        waiting = [one for one in self.connections if one.deadline < inf and one is not newcomer]
+        if waiting:
+            oldest = min(waiting, key=lambda one: one.deadline)
+            self.connections.discard(oldest)
+            oldest.transport.reset()
+        else:
+            newcomer.reject(Busy())
+
+    def _call_app(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        response: Awaitable[None] = self.settings.app(scope, receive, send)
+        return response
+
+    def _update_date(self) -> None:
+        self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
 
 
 class Connection(HttpToolsProtocol):
-    """`due` is when a head, or the next request, must have come; `write_due` when some of an answer must have been
-    read. Both are on the loop's clock, `inf` for no limit."""
+    """A connection with two deadlines on the loop's clock, `inf` for none.
 
-    def __init__(self, hub: ConnectionRegistry, below: asyncio.WriteTransport | None = None) -> None:
-        super().__init__(hub.config, hub.state, hub.app_state, hub.loop)
-        self.hub, self._below = hub, below
-        self.limits = hub.settings.limits
-        self.wire: Transport
-        self.due = inf
-        self.write_due = inf
+    At `deadline` a head, the next request or a close is overdue. At `write_deadline` the client must have read enough
+    of the response; it is set while bytes of one are unsent, and takes precedence.
+
+    A connection ends in up to three steps:
+
+    1. `_is_ending`: input is discarded, and the response in flight is the last one.
+    2. `lingering`: our side has ended, and input is discarded until the client ends its side.
+    3. `transport.is_closing()`: asyncio sends what is buffered. Over TLS it then waits for the client's goodbye.
+
+    `expire` ends the second and the third, neither of which a client can prolong.
+    """
+
+    transport: Transport  # type: ignore[assignment]
+
+    def __init__(self, registry: ConnectionRegistry, socket_transport: asyncio.WriteTransport | None = None) -> None:
+        """`socket_transport` is the transport below TLS."""
+        super().__init__(registry.config, registry.state, registry.app_state, registry.loop)
+        self.registry, self._socket_transport = registry, socket_transport
+        self.limits = registry.settings.limits
+        self.deadline = inf
+        self.write_deadline = inf
         self.lingering = False
-        self._sent = 0  # when `write_due` was set
+        self._is_ending = False
+        self._delivered = 0  # when `write_deadline` was set
         self._received = 0  # bytes of this message in earlier reads: one read may hold many messages
         self._in_head = True
-        self._refusal: SecLinkError | None = None
+        self._error: SecLinkError | None = None
         self.url, self.headers = b"", []
-        self._running: RequestResponseCycle | None = None  # `cycle` is the newest, which may be queued behind this one
-        self._discarding = False
+        self._current: RequestResponseCycle | None = None  # `cycle` is the newest, which may be queued behind this one
 
-    def has_unread(self) -> bool:
-        return self._discarding or (self.cycle is not None and self.cycle.more_body)
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.wire = Transport(transport, self, self._below)
-        super().connection_made(self.wire)  # type: ignore[arg-type]
-        self.due = self.loop.time() + self.limits.header_seconds
-        self.hub.add(self)
+        super().connection_made(Transport(transport, self, self._socket_transport))  # type: ignore[arg-type]
+        self.deadline = self.loop.time() + self.limits.header_seconds
+        self.registry.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.hub.connections.discard(self)
-        self.due = self.write_due = inf
+        self.registry.connections.discard(self)
+        self.deadline = self.write_deadline = inf
         super().connection_lost(exc)
-        self.wire.release()
+        self.transport.release()
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
-        if self.lingering or self._discarding:
-            if self._received > LINGER_BYTES:
-                self.wire.abort()
+        if self.lingering or self._is_ending:
+            if self._received > MAX_DISCARDED_BYTES:
+                self.transport.abort()
             return
         super().data_received(data)
         if self._in_head:
@@ -164,123 +178,144 @@ class Connection(HttpToolsProtocol):
         elif self._received > self.limits.message_bytes:
             self.reject(PayloadTooLarge())
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._set_write_deadline()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._clear_write_deadline()
+
+    # Called by the parser
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.limits = self.hub.settings.limits
+        self.limits = self.registry.settings.limits
         self._received = 0
-        self.due = self.loop.time() + self.limits.header_seconds
-        self._look_for_reader()
+        self.deadline = self.loop.time() + self.limits.header_seconds
+        self._clear_write_deadline()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # what follows a chunked body would be added to headers that have been checked
+        if self._in_head:  # trailers of a chunked body would be added to headers that have been checked
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self.parser.get_method() == b"CONNECT":
-            self._refusal = MethodNotAllowed()
+            self._error = MethodNotAllowed()
         elif not self.url.startswith((b"/", b"*")) or self.parser.get_http_version() not in ("1.1", "1.0"):
-            self._refusal = BadRequest("The request is not addressed as this server takes it")
-        elif len(self.pipeline) >= PIPELINED:
-            self._refusal = BadRequest("Too many requests were sent ahead of their answers")
-        if self._refusal is not None:
-            raise self._refusal
+            self._error = BadRequest("The request line is not one that this server accepts")
+        elif len(self.pipeline) >= MAX_PIPELINED:
+            self._error = BadRequest("Too many requests were sent ahead of their responses")
+        if self._error is not None:
+            raise self._error
         self._in_head = False
-        self.due = inf
-        self.url = self.hub.settings.below(self.url)
+        self.deadline = inf
+        self.url = self.registry.settings.strip_root(self.url)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._in_head = True
         self._received = 0
         super().on_message_complete()
-        self.url, self.headers = b"", []  # what is refused from here on is another request
+        self.url, self.headers = b"", []  # an error from here on belongs to another request
+
+    # Called by uvicorn
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's answer to what its parser refuses."""
+        """Respond to input that the parser rejects; replaces uvicorn's plain text."""
         error = sys.exception()
         if isinstance(error, httptools.HttpParserInvalidMethodError):
-            self._refusal = MethodNotAllowed()
-        elif error is not None and isinstance(error.__context__, MemoryError):  # no room for what it had read
-            self._refusal = Busy()
-        self.reject(self._refusal or BadRequest("The request is not valid HTTP"))
-
-    def reject(self, error: SecLinkError) -> None:
-        """Answers without the application, and closes."""
-        if self.lingering or self._discarding or self.wire.is_closing():
-            return
-        self.pipeline.clear()
-        running = self._running
-        if running is not None and not running.response_complete:
-            if running.response_started or not running.more_body:
-                # That request was whole: it keeps its answer, and this connection ends with it.
-                self._discarding = True
-                running.keep_alive = False
-                return
-            running.disconnected = True
-            running.message_event.set()
-        self.transport.write(self.hub.settings.refuse(error, self.url, self.headers))
-        self.wire.linger()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
-
-    def start_lingering(self) -> None:
-        self.lingering = True
-        self._received = 0
-        self.due = self.loop.time() + self.limits.linger_seconds
-        self.flow.resume_reading()
-
-    def start_closing(self) -> None:
-        """TLS closes once all is sent and the other side has said goodbye, too: which may never come."""
-        self.due = self.loop.time() + self.limits.linger_seconds
+            self._error = MethodNotAllowed()
+        elif error is not None and isinstance(error.__context__, MemoryError):  # memory ran out in a callback
+            self._error = Busy()
+        self.reject(self._error or BadRequest("The request is not valid HTTP"))
 
     def on_response_complete(self) -> None:
-        """Instead of uvicorn's: the pause before the next request is `due`, not a timer that any byte would stop."""
-        self.wire.flush()
-        self._watch_reader()
-        if self.lingering or self.wire.is_closing():
+        """Start the next request or wait for one.
+
+        uvicorn would set a keep-alive timer here, which any byte stops; `deadline` replaces it.
+        """
+        self.transport.flush()
+        self._set_write_deadline()
+        if self.lingering or self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
         else:
-            self.due = self.loop.time() + self.limits.idle_seconds
+            self.deadline = self.loop.time() + self.limits.idle_seconds
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._watch_reader()
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._current = cycle
+        super()._start_asgi_task(cycle, app)
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._look_for_reader()
+    # Called by the transport
 
-    def _watch_reader(self) -> None:
-        """From now on, until all is sent. TLS does not pause those who write to it for what has been encrypted."""
-        if self.write_due == inf and self.wire.unsent():
-            self._sent = self.wire.sent()
-            self.write_due = self.loop.time() + self.limits.write_seconds
+    def has_unread(self) -> bool:
+        return self._is_ending or (self.cycle is not None and self.cycle.more_body)
 
-    def _look_for_reader(self) -> None:
-        if self.write_due < inf and not self.wire.unsent():
-            self.write_due = inf
+    def start_lingering(self) -> None:
+        self.lingering = True
+        self._received = 0
+        self.deadline = self.loop.time() + self.limits.linger_seconds
+        self.flow.resume_reading()
+
+    def start_closing(self) -> None:
+        """Set a deadline for the close: TLS waits for the client's goodbye, which may never come."""
+        self.deadline = self.loop.time() + self.limits.linger_seconds
+
+    # Called by the registry
+
+    def reject(self, error: SecLinkError) -> None:
+        """Send an error response without the application, and end the connection."""
+        if self.lingering or self._is_ending or self.transport.is_closing():
+            return
+        self.pipeline.clear()
+        current = self._current
+        if current is not None and not current.response_complete:
+            if current.response_started or not current.more_body:
+                # That request arrived whole, so it keeps its response, and the connection ends with it.
+                self._is_ending = True
+                current.keep_alive = False
+                return
+            current.disconnected = True
+            current.message_event.set()
+        self.transport.write(self.registry.settings.render_error(error, self.url, self.headers))
+        self.transport.linger()
 
     def expire(self, now: float) -> None:
-        """Called when a limit has passed; again when the close it led to does not come to an end."""
-        self._look_for_reader()
-        if now > self.write_due:
-            sent = self.wire.sent()
-            if sent - self._sent >= self.limits.write_rate * self.limits.write_seconds:
-                self._sent = sent
-                self.write_due = now + self.limits.write_seconds
-                return
-        elif self.write_due < inf or now <= self.due:
-            return  # idle because the client still reads
-        elif not self.lingering:
-            if self.wire.is_closing():
-                self.wire.abort()  # what the kernel has taken, it still delivers
-            else:
-                self.wire.close()
-            return
-        self.wire.reset()
+        """Act on a deadline that has passed. Called again if the close it started does not finish."""
+        self._clear_write_deadline()
+        if now > self.write_deadline:
+            if not self._extend_write_deadline(now):
+                self.transport.reset()
+        elif self.write_deadline == inf and now > self.deadline:  # otherwise the client is still reading
+            self._close_overdue()
+
+    def _close_overdue(self) -> None:
+        if self.lingering:
+            self.transport.reset()
+        elif self.transport.is_closing():
+            self.transport.abort()  # the kernel still delivers what it has accepted
+        else:
+            self.transport.close()
+
+    def _set_write_deadline(self) -> None:
+        """Give the client time to read, if bytes are unsent. TLS buffers without limit and pauses nobody."""
+        if self.write_deadline == inf and self.transport.unsent():
+            self._delivered = self.transport.delivered()
+            self.write_deadline = self.loop.time() + self.limits.write_seconds
+
+    def _clear_write_deadline(self) -> None:
+        if self.write_deadline < inf and not self.transport.unsent():
+            self.write_deadline = inf
+
+    def _extend_write_deadline(self, now: float) -> bool:
+        """Give a client that read fast enough more time; return False for one that did not."""
+        delivered = self.transport.delivered()
+        if delivered - self._delivered < self.limits.write_rate * self.limits.write_seconds:
+            return False
+        self._delivered = delivered
+        self.write_deadline = now + self.limits.write_seconds
+        return True

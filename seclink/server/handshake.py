@@ -1,7 +1,8 @@
-"""A connection over TLS, until it is one: the handshake, under the limits that connections have.
+"""A connection over TLS until its handshake is finished, under the limits of connections.
 
-It counts as a connection from its first byte, so that silence keeps nobody out, and it holds no request. What fails is
-closed without a word: there is nobody to tell, and a log of it would be written by strangers.
+It counts as a connection from its first byte, so that silent clients cannot keep others out, and it holds no request.
+A failed handshake is closed without a response or a log line: there is nobody to answer, and strangers could fill the
+log.
 """
 
 import asyncio
@@ -12,48 +13,48 @@ from seclink.errors import SecLinkError
 from seclink.server.connection import Connection, ConnectionRegistry
 from seclink.server.transport import Transport
 
-DAY = 86_400.0
+DAY_SECONDS = 86_400.0
 
 
 class Handshake(asyncio.Protocol):
-    """Becomes a Connection. What comes before that in the handshake's last segment is kept for it.
+    """Becomes a Connection. Bytes that follow the handshake in its last segment are kept for it.
 
-    One of these a connection, with the certificate of this moment: a context that serves already is never changed.
+    There is one of these for each connection, with the certificate of that moment: a context in use is never changed.
     """
 
-    lingering = True  # nothing is written here but by TLS itself
+    lingering = True  # only TLS itself writes here
 
-    def __init__(self, hub: ConnectionRegistry, context: ssl.SSLContext) -> None:
-        self.hub, self.context = hub, context
-        self.due = self.write_due = inf
-        self.wire: Transport
+    def __init__(self, registry: ConnectionRegistry, context: ssl.SSLContext) -> None:
+        self.registry, self.context = registry, context
+        self.deadline = self.write_deadline = inf
+        self.transport: Transport
         self._early = b""
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.wire = Transport(transport, self)
-        self.due = self.hub.loop.time() + self.hub.settings.limits.header_seconds
-        self._task = self.hub.loop.create_task(self._shake(transport))
-        self.hub.add(self)
+        self.transport = Transport(transport, self)
+        self.deadline = self.registry.loop.time() + self.registry.settings.limits.header_seconds
+        self._task = self.registry.loop.create_task(self._negotiate(transport))
+        self.registry.add(self)
 
-    async def _shake(self, transport: asyncio.Transport) -> None:
-        limits = self.hub.settings.limits
+    async def _negotiate(self, transport: asyncio.Transport) -> None:
+        limits = self.registry.settings.limits
         try:
-            tls = await self.hub.loop.start_tls(
+            tls = await self.registry.loop.start_tls(
                 transport,
                 self,
                 self.context,
                 server_side=True,
-                ssl_handshake_timeout=2 * limits.header_seconds,  # the hub's clock is first, and resets
-                ssl_shutdown_timeout=DAY,  # it would count from the close on, and cut what is still being read
+                ssl_handshake_timeout=2 * limits.header_seconds,  # the registry's deadline comes first, and resets
+                ssl_shutdown_timeout=DAY_SECONDS,  # it starts at the close and would cut off a client that still reads
             )
-        except OSError:  # of which what TLS refuses is one
+        except OSError:  # includes ssl.SSLError
             tls = None
         finally:
-            self.hub.connections.discard(self)
+            self.registry.connections.discard(self)
         if tls is None or tls.is_closing():
             return
-        connection = Connection(self.hub, transport)
+        connection = Connection(self.registry, transport)
         tls.set_protocol(connection)
         connection.connection_made(tls)
         if self._early:
@@ -63,13 +64,13 @@ class Handshake(asyncio.Protocol):
         self._early += data
 
     def expire(self, now: float) -> None:
-        self.wire.reset()
+        self.transport.reset()
 
     def reject(self, error: SecLinkError) -> None:
-        self.wire.reset()
+        self.transport.reset()
 
     def shutdown(self) -> None:
-        self.wire.abort()
+        self.transport.abort()
 
     def has_unread(self) -> bool:
         return False

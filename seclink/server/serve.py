@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn's connection in our own loop, with the limits it lacks and a stop that keeps its word.
+"""The HTTP server: uvicorn's connection in our own event loop, with the limits it lacks and a graceful stop.
 
 Chosen by measuring this application on two cores, wrk beside the server: the range of three interleaved rounds relative
 to the first line. Differences under a fifth are noise.
@@ -10,15 +10,14 @@ to the first line. Differences under a fifth are noise.
     uvicorn, as extended, uvloop   0.7-1.6        0.7-1.2            0.9-1.1             0.8-1.1                1.15
     Granian embedded, uvloop       1.1-1.6        0.7-1.0            0.8-1.0             1.0-1.6                1.5
 
-Granian is faster where there is no body; a body costs it two more hand-overs between threads, and SQLite's thread
-has more of them to compete with. What decided is control. Under Granian, a client that never reads its answer or
-leaves its body half sent holds its connection for ever, and a stop waits for it; its socket has SO_REUSEPORT, so a
-second server on the same port starts without a word; a malformed chunk becomes a 500; embedding is called
-experimental. uvicorn limits as little by itself, but there a connection is a Python object in our loop, and
-`connection.py` beside this file adds what is missing. Both refuse Content-Length beside Transfer-Encoding, doubled
-lengths that differ, `xchunked` and folded headers; httptools also refuses bare line feeds. uvloop is not worth
-another compiled dependency: a tenth more at best, and with 128 connections of a route that stores nothing its
-slowest hundredth waited up to 0.8 s.
+Granian is faster where there is no body. A body costs it two more hand-overs between threads, and it competes with
+SQLite's thread for them. Control decided. Under Granian, a client that never reads its response or sends half of its
+body holds its connection forever, and a stop waits for it; its socket has SO_REUSEPORT, so a second server on the same
+port starts without an error; a malformed chunk becomes a 500; embedding is called experimental. uvicorn has as few
+limits by itself, but its connection is a Python object in our loop, and `connection.py` beside this file adds the
+missing ones. Both reject Content-Length beside Transfer-Encoding, differing duplicate lengths, `xchunked` and folded
+headers; httptools also rejects bare line feeds. uvloop is not worth another compiled dependency: it gains a tenth at
+best, and with 128 connections on a route that stores nothing its slowest hundredth waited up to 0.8 s.
 """
 
 import asyncio
@@ -47,16 +46,16 @@ __all__ = [
 ]
 
 Reload = Callable[[], Awaitable[ServerSettings | None]]
-"""What is to be served from now on; None: go on as before. It may not raise."""
+"""Returns the settings for the next requests, or None to keep the present ones. Must not raise."""
 
 SAME_SIGNAL_SECONDS = 0.25
 BACKLOG = 1024
-ACCEPTED_AT_ONCE = 32  # asyncio's word for it is backlog, too; more come before a connection too many is given up
-SPARE_FILES = 64  # the database and its log, standard streams, the loop's own
+ACCEPTED_AT_ONCE = 32  # asyncio calls this backlog, too; more are accepted before one over the limit is closed
+SPARE_FILES = 64  # for the database and its log, the standard streams, the loop itself
 
 
 class CannotListen(Exception):
-    """The address cannot be had; the message is for the person who started the server. `is_host`: whatever the port."""
+    """The address is not available; the message is for the operator. `is_host`: because of the host, not the port."""
 
     def __init__(self, message: str, is_host: bool = False) -> None:
         super().__init__(message)
@@ -64,7 +63,7 @@ class CannotListen(Exception):
 
 
 async def serve(
-    served: ServerSettings,
+    settings: ServerSettings,
     *,
     listener: socket.socket,
     stop: asyncio.Event,
@@ -73,55 +72,60 @@ async def serve(
     reload: Reload | None = None,
     certificate: Certificate | None = None,
 ) -> None:
-    """Serves until `stop` is set, then finishes what is in flight and lets the application shut down.
+    """Serve until `stop` is set, then finish the requests in flight and shut the application down.
 
-    `listener` is of `bind`, and closed at the end. `ready` is told the URL once requests are answered. Each `hangup`
-    lets `reload` say what the next requests get; no connection and no request notices. The first application's lifespan
-    is that of them all. With a `certificate`, all that is over TLS. Raises CannotListen, or what its start raised.
+    `listener` comes from `bind` and is closed at the end. `ready(url)` is called once requests are served. Each time
+    `hangup` is set, `reload` returns the settings for the next requests; open connections and requests in flight are
+    not disturbed. The lifespan is that of the first application. With a `certificate`, all connections use TLS. Raises
+    CannotListen, or the error of the application's start.
     """
     loop = asyncio.get_running_loop()
     with contextlib.closing(listener):
         _listen(listener)
-        async with _lifespan(served.app) as state:
-            hub = ConnectionRegistry(_affordable(served), state)
-            clock = loop.create_task(hub.watch())
-            server = await loop.create_server(_accepting(hub, certificate), sock=listener, backlog=ACCEPTED_AT_ONCE)
+        async with _lifespan(settings.app) as state:
+            registry = ConnectionRegistry(_within_file_limit(settings), state)
+            deadlines = loop.create_task(registry.run_deadlines())
+            server = await loop.create_server(
+                _protocol_factory(registry, certificate), sock=listener, backlog=ACCEPTED_AT_ONCE
+            )
             _listen(listener)
             ready(_url(listener, "http" if certificate is None else "https"))
-            waiting = loop.create_task(stop.wait())
-            reloading = loop.create_task(_reload(hub, hangup, reload)) if hangup and reload else None
-            # The clock ends only by a bug. Serving on without time limits would be worse than stopping.
-            await asyncio.wait((waiting, clock), return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            stopping = loop.create_task(stop.wait())
+            reloading = loop.create_task(_reload(registry, hangup, reload)) if hangup and reload else None
+            # The deadlines end only by a bug. Serving on without time limits would be worse than stopping.
+            await asyncio.wait((stopping, deadlines), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
             if reloading:
                 reloading.cancel()
             server.close()
-            await hub.finish()
-            if not clock.cancel():
-                clock.result()
+            await registry.drain()
+            if not deadlines.cancel():
+                deadlines.result()
 
 
-def _accepting(hub: ConnectionRegistry, certificate: Certificate | None) -> Callable[[], asyncio.Protocol]:
+def _protocol_factory(registry: ConnectionRegistry, certificate: Certificate | None) -> Callable[[], asyncio.Protocol]:
     if certificate is None:
-        return lambda: Connection(hub)
-    return lambda: Handshake(hub, certificate.context)
+        return lambda: Connection(registry)
+    return lambda: Handshake(registry, certificate.context)
 
 
-async def _reload(hub: ConnectionRegistry, hangup: asyncio.Event, reload: Reload) -> None:
+async def _reload(registry: ConnectionRegistry, hangup: asyncio.Event, reload: Reload) -> None:
     while True:
         await hangup.wait()
-        hangup.clear()  # one that comes from here on is another
-        served = await reload()
-        if served is not None:
-            hub.settings = _affordable(served)
+        hangup.clear()  # a signal from here on asks for another reload
+        settings = await reload()
+        if settings is not None:
+            registry.settings = _within_file_limit(settings)
 
 
 def stop_on_signals(stop: asyncio.Event, hangup: asyncio.Event | None = None) -> None:
-    """SIGTERM, SIGINT and SIGHUP set `stop`; a second one ends the process at once. With `hangup`, SIGHUP sets that,
-    unless it says what it was made for: that the terminal is gone.
+    """Set `stop` on SIGTERM, SIGINT and SIGHUP; a second signal ends the process at once.
 
-    Wrappers pass a terminal's Ctrl-C on although it has reached us already: what follows on the heels is the same one.
-    Plain handlers, because the loop's own are gone before the interpreter is.
+    With `hangup`, SIGHUP sets that event instead, unless it has its original meaning: that the terminal is gone.
+
+    Wrappers pass on a terminal's Ctrl-C although it has already reached this process, so a signal that follows within
+    SAME_SIGNAL_SECONDS is the same one. These are plain handlers, because the loop removes its own before the
+    interpreter exits.
     """
     loop = asyncio.get_running_loop()
     first: list[float] = []
@@ -142,17 +146,16 @@ def stop_on_signals(stop: asyncio.Event, hangup: asyncio.Event | None = None) ->
             first.append(now)
             loop.call_soon_threadsafe(stop.set)
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, on_signal)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
     signal.signal(signal.SIGHUP, on_hangup)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that has the address and does not hear yet; `::` takes IPv4 as well. Raises CannotListen."""
-    place = _place(host, port)
+    """Return a socket bound to the address, not listening yet; `::` includes IPv4. Raises CannotListen."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = addresses[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise CannotListen(f"{host} is not an address of this machine", is_host=True) from error
@@ -167,59 +170,61 @@ def bind(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRNOTAVAIL:
             raise CannotListen(f"{host} is not an address of this machine", is_host=True) from error
         reasons = {errno.EADDRINUSE: "is in use", errno.EACCES: "needs more rights; choose a port above 1023"}
-        raise CannotListen(f"{place} {reasons.get(error.errno or 0, 'cannot be listened on')}") from error
+        reason = reasons.get(error.errno or 0, "cannot be listened on")
+        raise CannotListen(f"{_host_port(host, port)} {reason}") from error
     return listener
 
 
 def _listen(listener: socket.socket) -> None:
-    """From here on the address is ours alone: of two that are bound, the first to listen has it."""
+    """Take the address: of two bound sockets, the first to listen gets it. Raises CannotListen."""
     try:
         listener.listen(BACKLOG)
     except OSError as error:
-        raise CannotListen(f"{_place(*listener.getsockname()[:2])} is in use") from error
+        raise CannotListen(f"{_host_port(*listener.getsockname()[:2])} is in use") from error
 
 
-def _affordable(served: ServerSettings) -> ServerSettings:
-    limits = served.limits
-    return replace(served, limits=replace(limits, connections=_connections(limits.connections)))
+def _within_file_limit(settings: ServerSettings) -> ServerSettings:
+    """Return settings with as many connections as the process may open files for."""
+    limits = settings.limits
+    return replace(settings, limits=replace(limits, connections=_available_connections(limits.connections)))
 
 
-def _connections(connections: int) -> int:
-    """Raises the limit of open files where that is allowed; otherwise takes fewer connections than asked for."""
+def _available_connections(connections: int) -> int:
+    """Raise the limit of open files where that is allowed; return the number of connections that fit into it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + SPARE_FILES
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    needed = connections + SPARE_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
         return connections
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(1, min(connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES))
 
 
 def _url(listener: socket.socket, scheme: str) -> str:
-    return f"{scheme}://{_place(*listener.getsockname()[:2])}"
+    return f"{scheme}://{_host_port(*listener.getsockname()[:2])}"
 
 
-def _place(host: str, port: int) -> str:
+def _host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
-    """Drives the application's start and shutdown, so that a failure of either is raised to whoever called `serve`."""
+    """Run the application's startup and shutdown; a failure of either is raised to the caller of `serve`."""
     state: dict[str, Any] = {}
     inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     outbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.3"}, "state": state}
-    life = asyncio.ensure_future(app(scope, inbox.get, outbox.put))
+    running = asyncio.ensure_future(app(scope, inbox.get, outbox.put))
 
     async def enter(phase: str) -> None:
         inbox.put_nowait({"type": f"lifespan.{phase}"})
-        answer = asyncio.ensure_future(outbox.get())
-        await asyncio.wait((answer, life), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done() or answer.result()["type"] != f"lifespan.{phase}.complete":
-            answer.cancel()
-            await life  # raises what went wrong
+        reply = asyncio.ensure_future(outbox.get())
+        await asyncio.wait((reply, running), return_when=asyncio.FIRST_COMPLETED)
+        if not reply.done() or reply.result()["type"] != f"lifespan.{phase}.complete":
+            reply.cancel()
+            await running  # raises the application's own error
             raise RuntimeError(f"the application did not complete its {phase}")
 
     await enter("startup")
@@ -227,4 +232,4 @@ async def _lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
         yield state
     finally:
         await enter("shutdown")
-        await life
+        await running

@@ -1,4 +1,4 @@
-"""What stands between a connection and its socket."""
+"""A wrapper of asyncio's transport: one write per response instead of two, and a close that loses no response."""
 
 import asyncio
 import contextlib
@@ -9,11 +9,11 @@ import sys
 import termios
 from typing import Protocol
 
-SMALL = 65_536  # more is not worth copying to save a write
+SMALL_BYTES = 65_536  # copying more costs more than the write it saves
 
 
-class Owner(Protocol):
-    """The connection, as far as it matters here."""
+class TransportOwner(Protocol):
+    """The connection, as its transport sees it."""
 
     lingering: bool
 
@@ -24,8 +24,8 @@ class Owner(Protocol):
     def start_closing(self) -> None: ...
 
 
-class _NoOwner:
-    """The owner of a wire whose connection is gone."""
+class _ReleasedOwner:
+    """Stands in for a connection that is gone, so that late writes and closes do nothing."""
 
     lingering = True
 
@@ -40,13 +40,18 @@ class _NoOwner:
 
 
 class Transport:
-    """The transport as uvicorn sees it: one write per answer instead of two, and a close that loses no answer."""
+    """The transport that uvicorn's connection gets."""
 
-    def __init__(self, transport: asyncio.Transport, owner: Owner, below: asyncio.WriteTransport | None = None) -> None:
-        """`below` is what TLS hands everything to at once, however much there is already."""
-        self._transport, self._below = transport, below
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        owner: TransportOwner,
+        socket_transport: asyncio.WriteTransport | None = None,
+    ) -> None:
+        """`socket_transport` is the transport below TLS, which takes everything at once however much is buffered."""
+        self._transport, self._socket_transport = transport, socket_transport
         self._written = 0
-        self._owner: Owner = owner
+        self._owner: TransportOwner = owner
         self._head = b""
         self.get_extra_info = transport.get_extra_info
         self.is_closing = transport.is_closing
@@ -55,10 +60,10 @@ class Transport:
         self.abort = transport.abort
 
     def write(self, data: bytes) -> None:
-        """Holds back an answer's head until its body follows, the answer ends or the connection closes."""
+        """Write; hold back a response's head until its body follows, the response ends or the connection closes."""
         if self._owner.lingering:
             return
-        if self._head and len(data) > SMALL:
+        if self._head and len(data) > SMALL_BYTES:
             self.flush()
         elif self._head:
             data, self._head = self._head + data, b""
@@ -68,24 +73,17 @@ class Transport:
         self._send(data)
 
     def unsent(self) -> int:
-        """What the kernel has not taken yet."""
-        below = self._below.get_write_buffer_size() if self._below is not None else 0
-        return self._transport.get_write_buffer_size() + below
+        """Return the number of bytes that the kernel has not accepted yet."""
+        below_tls = self._socket_transport.get_write_buffer_size() if self._socket_transport is not None else 0
+        return self._transport.get_write_buffer_size() + below_tls
 
-    def sent(self) -> int:
-        """What the other side has so far. The kernel may hold megabytes that it has taken and not delivered: to go by
-        what it takes would be to see nothing for minutes of somebody who reads slowly and steadily.
+    def delivered(self) -> int:
+        """Return the number of bytes that the client has acknowledged.
+
+        The kernel can buffer megabytes that it has not delivered. Counting what it accepts would show no progress for
+        minutes while a client reads slowly and steadily.
         """
-        return self._written - self.unsent() - _undelivered(self.get_extra_info("socket"))
-
-    def _send(self, data: bytes) -> None:
-        self._written += len(data)
-        self._transport.write(data)
-
-    def release(self) -> None:
-        """Lets the connection and its buffers be freed at once rather than by the next search for reference cycles."""
-        self._owner = _NoOwner()
-        self._head = b""
+        return self._written - self.unsent() - _unacknowledged(self.get_extra_info("socket"))
 
     def flush(self) -> None:
         if self._head:
@@ -102,16 +100,11 @@ class Transport:
             self._owner.start_closing()
             self._transport.close()
 
-    def reset(self) -> None:
-        """Leaves the kernel nothing to deliver, which a client that does not read would make it hold for minutes."""
-        found = self.get_extra_info("socket")
-        if found is not None:  # over TLS, it is gone before its owner hears of it
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.abort()
-
     def linger(self) -> None:
-        """Says that we are done and reads on for a while: closing over unread bytes would reset the connection, and the
-        answer would be lost."""
+        """End our side and keep reading for a while.
+
+        To close over unread bytes would reset the connection, and the client would lose the response.
+        """
         if self._owner.lingering or self.is_closing():
             return
         self.flush()
@@ -119,11 +112,27 @@ class Transport:
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
+    def reset(self) -> None:
+        """Close at once and drop what the kernel has buffered, which it would keep for minutes for an idle client."""
+        sock = self.get_extra_info("socket")
+        if sock is not None:  # over TLS the socket is gone before its owner learns of it
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
 
-def _undelivered(found: socket.socket | None) -> int:
-    """Bytes that the kernel has taken and nobody has acknowledged."""
-    answer = bytearray(4)
-    if found is not None:
-        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
-            fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, answer)
-    return int.from_bytes(answer, sys.byteorder)
+    def release(self) -> None:
+        """Drop the references to the connection, so that it is freed without waiting for the garbage collector."""
+        self._owner = _ReleasedOwner()
+        self._head = b""
+
+    def _send(self, data: bytes) -> None:
+        self._written += len(data)
+        self._transport.write(data)
+
+
+def _unacknowledged(sock: socket.socket | None) -> int:
+    """Return the number of bytes that the kernel has accepted and the client has not acknowledged."""
+    count = bytearray(4)
+    if sock is not None:
+        with contextlib.suppress(OSError, ValueError):  # closed in the meantime
+            fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, count)
+    return int.from_bytes(count, sys.byteorder)

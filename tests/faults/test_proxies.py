@@ -313,10 +313,10 @@ def test_everything_lies_below_the_public_path(behind: Callable[..., Behind], ch
 )
 def test_path_is_taken_away_once_and_whole(target: bytes, found: bytes) -> None:
     def served(root: bytes) -> ServerSettings:
-        return ServerSettings(app=None, refuse=lambda *_: b"", limits=Limits(message_bytes=1), root=root)
+        return ServerSettings(app=None, render_error=lambda *_: b"", limits=Limits(message_bytes=1), root=root)
 
-    assert served(b"/secrets").below(target) == found
-    assert served(b"").below(target) == target
+    assert served(b"/secrets").strip_root(target) == found
+    assert served(b"").strip_root(target) == target
 
 
 @pytest.mark.parametrize("path", ["/api", "/static/x", "/receipt", "/metrics", "/scrt-link"])

@@ -289,12 +289,12 @@ def test_link_that_leads_to_another_file_is_a_renewal(make_server: Any) -> None:
 def test_broken_renewal_keeps_the_old_one_says_why_and_can_be_mended(secure: Secure, name: str) -> None:
     made, said = WRONG[name]
     made.write(secure.server.folder)
-    until(lambda: secure.said("the certificate in use stays: "))
+    until(lambda: secure.said("the current certificate stays in use: "))
     assert said in secure.server.log()
     assert secure.shown() == GOOD.serial
     new = pair().write(secure.server.folder)
     until(lambda: secure.shown() == new.serial)
-    assert secure.said("the certificate in use stays: ") == 1  # once, not every few seconds
+    assert secure.said("the current certificate stays in use: ") == 1  # once, not every few seconds
 
 
 def test_reload_reads_the_certificate_again_and_survives_a_bad_one(secure: Secure) -> None:
@@ -303,7 +303,7 @@ def test_reload_reads_the_certificate_again_and_survives_a_bad_one(secure: Secur
     secure.server.config.write_text(f"{TOML}\nwrong = 1\n")
     secure.server.process.send_signal(signal.SIGHUP)
     until(lambda: secure.said('"event":"not reloaded"'))
-    assert secure.said("the certificate in use stays: ") == 1
+    assert secure.said("the current certificate stays in use: ") == 1
     new = pair().write(secure.server.folder)
     secure.server.config.write_text("")
     secure.server.process.send_signal(signal.SIGHUP)

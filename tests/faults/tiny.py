@@ -102,7 +102,7 @@ async def main(options: dict[str, Any]) -> None:
     serve.stop_on_signals(stop)
     settings = ServerSettings(
         app=gate,
-        refuse=gate.render_http11,
+        render_error=gate.render_http11,
         limits=Limits(**{**limits, **options.pop("limits", {})}),
         grace_seconds=grace_seconds,
     )
