@@ -1,125 +1,96 @@
-"""What holds in every dialect: one view is one view, nothing is left behind, every refusal is in its own words, and it
-can be switched off or put on a host of its own.
+"""The rules that hold in every dialect: one view is one view, no plaintext is ever written, every error is in the
+dialect's envelope, and the dialect can be switched off or have its own host.
 """
 
 import asyncio
 import base64
-import contextlib
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from replaying import ROOT
-from speaking import PASSWORD_HASH, ROWS, Made, Row
+from dialect_helpers import PASSWORD_HASH, PLENTY, ROWS, CreatedSecret, Row, ask, wait_until_gone, written
+from transcripts import ROOT
 
 from seclink.errors import StorageFailed, StorageFull
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)]
 
-PLENTY = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\nkey = "1000000/hour"\n'
 READERS = 20
 
 
-async def ask(appliance: Any, method: str, url: str, **options: Any) -> httpx.Response:
-    async with appliance.client() as http:
-        answer: httpx.Response = await http.request(method, url, **options)
-    return answer
+async def reveal(appliance: Any, secret: CreatedSecret, proof: dict[str, str]) -> httpx.Response:
+    return await ask(appliance, "POST", f"{ROOT}/api/v1/secrets/{secret.link_id}/reveal", json=proof)
 
 
-async def reveal(appliance: Any, made: Made, proof: dict[str, str]) -> httpx.Response:
-    return await ask(appliance, "POST", f"{ROOT}/api/v1/secrets/{made.link_id}/reveal", json=proof)
-
-
-def without_password(made: Made) -> dict[str, str]:
-    return {name: value for name, value in made.proof.items() if name != "passcodeHash"}
+def without_password(secret: CreatedSecret) -> dict[str, str]:
+    return {name: value for name, value in secret.proof.items() if name != "passcodeHash"}
 
 
 # Once
 
 
 @pytest.mark.parametrize("views", [1, 3])
-async def test_parallel_readers_get_as_many_views_as_there_are(make_appliance: Any, row: Row, views: int) -> None:
+async def test_parallel_readers_get_exactly_the_allowed_views(make_appliance: Any, row: Row, views: int) -> None:
     """ONE-01"""
     for _ in range(5):
         appliance = await make_appliance(PLENTY + row.toml)
-        made = await row.create(appliance, views)
-        proof = without_password(made)
-        answers = await asyncio.gather(*(reveal(appliance, made, proof) for _ in range(READERS)))
-        assert Counter(each.status_code for each in answers) == {200: views, 410: READERS - views}
-        payloads = {each.json()["encryptedBlob"] for each in answers if each.status_code == 200}
+        secret = await row.create(appliance, views)
+        proof = without_password(secret)
+        responses = await asyncio.gather(*(reveal(appliance, secret, proof) for _ in range(READERS)))
+        assert Counter(response.status_code for response in responses) == {200: views, 410: READERS - views}
+        payloads = {response.json()["encryptedBlob"] for response in responses if response.status_code == 200}
         assert len(payloads) == 1
 
 
-async def test_password_is_asked_for_and_nothing_is_spent_without_it(make_appliance: Any, row: Row) -> None:
-    """The native call says so whatever the dialect's client does: without it, or with a wrong one, nothing is given.
-    Where all of the key is in the password, the server has nothing to ask for, and says so.
-    """
+async def test_wrong_or_missing_password_spends_no_view(make_appliance: Any, row: Row) -> None:
+    """The native API checks the password, too. If the whole key is derived from it, the server reports none."""
     appliance = await make_appliance(PLENTY + row.toml)
-    made = await row.create(appliance, 1, has_password=True)
-    meta = (await ask(appliance, "GET", f"{ROOT}/api/v1/secrets/{made.link_id}/meta")).json()
-    assert (meta["passcodeRequired"], meta["viewsLeft"]) == (row.has_gate, 1)
-    if not row.has_gate:
+    secret = await row.create(appliance, 1, has_password=True)
+    meta = (await ask(appliance, "GET", f"{ROOT}/api/v1/secrets/{secret.link_id}/meta")).json()
+    assert (meta["passcodeRequired"], meta["viewsLeft"]) == (row.checks_password, 1)
+    if not row.checks_password:
         return
     for wrong in ({}, {"passcodeHash": ""}, {"passcodeHash": "0" * 64}):
-        answer = await reveal(appliance, made, without_password(made) | wrong)
-        assert answer.status_code in (400, 401)
-        assert "encryptedBlob" not in answer.json()
-    assert (await reveal(appliance, made, made.proof)).json()["viewsLeft"] == 0
+        response = await reveal(appliance, secret, without_password(secret) | wrong)
+        assert response.status_code in (400, 401)
+        assert "encryptedBlob" not in response.json()
+    assert (await reveal(appliance, secret, secret.proof)).json()["viewsLeft"] == 0
 
 
 # Nothing left
 
 
-def written(appliance: Any) -> bytes:
-    """Every byte of the database, its log and what the server has said."""
-    path: Path = appliance.path
-    said = b""
-    for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
-        with contextlib.suppress(FileNotFoundError):
-            said += each.read_bytes()
-    return said + appliance.log.getvalue().encode()
-
-
-async def wait_until_gone(appliance: Any, trace: bytes) -> None:
-    for _ in range(100):
-        if trace not in written(appliance):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the payload is still there")
-
-
-async def test_neither_text_nor_password_nor_key_is_ever_written(make_appliance: Any, row: Row) -> None:
-    """FOR-01: searched in raw bytes while it lives and after; once it has ended its payload is nowhere either."""
+async def test_text_password_and_key_are_never_written(make_appliance: Any, row: Row) -> None:
+    """FOR-01: search the raw bytes while the secret is active and after; its payload is gone once it has ended."""
     appliance = await make_appliance(PLENTY + '[log]\nlevel = "debug"\nformat = "json"\n' + row.toml)
-    made = await row.create(appliance, 2 if row.has_gate else 3, has_password=True)
-    never = [*made.traces, b"foobar123", PASSWORD_HASH.encode(), *(each.encode() for each in made.proof.values())]
-    await reveal(appliance, made, without_password(made))
-    first = await reveal(appliance, made, made.proof)
+    secret = await row.create(appliance, 2 if row.checks_password else 3, has_password=True)
+    forbidden = [*secret.traces, b"foobar123", PASSWORD_HASH.encode(), *map(str.encode, secret.proof.values())]
+    await reveal(appliance, secret, without_password(secret))
+    first = await reveal(appliance, secret, secret.proof)
     payload = base64.b64decode(first.json()["encryptedBlob"])
     assert payload[:200] in written(appliance)  # the search finds what is there
-    assert not [each for each in never if each in written(appliance)]
-    assert (await reveal(appliance, made, made.proof)).json()["viewsLeft"] == 0
+    assert not [trace for trace in forbidden if trace in written(appliance)]
+    assert (await reveal(appliance, secret, secret.proof)).json()["viewsLeft"] == 0
     await wait_until_gone(appliance, payload[:200])
     await wait_until_gone(appliance, payload[-100:])
-    assert not [each for each in never if each in written(appliance)]
-    assert made.link_id not in appliance.log.getvalue()
+    assert not [trace for trace in forbidden if trace in written(appliance)]
+    assert secret.link_id not in appliance.log.getvalue()
 
 
-# In its own words
+# Its own error envelope
 
 
-def check_envelope(row: Row, answer: httpx.Response, status: int) -> None:
-    said = f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text[:300]}"
-    assert answer.status_code == row.statuses.get(status, status), said
-    assert answer.headers["content-type"] == "application/json", said
-    assert answer.headers["access-control-allow-origin"] == "*", said
-    assert answer.headers["x-content-type-options"] == "nosniff", said
-    assert row.is_envelope(answer.json()), said
+def check_envelope(row: Row, response: httpx.Response, status: int) -> None:
+    details = f"{response.request.method} {response.request.url}: {response.status_code} {response.text[:300]}"
+    assert response.status_code == row.statuses.get(status, status), details
+    assert response.headers["content-type"] == "application/json", details
+    assert response.headers["access-control-allow-origin"] == "*", details
+    assert response.headers["x-content-type-options"] == "nosniff", details
+    assert row.is_envelope(response.json()), details
 
 
-async def test_what_the_gate_and_the_framework_refuse_is_in_the_envelope(make_appliance: Any, row: Row) -> None:
+async def test_errors_of_middleware_and_framework_are_in_the_envelope(make_appliance: Any, row: Row) -> None:
     appliance = await make_appliance(PLENTY + row.toml)
     twice = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")]
     for status, method, url, options in (
@@ -137,7 +108,7 @@ async def test_what_the_gate_and_the_framework_refuse_is_in_the_envelope(make_ap
         check_envelope(row, await ask(appliance, method, url, **options), status)
 
 
-async def test_chunked_body_that_grows_too_large_is_refused_in_the_envelope(make_appliance: Any, row: Row) -> None:
+async def test_too_large_chunked_body_is_rejected_in_the_envelope(make_appliance: Any, row: Row) -> None:
     async def endless() -> Any:
         for _ in range(80):
             yield b"x" * 65_536
@@ -147,23 +118,23 @@ async def test_chunked_body_that_grows_too_large_is_refused_in_the_envelope(make
     check_envelope(row, await ask(appliance, "POST", row.url, content=endless(), headers=named), 413)
 
 
-async def test_key_that_is_not_known_is_refused_in_the_envelope(make_appliance: Any, row: Row) -> None:
+async def test_unknown_key_is_rejected_in_the_envelope(make_appliance: Any, row: Row) -> None:
     appliance = await make_appliance(PLENTY + row.toml)
     for key in ("sk_live_" + "0" * 38, "", "x"):
-        answer = await ask(appliance, "POST", row.url, **row.request(key, 1, False))
-        check_envelope(row, answer, 401)
+        response = await ask(appliance, "POST", row.url, **row.request(key, 1, False))
+        check_envelope(row, response, 401)
 
 
-async def test_too_many_are_refused_in_the_envelope_and_told_when_to_come_again(make_appliance: Any, row: Row) -> None:
+async def test_rate_limit_is_in_the_envelope_with_retry_after(make_appliance: Any, row: Row) -> None:
     appliance = await make_appliance('[rates]\nkey = "2/hour"\n' + row.toml)
-    sent = row.request(await appliance.key(), 1, False)
-    answers = [await ask(appliance, "POST", row.url, **sent) for _ in range(3)]
-    check_envelope(row, answers[-1], 429)
-    assert answers[-1].headers["retry-after"] == "1800"
+    request = row.request(await appliance.key(), 1, False)
+    responses = [await ask(appliance, "POST", row.url, **request) for _ in range(3)]
+    check_envelope(row, responses[-1], 429)
+    assert responses[-1].headers["retry-after"] == "1800"
 
 
 @pytest.mark.parametrize(("error", "status"), [(RuntimeError("x"), 500), (StorageFailed(), 503), (StorageFull(), 507)])
-async def test_what_goes_wrong_is_in_the_envelope_and_told_nothing_of(
+async def test_internal_errors_are_in_the_envelope_without_details(
     make_appliance: Any, row: Row, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     appliance = await make_appliance(PLENTY + row.toml)
@@ -172,12 +143,12 @@ async def test_what_goes_wrong_is_in_the_envelope_and_told_nothing_of(
         raise error
 
     monkeypatch.setattr(appliance.store, "add", fail)
-    answer = await ask(appliance, "POST", row.url, **row.request(await appliance.key(), 1, False))
-    check_envelope(row, answer, status)
-    assert "Runtime" not in answer.text
+    response = await ask(appliance, "POST", row.url, **row.request(await appliance.key(), 1, False))
+    check_envelope(row, response, status)
+    assert "Runtime" not in response.text
 
 
-async def test_busy_and_broken_gates_answer_in_the_envelope(make_appliance: Any, row: Row) -> None:
+async def test_overload_and_crashes_are_in_the_envelope(make_appliance: Any, row: Row) -> None:
     appliance = await make_appliance(PLENTY + row.toml)
 
     async def fail(*_: Any) -> None:
@@ -189,46 +160,43 @@ async def test_busy_and_broken_gates_answer_in_the_envelope(make_appliance: Any,
     check_envelope(row, await ask(appliance, "GET", row.url), 503)
 
 
-async def test_preflight_is_answered_wherever_it_asks(make_appliance: Any, row: Row) -> None:
+async def test_every_path_answers_a_preflight(make_appliance: Any, row: Row) -> None:
     appliance = await make_appliance(PLENTY + row.toml)
     for url in (row.url, f"{row.url}/x", f"{ROOT}/{row.name}/nothing"):
-        answer = await ask(appliance, "OPTIONS", url)
-        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, "*")
+        response = await ask(appliance, "OPTIONS", url)
+        assert (response.status_code, response.headers["access-control-allow-origin"]) == (204, "*")
         assert {"authorization", "content-type"} <= set(
-            answer.headers["access-control-allow-headers"].lower().split(", ")
+            response.headers["access-control-allow-headers"].lower().split(", ")
         )
 
 
-# Where it is
+# Its paths and hosts
 
 
-async def test_switched_off_there_is_nothing(make_appliance: Any, row: Row) -> None:
+async def test_disabled_dialect_has_no_routes(make_appliance: Any, row: Row) -> None:
     appliance = await make_appliance(f"{PLENTY}[dialects.{row.name}]\nenabled = false\nhost = 'own.example'\n")
-    sent = row.request(await appliance.key(), 1, False)
+    request = row.request(await appliance.key(), 1, False)
     for method in ("POST", "GET", "OPTIONS", "DELETE"):
         for url in (row.url, f"{ROOT}/{row.name}", f"{ROOT}/{row.name}/s"):
-            answer = await ask(appliance, method, url, **sent)
-            nothing = await ask(appliance, method, f"{ROOT}/nothing{row.path}", **sent)
-            for each in (answer, nothing):
-                assert (each.status_code, each.headers["content-type"]) == (404, "application/problem+json")
-            differs = {"requestId"}
-            assert {k: v for k, v in answer.json().items() if k not in differs} == {
-                k: v for k, v in nothing.json().items() if k not in differs
-            }
-    answer = await ask(appliance, "POST", ROOT + row.path, **sent | {"headers": {"Host": "own.example"}})
-    assert answer.json()["code"] == "unknown_host"
+            response = await ask(appliance, method, url, **request)
+            nothing = await ask(appliance, method, f"{ROOT}/nothing{row.path}", **request)
+            for missing in (response, nothing):
+                assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+            assert response.json() | {"requestId": ""} == nothing.json() | {"requestId": ""}
+    response = await ask(appliance, "POST", ROOT + row.path, **request | {"headers": {"Host": "own.example"}})
+    assert response.json()["code"] == "unknown_host"
 
 
-async def test_own_host_has_its_own_paths_and_nothing_else(make_appliance: Any, row: Row) -> None:
+async def test_own_host_serves_only_the_dialects_paths(make_appliance: Any, row: Row) -> None:
     host = f"[dialects.{row.name}]\nhost = 'own.example'\n"
     toml = row.toml.replace(f"[dialects.{row.name}]\n", host) if row.toml else host
     appliance = await make_appliance(PLENTY + toml)
-    sent = row.request(await appliance.key(), 1, False)
+    request = row.request(await appliance.key(), 1, False)
     there = {"Host": "own.example:8443"}
-    answer = await ask(appliance, "POST", ROOT + row.path, **sent | {"headers": sent["headers"] | there})
-    assert answer.is_success, answer.text
-    made = row.made(answer)
-    assert (await reveal(appliance, made, without_password(made))).status_code == 200
+    response = await ask(appliance, "POST", ROOT + row.path, **request | {"headers": request["headers"] | there})
+    assert response.is_success, response.text
+    secret = row.read(response)
+    assert (await reveal(appliance, secret, without_password(secret))).status_code == 200
     for path in ("/", "/healthz", "/robots.txt", "/api/v1/openapi.json", f"/{row.name}{row.path}", "/AbCdEfGhIjKl"):
         check_envelope(row, await ask(appliance, "GET", ROOT + path, headers=there), 404)
     check_envelope(row, await ask(appliance, "PUT", ROOT + row.path, headers=there), 405)

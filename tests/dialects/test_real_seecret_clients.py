@@ -35,12 +35,12 @@ def key(server: Any) -> str:
 
 
 def run(command: list[str | Path], url: str, token: str, calls: tuple[Any, ...]) -> list[Any]:
-    given = json.dumps({"url": url, "token": token, "calls": calls})
-    ran = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
-    assert ran.returncode == 0, ran.stderr
-    answers: list[Any] = json.loads(ran.stdout)
-    assert [status for status, _ in answers] == [said["CODE"] for _, said in answers]
-    return answers
+    input = json.dumps({"url": url, "token": token, "calls": calls})
+    process = subprocess.run(command, input=input, capture_output=True, text=True, timeout=60, check=False)
+    assert process.returncode == 0, process.stderr
+    responses: list[Any] = json.loads(process.stdout)
+    assert [status for status, _ in responses] == [body["CODE"] for _, body in responses]
+    return responses
 
 
 def python(url: str, token: str, *calls: Any) -> list[Any]:
@@ -55,20 +55,20 @@ def php(url: str, token: str, *calls: Any) -> list[Any]:
 
 
 def php_members(url: str, token: str, *calls: Any) -> list[Any]:
-    """All members given, as `python` takes them."""
-    return php(url, token, *([None, each] for each in calls))
+    """Call the PHP sample with all members in the form that `python` takes."""
+    return php(url, token, *([None, members] for members in calls))
 
 
 def read(url: str, password: str | None = None) -> str:
-    """The text, as its reader gets it."""
-    found = URL.fullmatch(url)
-    assert found, url
-    keys = envelope.derive(base64.urlsafe_b64decode(found[3] + "="))
+    """Return the text that the recipient reads."""
+    match = URL.fullmatch(url)
+    assert match, url
+    keys = envelope.derive(base64.urlsafe_b64decode(match[3] + "="))
     proof = {"access": keys.access}
     if password is not None:
         proof["passcodeHash"] = envelope.raw_passcode_hash(password)
-    answer = httpx.post(f"{found[1]}/api/v1/secrets/seecret.{found[2]}/reveal", json=proof).raise_for_status().json()
-    blob, iv = (base64.b64decode(answer[name]) for name in ("encryptedBlob", "iv"))
+    response = httpx.post(f"{match[1]}/api/v1/secrets/seecret.{match[2]}/reveal", json=proof).raise_for_status().json()
+    blob, iv = (base64.b64decode(response[name]) for name in ("encryptedBlob", "iv"))
     return envelope.open(keys.content_key, iv, blob).body.decode()
 
 
@@ -78,33 +78,33 @@ def milliseconds(at: datetime) -> float:
 
 def test_python_sample_creates(server: Any, key: str) -> None:
     before = datetime.now(UTC) + timedelta(days=7)
-    [[status, said]] = python(f"{server.url}/seecret/api", key, None)
+    [[status, body]] = python(f"{server.url}/seecret/api", key, None)
     after = datetime.now(UTC) + timedelta(days=7)
     assert status == 200
-    assert said.keys() == {"CODE", "MESSAGE", "data"}
-    assert said["data"].keys() == {"id", "url", "url_short", "expires_at"}
-    assert milliseconds(before) - 1 <= said["data"]["expires_at"] <= milliseconds(after) + 1
-    assert read(said["data"]["url"]) == "VPN password: s3cr3t!"
-    for trace in (key, "s3cr3t", said["data"]["id"], said["data"]["url"].partition("#")[2]):
+    assert body.keys() == {"CODE", "MESSAGE", "data"}
+    assert body["data"].keys() == {"id", "url", "url_short", "expires_at"}
+    assert milliseconds(before) - 1 <= body["data"]["expires_at"] <= milliseconds(after) + 1
+    assert read(body["data"]["url"]) == "VPN password: s3cr3t!"
+    for trace in (key, "s3cr3t", body["data"]["id"], body["data"]["url"].partition("#")[2]):
         assert trace not in server.log()
 
 
-def test_php_sample_is_refused_its_mail_by_name_and_creates_without(server: Any, key: str) -> None:
+def test_php_sample_without_its_unsupported_mail_creates(server: Any, key: str) -> None:
     calls = (["create_seecret", {}], ["create_seecret", WITHOUT_MAIL])
-    refused, [status, said] = php(f"{server.url}/seecret/api", key, *calls)
+    refused, [status, body] = php(f"{server.url}/seecret/api", key, *calls)
     message = "view_notification: is not supported here; recipient_email: is not supported here"
     assert refused == [400, {"CODE": 400, "MESSAGE": message}]
     assert status == 200
-    ends = datetime.fromtimestamp(said["data"]["expires_at"] / 1000, UTC)
+    ends = datetime.fromtimestamp(body["data"]["expires_at"] / 1000, UTC)
     assert ends.strftime("%H:%M") == "23:59"
     assert ends.date() - datetime.now(UTC).date() in (timedelta(days=7), timedelta(days=6))
-    assert read(said["data"]["url"]) == "SSH password: s3cr3t!"
+    assert read(body["data"]["url"]) == "SSH password: s3cr3t!"
 
 
-def test_php_sample_updates_with_the_key_of_its_url(server: Any, key: str) -> None:
+def test_php_sample_updates_with_the_key_in_its_url(server: Any, key: str) -> None:
     api = f"{server.url}/seecret/api"
-    [[_, made]] = php(api, key, ["create_seecret", WITHOUT_MAIL])
-    id, cle = made["data"]["id"], made["data"]["url"].partition("#")[2]
+    [[_, created]] = php(api, key, ["create_seecret", WITHOUT_MAIL])
+    id, cle = created["data"]["id"], created["data"]["url"].partition("#")[2]
     wrong, unknown, right = php(
         api,
         key,
@@ -115,20 +115,20 @@ def test_php_sample_updates_with_the_key_of_its_url(server: Any, key: str) -> No
     assert wrong == [403, {"CODE": 403, "MESSAGE": "cle is not the key of this secret"}]
     assert unknown == [403, {"CODE": 403, "MESSAGE": "Your account has no such secret"}]
     assert right[0] == 200
-    assert right[1]["data"] == made["data"]
-    assert read(made["data"]["url"]) == "New password: N3wPwd!"
+    assert right[1]["data"] == created["data"]
+    assert read(created["data"]["url"]) == "New password: N3wPwd!"
     assert php(api, key, ["update_seecret", {"id": id, "cle": cle}])[0][0] == 400
 
 
 @pytest.mark.parametrize("call", [python, php_members])
-def test_every_operation_works_from_either(server: Any, call: Caller) -> None:
+def test_every_operation_works_from_both_languages(server: Any, call: Caller) -> None:
     api, key = f"{server.url}/seecret/api", server.key(account=call.__name__)
     text = "a+b & 50% é ✓ 🗝️\r\n\t="
     create = {"operation": "create_seecret", "lang": "fr", "seecret": text, "password": "pässword", "note": "première"}
-    made = call(api, key, create | {"number_view": 2})[0][1]["data"]
-    assert read(made["url"], "pässword") == text
-    one, cle = {"id": made["id"]}, made["url"].partition("#")[2]
-    answers = call(
+    created = call(api, key, create | {"number_view": 2})[0][1]["data"]
+    assert read(created["url"], "pässword") == text
+    one, cle = {"id": created["id"]}, created["url"].partition("#")[2]
+    responses = call(
         api,
         key,
         {"operation": "get_seecret", **one},
@@ -141,52 +141,53 @@ def test_every_operation_works_from_either(server: Any, call: Caller) -> None:
         {"operation": "get_seecret", **one},
         {"operation": "nothing"},
     )
-    assert [status for status, _ in answers] == [200] * 6 + [400, 200, 400]
-    got, listed, account, _, changed, _, _, gone, _ = (said.get("data") for _, said in answers)
-    assert (got["views_count"], got["views_max"], got["has_password"], got["note"]) == (1, 2, True, "première")
-    assert got["url"] == made["url"].partition("#")[0]
-    assert (listed["total"], listed["secrets"]) == (1, [got])
+    assert [status for status, _ in responses] == [200] * 6 + [400, 200, 400]
+    details, listed, account, _, changed, _, _, gone, _ = (body.get("data") for _, body in responses)
+    views = (details["views_count"], details["views_max"])
+    assert (views, details["has_password"], details["note"]) == ((1, 2), True, "première")
+    assert details["url"] == created["url"].partition("#")[0]
+    assert (listed["total"], listed["secrets"]) == (1, [details])
     assert account["stats"]["pending"] == 1
     assert (changed["views_max"], changed["has_password"], gone["status"]) == (3, False, "deleted")
 
 
 @pytest.mark.parametrize("call", [python, php_members])
-def test_list_is_refused_however_it_is_written(server: Any, key: str, call: Caller) -> None:
-    """PHP numbers it, requests repeats it."""
+def test_list_is_rejected_in_every_form_encoding(server: Any, key: str, call: Caller) -> None:
+    """PHP numbers the items, requests repeats the name."""
     create = {"operation": "create_seecret", "lang": "en", "seecret": "x"}
     countries = ["FR", "DE"]
     names = ("country_block", "country_block[]") if call is python else ("country_block",)
     for name in names:
-        [[status, said]] = call(f"{server.url}/seecret/api", key, create | {name: countries})
-        assert (status, said["MESSAGE"]) == (400, "country_block: is not supported here")
+        [[status, body]] = call(f"{server.url}/seecret/api", key, create | {name: countries})
+        assert (status, body["MESSAGE"]) == (400, "country_block: is not supported here")
 
 
 @pytest.mark.parametrize("token", ["YOUR_TOKEN_UUID", "123e4567-e89b-12d3-a456-426614174000", ""])
-def test_token_that_is_none_of_ours_is_told_so(server: Any, token: str) -> None:
+def test_unknown_token_is_unauthorized(server: Any, token: str) -> None:
     api = f"{server.url}/seecret/api"
     assert python(api, token, None)[0] == php(api, token, ["create_seecret", WITHOUT_MAIL])[0]
     assert python(api, token, None)[0][0] == 401
 
 
 def curl(*arguments: str) -> Any:
-    ran = subprocess.run(["curl", "-sS", "-m", "20", *arguments], capture_output=True, timeout=30, check=True)
-    return json.loads(ran.stdout)
+    process = subprocess.run(["curl", "-sS", "-m", "20", *arguments], capture_output=True, timeout=30, check=True)
+    return json.loads(process.stdout)
 
 
-def test_curl_works_at_a_host_of_its_own(make_server: Any) -> None:
-    """As it is written there, without a prefix; its links lead to the page at the public address."""
+def test_curl_works_at_the_dialects_own_host(make_server: Any) -> None:
+    """Without a path prefix; links there redirect to the page at the public URL."""
     server = make_server(TOML + 'host = "seecret.example.org"\n').start()
     host = f"seecret.example.org:{server.port}"
     form = ("-d", "operation=create_seecret&lang=es", "--data-urlencode", "seecret=¡hola! + 50%")
-    said = curl(
+    body = curl(
         "--resolve", f"{host}:127.0.0.1", "-H", f"Authorization: Bearer {server.key()}", *form, f"http://{host}/api"
     )
-    there = httpx.get(f"{server.url}/_{said['data']['id']}", headers={"Host": host})
-    assert (there.status_code, there.headers["location"]) == (302, said["data"]["url"].partition("#")[0])
-    assert read(said["data"]["url"]) == "¡hola! + 50%"
+    redirect = httpx.get(f"{server.url}/_{body['data']['id']}", headers={"Host": host})
+    assert (redirect.status_code, redirect.headers["location"]) == (302, body["data"]["url"].partition("#")[0])
+    assert read(body["data"]["url"]) == "¡hola! + 50%"
 
 
-def test_curl_is_told_which_type_is_taken(server: Any, key: str) -> None:
+def test_other_content_types_are_rejected(server: Any, key: str) -> None:
     for form in (("-F", "operation=get_account"), ("-H", "Content-Type: application/json", "-d", "{}")):
-        said = curl("-H", f"Authorization: Bearer {key}", *form, f"{server.url}/seecret/api")
-        assert said == {"CODE": 415, "MESSAGE": "Only application/x-www-form-urlencoded is taken here"}
+        body = curl("-H", f"Authorization: Bearer {key}", *form, f"{server.url}/seecret/api")
+        assert body == {"CODE": 415, "MESSAGE": "Only application/x-www-form-urlencoded is taken here"}

@@ -1,4 +1,4 @@
-"""scrt.link: what no transcript can say; the conformance cases are in transcripts/scrt-link."""
+"""scrt.link: the cases that a transcript cannot express; the others are in transcripts/scrt-link."""
 
 import asyncio
 import contextlib
@@ -10,8 +10,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from replaying import GOLDEN, ROOT
-from speaking import scrt_link_request
+from dialect_helpers import scrt_link_request
+from transcripts import GOLDEN, ROOT
 
 from seclink.domain import tokens
 from seclink.domain.passcodes import Passcodes
@@ -24,62 +24,62 @@ pytestmark = pytest.mark.anyio
 URL = f"{ROOT}/scrt-link/api/v1/secrets"
 
 
-async def test_of_many_that_choose_the_same_id_at_once_one_gets_it(appliance: Any) -> None:
-    """ONE-01: for creating: nobody's secret is replaced by another's."""
+async def test_parallel_creates_under_one_id_store_one_secret(appliance: Any) -> None:
+    """ONE-01: a secret never replaces another one."""
     key = await appliance.key()
     async with appliance.client() as http:
-        sent = [http.post(URL, **scrt_link_request(key, views, False)) for views in range(1, 21)]
-        answers = await asyncio.gather(*sent)
+        creates = [http.post(URL, **scrt_link_request(key, views, False)) for views in range(1, 21)]
+        responses = await asyncio.gather(*creates)
         probe = await http.post(f"{URL}/c4bddb9cad13630539a34afde1709089180d44db60b061c44a5780aa82b29e65")
-    assert Counter(each.status_code for each in answers) == {200: 1, 400: 19}
-    kept = next(each for each in answers if each.status_code == 200).json()
-    assert probe.json()["remainingViews"] == kept["viewLimit"]
+    assert Counter(response.status_code for response in responses) == {200: 1, 400: 19}
+    stored = next(response for response in responses if response.status_code == 200).json()
+    assert probe.json()["remainingViews"] == stored["viewLimit"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\0", "0"])
-async def test_id_is_the_hash_and_nothing_after_it(appliance: Any, end: str) -> None:
+async def test_id_with_trailing_characters_is_rejected(appliance: Any, end: str) -> None:
     """IN-06"""
-    sent = scrt_link_request(await appliance.key(), 1, False)
-    members = json.loads(sent["content"])
+    request = scrt_link_request(await appliance.key(), 1, False)
+    members = json.loads(request["content"])
     body = json.dumps(members | {"secretIdHash": members["secretIdHash"] + end}).encode()
-    named = sent["headers"] | {"X-Checksum": hashlib.sha256(body).hexdigest()}
+    headers = request["headers"] | {"X-Checksum": hashlib.sha256(body).hexdigest()}
     async with appliance.client() as http:
-        answer = await http.post(URL, content=body, headers=named)
-    assert (answer.status_code, list(answer.json()["issues"]["fieldErrors"])) == (400, ["secretIdHash"])
+        response = await http.post(URL, content=body, headers=headers)
+    assert (response.status_code, list(response.json()["issues"]["fieldErrors"])) == (400, ["secretIdHash"])
 
 
-async def test_secret_that_another_format_made_under_its_name_is_not_its(appliance: Any) -> None:
-    """What a sender knows a secret by is looked up among those of its dialect alone."""
+async def test_secret_of_another_format_is_not_found(appliance: Any) -> None:
+    """A dialect finds secrets only of its own format, even under a native linkId."""
     actor = Actor(client="192.0.2.1")
     log = Log(appliance.config.log, appliance.log)
     vault = Vault(appliance.store, Passcodes(), appliance.config, log, appliance.clock.monotonic)
     new = NewSecret(payload=b"x", iv=b"x", format="sharokey", expiry_type="view_once")
-    made = await vault.create(new, actor, appliance.clock.now())
-    assert tokens.DRAWN_ID.fullmatch(made.link_id)
-    assert await vault.receipts.receipt_id_for(made.link_id, "sharokey", appliance.clock.now()) == made.receipt_id
+    created = await vault.create(new, actor, appliance.clock.now())
+    assert tokens.DRAWN_ID.fullmatch(created.link_id)
+    assert await vault.receipts.receipt_id_for(created.link_id, "sharokey", appliance.clock.now()) == created.receipt_id
     with pytest.raises(NotFound):
-        await vault.receipts.receipt_id_for(made.link_id, "scrt-link", appliance.clock.now())
+        await vault.receipts.receipt_id_for(created.link_id, "scrt-link", appliance.clock.now())
 
 
-def test_recorded_request_goes_through_a_real_port_as_it_was_recorded(server: Any) -> None:
-    """With every header of the recording, on a socket; X-Host names the port of this very server."""
+def test_recorded_request_is_accepted_on_a_real_socket(server: Any) -> None:
+    """With every header of the recording, except that X-Host names this server's port."""
     recorded = GOLDEN[0]["request"]
     key = server.key()
     body = recorded["body"].encode()
-    named = recorded["headers"] | {"Authorization": f"Bearer {key}", "X-Host": f"127.0.0.1:{server.port}"}
-    assert named["X-Checksum"] == hashlib.sha256(body).hexdigest()
+    headers = recorded["headers"] | {"Authorization": f"Bearer {key}", "X-Host": f"127.0.0.1:{server.port}"}
+    assert headers["X-Checksum"] == hashlib.sha256(body).hexdigest()
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("POST", "/scrt-link" + recorded["path"], body, named)
-    answer = connection.getresponse()
-    said = answer.read()
+    connection.request("POST", "/scrt-link" + recorded["path"], body, headers)
+    response = connection.getresponse()
+    content = response.read()
     connection.close()
-    assert answer.status == 200, said
+    assert response.status == 200, content
     assert "foobar123" not in server.log()
     assert key not in server.log()
 
 
 @pytest.mark.parametrize(
-    ("status", "sent"),
+    ("status", "data"),
     [
         (431, b"POST /scrt-link/api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 17_000 + b"\r\n\r\n"),
         (431, b"POST /scrt-link/api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 400_000),
@@ -87,13 +87,11 @@ def test_recorded_request_goes_through_a_real_port_as_it_was_recorded(server: An
         (400, b"POST /scrt-link/api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
     ],
 )
-def test_what_never_became_a_request_is_refused_in_the_envelope_where_its_address_came(
-    server: Any, status: int, sent: bytes
-) -> None:
+def test_malformed_request_to_its_path_is_rejected_in_the_envelope(server: Any, status: int, data: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client, contextlib.suppress(OSError):
-        client.sendall(sent)
-        answer = http.client.HTTPResponse(client)
-        answer.begin()
-        said = json.loads(answer.read())
-    assert (answer.status, answer.getheader("access-control-allow-origin")) == (status, "*")
-    assert said.keys() == {"error"}
+        client.sendall(data)
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        body = json.loads(response.read())
+    assert (response.status, response.getheader("access-control-allow-origin")) == (status, "*")
+    assert body.keys() == {"error"}

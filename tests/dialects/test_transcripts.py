@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replaying import Replay, load, transcripts
+from transcripts import TranscriptRunner, load, transcripts
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("path", transcripts(), ids=lambda path: f"{path.parent.name}/{path.stem}")
-async def test_transcript_is_what_happens(make_appliance: Any, path: Path) -> None:
-    said = load(path)
-    assert said["comment"]
-    made = await make_appliance(said["toml"]) if "toml" in said else await make_appliance()
-    await Replay(made).run(said)
+async def test_responses_are_as_in_the_transcript(make_appliance: Any, path: Path) -> None:
+    transcript = load(path)
+    assert transcript["comment"]
+    appliance = await make_appliance(transcript["toml"]) if "toml" in transcript else await make_appliance()
+    await TranscriptRunner(appliance).run(transcript)

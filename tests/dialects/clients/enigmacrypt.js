@@ -1,8 +1,8 @@
-// EnigmaCrypt's documented sample, field for field, with whichever crypto-js NODE_PATH leads to.
+// EnigmaCrypt's documented sample, member by member, with the crypto-js that NODE_PATH leads to.
 //
 //     node enigmacrypt.js BASE SECRET PASSWORD [TOKEN]
 //
-// BASE stands where the sample has https://enigmacrypt.app. Prints what the sample returns; what it throws, it throws.
+// BASE replaces the sample's https://enigmacrypt.app. Prints the sample's result, or fails with its error.
 const CryptoJS = require("crypto-js");
 
 const [base, secret, password, apiToken] = process.argv.slice(2);
@@ -32,4 +32,4 @@ async function createSecret() {
   return { url: `${base}/s/${data.data.messageId}`, password };
 }
 
-createSecret().then((made) => console.log(JSON.stringify(made)));
+createSecret().then((result) => console.log(JSON.stringify(result)));

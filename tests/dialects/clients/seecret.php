@@ -1,7 +1,7 @@
 <?php
-// Seecret.it's documented PHP samples, field for field but for address, token and what stands in angle brackets there.
+// Seecret.it's documented PHP samples, unchanged except for URL, token and the placeholders in angle brackets.
 // stdin: {"url", "token", "calls": [[sample, {member: value}], ...]}: "create_seecret" or "update_seecret" with members
-// that replace the sample's (null: leave it out), or null and all members. stdout: for each call its status and answer.
+// that replace the sample's (null leaves one out), or null and all members. stdout: status and JSON of each response.
 
 function call(string $url, string $token, array $fields): array
 {

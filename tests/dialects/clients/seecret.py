@@ -1,7 +1,7 @@
-"""Seecret.it's documented Python sample, field for field but for the address, and its other operations in its manner.
+"""Seecret.it's documented Python sample, unchanged except for the URL, and its other operations in the same style.
 
-stdin: {"url", "token", "calls": [members, ...]}; the members null stand for the sample's own. stdout: for each call its
-status and answer.
+stdin: {"url", "token", "calls": [members, ...]}; null stands for the sample's own members. stdout: the status and JSON
+of each response.
 """
 
 import json
@@ -28,7 +28,7 @@ def call(url: str, token: str, members: dict[str, object]) -> requests.Response:
     return requests.post(url, headers={"Authorization": f"Bearer {token}"}, data=members, timeout=20)
 
 
-given = json.load(sys.stdin)
-where = (given["url"], given["token"])
-answers = [sample(*where) if each is None else call(*where, each) for each in given["calls"]]
-json.dump([[each.status_code, each.json()] for each in answers], sys.stdout)
+job = json.load(sys.stdin)
+server = (job["url"], job["token"])
+responses = [sample(*server) if members is None else call(*server, members) for members in job["calls"]]
+json.dump([[response.status_code, response.json()] for response in responses], sys.stdout)

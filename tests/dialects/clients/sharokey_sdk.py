@@ -1,7 +1,7 @@
-"""Calls of the PyPI package sharokey, in the environment it is installed in.
+"""Calls of the PyPI package sharokey, in the environment that it is installed in.
 
-stdin: {"api_url", "token", "calls": [[method, arguments, options], ...]}; stdout: for each call what it returned, or
-{"error": the exception's class, "says": its text}.
+stdin: {"api_url", "token", "calls": [[method, arguments, options], ...]}; stdout: the result of each call, or
+{"error": the exception's class, "message": its text}.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ import sharokey
 
 
 async def main() -> None:
-    given = json.load(sys.stdin)
-    client = sharokey.SharokeyClient(token=given["token"], api_url=given["api_url"])
+    job = json.load(sys.stdin)
+    client = sharokey.SharokeyClient(token=job["token"], api_url=job["api_url"])
     outcomes = []
-    for method, arguments, options in given["calls"]:
+    for method, arguments, options in job["calls"]:
         try:
             outcomes.append(await getattr(client, method)(*arguments, **options))
         except Exception as error:
-            outcomes.append({"error": type(error).__name__, "says": str(error)})
+            outcomes.append({"error": type(error).__name__, "message": str(error)})
     json.dump(outcomes, sys.stdout)
 
 
