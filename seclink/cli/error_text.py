@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from seclink.cli.terminal import printable
-from seclink.client.secrets import longest_body
+from seclink.client.secrets import max_body_bytes
 from seclink.errors import BadRequest, PayloadTooLarge, SecLinkError
 
 _RANGE = re.compile(r"must be ([0-9]{1,9}) to ([0-9]{1,9}) seconds")
@@ -65,5 +65,5 @@ def _lifetime(message: str, option: str, seconds: float) -> str:
 
 def _size(message: str, size: int) -> str:
     found = _BYTES.fullmatch(message)
-    most = f", at most {longest_body(int(found[1] or found[2])):,} on this server" if found else ""
+    most = f", at most {max_body_bytes(int(found[1] or found[2])):,} on this server" if found else ""
     return f"the secret is too large: {size:,} bytes{most}"

@@ -1,4 +1,4 @@
-"""The Python client: `Client` for scripts, `AsyncClient` for event loops, the same calls on both.
+"""The Python client: `Client` for scripts, `AsyncClient` for event loops, with the same methods.
 
     with Client() as client:                                  # $SECLINK_SERVER, $SECLINK_API_KEY
         created = client.create("s3cr3t", hours=2, password="told by phone")
@@ -7,9 +7,9 @@
     secret = client.reveal(link, passcode="told by phone")
     print(secret.text, secret.views_left)
 
-Sealing and opening happen here. Every operation is written once, in `secrets` and `receipts`, without I/O;
-the two classes below differ in the line that sends and the line that waits. Refusals are the exceptions of
-`seclink.errors`, one per code; no answer, or an answer that is not SecLink's, is `Unreachable`.
+Secrets are sealed and opened here. Every operation is written once, without I/O, in `secrets` and `receipts`; the two
+classes below differ only in how they send and how they wait. An error response raises the exception of
+`seclink.errors` with its code; no response, or one that is not SecLink's, raises `Unreachable`.
 """
 
 import asyncio
@@ -18,8 +18,7 @@ import os
 import re
 import secrets as randomness
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
@@ -33,16 +32,17 @@ from seclink.errors import KeyInvalid, Unreachable
 __all__ = ["AsyncClient", "Client"]
 
 DEFAULT_TIMEOUT = 30.0
-MOST_BYTES = 96 * 2**20
-"""Of one answer; the largest payload a server can be configured to take is 64 MiB, 86 in base64."""
+MAX_RESPONSE_BYTES = 96 * 2**20
+"""The largest payload a server can be configured to accept is 64 MiB, which is 86 MiB in base64."""
 
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
 
 
-def _now(
+def _blocking(
     call: Callable[Concatenate[Session, P], Flow[T]],
 ) -> Callable[Concatenate["Client", P], T]:
     @functools.wraps(call)
@@ -52,7 +52,7 @@ def _now(
     return method
 
 
-def _soon(
+def _awaitable(
     call: Callable[Concatenate[Session, P], Flow[T]],
 ) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, T]]:
     @functools.wraps(call)
@@ -63,11 +63,12 @@ def _soon(
 
 
 class Client:
-    """One server, one key, one pool of connections. Use it in a `with`, or `close()` it.
+    """One server, one API key, one pool of connections. Use it in a `with` block, or call `close()`.
 
-    `server` is the appliance's address, else $SECLINK_SERVER, else http://127.0.0.1:8080; `key` an API key,
-    else $SECLINK_API_KEY, and "" for nobody; `timeout` seconds for each wait on the network. `transport` and
-    `sleep` are for tests and for those who bring their own network.
+    `server` is the server's URL; default: $SECLINK_SERVER, else http://127.0.0.1:8080. `key` is an API key; default:
+    $SECLINK_API_KEY; "" sends none. `timeout` is in seconds, for each wait on the network. `transport` and `sleep`
+    replace the network and the clock, for tests. Raises BadRequest, KeyInvalid or Unreachable for settings that
+    cannot be used.
     """
 
     def __init__(
@@ -80,20 +81,19 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._session = _session(server, key)
-        with _usable_environment():
-            self._http = httpx.Client(timeout=timeout, transport=transport)
+        self._http = _open(lambda: httpx.Client(timeout=timeout, transport=transport))
         self._sleep = sleep
 
-    create = _now(secrets.create)
-    reveal = _now(secrets.reveal)
-    meta = _now(secrets.meta)
-    report = _now(secrets.report)
-    list_secrets = _now(receipts.list_secrets)
-    get_details = _now(receipts.get_details)
-    update = _now(receipts.update)
-    delete = _now(receipts.delete)
-    get_stats = _now(receipts.get_stats)
-    get_account = _now(receipts.get_account)
+    create = _blocking(secrets.create)
+    reveal = _blocking(secrets.reveal)
+    meta = _blocking(secrets.meta)
+    report = _blocking(secrets.report)
+    list_secrets = _blocking(receipts.list_secrets)
+    get_details = _blocking(receipts.get_details)
+    update = _blocking(receipts.update)
+    delete = _blocking(receipts.delete)
+    get_stats = _blocking(receipts.get_stats)
+    get_account = _blocking(receipts.get_account)
 
     def close(self) -> None:
         self._http.close()
@@ -109,26 +109,26 @@ class Client:
         while True:
             try:
                 step = flow.send(outcome)
-            except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
             outcome = self._send(step) if isinstance(step, HttpRequest) else self._sleep(step)
 
     def _send(self, request: HttpRequest) -> Outcome:
         try:
-            with self._http.stream(**_wire(request)) as response:
-                body = _begin(response)
+            with self._http.stream(**_request_arguments(request)) as response:
+                body = _empty_body(response)
                 for part in response.iter_bytes():
-                    _grow(body, part)
-                return _answer(response, body)
+                    _append(body, part)
+                return _http_response(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return _lost(error)
+            return _connection_lost(error)
 
 
 class AsyncClient:
-    """`Client` for asyncio: the same arguments, every call awaited. Use it in an `async with`, or `aclose()`
-    it.
+    """`Client` for asyncio: the same arguments, and every method is awaited. Use it in an `async with` block, or call
+    `aclose()`.
 
-    A passcode is stretched on the caller's thread and holds the loop for a good tenth of a second.
+    Deriving keys from a passcode runs on the caller's thread and blocks the event loop for a good tenth of a second.
     """
 
     def __init__(
@@ -141,20 +141,19 @@ class AsyncClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._session = _session(server, key)
-        with _usable_environment():
-            self._http = httpx.AsyncClient(timeout=timeout, transport=transport)
+        self._http = _open(lambda: httpx.AsyncClient(timeout=timeout, transport=transport))
         self._sleep = sleep
 
-    create = _soon(secrets.create)
-    reveal = _soon(secrets.reveal)
-    meta = _soon(secrets.meta)
-    report = _soon(secrets.report)
-    list_secrets = _soon(receipts.list_secrets)
-    get_details = _soon(receipts.get_details)
-    update = _soon(receipts.update)
-    delete = _soon(receipts.delete)
-    get_stats = _soon(receipts.get_stats)
-    get_account = _soon(receipts.get_account)
+    create = _awaitable(secrets.create)
+    reveal = _awaitable(secrets.reveal)
+    meta = _awaitable(secrets.meta)
+    report = _awaitable(secrets.report)
+    list_secrets = _awaitable(receipts.list_secrets)
+    get_details = _awaitable(receipts.get_details)
+    update = _awaitable(receipts.update)
+    delete = _awaitable(receipts.delete)
+    get_stats = _awaitable(receipts.get_stats)
+    get_account = _awaitable(receipts.get_account)
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -170,65 +169,70 @@ class AsyncClient:
         while True:
             try:
                 step = flow.send(outcome)
-            except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
             outcome = await (self._send(step) if isinstance(step, HttpRequest) else self._sleep(step))
 
     async def _send(self, request: HttpRequest) -> Outcome:
         try:
-            async with self._http.stream(**_wire(request)) as response:
-                body = _begin(response)
+            async with self._http.stream(**_request_arguments(request)) as response:
+                body = _empty_body(response)
                 async for part in response.aiter_bytes():
-                    _grow(body, part)
-                return _answer(response, body)
+                    _append(body, part)
+                return _http_response(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return _lost(error)
+            return _connection_lost(error)
 
 
 def _session(server: str | None, key: str | None) -> Session:
     address = (server or os.environ.get("SECLINK_SERVER") or DEFAULT_SERVER).strip()
-    chosen = os.environ.get("SECLINK_API_KEY", "") if key is None else key
-    if not (chosen := chosen.strip()).isascii() or not chosen.isprintable():
+    api_key = (os.environ.get("SECLINK_API_KEY", "") if key is None else key).strip()
+    if not api_key.isascii() or not api_key.isprintable():
         raise KeyInvalid
-    return Session(server_address(address), chosen, randomness.token_bytes)
+    return Session(server_address(address), api_key, randomness.token_bytes)
 
 
-@contextmanager
-def _usable_environment() -> Iterator[None]:
-    """httpx reads proxies and certificates from the environment, and has its own ways of disliking them."""
+def _open(create: Callable[[], Http]) -> Http:
+    """Create an httpx client. httpx reads proxies and certificates from the environment and raises various errors for
+    settings that it cannot use.
+    """
     try:
-        yield
+        return create()
     except (ImportError, OSError, ValueError) as error:
-        raise Unreachable(f"The proxy or certificate settings of the environment cannot be used: {error}") from None
+        raise Unreachable(f"The proxy or certificate settings in the environment cannot be used: {error}") from None
 
 
-def _wire(request: HttpRequest) -> dict[str, Any]:
+def _request_arguments(request: HttpRequest) -> dict[str, Any]:
     headers = {"User-Agent": f"seclink/{__version__}", "Accept": "application/json", **request.headers}
-    headers["Accept-Encoding"] = "identity"  # a few bytes may unpack to gigabytes
+    headers["Accept-Encoding"] = "identity"  # a few compressed bytes may expand to gigabytes
     if request.body is not None:
         headers["Content-Type"] = "application/json"
     return {"method": request.method, "url": request.url, "headers": headers, "content": request.content()}
 
 
-def _begin(response: httpx.Response) -> bytearray:
-    """What packed answers unpack to cannot be known before it has filled the memory; none was asked for."""
+def _empty_body(response: httpx.Response) -> bytearray:
+    """Return a buffer for the body. Reject a compressed response: its size is unknown until it has filled the
+    memory, and the request did not accept one.
+    """
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise httpx.ReadError("the answer is packed, which was not asked for")
+        raise httpx.ReadError("the response is compressed, although the request did not accept that")
     return bytearray()
 
 
-def _grow(body: bytearray, part: bytes) -> None:
-    """Links lead to anybody's server: one that answers without end must not fill the memory."""
-    if len(body) + len(part) > MOST_BYTES:
-        raise httpx.ReadError("the answer is larger than any secret")
+def _append(body: bytearray, part: bytes) -> None:
+    """Append to the body, up to a limit. Links lead to servers of strangers, and an endless response must not fill
+    the memory.
+    """
+    if len(body) + len(part) > MAX_RESPONSE_BYTES:
+        raise httpx.ReadError("the response is larger than any secret")
     body += part
 
 
-def _answer(response: httpx.Response, body: bytearray) -> HttpResponse:
+def _http_response(response: httpx.Response, body: bytearray) -> HttpResponse:
     return HttpResponse(response.status_code, dict(response.headers), bytes(body))
 
 
-def _lost(error: Exception) -> ConnectionLost:
+def _connection_lost(error: Exception) -> ConnectionLost:
     if isinstance(error, httpx.TimeoutException):
-        return ConnectionLost("no answer in time")
+        return ConnectionLost("no response in time")
     return ConnectionLost(_ERRNO.sub("", str(error)) or type(error).__name__)

@@ -1,8 +1,7 @@
-"""What the client hands back: frozen, typed, and safe to print: no repr shows a link's key, a token or a
-secret.
+"""The results of the client's methods: frozen and typed. No repr shows a link's key, a token or a secret.
 
-Every `of` reads one answer of the API and raises KeyError, TypeError or ValueError where it is not one. `raw`
-is the answer as it came, for members newer than this client. Times are aware datetimes in UTC.
+Every `of` reads the JSON object of one response and raises KeyError, TypeError or ValueError if it is not the API's.
+`raw` is that object, with members that are newer than this client. Times are aware datetimes in UTC.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,11 +16,11 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CreatedSecret:
-    """A secret that is on the server now. `link` carries the key and exists nowhere else; `manage_token`
-    opens the receipt.
+    """A secret that is now on the server. `link` contains the key and is stored nowhere; `manage_token` opens the
+    receipt.
 
-    `lifetime` is the seconds that were asked for and granted, `views` how often it may be revealed, None for any
-    number of times.
+    `expires_at_ms` is `expires_at` in epoch milliseconds, `lifetime` is in seconds, and `views` is the number of times
+    the secret can be revealed, None if unlimited.
     """
 
     link: str = field(repr=False)
@@ -36,7 +35,10 @@ class CreatedSecret:
 
 @dataclass(frozen=True, slots=True)
 class RevealedSecret:
-    """A secret, opened. `views_left` 0 means that this was the last view, None that they are not counted."""
+    """An opened secret. `views_left` is 0 if this was the last view, None if views are unlimited.
+
+    `type` is text, redirect, neogram or file; `header` has the `name` and `mediaType` of a file.
+    """
 
     body: bytes = field(repr=False)
     type: str
@@ -46,15 +48,15 @@ class RevealedSecret:
 
     @property
     def text(self) -> str:
-        """The body as text; UnicodeDecodeError where it is not UTF-8."""
+        """The body as text. Raises UnicodeDecodeError if it is not UTF-8."""
         return self.body.decode()
 
 
 @dataclass(frozen=True, slots=True)
 class SecretInfo:
-    """What anybody holding the linkId may know before revealing.
+    """The public facts of a secret, which cost no view.
 
-    `attempts_left` is None without a passcode.
+    `views_left` is None if views are unlimited, `attempts_left` is None without a passcode.
     """
 
     link_id: str
@@ -69,18 +71,18 @@ class SecretInfo:
     raw: Json = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, answer: Json) -> Self:
+    def of(cls, data: Json) -> Self:
         return cls(
-            link_id=link_id_of(answer),
-            format=word(answer["format"]),
-            expiry_type=word(answer["expiryType"]),
-            expires_at=moment(answer["expiresAt"]),
-            views_left=number_or_none(answer["viewsLeft"]),
-            access_required=flag(answer["accessRequired"]),
-            passcode_required=flag(answer["passcodeRequired"]),
-            attempts_left=number_or_none(answer.get("attemptsLeft")),
-            public_note=word_or_none(answer.get("publicNote")),
-            raw=answer,
+            link_id=link_id_of(data),
+            format=string(data["format"]),
+            expiry_type=string(data["expiryType"]),
+            expires_at=instant(data["expiresAt"]),
+            views_left=integer_or_none(data["viewsLeft"]),
+            access_required=boolean(data["accessRequired"]),
+            passcode_required=boolean(data["passcodeRequired"]),
+            attempts_left=integer_or_none(data.get("attemptsLeft")),
+            public_note=string_or_none(data.get("publicNote")),
+            raw=data,
         )
 
 
@@ -90,15 +92,15 @@ class EventInfo:
     type: str
 
     @classmethod
-    def of(cls, answer: Json) -> Self:
-        return cls(moment(answer["at"]), word(answer["type"]))
+    def of(cls, data: Json) -> Self:
+        return cls(instant(data["at"]), string(data["type"]))
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptInfo:
-    """The sender's view of a secret.
+    """The sender's view of a secret. `state` is active, revealed, burned or expired; `max_views` None is unlimited.
 
-    In a list `link_id` is None and `events` is empty: ask for the receipt itself.
+    In a list `link_id` is None and `events` is empty; `get_details` returns both.
     """
 
     receipt_id: str
@@ -115,20 +117,20 @@ class ReceiptInfo:
     raw: Json = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, answer: Json) -> Self:
+    def of(cls, data: Json) -> Self:
         return cls(
-            receipt_id=word(answer["receiptId"]),
-            state=word(answer["state"]),
-            label=word_or_none(answer.get("label")),
-            public_note=word_or_none(answer.get("publicNote")),
-            created_at=moment(answer["createdAt"]),
-            expires_at=moment(answer["expiresAt"]),
-            max_views=number_or_none(answer["maxViews"]),
-            views=number(answer["views"]),
-            passcode_required=flag(answer["passcodeRequired"]),
-            link_id=word_or_none(answer.get("linkId")),
-            events=tuple(EventInfo.of(each) for each in answer.get("events") or ()),
-            raw=answer,
+            receipt_id=string(data["receiptId"]),
+            state=string(data["state"]),
+            label=string_or_none(data.get("label")),
+            public_note=string_or_none(data.get("publicNote")),
+            created_at=instant(data["createdAt"]),
+            expires_at=instant(data["expiresAt"]),
+            max_views=integer_or_none(data["maxViews"]),
+            views=integer(data["views"]),
+            passcode_required=boolean(data["passcodeRequired"]),
+            link_id=string_or_none(data.get("linkId")),
+            events=tuple(EventInfo.of(event) for event in data.get("events") or ()),
+            raw=data,
         )
 
 
@@ -142,20 +144,20 @@ class PageInfo:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptList:
-    """One page of receipts, newest first as the server sorts them; iterating gives the items."""
+    """One page of receipts, newest first. Iterate over it for the items."""
 
     items: tuple[ReceiptInfo, ...]
     pagination: PageInfo
     raw: Json = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, answer: Json) -> Self:
-        page = answer["pagination"]
+    def of(cls, data: Json) -> Self:
+        page = data["pagination"]
         names = ("currentPage", "perPage", "total", "lastPage")
         return cls(
-            items=tuple(ReceiptInfo.of(each) for each in answer["data"]),
-            pagination=PageInfo(*(number(page[name]) for name in names)),
-            raw=answer,
+            items=tuple(ReceiptInfo.of(item) for item in data["data"]),
+            pagination=PageInfo(*(integer(page[name]) for name in names)),
+            raw=data,
         )
 
     def __iter__(self) -> Iterator[ReceiptInfo]:
@@ -167,8 +169,14 @@ class ReceiptList:
 
 @dataclass(frozen=True, slots=True)
 class AccountStats:
+    """Counts of an account's secrets. `revealed_secrets` and `burned_secrets` are None if the server does not send
+    them.
+    """
+
     total_secrets: int
     active_secrets: int
+    revealed_secrets: int | None
+    burned_secrets: int | None
     expired_secrets: int
     total_views: int
     secrets_with_passcode: int
@@ -178,23 +186,27 @@ class AccountStats:
     raw: Json = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, answer: Json) -> Self:
+    def of(cls, data: Json) -> Self:
         return cls(
-            total_secrets=number(answer["totalSecrets"]),
-            active_secrets=number(answer["activeSecrets"]),
-            expired_secrets=number(answer["expiredSecrets"]),
-            total_views=number(answer["totalViews"]),
-            secrets_with_passcode=number(answer["secretsWithPasscode"]),
-            created_today=number(answer["createdToday"]),
-            created_this_week=number(answer["createdThisWeek"]),
-            created_this_month=number(answer["createdThisMonth"]),
-            raw=answer,
+            total_secrets=integer(data["totalSecrets"]),
+            active_secrets=integer(data["activeSecrets"]),
+            revealed_secrets=integer_or_none(data.get("revealedSecrets")),
+            burned_secrets=integer_or_none(data.get("burnedSecrets")),
+            expired_secrets=integer(data["expiredSecrets"]),
+            total_views=integer(data["totalViews"]),
+            secrets_with_passcode=integer(data["secretsWithPasscode"]),
+            created_today=integer(data["createdToday"]),
+            created_this_week=integer(data["createdThisWeek"]),
+            created_this_month=integer(data["createdThisMonth"]),
+            raw=data,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class AccountInfo:
-    """Whose key this is and what it may do; `raw` has its rate, what is left of it, and counts by state."""
+    """The account and scopes of an API key. `raw` also has the key's rate, its remaining requests, and the number of
+    secrets by state.
+    """
 
     name: str
     scopes: tuple[str, ...]
@@ -202,44 +214,44 @@ class AccountInfo:
     raw: Json = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, answer: Json) -> Self:
-        scopes = tuple(word(each) for each in answer["scopes"])
-        return cls(word(answer["name"]), scopes, word(answer["keyPrefix"]), answer)
+    def of(cls, data: Json) -> Self:
+        scopes = tuple(string(scope) for scope in data["scopes"])
+        return cls(string(data["name"]), scopes, string(data["keyPrefix"]), data)
 
 
-def link_id_of(answer: Json) -> str:
-    if not LINK_ID.fullmatch(link_id := word(answer["linkId"])):
-        raise ValueError("linkId")
+def link_id_of(data: Json) -> str:
+    if not LINK_ID.fullmatch(link_id := string(data["linkId"])):
+        raise ValueError("not a linkId")
     return link_id
 
 
-def moment(value: Any) -> datetime:
-    """Epoch milliseconds as a datetime; exact, which dividing by 1000 first is not."""
-    seconds, milliseconds = divmod(number(value), 1000)
+def instant(value: Any) -> datetime:
+    """Convert epoch milliseconds. Exact, unlike dividing by 1000 first."""
+    seconds, milliseconds = divmod(integer(value), 1000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000)
 
 
-def number(value: Any) -> int:
-    if type(value) is not int:
-        raise TypeError("not a whole number")
+def integer(value: Any) -> int:
+    if type(value) is not int:  # bool is a subclass
+        raise TypeError("not an integer")
     return value
 
 
-def number_or_none(value: Any) -> int | None:
-    return None if value is None else number(value)
+def integer_or_none(value: Any) -> int | None:
+    return None if value is None else integer(value)
 
 
-def word(value: Any) -> str:
+def string(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")
     return value
 
 
-def word_or_none(value: Any) -> str | None:
-    return None if value is None else word(value)
+def string_or_none(value: Any) -> str | None:
+    return None if value is None else string(value)
 
 
-def flag(value: Any) -> bool:
+def boolean(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError("not true or false")
+        raise TypeError("not a boolean")
     return value

@@ -1,11 +1,11 @@
-"""One question to a server and its answer, without doing any I/O.
+"""One request to a server and its response, without any I/O.
 
-A call is a generator: it yields a `HttpRequest` to be sent or a `float` of seconds to wait, and is sent an
-`HttpResponse`, or `ConnectionLost` where none came. What drives it (a socket, an event loop, a test) is not known here.
+A call is a generator. It yields an `HttpRequest` to send or a `float` of seconds to wait, and receives an
+`HttpResponse`, or `ConnectionLost` if there was none. A socket, an event loop or a test drives it.
 
-Only a request that is harmless to repeat is repeated: reads, and what carries an Idempotency-Key. It is tried
-three times over lost connections, broken answers and servers that are busy or restarting; a refusal is final
-at once.
+Only a request that is harmless to repeat is repeated: one that reads, or that has an Idempotency-Key. It is attempted
+three times if connections are lost, responses are broken, or the server is busy or restarting; an error response is
+final.
 """
 
 import json
@@ -29,23 +29,20 @@ from seclink.errors import (
 
 T = TypeVar("T")
 
-WAITS = (0.2, 1.0)
-"""Seconds before the second and the third try."""
+RETRY_SECONDS = (0.2, 1.0)
+"""The pauses before the second and the third attempt."""
 
-LONGEST_WAIT = 5
-"""A Retry-After of a busy server is kept up to so many seconds; a longer one is the caller's to decide."""
+MAX_RETRY_SECONDS = 5
+"""A busy server's Retry-After is obeyed up to this limit; with a longer one the call fails, and the caller decides."""
 
 _DETAIL_CHARS = 500
-_MOVED = range(300, 400)
+_REDIRECTS = range(300, 400)
 _NOT_READY = (502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """`body` is sent as JSON where it is not None.
-
-    `repeatable`: sending it twice does no more than sending it once.
-    """
+    """`body` is sent as JSON unless it is None. `repeatable`: sending it twice has the same effect as once."""
 
     method: str
     url: str
@@ -54,8 +51,12 @@ class HttpRequest:
     repeatable: bool = False
 
     def content(self) -> bytes | None:
-        # Escaped to ASCII: a lone surrogate is then the server's to refuse, not a crash of ours.
+        # JSON escapes to ASCII, so a lone surrogate is rejected by the server instead of crashing the client.
         return None if self.body is None else json.dumps(self.body).encode()
+
+    @property
+    def origin(self) -> str:
+        return "/".join(self.url.split("/", 3)[:3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLost:
-    """No whole answer came back: refused, cut, timed out. Whether the request arrived is not known."""
+    """No complete response: refused, cut off or timed out. The request may or may not have arrived."""
 
     reason: str
 
@@ -80,85 +81,81 @@ Flow = Generator[Step, Outcome, T]
 
 
 def exchange(request: HttpRequest, read: Callable[[Mapping[str, Any]], T]) -> Flow[T]:
-    """Ask until there is an answer that `read` understands.
+    """Send the request until `read` accepts the JSON object of a response, and return its result.
 
-    Raises what the server refused with, or Unreachable.
+    Raises the exception of an error response, or Unreachable.
     """
-    for wait in (*WAITS, None):
+    for delay in (*RETRY_SECONDS, None):
         outcome = yield request
         try:
-            return read(_content(request, outcome))
+            return read(_data(request, outcome))
         except SecLinkError as error:
             failure = error
         except (KeyError, TypeError, ValueError, OverflowError):
-            failure = Unreachable(f"{_origin(request)} sent an answer that is not SecLink's")
-        if wait is None or not request.repeatable or not _passes(outcome):
+            failure = Unreachable(f"{request.origin} sent a response that is not SecLink's")
+        if delay is None or not request.repeatable or not _is_transient(outcome):
             break
-        if (pause := max(wait, _asked_pause(outcome))) > LONGEST_WAIT:
+        if (pause := max(delay, _requested_pause(outcome))) > MAX_RETRY_SECONDS:
             break
         yield pause
     raise failure
 
 
-def _passes(outcome: Outcome) -> bool:
-    """Whether the same request may succeed in a moment: no answer, a broken one, a server not ready."""
+def _is_transient(outcome: Outcome) -> bool:
+    """Return whether the same request may soon succeed: no response, a broken one, or a server that is not ready."""
     return not isinstance(outcome, HttpResponse) or outcome.status in _NOT_READY or outcome.status < 300
 
 
-def _content(request: HttpRequest, outcome: Outcome) -> Mapping[str, Any]:
+def _data(request: HttpRequest, outcome: Outcome) -> Mapping[str, Any]:
     if not isinstance(outcome, HttpResponse):
         reason = outcome.reason if isinstance(outcome, ConnectionLost) else "nothing was sent"
-        raise Unreachable(f"{_origin(request)} cannot be reached: {reason}")
+        raise Unreachable(f"{request.origin} cannot be reached: {reason}")
     if outcome.status in (202, 204):
         return {}
     if 200 <= outcome.status < 300:
-        return _object(outcome.body)
-    raise refusal(request, outcome)
+        return _json_object(outcome.body)
+    raise error_of(request, outcome)
 
 
-def refusal(request: HttpRequest, answer: HttpResponse) -> SecLinkError:
-    """The exception an answer that is not a success stands for.
-
-    Unreachable where it is not SecLink speaking.
-    """
+def error_of(request: HttpRequest, response: HttpResponse) -> SecLinkError:
+    """Return the exception for an error response: Unreachable if the response is not SecLink's."""
     try:
-        problem = _object(answer.body)
+        problem = _json_object(response.body)
         code = str(problem["code"])
     except (KeyError, ValueError):
-        return Unreachable(_stranger(request, answer))
+        return Unreachable(_not_seclink(request, response))
     detail = str(problem.get("detail") or problem.get("title") or "")[:_DETAIL_CHARS]
     kind = BY_CODE.get(code, SecLinkError)
-    if issubclass(kind, ClientError):  # not a server's to say
-        return Unreachable(_stranger(request, answer))
+    if issubclass(kind, ClientError):  # a server never sends these codes
+        return Unreachable(_not_seclink(request, response))
     if issubclass(kind, BadRequest):
         return kind(detail, _faults(problem.get("errors")))
     if issubclass(kind, PasscodeWrong):
-        return kind(detail, _whole(problem.get("attemptsLeft")) or 0)
+        return kind(detail, _integer(problem.get("attemptsLeft")) or 0)
     if issubclass(kind, Gone):
-        return kind(detail, str(problem.get("state") or ""), _whole(problem.get("endedAt")))
+        return kind(detail, str(problem.get("state") or ""), _integer(problem.get("endedAt")))
     if issubclass(kind, RateLimited):
-        return kind(detail, _retry_after(answer) or 1)
+        return kind(detail, _retry_after(response) or 1)
     return kind(detail)
 
 
-def _stranger(request: HttpRequest, answer: HttpResponse) -> str:
-    origin = _origin(request)
-    if answer.status in _MOVED:
-        elsewhere = answer.headers.get("location", "elsewhere")[:200]
-        return f"{origin} sends callers on to {elsewhere}: give the server's address as it is there"
-    if answer.status in _NOT_READY:
-        return f"{origin} is there, but SecLink behind it is not ({answer.status})"
-    return f"{origin} answers {answer.status}, but not as SecLink does: is this its address?"
+def _not_seclink(request: HttpRequest, response: HttpResponse) -> str:
+    if response.status in _REDIRECTS:
+        target = response.headers.get("location", "another address")[:200]
+        return f"{request.origin} redirects to {target}: use the server's address there"
+    if response.status in _NOT_READY:
+        return f"{request.origin} responds, but the SecLink behind it does not ({response.status})"
+    return f"{request.origin} responds with {response.status}, but not as SecLink does: is this its address?"
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _json_object(body: bytes) -> Mapping[str, Any]:
     try:
-        content = json.loads(body)
+        data = json.loads(body)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if not isinstance(content, dict):
+    if not isinstance(data, dict):
         raise ValueError("not an object")
-    return content
+    return data
 
 
 def _faults(errors: Any) -> tuple[Fault, ...]:
@@ -169,22 +166,18 @@ def _faults(errors: Any) -> tuple[Fault, ...]:
 def _fault(item: Mapping[str, Any]) -> Fault:
     code: FaultCode = next((code for code in get_args(FaultCode) if code == item.get("code")), "invalid")
     bounds = item.get("limit")
-    limit = Limit(_whole(bounds.get("min")), _whole(bounds.get("max"))) if isinstance(bounds, dict) else None
+    limit = Limit(_integer(bounds.get("min")), _integer(bounds.get("max"))) if isinstance(bounds, dict) else None
     return Fault(str(item.get("field", "")), str(item.get("message", ""))[:_DETAIL_CHARS], code, limit)
 
 
-def _whole(value: Any) -> int | None:
+def _integer(value: Any) -> int | None:
     return value if type(value) is int else None
 
 
-def _retry_after(answer: HttpResponse) -> int:
-    said = answer.headers.get("retry-after", "")
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+def _retry_after(response: HttpResponse) -> int:
+    text = response.headers.get("retry-after", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _asked_pause(outcome: Outcome) -> int:
+def _requested_pause(outcome: Outcome) -> int:
     return _retry_after(outcome) if isinstance(outcome, HttpResponse) else 0
-
-
-def _origin(request: HttpRequest) -> str:
-    return "/".join(request.url.split("/", 3)[:3])

@@ -1,4 +1,4 @@
-"""The sender's side: receipts, counts and the account. Each call is a generator that asks and is answered."""
+"""The sender's calls: receipts, counts and the account. Each is a generator (see `protocol`)."""
 
 import re
 from enum import Enum
@@ -7,14 +7,14 @@ from urllib.parse import urlencode
 
 from seclink.client.models import AccountInfo, AccountStats, ReceiptInfo, ReceiptList
 from seclink.client.protocol import Flow, HttpRequest, exchange
-from seclink.client.session import Session, seconds
+from seclink.client.session import Session, to_seconds
 from seclink.errors import BadRequest, Fault
 
 RECEIPT_ID = re.compile(r"[A-Za-z0-9]{20}")
 
 
 class Keep(Enum):
-    """What `update` takes for "leave it as it is", since None has a meaning of its own."""
+    """The type of the default of `update`'s arguments, "leave unchanged", since None has its own meaning there."""
 
     KEEP = "keep"
 
@@ -25,18 +25,22 @@ KEEP = Keep.KEEP
 def list_secrets(
     session: Session, status: str | None = None, search: str | None = None, page: int = 1, limit: int = 50
 ) -> Flow[ReceiptList]:
-    """One page of the key's own receipts.
+    """Return one page of the receipts of the API key's account, newest first.
 
-    `status` is active, revealed, burned or expired, `search` looks in labels and notes.
+    `status` is active, revealed, burned or expired; `search` is a text in the label or note; `limit` is the number of
+    receipts per page, at most 100. Raises KeyRequired without an API key.
     """
-    given = {"status": status, "search": search, "page": page, "limit": limit}
-    query = urlencode({name: value for name, value in given.items() if value is not None}, errors="replace")
-    return (yield from exchange(session.read(f"/receipts?{query}"), ReceiptList.of))
+    parameters = {"status": status, "search": search, "page": page, "limit": limit}
+    query = urlencode({name: value for name, value in parameters.items() if value is not None}, errors="replace")
+    return (yield from exchange(session.get(f"/receipts?{query}"), ReceiptList.of))
 
 
 def get_details(session: Session, receipt_id: str, manage_token: str | None = None) -> Flow[ReceiptInfo]:
-    """One receipt with its events, by its manage token or the key that created it."""
-    return (yield from exchange(session.read(_receipt(receipt_id), manage_token), ReceiptInfo.of))
+    """Return one receipt with its events. It needs the manage token, or the API key that created the secret.
+
+    Raises NotFound if the receipt does not exist or neither of them opens it.
+    """
+    return (yield from exchange(session.get(_receipt_path(receipt_id), manage_token), ReceiptInfo.of))
 
 
 def update(
@@ -49,37 +53,40 @@ def update(
     description: str | Keep | None = KEEP,
     note: str | Keep | None = KEEP,
 ) -> Flow[ReceiptInfo]:
-    """Change an active secret: `hours` from now, `views` in all (None: any number), None clears a label or
-    note.
+    """Change an active secret and return its receipt. Arguments that are left out change nothing.
+
+    `hours` is the new lifetime from now, `views` the total number of views (None: unlimited), `description` the label;
+    None clears the label or the note. Raises NotActive if the secret has ended, BadRequest if a value is not allowed.
     """
-    given = {"maxViews": views, "label": description, "publicNote": note}
-    changes: dict[str, Any] = {member: value for member, value in given.items() if value is not KEEP}
+    members = {"maxViews": views, "label": description, "publicNote": note}
+    changes: dict[str, Any] = {member: value for member, value in members.items() if value is not KEEP}
     if hours is not None:
-        changes["expiresIn"] = seconds(hours)
-    request = HttpRequest("PATCH", session.url(_receipt(receipt_id)), session.headers(manage_token), changes)
+        changes["expiresIn"] = to_seconds(hours)
+    path = _receipt_path(receipt_id)
+    request = HttpRequest("PATCH", session.url(path), session.credentials(manage_token), changes)
     return (yield from exchange(request, ReceiptInfo.of))
 
 
 def delete(session: Session, receipt_id: str, manage_token: str | None = None) -> Flow[None]:
-    """Burn it: the payload is erased, whoever holds the link finds it gone."""
-    request = HttpRequest("DELETE", session.url(_receipt(receipt_id)), session.headers(manage_token))
+    """Burn a secret: the server erases its payload, and opening the link raises Gone."""
+    path = _receipt_path(receipt_id)
+    request = HttpRequest("DELETE", session.url(path), session.credentials(manage_token))
     return (yield from exchange(request, lambda _: None))
 
 
 def get_stats(session: Session) -> Flow[AccountStats]:
-    """The account's counts."""
-    return (yield from exchange(session.read("/stats"), AccountStats.of))
+    """Return the counts of the account. Raises KeyRequired without an API key."""
+    return (yield from exchange(session.get("/stats"), AccountStats.of))
 
 
 def get_account(session: Session) -> Flow[AccountInfo]:
-    """Whose key this is."""
-    return (yield from exchange(session.read("/account"), AccountInfo.of))
+    """Return the account and the scopes of the API key. Raises KeyRequired without one."""
+    return (yield from exchange(session.get("/account"), AccountInfo.of))
 
 
-def _receipt(receipt_id: str) -> str:
-    # Refused here, because what people paste instead is the link, key and all.
+def _receipt_path(receipt_id: str) -> str:
+    # Rejected before it is sent: people paste the link by mistake, and it contains the key.
     if not RECEIPT_ID.fullmatch(receipt_id):
-        raise BadRequest(
-            "That is not a receipt", (Fault("receiptId", "must be 20 letters and digits", "wrong_format"),)
-        )
+        fault = Fault("receiptId", "must have 20 letters and digits", "wrong_format")
+        raise BadRequest("That is not a receipt", (fault,))
     return f"/receipts/{receipt_id}"

@@ -1,8 +1,7 @@
-"""Whom the client asks, and as whom.
+"""The server that the client talks to, and the credentials it sends.
 
-Two rules hold for every call. A link's fragment, a passcode and a content key never enter a request: only
-what `envelope` derives from them does. And the API key goes to the server it was given for, never to where a
-link points.
+Two rules hold for every request. The link's fragment, the passcode and the content key are never sent, only values that
+`envelope` derives from them. And the API key is sent only to the server it belongs to, never to the server of a link.
 """
 
 import base64
@@ -20,9 +19,9 @@ DEFAULT_SERVER = "http://127.0.0.1:8080"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Whom to ask and as whom: `server` without a trailing slash, `key` None or empty for nobody.
+    """A server and an API key. `server` is a URL without a trailing slash; `key` is None or empty without an API key.
 
-    `random` gives bytes.
+    `random(n)` returns n random bytes.
     """
 
     server: str
@@ -32,56 +31,54 @@ class Session:
     def url(self, path: str) -> str:
         return f"{self.server}{API}{path}"
 
-    def headers(self, manage_token: str | None = None) -> dict[str, str]:
-        """A manage token goes alone: it opens its receipt even where the key is somebody else's or has been
-        revoked.
+    def credentials(self, manage_token: str | None = None) -> dict[str, str]:
+        """Return the headers that authorize a request. A manage token is sent without the API key: it opens its
+        receipt even if the key belongs to another account or was revoked.
         """
         if manage_token:
             if not (manage_token.isascii() and manage_token.isprintable()):
-                raise BadRequest(
-                    "That is not a manage token", (Fault("manageToken", "is letters and digits", "wrong_format"),)
-                )
+                fault = Fault("manageToken", "must consist of letters and digits", "wrong_format")
+                raise BadRequest("That is not a manage token", (fault,))
             return {"SecLink-Manage": manage_token}
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
-    def once(self) -> dict[str, str]:
-        """A name for one intention, the same in every try of it: 192 bits, since for a minute it replays a
-        secret.
+    def idempotency_key(self) -> dict[str, str]:
+        """Return a header with a new key, to be repeated in every attempt of one call. It has 192 bits, because it
+        fetches a revealed secret again for a minute.
         """
         return {"Idempotency-Key": base64.urlsafe_b64encode(self.random(24)).decode()}
 
-    def read(self, path: str, manage_token: str | None = None) -> HttpRequest:
-        return HttpRequest("GET", self.url(path), self.headers(manage_token), repeatable=True)
+    def get(self, path: str, manage_token: str | None = None) -> HttpRequest:
+        return HttpRequest("GET", self.url(path), self.credentials(manage_token), repeatable=True)
 
-    def at(self, target: Link, path: str) -> str:
-        """Where a link's server answers: our own, if the link is under it (we know any prefix), else the
-        link's origin.
+    def secret_url(self, link: Link, path: str) -> str:
+        """Return a URL below `/secrets/{linkId}` of the link's server: this session's server if the link is under it,
+        as its path prefix is known, else the link's origin.
         """
-        own = f"{target.base}/".startswith(f"{self.server}/")
-        return f"{self.server if own else target.origin}{API}/secrets/{target.link_id}{path}"
+        is_own = f"{link.base}/".startswith(f"{self.server}/")
+        return f"{self.server if is_own else link.origin}{API}/secrets/{link.link_id}{path}"
 
 
 def server_address(text: str) -> str:
-    """The address in the one form it is kept and compared in.
+    """Return the canonical form of a server's URL, in which it is stored and compared.
 
-    BadRequest for what is not an http or https address.
+    Raises BadRequest if it is not an http or https URL.
     """
     try:
         parts = urlsplit(text.rstrip("/"))
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
-        usable = False
-    if not usable or "@" in parts.netloc or parts.query or parts.fragment or not text.isprintable():
-        raise BadRequest(
-            "The server's address is not valid",
-            (Fault("server", "is written https://host or http://host:port", "wrong_format"),),
-        )
+        is_usable = False
+    if not is_usable or "@" in parts.netloc or parts.query or parts.fragment or not text.isprintable():
+        fault = Fault("server", "must be written https://host or http://host:port", "wrong_format")
+        raise BadRequest("The server's address is not valid", (fault,))
     path = parts.path.removesuffix("/api/v1").rstrip("/")
     return f"{parts.scheme}://{parts.netloc.lower()}{path}"
 
 
-def seconds(hours: float) -> int:
+def to_seconds(hours: float) -> int:
     try:
         return round(hours * 3600)
     except (ValueError, OverflowError):
-        raise BadRequest("That is no lifetime", (Fault("hours", "is not a number of hours", "out_of_range"),)) from None
+        fault = Fault("hours", "is not a number of hours", "out_of_range")
+        raise BadRequest("That is not a lifetime", (fault,)) from None

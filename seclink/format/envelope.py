@@ -1,19 +1,18 @@
-"""The link's key made into everything else, and the sealed envelope: version 1 of the format.
+"""The key schedule and the sealed envelope: version 1 of the format.
 
     pc_salt      = HKDF(K, "seclink/v1/passcode-salt", 16)
     S            = PBKDF2-HMAC-SHA-256(UTF-8(NFC(passcode)), pc_salt, 600000, 32)     empty without a passcode
     content_key  = HKDF(K || S, "seclink/v1/content", 32)      never leaves the client
-    access       = HKDF(K, "seclink/v1/access", 32)            shown to the server when revealing
-    accessHash   = hex(SHA-256(access))                        given to the server when creating
+    access       = HKDF(K, "seclink/v1/access", 32)            sent to the server when revealing
+    accessHash   = hex(SHA-256(access))                        sent to the server when creating
     passcodeHash = hex(HKDF(K || S, "seclink/v1/passcode", 32))
 
     encryptedBlob = AES-256-GCM(content_key, iv, plaintext, AAD "seclink/v1"), tag appended
     plaintext     = u32 length of header || header (JSON object) || body || zero bytes up to padded(...)
 
-The passcode is part of the content key, so a server that claims there is none can make a reader fail but not
-read; type and file name are inside, so it cannot change them either. Every function here is pure: key and iv
-are arguments. Whatever does not open is `NotAuthentic`, for one reader-visible reason: damaged, forged, or
-not this key.
+The passcode is part of the content key: a server that hides it can make opening fail, but cannot read the secret.
+Type and file name are sealed too, so the server cannot change them. Every function here is pure: key and iv are
+arguments. Whatever fails to open raises `NotAuthentic`, without telling a damaged or forged payload from a wrong key.
 """
 
 import base64
@@ -35,14 +34,14 @@ FORMAT = "seclink/v1"
 KEY_BYTES = 32
 IV_BYTES = 12
 PBKDF2_ROUNDS = 600_000
-SMALLEST = 256
+MIN_PADDED_BYTES = 256
 
 _AAD = FORMAT.encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What one K and one passcode give. Only the last three are ever shown to a server."""
+    """Everything derived from one K and one passcode. Only the last three are ever sent to a server."""
 
     content_key: bytes = field(repr=False)
     access: str = field(repr=False)
@@ -52,7 +51,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A header as its sender wrote it, unknown members included, and the body's exact bytes."""
+    """The header as its sender wrote it, unknown members included, and the body's exact bytes."""
 
     header: Mapping[str, Any]
     body: bytes = field(repr=False)
@@ -63,9 +62,9 @@ class Opened:
 
 
 def derive(key: bytes, passcode: str | None = None) -> Keys:
-    """All keys of a secret; with a passcode this takes a good tenth of a second, on purpose.
+    """Derive all keys of a secret from K (32 bytes). With a passcode this takes a good tenth of a second, on purpose.
 
-    An empty passcode is no passcode. BadRequest for one that has no UTF-8 form (a lone surrogate).
+    An empty passcode counts as none. Raises BadRequest for a passcode with a lone surrogate, which has no UTF-8 form.
     """
     stretched = _stretch(passcode, _hkdf(key, "passcode-salt", 16)) if passcode else b""
     access = _hkdf(key, "access")
@@ -78,18 +77,21 @@ def derive(key: bytes, passcode: str | None = None) -> Keys:
 
 
 def padded(length: int) -> int:
-    """Padmé: leaks O(log log n) bits of the length and costs at most 12 %; short secrets all look alike."""
-    if length <= SMALLEST:
-        return SMALLEST
+    """Return the padded length (Padmé): it leaks O(log log n) bits of `length` and adds at most 12 %.
+
+    Everything up to 256 bytes gets the same length.
+    """
+    if length <= MIN_PADDED_BYTES:
+        return MIN_PADDED_BYTES
     exponent = length.bit_length() - 1
     step = 1 << (exponent - exponent.bit_length())
     return (length + step - 1) // step * step
 
 
 def seal(content_key: bytes, iv: bytes, header: Mapping[str, Any], body: bytes) -> bytes:
-    """The encryptedBlob. `header` needs its `type`; `size` is put second, other members follow.
+    """Return the encryptedBlob. `header` needs a `type`; `size` is inserted second, other members follow.
 
-    One content_key must never seal twice under one iv.
+    Never seal twice with the same content_key and iv.
     """
     members = {"type": header["type"], "size": len(body), **{k: v for k, v in header.items() if k != "size"}}
     encoded = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
@@ -98,10 +100,7 @@ def seal(content_key: bytes, iv: bytes, header: Mapping[str, Any], body: bytes) 
 
 
 def open(content_key: bytes, iv: bytes, blob: bytes) -> Opened:
-    """Header and body, or NotAuthentic.
-
-    Members of the header that are not known here are kept and ignored.
-    """
+    """Return header and body. Raises NotAuthentic. Unknown members of the header are kept."""
     plain = _decrypt(content_key, iv, blob, _AAD)
     length = int.from_bytes(plain[:4], "big")
     if len(plain) < 4 or length > len(plain) - 4:
@@ -114,38 +113,38 @@ def open(content_key: bytes, iv: bytes, blob: bytes) -> Opened:
 
 
 def open_raw(key: bytes, iv: bytes, blob: bytes) -> bytes:
-    """A secret made by somebody else's code: AES-GCM under the fragment's key of 16 or 32 bytes, nothing
-    bound to it.
+    """Decrypt a secret of the documented raw API: AES-GCM under the fragment's key of 16 or 32 bytes, without
+    additional data. Raises NotAuthentic.
     """
     return _decrypt(key, iv, blob, None)
 
 
 def raw_passcode_hash(passcode: str) -> str:
-    """What the documented API calls passcodeHash: plain SHA-256, as there is no K to bind it to."""
+    """Return the passcodeHash of a raw secret: plain SHA-256 in hex, as there is no K to bind it to."""
     return hashlib.sha256(_utf8(passcode)).hexdigest()
 
 
 def _header(encoded: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(encoded.decode(), parse_constant=_refuse)
+        header = json.loads(encoded.decode(), parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise NotAuthentic from None
     if not isinstance(header, dict) or not isinstance(header.get("type"), str):
         raise NotAuthentic
-    # bool is an int to Python, not to JavaScript: `true` bytes is nobody's size.
+    # bool is an int in Python but not in JavaScript: `true` must not pass for a size.
     if type(header.get("size")) is not int or header["size"] < 0:
         raise NotAuthentic
     return header
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
 def _decrypt(key: bytes, iv: bytes, blob: bytes, aad: bytes | None) -> bytes:
     try:
         return AESGCM(key).decrypt(iv, blob, aad)
-    except (InvalidTag, ValueError):  # ValueError: an iv or a key of a length AES-GCM does not take
+    except (InvalidTag, ValueError):  # ValueError: AES-GCM does not accept this length of iv or key
         raise NotAuthentic from None
 
 
@@ -154,7 +153,7 @@ def _hkdf(secret: bytes, info: str, length: int = 32) -> bytes:
 
 
 def _stretch(passcode: str, salt: bytes) -> bytes:
-    # NFC: the same word typed on a Mac and on Windows is different bytes and must be the same passcode.
+    # NFC: the same word typed on macOS and on Windows differs in its bytes, but must be the same passcode.
     normal = _utf8(unicodedata.normalize("NFC", passcode))
     return hashlib.pbkdf2_hmac("sha256", normal, salt, PBKDF2_ROUNDS, 32)
 

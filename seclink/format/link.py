@@ -1,15 +1,15 @@
-"""The link: `{public_url}/{linkId}#{fragment}`, written and read.
+"""The link `{public_url}/{linkId}#{fragment}`: building and parsing it.
 
     linkId    12 characters of [A-Za-z0-9], drawn by the server
-    fragment  base64url(0x01 || K || SHA-256(0x01 || K)[0:3]): 48 characters, checked before anything is asked
+    fragment  base64url(0x01 || K || SHA-256(0x01 || K)[0:3]): 48 characters, checked before the first request
 
-A link travels through chat programs, mail clients and paper. What they add is ignored: whitespace and
-brackets around, `?fbclid=...` after the path, and everything from the first character after the `#` that no
-key is written with. What they take away cannot be put back, and the checksum says so: `LinkIncomplete`, while
-nothing is spent.
+A link travels through chat programs, mail clients and paper. Everything they add is ignored: whitespace and brackets
+around it, `?fbclid=...` after the path, and everything from the first character after the `#` that cannot be part of a
+key. Missing characters cannot be restored; the checksum detects them, and `LinkIncomplete` is raised before a view is
+spent.
 
-A raw secret's fragment is its sender's own AES key in base64 or base64url. Only the server knows which kind a
-linkId is, so `parse` leaves the fragment as it is and the caller asks `key_of` or `raw_key_of`.
+The fragment of a raw secret is its sender's own AES key in base64 or base64url. Only the server knows which kind a
+linkId is, so `parse` leaves the fragment as it is and the caller decodes it with `key_of` or `raw_key_of`.
 """
 
 import base64
@@ -39,10 +39,7 @@ _LINK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """`base` is the public_url the link was made under, without the trailing slash.
-
-    The fragment is not yet checked.
-    """
+    """The parts of a link. `base` is the server's public_url without a trailing slash; `fragment` is unchecked."""
 
     base: str
     link_id: str
@@ -55,9 +52,7 @@ class Link:
 
 
 def draw_key(random: Callable[[int], bytes]) -> bytes:
-    """K from `random(32)`, drawn again until the fragment ends in a letter or digit: mail clients cut `-` and
-    `_` off.
-    """
+    """Draw K from `random(32)` until its fragment ends in a letter or digit: mail clients cut off a last `-` or `_`."""
     while not fragment_of(key := random(32))[-1].isalnum():
         pass
     return key
@@ -73,21 +68,21 @@ def fragment_of(key: bytes) -> str:
 
 
 def parse(text: str) -> Link:
-    """The link in what somebody pasted; LinkIncomplete where there is none."""
-    found = _LINK.fullmatch(text.rstrip())
-    # user@host is how a link pretends to lead elsewhere; no server of ours writes one.
-    if found is None or "@" in found["base"]:
+    """Return the link in a pasted text. Raises LinkIncomplete if there is none."""
+    match = _LINK.fullmatch(text.rstrip())
+    # user@host makes a link look as if it led to another host; no SecLink server builds one.
+    if match is None or "@" in match["base"]:
         raise LinkIncomplete
-    link = Link(found["base"].rstrip("/"), found["link_id"], found["fragment"] or "")
+    link = Link(match["base"].rstrip("/"), match["link_id"], match["fragment"] or "")
     try:
-        urlsplit(link.base).port  # noqa: B018 - reading it is the check
+        urlsplit(link.base).port  # noqa: B018 - the property raises ValueError for an impossible port
     except ValueError:
         raise LinkIncomplete from None
     return link
 
 
 def key_of(fragment: str) -> bytes:
-    """K, or LinkIncomplete for another length, version or checksum."""
+    """Return K. Raises LinkIncomplete if length, version or checksum is wrong."""
     if len(fragment) != _FRAGMENT_CHARS:
         raise LinkIncomplete
     decoded = _decode(fragment)
@@ -98,9 +93,9 @@ def key_of(fragment: str) -> bytes:
 
 
 def raw_key_of(fragment: str) -> bytes:
-    """The AES key of a raw secret: base64 or base64url of 16 or 32 bytes, padded or not.
+    """Return the AES key of a raw secret: base64 or base64url of 16 or 32 bytes, padded or not.
 
-    Else LinkIncomplete.
+    Raises LinkIncomplete for anything else.
     """
     key = _decode(fragment)
     if len(key) not in _RAW_KEY_BYTES:

@@ -194,7 +194,7 @@ class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def test_answer_without_end_does_not_fill_the_memory(call: Caller, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seclink.client.client.MOST_BYTES", 3 * 2**20)
+    monkeypatch.setattr("seclink.client.client.MAX_RESPONSE_BYTES", 3 * 2**20)
     peer.script = [httpx.Response(200, stream=Endless()) for _ in range(3)]
     with pytest.raises(Unreachable, match="larger than any secret"):
         call("create", "hello")
