@@ -1,12 +1,12 @@
-"""`seclink backup` and `seclink restore`: what a server knows, into a file and back, but for the secrets themselves."""
+"""`seclink backup` and `seclink restore`: save and restore a database without the contents of its secrets."""
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from seclink.cli.config import config_option
+from seclink.cli.formats import counted, utc_time
 from seclink.cli.terminal import printable
 from seclink.config.locate import database, existing_database, load
 from seclink.errors import StoreUnusable
@@ -21,73 +21,71 @@ _FILE = click.Path(path_type=Path)
 @click.argument("file", type=_FILE)
 @config_option
 def backup(file: Path, config: Path | None) -> None:
-    """Save accounts, keys and receipts into a new FILE, while the server runs. The secrets' contents are not in it."""
+    """Save accounts, API keys and receipts to a new FILE, also while the server runs.
+
+    The contents of the secrets are not in it: a restored secret has ended.
+    """
     path = existing_database(load(config), config)
     began = time.monotonic()
     try:
         inventory = store.save(path, file, int(time.time() * 1000))
-    except OSError as error:  # of a part of it, under a name of its own
+    except OSError as error:  # it names the temporary file
         raise StoreUnusable(f"{file}: cannot be written: {error.strerror}") from None
-    click.echo("\n".join(map(printable, _saved(file, inventory, time.monotonic() - began))))
+    click.echo("\n".join(map(printable, _backup_lines(file, inventory, time.monotonic() - began))))
 
 
 @click.command()
 @click.argument("file", type=_FILE)
-@click.option("--replace", is_flag=True, help="Do it though there is a database; what waits in it ends.")
+@click.option("--replace", is_flag=True, help="Replace an existing database; its active secrets end.")
 @config_option
 def restore(file: Path, replace: bool, config: Path | None) -> None:
-    """Make a new database of FILE, a backup, while no server runs. Every secret that waited has ended in it."""
+    """Create a database from the backup FILE. The server must not be running.
+
+    Secrets that were active when the backup was made have ended in it.
+    """
     settings = load(config)
     path = database(settings, config)
     keep_ms = settings.receipts.keep_days * 86_400_000
     restored = store.restore(file, path, int(time.time() * 1000), keep_ms, replace=replace)
-    click.echo("\n".join(map(printable, _told(file, path, restored, settings.receipts.keep_days))))
+    click.echo("\n".join(map(printable, _restore_lines(file, path, restored, settings.receipts.keep_days))))
 
 
-def _saved(file: Path, inventory: Inventory, seconds: float) -> list[str]:
+def _backup_lines(file: Path, inventory: Inventory, seconds: float) -> list[str]:
+    active = counted(inventory.waiting, "active secret")
     return [
-        f"saved {file}: {inventory.bytes:,} bytes in {seconds:.2f} s, readable for you alone",
-        *_holds(inventory),
-        "left out",
-        f"  contents, notes, labels and hashes; a restore ends what waits: {_count(inventory.waiting, 'secret')} now",
-        "  passcode tries, the TOML file, TLS keys",
+        f"saved {file}: {inventory.bytes:,} bytes in {seconds:.2f} s, readable only by you",
+        *_inventory_lines(inventory),
+        "not included",
+        f"  contents, notes, labels and hashes of secrets; a restore of this file ends {active}",
+        "  counts of wrong passcodes, the TOML file, TLS keys",
     ]
 
 
-def _told(file: Path, path: Path, restored: Restored, keep_days: int) -> list[str]:
-    inventory = restored.inventory
+def _restore_lines(file: Path, path: Path, restored: Restored, keep_days: int) -> list[str]:
     lines = [
-        f"restored {path} from {file}, as of {_instant(inventory.seen)}",
-        *_holds(inventory),
-        f"  {_count(restored.ended, 'secret')} that waited: ended now, as receipts say",
+        f"restored {path} from {file}, as of {utc_time(restored.inventory.seen)}",
+        *_inventory_lines(restored.inventory),
+        f"  {counted(restored.ended, 'active secret')} ended, as the receipts show",
     ]
     if restored.kept is not None and restored.is_raw:
         lines += [
-            f"moved aside {restored.kept}",
-            "  it could not be read and may hold secrets' contents, which nobody erases: delete it when you are done",
+            f"moved the old database to {restored.kept}",
+            "  it could not be read and may contain secrets, which are not erased: delete it when you are done",
         ]
     elif restored.kept is not None:
         lines += [
-            f"replaced a database in which {_count(restored.lost, 'secret')} waited; overwritten",
-            f"  without contents it is in {restored.kept}, which the server deletes after {keep_days} days",
+            f"overwrote a database with {counted(restored.lost, 'active secret')}",
+            f"  a copy without contents is in {restored.kept}; the server deletes it after {keep_days} days",
         ]
     if restored.kept is None or restored.is_raw:
         lines.append(
-            "keys revoked since then are live again: look through `seclink key list` before you start the server"
+            "API keys revoked since the backup are valid again: check `seclink key list` before you start the server"
         )
     return lines
 
 
-def _holds(inventory: Inventory) -> list[str]:
+def _inventory_lines(inventory: Inventory) -> list[str]:
     return [
-        f"  {_count(inventory.receipts, 'receipt')}",
-        f"  {_count(inventory.keys, 'live API key')} of {_count(inventory.accounts, 'account')}",
+        f"  {counted(inventory.receipts, 'receipt')}",
+        f"  {counted(inventory.keys, 'live API key')} of {counted(inventory.accounts, 'account')}",
     ]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _instant(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

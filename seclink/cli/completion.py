@@ -1,4 +1,4 @@
-"""`seclink completion`: what makes a shell complete commands, options and remembered receipts."""
+"""`seclink completion`: shell completion of commands, options and remembered receipts."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the completion script of SHELL.
+    """Print the completion script for SHELL.
 
     \b
     bash   eval "$(seclink completion bash)"              in ~/.bashrc
@@ -16,5 +16,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     fish   seclink completion fish | source               in ~/.config/fish/config.fish
     """
     kind = get_completion_class(shell)
-    assert kind is not None, "the choices are click's own"  # noqa: S101
+    assert kind is not None, "click supports all of the choices"  # noqa: S101
     click.echo(kind(ctx.find_root().command, {}, "seclink", "_SECLINK_COMPLETE").source())

@@ -1,7 +1,6 @@
-"""Which server a command talks to, and as whom: options first, then the environment, then what `login`
-remembered.
+"""The server and the API key of a command: from the options, else the environment, else the login.
 
-The remembered key goes to the remembered server only: `--server` elsewhere asks there as nobody.
+The key of the login is sent only to the server of the login: with another `--server`, no key is sent.
 """
 
 import functools
@@ -18,32 +17,37 @@ from seclink.client.client import Client
 from seclink.client.session import DEFAULT_SERVER, server_address
 from seclink.errors import BadRequest, KeyInvalid, NotFound
 
-_WRONG = "and is unknown there, revoked or expired"
-_FROM: dict[ParameterSource | None, str] = {
-    ParameterSource.COMMANDLINE: f"it came from --key, {_WRONG}",
-    ParameterSource.ENVIRONMENT: f"it came from SECLINK_API_KEY, {_WRONG}",
+_REASON = "and is unknown to the server, revoked or expired"
+_KEY_HINTS: dict[ParameterSource | None, str] = {
+    ParameterSource.COMMANDLINE: f"it came from --key, {_REASON}",
+    ParameterSource.ENVIRONMENT: f"it came from SECLINK_API_KEY, {_REASON}",
 }
-_REMEMBERED = f"it was remembered by `seclink login`, {_WRONG}: log in with another one"
+_LOGIN_HINT = f"it was saved by `seclink login`, {_REASON}: log in with another key"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteServer:
+    """A server's URL and the API key for it, "" for none. `key_hint` explains where the key came from."""
+
     server: str
     key: str = field(repr=False)
     profile: Profile
-    key_from: str = ""
+    key_hint: str = ""
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        """Asks there. KeyInvalid says where the key came from."""
+        """Connect to the server. If the API key is rejected, the error also explains where it came from."""
         try:
             with Client(self.server, self.key) as client:
                 yield client
         except KeyInvalid as error:
-            raise KeyInvalid(f"{error.message}\n  {self.key_from}".rstrip()) from None
+            raise KeyInvalid(f"{error.message}\n  {self.key_hint}".rstrip()) from None
 
     def manage_token(self, receipt_id: str) -> str | None:
-        """The remembered one; NotFound where neither it nor a key could open the receipt, without asking."""
+        """Return the saved manage token, None if there is only an API key.
+
+        Raises NotFound without either, since the server would refuse the request.
+        """
         token = self.profile.manage_token(self.server, receipt_id)
         if token is None and not self.key:
             message = f"No key is set, and this receipt was not created from here on {self.server}"
@@ -52,7 +56,7 @@ class RemoteServer:
 
 
 def connection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --server and --key, and passes a `RemoteServer` as `at`."""
+    """Add the options --server and --key, and pass a `RemoteServer` as `at`."""
 
     @click.option(
         "--server",
@@ -60,30 +64,30 @@ def connection(command: Callable[..., Any]) -> Callable[..., Any]:
         envvar="SECLINK_SERVER",
         show_envvar=True,
         callback=_address,
-        help="The appliance; else as logged in, else http://127.0.0.1:8080.",
+        help="The server. Default: the one of the login, else http://127.0.0.1:8080.",
     )
     @click.option(
         "--key",
         metavar="KEY",
         envvar="SECLINK_API_KEY",
         show_envvar=True,
-        help="An API key; other users of this machine can see arguments, so rather log in.",
+        help="An API key. Other users of this machine can see arguments: prefer `seclink login`.",
     )
     @functools.wraps(command)
     def wrapped(*args: Any, server: str | None, key: str | None, **kwargs: Any) -> Any:
         source = click.get_current_context().get_parameter_source("key")
-        return command(*args, at=_connect(server, key, _FROM.get(source, _REMEMBERED)), **kwargs)
+        return command(*args, at=_remote_server(server, key, _KEY_HINTS.get(source, _LOGIN_HINT)), **kwargs)
 
     return wrapped
 
 
-def _connect(server: str | None, key: str | None, key_from: str) -> RemoteServer:
+def _remote_server(server: str | None, key: str | None, key_hint: str) -> RemoteServer:
     profile = Profile()
-    known_server, known_key = profile.login()
-    chosen = server or known_server or DEFAULT_SERVER
+    login_server, login_key = profile.login()
+    server = server or login_server or DEFAULT_SERVER
     if key is None:
-        key = known_key if chosen == known_server else None
-    return RemoteServer(chosen, key or "", profile, key_from)
+        key = login_key if server == login_server else None
+    return RemoteServer(server, key or "", profile, key_hint)
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

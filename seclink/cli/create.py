@@ -1,4 +1,4 @@
-"""`seclink create`: seal what is given, typed or piped, and print its link."""
+"""`seclink create`: seal a secret from an argument, a pipe or the terminal, and print its link."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from seclink.cli import terminal, wordlist
 from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.error_text import RequestedOptions, in_options
+from seclink.cli.formats import local_time
 from seclink.client.models import CreatedSecret
 from seclink.client.secrets import SecretType
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
@@ -31,31 +32,48 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> int | 
 
 
 def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    """What a shell hands over need not be text."""
-    if value is not None and not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
-        raise click.BadParameter("is not text in UTF-8")
+    """Reject a value that is not UTF-8: Python decodes such bytes of an argument to lone surrogates."""
+    if value is not None and not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise click.BadParameter("is not UTF-8 text")
     return value
 
 
 @click.command()
 @click.argument("text", required=False)
 @click.option(
-    "--hours", type=click.FloatRange(0, min_open=True), metavar="N", default=24, show_default=True, help="Lifetime."
+    "--hours",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    default=24,
+    show_default=True,
+    help="Lifetime in hours.",
 )
-@click.option("--expires", callback=duration, metavar="7d", help="Lifetime as 90m, 12h, 7d or 2w instead.")
+@click.option("--expires", callback=duration, metavar="7d", help="Lifetime, like 90m, 12h, 7d or 2w, instead of hours.")
 @click.option(
-    "--views", type=click.IntRange(1, 1000), metavar="N", default=1, show_default=True, help="Times it can be revealed."
+    "--views",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="How often the link can be opened.",
 )
-@click.option("--passcode", callback=_text, metavar="P", help="Wanted for revealing; tell it on another channel.")
-@click.option("--ask-passcode", is_flag=True, help="Ask for it, without echo.")
-@click.option("--generate-passcode", is_flag=True, help="Make one of four words to read out on the phone.")
-@click.option("--type", "kind", type=click.Choice(["text", "redirect", "neogram"]), default="text", show_default=True)
+@click.option("--passcode", callback=_text, metavar="P", help="A passcode for opening; tell it on another channel.")
+@click.option("--ask-passcode", is_flag=True, help="Ask for the passcode, without echo.")
+@click.option("--generate-passcode", is_flag=True, help="Generate a passcode of four words, easy to say on the phone.")
 @click.option(
-    "--note", callback=_text, metavar="N", help="Shown to the recipient before revealing; the server can read it."
+    "--type",
+    "kind",
+    type=click.Choice(["text", "redirect", "neogram"]),
+    default="text",
+    show_default=True,
+    help="A text, a URL that the browser follows, or a message that types itself out.",
 )
-@click.option("--label", callback=_text, metavar="L", help="Shown to you alone, in lists; the server can read it.")
+@click.option(
+    "--note", callback=_text, metavar="N", help="Shown to the recipient before opening; the server can read it."
+)
+@click.option("--label", callback=_text, metavar="L", help="Shown only to you, in lists; the server can read it.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.option("--qr", is_flag=True, help="Show the link as a QR code, too.")
+@click.option("--qr", is_flag=True, help="Also show the link as a QR code.")
 @connection
 @click.pass_context
 def create(
@@ -74,74 +92,80 @@ def create(
     qr: bool,
     at: RemoteServer,
 ) -> None:
-    """Seal TEXT and print its link: on a terminal with all that is worth knowing, through a pipe alone.
+    """Seal TEXT and print its link. On a terminal, also print when it expires, its receipt and its passcode.
 
-    Without TEXT, or with -, the secret is read from stdin: from a pipe, or typed without echo. One line loses
-    its final newline, several lines are kept byte for byte.
+    Without TEXT, or with -, the secret is read from stdin: from a pipe, or typed without echo. A single line loses its
+    final newline; several lines are kept byte for byte.
     """
-    hours_given = ctx.get_parameter_source("hours") is not ParameterSource.DEFAULT
-    if expires is not None and hours_given:
-        raise click.UsageError("--hours and --expires exclude each other")
+    has_default_lifetime = expires is None and ctx.get_parameter_source("hours") is ParameterSource.DEFAULT
+    if expires is not None and ctx.get_parameter_source("hours") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--hours and --expires cannot be combined")
     terminal.require_stdout()
-    chosen = _passcode(passcode, ask_passcode, generate_passcode)
+    passcode = _passcode(passcode, ask_passcode, generate_passcode)
     body = terminal.read_secret() if text is None or text == "-" else os.fsencode(text)
     if not body:
         raise click.UsageError("there is nothing to seal: the input is empty")
     with at.client() as client:
-        # A day nobody asked for is no reason to fail where the server keeps nothing that long.
-        unasked = expires is None and not hours_given
         try:
             created = client.create(
-                body, hours, views, label, chosen, type=kind, note=note, expires_in=expires, or_longest=unasked
+                body,
+                hours,
+                views,
+                label,
+                passcode,
+                type=kind,
+                note=note,
+                expires_in=expires,
+                or_longest=has_default_lifetime,  # a default must not fail on a server with a shorter maximum
             )
         except (BadRequest, PayloadTooLarge) as error:
             lifetime = ("--hours", hours * 3600) if expires is None else ("--expires", expires)
             texts = {"--note": note, "--label": label}
             raise in_options(error, RequestedOptions(lifetime, texts, len(body))) from None
     _remember(at, created)
-    if unasked and created.lifetime < hours * 3600:
+    if has_default_lifetime and created.lifetime < hours * 3600:
         click.echo(_shortened(created), err=True)
-    _show(created, chosen if generate_passcode else None, as_json)
+    _show(created, passcode if generate_passcode else None, as_json)
     if qr:
-        _draw(created.link, sys.stdout if sys.stdout.isatty() and not as_json else sys.stderr)
+        _show_qr_code(created.link, sys.stdout if sys.stdout.isatty() and not as_json else sys.stderr)
 
 
 def _shortened(created: CreatedSecret) -> str:
-    until = terminal.local_time(created.expires_at)
-    return f"seclink: this server keeps nothing for 24 hours; the secret expires {until}, the latest it allows"
+    expires = local_time(created.expires_at)
+    return f"seclink: this server does not allow 24 hours; the secret expires {expires}, its maximum"
 
 
-def _draw(link: str, stream: TextIO) -> None:
-    import segno  # only --qr pays for it
+def _show_qr_code(link: str, stream: TextIO) -> None:
+    import segno  # needed for --qr only
 
     segno.make(link, error="l").terminal(stream, border=2, compact=True)
 
 
-def _passcode(given: str | None, ask: bool, generate: bool) -> str | None:
-    if (given is not None) + ask + generate > 1:
-        raise click.UsageError("--passcode, --ask-passcode and --generate-passcode exclude each other")
-    if given == "":
+def _passcode(passcode: str | None, ask: bool, generate: bool) -> str | None:
+    if (passcode is not None) + ask + generate > 1:
+        raise click.UsageError("--passcode, --ask-passcode and --generate-passcode cannot be combined")
+    if passcode == "":
         raise click.UsageError("the passcode is empty")
     if generate:
         return wordlist.passcode(secrets.choice)
     if ask:
-        given = terminal.ask_passcode()
-        if given != terminal.ask_passcode("Once more"):
+        passcode = terminal.ask_passcode()
+        if passcode != terminal.ask_passcode("Repeat it"):
             raise click.UsageError("the passcodes differ")
-    return given
+    return passcode
 
 
 def _remember(at: RemoteServer, created: CreatedSecret) -> None:
-    """Without a key the manage token is all that opens the receipt.
+    """Save the manage token if there is no API key, as nothing else opens the receipt.
 
-    The secret exists: failing here must not hide it.
+    The secret exists already, so a failure here must not hide its link.
     """
     if at.key:
         return
     try:
         at.profile.remember(at.server, created.receipt_id, created.manage_token, created.expires_at_ms)
     except ClientError as error:
-        click.echo(f"seclink: the receipt is not remembered, so `seclink delete` will not know it: {error}", err=True)
+        click.echo(f"seclink: the receipt is not saved, so `seclink delete` will not find it: {error}", err=True)
 
 
 def _show(created: CreatedSecret, generated: str | None, as_json: bool) -> None:
@@ -168,9 +192,11 @@ def _facts(created: CreatedSecret, generated: str | None) -> dict[str, object]:
 
 
 def _card(created: CreatedSecret, generated: str | None) -> str:
-    rows = [("expires", terminal.local_time(created.expires_at))]
-    rows += [("views", "any number" if created.views is None else str(created.views))]
-    rows += [("receipt", created.receipt_id)]
+    rows: list[tuple[str, ...]] = [
+        ("expires", local_time(created.expires_at)),
+        ("views", "unlimited" if created.views is None else str(created.views)),
+        ("receipt", created.receipt_id),
+    ]
     rows += [("passcode", f"{generated}    tell it on another channel")] if generated else []
-    # The link stands alone on its line, so that a double or triple click takes it whole.
-    return "\n".join(["", created.link, "", *(f"  {name:<9} {value}" for name, value in rows), ""])
+    # The link has a line of its own, so that a double or triple click selects all of it.
+    return "\n".join(["", created.link, "", terminal.table(rows, indent="  "), ""])

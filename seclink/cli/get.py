@@ -1,4 +1,4 @@
-"""`seclink get`: a link's secret to stdout and all else to stderr, or what can be known without revealing it."""
+"""`seclink get`: write a link's secret to stdout and everything else to stderr, or show facts without revealing it."""
 
 import base64
 import json
@@ -9,9 +9,10 @@ import click
 
 from seclink.cli import terminal
 from seclink.cli.connection import RemoteServer, connection
+from seclink.cli.formats import local_time
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
-from seclink.cli.wordlist import heard
+from seclink.cli.wordlist import passcode_candidates
 from seclink.client.client import Client
 from seclink.client.models import ReceiptInfo, RevealedSecret, SecretInfo
 from seclink.client.receipts import RECEIPT_ID
@@ -21,36 +22,36 @@ from seclink.format.link import key_of, parse
 
 
 @click.command()
-@click.argument("what", metavar="LINK|RECEIPT|-")
-@click.option("--passcode", metavar="P", help="Asked for on the terminal when it is needed and not given.")
-@click.option("--details-only", is_flag=True, help="Show what is known about a receipt or link; reveals nothing.")
-@click.option("--json", "as_json", is_flag=True, help="With --details-only: print them as JSON.")
+@click.argument("target", metavar="LINK|RECEIPT|-")
+@click.option("--passcode", metavar="P", help="The passcode. Default: ask on the terminal if it is needed.")
+@click.option("--details-only", is_flag=True, help="Show facts about a link or receipt; reveals nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --details-only: print JSON.")
 @connection
-def get(what: str, passcode: str | None, details_only: bool, as_json: bool, at: RemoteServer) -> None:
-    """Reveal the secret of LINK, or show the details of RECEIPT.
+def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at: RemoteServer) -> None:
+    """Open the secret of LINK, or show the details of RECEIPT.
 
-    With - the link is the first line of stdin, and the passcode, if there is one, the second: neither need be
-    an argument that others on this machine can see. The secret's bytes go to stdout as they are; on a
-    terminal control characters are shown as escapes. Where stdout cannot be written after the secret was
-    revealed, it is kept in a file beside the client's own, which stderr names.
+    With -, the first line of stdin is the link and the second line, if any, the passcode: other users of this machine
+    can see arguments. The secret is written to stdout byte for byte; on a terminal, control characters are shown as
+    escapes. If stdout cannot be written after the secret was revealed, the secret is saved to a file beside the
+    client's own, and stderr names it.
     """
-    if what == "-":
-        what, passcode = _from_stdin(passcode)
-    is_link = "://" in what
-    details_only = details_only or bool(RECEIPT_ID.fullmatch(what))  # with a receipt, there is nothing else to be had
+    if target == "-":
+        target, passcode = _from_stdin(passcode)
+    is_link = "://" in target
+    details_only = details_only or bool(RECEIPT_ID.fullmatch(target))  # a receipt has nothing but details
     if as_json and not details_only:
-        raise click.UsageError("--json goes with --details-only")
+        raise click.UsageError("--json needs --details-only")
     if not is_link and not details_only:
         raise click.UsageError("that is not a link; for a receipt add --details-only")
     with at.client() as client:
         if not details_only:
             terminal.require_stdout()
-            _show_note(client, what)
-            _hand_over(_reveal(client, what, passcode), at.profile)
+            _show_note(client, target)
+            _output(_reveal(client, target, passcode), at.profile)
         elif is_link:
-            _show_meta(client.meta(what), as_json)
+            _show_meta(client.meta(target), as_json)
         else:
-            _show_receipt(client.get_details(what, at.manage_token(what)), as_json)
+            _show_receipt(client.get_details(target, at.manage_token(target)), as_json)
 
 
 def _from_stdin(passcode: str | None) -> tuple[str, str | None]:
@@ -61,13 +62,13 @@ def _from_stdin(passcode: str | None) -> tuple[str, str | None]:
 
 
 def _show_note(client: Client, link: str) -> None:
-    """What the sender wrote for the reader, who is to see it before anything is spent."""
+    """Show the sender's note, before a view is spent."""
     try:
         key_of(parse(link).fragment)
         note = client.meta(link).public_note
     except (Gone, NotFound, Unreachable):
         raise
-    except SecLinkError:  # a mangled or a raw link, or too many questions: revealing knows what to do or say
+    except SecLinkError:  # an incomplete or raw link, or too many requests: revealing handles these
         return
     if note:
         click.echo(f"note from the sender: {printable(note)}", err=True)
@@ -75,40 +76,40 @@ def _show_note(client: Client, link: str) -> None:
 
 def _reveal(client: Client, link: str, passcode: str | None) -> RevealedSecret:
     try:
-        return _reveal_asking(client, link, passcode)
+        return _reveal_with_prompt(client, link, passcode)
     except RawNotOpened as error:
-        # It is spent and cannot be asked for again: what came must not be lost.
-        rest = {"encryptedBlob": _base64(error.blob), "iv": _base64(error.iv)}
-        click.echo(json.dumps(rest, indent=2), err=True)
+        # The view is spent, so the payload cannot be fetched again and must not be lost.
+        payload = {"encryptedBlob": _base64(error.blob), "iv": _base64(error.iv)}
+        click.echo(json.dumps(payload, indent=2), err=True)
         raise
 
 
-def _reveal_asking(client: Client, link: str, passcode: str | None) -> RevealedSecret:
-    """A passcode that was given is tried as it is, one that is typed as often as the server allows."""
-    is_asking = False
-    passcodes: Sequence[str | None] = [passcode]  # the next is tried only where the one before was wrong
+def _reveal_with_prompt(client: Client, link: str, passcode: str | None) -> RevealedSecret:
+    """Reveal with the passcode of the option, in one attempt, or prompt for it as often as the server allows."""
+    is_prompting = False
+    candidates: Sequence[str | None] = [passcode]  # each is tried only if the one before it was wrong
     while True:
         try:
-            return client.reveal(link, passcodes[0])
+            return client.reveal(link, candidates[0])
         except PasscodeRequired:
             if not terminal.has_terminal():
                 raise
         except PasscodeWrong as error:
-            if not is_asking or not error.attempts_left:
+            if not is_prompting or not error.attempts_left:
                 raise
-            if passcodes[1:]:
-                passcodes = passcodes[1:]
+            if candidates[1:]:
+                candidates = candidates[1:]
                 continue
-            click.echo(f"The passcode is wrong; tries left: {error.attempts_left}", err=True)
-        passcodes, is_asking = heard(terminal.ask_passcode()), True
+            click.echo(f"The passcode is wrong; attempts left: {error.attempts_left}", err=True)
+        candidates, is_prompting = passcode_candidates(terminal.ask_passcode()), True
 
 
-def _hand_over(secret: RevealedSecret, profile: Profile) -> None:
+def _output(secret: RevealedSecret, profile: Profile) -> None:
     try:
         _write(secret.body)
     except OSError:
         terminal.abandon_stdout()
-        click.echo(f"seclink: the secret was revealed but could not be written; {_kept(secret, profile)}", err=True)
+        click.echo(f"seclink: the secret was revealed but could not be written; {_rescue(secret, profile)}", err=True)
         raise
     if sys.stderr is not None and sys.stderr.isatty():
         click.echo(_epilogue(secret), err=True)
@@ -118,29 +119,31 @@ def _write(body: bytes) -> None:
     if sys.stdout.isatty():
         shown = printable(body.decode(errors="backslashreplace"), keep="\n\t")
         end = "" if shown.endswith("\n") else "\n"
-        # A terminal of few characters shows the others as escapes: failing here would cost the secret.
+        # A terminal's encoding may lack characters; an exception here would lose the secret.
         body = (shown + end).encode(sys.stdout.encoding, "backslashreplace")
-    left = memoryview(body)
-    while left:  # with PYTHONUNBUFFERED a pipe takes what fits, and says so only by its count
-        left = left[sys.stdout.buffer.write(left) :]
+    remaining = memoryview(body)
+    while remaining:  # with PYTHONUNBUFFERED, write() may write only a part and returns its size
+        remaining = remaining[sys.stdout.buffer.write(remaining) :]
     sys.stdout.buffer.flush()
 
 
-def _kept(secret: RevealedSecret, profile: Profile) -> str:
+def _rescue(secret: RevealedSecret, profile: Profile) -> str:
+    """Save a revealed secret that could not be written, and return what became of it."""
     try:
-        return f"it is kept in {profile.keep(secret.body)}"
+        return f"it is saved in {profile.rescue(secret.body)}"
     except ClientError as error:
-        lost = "it is lost" if secret.views_left == 0 else "that view is lost, but the link still opens"
-        return f"{lost}: {error}"
+        loss = "it is lost" if secret.views_left == 0 else "this view is lost, but the link still opens"
+        return f"{loss}: {error}"
 
 
 def _epilogue(secret: RevealedSecret) -> str:
     name = f"file {printable(str(secret.header.get('name', '')))!r}; " if secret.type == "file" else ""
     if secret.views_left == 0:
-        return f"({name}that was the last view: the server has erased it)"
+        return f"({name}that was the last view: the server has erased the secret)"
+    expires = local_time(secret.expires_at)
     if secret.views_left is None:
-        return f"({name}can be revealed again until {terminal.local_time(secret.expires_at)})"
-    return f"({name}views left: {secret.views_left}, until {terminal.local_time(secret.expires_at)})"
+        return f"({name}the link can be opened again until {expires})"
+    return f"({name}views left: {secret.views_left}, until {expires})"
 
 
 def _show_meta(meta: SecretInfo, as_json: bool) -> None:
@@ -148,8 +151,8 @@ def _show_meta(meta: SecretInfo, as_json: bool) -> None:
         click.echo(json.dumps(dict(meta.raw), indent=2))
         return
     rows = [
-        ("expires", terminal.local_time(meta.expires_at)),
-        ("views left", "any number" if meta.views_left is None else str(meta.views_left)),
+        ("expires", local_time(meta.expires_at)),
+        ("views left", "unlimited" if meta.views_left is None else str(meta.views_left)),
         ("passcode", "required" if meta.passcode_required else "none"),
         ("note", printable(meta.public_note or "-")),
     ]
@@ -163,12 +166,12 @@ def _show_receipt(receipt: ReceiptInfo, as_json: bool) -> None:
     rows = [
         ("receipt", receipt.receipt_id),
         ("state", receipt.state),
-        ("views", f"{receipt.views} of {receipt.max_views or 'any number'}"),
-        ("expires", terminal.local_time(receipt.expires_at)),
+        ("views", f"{receipt.views} of {receipt.max_views}" if receipt.max_views else f"{receipt.views}, unlimited"),
+        ("expires", local_time(receipt.expires_at)),
         ("passcode", "required" if receipt.passcode_required else "none"),
         ("label", receipt.label or "-"),
         ("note", receipt.public_note or "-"),
-        *((event.type, terminal.local_time(event.at)) for event in receipt.events),
+        *((event.type, local_time(event.at)) for event in receipt.events),
     ]
     click.echo(terminal.table([(printable(name), printable(value)) for name, value in rows]))
 

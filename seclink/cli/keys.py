@@ -1,16 +1,17 @@
-"""`seclink key add | list | revoke`: run beside the server or without it, on the same database."""
+"""`seclink key add | list | revoke`: manage API keys in the database, with or without a running server."""
 
 import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
+from seclink.cli import terminal
 from seclink.cli.config import config_option
+from seclink.cli.formats import utc_date
 from seclink.config.locate import database, existing_database, find, load
 from seclink.config.types import parse_duration, parse_rate, to_toml
 from seclink.domain.api_keys import ApiKeys
@@ -44,7 +45,7 @@ class _Rate(click.ParamType[Rate]):
 
 @click.group()
 def key() -> None:
-    """Make, list and revoke API keys. Works while the server runs, and at once."""
+    """Add, list and revoke API keys. Takes effect at once, also while the server runs."""
 
 
 @key.command()
@@ -53,63 +54,58 @@ def key() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice([str(each) for each in Scope]),
-    help="What it may do; repeat for several. create and manage, unless you say otherwise.",
+    type=click.Choice([str(scope) for scope in Scope]),
+    help="A permission of the key; repeat for several. Default: create and manage.",
 )
-@click.option("--expires", type=_Duration(), help="When it ends, like 90d. Never, unless you say otherwise.")
-@click.option(
-    "--rate", type=_Rate(), help="How often it may be used, like 500/hour. As rates.key, unless you say otherwise."
-)
+@click.option("--expires", type=_Duration(), help="Lifetime of the key, like 90d. Default: unlimited.")
+@click.option("--rate", type=_Rate(), help="Rate limit of the key, like 500/hour. Default: rates.key.")
 @config_option
 def add(account: str, scopes: tuple[str, ...], expires: int | None, rate: Rate | None, config: Path | None) -> None:
-    """Make a key for ACCOUNT and print it, and nothing else. It cannot be shown again."""
+    """Create an API key for ACCOUNT and print only the key. It cannot be shown again."""
     if not ACCOUNT.fullmatch(account):
         raise click.BadParameter("write 1 to 64 letters, digits or . _ @ + -", param_hint="ACCOUNT")
-    held = frozenset(Scope(each) for each in scopes or ("create", "manage"))
-    click.echo(_with_keyring(config, lambda keyring, now: keyring.add(account, held, expires, rate, now), True))
+    allowed = frozenset(Scope(scope) for scope in scopes or ("create", "manage"))
+    click.echo(_with_api_keys(config, lambda keys, now: keys.add(account, allowed, expires, rate, now), True))
 
 
 @key.command("list")
 @config_option
 def list_keys(config: Path | None) -> None:
-    """List all keys by their beginnings."""
-    rows = [("KEY", "ACCOUNT", "SCOPES", "RATE", "CREATED", "STATE")]
+    """List all API keys by their prefixes."""
 
-    async def listed(keyring: ApiKeys, now: int) -> None:
-        rows.extend(_row(each, now) for each in await keyring.all())
+    async def rows(keys: ApiKeys, now: int) -> list[tuple[str, ...]]:
+        return [_row(api_key, now) for api_key in await keys.all()]
 
-    _with_keyring(config, listed)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    heading = ("KEY", "ACCOUNT", "SCOPES", "RATE", "CREATED", "STATE")
+    click.echo(terminal.table([heading, *_with_api_keys(config, rows)]))
 
 
 @key.command()
 @click.argument("prefix")
 @config_option
 def revoke(prefix: str, config: Path | None) -> None:
-    """Revoke the key that begins with PREFIX, as `seclink key list` shows it."""
+    """Revoke the API key that begins with PREFIX, as shown by `seclink key list`."""
     if len(prefix) < len("sk_live_") + 4:
-        raise click.BadParameter("give the beginning as `seclink key list` shows it", param_hint="PREFIX")
-    # Somebody may paste the whole key: what is kept of it is only its beginning.
-    shown = prefix[: len("sk_live_") + 6]
-    revoked = _with_keyring(config, lambda keyring, now: keyring.revoke(shown, now))
+        raise click.BadParameter("write the prefix as `seclink key list` shows it", param_hint="PREFIX")
+    stored = prefix[: len("sk_live_") + 6]  # the user may paste the whole key
+    revoked = _with_api_keys(config, lambda keys, now: keys.revoke(stored, now))
     if not revoked:
-        raise NotFound(f"No live key begins with {shown}")
-    for each in revoked:
-        click.echo(f"revoked {each.prefix}... of {each.account}", err=True)
+        raise NotFound(f"No live key begins with {stored}")
+    for api_key in revoked:
+        click.echo(f"revoked {api_key.prefix}... of {api_key.account}", err=True)
 
 
-def _with_keyring(path: Path | None, work: Callable[[ApiKeys, int], Awaitable[T]], may_create: bool = False) -> T:
+def _with_api_keys(path: Path | None, work: Callable[[ApiKeys, int], Awaitable[T]], may_create: bool = False) -> T:
+    """Open the database, with `may_create` a new one if there is none, and return the result of `work(keys, now)`."""
     settings = load(path)
     file = database(settings, path) if may_create else existing_database(settings, path)
     if not file.exists():
-        if find(path) is None:  # the wrong folder, more likely than a server to come: its keys would be worth nothing
+        if find(path) is None:  # most likely the wrong folder, whose database no server will ever open
             raise StoreUnusable(
-                f"{file}: there is no such database, and no TOML file here;"
-                " name the server's with --config, or start it here first"
+                f"{file}: there is no such database, and no TOML file in this folder;"
+                " name the server's TOML with --config, or start the server here first"
             )
-        click.echo(f"made a new database: {file}", err=True)
+        click.echo(f"created a new database: {file}", err=True)
 
     async def run() -> T:
         store = await SqliteStore.open(
@@ -126,13 +122,9 @@ def _with_keyring(path: Path | None, work: Callable[[ApiKeys, int], Awaitable[T]
     return asyncio.run(run())
 
 
-def _row(each: ApiKey, now: int) -> tuple[str, str, str, str, str, str]:
-    rate = to_toml(each.rate).strip('"') if each.rate else "-"
-    state = "revoked" if each.revoked_at else "live" if each.is_live(now) else "expired"
-    if state == "live" and each.expires_at:
-        state = f"until {_day(each.expires_at)}"
-    return each.prefix + "...", each.account, ",".join(sorted(each.scopes)), rate, _day(each.created_at), state
-
-
-def _day(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")
+def _row(key: ApiKey, now: int) -> tuple[str, ...]:
+    rate = to_toml(key.rate).strip('"') if key.rate else "-"
+    state = "revoked" if key.revoked_at else "live" if key.is_live(now) else "expired"
+    if state == "live" and key.expires_at:
+        state = f"until {utc_date(key.expires_at)}"
+    return f"{key.prefix}...", key.account, ",".join(sorted(key.scopes)), rate, utc_date(key.created_at), state

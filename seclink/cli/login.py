@@ -1,4 +1,4 @@
-"""`seclink login` and `logout`: a server and a key, remembered in a file only its owner reads."""
+"""`seclink login` and `logout`: save a server and an API key in a file that only its owner can read."""
 
 import sys
 
@@ -14,10 +14,10 @@ from seclink.errors import BadRequest
 @click.command()
 @connection
 def login(at: RemoteServer) -> None:
-    """Remember a server and an API key, once the server has accepted the key.
+    """Save a server and an API key, after the server has accepted the key.
 
-    What is not given as option or in the environment is asked for; from a pipe the key is read from stdin. An
-    empty key remembers the server alone.
+    Asks for what is neither an option nor in the environment; in a pipe, reads the key from stdin. With an empty key,
+    only the server is saved.
     """
     options = click.get_current_context().params
     server, key = at.server, options["key"]
@@ -25,7 +25,7 @@ def login(at: RemoteServer) -> None:
         server = _ask_server(server)
     if key is None:
         key = _ask_key()
-    with RemoteServer(server, key, at.profile, "nothing was remembered").client() as client:
+    with RemoteServer(server, key, at.profile, "nothing was saved").client() as client:
         account = client.get_account() if key else None
     at.profile.log_in(server, key)
     known_as = f" as {printable(account.name)} ({', '.join(account.scopes)})" if account else ", without a key"
@@ -34,15 +34,18 @@ def login(at: RemoteServer) -> None:
 
 @click.command()
 def logout() -> None:
-    """Forget server and key. Manage tokens stay: nothing else could burn what was created without a key."""
-    kept = Profile().log_out()
-    click.echo(f"logged out; receipts still remembered: {kept}", err=True)
+    """Forget the saved server and API key.
+
+    Saved manage tokens stay: they are the only way to burn a secret that was created without an API key.
+    """
+    remaining = Profile().log_out()
+    click.echo(f"logged out; receipts still saved: {remaining}", err=True)
 
 
 def _ask_server(current: str) -> str:
-    answer = click.prompt("Server", default=current, err=True)
+    text = click.prompt("Server", default=current, err=True)
     try:
-        return server_address(answer)
+        return server_address(text)
     except BadRequest as error:
         raise click.UsageError(f"the server's address {error.faults[0].message}") from None
 

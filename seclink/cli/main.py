@@ -1,8 +1,7 @@
-"""The `seclink` command: a table of commands, each loaded when it is called, and what its errors mean to a
-shell.
+"""The `seclink` command: a table of commands, each imported when it is called, and their exit status.
 
-Exit status: 0 done, 1 refused (the reason is on stderr), 2 wrong usage, 3 server not reachable, 4 gone; 130
-after Ctrl-C, 141 when the reader of our output went away.
+Exit status: 0 success, 1 error (the reason is on stderr), 2 wrong usage, 3 server not reachable, 4 secret gone, 130
+after Ctrl-C, 141 when the reader of the output closed its pipe.
 """
 
 import sys
@@ -16,17 +15,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from seclink import __version__
+from seclink.cli import formats
 from seclink.cli.terminal import abandon_stdout, printable
 from seclink.errors import BadRequest, Gone, KeyRequired, PasscodeWrong, RateLimited, SecLinkError, Unreachable
 
-REFUSED, NOT_REACHABLE, GONE, INTERRUPTED, BROKEN_PIPE = 1, 3, 4, 130, 141
+FAILED, NOT_REACHABLE, GONE, INTERRUPTED, BROKEN_PIPE = 1, 3, 4, 130, 141
 
 
 class CommandEntry(NamedTuple):
-    """`target` is module:object, imported only to run it.
-
-    `help` stands here so that listing imports nothing.
-    """
+    """A command. `target` is module:object, imported only to run it; `help` is here so that listing needs no import."""
 
     section: str
     target: str
@@ -35,29 +32,31 @@ class CommandEntry(NamedTuple):
 
 TABLE = {
     "create": CommandEntry("Secrets", "seclink.cli.create:create", "Seal a secret and print its link."),
-    "get": CommandEntry("Secrets", "seclink.cli.get:get", "Reveal a link's secret, or show a receipt."),
+    "get": CommandEntry("Secrets", "seclink.cli.get:get", "Open the secret of a link, or show a receipt."),
     "list": CommandEntry("Secrets", "seclink.cli.receipts:list_", "List your receipts."),
     "delete": CommandEntry("Secrets", "seclink.cli.receipts:delete", "Burn a secret by its receipt."),
-    "stats": CommandEntry("Secrets", "seclink.cli.receipts:stats", "Show your account's counts."),
-    "login": CommandEntry("You", "seclink.cli.login:login", "Remember a server and an API key."),
-    "logout": CommandEntry("You", "seclink.cli.login:logout", "Forget them."),
-    "completion": CommandEntry("You", "seclink.cli.completion:completion", "Print the shell's completion script."),
-    "status": CommandEntry("Server", "seclink.cli.status:status", "Show how a server is doing, live."),
-    "serve": CommandEntry("Server", "seclink.cli.serve:serve", "Run the appliance."),
-    "check": CommandEntry("Server", "seclink.cli.check:check", "Ask the server whether it lives."),
-    "doctor": CommandEntry("Server", "seclink.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
+    "stats": CommandEntry("Secrets", "seclink.cli.receipts:stats", "Show the counts of your account."),
+    "login": CommandEntry("Client", "seclink.cli.login:login", "Save a server and an API key."),
+    "logout": CommandEntry("Client", "seclink.cli.login:logout", "Forget the saved server and API key."),
+    "completion": CommandEntry("Client", "seclink.cli.completion:completion", "Print a shell completion script."),
+    "status": CommandEntry("Server", "seclink.cli.status:status", "Show the state and the load of a server, live."),
+    "serve": CommandEntry("Server", "seclink.cli.serve:serve", "Run the server."),
+    "check": CommandEntry("Server", "seclink.cli.check:check", "Check that the server responds."),
+    "doctor": CommandEntry("Server", "seclink.cli.doctor:doctor", "Find problems and explain how to fix them."),
     "verify": CommandEntry("Server", "seclink.cli.verify:verify", "Compare a server's pages with this release."),
-    "audit": CommandEntry("Server", "seclink.cli.audit:audit", "Print who did what when, and check it is unchanged."),
-    "audit-erasure": CommandEntry("Server", "seclink.cli.erasure:audit_erasure", "Search the disk for what has ended."),
+    "audit": CommandEntry("Server", "seclink.cli.audit:audit", "Print and verify the audit trail."),
+    "audit-erasure": CommandEntry(
+        "Server", "seclink.cli.erasure:audit_erasure", "Search the disk for traces of ended secrets."
+    ),
     "config": CommandEntry("Server", "seclink.cli.config:config", "Print the effective configuration."),
     "key": CommandEntry("Server", "seclink.cli.keys:key", "Add, list and revoke API keys."),
-    "backup": CommandEntry("Server", "seclink.cli.backup:backup", "Save all but the secrets into a file."),
-    "restore": CommandEntry("Server", "seclink.cli.backup:restore", "Make the database of such a file."),
+    "backup": CommandEntry("Server", "seclink.cli.backup:backup", "Save everything but the secrets to a file."),
+    "restore": CommandEntry("Server", "seclink.cli.backup:restore", "Create a database from a backup."),
 }
 
 
 class Commands(click.Group):
-    """The table as a click group."""
+    """A click group that imports a command when it is called, and turns its errors into messages and exit status."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(TABLE)
@@ -73,8 +72,9 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not (args[0] in TABLE or args[0].startswith("-") or ctx.resilient_parsing):
-            close = get_close_matches(args[0], TABLE, 1)
-            ctx.fail(f"No such command '{printable(args[0])}'." + (f" Did you mean '{close[0]}'?" if close else ""))
+            matches = get_close_matches(args[0], TABLE, 1)
+            hint = f" Did you mean '{matches[0]}'?" if matches else ""
+            ctx.fail(f"No such command '{printable(args[0])}'.{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -102,9 +102,9 @@ class Commands(click.Group):
             _leave_broken_pipe()
         except OSError as error:
             abandon_stdout()
-            at = "" if error.filename is None else f"{error.filename}: "
-            click.echo(printable(f"seclink: {at}{error.strerror or error}"), err=True)
-            sys.exit(REFUSED)
+            location = "" if error.filename is None else f"{error.filename}: "
+            click.echo(printable(f"seclink: {location}{error.strerror or error}"), err=True)
+            sys.exit(FAILED)
         return result
 
 
@@ -119,18 +119,20 @@ def main() -> None:
 
 
 def explain(error: SecLinkError) -> Iterator[str]:
-    """The error in lines a person can act on; still to be made printable, as a server may have worded it."""
-    first, *more = error.message.split("\n")
+    """Return the lines of an error message, with a hint what to do. Parts of it may be a server's words, so the
+    caller must make the lines printable.
+    """
+    first, *others = error.message.split("\n")
     yield f"seclink: {first}"
-    yield from more
+    yield from others
     match error:
         case BadRequest(faults=faults):
             yield from (f"  {fault.field}: {fault.message}" for fault in faults)
         case Gone(state=state, ended_at=int(ended_at)):
-            yield f"  {state or 'ended'} {_date(ended_at)}"
-        case PasscodeWrong(attempts_left=left):
-            wait = "" if left else "; wait ten minutes"
-            yield f"  {left} {'try' if left == 1 else 'tries'} left; nothing was used up{wait}"
+            yield f"  {state or 'ended'} {_on_date(ended_at)}"
+        case PasscodeWrong(attempts_left=remaining):
+            wait = "" if remaining else "; wait ten minutes"
+            yield f"  {formats.counted(remaining, 'attempt')} left; nothing was used up{wait}"
         case RateLimited(retry_after=seconds):
             yield f"  try again in {seconds} s"
         case KeyRequired():
@@ -144,13 +146,13 @@ def exit_status(error: SecLinkError) -> int:
         case Gone():
             return GONE
         case _:
-            return REFUSED
+            return FAILED
 
 
-def _date(milliseconds: int) -> str:
+def _on_date(at_ms: int) -> str:
     try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().strftime("on %Y-%m-%d at %H:%M %Z")
-    except (ValueError, OverflowError, OSError):
+        return f"on {formats.local_time(datetime.fromtimestamp(at_ms / 1000, UTC))}"
+    except (ValueError, OverflowError, OSError):  # a hostile server may send any number
         return "at an unknown time"
 
 

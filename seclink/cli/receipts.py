@@ -1,4 +1,4 @@
-"""`seclink list`, `delete` and `stats`: the sender's side."""
+"""`seclink list`, `delete` and `stats`: the sender's commands."""
 
 import json
 
@@ -7,33 +7,21 @@ from click.shell_completion import CompletionItem
 
 from seclink.cli import terminal
 from seclink.cli.connection import RemoteServer, connection
+from seclink.cli.formats import local_time
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
-from seclink.client.models import ReceiptInfo
-
-_COUNTS = {
-    "total": "totalSecrets",
-    "active": "activeSecrets",
-    "revealed": "revealedSecrets",
-    "burned": "burnedSecrets",
-    "expired": "expiredSecrets",
-    "views": "totalViews",
-    "with passcode": "secretsWithPasscode",
-    "created today": "createdToday",
-    "this week": "createdThisWeek",
-    "this month": "createdThisMonth",
-}
+from seclink.client.models import AccountStats, ReceiptInfo
 
 
 @click.command("list")
-@click.option("--status", type=click.Choice(["active", "revealed", "burned", "expired"]), help="Only those.")
-@click.option("--search", metavar="S", help="Only those with S in their label or note.")
-@click.option("--page", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--status", type=click.Choice(["active", "revealed", "burned", "expired"]), help="Only this state.")
+@click.option("--search", metavar="S", help="Only receipts with S in their label or note.")
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Page to show.")
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Receipts per page.")
-@click.option("--json", "as_json", is_flag=True, help="Print the server's answer as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the server's response as JSON.")
 @connection
 def list_(status: str | None, search: str | None, page: int, limit: int, as_json: bool, at: RemoteServer) -> None:
-    """List the receipts of your API key, newest first."""
+    """List the receipts of your account, newest first. Needs an API key."""
     with at.client() as client:
         receipts = client.list_secrets(status, search, page, limit)
     if as_json:
@@ -42,44 +30,50 @@ def list_(status: str | None, search: str | None, page: int, limit: int, as_json
     if receipts.items:
         click.echo(terminal.table([("RECEIPT", "STATE", "VIEWS", "EXPIRES", "LABEL"), *map(_row, receipts)]))
     pages = receipts.pagination
-    click.echo(f"page {pages.current_page} of {max(pages.last_page, 1)}, {pages.total} in all", err=True)
+    click.echo(f"page {pages.current_page} of {max(pages.last_page, 1)}, {pages.total} in total", err=True)
 
 
 @click.command()
-@click.argument("receipt", metavar="RECEIPT", shell_complete=lambda _, __, typed: _remembered(typed))
+@click.argument("receipt", metavar="RECEIPT", shell_complete=lambda _, __, typed: _complete_receipt(typed))
 @connection
 def delete(receipt: str, at: RemoteServer) -> None:
-    """Burn the secret of RECEIPT: it is erased, and its link finds it gone."""
+    """Burn the secret of RECEIPT: the server erases it, and its link no longer opens."""
     with at.client() as client:
         client.delete(receipt, at.manage_token(receipt))
     click.echo(f"{receipt} is burned", err=True)
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the server's answer as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the server's response as JSON.")
 @connection
 def stats(as_json: bool, at: RemoteServer) -> None:
-    """Show the counts of your API key's account."""
+    """Show the counts of your account. Needs an API key."""
     with at.client() as client:
-        counts = dict(client.get_stats().raw)
-    if as_json:
-        click.echo(json.dumps(counts, indent=2))
-    else:
-        rows = [(name, str(counts[each])) for name, each in _COUNTS.items() if isinstance(counts.get(each), int)]
-        click.echo(terminal.table(rows))
+        counts = client.get_stats()
+    click.echo(json.dumps(dict(counts.raw), indent=2) if as_json else terminal.table(_stats_rows(counts)))
+
+
+def _stats_rows(stats: AccountStats) -> list[tuple[str, ...]]:
+    counts = {
+        "total": stats.total_secrets,
+        "active": stats.active_secrets,
+        "revealed": stats.revealed_secrets,
+        "burned": stats.burned_secrets,
+        "expired": stats.expired_secrets,
+        "views": stats.total_views,
+        "with passcode": stats.secrets_with_passcode,
+        "created today": stats.created_today,
+        "this week": stats.created_this_week,
+        "this month": stats.created_this_month,
+    }
+    return [(name, str(count)) for name, count in counts.items() if count is not None]
 
 
 def _row(receipt: ReceiptInfo) -> tuple[str, ...]:
-    views = f"{receipt.views}/{receipt.max_views or '∞'}"
-    cells = (
-        receipt.receipt_id,
-        receipt.state,
-        views,
-        terminal.local_time(receipt.expires_at),
-        receipt.label or "",
-    )
+    views, expires = f"{receipt.views}/{receipt.max_views or '∞'}", local_time(receipt.expires_at)
+    cells = (receipt.receipt_id, receipt.state, views, expires, receipt.label or "")
     return tuple(printable(cell) for cell in cells)
 
 
-def _remembered(incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(each) for each in Profile().receipt_ids() if each.startswith(incomplete)]
+def _complete_receipt(incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(receipt) for receipt in Profile().receipt_ids() if receipt.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""`seclink serve`: the appliance, in the foreground, until it is stopped."""
+"""`seclink serve`: run the server in the foreground until it is stopped."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from seclink.daemon.run import run
 
 
 @click.command()
-@click.option("--host", help="Address to listen on, instead of server.host.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of server.port.")
+@click.option("--host", help="Address to listen on instead of server.host.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on instead of server.port.")
 @config_option
 def serve(host: str | None, port: int | None, config: Path | None) -> None:
-    """Run the appliance. Ctrl-C or SIGTERM stops it, after finishing what is in flight; SIGHUP reads the TOML again."""
+    """Run the server. Ctrl-C or SIGTERM stops it after the requests in flight; SIGHUP makes it read the TOML again."""
     source = ConfigSource(find(config), host, port)
     settings = source.read()
     run(settings, source, database(settings, config), announce=click.echo)

@@ -6,6 +6,7 @@ Every figure keeps its line, so that the screen can be watched for hours.
 import math
 from collections.abc import Iterator, Mapping
 
+from seclink.cli import formats
 from seclink.cli.metrics_snapshot import EVENTS, Quantiles, Span
 from seclink.cli.terminal import printable
 
@@ -21,7 +22,7 @@ def _lines(span: Span, name: str, problem: str) -> Iterator[str]:
     last = span.last
     state = problem or (f"not ready: {', '.join(last.failing)}" if last.failing else "ready")
     yield f"SecLink {last.build.get('version', '?')}  {state}"
-    yield f"{name}, up {_duration(last.at - last.started_at)}"
+    yield f"{name}, up {formats.duration(last.at - last.started_at)}"
     yield ""
     yield from _event_table(span)
     yield from _response_table(span)
@@ -30,11 +31,12 @@ def _lines(span: Span, name: str, problem: str) -> Iterator[str]:
     yield _line("refused", _counts(span.refusals()) or "none")
     running, waiting = _number(span, "passcodes_running"), _number(span, "passcodes_waiting")
     yield _line("passcodes", f"{running} running, {waiting} waiting")
-    yield _line("reaper", f"{_duration(last.value('seclink_reaper_lag_seconds'))} behind")
+    yield _line("reaper", f"{formats.duration(last.value('seclink_reaper_lag_seconds'))} behind")
     used, limit = (last.value(f"seclink_database_{name}_bytes") for name in ("used", "limit"))
-    share = f"{100 * used / limit:.1f} % of {_bytes(limit)}" if limit else "limit unknown"
-    yield _line("database", f"{_bytes(used)} used, {share}; log {_bytes(last.value('seclink_wal_bytes'))}")
-    memory, files = _bytes(last.value("process_resident_memory_bytes")), last.value("process_open_fds")
+    share = f"{100 * used / limit:.1f} % of {formats.file_size(limit)}" if limit else "limit unknown"
+    log = formats.file_size(last.value("seclink_wal_bytes"))
+    yield _line("database", f"{formats.file_size(used)} used, {share}; log {log}")
+    memory, files = formats.file_size(last.value("process_resident_memory_bytes")), last.value("process_open_fds")
     requests = _number(span, "requests_in_flight")
     yield _line("process", f"{memory}, {files:.0f} files, {requests} requests in flight")
 
@@ -72,25 +74,4 @@ def _number(span: Span, name: str) -> str:
 
 
 def _response_time(seconds: float) -> str:
-    if math.isinf(seconds):
-        return "> 10 s"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
-
-
-def _duration(seconds: float) -> str:
-    """Return the two largest units, only seconds below two minutes, only minutes below ten."""
-    whole = max(0, round(seconds))
-    if whole < 120:
-        return f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min"
-    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
-    parts = [f"{count} {unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if count]
-    return " ".join(parts[:2])
-
-
-def _bytes(count: float) -> str:
-    size, units = count, ["B", "KB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.0f} {units[0]}" if units[0] == "B" or size >= 100 else f"{size:.1f} {units[0]}"
+    return "> 10 s" if math.isinf(seconds) else formats.milliseconds(seconds)

@@ -1,7 +1,6 @@
-"""What is particular about a terminal: what may be shown on it, and how to ask without echoing or losing
-anything.
+"""Safe output to a terminal, tables, and prompts that neither echo nor lose anything.
 
-A prompt speaks on stderr or /dev/tty, never on stdout, which belongs to the answer.
+Prompts go to stderr or /dev/tty, never to stdout, which carries the command's result.
 """
 
 import getpass
@@ -11,7 +10,6 @@ import termios
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -24,10 +22,10 @@ _UNSAFE_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Text that can neither steer a terminal nor fake its order: controls become escapes, those in `keep`
-    stay.
+    """Return text that can neither control a terminal nor reorder what it shows: control characters become escapes,
+    except those in `keep`.
     """
-    if text.isascii() and text.isprintable():  # nearly always, and soon told
+    if text.isascii() and text.isprintable():  # the usual case, and fast
         return text
     return "".join(c if c in keep or _is_safe(c) else c.encode("unicode_escape").decode() for c in text)
 
@@ -37,18 +35,18 @@ def _is_safe(character: str) -> bool:
 
 
 def require_stdout() -> None:
-    """Called before anything that cannot be had twice is asked for. Without stdout Python has None for it."""
+    """Raise ClientError if stdout is closed, before something is requested that cannot be requested twice."""
     if sys.stdout is None:
-        raise ClientError("stdout is closed, so there is nowhere to write to; nothing was asked of the server")
+        raise ClientError("stdout is closed, so the result cannot be written; no request was sent to the server")
 
 
 def abandon_stdout() -> None:
-    """After a failed write: Python flushes stdout once more on its way out, and that must not fail again."""
+    """Discard further output after a failed write: Python flushes stdout when it exits, and that would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def has_terminal() -> bool:
-    """Whether somebody can be asked, even while stdin and stdout are pipes."""
+    """Return whether the user can be prompted, even while stdin and stdout are pipes."""
     try:
         with _TTY.open("rb"):
             return True
@@ -57,28 +55,28 @@ def has_terminal() -> bool:
 
 
 def ask_passcode(prompt: str = "Passcode") -> str:
-    """Asked on the terminal itself, not echoed. A usage error where there is no terminal."""
+    """Prompt for a passcode on the terminal itself, without echo. Raises UsageError without a terminal."""
     if not has_terminal():
-        raise click.UsageError("there is no terminal to ask for the passcode on")
+        raise click.UsageError("there is no terminal to ask for the passcode")
     try:
-        answer = getpass.getpass(f"{prompt}: ")
+        passcode = getpass.getpass(f"{prompt}: ")
     except EOFError:
         raise click.Abort from None
-    if not answer:
+    if not passcode:
         raise click.UsageError("the passcode is empty")
-    return answer
+    return passcode
 
 
 def read_secret() -> bytes:
-    """All of stdin. Typed on a terminal it is not echoed, and Ctrl-D on a line of its own ends it.
+    """Read all of stdin. On a terminal it is not echoed, and Ctrl-D on an empty line ends it.
 
-    One line loses the newline that ends it, which `echo` and Enter add to a password. Several lines are kept
-    byte for byte: the last newline of a key file is part of the key.
+    A single line loses its final newline, which `echo` or Enter adds to a password. Several lines are kept byte for
+    byte: the last newline of a key file is part of the key.
     """
     if not sys.stdin.isatty():
         return without_line_end(sys.stdin.buffer.read())
     with _no_echo():
-        click.echo("Type or paste the secret; it is not shown. Ctrl-D on an empty line ends it.", err=True)
+        click.echo("Type or paste the secret (it is not shown). Ctrl-D on an empty line ends it.", err=True)
         return without_line_end(sys.stdin.buffer.read())
 
 
@@ -101,11 +99,7 @@ def _no_echo() -> Iterator[None]:
         termios.tcsetattr(stream, termios.TCSAFLUSH, before)
 
 
-def local_time(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M %Z")
-
-
-def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns as wide as their widest cell, the last one free. Cells must be printable."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    return "\n".join("  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows)
+def table(rows: Sequence[tuple[str, ...]], indent: str = "") -> str:
+    """Return rows as aligned columns. Cells must be printable."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join((indent + "  ".join(map(str.ljust, row, widths))).rstrip() for row in rows)

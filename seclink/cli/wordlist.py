@@ -1,8 +1,8 @@
-"""The words generated passcodes are made of: short, common, easy to say and to spell.
+"""Generated passcodes: four words that are short, common, and easy to say and to spell.
 
-They stand in `static/words.txt`, where the page draws from them, too. Any four of them, drawn independently, are at
-least 40 bits, since there are more than 1024. That is plenty for a passcode: the link's key is needed to try even one,
-and the server counts the tries.
+The page uses the same list, `static/words.txt`. It has more than 1024 words, so four of them, drawn independently, have
+at least 40 bits of entropy. That is plenty for a passcode: an attempt needs the link's key, and the server counts the
+attempts.
 """
 
 import functools
@@ -14,21 +14,23 @@ FOUR_WORDS = re.compile(r"\s*([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]
 
 @functools.cache
 def words() -> tuple[str, ...]:
-    from importlib.resources import files  # costs more than the file; only a generated passcode pays for it
+    from importlib.resources import files  # slower to import than the file is to read, and rarely needed
 
     return tuple(files("seclink").joinpath("static/words.txt").read_text("ascii").split())
 
 
 def passcode(choice: Callable[[tuple[str, ...]], str]) -> str:
-    """Four words to be read out on the phone; `choice` picks one of a tuple, as `secrets.choice` does."""
+    """Return four words joined by `-`; `choice` picks one of a tuple, like `secrets.choice`."""
     return "-".join(choice(words()) for _ in range(4))
 
 
-def heard(passcode: str) -> list[str]:
-    """What is to be tried of a passcode that was typed, in order: four of our words as they are generated, whatever
-    came of dashes and small letters on the phone, then as it was typed.
+def passcode_candidates(typed: str) -> list[str]:
+    """Return the passcodes to try, in order, for a typed one.
+
+    A generated passcode that was dictated may have lost its dashes or small letters: it is tried in its generated form
+    first, then as it was typed.
     """
-    found = FOUR_WORDS.fullmatch(passcode.lower())
-    if not found or not set(found.groups()) <= set(words()):
-        return [passcode]
-    return list(dict.fromkeys(("-".join(found.groups()), passcode)))
+    match = FOUR_WORDS.fullmatch(typed.lower())
+    if not match or not set(match.groups()) <= set(words()):
+        return [typed]
+    return list(dict.fromkeys(("-".join(match.groups()), typed)))
