@@ -183,7 +183,13 @@ class Gone(SecLinkError):
 
 
 class PayloadTooLarge(SecLinkError):
+    """`faults` has the limit of a secret's payload, where the server knows it."""
+
     code, status, title = "payload_too_large", 413, "The request is too large"
+
+    def __init__(self, message: str = "", faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
 
 
 class UnsupportedMediaType(SecLinkError):

@@ -1,69 +1,73 @@
-"""A refusal of what `create` asked for, in the words and units of its options: the API speaks of its own members.
+"""Errors of `seclink create` in terms of its options: the API names its own members.
 
-What is not worded as this release's server does keeps the server's words.
+Only the codes and limits of the faults are interpreted, never their messages. A fault without a known code or limit, as
+from an older or a newer server, keeps the server's message.
 """
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from seclink.cli.formats import exact_duration
 from seclink.cli.terminal import printable
 from seclink.client.secrets import max_body_bytes
-from seclink.errors import BadRequest, PayloadTooLarge, SecLinkError
+from seclink.errors import BadRequest, Fault, Limit, PayloadTooLarge, SecLinkError
 
-_RANGE = re.compile(r"must be ([0-9]{1,9}) to ([0-9]{1,9}) seconds")
-_CHARACTERS = re.compile(r"must have at most ([0-9]{1,9}) characters")
-_BYTES = re.compile(r"must have 1 to ([0-9]{1,9}) bytes|A secret may have at most ([0-9]{1,9}) bytes here, sealed")
 _OPTIONS = {"maxViews": "--views", "publicNote": "--note", "label": "--label", "hours": "--hours"}
-_UNITS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
 
 
 class RequestedOptions(NamedTuple):
-    """What was given: the lifetime by the option it came from, texts by theirs, the secret by its size."""
+    """The options of a `create`: the name and seconds of its lifetime, texts by option, and the size of the secret."""
 
     lifetime: tuple[str, float]
     texts: Mapping[str, str | None]
     size: int
 
 
-def in_options(error: BadRequest | PayloadTooLarge, asked: RequestedOptions) -> SecLinkError:
-    """The same refusal, as one line for each thing that is wrong."""
-    if isinstance(error, PayloadTooLarge):
-        return PayloadTooLarge(_size(error.message, asked.size))
-    lines = [printable(_line(fault.field, fault.message, asked)) for fault in error.faults]
-    return BadRequest("\n  ".join(lines) or error.message)
+def in_options(error: BadRequest | PayloadTooLarge, options: RequestedOptions) -> SecLinkError:
+    """Return the same error with one line per fault."""
+    if isinstance(error, PayloadTooLarge) and not error.faults:
+        return PayloadTooLarge(_too_large(None, options.size))
+    # Printable before the lines are joined, so that a server's message cannot add lines of its own.
+    lines = [printable(_line(fault, options)) for fault in error.faults]
+    return type(error)("\n  ".join(lines) or error.message)
 
 
-def _line(member: str, message: str, asked: RequestedOptions) -> str:
-    option, seconds = asked.lifetime
-    if member == "encryptedBlob" and _BYTES.fullmatch(message):
-        return _size(message, asked.size)
-    if member == "expiresIn":
-        return f"{option}: {_lifetime(message, option, seconds)}"
-    if member == "text":
-        return "--type redirect: what is sealed must be an http or https address, and nothing else"
-    option, found = _OPTIONS.get(member, member), _CHARACTERS.fullmatch(message)
-    given = asked.texts.get(option)
-    if found and given:
-        return f"{option}: at most {found[1]} characters on this server, and this has {len(given)}"
-    return f"{option}: {message}"
+def _line(fault: Fault, options: RequestedOptions) -> str:
+    option = options.lifetime[0] if fault.field == "expiresIn" else _OPTIONS.get(fault.field, fault.field)
+    text = options.texts.get(option)
+    match fault:
+        case Fault(field="encryptedBlob", code="too_long", limit=limit):
+            return _too_large(limit, options.size)
+        case Fault(field="expiresIn", code="out_of_range", limit=Limit() as limit):
+            return f"{option}: {_lifetime(limit, *options.lifetime) or fault.message}"
+        case Fault(field="text", code="wrong_format"):
+            return "--type redirect: the secret must be an http or https URL, and nothing else"
+        case Fault(field="maxViews", code="out_of_range", limit=Limit(min=int(low), max=int(high))):
+            return f"{option}: must be {low} to {high} on this server"
+        case Fault(code="too_long", limit=Limit(max=int(max_characters))) if text:
+            return f"{option}: at most {max_characters} characters on this server, and this has {len(text)}"
+        case _:
+            return f"{option}: {fault.message}"
 
 
-def _lifetime(message: str, option: str, seconds: float) -> str:
-    found = _RANGE.fullmatch(message)
-    if not found:
-        return message
-    bound, limit = ("at least", int(found[1])) if seconds < int(found[1]) else ("at most", int(found[2]))
-    count, unit = next((limit // each, name) for name, each in _UNITS.items() if limit % each == 0)
-    if option == "--expires" and unit != "second":
-        return f"{bound} {count}{unit[0]} on this server"
+def _lifetime(limit: Limit, option: str, seconds: float) -> str:
+    """Return the violated bound in the unit of the option, "" if there is none."""
+    if limit.min is not None and seconds < limit.min:
+        relation, bound = "at least", limit.min
+    elif limit.max is not None and seconds > limit.max:
+        relation, bound = "at most", limit.max
+    else:
+        return ""
+    count, unit = exact_duration(bound)
     in_words = f"{count} {unit}{'' if count == 1 else 's'}"
     if option == "--expires":
-        return f"{bound} {in_words} on this server"
-    return f"{bound} {round(limit / 3600, 4):.10g}{'' if unit == 'hour' else f' ({in_words})'} on this server"
+        value = in_words if unit == "second" else f"{count}{unit[0]}"
+    else:
+        value = f"{round(bound / 3600, 4):.10g}" + ("" if unit == "hour" else f" ({in_words})")
+    return f"{relation} {value} on this server"
 
 
-def _size(message: str, size: int) -> str:
-    found = _BYTES.fullmatch(message)
-    most = f", at most {max_body_bytes(int(found[1] or found[2])):,} on this server" if found else ""
-    return f"the secret is too large: {size:,} bytes{most}"
+def _too_large(limit: Limit | None, size: int) -> str:
+    max_bytes = limit.max if limit else None
+    maximum = "" if max_bytes is None else f", at most {max_body_bytes(max_bytes):,} on this server"
+    return f"the secret is too large: {size:,} bytes{maximum}"

@@ -22,6 +22,7 @@ from seclink.errors import (
     Gone,
     Limit,
     PasscodeWrong,
+    PayloadTooLarge,
     RateLimited,
     SecLinkError,
     Unreachable,
@@ -34,6 +35,9 @@ RETRY_SECONDS = (0.2, 1.0)
 
 MAX_RETRY_SECONDS = 5
 """A busy server's Retry-After is obeyed up to this limit; with a longer one the call fails, and the caller decides."""
+
+MAX_BOUND = 2**53
+"""A limit of a fault beyond this is ignored: a hostile server may send any number."""
 
 _DETAIL_CHARS = 500
 _REDIRECTS = range(300, 400)
@@ -128,7 +132,7 @@ def error_of(request: HttpRequest, response: HttpResponse) -> SecLinkError:
     kind = BY_CODE.get(code, SecLinkError)
     if issubclass(kind, ClientError):  # a server never sends these codes
         return Unreachable(_not_seclink(request, response))
-    if issubclass(kind, BadRequest):
+    if issubclass(kind, BadRequest | PayloadTooLarge):
         return kind(detail, _faults(problem.get("errors")))
     if issubclass(kind, PasscodeWrong):
         return kind(detail, _integer(problem.get("attemptsLeft")) or 0)
@@ -166,12 +170,16 @@ def _faults(errors: Any) -> tuple[Fault, ...]:
 def _fault(item: Mapping[str, Any]) -> Fault:
     code: FaultCode = next((code for code in get_args(FaultCode) if code == item.get("code")), "invalid")
     bounds = item.get("limit")
-    limit = Limit(_integer(bounds.get("min")), _integer(bounds.get("max"))) if isinstance(bounds, dict) else None
+    limit = Limit(_bound(bounds.get("min")), _bound(bounds.get("max"))) if isinstance(bounds, dict) else None
     return Fault(str(item.get("field", "")), str(item.get("message", ""))[:_DETAIL_CHARS], code, limit)
 
 
 def _integer(value: Any) -> int | None:
     return value if type(value) is int else None
+
+
+def _bound(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < MAX_BOUND else None
 
 
 def _retry_after(response: HttpResponse) -> int:

@@ -17,7 +17,7 @@ from seclink.dialects.dispatch import DialectDispatcher
 from seclink.domain.api_keys import ApiKeys
 from seclink.domain.clock import Clock
 from seclink.domain.vault import Vault
-from seclink.errors import Internal, SecLinkError
+from seclink.errors import Fault, Internal, Limit, PayloadTooLarge, SecLinkError
 from seclink.store.contract import Store
 from seclink.telemetry.log import Log
 from seclink.web import health as health_web
@@ -147,12 +147,17 @@ def _middleware(
         headers=headers(public_url(config)),
         client_of=admission.client,
         custom_error=lambda scope, error: dialect_error(scope, error) or notice(scope, error),
-        too_large_message=f"A secret may have at most {config.limits.payload_bytes} bytes here, sealed",
+        too_large=_payload_too_large(config.limits.payload_bytes),
         exempt_paths=monitoring,  # a busy server is alive: a monitor must not restart it
         on_error=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__
         ),
     )
+
+
+def _payload_too_large(max_bytes: int) -> PayloadTooLarge:
+    fault = Fault("encryptedBlob", f"must have at most {max_bytes} bytes", "too_long", Limit(max=max_bytes))
+    return PayloadTooLarge(f"The payload of a secret may have at most {max_bytes} bytes", (fault,))
 
 
 def body_bytes(config: Config) -> int:

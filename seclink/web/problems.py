@@ -49,7 +49,7 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
         "requestId": request_id,
     }
     headers = [(b"content-type", MEDIA_TYPE)]
-    if isinstance(error, BadRequest | StorageFailed) and error.faults:
+    if isinstance(error, BadRequest | PayloadTooLarge | StorageFailed) and error.faults:
         problem["errors"] = [_fault(fault) for fault in error.faults]
     if isinstance(error, Gone):
         problem["state"] = error.state

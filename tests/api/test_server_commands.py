@@ -152,7 +152,7 @@ def test_printed_configuration_reads_back_the_same(tmp_path: Path) -> None:
 def test_key_command_makes_the_database_private_and_needs_no_server(tmp_path: Path) -> None:
     (tmp_path / "seclink.toml").touch()
     added = seclink(tmp_path, "key", "add", "acme")
-    assert (added.returncode, added.stderr) == (0, f"made a new database: {tmp_path}/seclink.db\n")
+    assert (added.returncode, added.stderr) == (0, f"created a new database: {tmp_path}/seclink.db\n")
     assert (tmp_path / "seclink.db").stat().st_mode & 0o077 == 0
     assert added.stdout.strip() not in seclink(tmp_path, "key", "list").stdout
     revoked = seclink(tmp_path, "key", "revoke", added.stdout.strip())

@@ -71,7 +71,7 @@ def test_who_did_what_and_when(here: Shell, server: Any) -> None:
         assert time.monotonic() < deadline
     done = here.run("audit")
     heading, *lines = [re.split(r" {2,}", line) for line in done.stdout.decode().splitlines()]
-    assert heading == ["WHEN", "WHAT", "WHOSE", "RECEIPT", "HOW"]
+    assert heading == ["TIME", "EVENT", "ACCOUNT", "RECEIPT", "DETAIL"]
     assert [line[1:] for line in lines if line[2] != "-"] == [
         ["key_added", "alice", "-", f"{key[:14]}... create,manage"],
         ["key_added", "root", "-", f"{admin[:14]}... admin"],
@@ -85,7 +85,7 @@ def test_who_did_what_and_when(here: Shell, server: Any) -> None:
         ["burned", "-", other["receiptId"], "by root"],
     ]
     assert all(re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ", line[0]) for line in lines)
-    assert re.fullmatch(r"whole: entries 1 to 8, mark 8:[0-9a-f]{32}\n", done.stderr.decode())
+    assert re.fullmatch(r"intact: entries 1 to 8, mark 8:[0-9a-f]{32}\n", done.stderr.decode())
     assert [each["event"] for each in entries(here, "--account", "root")] == ["key_added", "burned"]
 
 
@@ -102,7 +102,7 @@ def test_json_has_a_line_for_each(here: Shell) -> None:
 def test_nothing_is_there_yet(here: Shell) -> None:
     done = here.run("audit")
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr.startswith(b"nothing is in the trail yet, mark 0:")
+    assert done.stderr.startswith(b"the audit trail is empty: no entries yet, mark 0:")
 
 
 def test_only_what_is_young_is_shown_and_all_of_it_checked(here: Shell) -> None:
@@ -110,7 +110,7 @@ def test_only_what_is_young_is_shown_and_all_of_it_checked(here: Shell) -> None:
     tamper(here, "UPDATE audit SET digest = upper(digest)")
     done = here.run("audit", "--since", "1s")
     assert done.returncode == 1
-    assert b"NOT WHOLE" in done.stderr
+    assert b"NOT INTACT" in done.stderr
     assert here.run("audit", "--since", "yesterday").returncode == 2
 
 
@@ -122,7 +122,7 @@ def test_what_follows_a_changed_entry_is_still_shown(here: Shell) -> None:
     done = here.run("audit", "--json")
     assert done.returncode == 1
     assert [json.loads(line)["seq"] for line in done.stdout.splitlines()] == [1, 3, 4]
-    assert done.stderr == b"NOT WHOLE: entry 2 or the one before it was changed\n"
+    assert done.stderr == b"NOT INTACT: entry 2 or the one before it was changed\n"
 
 
 def test_mark_that_has_left_the_trail_tells_nothing(here: Shell, server: Any) -> None:
@@ -154,7 +154,7 @@ def test_mark_tells_that_the_end_was_cut_off(here: Shell) -> None:
     assert here.run("audit", "--mark", early).returncode == 0
     done = here.run("audit", "--mark", late)
     assert done.returncode == 1
-    assert done.stderr == b"NOT WHOLE: the mark names entry 2, but the trail ends with 1: its end was cut off\n"
+    assert done.stderr == b"NOT INTACT: the mark names entry 2, but the trail ends with 1: its end was cut off\n"
     assert here.run("audit", "--mark", "2:short").returncode == 2
 
 
@@ -200,7 +200,7 @@ def test_follows_what_is_added_until_it_is_interrupted(here: Shell) -> None:
         process.send_signal(signal.SIGINT)
         rest, said = process.communicate(timeout=30)
         assert (rest, process.returncode) == (b"", 0)
-        assert said.decode().splitlines()[-1].startswith("whole: entries 1 to 2, mark 2:")
+        assert said.decode().splitlines()[-1].startswith("intact: entries 1 to 2, mark 2:")
 
 
 def test_following_ends_where_something_was_changed(here: Shell) -> None:
@@ -210,7 +210,7 @@ def test_following_ends_where_something_was_changed(here: Shell) -> None:
         tamper(here, "UPDATE audit SET digest = 'other' WHERE seq = 1")
         _, said = process.communicate(timeout=30)
         assert process.returncode == 1
-        assert said.splitlines()[-1].startswith(b"NOT WHOLE: ")
+        assert said.splitlines()[-1].startswith(b"NOT INTACT: ")
 
 
 def test_strangers_words_cannot_steer_the_terminal(here: Shell) -> None:

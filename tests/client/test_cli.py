@@ -21,15 +21,16 @@ from seclink import errors
 from seclink.cli.create import create, duration
 from seclink.cli.error_text import RequestedOptions, in_options
 from seclink.cli.main import TABLE, cli, exit_status, explain
-from seclink.cli.profile import RECEIPT_KEEP_MS, Profile, default_path
+from seclink.cli.profile import RECEIPT_RETENTION_MS, Profile, default_path
 from seclink.cli.terminal import printable, table, without_line_end
 from seclink.cli.wordlist import passcode, words
-from seclink.errors import ClientError, Fault
+from seclink.errors import ClientError, Fault, Limit
 from seclink.format.link import fragment_of
 
 LINK = f"https://secret.example/AbCdEf123456#{fragment_of(bytes(32))}"
 RECEIPT = "0" * 20
 NOW = 1_800_000_000_000
+OPTIONS = RequestedOptions(("--expires", 300), {"--note": "hello", "--label": "hello"}, 7)
 
 
 # Help and the table
@@ -169,7 +170,7 @@ def test_every_error_has_its_exit_status() -> None:
         ),
         (errors.Gone("Gone", "burned", 10**400), ["seclink: Gone", "  burned at an unknown time"]),
         (errors.Gone("Gone"), ["seclink: Gone"]),
-        (errors.PasscodeWrong("Wrong", 1), ["seclink: Wrong", "  1 try left; nothing was used up"]),
+        (errors.PasscodeWrong("Wrong", 1), ["seclink: Wrong", "  1 attempt left; nothing was used up"]),
         (errors.RateLimited("Slow", 7), ["seclink: Slow", "  try again in 7 s"]),
         (errors.ClientError("one\ntwo"), ["seclink: one", "two"]),
     ],
@@ -179,31 +180,52 @@ def test_errors_say_what_can_be_done(error: errors.SecLinkError, shown: list[str
 
 
 @pytest.mark.parametrize(
-    ("member", "said", "shown"),
+    ("fault", "shown"),
     [
-        ("expiresIn", "must be 60 to 90 seconds", "--expires: at most 90 seconds on this server"),
-        ("expiresIn", "must be short", "--expires: must be short"),
-        ("expiresIn", "must be 60 to ٩٩ seconds", "--expires: must be 60 to ٩٩ seconds"),
-        ("maxViews", "must be 1 to 5, or null for any number", "--views: must be 1 to 5, or null for any number"),
-        ("publicNote", "must have at most ٩ characters", "--note: must have at most ٩ characters"),
-        ("encryptedBlob", "is odd", "encryptedBlob: is odd"),
-        ("iv", "is odd\nseclink: sealed", "iv: is odd\\nseclink: sealed"),
+        (Fault("expiresIn", "…", "out_of_range", Limit(60, 90)), "--expires: at most 90 seconds on this server"),
+        (Fault("expiresIn", "…", "out_of_range", Limit(min=7200)), "--expires: at least 2h on this server"),
+        (Fault("maxViews", "…", "out_of_range", Limit(1, 5)), "--views: must be 1 to 5 on this server"),
+        (
+            Fault("publicNote", "…", "too_long", Limit(max=3)),
+            "--note: at most 3 characters on this server, and this has 5",
+        ),
+        (Fault("encryptedBlob", "…", "too_long"), "the secret is too large: 7 bytes"),
     ],
 )
-def test_what_another_release_refuses_keeps_its_words(member: str, said: str, shown: str) -> None:
-    asked = RequestedOptions(("--expires", 300), {"--note": "hello"}, 7)
-    assert in_options(errors.BadRequest("No", (Fault(member, said, "invalid"),)), asked).message == shown
-    assert in_options(errors.BadRequest("No"), asked).message == "No"
-    assert in_options(errors.PayloadTooLarge("No"), asked).message == "the secret is too large: 7 bytes"
+def test_fault_is_shown_by_its_code_and_limit(fault: Fault, shown: str) -> None:
+    """Whatever its message says: a newer server may reword it."""
+    assert in_options(errors.BadRequest("No", (fault,)), OPTIONS).message == shown
 
 
 @pytest.mark.parametrize(
-    ("most", "said"), [(54_000_000, "15000 (625 days)"), (5400, "1.5 (90 minutes)"), (10_000, "2.7778 (10000 seconds)")]
+    ("fault", "shown"),
+    [
+        (Fault("expiresIn", "must be 60 to 90 seconds", "invalid"), "--expires: must be 60 to 90 seconds"),
+        (Fault("expiresIn", "is odd", "out_of_range"), "--expires: is odd"),
+        (Fault("expiresIn", "is odd", "out_of_range", Limit(60, 900)), "--expires: is odd"),  # it asked for 300
+        (Fault("maxViews", "is odd", "out_of_range", Limit(max=5)), "--views: is odd"),
+        (Fault("label", "is odd", "too_long"), "--label: is odd"),
+        (Fault("encryptedBlob", "is odd", "not_base64"), "encryptedBlob: is odd"),
+        (Fault("iv", "is odd\nseclink: sealed", "invalid"), "iv: is odd\\nseclink: sealed"),
+    ],
 )
-def test_limit_of_hours_is_written_out(most: int, said: str) -> None:
-    refused = errors.BadRequest("No", (Fault("expiresIn", f"must be 60 to {most} seconds", "invalid"),))
-    shown = in_options(refused, RequestedOptions(("--hours", math.inf), {}, 7)).message
-    assert shown == f"--hours: at most {said} on this server"
+def test_fault_without_a_known_code_or_limit_keeps_the_servers_message(fault: Fault, shown: str) -> None:
+    assert in_options(errors.BadRequest("No", (fault,)), OPTIONS).message == shown
+
+
+def test_error_without_faults_keeps_its_message() -> None:
+    assert in_options(errors.BadRequest("No"), OPTIONS).message == "No"
+    assert in_options(errors.PayloadTooLarge("No"), OPTIONS).message == "the secret is too large: 7 bytes"
+
+
+@pytest.mark.parametrize(
+    ("max_seconds", "shown"),
+    [(54_000_000, "15000 (625 days)"), (5400, "1.5 (90 minutes)"), (10_000, "2.7778 (10000 seconds)")],
+)
+def test_limit_of_hours_is_shown_in_hours_and_words(max_seconds: int, shown: str) -> None:
+    error = errors.BadRequest("No", (Fault("expiresIn", "…", "out_of_range", Limit(60, max_seconds)),))
+    line = in_options(error, RequestedOptions(("--hours", math.inf), {}, 7)).message
+    assert line == f"--hours: at most {shown} on this server"
 
 
 def test_gone_says_when() -> None:
@@ -314,9 +336,9 @@ def test_logout_keeps_tokens(tmp_path: Path) -> None:
 def test_tokens_go_when_the_server_forgets_their_receipt(tmp_path: Path) -> None:
     path = tmp_path / "client.json"
     Profile(path, NOW).remember("https://a.example", RECEIPT, "token", NOW)
-    Profile(path, NOW + RECEIPT_KEEP_MS - 1).log_in("https://b.example", "")
+    Profile(path, NOW + RECEIPT_RETENTION_MS - 1).log_in("https://b.example", "")
     assert Profile(path).manage_token("https://a.example", RECEIPT) == "token"
-    Profile(path, NOW + RECEIPT_KEEP_MS).log_in("https://b.example", "")
+    Profile(path, NOW + RECEIPT_RETENTION_MS).log_in("https://b.example", "")
     assert json.loads(path.read_bytes())["receipts"] == {}
 
 
@@ -419,10 +441,10 @@ def test_passcodes_that_differ_are_refused(shell: Shell) -> None:
     screen = shell.on_terminal("create", "x", "--ask-passcode")
     screen.wait_for("Passcode: ")
     screen.type("one\n")
-    screen.wait_for("Once more: ")
+    screen.wait_for("Repeat it: ")
     screen.type("two\n")
     assert screen.end() == 2
-    assert "one" not in screen.shown.replace("Once more", "")
+    assert "one" not in screen.shown.replace("Repeat it", "")
     assert "the passcodes differ" in screen.shown
 
 

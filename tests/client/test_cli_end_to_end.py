@@ -179,7 +179,7 @@ def test_receipt_of_somebody_else_is_not_found(here: Shell, tmp_path: Path) -> N
 def test_link_is_printed_even_where_nothing_can_be_remembered(here: Shell) -> None:
     done = here.run("create", "hello", XDG_CONFIG_HOME="/dev/null/x")
     assert done.returncode == 0
-    assert b"the receipt is not remembered" in done.stderr
+    assert b"the receipt is not saved" in done.stderr
     assert here.out("get", done.stdout.decode().strip()) == "hello"
 
 
@@ -235,12 +235,15 @@ def test_bad_key_is_refused_and_not_taken_for_nobody(here: Shell) -> None:
 
 def test_bad_key_is_refused_with_where_it_came_from(here: Shell, server: Any) -> None:
     from_environment = here.run("stats", SECLINK_API_KEY="sk_live_wrong")
-    assert b"\n  it came from SECLINK_API_KEY, and is unknown there, revoked or expired\n" in from_environment.stderr
+    assert (
+        b"\n  it came from SECLINK_API_KEY, and is unknown to the server, revoked or expired\n"
+        in from_environment.stderr
+    )
     from_option = here.run("stats", "--key", "sk_live_wrong", SECLINK_API_KEY=server.key("create", account="carol"))
     assert b"\n  it came from --key, and" in from_option.stderr
     assert here.run("stats", "--key", os.fsdecode(b"\xff")).stderr == from_option.stderr
     asked = here.run("login", input=b"sk_live_wrong\n")
-    assert asked.stderr == b"seclink: The API key is not valid\n  nothing was remembered\n"
+    assert asked.stderr == b"seclink: The API key is not valid\n  nothing was saved\n"
 
 
 def test_remembered_key_that_was_revoked_says_to_log_in_again(here: Shell, server: Any) -> None:
@@ -251,8 +254,8 @@ def test_remembered_key_that_was_revoked_says_to_log_in_again(here: Shell, serve
     for arguments in (["stats"], ["create", "hello"]):
         done = here.run(*arguments)
         assert (done.returncode, done.stdout) == (1, b"")
-        assert b"\n  it was remembered by `seclink login`, and " in done.stderr
-        assert done.stderr.endswith(b": log in with another one\n")
+        assert b"\n  it was saved by `seclink login`, and " in done.stderr
+        assert done.stderr.endswith(b": log in with another key\n")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +273,7 @@ def test_remembered_key_that_was_revoked_says_to_log_in_again(here: Shell, serve
             ["--hours", "721", "--label", "\a"],
             "--hours: at most 720 (30 days) on this server\n  --label: must not contain control characters",
         ),
-        (["--type", "redirect"], "--type redirect: what is sealed must be an http or https address, and nothing else"),
+        (["--type", "redirect"], "--type redirect: the secret must be an http or https URL, and nothing else"),
     ],
 )
 def test_refusal_speaks_of_the_option_in_its_units(here: Shell, arguments: list[str], said: str) -> None:
@@ -293,7 +296,7 @@ def test_too_large_secret_is_told_its_size_and_the_most_which_is_taken(here: She
 def test_what_is_not_text_is_refused_by_its_option(here: Shell, option: str) -> None:
     done = here.run("create", "hello", option, os.fsdecode(b"\xff"))
     assert done.returncode == 2
-    assert f"Invalid value for '{option}': is not text in UTF-8".encode() in done.stderr
+    assert f"Invalid value for '{option}': is not UTF-8 text".encode() in done.stderr
 
 
 @pytest.fixture
@@ -306,7 +309,7 @@ def impatient(shell: Shell, make_server: Any) -> Shell:
 def test_day_nobody_asked_for_is_cut_to_what_the_server_allows(impatient: Shell) -> None:
     done = impatient.run("create", "hello", "--json", "--passcode", "1234")
     created = json.loads(done.stdout)
-    assert re.search(rb"^seclink: this server keeps nothing for 24 hours; .* expires \d{4}-\d\d-\d\d", done.stderr)
+    assert re.search(rb"^seclink: this server does not allow 24 hours; .* expires \d{4}-\d\d-\d\d", done.stderr)
     details = json.loads(impatient.out("get", created["receiptId"], "--details-only", "--json"))
     assert details["expiresAt"] - details["createdAt"] == 12 * 3600 * 1000
     assert impatient.out("get", created["link"], "--passcode", "1234") == "hello"
@@ -361,7 +364,7 @@ def test_get_asks_for_the_passcode_until_it_is_right(here: Shell) -> None:
     screen = here.on_terminal("get", link)
     screen.wait_for("Passcode: ")
     screen.type("wrong\n")
-    screen.wait_for("The passcode is wrong; tries left: ")
+    screen.wait_for("The passcode is wrong; attempts left: ")
     screen.wait_for("Passcode: ")
     screen.type("right\n")
     assert screen.end() == 0
@@ -387,7 +390,7 @@ def test_asked_passcode_works_while_the_secret_is_piped(here: Shell) -> None:
     screen = here.on_terminal("-c", program, command=["/bin/sh"])
     screen.wait_for("Passcode: ")
     screen.type("told\n")
-    screen.wait_for("Once more: ")
+    screen.wait_for("Repeat it: ")
     screen.type("told\n")
     assert screen.end() == 0
     assert "told" not in screen.shown
@@ -427,7 +430,7 @@ def in_shell(here: Shell, program: str, *arguments: str, **env: str) -> subproce
 
 
 def kept(stderr: bytes) -> Path:
-    found = re.search(rb"could not be written; it is kept in (\S+)\n", stderr)
+    found = re.search(rb"could not be written; it is saved in (\S+)\n", stderr)
     assert found, stderr
     return Path(os.fsdecode(found[1]))
 

@@ -62,52 +62,61 @@ def test_create_tells_the_network_neither_secret_nor_key_nor_passcode(call: Call
         assert hidden not in peer.heard()
 
 
-def too_long(*fields: tuple[str, str]) -> httpx.Response:
-    return problem(400, "bad_request", errors=[{"field": field, "message": message} for field, message in fields])
+def fault(field: str, code: str | None = None, **limit: Any) -> dict[str, Any]:
+    return {"field": field, "message": "…"} | ({"code": code} if code else {}) | ({"limit": limit} if limit else {})
 
 
-RANGE = ("expiresIn", "must be 60 to 43200 seconds")
+def bad_request(*faults: dict[str, Any]) -> httpx.Response:
+    return problem(400, "bad_request", errors=list(faults))
 
 
-def test_create_takes_the_longest_lifetime_there_is_where_that_will_do(call: Caller, peer: Peer) -> None:
-    peer.script = [too_long(RANGE)]
+TOO_LONG = fault("expiresIn", "out_of_range", min=60, max=43200)
+
+
+def test_or_longest_takes_the_longest_lifetime_the_server_allows(call: Caller, peer: Peer) -> None:
+    peer.script = [bad_request(TOO_LONG)]
     made = call("create", "hello", views=2, note="ring me", or_longest=True)
-    refused, taken = wire(peer, 0), wire(peer, 1)
-    assert (refused["expiresIn"], taken["expiresIn"], made.lifetime) == (86400, 43200, 43200)
-    assert refused | {"expiresIn": 43200} == taken  # sealed once
-    keys = [each.headers["idempotency-key"] for each in peer.requests]
+    refused, accepted = wire(peer, 0), wire(peer, 1)
+    assert (refused["expiresIn"], accepted["expiresIn"], made.lifetime) == (86400, 43200, 43200)
+    assert refused | {"expiresIn": 43200} == accepted  # sealed once
+    keys = [request.headers["idempotency-key"] for request in peer.requests]
     assert keys[0] != keys[1]
     assert call("reveal", made.link).text == "hello"
 
 
 @pytest.mark.parametrize("or_longest", [True, False])
 @pytest.mark.parametrize(
-    "fields",
+    "faults",
     [
-        [RANGE, ("publicNote", "is too long")],
-        [("expiresIn", "must be 60 to 86400 seconds")],  # that is what was asked for
-        [("expiresIn", "must be 60 to ٩٩ seconds")],
-        [("expiresIn", "must be short")],
-        [("maxViews", "must be 60 to 43200 seconds")],
+        [TOO_LONG, fault("publicNote", "too_long", max=300)],
+        [fault("expiresIn", "out_of_range", min=60, max=86400)],  # the requested lifetime
+        [fault("expiresIn", "out_of_range", min=60)],
+        [fault("expiresIn", "out_of_range", max="43200")],
+        [fault("expiresIn", "out_of_range", max=True)],
+        [fault("expiresIn", "out_of_range", max=-1)],
+        [fault("expiresIn", "out_of_range")],
+        [fault("expiresIn")],  # as of a server older than the codes
+        [fault("expiresIn", "wrong_type", max=43200)],
+        [fault("maxViews", "out_of_range", min=60, max=43200)],
         [],
     ],
 )
-def test_create_asks_again_only_for_a_shorter_lifetime(
-    call: Caller, peer: Peer, fields: list[tuple[str, str]], or_longest: bool
+def test_create_is_repeated_only_for_a_shorter_lifetime(
+    call: Caller, peer: Peer, faults: list[dict[str, Any]], or_longest: bool
 ) -> None:
-    peer.script = [too_long(*fields)]
-    with pytest.raises(BadRequest) as refusal:
+    peer.script = [bad_request(*faults)]
+    with pytest.raises(BadRequest) as refused:
         call("create", "hello", or_longest=or_longest)
-    assert [(fault.field, fault.message) for fault in refusal.value.faults] == fields
+    assert [fault.field for fault in refused.value.faults] == [fault["field"] for fault in faults]
     assert len(peer.requests) == 1
 
 
-def test_create_asks_again_once_at_most_and_only_if_told_so(call: Caller, peer: Peer) -> None:
-    peer.script = [too_long(RANGE), too_long(("expiresIn", "must be 60 to 3600 seconds"))]
+def test_create_is_repeated_at_most_once_and_only_with_or_longest(call: Caller, peer: Peer) -> None:
+    peer.script = [bad_request(TOO_LONG), bad_request(fault("expiresIn", "out_of_range", min=60, max=3600))]
     with pytest.raises(BadRequest):
         call("create", "hello", or_longest=True)
     assert len(peer.requests) == 2
-    peer.script = [too_long(RANGE)]
+    peer.script = [bad_request(TOO_LONG)]
     with pytest.raises(BadRequest):
         call("create", "hello")
     assert len(peer.requests) == 3
@@ -430,9 +439,14 @@ def test_delete_and_report_have_nothing_to_return(call: Caller, peer: Peer) -> N
 def test_stats_and_account(call: Caller, peer: Peer) -> None:
     names = ["totalSecrets", "activeSecrets", "expiredSecrets", "totalViews", "secretsWithPasscode"]
     names += ["createdToday", "createdThisWeek", "createdThisMonth"]
-    peer.script = [httpx.Response(200, json={name: n for n, name in enumerate(names)} | {"new": 1})]
+    counts = {name: n for n, name in enumerate(names)} | {"new": 1}
+    peer.script = [httpx.Response(200, json=counts | {"revealedSecrets": 8, "burnedSecrets": 9})]
     stats = call("get_stats", key="sk_live_k")
     assert (stats.total_secrets, stats.created_this_month, stats.raw["new"]) == (0, 7, 1)
+    assert (stats.revealed_secrets, stats.burned_secrets) == (8, 9)
+    peer.script = [httpx.Response(200, json=counts)]
+    stats = call("get_stats", key="sk_live_k")
+    assert (stats.revealed_secrets, stats.burned_secrets) == (None, None)
     peer.script = [httpx.Response(200, json={"name": "ops", "scopes": ["create"], "keyPrefix": "sk_live_abc"})]
     account = call("get_account", key="sk_live_k")
     assert (account.name, account.scopes, account.key_prefix) == ("ops", ("create",), "sk_live_abc")

@@ -127,6 +127,7 @@ def test_bad_request_names_the_members(call: Caller, peer: Peer) -> None:
         {"field": "iv", "message": "is missing", "code": "required"},
         {"field": "expiresIn", "message": "is odd", "code": "out_of_range", "limit": limit},
         {"field": "label", "message": "is odd", "code": "of_a_newer_server", "limit": {"max": "9", "unit": "inches"}},
+        {"field": "views", "message": "is odd", "code": ["invalid"], "limit": {"min": -1, "max": 10**400}},
         {"field": "old"},
         7,
     ]
@@ -137,8 +138,18 @@ def test_bad_request_names_the_members(call: Caller, peer: Peer) -> None:
         errors.Fault("iv", "is missing", "required"),
         errors.Fault("expiresIn", "is odd", "out_of_range", errors.Limit(60, 90)),
         errors.Fault("label", "is odd", "invalid", errors.Limit()),
+        errors.Fault("views", "is odd", "invalid", errors.Limit()),
         errors.Fault("old", "", "invalid"),
     )
+
+
+def test_too_large_payload_has_its_limit(call: Caller, peer: Peer) -> None:
+    fault = {"field": "encryptedBlob", "message": "is odd", "code": "too_long", "limit": {"max": 9}}
+    peer.script = [problem(413, "payload_too_large", errors=[fault]), problem(413, "payload_too_large")]
+    for faults in ((errors.Fault("encryptedBlob", "is odd", "too_long", errors.Limit(max=9)),), ()):
+        with pytest.raises(errors.PayloadTooLarge) as refused:
+            call("create", "hello")
+        assert refused.value.faults == faults
 
 
 def test_wrong_passcode_says_how_often_it_may_be_tried(call: Caller, peer: Peer) -> None:

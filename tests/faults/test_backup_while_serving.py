@@ -133,7 +133,7 @@ def test_restored_server_reveals_nothing_and_says_why(server: Any, tmp_path: Pat
     assert (refused.returncode, refused.stdout) == (1, b"")
     assert b"there is a database already (active secrets in it: 2); --replace ends those" in refused.stderr
     told = server.seclink("restore", str(file), "--replace", "--config", str(server.config)).stdout.decode()
-    assert "1 secret that waited: ended now" in told
+    assert "1 active secret ended" in told
     server.start()
     with Api(server) as api:
         for how, each in made.items():
@@ -161,8 +161,8 @@ def test_backup_says_what_it_saved_and_what_it_left_out(server: Any, tmp_path: P
     for line in (
         "  3 receipts\n",
         "  1 live API key of 1 account\n",
-        "left out\n",
-        "a restore ends what waits: 2 secrets",
+        "not included\n",
+        "a restore of this file ends 2 active secrets",
     ):
         assert line in said
     again = server.seclink("backup", str(tmp_path / "b.db"), "--config", str(server.config), check=False)
