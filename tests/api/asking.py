@@ -11,7 +11,8 @@ from seclink.errors import FaultCode
 PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "requestId"}
 # What some problems say beyond the common members.
 FURTHER_KEYS = {
-    "bad_request": {"errors"}, "storage": {"errors"}, "gone": {"state", "endedAt"}, "passcode_wrong": {"attemptsLeft"},
+    "bad_request": {"errors"}, "payload_too_large": {"errors"}, "storage": {"errors"}, "gone": {"state", "endedAt"},
+    "passcode_wrong": {"attemptsLeft"},
 }  # fmt: skip
 
 ACCESS = base64.urlsafe_b64encode(b"the proof of the key, 32 bytes..").rstrip(b"=").decode()
