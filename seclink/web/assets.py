@@ -146,8 +146,8 @@ def _colours(accent: str) -> str:
     """The accent as it is for what is filled with it, and so far darker or lighter that it can be read as text."""
     on_accent = max(("#ffffff", "#000000"), key=lambda ink: contrast(ink, accent))
     light, dark = (_readable(accent, *each) for each in GROUNDS)
-    always = f":root{{--accent:{accent};--on-accent:{on_accent};--accent-ink:{light}}}"
-    return f"{always}@media (prefers-color-scheme: dark){{:root{{--accent-ink:{dark}}}}}\n"
+    always = f":root{{--accent:{accent};--on-accent:{on_accent};--accent-text:{light}}}"
+    return f"{always}@media (prefers-color-scheme: dark){{:root{{--accent-text:{dark}}}}}\n"
 
 
 def _readable(colour: str, ground: str, ink: str) -> str:

@@ -157,8 +157,8 @@ async def test_accent_comes_last_in_the_style_readable_in_both_themes(
     web = await make_web(f'[branding]\naccent = "{accent}"\n')
     reading = (await web.get("/AbCdEfGhIjKl")).text
     style = (await web.get(f"/static/{version(reading)}/css/style.css")).text
-    always = f":root{{--accent:{accent.lower()};--on-accent:{on_accent};--accent-ink:{light}}}"
-    inks = f"{always}@media (prefers-color-scheme: dark){{:root{{--accent-ink:{dark}}}}}"
+    always = f":root{{--accent:{accent.lower()};--on-accent:{on_accent};--accent-text:{light}}}"
+    inks = f"{always}@media (prefers-color-scheme: dark){{:root{{--accent-text:{dark}}}}}"
     assert style == f":root{{--accent:#123456}}\n\n{inks}\n"
     for ink, (ground, _) in zip((light, dark), assets.GROUNDS, strict=True):
         assert assets.contrast(ink, ground) >= 4.5
@@ -168,7 +168,7 @@ def test_accent_is_made_readable_on_the_grounds_of_the_style() -> None:
     style = (assets.FOLDER / "css/style.css").read_text()
     light, dark = style.partition("@media (prefers-contrast")[0].split("@media (prefers-color-scheme: dark)")
     for sheet, (nearest, ink) in zip((light, dark), assets.GROUNDS, strict=True):
-        grounds = dict(re.findall(r"--(ground|paper): (#[0-9a-f]{3,6});", sheet))
+        grounds = dict(re.findall(r"--(background|surface): (#[0-9a-f]{3,6});", sheet))
         full = [each if len(each) == 7 else "#" + "".join(2 * digit for digit in each[1:]) for each in grounds.values()]
         assert min(full, key=lambda each: assets.contrast(each, ink)) == nearest
 

@@ -30,13 +30,16 @@ PATIENCE_MS = 60_000
 PROBE = """
 window.instants = {};
 const look = () => {
-  const [seal, link] = ["seal", "link"].map((id) => document.getElementById(id));
-  const usable = document.activeElement?.id === "secret" && seal && !seal.disabled && "ready" in document.body.dataset;
+  const [create, link] = ["create", "link"].map((id) => document.getElementById(id));
+  const isReady = "ready" in document.body.dataset && document.activeElement?.id === "secret";
+  const usable = isReady && create && !create.disabled;
   if (usable) instants.ready ??= performance.now();
   if (instants.pressed && link.value && link.offsetParent) instants.sealed ??= performance.now();
 };
 addEventListener("focusin", look);
-addEventListener("click", (event) => { if (event.target.closest("#seal")) instants.pressed = event.timeStamp; }, true);
+addEventListener("click", (event) => {
+  if (event.target.closest("#create")) instants.pressed = event.timeStamp;
+}, true);
 new MutationObserver(look).observe(document, { subtree: true, attributes: true });
 """
 
@@ -80,7 +83,7 @@ def seal(page: Page, passcode: str) -> None:
     page.select_option("#passcode-kind", passcode)
     if passcode == "own":
         page.fill("#own-passcode", PASSCODE)
-    page.click("#seal")
+    page.click("#create")
     page.wait_for_selector("#link")
 
 

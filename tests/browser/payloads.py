@@ -2,15 +2,15 @@
 
 # The page's own code for showing what was in a secret, without a server and a load for each.
 SHOW = """async ([base, type, bodies]) => {
-  const { show } = await import(`${base}/js/secret-view.js`);
+  const { showSecret } = await import(`${base}/js/secret-view.js`);
   const { Page } = await import(`${base}/js/ui.js`);
-  const { load } = await import(`${base}/js/i18n.js`);
-  const page = new Page(await load("en"), {});
+  const { loadLocale } = await import(`${base}/js/i18n.js`);
+  const page = new Page(await loadLocale("en"), {});
   const content = document.createElement("div");
   document.body.append(content);
   const shown = [];
   for (const text of bodies) {
-    show(content, page, { type, name: text, body: new TextEncoder().encode(text) }, () => {});
+    showSecret(content, page, { type, name: text, body: new TextEncoder().encode(text) }, () => {});
     const tags = new Set(Array.from(content.querySelectorAll("*"), (each) => each.localName));
     const link = content.querySelector("a");
     shown.push({ text: content.querySelector("pre, .neogram")?.textContent, whole: content.textContent, tags: [...tags],

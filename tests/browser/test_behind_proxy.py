@@ -42,7 +42,7 @@ def test_secret_goes_through_the_proxy_and_below_its_path(
     page = context.new_page()
     page.goto(f"{address}/")
     page.locator("#secret").fill("below a path")
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#link")).to_be_visible(timeout=PATIENCE_MS)
     found = page.locator("#link").input_value()
     assert found.startswith(f"{address}/")

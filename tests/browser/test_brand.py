@@ -87,14 +87,14 @@ def test_the_accent_is_seen_and_the_focus_too(page: Page, branded: Any, mine: Cl
     grounds, and of its hue where not: 4.5:1 at least, in both themes."""
     accent = f"rgb({', '.join(str(each) for each in bytes.fromhex(branded.accent[1:]))})"
     seal(page, branded.url, "x")
-    expect(page.locator("#said")).to_be_visible()
+    expect(page.locator("#status")).to_be_visible()
     kept = []
     for scheme in SCHEMES:
         page.emulate_media(reduced_motion="reduce", color_scheme=scheme)
         assert page.locator("#copy").evaluate("(each) => getComputedStyle(each).backgroundColor") == accent
         page.keyboard.press("Tab")
         ring = page.evaluate("getComputedStyle(document.activeElement).outlineColor")
-        said = page.locator("#said").evaluate("(each) => getComputedStyle(each).color")
+        said = page.locator("#status").evaluate("(each) => getComputedStyle(each).color")
         framed = page.locator("#link").evaluate("(each) => getComputedStyle(each).borderColor")
         grounds = page.evaluate("""[document.body, document.querySelector("#result .card")]
             .map((each) => getComputedStyle(each).backgroundColor)""")
@@ -119,7 +119,7 @@ def luminance(colour: str) -> float:
 def test_the_printed_sheet_names_the_service(page: Page, branded: Any, mine: Client) -> None:
     seal(page, branded.url, "x")
     page.emulate_media(media="print")
-    assert "Ærø & <b>Söhne</b>" in page.locator("#sheet").inner_text()
+    assert "Ærø & <b>Söhne</b>" in page.locator("#print-sheet").inner_text()
 
 
 def test_the_404_page_leads_home_and_asks_nothing(page: Page, server: Any, watch: Any) -> None:

@@ -78,7 +78,7 @@ def test_what_is_no_web_address_is_not_sealed_as_one(page: Page, server: Any, wa
     visit(page, server.url)
     choose(page, kind="redirect")
     page.locator("#secret").fill(text)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(says("create.notLink"))
     expect(page.locator("#secret")).to_be_focused()
     assert watch.urls("/api/") == []
@@ -86,7 +86,7 @@ def test_what_is_no_web_address_is_not_sealed_as_one(page: Page, server: Any, wa
 
 def test_nothing_is_sealed_where_nothing_was_typed(page: Page, server: Any, watch: Any) -> None:
     visit(page, server.url)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(says("create.empty"))
     page.locator("#secret").fill("x")
     expect(page.locator("#problem")).to_be_hidden()
@@ -98,7 +98,7 @@ def test_too_much_is_refused_before_it_is_sent(page: Page, make_server: Callable
     watch.allow(other.url)
     visit(page, other.url)
     page.locator("#secret").fill("ä" * 1500)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(re.compile(r"3,000 .*1,\d{3}"))
     assert watch.urls("/api/") == []
     expect(page.locator("#secret")).to_have_value("ä" * 1500)
@@ -155,13 +155,13 @@ def test_a_passcode_of_words_goes_another_way_than_the_link(
     assert set(words) <= set((STATIC / "words.txt").read_text().split())
     expect(page.locator("#passcode")).to_be_visible()
     page.locator("#message").click()
-    expect(page.locator("#said")).to_have_text(says("result.messageCopied"))
+    expect(page.locator("#status")).to_have_text(says("result.messageCopied"))
     message = clipboard(context, server.url)
     assert made.link in message
     assert made.passcode not in message
     assert not [each for each in words if len(each) > 4 and each in made.link]
     page.locator("#copy-passcode").click()
-    expect(page.locator("#said")).to_have_text(says("result.copied"))
+    expect(page.locator("#status")).to_have_text(says("result.copied"))
     assert clipboard(context, server.url) == made.passcode
     with pytest.raises(PasscodeRequired):
         python.reveal(made.link)
@@ -172,7 +172,7 @@ def test_a_passcode_of_ones_own_is_asked_for(page: Page, server: Any, python: Cl
     visit(page, server.url)
     page.locator("#secret").fill(SECRET)
     page.select_option("#passcode-kind", "own")
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(says("create.noPasscode"))
     expect(page.locator("#own-passcode")).to_be_focused()
     page.keyboard.type("mein Paß wört")
@@ -188,12 +188,12 @@ def test_notes_that_are_too_long_are_pointed_at(page: Page, server: Any, watch: 
     page.locator("#secret").fill(SECRET)
     choose(page, note="🗝" * 301)
     page.locator("summary", has_text=re.compile(f"^{texts()['create.more']}$")).click()
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(says("create.noteTooLong", size="301", most="300"))
     expect(page.locator("#note")).to_be_focused()
     assert watch.urls("/api/") == []
     page.locator("#note").fill("🗝" * 300)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     assert result(page).meta()["publicNote"] == "🗝" * 300
 
 
@@ -205,7 +205,7 @@ def test_with_keys_only_the_page_asks_for_one_first(page: Page, make_server: Cal
     visit(page, other.url)
     expect(page.locator("#key-lead")).to_be_visible()
     page.locator("#secret").fill(SECRET)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(says("key.needed"))
     expect(page.locator("#key")).to_be_focused()
     assert watch.urls("/api/") == []
@@ -224,7 +224,7 @@ def test_with_keys_only_the_page_asks_for_one_first(page: Page, make_server: Cal
     page.locator("#key-forget").click()
     expect(page.locator("#key")).to_have_value("")
     page.locator("#secret").fill("another")
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(says("key.needed"))
     assert key not in held(page)
 
@@ -271,11 +271,11 @@ def test_a_dead_network_loses_nothing_that_was_typed(
     choose(page, note="still here")
     page.locator("#secret").fill(SECRET)
     context.set_offline(True)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(says("error.unreachable"))
     expect(page.locator("#secret")).to_have_value(SECRET)
     context.set_offline(False)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     made = result(page)
     assert made.meta()["publicNote"] == "still here"
     assert urlsplit(made.link).netloc == urlsplit(server.url).netloc

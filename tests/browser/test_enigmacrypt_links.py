@@ -79,12 +79,12 @@ def test_what_its_client_made_is_fetched_once_and_tried_until_it_opens(
     page.locator("#passcode").fill(PASSWORD)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT, use_inner_text=True)
-    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
-    expect(page.locator("#destroy")).to_be_hidden()
+    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#burn")).to_be_hidden()
     assert len(reveals(watch)) == 1
     assert page.url == link
     assert not [text for text in (PASSWORD, "passw", "geheim") if text in "".join(sent(watch)).lower()]
-    page.locator("#wipe-now").click()
+    page.locator("#wipe").click()
     assert "geheim" not in held(page)
     page.reload()
     expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
@@ -103,16 +103,16 @@ def test_each_visitor_counts(make_context: Callable[..., Any], server: Any) -> N
     for said in (says("opened.left", count="1"), says("opened.lastOne")):
         page = make_context().new_page()
         assert opened(page, link, "pässword") == "hello ✓"
-        expect(page.locator("#fate")).to_have_text(said)
+        expect(page.locator("#remaining")).to_have_text(said)
     assert look(link).status_code == 410
 
 
 def test_without_a_number_anybody_opens_it_until_it_expires(page: Page, server: Any) -> None:
     link = create(server, views=None)
     visit(page, link)
-    expect(page.locator("#left")).to_have_text(says("reveal.leftAny"))
+    expect(page.locator("#views-left")).to_have_text(says("reveal.leftAny"))
     assert opened(page, link, "pässword") == "hello ✓"
-    expect(page.locator("#fate")).to_have_text(says("opened.leftAny"))
+    expect(page.locator("#remaining")).to_have_text(says("opened.leftAny"))
     assert left(link) is None
 
 

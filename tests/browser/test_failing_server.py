@@ -82,7 +82,7 @@ def test_a_lost_answer_to_a_creation_makes_one_secret(
     visit(page, between.url)
     cut(between, "/secrets", where, times=1)
     page.locator("#secret").fill(PLAINTEXT)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     link = untold.add(result(page).link, None, PLAINTEXT)
     asked = between.of("/secrets", "POST")
     assert [each.status for each in asked] == [201, 201]
@@ -219,11 +219,11 @@ def test_offline_while_sealing_keeps_what_was_typed(
     visit(page, server.url)
     page.locator("#secret").fill(PLAINTEXT)
     context.set_offline(True)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(says("error.unreachable"))
     expect(page.locator("#secret")).to_have_value(PLAINTEXT)
     context.set_offline(False)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     assert python.reveal(untold.add(result(page).link, None, PLAINTEXT)).text == PLAINTEXT
 
 
@@ -245,7 +245,7 @@ def test_a_wrong_clock_changes_nothing(
     shown = reader.evaluate(
         "(ms) => new Intl.DateTimeFormat('en', {dateStyle: 'long'}).format(ms)", ends.timestamp() * 1000
     )
-    expect(reader.locator("#until")).to_contain_text(shown)
+    expect(reader.locator("#expires")).to_contain_text(shown)
     reader.locator("#reveal").click()
     expect(reader.locator("#content pre")).to_have_text(PLAINTEXT)
     reader.goto(made.receipt_url)

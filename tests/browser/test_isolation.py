@@ -58,7 +58,7 @@ def test_a_walk_through_everything_breaks_no_rule_and_leaves_nothing(
     page.locator("#key-panel > summary").click()
     page.locator("#key").fill(key)
     page.locator("#key-form button[type=submit]").click()
-    expect(page.locator("#key-known")).to_be_visible()
+    expect(page.locator("#key-in-use")).to_be_visible()
     for language in ("fr", "es", "ru", "en"):
         page.select_option("#language", language)
         expect(page.locator("html")).to_have_attribute("lang", language)

@@ -49,7 +49,7 @@ def test_the_keyboard_alone_seals_with_all_choices(page: Page, server: Any, pyth
     page.keyboard.press("Enter")
     assert tab(page) == ["note"]
     page.keyboard.type("my note")
-    assert tab(page, until="seal") == ["label", "seal"]
+    assert tab(page, until="create") == ["label", "create"]
     page.keyboard.press("Enter")
     expect(page.locator("#link")).to_be_focused()
     link = page.locator("#link").input_value()
@@ -78,7 +78,7 @@ def test_the_keyboard_alone_reveals_and_destroys(page: Page, python: Client) -> 
     tab(page, until="destroy")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
-    expect(page.locator("#fate")).to_have_text(says("opened.destroyed"))
+    expect(page.locator("#remaining")).to_have_text(says("opened.destroyed"))
 
 
 def test_forced_colours_show_choice_and_focus(make_context: Callable[..., BrowserContext], server: Any) -> None:
@@ -94,8 +94,8 @@ def test_forced_colours_show_choice_and_focus(make_context: Callable[..., Browse
     assert focused(page) == "redirect"
     assert choices.nth(1).evaluate(border) == chosen
     assert choices.nth(0).evaluate(border) in others
-    tab(page, until="seal")
-    assert page.locator("#seal").evaluate(border).startswith("2px")
+    tab(page, until="create")
+    assert page.locator("#create").evaluate(border).startswith("2px")
 
 
 def test_more_contrast_is_given_to_who_wants_it(page: Page, server: Any) -> None:

@@ -51,7 +51,7 @@ def test_switching_changes_all_words_and_nothing_that_was_typed(page: Page, serv
     for language in ("ru", "fr", "es", "en"):
         page.select_option("#language", language)
         expect(page.locator("html")).to_have_attribute("lang", language)
-        expect(page.locator("#seal span")).to_have_text(says("create.seal", language))
+        expect(page.locator("#create span")).to_have_text(says("create.seal", language))
         expect(page.locator("#kind-hint")).to_have_text(says("kind.neogramHint", language))
         expect(page.locator("#secret")).to_have_attribute("placeholder", texts(language)["create.placeholder"])
         expect(page.locator("#language")).to_have_attribute("aria-label", texts(language)["language.choose"])
@@ -72,7 +72,7 @@ def test_switching_keeps_what_was_opened_and_sealed(page: Page, server: Any, pyt
     expect(page.locator("#passcode")).to_have_text(str(made.passcode))
     assert opened(page, python.create("opened", views=2).link) == "opened"
     page.select_option("#language", "es")
-    expect(page.locator("#fate")).to_have_text(says("opened.left", "es"))
+    expect(page.locator("#remaining")).to_have_text(says("opened.left", "es"))
     expect(page.locator("#content pre")).to_have_text("opened")
     expect(page.locator("#content pre")).to_have_attribute("aria-label", texts("es")["opened.text"])
     assert "#" not in page.url
@@ -105,7 +105,7 @@ def test_plurals_are_those_of_the_language(make_context: Callable[..., BrowserCo
     said = []
     for views in (1, 2, 5, 21):
         visit(page, python.create("x", views=views).link)
-        said.append(page.locator("#left").inner_text())
+        said.append(page.locator("#views-left").inner_text())
     forms = texts("ru")["reveal.left"]
     for text, views, form in zip(said, (1, 2, 5, 21), ("one", "few", "many", "one"), strict=True):
         assert text == forms[form].replace("{count}", str(views))
@@ -116,5 +116,5 @@ def test_dates_and_durations_are_the_languages_own(page: Page, python: Client) -
     reveal(page, made.link)
     for language, expected in (("en", "10 minutes"), ("ru", "10 минут"), ("es", "10 minutos"), ("fr", "10 minutes")):
         page.select_option("#language", language)
-        expect(page.locator("#wipe")).to_have_text(says("opened.wipesIn", language))
-        expect(page.locator("#wipe")).to_contain_text(expected)
+        expect(page.locator("#countdown")).to_have_text(says("opened.wipesIn", language))
+        expect(page.locator("#countdown")).to_contain_text(expected)

@@ -26,8 +26,8 @@ def pace(page: Page, rate: float) -> None:
 
 
 def is_said(page: Page, language: str = "en") -> None:
-    expect(page.locator(".late")).to_be_visible()
-    for key, line in zip(("title", "what", "next"), page.locator(".late > *").all(), strict=True):
+    expect(page.locator(".not-started")).to_be_visible()
+    for key, line in zip(("title", "what", "next"), page.locator(".not-started > *").all(), strict=True):
         expect(line).to_have_text(str(texts(language)[f"late.{key}"]))
 
 
@@ -39,7 +39,7 @@ def test_a_page_whose_script_does_not_come_says_so_after_a_while(
     page.route(f"**/js/{name}.js", lambda route: route.abort())
     pace(page, 0)
     page.goto(addresses[name])
-    expect(page.locator(".late")).to_be_hidden()
+    expect(page.locator(".not-started")).to_be_hidden()
     pace(page, LATER)
     is_said(page)
     assert axe(page) == []
@@ -100,15 +100,15 @@ def test_what_was_said_goes_when_the_script_begins(page: Page, addresses: dict[s
     is_said(page)
     waiting[0].continue_()
     page.locator("body[data-ready]").wait_for()
-    expect(page.locator(".late")).to_be_hidden()
+    expect(page.locator(".not-started")).to_be_hidden()
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_that_begins_in_time_never_says_it(page: Page, addresses: dict[str, str], name: str) -> None:
     visit(page, addresses[name])
     pace(page, LATER)
-    expect(page.locator(".late")).to_be_hidden()
-    assert page.locator(".late").evaluate("(each) => each.hidden")
+    expect(page.locator(".not-started")).to_be_hidden()
+    assert page.locator(".not-started").evaluate("(each) => each.hidden")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -119,4 +119,4 @@ def test_without_scripts_one_thing_is_said(make_context: Any, addresses: dict[st
     pace(page, LATER)
     page.goto(addresses[name])
     expect(page.locator("noscript h1")).to_have_text(says("noscript.title"))
-    assert page.locator(".late").evaluate("(each) => getComputedStyle(each).display") == "none"
+    assert page.locator(".not-started").evaluate("(each) => getComputedStyle(each).display") == "none"

@@ -32,13 +32,13 @@ STICKS_OUT = """() => {
   const root = document.scrollingElement;
   const wide = root.scrollWidth > root.clientWidth ? [`${root.scrollWidth} of ${root.clientWidth}`] : [];
   return [...wide, ...Array.from(document.querySelectorAll("body *"))
-    .filter((each) => each.checkVisibility() && !each.closest(".sr, noscript"))
+    .filter((each) => each.checkVisibility() && !each.closest(".visually-hidden, noscript"))
     .filter((each) => each.getBoundingClientRect().right > root.clientWidth || each.getBoundingClientRect().left < 0)
     .map((each) => each.outerHTML.slice(0, 150))];
 }"""
 # A menu is as wide as its widest choice, or that one is cut off where it is chosen; a text is as wide as its box.
 CUT_OFF = """() => {
-  const shown = (each) => each.checkVisibility() && !each.closest(".sr, noscript, svg");
+  const shown = (each) => each.checkVisibility() && !each.closest(".visually-hidden, noscript, svg");
   const menus = Array.from(document.querySelectorAll("select")).filter(shown).filter((each) => {
     const free = each.cloneNode(true);
     free.style.cssText = "position: absolute; width: auto; max-width: none; flex: none";
@@ -53,7 +53,7 @@ CUT_OFF = """() => {
 }"""
 # A control inside its label is touched by the label; a link in a line of text may be as low as the line.
 TOO_SMALL = """() => Array.from(document.querySelectorAll("button, a[href], input, select, textarea, summary"))
-  .filter((each) => each.checkVisibility() && !each.matches(".sr"))
+  .filter((each) => each.checkVisibility() && !each.matches(".visually-hidden"))
   .map((each) => (each.matches("[type=radio], [type=checkbox]") ? each.closest("label") : each))
   .filter((each) => {
     const { width, height } = each.getBoundingClientRect();
@@ -93,16 +93,16 @@ def create_filled(the: Visitor) -> None:
 def create_refused(the: Visitor) -> None:
     create_empty(the)
     choose(the.page, kind="redirect", note=f"{LONG}W")
-    the.page.locator("#seal").click()
+    the.page.locator("#create").click()
     the.page.locator("#secret").fill(ADDRESS)
-    the.page.locator("#seal").click()
+    the.page.locator("#create").click()
     expect(the.page.locator("#problem")).to_have_text(says("create.noteTooLong"))
 
 
 def create_without_key(the: Visitor) -> None:
     visit(the.page, the.keys_only.url)
     the.page.locator("#secret").fill("x")
-    the.page.locator("#seal").click()
+    the.page.locator("#create").click()
     the.page.locator("#key").fill("sk_live_wrong")
     the.page.locator("#key").press("Enter")
     expect(the.page.locator("#key-problem")).to_be_visible()
@@ -112,7 +112,7 @@ def create_with_key(the: Visitor) -> None:
     visit(the.page, the.keys_only.url)
     the.page.locator("#key").fill(the.keys_only.key("create", account="W" * 40))
     the.page.locator("#key").press("Enter")
-    expect(the.page.locator("#key-known")).to_be_visible()
+    expect(the.page.locator("#key-in-use")).to_be_visible()
 
 
 def result_plain(the: Visitor) -> None:
@@ -144,8 +144,8 @@ def reveal_wrong_passcode(the: Visitor) -> None:
 
 def reveal_text(the: Visitor) -> None:
     opened(the.page, the.link(LONG + "\n" * 50, views=3))
-    the.page.locator("#destroy").click()
-    expect(the.page.locator("#destroy")).to_have_text(says("opened.destroySure"))
+    the.page.locator("#burn").click()
+    expect(the.page.locator("#burn")).to_have_text(says("opened.destroySure"))
 
 
 def reveal_hidden_text(the: Visitor) -> None:
@@ -160,7 +160,7 @@ def reveal_address(the: Visitor) -> None:
 def reveal_neogram(the: Visitor) -> None:
     the.page.emulate_media(reduced_motion="reduce")
     reveal(the.page, the.link(LONG, type="neogram"))
-    expect(the.page.locator("#wipe")).to_have_text(says("opened.neogramWipes"))
+    expect(the.page.locator("#countdown")).to_have_text(says("opened.neogramWipes"))
 
 
 def reveal_file(the: Visitor) -> None:
@@ -170,7 +170,7 @@ def reveal_file(the: Visitor) -> None:
 
 def reveal_wiped(the: Visitor) -> None:
     opened(the.page, the.link(views=2))
-    the.page.locator("#wipe-now").click()
+    the.page.locator("#wipe").click()
     the.shows("wiped.title")
 
 
@@ -186,7 +186,7 @@ def reveal_gone(the: Visitor) -> None:
     the.page.locator("#report summary").click()
     the.page.locator("#reason").fill(LONG)
     the.page.locator("#report button").click()
-    expect(the.page.locator("#report-said")).to_have_text(says("report.sent"))
+    expect(the.page.locator("#report-status")).to_have_text(says("report.sent"))
 
 
 def reveal_not_found(the: Visitor) -> None:
@@ -220,7 +220,7 @@ def receipt_waiting(the: Visitor) -> None:
     the.python.reveal(made.link)
     visit(the.page, url)
     the.page.locator("#change [type=submit]").click()
-    expect(the.page.locator("#said")).to_have_text(says("receipt.noChange"))
+    expect(the.page.locator("#status")).to_have_text(says("receipt.noChange"))
 
 
 def receipt_refused(the: Visitor) -> None:

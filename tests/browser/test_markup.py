@@ -102,13 +102,13 @@ def test_what_the_sender_types_stays_text_on_the_senders_side(server: Any, page:
         page.evaluate("document.querySelector('details:has(#note)').open = true")
         page.locator("#note").fill(note)
         page.locator("#label").fill(note)
-        page.locator("#seal").click()
+        page.locator("#create").click()
         made = result(page)
         assert made.passcode == note
         page.locator("#show-qr").click()
         page.evaluate("window.print = () => {}")
         page.locator("#print").click()
-        assert page.locator("#sheet img, #sheet script, #passcode *").count() == 0
+        assert page.locator("#print-sheet img, #print-sheet script, #passcode *").count() == 0
         page.locator("#another").click()
     assert python.reveal(made.link, note).text == "\n".join(PAYLOADS)
 

@@ -187,7 +187,7 @@ def test_sharokey_text_and_attachments_are_handed_over(page: Page, play: Play) -
     expect(page.locator("#content > p")).to_have_text(says("opened.attached", name="f.txt", size="70"))
     button = page.locator("#content > p + .actions button")
     assert downloaded(page, button) == ("f.txt", b"x" * 70)
-    page.locator("#wipe-now").click()
+    page.locator("#wipe").click()
     assert "f.txt" not in held(page)
 
 
@@ -224,14 +224,14 @@ def test_an_enigma_is_fetched_once_and_tried_again_here(page: Page, enigma: Play
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
         expect(page.locator("#problem")).to_have_text(says("reveal.wrongHere"))
-        expect(page.locator("#left")).to_be_hidden()
+        expect(page.locator("#views-left")).to_be_hidden()
     page.locator("#passcode").fill("pässword")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("hello ✓")
-    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
     assert enigma.requests == [{}]
     assert len(reveals(watch)) == 1
-    page.locator("#wipe-now").click()
+    page.locator("#wipe").click()
     assert "hello ✓" not in held(page)
 
 

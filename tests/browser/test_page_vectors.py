@@ -216,14 +216,14 @@ def test_what_has_no_utf8_form_is_refused_and_not_repaired(page: Page, server: A
     page.goto(server.url)
     refused = """async (base) => {
       const { derive, rawPasscodeHash } = await import(`${base}/js/envelope.js`);
-      const { create } = await import(`${base}/js/seal.js`);
+      const { createSecret } = await import(`${base}/js/seal.js`);
       const half = "a" + String.fromCharCode(0xd83d) + "b";
       const tries = [
         derive(new Uint8Array(32), half),
         rawPasscodeHash(half),
-        create({}, half),
-        create({}, "x", { passcode: half }),
-        create({}, "x", { type: "file", name: half }),
+        createSecret({}, half),
+        createSecret({}, "x", { passcode: half }),
+        createSecret({}, "x", { type: "file", name: half }),
       ];
       const outcomes = await Promise.allSettled(tries);
       return outcomes.map(({ reason }) => [reason?.code, ...(reason?.fields ?? [])]);

@@ -32,7 +32,7 @@ def test_a_waiting_secret_has_its_label_and_its_end(page: Page, server: Any, pyt
     expect(page.locator("#state")).to_contain_text(re.compile(rf"{made.expires_at.year}.*(UTC|GMT)"))
     expect(page.locator("#note")).to_have_value("about the printer")
     assert happened(page) == ["created"]
-    expect(page.locator("#fresh")).to_have_text(says("receipt.fresh"))
+    expect(page.locator("#updated")).to_have_text(says("receipt.fresh"))
     assert python.meta(made.link).views_left == 1
 
 
@@ -59,7 +59,7 @@ def test_it_brings_itself_up_to_date(page: Page, server: Any, python: Client) ->
         "revealed",
     ]
     expect(page.locator("#change")).to_be_hidden()
-    expect(page.locator("#fresh")).to_be_hidden()
+    expect(page.locator("#updated")).to_be_hidden()
     stamps = page.locator("#events time")
     assert all(re.search(r"\d{4}.*\d:\d\d", each) for each in stamps.all_inner_texts())
     known = receipt(server.url, made)["events"]
@@ -94,11 +94,11 @@ def test_the_life_is_shortened_and_the_note_changed(page: Page, server: Any, pyt
     made = python.create("x", hours=48, note="first")
     visit(page, address(server.url, made))
     page.locator("#change [type=submit]").click()
-    expect(page.locator("#said")).to_have_text(says("receipt.noChange"))
+    expect(page.locator("#status")).to_have_text(says("receipt.noChange"))
     page.select_option("#lifetime", "3600")
     page.locator("#note").fill("second")
     page.locator("#note").press("Enter")
-    expect(page.locator("#said")).to_have_text(says("receipt.saved"))
+    expect(page.locator("#status")).to_have_text(says("receipt.saved"))
     known = receipt(server.url, made)
     assert known["publicNote"] == "second"
     assert made.expires_at_ms - known["expiresAt"] > 40 * 3_600_000
@@ -182,10 +182,10 @@ def test_a_dead_network_is_told_and_got_over(
     page.clock.fast_forward(4000)
     page.wait_for_event("requestfailed")
     page.clock.run_for(5000)
-    expect(page.locator("#fresh")).to_have_text(says("receipt.stale"))
+    expect(page.locator("#updated")).to_have_text(says("receipt.stale"))
     page.context.set_offline(False)
     page.clock.run_for(10_000)
-    expect(page.locator("#fresh")).to_have_text(says("receipt.fresh"))
+    expect(page.locator("#updated")).to_have_text(says("receipt.fresh"))
 
 
 @pytest.mark.parametrize("which", ["create", "reveal", "receipt"])

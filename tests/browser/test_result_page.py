@@ -44,14 +44,14 @@ def test_the_note_is_for_the_reader_and_the_label_for_the_sender(sealed: Sealed)
 def test_the_link_is_selected_and_copied(context: BrowserContext, page: Page, server: Any) -> None:
     context.grant_permissions(["clipboard-write"], origin=server.url)
     made = seal(page, server.url, SECRET)
-    expect(page.locator("#said")).to_have_text(says("result.linkCopied"))
+    expect(page.locator("#status")).to_have_text(says("result.linkCopied"))
     expect(page.locator("#link")).to_be_focused()
     assert page.evaluate("getSelection().toString()") == made.link
     assert clipboard(context, server.url) == made.link
     with blank(context, server.url) as other:
         other.evaluate("navigator.clipboard.writeText('something else')")
     page.locator("#copy").click()
-    expect(page.locator("#said")).to_have_text(says("result.linkCopied"))
+    expect(page.locator("#status")).to_have_text(says("result.linkCopied"))
     assert clipboard(context, server.url) == made.link
 
 
@@ -70,10 +70,10 @@ def test_without_the_clipboard_the_page_says_so(context: BrowserContext, page: P
     denied = {"permission": {"name": "clipboard-write"}, "setting": "denied", "browserContextId": visitor}
     devtools.send("Browser.setPermission", denied)
     made = seal(page, server.url, SECRET)
-    expect(page.locator("#said")).to_have_text(says("result.linkNotCopied"))
+    expect(page.locator("#status")).to_have_text(says("result.linkNotCopied"))
     assert page.evaluate("getSelection().toString()") == made.link
     page.locator("#copy").click()
-    expect(page.locator("#said")).to_have_text(says("result.copyFailed"))
+    expect(page.locator("#status")).to_have_text(says("result.copyFailed"))
     assert page.evaluate("getSelection().toString()") == made.link
 
 
@@ -85,10 +85,10 @@ def test_the_message_speaks_the_readers_language(make_context: Callable[..., Bro
     messages = set()
     for language in LANGUAGES:
         page.locator("#copy").click()
-        expect(page.locator("#said")).to_have_text(says("result.linkCopied"))
+        expect(page.locator("#status")).to_have_text(says("result.linkCopied"))
         page.select_option("#message-language", language)
         page.locator("#message").click()
-        expect(page.locator("#said")).to_have_text(says("result.messageCopied"))
+        expect(page.locator("#status")).to_have_text(says("result.messageCopied"))
         message = clipboard(context, server.url)
         assert made.link in message.splitlines()
         assert re.search(rf"\b{until.day}\b.*{until.year}.*:{until.minute:02}.*(GMT|UTC)\+5:45", message)
@@ -130,7 +130,7 @@ def test_the_receipt_is_one_click_away(context: BrowserContext, page: Page, serv
     context.grant_permissions(["clipboard-write"], origin=server.url)
     made = seal(page, server.url, SECRET, label="for Ann")
     page.locator("#copy-receipt").click()
-    expect(page.locator("#said")).to_have_text(says("result.copied"))
+    expect(page.locator("#status")).to_have_text(says("result.copied"))
     assert clipboard(context, server.url) == made.receipt_url
     with context.expect_page() as opened:
         page.locator("#receipt").click()

@@ -52,7 +52,7 @@ def test_raw_text_opens(page: Page, server: Any, key_bytes: int, written: str, p
     raw = Raw(server, UNICODE.encode(), key_bytes, passcode)
     assert opened(page, raw.link(written), passcode or None) == UNICODE
     assert "#" not in page.url
-    expect(page.locator("#destroy")).to_be_hidden()
+    expect(page.locator("#burn")).to_be_hidden()
 
 
 def test_raw_bytes_are_a_download(page: Page, server: Any) -> None:

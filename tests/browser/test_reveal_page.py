@@ -21,8 +21,8 @@ def test_loading_the_page_reveals_nothing(page: Page, server: Any, python: Clien
     made = python.create(SECRET, views=3, note="for the <b>printer</b>")
     visit(page, made.link)
     expect(page.locator("#note-text")).to_have_text("for the <b>printer</b>")
-    expect(page.locator("#left")).to_have_text(says("reveal.left", count="3"))
-    expect(page.locator("#until")).to_contain_text(str(made.expires_at.year))
+    expect(page.locator("#views-left")).to_have_text(says("reveal.left", count="3"))
+    expect(page.locator("#expires")).to_contain_text(str(made.expires_at.year))
     expect(page.locator("#passcode")).to_be_hidden()
     page.reload()
     page.locator("body[data-ready]").wait_for()
@@ -37,8 +37,8 @@ def test_one_press_reveals_once(page: Page, server: Any, python: Client, watch: 
     page.locator("#reveal").dblclick()
     expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
     expect(page.locator("#opened-title")).to_be_focused()
-    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
-    expect(page.locator("#destroy")).to_be_hidden()
+    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#burn")).to_be_hidden()
     assert len(reveals(watch)) == 1
     assert receipt(server.url, made)["state"] == "revealed"
 
@@ -47,7 +47,7 @@ def test_text_is_copied_hidden_and_downloaded(context: BrowserContext, page: Pag
     context.grant_permissions(["clipboard-write"], origin=server.url)
     assert opened(page, python.create(SECRET).link) == SECRET
     page.get_by_role("button", name=texts()["opened.copy"], exact=True).click()
-    expect(page.locator("#said")).to_have_text(says("opened.copied"))
+    expect(page.locator("#status")).to_have_text(says("opened.copied"))
     assert clipboard(context, server.url) == SECRET
     button = page.get_by_role("button", name=texts()["opened.download"])
     assert downloaded(page, button) == ("secret.txt", SECRET.encode())
@@ -88,12 +88,12 @@ def test_a_neogram_types_itself_and_wipes_itself(page: Page, server: Any, python
     visit(page, made.link)
     page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     page.locator("#reveal").click()
-    typed, clock = page.locator(".neogram"), page.locator("#wipe")
+    typed, clock = page.locator(".neogram"), page.locator("#countdown")
     expect(typed).to_have_text("L")
     expect(clock).to_have_text("Wipes itself in 20 seconds.")  # 48 letters, typed and read
     page.clock.run_for(35 * 8)
     expect(typed).to_have_text(re.compile("^Listen: 👩‍👩‍👧(e\u0301)?$"))
-    expect(page.locator("#content .sr")).to_have_text(text)
+    expect(page.locator("#content .visually-hidden")).to_have_text(text)
     page.clock.run_for(35 * letters)
     expect(typed).to_have_text(text)
     expect(clock).to_have_text(says("opened.neogramWipes"))
@@ -112,7 +112,7 @@ def test_a_long_neogram_says_which_end_comes_first(page: Page, python: Client) -
     visit(page, made.link)
     page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     page.locator("#reveal").click()
-    clock = page.locator("#wipe")
+    clock = page.locator("#countdown")
     expect(clock).to_have_text(says("opened.wipesIn", time="10 minutes"))
     page.clock.run_for(60_000)
     page.mouse.click(1, 1)
@@ -135,13 +135,13 @@ def test_a_neogram_stands_still_for_who_wants_that(make_context: Callable[..., B
 def test_the_reader_ends_it_for_everybody(page: Page, server: Any, python: Client, passcode: str | None) -> None:
     made = python.create(SECRET, views=3, password=passcode)
     assert opened(page, made.link, passcode) == SECRET
-    expect(page.locator("#fate")).to_have_text(says("opened.left", count="2"))
-    page.locator("#destroy").click()
-    expect(page.locator("#destroy")).to_have_text(says("opened.destroySure"))
+    expect(page.locator("#remaining")).to_have_text(says("opened.left", count="2"))
+    page.locator("#burn").click()
+    expect(page.locator("#burn")).to_have_text(says("opened.destroySure"))
     assert python.meta(made.link).views_left == 2
-    page.locator("#destroy").click()
-    expect(page.locator("#fate")).to_have_text(says("opened.destroyed"))
-    expect(page.locator("#destroy")).to_be_hidden()
+    page.locator("#burn").click()
+    expect(page.locator("#remaining")).to_have_text(says("opened.destroyed"))
+    expect(page.locator("#burn")).to_be_hidden()
     with pytest.raises(Gone):
         python.reveal(made.link, passcode)
     assert receipt(server.url, made)["state"] == "burned"
@@ -151,10 +151,10 @@ def test_the_reader_ends_it_for_everybody(page: Page, server: Any, python: Clien
 def test_without_a_limit_the_page_says_until_when(page: Page, python: Client) -> None:
     made = python.create(SECRET, views=None)
     visit(page, made.link)
-    expect(page.locator("#left")).to_have_text(says("reveal.leftAny"))
+    expect(page.locator("#views-left")).to_have_text(says("reveal.leftAny"))
     page.locator("#reveal").click()
-    expect(page.locator("#fate")).to_have_text(says("opened.leftAny"))
-    expect(page.locator("#destroy")).to_be_visible()
+    expect(page.locator("#remaining")).to_have_text(says("opened.leftAny"))
+    expect(page.locator("#burn")).to_be_visible()
 
 
 def test_the_fragment_leaves_the_address_with_success_only(page: Page, python: Client, watch: Any) -> None:
@@ -187,7 +187,7 @@ def test_nothing_comes_back(page: Page, server: Any, python: Client, watch: Any,
     elif away == "kept by the browser":
         page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
     else:
-        page.locator("#wipe-now").click()
+        page.locator("#wipe").click()
     expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
     left = held(page)
     assert SECRET.split()[0] not in left
@@ -207,7 +207,7 @@ def test_its_own_link_pasted_over_what_is_open_costs_nothing(page: Page, python:
     page.wait_for_url(address)
     expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
     assert len(reveals(watch)) == 1
-    page.locator("#wipe-now").click()
+    page.locator("#wipe").click()
     page.goto(f"{address}#{pasted}")
     expect(page.locator("#content pre")).to_have_count(0)
 
@@ -215,7 +215,7 @@ def test_its_own_link_pasted_over_what_is_open_costs_nothing(page: Page, python:
 def test_a_page_left_alone_wipes_itself(page: Page, python: Client) -> None:
     page.clock.install()
     assert opened(page, python.create(SECRET).link) == SECRET
-    expect(page.locator("#wipe")).to_have_text(says("opened.wipesIn"))
+    expect(page.locator("#countdown")).to_have_text(says("opened.wipesIn"))
     page.clock.fast_forward(590_000)
     page.keyboard.press("ArrowDown")
     page.clock.fast_forward(590_000)

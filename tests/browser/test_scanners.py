@@ -259,7 +259,7 @@ def test_links_the_page_makes_survive_mail(server: Any, page: Page) -> None:
     visit(page, server.url)
     for _ in range(5):
         page.locator("#secret").fill("x")
-        page.locator("#seal").click()
+        page.locator("#create").click()
         expect(page.locator("#result")).to_be_visible()
         base, _, fragment = page.locator("#link").input_value().partition("#")
         assert base.startswith(f"{server.url}/")

@@ -98,16 +98,16 @@ def test_recorded_neogram_opens_with_its_password(page: Page, server: Any, key: 
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
         expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
-        expect(page.locator("#passcode-hint")).to_contain_text(f"{tries} tries left")
+        expect(page.locator("#passcode-hint")).to_contain_text(f"{tries} attempts left")
     assert left(server, master) == 3
     page.locator("#passcode").fill("foobar123")
     page.locator("#reveal").click()
     expect(page.locator("#content .neogram")).to_have_text("héllo ✓")
-    expect(page.locator("#fate")).to_have_text(says("opened.left", count="2"))
+    expect(page.locator("#remaining")).to_have_text(says("opened.left", count="2"))
     assert left(server, master) == 2
     assert page.url == f"{server.url}/scrt-link/s"
     assert not [part for part in (master[:28], master[28:], "foobar123") if part in "".join(sent(watch))]
-    page.locator("#wipe-now").click()
+    page.locator("#wipe").click()
     assert "héllo" not in held(page)
 
 
@@ -121,8 +121,8 @@ def test_text_opens_once(page: Page, server: Any, key: str, watch: Any, alphabet
         expect(page.locator("#passcode")).to_be_hidden()
     assert (made.left(), reveals(watch)) == (1, [])
     assert opened(page, made.link) == UNICODE
-    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
-    expect(page.locator("#destroy")).to_be_hidden()
+    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#burn")).to_be_hidden()
     assert page.url == f"{server.url}/scrt-link/s"
     assert made.left() is None
     assert made.key[:28] not in "".join(sent(watch))
@@ -209,9 +209,9 @@ def test_another_link_pasted_while_one_is_open_wipes_it_first(page: Page, server
     page.locator("#passcode").fill("told by phone")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("the second")
-    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
     assert page.url == f"{server.url}/scrt-link/s"
-    page.locator("#wipe-now").click()
+    page.locator("#wipe").click()
     expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
     assert (first.left(), second.left()) == (1, None)
 

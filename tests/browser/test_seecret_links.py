@@ -68,7 +68,7 @@ def test_what_its_clients_made_opens_once_and_leaves_nothing(
     assert "not for the reader" not in page.content()
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
-    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
     fragment = link.partition("#")[2]
     assert fragment not in held(page)
     assert fragment not in sent(watch)
@@ -87,7 +87,7 @@ def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: s
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
         expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
-        expect(page.locator("#passcode-hint")).to_contain_text(f"{left} tries left")
+        expect(page.locator("#passcode-hint")).to_contain_text(f"{left} attempts left")
     assert looked(server, key, link)["views_count"] == 0
     page.locator("#passcode").fill(PASSWORD)
     page.locator("#reveal").click()
@@ -129,9 +129,9 @@ def test_updated_text_is_what_the_same_link_shows(page: Page, server: Any, key: 
 def test_reader_can_destroy_what_is_left_of_it(page: Page, server: Any, key: str) -> None:
     link = create(server, key, number_view=3)
     assert opened(page, link) == TEXT
-    page.locator("#destroy").click()
-    page.locator("#destroy").click()
-    expect(page.locator("#fate")).to_have_text(says("opened.destroyed"))
+    page.locator("#burn").click()
+    page.locator("#burn").click()
+    expect(page.locator("#remaining")).to_have_text(says("opened.destroyed"))
     data = looked(server, key, link)
     assert (data["status"], data["views_count"]) == ("deleted", 1)
 

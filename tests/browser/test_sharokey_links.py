@@ -67,8 +67,8 @@ def test_what_its_clients_made_opens_once_and_leaves_nothing(
     assert "not for the reader" not in page.content()
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
-    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
-    expect(page.locator("#destroy")).to_be_hidden()
+    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#burn")).to_be_hidden()
     fragment = link.partition("#")[2]
     assert fragment not in held(page)
     assert fragment not in sent(watch)

@@ -115,14 +115,14 @@ def test_a_creation_that_is_not_as_documented_makes_no_link(
     visit(page, server.url)
     page.locator("#secret").fill(PLAINTEXT)
     for name, said in WRONG_CREATED.items():  # noqa: B007 - the lie told above
-        page.locator("#seal").click()
+        page.locator("#create").click()
         expect(page.locator("#problem"), name).to_have_text(says("error.bad_answer"))
         expect(page.locator("#result"), name).not_to_be_visible()
         expect(page.locator("#secret")).to_have_value(PLAINTEXT)
         assert "evil.example" not in ever_held(page), name
         page.locator("#form").dispatch_event("input")
     said = {}
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#result")).to_be_visible()
 
 
@@ -133,7 +133,7 @@ def test_a_link_to_another_address_of_the_server_is_shown_whole_and_never_asked(
     change(page, "/secrets", lambda made: made | {"shareUrl": f"https://secrets.example.org/{made['linkId']}"})
     visit(page, server.url)
     page.locator("#secret").fill(PLAINTEXT)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     expect(page.locator("#link")).to_have_value(re.compile(r"^https://secrets\.example\.org/\w{12}#[\w-]{48}$"))
     expect(page.locator("#receipt")).to_have_attribute("href", re.compile("^" + re.escape(server.url) + "/receipt/"))
     page.locator("#show-qr").click()

@@ -93,7 +93,7 @@ def test_its_link_opens_in_the_page_and_spends_a_view(page: Page, server: Any) -
     expect(page.locator("#passcode-field")).to_be_hidden()
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
-    expect(page.locator("#fate")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
     meta = httpx.get(f"{server.url}/api/v1/secrets/toy.{response.json()['thing']}/meta")
     assert (meta.status_code, meta.json()["code"]) == (410, "gone")
 

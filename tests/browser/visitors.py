@@ -105,7 +105,7 @@ def seal(page: Page, url: str | None, text: str, **choices: str) -> Sealed:
         visit(page, url)
     choose(page, **choices)
     page.locator("#secret").fill(text)
-    page.locator("#seal").click()
+    page.locator("#create").click()
     return result(page)
 
 

@@ -14,9 +14,9 @@ export function setUpReportForm(page, send) {
     try {
       await send(reason.value.trim());
       reason.value = "";
-      page.put($("report-said"), "report.sent");
+      page.setText($("report-status"), "report.sent");
     } catch (error) {
-      page.put($("report-said"), errorText(error));
+      page.setText($("report-status"), errorText(error));
     }
   });
 }

@@ -1,9 +1,9 @@
 /**
- * The one error of the front end: what was refused, as a code.
+ * The one error of the front end: a `code`, and the details that the server sent with it.
  *
- * Codes are the server's (its problem documents) and four of our own, which no server may claim: `unreachable`,
- * `link_incomplete`, `not_authentic`, `bad_answer` (not an answer of SecLink). Whoever shows it to people finds the
- * words for the code; the server's own words are dropped, as they would be in one language only.
+ * Codes are the server's, from its problem documents, and four of our own that a server may not send: `unreachable`,
+ * `link_incomplete`, `not_authentic` and `bad_answer` (the response is not SecLink's). The page shows its own text for
+ * a code. The server's text is dropped, since it is in English only.
  */
 // @ts-check
 
@@ -11,17 +11,17 @@ export class ApiError extends Error {
   /**
    * @param {string} code
    * @param {{status?: number, state?: string, endedAt?: number, attemptsLeft?: number, retryAfter?: number,
-   *   fields?: string[]}} more `endedAt` in epoch milliseconds, `retryAfter` in seconds, `fields` names what was wrong
+   *   fields?: string[]}} details `endedAt` in epoch milliseconds, `retryAfter` in seconds, `fields`: the invalid ones
    */
-  constructor(code, more = {}) {
+  constructor(code, details = {}) {
     super(code);
     this.name = "ApiError";
     this.code = code;
-    this.status = more.status;
-    this.state = more.state;
-    this.endedAt = more.endedAt;
-    this.attemptsLeft = more.attemptsLeft;
-    this.retryAfter = more.retryAfter;
-    this.fields = more.fields || [];
+    this.status = details.status;
+    this.state = details.state;
+    this.endedAt = details.endedAt;
+    this.attemptsLeft = details.attemptsLeft;
+    this.retryAfter = details.retryAfter;
+    this.fields = details.fields || [];
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The API key, for servers on which only its holders may seal. It lives in this tab's memory; whoever asks for it may
- * have the browser's password manager keep it. Nothing else does.
+ * The panel for the API key, on servers where only key holders may create secrets. The key is kept in this tab's memory
+ * and, if the person asks for it, in the browser's password manager.
  */
 
 import { api } from "./api.js";
@@ -12,8 +12,8 @@ import { $, errorText, field } from "./ui.js";
 /** @type {string | undefined} */
 let key;
 
-/** The server, asked with the key where there is one. */
-export function ask() {
+/** Return a client of this server that sends the key if there is one. */
+export function apiWithKey() {
   return api({ token: key });
 }
 
@@ -24,8 +24,8 @@ export function isKeyMissing(page) {
 
 /** @param {Page} page */
 export function setUpKeyPanel(page) {
-  page.put($("key-lead"), page.settings.create === "keys" ? "key.lead" : "key.leadAnyone");
-  place(page);
+  page.setText($("key-lead"), page.settings.create === "keys" ? "key.lead" : "key.leadAnyone");
+  placePanel(page);
   field("key-keep").addEventListener("change", () => {
     field("key").autocomplete = field("key-keep").checked ? "current-password" : "off";
   });
@@ -36,17 +36,17 @@ export function setUpKeyPanel(page) {
   $("key-forget").addEventListener("click", () => {
     key = undefined;
     $("key-form").hidden = false;
-    $("key-known").hidden = true;
-    place(page);
+    $("key-in-use").hidden = true;
+    placePanel(page);
     field("key").focus();
   });
 }
 
 /**
- * Before the form while nothing can be sealed without a key, else after it.
+ * Put the panel before the form while the required key is missing, else after it.
  * @param {Page} page
  */
-function place(page) {
+function placePanel(page) {
   /** @type {HTMLDetailsElement & HTMLElement} */
   const panel = $("key-panel");
   const isFirst = isKeyMissing(page);
@@ -59,43 +59,43 @@ function place(page) {
 
 /**
  * @param {Page} page
- * @param {string} given
+ * @param {string} token
  */
-async function useKey(page, given) {
+async function useKey(page, token) {
   try {
-    const { name } = await api({ token: given }).account();
-    key = given;
-    if (field("key-keep").checked) await keep(name, given);
+    const { name } = await api({ token }).account();
+    key = token;
+    if (field("key-keep").checked) await savePassword(name, token);
     field("key").value = "";
     $("key-form").hidden = true;
-    $("key-known").hidden = false;
-    place(page);
-    page.put($("key-account"), (words) => words.t("key.account", { account: name }));
-    page.put($("key-problem"), null);
-    page.put($("problem"), null);
+    $("key-in-use").hidden = false;
+    placePanel(page);
+    page.setText($("key-account"), (locale) => locale.t("key.account", { account: name }));
+    page.setText($("key-problem"), null);
+    page.setText($("problem"), null);
     field("secret").focus();
   } catch (error) {
-    page.put($("key-problem"), errorText(error));
+    page.setText($("key-problem"), errorText(error));
     field("key").focus();
   }
 }
 
 /**
- * Offer the key to the browser's password manager; one without this interface asks by itself.
+ * Offer the key to the browser's password manager. A browser without this interface asks on its own.
  * @param {string} account
  * @param {string} password
  */
-async function keep(account, password) {
-  const Kind = /** @type {any} */ (window).PasswordCredential;
-  if (!Kind) return;
+async function savePassword(account, password) {
+  const { PasswordCredential } = /** @type {any} */ (window);
+  if (!PasswordCredential) return;
   try {
-    await navigator.credentials.store(new Kind({ id: account, name: account, password }));
+    await navigator.credentials.store(new PasswordCredential({ id: account, name: account, password }));
   } catch {
-    // The person said no, or the browser does: the key works in this tab all the same.
+    // Refused by the person or the browser: the key still works in this tab.
   }
 }
 
-/** Bring the field into view, for whoever pressed the button without a key. */
+/** Scroll to the key's field and focus it. */
 export function focusKeyField() {
   /** @type {HTMLDetailsElement & HTMLElement} */
   const panel = $("key-panel");

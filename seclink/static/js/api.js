@@ -1,25 +1,25 @@
 /**
- * The native API, call by call: what each asks, whether it may be asked again, and how its answer is read.
+ * The native API: one method for each call, with its request, whether it may be repeated, and its response's schema.
  *
- * Only what is harmless to repeat is repeated: reads, and creating and revealing, which carry one Idempotency-Key in
- * all tries.
+ * Only calls that are safe to repeat are repeated: reads, and create and reveal, which send one Idempotency-Key in all
+ * attempts.
  */
 // @ts-check
-import * as answers from "./response-schema.js";
-import { toBase64url } from "./bytes.js";
-import { exchange } from "./http.js";
-import { randomBytes } from "./link.js";
 import { ApiError } from "./api-error.js";
+import { toBase64url } from "./bytes.js";
+import { send } from "./http.js";
+import { randomBytes } from "./link.js";
+import * as schema from "./response-schema.js";
 
-/** Where this module came from, without a trailing slash: {base} of {base}/static/{version}/js/api.js. */
+/** The server of this module, without a trailing slash: {base} of {base}/static/{version}/js/api.js. */
 export const SERVER_URL = new URL("../../..", import.meta.url).href.replace(/\/$/, "");
 
-const SMALL_MS = 30000;
-const LARGE_MS = 120000; // a payload goes with the request or the answer
+const SMALL_TIMEOUT_MS = 30000;
+const PAYLOAD_TIMEOUT_MS = 120000; // for requests or responses with a payload
 
 /**
- * A server as one caller sees it; every call rejects with ApiError.
- * @param {{server?: string, token?: string | null}} [whom] `server`: base URL without /api/v1 and trailing slash;
+ * Return a client of one server for one caller. Its calls reject with ApiError.
+ * @param {{server?: string, token?: string | null}} [options] `server`: base URL without /api/v1 and trailing slash;
  *   `token`: an API key
  */
 export function api({ server = SERVER_URL, token = null } = {}) {
@@ -27,7 +27,7 @@ export function api({ server = SERVER_URL, token = null } = {}) {
 }
 
 /** @typedef {{access?: string, passcodeHash?: string}} Proof */
-/** @typedef {string | null | undefined} Manage a manage token; without one the API key opens the receipt */
+/** @typedef {string | null | undefined} ManageToken without one, the API key opens the receipt */
 
 class Api {
   /**
@@ -39,42 +39,40 @@ class Api {
     this.token = token;
   }
 
-  /**
-   * `body` as the API's "Create" takes it.
-   * @param {object} body
-   */
+  /** @param {object} body */
   async create(body) {
-    const headers = { ...this.bearer(), ...once() };
-    return this.ask("POST", "/secrets", answers.created, { body, headers, repeatable: true, ms: LARGE_MS });
+    const headers = { ...this.keyHeaders(), ...idempotencyHeader() };
+    const options = { body, headers, isRepeatable: true, timeoutMs: PAYLOAD_TIMEOUT_MS };
+    return this.call("POST", "/secrets", schema.created, options);
   }
 
   /**
-   * What can be known without spending anything.
+   * Peek: spends nothing.
    * @param {string} linkId
    */
   async meta(linkId) {
-    return this.ask("GET", `${secret(linkId)}/meta`, answers.meta);
+    return this.call("GET", `${secretPath(linkId)}/meta`, schema.meta);
   }
 
   /**
-   * Spends a view. `encryptedBlob` and `iv` come as bytes. Asked again with the same `headers` within a minute, it
-   * gives an answer that was lost once more.
+   * Spend a view. `encryptedBlob` and `iv` of the response are bytes. Within a minute, a call with the same `headers`
+   * returns a lost response again.
    * @param {string} linkId
    * @param {Proof} proof
    * @param {Record<string, string>} [headers]
    */
-  async reveal(linkId, proof, headers = once()) {
-    const more = { body: proof, headers, repeatable: true, ms: LARGE_MS };
-    return this.ask("POST", `${secret(linkId)}/reveal`, answers.revealed, more);
+  async reveal(linkId, proof, headers = idempotencyHeader()) {
+    const options = { body: proof, headers, isRepeatable: true, timeoutMs: PAYLOAD_TIMEOUT_MS };
+    return this.call("POST", `${secretPath(linkId)}/reveal`, schema.revealed, options);
   }
 
   /**
-   * The reader destroys what is left.
+   * Burn the secret as its reader.
    * @param {string} linkId
    * @param {Proof} proof
    */
   async burn(linkId, proof) {
-    return this.ask("POST", `${secret(linkId)}/burn`, nothing, { body: proof });
+    return this.call("POST", `${secretPath(linkId)}/burn`, ignore, { body: proof });
   }
 
   /**
@@ -82,61 +80,61 @@ class Api {
    * @param {string} [reason]
    */
   async report(linkId, reason) {
-    return this.ask("POST", `${secret(linkId)}/report`, nothing, { body: { reason } });
+    return this.call("POST", `${secretPath(linkId)}/report`, ignore, { body: { reason } });
   }
 
   /**
    * @param {string} receiptId
-   * @param {Manage} [manage]
+   * @param {ManageToken} [manageToken]
    */
-  async receipt(receiptId, manage) {
-    return this.ask("GET", receipt(receiptId), answers.receipt, { headers: this.sender(manage) });
+  async receipt(receiptId, manageToken) {
+    return this.call("GET", receiptPath(receiptId), schema.receipt, { headers: this.receiptHeaders(manageToken) });
   }
 
   /**
    * @param {string} receiptId
-   * @param {Manage} manage
+   * @param {ManageToken} manageToken
    * @param {{expiresIn?: number, maxViews?: number | null, label?: string | null, publicNote?: string | null}} changes
    */
-  async change(receiptId, manage, changes) {
-    const more = { headers: this.sender(manage), body: changes };
-    return this.ask("PATCH", receipt(receiptId), answers.receipt, more);
+  async change(receiptId, manageToken, changes) {
+    const options = { headers: this.receiptHeaders(manageToken), body: changes };
+    return this.call("PATCH", receiptPath(receiptId), schema.receipt, options);
   }
 
   /**
-   * The sender burns it.
+   * Burn the secret as its sender.
    * @param {string} receiptId
-   * @param {Manage} [manage]
+   * @param {ManageToken} [manageToken]
    */
-  async remove(receiptId, manage) {
-    return this.ask("DELETE", receipt(receiptId), nothing, { headers: this.sender(manage) });
+  async remove(receiptId, manageToken) {
+    return this.call("DELETE", receiptPath(receiptId), ignore, { headers: this.receiptHeaders(manageToken) });
   }
 
-  /** @param {{status?: string, search?: string, page?: number, limit?: number}} [wanted] */
-  async receipts(wanted = {}) {
-    const given = Object.entries(wanted).filter(([, value]) => value !== undefined && value !== null);
-    const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
-    return this.ask("GET", `/receipts?${query}`, answers.receipts, { headers: this.bearer() });
+  /** @param {{status?: string, search?: string, page?: number, limit?: number}} [filter] */
+  async receipts(filter = {}) {
+    const set = Object.entries(filter).filter(([, value]) => value !== undefined && value !== null);
+    const query = new URLSearchParams(set.map(([name, value]) => [name, String(value)]));
+    return this.call("GET", `/receipts?${query}`, schema.receipts, { headers: this.keyHeaders() });
   }
 
   async stats() {
-    return this.ask("GET", "/stats", answers.stats, { headers: this.bearer() });
+    return this.call("GET", "/stats", schema.stats, { headers: this.keyHeaders() });
   }
 
   async account() {
-    return this.ask("GET", "/account", answers.account, { headers: this.bearer() });
+    return this.call("GET", "/account", schema.account, { headers: this.keyHeaders() });
   }
 
   /**
-   * A manage token goes alone: it opens its receipt even where the key is somebody else's or has been revoked.
-   * @param {Manage} manage
+   * A manage token is sent without the API key: it opens its receipt even if the key is of another account or revoked.
+   * @param {ManageToken} manageToken
    */
-  sender(manage) {
-    return manage ? { "SecLink-Manage": printable(manage, "manageToken") } : this.bearer();
+  receiptHeaders(manageToken) {
+    return manageToken ? { "SecLink-Manage": printable(manageToken, "manageToken") } : this.keyHeaders();
   }
 
   /** @returns {Record<string, string>} */
-  bearer() {
+  keyHeaders() {
     if (this.token && !/^[!-~]+$/.test(this.token)) throw new ApiError("key_invalid");
     return this.token ? { Authorization: `Bearer ${this.token}` } : {};
   }
@@ -145,57 +143,51 @@ class Api {
    * @template T
    * @param {string} method
    * @param {string} path
-   * @param {(answer: any) => T} read
-   * @param {{body?: object, headers?: Record<string, string>, repeatable?: boolean, ms?: number}} [more]
+   * @param {(response: any) => T} read a function of response-schema.js
+   * @param {{body?: object, headers?: Record<string, string>, isRepeatable?: boolean, timeoutMs?: number}} [options]
    * @returns {Promise<T>}
    */
-  ask(method, path, read, more = {}) {
+  call(method, path, read, options = {}) {
     const url = `${this.server}/api/v1${path}`;
-    const request = { repeatable: method === "GET", ms: SMALL_MS, ...more, method, url };
-    return exchange(request, (text) => read(text && JSON.parse(text)));
+    const request = { isRepeatable: method === "GET", timeoutMs: SMALL_TIMEOUT_MS, ...options, method, url };
+    return send(request, (text) => read(text && JSON.parse(text)));
   }
 }
 
 /**
- * The words passcodes are made of.
+ * Load the list of words for passcodes.
  * @returns {Promise<string[]>}
  */
-export async function words() {
+export async function loadPasscodeWords() {
   const url = new URL("../words.txt", import.meta.url).href;
-  return exchange({ method: "GET", url, repeatable: true, ms: SMALL_MS, cache: "default" }, listOfWords);
+  const request = { method: "GET", url, isRepeatable: true, timeoutMs: SMALL_TIMEOUT_MS };
+  return send({ ...request, cache: "default" }, (text) => text.split(/\s+/).filter(Boolean));
 }
 
-/** @param {string} text */
-function listOfWords(text) {
-  return text.split(/\s+/).filter(Boolean);
-}
+function ignore() {}
 
-function nothing() {}
-
-/** A name for one intention, the same in every try of it: 192 bits, since for a minute it replays a secret. */
-export function once() {
+/** Draw the key of one create or reveal, for all its attempts: 192 bits, as it returns a secret again for a minute. */
+export function idempotencyHeader() {
   return { "Idempotency-Key": toBase64url(randomBytes(24)) };
 }
 
 /** @param {string} linkId */
-function secret(linkId) {
-  return `/secrets/${checked(answers.linkId, linkId, "linkId")}`;
+function secretPath(linkId) {
+  return `/secrets/${argument(schema.linkId, linkId, "linkId")}`;
+}
+
+/** @param {string} receiptId */
+function receiptPath(receiptId) {
+  return `/receipts/${argument(schema.receiptId, receiptId, "receiptId")}`;
 }
 
 /**
- * Checked here, because what people paste instead is the link, key and all.
- * @param {string} receiptId
- */
-function receipt(receiptId) {
-  return `/receipts/${checked(answers.receiptId, receiptId, "receiptId")}`;
-}
-
-/**
+ * Check an argument before it is sent: people paste the whole link, key included, where an id is expected.
  * @param {(value: unknown) => string} read
  * @param {string} value
  * @param {string} field
  */
-function checked(read, value, field) {
+function argument(read, value, field) {
   try {
     return read(value);
   } catch {
@@ -208,5 +200,5 @@ function checked(read, value, field) {
  * @param {string} field
  */
 function printable(value, field) {
-  return checked((given) => answers.matching(given, /^[!-~]+$/), value, field);
+  return argument((text) => schema.matching(text, /^[!-~]+$/), value, field);
 }

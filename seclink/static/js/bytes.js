@@ -1,19 +1,21 @@
 /**
- * Bytes and their spellings, strictly: what has two spellings is read in one only.
+ * Strict encoders and decoders of bytes: only the canonical encoding is accepted.
  *
- * Encoders and decoders of the platform repair what they are given (a lone surrogate, a byte order mark, stray bits
- * behind base64). Here nothing is repaired, since a repaired passcode opens nothing and nobody would know why.
+ * The browser's own repair their input (a lone surrogate, a byte order mark, stray bits after base64). These reject it,
+ * since a repaired passcode does not open the secret, and the reason would be invisible.
+ *
+ * @typedef {Uint8Array<ArrayBuffer>} Bytes
  */
 // @ts-check
 import { ApiError } from "./api-error.js";
 
-const CHUNK = 0x8000; // more arguments than this overflow the stack of some engines
+const CHUNK_BYTES = 0x8000; // more arguments than this overflow the stack of some engines
 
 /** @param {Uint8Array} bytes */
 export function toBase64(bytes) {
   let binary = "";
-  for (let at = 0; at < bytes.length; at += CHUNK) {
-    binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK_BYTES));
   }
   return btoa(binary);
 }
@@ -24,7 +26,7 @@ export function toBase64url(bytes) {
 }
 
 /**
- * Standard base64, padded and canonical; throws for everything else.
+ * Decode standard base64, padded and canonical. Throws for everything else.
  * @param {string} text
  */
 export function fromBase64(text) {
@@ -34,7 +36,7 @@ export function fromBase64(text) {
 }
 
 /**
- * Either alphabet, padded or not: keys typed into links by other people's code. Throws for other characters.
+ * Decode base64 of either alphabet, padded or not, as other programs write keys. Throws for other characters.
  * @param {string} text
  */
 export function fromAnyBase64(text) {
@@ -52,33 +54,33 @@ function fromBinary(binary) {
 
 /** @param {Uint8Array} bytes */
 export function toHex(bytes) {
-  return Array.from(bytes, (each) => each.toString(16).padStart(2, "0")).join("");
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** @param {...Uint8Array} parts */
 export function concat(...parts) {
-  const whole = new Uint8Array(parts.reduce((sum, each) => sum + each.length, 0));
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
-  for (const each of parts) {
-    whole.set(each, at);
-    at += each.length;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
   }
   return whole;
 }
 
 /**
- * ApiError `bad_request` naming `field` for text that has no UTF-8 form.
+ * Encode text. Throws ApiError `bad_request` naming `field` if the text has no UTF-8 form.
  * @param {string} text
  * @param {string} field
  */
 export function utf8(text, field = "text") {
-  // TextEncoder would put U+FFFD in the place of a lone surrogate and say nothing.
+  // TextEncoder would silently replace a lone surrogate by U+FFFD.
   if (/\p{Surrogate}/u.test(text)) throw new ApiError("bad_request", { fields: [field] });
   return new TextEncoder().encode(text);
 }
 
 /**
- * Throws for bytes that are not UTF-8; a byte order mark stays what it was, a character.
+ * Decode text. Throws for bytes that are not UTF-8; a byte order mark is kept as a character.
  * @param {Uint8Array} bytes
  */
 export function fromUtf8(bytes) {

@@ -1,19 +1,19 @@
 // @ts-check
-/** The start page: seal a secret, then hand its link on. Nothing typed here leaves the tab unsealed or outlives it. */
+/** The start page: create a secret, then share its link. The text leaves the tab only encrypted and is then cleared. */
 
-import { words as passcodeWords } from "./api.js";
+import { loadPasscodeWords } from "./api.js";
+import { apiWithKey, focusKeyField, isKeyMissing, setUpKeyPanel } from "./api-key-panel.js";
 import { padded } from "./envelope.js";
-import { ask, focusKeyField, isKeyMissing, setUpKeyPanel } from "./api-key-panel.js";
-import { forget, present, resultButtons } from "./result.js";
-import { create, redirectUrl } from "./seal.js";
-import { $, busy, errorText, field, fillSelect, only, openPage, select } from "./ui.js";
+import { clearResult, setUpResult, showResult } from "./result.js";
+import { createSecret, redirectUrl } from "./seal.js";
+import { $, errorText, field, fillSelect, openPage, select, showOnly, whileBusy } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./ui.js").Text} Text */
 
 const VIEWS = [1, 2, 3, 5, 10, 20, 50, 100];
 const PASSCODE_WORDS = 4;
-const ROOM_BYTES = 64; // for the envelope's header
+const HEADER_BYTES = 64; // reserved for the envelope's header
 const TAG_BYTES = 16;
 
 const opened = await openPage();
@@ -21,115 +21,117 @@ if (opened) start(opened);
 
 /** @param {Page} page */
 function start(page) {
-  offerChoices(page);
-  composing(page);
+  setUpChoices(page);
+  setUpForm(page);
   setUpKeyPanel(page);
-  resultButtons(page, () => compose());
-  compose();
+  setUpResult(page, showForm);
+  showForm();
   if (isKeyMissing(page)) field("key").focus();
   document.body.dataset.ready = "";
   addEventListener("pagehide", () => {
-    forget();
-    clear();
+    clearResult();
+    clearFields();
   });
-  // Going back would show an emptied page; better a fresh one.
+  // The browser would restore the page with empty fields.
   addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 }
 
-function compose() {
-  only("compose");
+function showForm() {
+  showOnly("compose");
   field("secret").focus();
 }
 
-function clear() {
+function clearFields() {
   for (const id of ["secret", "own-passcode", "note", "label"]) field(id).value = "";
 }
 
 /** @param {Page} page */
-function offerChoices(page) {
+function setUpChoices(page) {
   const { choices, default: usual } = page.settings;
-  const likely = String(choices.filter((/** @type {number} */ each) => each <= usual).pop() ?? choices[0]);
-  page.always((words) => {
-    fillSelect(select("lifetime"), choices.map((/** @type {number} */ each) => [String(each), words.span(each)]),
-      select("lifetime").value || likely);
+  const shorter = choices.filter((/** @type {number} */ seconds) => seconds <= usual);
+  const preselected = String(shorter.pop() ?? choices[0]);
+  page.onLanguage((locale) => {
+    fillSelect(select("lifetime"), choices.map((/** @type {number} */ seconds) =>
+      [String(seconds), locale.duration(seconds)]), select("lifetime").value || preselected);
     /** @type {[string, string][]} */
-    const views = VIEWS.map((count) => [String(count), words.t("create.viewsCount", { count })]);
-    fillSelect(select("views"), [...views, ["any", words.t("create.viewsAny")]], select("views").value || "1");
-    sayViews(page);
+    const views = VIEWS.map((count) => [String(count), locale.t("create.viewsCount", { count })]);
+    fillSelect(select("views"), [...views, ["any", locale.t("create.viewsAny")]], select("views").value || "1");
+    updateLead(page);
   });
 }
 
-/** The first sentence is about the link that one would get now. @param {Page} page */
-function sayViews(page) {
+/** Describe the link that the form would create now. @param {Page} page */
+function updateLead(page) {
   const views = select("views").value;
-  page.put($("lead"), views === "any" ? "create.leadAny" : (words) => words.t("create.lead", { count: Number(views) }));
+  const count = Number(views);
+  page.setText($("lead"), views === "any" ? "create.leadAny" : (locale) => locale.t("create.lead", { count }));
+}
+
+/** @returns {HTMLFormElement} */
+function form() {
+  return $("form");
 }
 
 /** @param {Page} page */
-function composing(page) {
-  /** @type {HTMLFormElement} */
-  const form = $("form");
-  form.addEventListener("submit", (event) => {
+function setUpForm(page) {
+  form().addEventListener("submit", (event) => {
     event.preventDefault();
-    seal(page);
+    submit(page);
   });
-  form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) seal(page);
+  form().addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(page);
   });
-  form.addEventListener("change", () => kindChanged(page, form));
-  select("views").addEventListener("change", () => sayViews(page));
-  form.addEventListener("input", () => page.put($("problem"), null));
-  kindChanged(page, form);
+  form().addEventListener("change", () => updateForm(page));
+  select("views").addEventListener("change", () => updateLead(page));
+  form().addEventListener("input", () => page.setText($("problem"), null));
+  updateForm(page);
 }
 
-/**
- * @param {Page} page
- * @param {HTMLFormElement} form
- */
-function kindChanged(page, form) {
-  const kind = form.kind.value;
+/** Show the hint, placeholder and passcode field of the chosen options. @param {Page} page */
+function updateForm(page) {
+  const kind = form().kind.value;
   const placeholder = kind === "redirect" ? "create.placeholderLink" : "create.placeholder";
-  page.put($("kind-hint"), kind === "text" ? null : `kind.${kind}Hint`);
+  page.setText($("kind-hint"), kind === "text" ? null : `kind.${kind}Hint`);
   field("secret").dataset.tPlaceholder = placeholder;
-  field("secret").placeholder = page.words.t(placeholder);
-  $("own").hidden = select("passcode-kind").value !== "own";
+  field("secret").placeholder = page.locale.t(placeholder);
+  $("own-passcode-field").hidden = select("passcode-kind").value !== "own";
 }
 
 /** @param {Page} page */
-async function seal(page) {
+async function submit(page) {
   /** @type {HTMLButtonElement} */
-  const button = $("seal");
+  const button = $("create");
   if (button.disabled) return;
-  /** @type {HTMLFormElement} */
-  const form = $("form");
-  const kind = form.kind.value;
-  const address = kind === "redirect" ? redirectUrl(field("secret").value.trim()) : null;
-  const text = kind === "redirect" ? address?.href ?? "" : field("secret").value;
-  const [wrong, where] = fault(page, kind, text);
-  page.put($("problem"), wrong);
-  if (wrong) return pointAt(where);
+  const kind = form().kind.value;
+  const text = kind === "redirect" ? redirectUrl(field("secret").value.trim())?.href ?? "" : field("secret").value;
+  const [problem, fieldId] = findProblem(page, kind, text);
+  page.setText($("problem"), problem);
+  if (problem) return focusField(fieldId);
   if (isKeyMissing(page)) {
-    page.put($("problem"), "key.needed");
+    page.setText($("problem"), "key.needed");
     return focusKeyField();
   }
   try {
-    await busy(button, page, "create.sealing", () => sealed(page, kind, text));
+    await whileBusy(button, page, "create.sealing", () => create(page, kind, text));
   } catch (error) {
-    page.put($("problem"), refused(error));
+    page.setText($("problem"), problemOf(error));
   }
 }
 
-/** Without scrolling: what is wrong stands beside the button that was pressed. @param {string} id */
-function pointAt(id) {
-  const folded = $(id).closest("details");
-  if (folded) folded.open = true;
+/** Focus a field without scrolling: the problem is shown beside the button. @param {string} id */
+function focusField(id) {
+  const details = $(id).closest("details");
+  if (details) details.open = true;
   $(id).focus({ preventScroll: true });
 }
 
-/** @param {any} error */
-function refused(error) {
-  const halved = error?.code === "bad_request" && error.status === undefined; // found before anything was sent
-  return halved ? (/** @type {any} */ words) => words.t("create.halfCharacter") : errorText(error);
+/**
+ * @param {any} error
+ * @returns {Text}
+ */
+function problemOf(error) {
+  const isUnsent = error?.code === "bad_request" && error.status === undefined;
+  return isUnsent ? "create.halfCharacter" : errorText(error);
 }
 
 /**
@@ -137,10 +139,10 @@ function refused(error) {
  * @param {string} type
  * @param {string} text
  */
-async function sealed(page, type, text) {
-  const passcode = await chosenPasscode();
+async function create(page, type, text) {
+  const passcode = await choosePasscode();
   const views = select("views").value;
-  const created = await create(ask(), text, {
+  const created = await createSecret(apiWithKey(), text, {
     type,
     passcode,
     expiresIn: Number(select("lifetime").value),
@@ -148,38 +150,36 @@ async function sealed(page, type, text) {
     publicNote: field("note").value.trim() || undefined,
     label: field("label").value.trim() || undefined,
   });
-  emptied(page);
-  await present(page, { ...created, passcode });
+  resetForm(page);
+  await showResult(page, { ...created, passcode });
 }
 
-/** A reset form chooses the first option; the likely one is another. @param {Page} page */
-function emptied(page) {
-  /** @type {HTMLFormElement} */
-  const form = $("form");
-  clear();
-  form.reset();
-  kindChanged(page, form);
+/** Reset the form and preselect the usual options, which are not the first ones. @param {Page} page */
+function resetForm(page) {
+  clearFields();
+  form().reset();
+  updateForm(page);
   select("lifetime").value = select("views").value = "";
-  for (const draw of page.draws) draw(page.words);
+  for (const listener of page.listeners) listener(page.locale);
 }
 
 /**
- * What is wrong with the form, and where; null where nothing is.
+ * Return what is wrong with the form and the id of the field, or null.
  * @param {Page} page
  * @param {string} kind
  * @param {string} text
  * @returns {[Text, string]}
  */
-function fault({ settings }, kind, text) {
+function findProblem({ settings }, kind, text) {
   if (!field("secret").value) return ["create.empty", "secret"];
   if (kind === "redirect" && !text) return ["create.notLink", "secret"];
   const size = new TextEncoder().encode(text).length;
-  if (padded(size + ROOM_BYTES) + TAG_BYTES > settings.payloadBytes) {
-    return [(words) => words.t("create.tooLong", { size, most: mostBytes(settings.payloadBytes) }), "secret"];
+  if (blobBytes(size) > settings.payloadBytes) {
+    return [(locale) => locale.t("create.tooLong", { size, max: maxTextBytes(settings.payloadBytes) }), "secret"];
   }
-  for (const [name, most] of Object.entries({ note: settings.noteCharacters, label: settings.labelCharacters })) {
+  for (const [name, max] of Object.entries({ note: settings.noteCharacters, label: settings.labelCharacters })) {
     const length = [...field(name).value.trim()].length;
-    if (length > most) return [(words) => words.t(`create.${name}TooLong`, { size: length, most }), name];
+    if (length > max) return [(locale) => locale.t(`create.${name}TooLong`, { size: length, max }), name];
   }
   if (select("passcode-kind").value === "own" && !field("own-passcode").value) {
     return ["create.noPasscode", "own-passcode"];
@@ -187,31 +187,36 @@ function fault({ settings }, kind, text) {
   return [null, ""];
 }
 
-/** The longest text whose envelope, padded, the server takes. @param {number} payloadBytes */
-function mostBytes(payloadBytes) {
-  let [fits, tooMuch] = [0, payloadBytes];
-  while (tooMuch - fits > 1) {
-    const middle = Math.floor((fits + tooMuch) / 2);
-    if (padded(middle + ROOM_BYTES) + TAG_BYTES <= payloadBytes) fits = middle;
-    else tooMuch = middle;
+/** @param {number} textBytes */
+function blobBytes(textBytes) {
+  return padded(textBytes + HEADER_BYTES) + TAG_BYTES;
+}
+
+/** Find the size of the longest text that the server accepts once it is encrypted. @param {number} payloadBytes */
+function maxTextBytes(payloadBytes) {
+  let [fits, tooLong] = [0, payloadBytes];
+  while (tooLong - fits > 1) {
+    const middle = Math.floor((fits + tooLong) / 2);
+    if (blobBytes(middle) <= payloadBytes) fits = middle;
+    else tooLong = middle;
   }
   return fits;
 }
 
 /** @returns {Promise<string | null>} */
-async function chosenPasscode() {
+async function choosePasscode() {
   const kind = select("passcode-kind").value;
   if (kind === "own") return field("own-passcode").value;
   if (!kind) return null;
-  const list = await passcodeWords();
-  return Array.from({ length: PASSCODE_WORDS }, () => list[below(list.length)]).join("-");
+  const words = await loadPasscodeWords();
+  return Array.from({ length: PASSCODE_WORDS }, () => words[randomBelow(words.length)]).join("-");
 }
 
-/** An unbiased random number below `limit`. @param {number} limit */
-function below(limit) {
-  const fair = Math.floor(2 ** 32 / limit) * limit;
+/** Return an unbiased random number below `limit`. @param {number} limit */
+function randomBelow(limit) {
+  const max = Math.floor(2 ** 32 / limit) * limit;
   for (;;) {
-    const [drawn] = crypto.getRandomValues(new Uint32Array(1));
-    if (drawn < fair) return drawn % limit;
+    const [number] = crypto.getRandomValues(new Uint32Array(1));
+    if (number < max) return number % limit;
   }
 }

@@ -1,22 +1,23 @@
 // @ts-check
 /**
- * Passcodes that were read out. Who hears four words writes them with spaces and capitals as they come; generated ones
- * are in small letters with dashes. So four of the words they are made of are tried that way first, then as typed.
+ * Passcodes that were dictated. People type the four words they hear with spaces and capitals; generated passcodes are
+ * lower-case words with dashes. If all four words are on the word list, the generated form is attempted first.
  */
-import { words } from "./api.js";
+import { loadPasscodeWords } from "./api.js";
 
 const FOUR_WORDS = /^\s*([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)\s*$/;
 
 /**
+ * Call `attempt` with the generated form of the passcode if there is one, then with the passcode as it was typed.
  * @template T
  * @param {string | null} passcode
  * @param {(passcode: string | null) => Promise<T>} attempt
  * @returns {Promise<T>}
  */
 export async function attemptDictated(passcode, attempt) {
-  const four = FOUR_WORDS.exec((passcode ?? "").toLowerCase())?.slice(1) ?? [];
-  const generated = four.join("-");
-  if (generated && generated !== passcode && await areOfOurs(four)) {
+  const words = FOUR_WORDS.exec((passcode ?? "").toLowerCase())?.slice(1) ?? [];
+  const generated = words.join("-");
+  if (generated && generated !== passcode && await areListed(words)) {
     try {
       return await attempt(generated);
     } catch (error) {
@@ -26,8 +27,9 @@ export async function attemptDictated(passcode, attempt) {
   return attempt(passcode);
 }
 
-/** @param {string[]} four */
-async function areOfOurs(four) {
-  const known = await words().catch(() => /** @type {string[]} */ ([])); // it is a help, not a condition
-  return four.every((each) => known.includes(each));
+/** @param {string[]} words */
+async function areListed(words) {
+  // Without the list the passcode is attempted as typed.
+  const list = await loadPasscodeWords().catch(() => /** @type {string[]} */ ([]));
+  return words.every((word) => list.includes(word));
 }

@@ -1,21 +1,23 @@
 /**
- * The link's key made into everything else, and the sealed envelope: version 1 of the format, with WebCrypto.
+ * Key derivation from the link's key, and the encrypted envelope: version 1 of the format, with WebCrypto.
  *
  *     pc_salt      = HKDF(K, "seclink/v1/passcode-salt", 16)
  *     S            = PBKDF2-HMAC-SHA-256(UTF-8(NFC(passcode)), pc_salt, 600000, 32)     empty without a passcode
  *     content_key  = HKDF(K || S, "seclink/v1/content", 32)      never leaves the browser
- *     access       = HKDF(K, "seclink/v1/access", 32)            shown to the server when revealing
- *     accessHash   = hex(SHA-256(access))                        given to the server when creating
+ *     access       = HKDF(K, "seclink/v1/access", 32)            sent to the server when revealing
+ *     accessHash   = hex(SHA-256(access))                        sent to the server when creating
  *     passcodeHash = hex(HKDF(K || S, "seclink/v1/passcode", 32))
  *
  *     encryptedBlob = AES-256-GCM(content_key, iv, plaintext, AAD "seclink/v1"), tag appended
  *     plaintext     = u32 length of header || header (JSON object) || body || zero bytes up to padded(...)
  *
- * It answers to the same vector files as seclink/format/envelope.py. Everything is pure: key and iv are arguments.
+ * Tested with the same vector files as seclink/format/envelope.py. All functions are pure: key and iv are arguments.
  */
 // @ts-check
 import { concat, fromUtf8, toBase64url, toHex, utf8 } from "./bytes.js";
 import { ApiError } from "./api-error.js";
+
+/** @typedef {import("./bytes.js").Bytes} Bytes */
 
 export const FORMAT = "seclink/v1";
 export const IV_BYTES = 12;
@@ -27,11 +29,11 @@ const AAD = utf8(FORMAT);
 const NOTHING = new Uint8Array(0);
 
 /**
- * All keys of a secret; with a passcode this takes a good tenth of a second, on purpose. An empty passcode is none.
- * Only the last three are ever shown to a server.
- * @param {Uint8Array} key
+ * Derive all keys of a secret. With a passcode this takes over 0.1 s, on purpose. An empty passcode counts as none.
+ * `contentKey` is never sent to a server.
+ * @param {Bytes} key
  * @param {string | null} [passcode]
- * @returns {Promise<{contentKey: Uint8Array, access: string, accessHash: string, passcodeHash: string | null}>}
+ * @returns {Promise<{contentKey: Bytes, access: string, accessHash: string, passcodeHash: string | null}>}
  */
 export async function derive(key, passcode) {
   const stretched = passcode ? await stretch(passcode, await hkdf(key, "passcode-salt", 16)) : NOTHING;
@@ -46,7 +48,8 @@ export async function derive(key, passcode) {
 }
 
 /**
- * Padmé: leaks O(log log n) bits of the length and costs at most 12 %; short secrets all look alike.
+ * Return the padded length by Padmé: it leaks O(log log n) bits of the length and costs at most 12 %. All short
+ * secrets have one length.
  * @param {number} length
  */
 export function padded(length) {
@@ -62,11 +65,12 @@ function bits(number) {
 }
 
 /**
- * The encryptedBlob. `header` needs its `type`; `size` is put second. One key must never seal twice under one iv.
- * @param {Uint8Array} contentKey
- * @param {Uint8Array} iv
+ * Return the encryptedBlob. `header` has its `type`; `size` is added as the second member. Never use a key twice with
+ * the same iv.
+ * @param {Bytes} contentKey
+ * @param {Bytes} iv
  * @param {{type: string, [member: string]: unknown}} header
- * @param {Uint8Array} body
+ * @param {Bytes} body
  */
 export async function seal(contentKey, iv, header, body) {
   const { type, size: _, ...rest } = header;
@@ -80,11 +84,12 @@ export async function seal(contentKey, iv, header, body) {
 }
 
 /**
- * Header, members unknown here included, and body; ApiError `not_authentic`: damaged, forged, or not this key.
- * @param {Uint8Array} contentKey
- * @param {Uint8Array} iv
- * @param {Uint8Array} blob
- * @returns {Promise<{header: {type: string, size: number, [member: string]: unknown}, body: Uint8Array}>}
+ * Return the header, with members unknown here, and the body. Throws ApiError `not_authentic` if the blob is damaged,
+ * forged, or encrypted with another key.
+ * @param {Bytes} contentKey
+ * @param {Bytes} iv
+ * @param {Bytes} blob
+ * @returns {Promise<{header: {type: string, size: number, [member: string]: unknown}, body: Bytes}>}
  */
 export async function open(contentKey, iv, blob) {
   const plain = await decrypt(contentKey, { name: "AES-GCM", iv, additionalData: AAD }, blob);
@@ -101,59 +106,60 @@ export async function open(contentKey, iv, blob) {
 }
 
 /**
- * `5.0` and `5e0` are whole to JavaScript and not to every reader, and Python reads no whole number of over 4300
- * digits: what one refuses, no other may open. Every number is taken whole, so that a long one is looked at once.
+ * Return true if `header` is valid for every client: JavaScript takes `5.0` and `5e0` for integers and Python does not,
+ * and Python parses no integer of over 4300 digits. The pattern matches each number as a whole, so that a long one is
+ * scanned once.
  * @param {any} header
- * @param {string} text it was read from
+ * @param {string} text the JSON of the header
  */
 function isHeader(header, text) {
-  const whole = text.replace(/"(?:[^"\\]|\\.)*"|-?\d[-+.\deE]*/g, (each) => {
-    if (each[0] === '"') return each;
-    if (/[.eE]/.test(each)) return "null";
-    if (TOO_LONG.test(each)) throw new RangeError("header");
-    return each;
+  const integersOnly = text.replace(/"(?:[^"\\]|\\.)*"|-?\d[-+.\deE]*/g, (token) => {
+    if (token[0] === '"') return token;
+    if (/[.eE]/.test(token)) return "null";
+    if (TOO_LONG.test(token)) throw new RangeError("header");
+    return token;
   });
-  return typeof header?.type === "string" && Number.isSafeInteger(JSON.parse(whole).size) && header.size >= 0;
+  return typeof header?.type === "string" && Number.isSafeInteger(JSON.parse(integersOnly).size) && header.size >= 0;
 }
 
 /**
- * A secret made by somebody else's code: AES-GCM under the fragment's key, nothing bound to it.
- * @param {Uint8Array} key 16 or 32 bytes
- * @param {Uint8Array} iv
- * @param {Uint8Array} blob
+ * Decrypt a secret that another program created: AES-GCM with the fragment's key and without associated data.
+ * @param {Bytes} key 16 or 32 bytes
+ * @param {Bytes} iv
+ * @param {Bytes} blob
  */
 export function openRaw(key, iv, blob) {
   return decrypt(key, { name: "AES-GCM", iv }, blob);
 }
 
 /**
- * What the documented API calls passcodeHash: plain SHA-256, as there is no K to bind it to.
+ * Return the passcodeHash of raw secrets: plain SHA-256, as there is no K to bind it to.
  * @param {string} passcode
  */
 export async function rawPasscodeHash(passcode) {
   return toHex(await sha256(utf8(passcode, "passcode")));
 }
 
-/** @param {Uint8Array} data */
+/** @param {Bytes} data */
 export async function sha256(data) {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", data));
 }
 
 /**
- * @param {Uint8Array} key
- * @param {AesGcmParams} how
- * @param {Uint8Array} blob
+ * @param {Bytes} key
+ * @param {AesGcmParams} algorithm
+ * @param {Bytes} blob
  */
-async function decrypt(key, how, blob) {
+async function decrypt(key, algorithm, blob) {
   try {
-    return new Uint8Array(await crypto.subtle.decrypt(how, await aes(key, "decrypt"), blob));
+    return new Uint8Array(await crypto.subtle.decrypt(algorithm, await aes(key, "decrypt"), blob));
   } catch {
     throw new ApiError("not_authentic");
   }
 }
 
 /**
- * @param {Uint8Array} key
+ * @param {Bytes} key
  * @param {KeyUsage} use
  */
 function aes(key, use) {
@@ -161,23 +167,23 @@ function aes(key, use) {
 }
 
 /**
- * @param {Uint8Array} secret
+ * @param {Bytes} secret
  * @param {string} name
  */
 async function hkdf(secret, name, length = 32) {
   const key = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
-  const how = { name: "HKDF", hash: "SHA-256", salt: NOTHING, info: utf8(`${FORMAT}/${name}`) };
-  return new Uint8Array(await crypto.subtle.deriveBits(how, key, length * 8));
+  const algorithm = { name: "HKDF", hash: "SHA-256", salt: NOTHING, info: utf8(`${FORMAT}/${name}`) };
+  return new Uint8Array(await crypto.subtle.deriveBits(algorithm, key, length * 8));
 }
 
 /**
  * @param {string} passcode
- * @param {Uint8Array} salt
+ * @param {Bytes} salt
  */
 async function stretch(passcode, salt) {
-  // NFC: the same word typed on a Mac and on Windows is different bytes and must be the same passcode.
+  // NFC: macOS and Windows may encode the same typed word as different bytes.
   const typed = utf8(passcode.normalize("NFC"), "passcode");
   const key = await crypto.subtle.importKey("raw", typed, "PBKDF2", false, ["deriveBits"]);
-  const how = { name: "PBKDF2", hash: "SHA-256", salt, iterations: PBKDF2_ROUNDS };
-  return new Uint8Array(await crypto.subtle.deriveBits(how, key, 256));
+  const algorithm = { name: "PBKDF2", hash: "SHA-256", salt, iterations: PBKDF2_ROUNDS };
+  return new Uint8Array(await crypto.subtle.deriveBits(algorithm, key, 256));
 }

@@ -1,54 +1,74 @@
 // @ts-check
-/**
- * What can go wrong with a reader's page as a whole: a card that says what happened, what it cost, and what to do.
- */
+/** The cards of the reader's page for errors: what happened, what it cost, and what to do. */
 
 import { toBase64 } from "./bytes.js";
-import { $, download, errorText } from "./ui.js";
+import { $, download, errorText, roundUp } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {{ encryptedBlob: Uint8Array, iv: Uint8Array }} Came what a reveal brought */
+/** @typedef {{ encryptedBlob: Uint8Array, iv: Uint8Array }} Ciphertext */
+
+// The browser found a part of the link missing, or the server says that the link's key is not the secret's.
+const INCOMPLETE = ["link_incomplete", "access_denied", "access_required"];
+
+/** Return true for errors after which another attempt with the same link cannot help. @param {any} error */
+export function endsPage(error) {
+  return ["gone", "not_found", ...INCOMPLETE].includes(error?.code);
+}
+
+/**
+ * Return the text for an error of a reveal after which the button is offered again.
+ * @param {any} error
+ * @returns {import("./ui.js").Text}
+ */
+export function refusalText(error) {
+  const time = roundUp(error?.retryAfter ?? 60);
+  switch (error?.code) {
+    case "unreachable": return "offline.what";
+    case "bad_answer": return "badAnswer.what";
+    case "passcode_locked": return (locale) => locale.t("locked.what", { time: locale.duration(time) });
+    default: return errorText(error);
+  }
+}
 
 /**
  * @param {Page} page
  * @param {any} error
- * @param {() => void} look try again
+ * @param {() => void} retry
  */
-export function trouble(page, error, look) {
-  const again = page.element("button", "trouble.again", { type: "button", className: "primary" });
-  again.addEventListener("click", look);
+export function showError(page, error, retry) {
+  const button = page.element("button", "trouble.again", { type: "button", className: "primary" });
+  button.addEventListener("click", retry);
   const code = error?.code;
   $("report").hidden = code !== "gone";
-  if (code === "gone") gone(page, error);
-  else if (code === "not_found") page.notice("notFound.title", ["notFound.what", "notFound.next"]);
-  else if (["link_incomplete", "access_denied", "access_required"].includes(code)) {
-    page.notice("incomplete.title", ["incomplete.what", "incomplete.next"]);
-  } else if (code === "unreachable") page.notice("offline.title", ["offline.what"], [again]);
-  else page.notice("trouble.title", [code === "bad_answer" ? "badAnswer.what" : errorText(error)], [again]);
+  if (code === "gone") showGone(page, error);
+  else if (code === "not_found") page.showNotice("notFound.title", ["notFound.what", "notFound.next"]);
+  else if (INCOMPLETE.includes(code)) page.showNotice("incomplete.title", ["incomplete.what", "incomplete.next"]);
+  else if (code === "unreachable") page.showNotice("offline.title", ["offline.what"], [button]);
+  else page.showNotice("trouble.title", [code === "bad_answer" ? "badAnswer.what" : errorText(error)], [button]);
 }
 
 /**
  * @param {Page} page
  * @param {any} error
  */
-function gone(page, { state, endedAt }) {
+function showGone(page, { state, endedAt }) {
   const kind = ["revealed", "burned", "expired"].includes(state) ? state : "burned";
-  page.notice(`gone.${kind}`, [
-    endedAt ? (words) => words.t(`gone.${kind}What`, { at: words.when(endedAt) }) : "gone.unknownTime",
+  page.showNotice(`gone.${kind}`, [
+    endedAt ? (locale) => locale.t(`gone.${kind}What`, { at: locale.dateTime(endedAt) }) : "gone.unknownTime",
     kind === "expired" ? "gone.ask" : "gone.tell",
   ]);
 }
 
 /**
- * What came does not open. Of a raw secret, which may have been encrypted in any way, it is handed on as it came.
+ * Show that the ciphertext cannot be decrypted. A raw secret may be encrypted in any way, so it is offered as a file.
  * @param {Page} page
- * @param {Came} came
- * @param {string | null} name of the file to hand it on in; null for none
+ * @param {Ciphertext} ciphertext
+ * @param {string | null} fileName null: no file is offered
  */
-export function unopened(page, { encryptedBlob, iv }, name) {
-  if (name === null) return page.notice("notAuthentic.title", ["notAuthentic.what", "notAuthentic.next"]);
+export function showUndecryptable(page, { encryptedBlob, iv }, fileName) {
+  if (fileName === null) return page.showNotice("notAuthentic.title", ["notAuthentic.what", "notAuthentic.next"]);
   const file = new TextEncoder().encode(JSON.stringify({ encryptedBlob: toBase64(encryptedBlob), iv: toBase64(iv) }));
   const button = page.element("button", "rawFailed.download", { type: "button", className: "primary" });
-  button.addEventListener("click", () => download(file, name));
-  page.notice("rawFailed.title", ["rawFailed.what"], [button]);
+  button.addEventListener("click", () => download(file, fileName));
+  page.showNotice("rawFailed.title", ["rawFailed.what"], [button]);
 }

@@ -1,73 +1,73 @@
 /**
- * The only fetch: one question and its answer, asked as seclink/client/protocol.py asks it.
+ * The only module that calls fetch. It retries like seclink/client/protocol.py.
  *
- * Three tries over lost connections, broken answers and servers that are busy or restarting, for what is harmless to
- * repeat; a refusal is final at once. Nothing of the browser's goes along: no cookie, no referrer, no cache, no
- * redirect followed.
+ * A request that is safe to repeat is attempted three times if the connection is lost, the response is broken, or the
+ * server is busy or restarting. Every other error is final. Nothing of the browser goes along: no cookie, referrer or
+ * cache, and redirects are not followed.
  */
 // @ts-check
-import { matching, state, whole, word } from "./response-schema.js";
 import { ApiError } from "./api-error.js";
+import { integer, matching, state, string } from "./response-schema.js";
 
-const WAITS_MS = [200, 1000];
-const LONGEST_WAIT_MS = 5000;
+const PAUSES_MS = [200, 1000];
+const MAX_PAUSE_MS = 5000;
 const NOT_READY = [502, 503, 504];
-const NOT_A_SERVER_S = ["unreachable", "link_incomplete", "not_authentic", "bad_answer"];
+const LOCAL_CODES = ["unreachable", "link_incomplete", "not_authentic", "bad_answer"];
 
 /**
- * @typedef {{method: string, url: string, repeatable: boolean, ms: number, headers?: Record<string, string>,
- *   body?: object, cache?: RequestCache}} Request `repeatable`: asked again where the answer may be lost; `ms` is how
- *   long one try may take
+ * @typedef {{method: string, url: string, isRepeatable: boolean, timeoutMs: number, headers?: Record<string, string>,
+ *   body?: object, cache?: RequestCache}} HttpRequest `isRepeatable`: safe to send again after a lost response;
+ *   `timeoutMs` is for one attempt
  */
 
 /**
- * What `read` makes of the answer. Rejects with ApiError.
+ * Send a request and return what `parse` makes of the response's text. Rejects with ApiError.
  * @template T
- * @param {Request} request
- * @param {(text: string) => T} read throws for what is not the answer it wants
+ * @param {HttpRequest} request
+ * @param {(text: string) => T} parse throws if the text is not the expected response
  * @returns {Promise<T>}
  */
-export async function exchange(request, read) {
-  for (let tries = 0; ; tries += 1) {
+export async function send(request, parse) {
+  for (let attempts = 0; ; attempts += 1) {
     try {
-      return await attempt(request, read);
-    } catch (error) {
-      const refusal = /** @type {ApiError} */ (error);
-      const pause = Math.max(WAITS_MS[tries], (refusal.retryAfter || 0) * 1000); // NaN after the last try
-      if (!request.repeatable || !passes(refusal) || !(pause <= LONGEST_WAIT_MS)) throw error;
-      await new Promise((go) => setTimeout(go, pause));
+      return await attempt(request, parse);
+    } catch (cause) {
+      const error = /** @type {ApiError} */ (cause);
+      const pause = Math.max(PAUSES_MS[attempts], (error.retryAfter || 0) * 1000); // NaN after the last attempt
+      if (!request.isRepeatable || !isTransient(error) || !(pause <= MAX_PAUSE_MS)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 }
 
 /**
- * Whether the same request may succeed in a moment: no answer, a broken one, a server not ready.
- * @param {ApiError} refusal
+ * Return true if the same request may succeed in a moment: no response, a broken one, or a server that is not ready.
+ * @param {ApiError} error
  */
-function passes({ code, status }) {
+function isTransient({ code, status }) {
   return status === undefined ? code === "unreachable" : status < 300 || NOT_READY.includes(status);
 }
 
 /**
  * @template T
- * @param {Request} request
- * @param {(text: string) => T} read
+ * @param {HttpRequest} request
+ * @param {(text: string) => T} parse
  * @returns {Promise<T>}
  */
-async function attempt(request, read) {
-  const { response, text } = await send(request);
-  if (!response.ok) throw refused(response, text);
+async function attempt(request, parse) {
+  const { response, text } = await fetchText(request);
+  if (!response.ok) throw errorOf(response, text);
   try {
-    return read(text);
+    return parse(text);
   } catch {
     throw new ApiError("bad_answer", { status: response.status });
   }
 }
 
-/** @param {Request} request */
-async function send({ method, url, headers, body, cache = "no-store", ms }) {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), ms);
+/** @param {HttpRequest} request */
+async function fetchText({ method, url, headers, body, cache = "no-store", timeoutMs }) {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), timeoutMs);
   try {
     const response = await fetch(url, {
       method,
@@ -77,7 +77,7 @@ async function send({ method, url, headers, body, cache = "no-store", ms }) {
       cache,
       redirect: "error",
       referrerPolicy: "no-referrer",
-      signal: late.signal,
+      signal: controller.signal,
     });
     return { response, text: await response.text() };
   } catch {
@@ -88,23 +88,23 @@ async function send({ method, url, headers, body, cache = "no-store", ms }) {
 }
 
 /**
- * What an answer that is not a success stands for. Whoever stands in front of SecLink speaks otherwise.
+ * Read a problem document. A proxy in front of SecLink answers with something else.
  * @param {Response} response
  * @param {string} text
  */
-function refused(response, text) {
+function errorOf(response, text) {
   const status = response.status;
   try {
     const problem = JSON.parse(text);
     const code = matching(problem.code, /^[a-z_]{1,40}$/);
-    if (NOT_A_SERVER_S.includes(code)) throw new TypeError("not a server's to say");
+    if (LOCAL_CODES.includes(code)) throw new TypeError("not a code of a server");
     return new ApiError(code, {
       status,
-      state: known(state, problem.state),
-      endedAt: known(whole, problem.endedAt),
-      attemptsLeft: known(whole, problem.attemptsLeft),
+      state: optional(state, problem.state),
+      endedAt: optional(integer, problem.endedAt),
+      attemptsLeft: optional(integer, problem.attemptsLeft),
       retryAfter: retryAfter(response),
-      fields: known(fieldsOf, problem.errors),
+      fields: optional(fieldsOf, problem.errors),
     });
   } catch {
     return new ApiError(NOT_READY.includes(status) ? "unreachable" : "bad_answer", { status });
@@ -117,7 +117,7 @@ function refused(response, text) {
  * @param {unknown} value
  * @returns {T | undefined}
  */
-function known(read, value) {
+function optional(read, value) {
   try {
     return read(value);
   } catch {
@@ -127,11 +127,11 @@ function known(read, value) {
 
 /** @param {any} errors */
 function fieldsOf(errors) {
-  return errors.map((/** @type {any} */ each) => word(each.field));
+  return errors.map((/** @type {any} */ error) => string(error.field));
 }
 
 /** @param {Response} response */
 function retryAfter(response) {
-  const said = response.headers.get("Retry-After") || "";
-  return /^[0-9]{1,9}$/.test(said) ? Math.max(1, Number(said)) : undefined;
+  const header = response.headers.get("Retry-After") || "";
+  return /^[0-9]{1,9}$/.test(header) ? Math.max(1, Number(header)) : undefined;
 }

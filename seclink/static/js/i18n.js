@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * Texts, numbers, dates and durations of one language. The texts are `i18n/{code}.js`, one file per language;
- * plurals, dates and units are the browser's own (`Intl`), so a translation has none of them.
+ * Texts, numbers, dates and durations of one language. The texts are in `i18n/{code}.js`, one file per language.
+ * Plural rules, dates and units come from the browser (`Intl`), so a translation has none of them.
  */
 
 /** @typedef {Record<string, string | Record<string, string>>} Texts */
 
-export class Words {
+export class Locale {
   /**
-   * @param {string} code a language tag, as the file is named
+   * @param {string} code a language tag, as in the name of its file
    * @param {Texts} texts
    */
   constructor(code, texts) {
@@ -18,16 +18,16 @@ export class Words {
   }
 
   /**
-   * The text of a key with `{name}` replaced by values; `count` also chooses the plural form. A key that is not there
-   * stands for itself.
+   * Return the text of a key, with `{name}` replaced by values; `count` also chooses the plural form. The text of an
+   * unknown key is the key.
    * @param {string} key
    * @param {Record<string, string | number>} [values]
    */
   t(key, values = {}) {
     let text = this.texts[key] ?? key;
     if (typeof text !== "string") text = text[this.plurals.select(Number(values.count))] ?? text.other;
-    return text.replace(/\{(\w+)\}/g, (whole, name) => {
-      const value = values[name] ?? whole;
+    return text.replace(/\{(\w+)\}/g, (placeholder, name) => {
+      const value = values[name] ?? placeholder;
       return typeof value === "number" ? this.number(value) : value;
     });
   }
@@ -43,46 +43,46 @@ export class Words {
   }
 
   /**
-   * An instant with its time zone: the reader may be in another one than the sender.
+   * Format an instant with its time zone: sender and reader may be in different ones.
    * @param {number} ms since 1970
    */
-  when(ms) {
-    return this.moment(ms, { day: "numeric", month: "long", year: "numeric", timeZoneName: "short" });
+  dateTime(ms) {
+    return this.format(ms, { day: "numeric", month: "long", year: "numeric", timeZoneName: "short" });
   }
 
   /**
-   * Hours, minutes and seconds of an instant.
+   * Format the hours, minutes and seconds of an instant.
    * @param {number} ms since 1970
    */
-  clock(ms) {
-    return this.moment(ms, { second: "2-digit" });
+  time(ms) {
+    return this.format(ms, { second: "2-digit" });
   }
 
   /**
    * @param {number} ms
-   * @param {Intl.DateTimeFormatOptions} more
+   * @param {Intl.DateTimeFormatOptions} options
    */
-  moment(ms, more) {
-    return new Intl.DateTimeFormat(this.code, { hour: "numeric", minute: "2-digit", ...more }).format(ms);
+  format(ms, options) {
+    return new Intl.DateTimeFormat(this.code, { hour: "numeric", minute: "2-digit", ...options }).format(ms);
   }
 
   /**
-   * A duration in its largest whole unit: 90 seconds, 10 minutes, 24 hours, 7 days.
+   * Format a duration in its largest whole unit, at least two of it if possible: 90 seconds, 10 minutes, 24 hours.
    * @param {number} seconds
    */
-  span(seconds) {
+  duration(seconds) {
     /** @type {[string, number][]} */
     const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-    const [unit, size] = units.find(([, each]) => seconds >= 2 * each && seconds % each === 0)
-      ?? units.find(([, each]) => seconds % each === 0) ?? ["second", 1];
+    const [unit, size] = units.find(([, size]) => seconds >= 2 * size && seconds % size === 0)
+      ?? units.find(([, size]) => seconds % size === 0) ?? ["second", 1];
     return new Intl.NumberFormat(this.code, { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
   }
 }
 
 /**
- * @param {string} code one of the languages the server has
- * @returns {Promise<Words>}
+ * @param {string} code one of the server's languages
+ * @returns {Promise<Locale>}
  */
-export async function load(code) {
-  return new Words(code, (await import(`../i18n/${code}.js`)).default);
+export async function loadLocale(code) {
+  return new Locale(code, (await import(`../i18n/${code}.js`)).default);
 }

@@ -1,25 +1,23 @@
 // @ts-check
-/**
- * How long a page was left alone. Whatever stirs on it counts as somebody being there; nothing of it is kept or sent.
- */
+/** The time since somebody last touched a page. Which keys or places were touched is neither kept nor sent. */
 
-const STIRRING = ["pointerdown", "keydown", "scroll"];
+const ACTIVITY = ["pointerdown", "keydown", "scroll"];
 
 /**
- * Tell now and every second how many seconds are left until the page was left alone for so many.
+ * Call `onTick` now and every second with the seconds that remain until the page was idle for `seconds`.
  * @param {number} seconds
- * @param {(left: number) => void} tell
- * @returns {() => void} stops it
+ * @param {(remaining: number) => void} onTick
+ * @returns {() => void} stops the timer
  */
-export function startIdleTimer(seconds, tell) {
-  let since = performance.now();
-  const stir = () => (since = performance.now());
-  const tick = () => tell(seconds - (performance.now() - since) / 1000);
-  for (const each of STIRRING) addEventListener(each, stir, { passive: true });
-  const ticking = setInterval(tick, 1000);
+export function startIdleTimer(seconds, onTick) {
+  let lastActiveAt = performance.now();
+  const reset = () => (lastActiveAt = performance.now());
+  const tick = () => onTick(seconds - (performance.now() - lastActiveAt) / 1000);
+  for (const event of ACTIVITY) addEventListener(event, reset, { passive: true });
+  const interval = setInterval(tick, 1000);
   tick();
   return () => {
-    clearInterval(ticking);
-    for (const each of STIRRING) removeEventListener(each, stir);
+    clearInterval(interval);
+    for (const event of ACTIVITY) removeEventListener(event, reset);
   };
 }

@@ -1,17 +1,19 @@
 /**
- * The link: `{public_url}/{linkId}#{fragment}`, written and read as seclink/format/link.py does.
+ * The link `{public_url}/{linkId}#{fragment}`, built and parsed like seclink/format/link.py.
  *
  *     linkId    12 characters of [A-Za-z0-9], drawn by the server
- *     fragment  base64url(0x01 || K || SHA-256(0x01 || K)[0:3]): 48 characters, checked before anything is asked
+ *     fragment  base64url(0x01 || K || SHA-256(0x01 || K)[0:3]): 48 characters, checked before any request
  *
- * What mail clients and trackers add is ignored; what they take away cannot be put back, and the checksum says so:
- * ApiError `link_incomplete`, while nothing is spent. A raw secret's fragment is its sender's own AES key; only the
- * server knows which kind a linkId is, so `parse` leaves the fragment as it is.
+ * Characters that mail clients and trackers append are ignored. Missing characters cannot be restored: the checksum
+ * finds them (ApiError `link_incomplete`) before a view is spent. A raw secret's fragment is its sender's own AES key.
+ * Only the server knows the format of a linkId, so `parse` does not check the fragment.
  */
 // @ts-check
 import { concat, fromAnyBase64, toBase64url } from "./bytes.js";
 import { sha256 } from "./envelope.js";
 import { ApiError } from "./api-error.js";
+
+/** @typedef {import("./bytes.js").Bytes} Bytes */
 
 const VERSION = 1;
 const FRAGMENT_CHARACTERS = 48;
@@ -27,8 +29,8 @@ const LINK = new RegExp(
 );
 
 /**
- * K, drawn again until the fragment ends in a letter or digit: mail clients cut `-` and `_` off.
- * @param {(count: number) => Uint8Array} random
+ * Draw K, again until the fragment ends in a letter or digit: mail clients cut `-` and `_` off.
+ * @param {(count: number) => Bytes} random
  */
 export async function drawKey(random = randomBytes) {
   for (;;) {
@@ -57,19 +59,19 @@ export async function fragmentOf(key) {
 }
 
 /**
- * The link in what somebody pasted; `base` is the public_url it was made under, the fragment is not yet checked.
+ * Find the link in pasted text. `base` is the server's public_url; the fragment is not checked.
  * @param {string} text
  * @returns {{base: string, linkId: string, fragment: string}}
  */
 export function parse(text) {
-  const found = LINK.exec(text.trimEnd())?.groups;
-  // user@host is how a link pretends to lead elsewhere; no server of ours writes one.
-  if (!found || found.base.includes("@") || !isAddress(found.base)) throw new ApiError("link_incomplete");
-  return { base: found.base.replace(/\/+$/, ""), linkId: found.linkId, fragment: cleaned(found.hash || "") };
+  const groups = LINK.exec(text.trimEnd())?.groups;
+  // user@host is how a link pretends to lead elsewhere; no SecLink server issues one.
+  if (!groups || groups.base.includes("@") || !isUrl(groups.base)) throw new ApiError("link_incomplete");
+  return { base: groups.base.replace(/\/+$/, ""), linkId: groups.linkId, fragment: cleaned(groups.hash || "") };
 }
 
 /** @param {string} text */
-function isAddress(text) {
+function isUrl(text) {
   try {
     return Boolean(new URL(text));
   } catch {
@@ -78,7 +80,7 @@ function isAddress(text) {
 }
 
 /**
- * The part of location.hash a key can be written with: up to the first character that no key has.
+ * Return location.hash without `#`, up to the first character that cannot be part of a key.
  * @param {string} hash
  */
 export function cleaned(hash) {
@@ -86,13 +88,13 @@ export function cleaned(hash) {
 }
 
 /**
- * K, or ApiError `link_incomplete` for another length, version or checksum.
+ * Return K. Throws ApiError `link_incomplete` for another length, version or checksum.
  * @param {string} fragment
  */
 export async function keyOf(fragment) {
   const whole = decoded(fragment);
   const key = whole.slice(1, -3);
-  // Written again, it must come out the same: that is version and checksum in one.
+  // Encoding the key again must give the same fragment: that checks version and checksum at once.
   if (fragment.length !== FRAGMENT_CHARACTERS || (await fragmentOf(key)) !== toBase64url(whole)) {
     throw new ApiError("link_incomplete");
   }
@@ -100,7 +102,8 @@ export async function keyOf(fragment) {
 }
 
 /**
- * The AES key of a raw secret: base64 or base64url of 16 or 32 bytes, padded or not; else ApiError `link_incomplete`.
+ * Return the AES key of a raw secret, written as base64 or base64url of 16 or 32 bytes, padded or not. Throws ApiError
+ * `link_incomplete` for everything else.
  * @param {string} fragment
  */
 export function rawKeyOf(fragment) {

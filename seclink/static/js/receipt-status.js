@@ -1,52 +1,52 @@
 // @ts-check
-/** What became of a secret, in words and kept up to date while somebody looks. */
+/** The state of a secret as a text, and polling for it while somebody looks at the page. */
 
-/** @typedef {import("./i18n.js").Words} Words */
+/** @typedef {import("./i18n.js").Locale} Locale */
 
-// Quick while the sender waits with the phone in hand, then sparing: 600 looks an hour are all an address has.
-const PAUSES = [[60_000, 4_000], [600_000, 10_000], [Infinity, 30_000]];
+// Fast while the sender waits for the reader, slower later: the server allows 600 peeks an hour per address.
+const INTERVALS_MS = [[60_000, 4_000], [600_000, 10_000], [Infinity, 30_000]];
 
 /**
- * @param {any} receipt as the API gives it
- * @returns {(words: Words) => string}
+ * @param {any} receipt as the API returns it
+ * @returns {(locale: Locale) => string}
  */
-export function fate({ state, views, expiresAt, events }) {
-  const at = events.filter((/** @type {any} */ each) => each.type === state).pop()?.at ?? expiresAt;
+export function stateText({ state, views, expiresAt, events }) {
+  const at = events.filter((/** @type {any} */ { type }) => type === state).pop()?.at ?? expiresAt;
   const key = state === "active" && views ? "state.activeSome"
     : state === "expired" && views ? "state.expiredRead" : `state.${state}`;
-  return (words) => words.t(key, { count: views, at: words.when(at), until: words.when(expiresAt) });
+  return (locale) => locale.t(key, { count: views, at: locale.dateTime(at), until: locale.dateTime(expiresAt) });
 }
 
 /**
- * Ask again and again, while the page is looked at and until the secret has ended.
- * @param {() => Promise<any>} ask resolves to a receipt
- * @param {(receipt: any) => void} show
- * @param {(error: any) => void} trouble
+ * Load the receipt now and again, while the page is visible and until the secret has ended.
+ * @param {() => Promise<any>} load resolves to a receipt
+ * @param {(receipt: any) => void} onReceipt
+ * @param {(error: any) => void} onError
  * @returns {{ now: () => Promise<void>, stop: () => void }}
  */
-export function watch(ask, show, trouble) {
-  const since = Date.now();
+export function pollReceipt(load, onReceipt, onError) {
+  const startedAt = Date.now();
   let timer = 0;
-  let stopped = false;
+  let isStopped = false;
   const now = async () => {
     clearTimeout(timer);
-    if (stopped) return;
-    let ended = false;
+    if (isStopped) return;
+    let hasEnded = false;
     try {
-      const receipt = await ask();
-      ended = receipt.state !== "active";
-      if (!stopped) show(receipt);
+      const receipt = await load();
+      hasEnded = receipt.state !== "active";
+      if (!isStopped) onReceipt(receipt);
     } catch (error) {
-      ended = /** @type {any} */ (error)?.code === "not_found";
-      if (!stopped) trouble(error);
+      hasEnded = /** @type {any} */ (error)?.code === "not_found";
+      if (!isStopped) onError(error);
     }
-    if (ended) stop();
+    if (hasEnded) stop();
     clearTimeout(timer);
-    if (!stopped && !document.hidden) timer = setTimeout(now, pause(Date.now() - since));
+    if (!isStopped && !document.hidden) timer = setTimeout(now, intervalMs(Date.now() - startedAt));
   };
   const onVisible = () => (document.hidden ? clearTimeout(timer) : now());
   const stop = () => {
-    stopped = true;
+    isStopped = true;
     clearTimeout(timer);
     document.removeEventListener("visibilitychange", onVisible);
   };
@@ -56,6 +56,6 @@ export function watch(ask, show, trouble) {
 }
 
 /** @param {number} elapsed ms */
-function pause(elapsed) {
-  return (PAUSES.find(([until]) => elapsed < until) ?? PAUSES[2])[1];
+function intervalMs(elapsed) {
+  return (INTERVALS_MS.find(([until]) => elapsed < until) ?? INTERVALS_MS[2])[1];
 }

@@ -1,17 +1,18 @@
 // @ts-check
-/** The receipt: what became of a secret, and the sender's means to end it, give it more or less time, annotate it. */
+/** The receipt: the state and events of a secret, and the sender's means to burn it, change its expiry or its note. */
 
 import { api } from "./api.js";
-import { fate, watch } from "./receipt-status.js";
-import { $, busy, errorText, field, fillSelect, only, openPage, select, twice } from "./ui.js";
+import { pollReceipt, stateText } from "./receipt-status.js";
+import { $, errorText, field, fillSelect, onSecondPress, openPage, select, showOnly, whileBusy } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 
 const receiptId = location.pathname.split("/").pop() ?? "";
 const manageToken = /^#([A-Za-z0-9]{16,64})/.exec(location.hash)?.[1] ?? "";
 const server = api();
-/** @type {any} as last seen */
-let known;
+
+/** @type {{ receipt: any, updatedAt: number }} the last response of the server, null until there is one */
+const state = { receipt: null, updatedAt: 0 };
 
 const opened = await openPage();
 if (opened) start(opened);
@@ -19,26 +20,27 @@ if (opened) start(opened);
 /** @param {Page} page */
 function start(page) {
   addEventListener("hashchange", () => location.reload());
-  if (!manageToken) return missing(page);
-  const watching = watch(() => server.receipt(receiptId, manageToken), (receipt) => render(page, receipt), (error) => {
-    if (error?.code === "not_found") missing(page);
-    else if (known) page.put($("fresh"), (words) => words.t("receipt.stale", { at: words.clock(known.seenAt) }));
-    else page.notice("trouble.title", [errorText(error)]);
+  if (!manageToken) return showMissing(page);
+  const load = () => server.receipt(receiptId, manageToken);
+  const poll = pollReceipt(load, (receipt) => render(page, receipt), (error) => {
+    if (error?.code === "not_found") showMissing(page);
+    else if (state.receipt) showAge(page, "receipt.stale");
+    else page.showNotice("trouble.title", [errorText(error)]);
   });
   $("change").addEventListener("submit", (event) => {
     event.preventDefault();
     save(page);
   });
-  twice($("burn"), page, "result.burnSure", async () => {
-    await attempt(page, () => server.remove(receiptId, manageToken));
-    watching.now();
+  onSecondPress($("burn"), page, "result.burnSure", async () => {
+    await showingProblems(page, () => server.remove(receiptId, manageToken));
+    poll.now();
   });
-  page.always(() => known && offerTimes(page));
+  page.onLanguage(() => state.receipt && fillLifetimes(page));
 }
 
 /** @param {Page} page */
-function missing(page) {
-  page.notice("receipt.missingTitle", ["receipt.missing"]);
+function showMissing(page) {
+  page.showNotice("receipt.missingTitle", ["receipt.missing"]);
 }
 
 /**
@@ -46,42 +48,50 @@ function missing(page) {
  * @param {any} receipt
  */
 function render(page, receipt) {
-  const isFirst = !known;
-  const moved = known?.expiresAt !== receipt.expiresAt;
-  known = { ...receipt, seenAt: Date.now() };
+  const { receipt: previous } = state;
+  Object.assign(state, { receipt, updatedAt: Date.now() });
   const isActive = receipt.state === "active";
-  page.put($("label"), receipt.label && (() => receipt.label));
-  page.put($("state"), fate(receipt));
+  page.setText($("label"), receipt.label && (() => receipt.label));
+  page.setText($("state"), stateText(receipt));
   $("state").dataset.state = receipt.state;
-  page.put($("fresh"), isActive ? (words) => words.t("receipt.fresh", { at: words.clock(known.seenAt) }) : null);
-  $("events").replaceChildren(...receipt.events.map((/** @type {any} */ each) => entry(page, each)));
+  if (isActive) showAge(page, "receipt.fresh");
+  else page.setText($("updated"), null);
+  $("events").replaceChildren(...receipt.events.map((/** @type {any} */ event) => eventItem(page, event)));
   $("change").hidden = !isActive;
-  if (moved) offerTimes(page);
-  if (isFirst) field("note").value = receipt.publicNote ?? "";
-  only("receipt");
+  if (previous?.expiresAt !== receipt.expiresAt) fillLifetimes(page);
+  if (!previous) field("note").value = receipt.publicNote ?? "";
+  showOnly("receipt");
   document.body.dataset.ready = "";
+}
+
+/**
+ * @param {Page} page
+ * @param {string} key
+ */
+function showAge(page, key) {
+  page.setText($("updated"), (locale) => locale.t(key, { at: locale.time(state.updatedAt) }));
 }
 
 /**
  * @param {Page} page
  * @param {any} event
  */
-function entry(page, { type, at }) {
+function eventItem(page, { type, at }) {
   const item = document.createElement("li");
-  const what = document.createElement("span");
-  const when = document.createElement("time");
-  when.dateTime = new Date(at).toISOString();
-  page.put(what, `event.${type}`);
-  page.put(when, (words) => words.when(at));
-  item.append(what, when);
+  const name = document.createElement("span");
+  const time = document.createElement("time");
+  time.dateTime = new Date(at).toISOString();
+  page.setText(name, `event.${type}`);
+  page.setText(time, (locale) => locale.dateTime(at));
+  item.append(name, time);
   return item;
 }
 
 /** @param {Page} page */
-function offerTimes({ words, settings }) {
-  const choices = settings.choices.map((/** @type {number} */ each) =>
-    [String(each), words.t("receipt.fromNow", { time: words.span(each) })]);
-  fillSelect(select("lifetime"), [["", words.t("receipt.lifetimeAsIs")], ...choices], "");
+function fillLifetimes({ locale, settings }) {
+  const choices = settings.choices.map((/** @type {number} */ seconds) =>
+    [String(seconds), locale.t("receipt.fromNow", { time: locale.duration(seconds) })]);
+  fillSelect(select("lifetime"), [["", locale.t("receipt.lifetimeAsIs")], ...choices], "");
 }
 
 /** @param {Page} page */
@@ -90,33 +100,31 @@ async function save(page) {
   const note = field("note").value.trim();
   const changes = {
     ...(seconds ? { expiresIn: Number(seconds) } : {}),
-    ...(note === (known.publicNote ?? "") ? {} : { publicNote: note || null }),
+    ...(note === (state.receipt.publicNote ?? "") ? {} : { publicNote: note || null }),
   };
-  const most = page.settings.noteCharacters;
-  if ([...note].length > most) {
-    return page.put($("problem"), (words) => words.t("create.noteTooLong", { size: [...note].length, most }));
+  const max = page.settings.noteCharacters;
+  if ([...note].length > max) {
+    return page.setText($("problem"), (locale) => locale.t("create.noteTooLong", { size: [...note].length, max }));
   }
-  if (!Object.keys(changes).length) return page.put($("said"), "receipt.noChange");
-  await attempt(page, async () => {
-    render(page, await busy(saveButton(), page, "receipt.save", () => server.change(receiptId, manageToken, changes)));
-    page.put($("said"), "receipt.saved");
+  if (!Object.keys(changes).length) return page.setText($("status"), "receipt.noChange");
+  const button = /** @type {HTMLElement} */ ($("change").querySelector("[type=submit]"));
+  await showingProblems(page, async () => {
+    const change = () => server.change(receiptId, manageToken, changes);
+    render(page, await whileBusy(button, page, "receipt.save", change));
+    page.setText($("status"), "receipt.saved");
   });
-}
-
-function saveButton() {
-  return /** @type {HTMLElement} */ ($("change").querySelector("[type=submit]"));
 }
 
 /**
  * @param {Page} page
  * @param {() => Promise<any>} work
  */
-async function attempt(page, work) {
-  page.put($("problem"), null);
-  page.put($("said"), null);
+async function showingProblems(page, work) {
+  page.setText($("problem"), null);
+  page.setText($("status"), null);
   try {
     await work();
   } catch (error) {
-    page.put($("problem"), errorText(error));
+    page.setText($("problem"), errorText(error));
   }
 }

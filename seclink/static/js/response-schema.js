@@ -1,14 +1,15 @@
 /**
- * The answers of the native API, member by member: what is not as documented throws, what is not known is dropped.
+ * The responses of the native API, member by member. A member that is not as documented throws, an unknown one is
+ * dropped.
  *
- * A page believes nothing else a server says: a number is whole and can be shown as a date, base64 is canonical, an id
- * has its own characters, so no answer can put anything but text where it is shown. Instants are epoch milliseconds.
+ * The pages use nothing else of a response. Integers can be shown as dates, base64 is canonical, and ids have only
+ * their own characters: no response can put anything but text where it is shown. Instants are epoch milliseconds.
  */
 // @ts-check
 import { fromBase64 } from "./bytes.js";
 import { LINK_ID } from "./formats.js";
 
-const LATEST = 253402300799999; // the last instant of the year 9999, which Date and Intl can still show
+const MAX_INSTANT = 253402300799999; // the end of the year 9999, which Date and Intl can still show
 
 /** @param {unknown} value */
 export function linkId(value) {
@@ -20,148 +21,149 @@ export function receiptId(value) {
   return matching(value, /^[A-Za-z0-9]{20}$/);
 }
 
-/** @param {any} answer */
-export function created(answer) {
-  const read = object(answer, {
+/** @param {any} response */
+export function created(response) {
+  const secret = object(response, {
     linkId,
     shareUrl,
-    expiresAt: whole,
+    expiresAt: integer,
     receiptId,
     manageToken,
-    maxViews: orNull(whole),
+    maxViews: nullable(integer),
   });
-  if (!read.shareUrl.endsWith(`/${read.linkId}`)) throw new TypeError("shareUrl");
-  return read;
+  if (!secret.shareUrl.endsWith(`/${secret.linkId}`)) throw new TypeError("shareUrl");
+  return secret;
 }
 
-/** @param {any} answer */
-export function meta(answer) {
-  return object(answer, {
+/** @param {any} response */
+export function meta(response) {
+  return object(response, {
     linkId,
-    format: word,
-    expiresAt: whole,
-    viewsLeft: orNull(whole),
-    accessRequired: flag,
-    passcodeRequired: flag,
-    attemptsLeft: orNull(whole),
-    publicNote: orNull(word),
+    format: string,
+    expiresAt: integer,
+    viewsLeft: nullable(integer),
+    accessRequired: boolean,
+    passcodeRequired: boolean,
+    attemptsLeft: nullable(integer),
+    publicNote: nullable(string),
   });
 }
 
-/** `encryptedBlob` and `iv` are handed on as bytes. @param {any} answer */
-export function revealed(answer) {
-  return object(answer, {
+/** Return `encryptedBlob` and `iv` as bytes. @param {any} response */
+export function revealed(response) {
+  return object(response, {
     encryptedBlob: bytes,
     iv: bytes,
-    format: word,
-    viewsLeft: orNull(whole),
-    expiresAt: whole,
+    format: string,
+    viewsLeft: nullable(integer),
+    expiresAt: integer,
   });
 }
 
-const LISTED = {
+const RECEIPT_ROW = {
   receiptId,
   state,
-  label: orNull(word),
-  publicNote: orNull(word),
-  createdAt: whole,
-  expiresAt: whole,
-  maxViews: orNull(whole),
-  views: whole,
-  passcodeRequired: flag,
+  label: nullable(string),
+  publicNote: nullable(string),
+  createdAt: integer,
+  expiresAt: integer,
+  maxViews: nullable(integer),
+  views: integer,
+  passcodeRequired: boolean,
 };
 
-/** @param {any} answer */
-export function receipt(answer) {
-  return object(answer, { ...LISTED, linkId: orNull(linkId), events: listOf(event) });
+/** @param {any} response */
+export function receipt(response) {
+  return object(response, { ...RECEIPT_ROW, linkId: nullable(linkId), events: arrayOf(event) });
 }
 
-/** @param {any} answer */
-export function receipts(answer) {
-  return object(answer, { data: listOf(listed), pagination });
+/** @param {any} response */
+export function receipts(response) {
+  return object(response, { data: arrayOf(receiptRow), pagination });
 }
 
-/** @param {any} answer */
-export function stats(answer) {
-  return object(answer, {
-    totalSecrets: whole,
-    activeSecrets: whole,
-    expiredSecrets: whole,
-    totalViews: whole,
-    secretsWithPasscode: whole,
-    createdToday: whole,
-    createdThisWeek: whole,
-    createdThisMonth: whole,
+/** @param {any} response */
+export function stats(response) {
+  return object(response, {
+    totalSecrets: integer,
+    activeSecrets: integer,
+    expiredSecrets: integer,
+    totalViews: integer,
+    secretsWithPasscode: integer,
+    createdToday: integer,
+    createdThisWeek: integer,
+    createdThisMonth: integer,
   });
 }
 
-/** @param {any} answer */
-export function account(answer) {
-  return object(answer, { name: word, scopes: listOf(word), keyPrefix: word });
+/** @param {any} response */
+export function account(response) {
+  return object(response, { name: string, scopes: arrayOf(string), keyPrefix: string });
 }
 
-/** @param {any} answer */
-function listed(answer) {
-  return object(answer, LISTED);
+/** @param {any} response */
+function receiptRow(response) {
+  return object(response, RECEIPT_ROW);
 }
 
-/** @param {any} answer */
-function event(answer) {
-  return object(answer, { at: whole, type: word });
+/** @param {any} response */
+function event(response) {
+  return object(response, { at: integer, type: string });
 }
 
-/** @param {any} answer */
-function pagination(answer) {
-  return object(answer, { currentPage: whole, perPage: whole, total: whole, lastPage: whole });
+/** @param {any} response */
+function pagination(response) {
+  return object(response, { currentPage: integer, perPage: integer, total: integer, lastPage: integer });
 }
 
 /**
- * @template {Record<string, (value: any) => any>} Readers
- * @param {any} answer
- * @param {Readers} readers
- * @returns {{[Name in keyof Readers]: ReturnType<Readers[Name]>}}
+ * @template {Record<string, (value: any) => any>} Schema
+ * @param {any} value
+ * @param {Schema} schema
+ * @returns {{[Name in keyof Schema]: ReturnType<Schema[Name]>}}
  */
-function object(answer, readers) {
-  if (typeof answer !== "object" || answer === null) throw new TypeError("not an object");
-  const read = Object.entries(readers).map(([name, reader]) => [name, reader(answer[name])]);
-  return Object.fromEntries(read);
+function object(value, schema) {
+  if (typeof value !== "object" || value === null) throw new TypeError("not an object");
+  const members = Object.entries(schema).map(([name, read]) => [name, read(value[name])]);
+  return Object.fromEntries(members);
 }
 
 /**
  * @template T
- * @param {(value: any) => T} reader
+ * @param {(value: any) => T} read
  * @returns {(value: any) => T[]}
  */
-function listOf(reader) {
+function arrayOf(read) {
   return (value) => {
-    if (!Array.isArray(value)) throw new TypeError("not a list");
-    return value.map((each) => reader(each));
+    if (!Array.isArray(value)) throw new TypeError("not an array");
+    return value.map((item) => read(item));
   };
 }
 
 /**
  * @template T
- * @param {(value: any) => T} reader
+ * @param {(value: any) => T} read
  * @returns {(value: any) => T | null}
  */
-function orNull(reader) {
-  return (value) => (value === null ? null : reader(value));
+function nullable(read) {
+  return (value) => (value === null ? null : read(value));
 }
 
 /**
  * @param {unknown} value
  * @returns {number}
  */
-export function whole(value) {
-  if (!Number.isSafeInteger(value) || Number(value) < 0 || Number(value) > LATEST) throw new TypeError("not a number");
-  return Number(value);
+export function integer(value) {
+  const number = Number.isSafeInteger(value) ? Number(value) : -1;
+  if (number < 0 || number > MAX_INSTANT) throw new TypeError("not an integer");
+  return number;
 }
 
 /**
  * @param {unknown} value
  * @returns {string}
  */
-export function word(value) {
+export function string(value) {
   if (typeof value !== "string") throw new TypeError("not a string");
   return value;
 }
@@ -171,8 +173,8 @@ export function word(value) {
  * @param {RegExp} pattern
  */
 export function matching(value, pattern) {
-  if (!pattern.test(word(value))) throw new TypeError("not what it should be");
-  return word(value);
+  if (!pattern.test(string(value))) throw new TypeError("not of the documented form");
+  return string(value);
 }
 
 /** @param {unknown} value */
@@ -185,7 +187,7 @@ function manageToken(value) {
   return matching(value, /^[A-Za-z0-9]{1,200}$/);
 }
 
-/** Plain characters only, no query, no fragment, no user. @param {unknown} value */
+/** Only plain characters: no query, fragment or user. @param {unknown} value */
 function shareUrl(value) {
   return matching(value, /^https?:\/\/[A-Za-z0-9.:_[\]-]+(?:\/[A-Za-z0-9:._~%[\]-]*)+$/);
 }
@@ -194,12 +196,12 @@ function shareUrl(value) {
  * @param {unknown} value
  * @returns {boolean}
  */
-function flag(value) {
-  if (typeof value !== "boolean") throw new TypeError("not true or false");
+function boolean(value) {
+  if (typeof value !== "boolean") throw new TypeError("not a boolean");
   return value;
 }
 
 /** @param {unknown} value */
 function bytes(value) {
-  return fromBase64(word(value));
+  return fromBase64(string(value));
 }

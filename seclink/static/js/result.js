@@ -1,94 +1,107 @@
 // @ts-check
-/** What follows sealing: the link and the ways to hand it on, what becomes of it, and the end of it. */
+/** The result of the start page: the link of a created secret, ways to share it, its state, and burning it. */
 
 import { SERVER_URL } from "./api.js";
-import { load } from "./i18n.js";
-import { ask } from "./api-key-panel.js";
-import { fate, watch } from "./receipt-status.js";
-import { code, fillPrintSheet, message } from "./share.js";
-import { $, copy, errorText, field, fillSelect, only, select, twice } from "./ui.js";
+import { apiWithKey } from "./api-key-panel.js";
+import { loadLocale } from "./i18n.js";
+import { pollReceipt, stateText } from "./receipt-status.js";
+import { fillPrintSheet, qrCode, shareMessage } from "./share.js";
+import { $, copy, errorText, field, fillSelect, onSecondPress, select, showOnly } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {import("./i18n.js").Words} Words */
+/** @typedef {import("./i18n.js").Locale} Locale */
 
 /**
  * @typedef {{ link: string, receiptId: string, manageToken: string, expiresAt: number, maxViews: number | null,
- *   passcode: string | null }} Made
+ *   passcode: string | null }} Created
  */
 
-const NOTHING = { link: "", receiptId: "", manageToken: "", expiresAt: 0, maxViews: 1, passcode: null };
+/** @type {Created} */
+const NONE = { link: "", receiptId: "", manageToken: "", expiresAt: 0, maxViews: 1, passcode: null };
+
+/**
+ * @type {{ secret: Created, messageLocale: Promise<Locale> | null, poll: ReturnType<typeof pollReceipt> | null }}
+ *   `secret`: the last one created, or NONE; `messageLocale`: the language of the message to share
+ */
+const state = { secret: NONE, messageLocale: null, poll: null };
 
 /** @type {() => HTMLAnchorElement} */
 const receiptLink = () => $("receipt");
 
-/** @type {Made} what was sealed last */
-let made = NOTHING;
-/** @type {Promise<Words>} of the language the message is written in */
-let reader;
-/** @type {ReturnType<typeof watch> | undefined} */
-let watching;
-
 /**
  * @param {Page} page
- * @param {Made} sealed
+ * @param {Created} secret
  */
-export async function present(page, sealed) {
-  made = sealed;
-  const { link, passcode, receiptId, manageToken } = made;
+export async function showResult(page, secret) {
+  state.secret = secret;
+  const { link, passcode, receiptId, manageToken } = secret;
   field("link").value = link;
   $("passcode").textContent = passcode;
   $("passcode-card").hidden = !passcode;
   receiptLink().href = `${SERVER_URL}/receipt/${receiptId}#${manageToken}`;
-  page.put($("state-problem"), null);
+  page.setText($("state-problem"), null);
   $("burn").hidden = false;
-  hideCode();
-  only("result");
-  fillPrintSheet($("sheet"), page.words, page.settings.name, made);
+  hideQrCode();
+  showOnly("result");
+  fillPrintSheet($("print-sheet"), page.locale, page.settings.name, secret);
   field("link").focus();
   field("link").select();
-  field("link").scrollLeft = 0; // its end says nothing to anybody
-  const copied = await copy(link);
-  page.put($("said"), copied ? "result.linkCopied" : "result.linkNotCopied");
-  follow(page);
+  field("link").scrollLeft = 0; // shows the server's name instead of the end of the key
+  const isCopied = await copy(link);
+  page.setText($("status"), isCopied ? "result.linkCopied" : "result.linkNotCopied");
+  startPolling(page);
 }
 
 /**
  * @param {Page} page
- * @param {() => void} another
+ * @param {() => void} createAnother
  */
-export function resultButtons(page, another) {
-  sharing(page);
-  receipt(page);
+export function setUpResult(page, createAnother) {
+  setUpSharing(page);
+  setUpReceipt(page);
   $("another").addEventListener("click", () => {
-    forget();
-    another();
+    clearResult();
+    createAnother();
   });
 }
 
+/** Remove everything of the last secret from the page and from memory. */
+export function clearResult() {
+  state.poll?.stop();
+  state.secret = NONE;
+  field("link").value = "";
+  $("passcode").textContent = "";
+  receiptLink().removeAttribute("href");
+  $("print-sheet").replaceChildren();
+  hideQrCode();
+}
+
 /** @param {Page} page */
-function sharing(page) {
+function setUpSharing(page) {
   const languages = select("message-language");
-  page.always((words) => {
-    fillSelect(languages, Object.entries(page.settings.languages), words.code);
-    reader = Promise.resolve(words);
+  page.onLanguage((locale) => {
+    fillSelect(languages, Object.entries(page.settings.languages), locale.code);
+    state.messageLocale = null;
   });
-  // Loaded ahead: some browsers copy and share only right after the press.
+  // Loaded before the press: some browsers copy and share only right after it.
   languages.addEventListener("change", () => {
-    reader = load(languages.value).catch(() => page.words);
+    state.messageLocale = loadLocale(languages.value).catch(() => page.locale);
   });
-  $("copy").addEventListener("click", () => copied(page, field("link").value, "result.linkCopied", field("link")));
-  $("copy-passcode").addEventListener("click", () => copied(page, made.passcode ?? "", "result.copied"));
-  $("message").addEventListener("click", async () => copied(page, message(await reader, made), "result.messageCopied"));
+  const message = async () => shareMessage(await state.messageLocale ?? page.locale, state.secret);
+  $("copy").addEventListener("click", () => copyText(page, field("link").value, "result.linkCopied", field("link")));
+  $("copy-passcode").addEventListener("click", () => copyText(page, state.secret.passcode ?? "", "result.copied"));
+  $("message").addEventListener("click", async () => copyText(page, await message(), "result.messageCopied"));
   $("share").hidden = !navigator.share;
   $("share").addEventListener("click", async () => {
-    navigator.share({ text: message(await reader, made) }).catch(() => {}); // the person closed the sheet
+    navigator.share({ text: await message() }).catch(() => {}); // rejects when the person closes the dialog
   });
   $("show-qr").addEventListener("click", async () => {
-    if ($("qr").hidden) await drawCode();
-    else hideCode();
+    if ($("qr").hidden) await showQrCode();
+    else hideQrCode();
   });
   $("print").addEventListener("click", async () => {
-    fillPrintSheet($("sheet"), page.words, page.settings.name, made, await code(made.link));
+    const { secret } = state;
+    fillPrintSheet($("print-sheet"), page.locale, page.settings.name, secret, await qrCode(secret.link));
     print();
   });
 }
@@ -96,63 +109,53 @@ function sharing(page) {
 /**
  * @param {Page} page
  * @param {string} text
- * @param {string} said a key
+ * @param {string} key of the text that confirms it
  * @param {HTMLInputElement} [source] selected, for copying by hand
  */
-async function copied(page, text, said, source) {
-  const done = await copy(text);
+async function copyText(page, text, key, source) {
+  const isCopied = await copy(text);
   source?.select();
-  page.put($("said"), done ? said : "result.copyFailed");
+  page.setText($("status"), isCopied ? key : "result.copyFailed");
 }
 
-async function drawCode() {
+async function showQrCode() {
   const figure = $("qr");
   figure.querySelector("svg")?.remove();
-  const drawn = await code(made.link);
-  drawn.setAttribute("aria-labelledby", "qr-hint");
-  figure.prepend(drawn);
+  const code = await qrCode(state.secret.link);
+  code.setAttribute("aria-labelledby", "qr-hint");
+  figure.prepend(code);
   figure.hidden = false;
   $("show-qr").setAttribute("aria-expanded", "true");
 }
 
-function hideCode() {
+function hideQrCode() {
   $("qr").hidden = true;
   $("qr").querySelector("svg")?.remove();
   $("show-qr").setAttribute("aria-expanded", "false");
 }
 
 /** @param {Page} page */
-function follow(page) {
-  const { receiptId, manageToken } = made;
-  page.put($("state"), (words) => words.t("state.active", { until: words.when(made.expiresAt) }));
-  watching?.stop();
-  watching = watch(() => ask().receipt(receiptId, manageToken), (receipt) => {
+function startPolling(page) {
+  const { receiptId, manageToken, expiresAt } = state.secret;
+  page.setText($("state"), (locale) => locale.t("state.active", { until: locale.dateTime(expiresAt) }));
+  state.poll?.stop();
+  state.poll = pollReceipt(() => apiWithKey().receipt(receiptId, manageToken), (receipt) => {
     $("burn").hidden = receipt.state !== "active";
-    page.put($("state"), fate(receipt));
-    page.put($("state-problem"), null);
-  }, (error) => page.put($("state-problem"), errorText(error)));
+    page.setText($("state"), stateText(receipt));
+    page.setText($("state-problem"), null);
+  }, (error) => page.setText($("state-problem"), errorText(error)));
 }
 
 /** @param {Page} page */
-function receipt(page) {
-  $("copy-receipt").addEventListener("click", () => copied(page, receiptLink().href, "result.copied"));
-  twice($("burn"), page, "result.burnSure", async () => {
+function setUpReceipt(page) {
+  $("copy-receipt").addEventListener("click", () => copyText(page, receiptLink().href, "result.copied"));
+  onSecondPress($("burn"), page, "result.burnSure", async () => {
+    const { receiptId, manageToken } = state.secret;
     try {
-      await ask().remove(made.receiptId, made.manageToken);
+      await apiWithKey().remove(receiptId, manageToken);
     } catch (error) {
-      page.put($("state-problem"), errorText(error));
+      page.setText($("state-problem"), errorText(error));
     }
-    watching?.now();
+    state.poll?.now();
   });
-}
-
-/** Everything of the last secret, out of the page and out of memory. */
-export function forget() {
-  watching?.stop();
-  made = NOTHING;
-  field("link").value = "";
-  $("passcode").textContent = "";
-  receiptLink().removeAttribute("href");
-  $("sheet").replaceChildren();
-  hideCode();
 }

@@ -1,42 +1,28 @@
 // @ts-check
 /**
- * The reader's page. Loading it looks (meta) and spends nothing; only the press on the button reveals. What does not
- * authenticate is never shown. Everything is wiped when the page is left, and after a while of nobody touching it.
+ * The reader's page. Loading it checks the link and spends nothing; only a press on the button reveals the secret.
+ * reveal-state.js lists the phases it goes through.
  */
 
-import { secretFromUrl } from "./secret-url.js";
-import { api, once } from "./api.js";
-import { attemptDictated } from "./dictated-passcode.js";
-import { startIdleTimer } from "./idle-timer.js";
-import { checkFragment, openerFor } from "./openers.js";
 import { setUpReportForm } from "./abuse-report.js";
-import { fate, show } from "./secret-view.js";
-import { trouble, unopened } from "./error-view.js";
-import { $, busy, errorText, field, only, openPage, rough, twice } from "./ui.js";
+import { api, idempotencyHeader } from "./api.js";
+import { attemptDictated } from "./dictated-passcode.js";
+import { endsPage, refusalText, showError, showUndecryptable } from "./error-view.js";
+import { startIdleTimer } from "./idle-timer.js";
+import { checkLink } from "./link-check.js";
+import { openerFor } from "./openers.js";
+import { enter, state } from "./reveal-state.js";
+import { secretFromUrl } from "./secret-url.js";
+import { remainingViewsText, showSecret } from "./secret-view.js";
+import { $, errorText, field, onSecondPress, openPage, roundUp, showOnly, whileBusy } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {import("./error-view.js").Came} Came */
-/** @typedef {{ linkId: string, fragment: string, formats: string[], href: string }} Seen */
+/** @typedef {import("./error-view.js").Ciphertext} Ciphertext */
+/** @typedef {import("./formats.js").Proof} Proof */
+/** @typedef {import("./reveal-state.js").Link} Link */
 
-const server = api();
 const IDLE_SECONDS = 600;
-
-let linkId = "";
-/** @type {Seen | null} what is offered: a press is about this, whatever the address says since */
-let seen = null;
-/** @type {any} what the server said before revealing */
-let meta;
-/** whether there is a passcode to ask for: the server's, or one that it knows nothing of */
-let asksPasscode = false;
-/** @type {any} what else was to be revealed with, for destroying; nothing else of the key is kept */
-let proof;
-/** @type {any} the server's answer to the reveal, without the secret */
-let answer;
-/** @type {{ question: string, headers: Record<string, string> } | null} a reveal whose answer may have been lost */
-let asked = null;
-/** @type {Came | null} what came and did not open, for another passcode */
-let kept = null;
-let unwatch = () => {};
+const server = api();
 
 const opened = await openPage();
 if (opened) start(opened);
@@ -45,262 +31,268 @@ if (opened) start(opened);
 function start(page) {
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    reveal(page);
+    submit(page);
   });
-  $("form").addEventListener("input", () => page.put($("problem"), null));
-  setUpReportForm(page, (reason) => server.report(linkId, reason));
-  twice($("destroy"), page, "opened.destroySure", () => destroy(page));
-  $("wipe-now").addEventListener("click", () => wipe(page));
-  addEventListener("hashchange", () => moved(page));
+  $("form").addEventListener("input", () => page.setText($("problem"), null));
+  setUpReportForm(page, (reason) => server.report(state.linkId, reason));
+  onSecondPress($("burn"), page, "opened.destroySure", () => burn(page));
+  $("wipe").addEventListener("click", () => wipe(page));
+  addEventListener("hashchange", () => changeLink(page));
   addEventListener("pagehide", () => wipe(page));
-  look(page);
+  check(page);
 }
 
-// Looking
+// Checking the link
 
 /** @param {Page} page */
-async function look(page) {
-  const { hash, href } = location;
-  asked = seen = null;
+async function check(page) {
+  const { hash } = location;
+  enter("checking", { link: null, pending: null });
   $("report").hidden = true;
-  if (!hash && history.state?.openedAt) return before(page, history.state.openedAt);
-  only("waiting");
+  if (!hash && history.state?.openedAt) return showOpenedEarlier(page, history.state.openedAt);
+  showOnly("waiting");
   try {
-    const at = await secretFromUrl(location);
+    const offer = await checkLink(server);
     if (hash !== location.hash) return;
-    linkId = at.linkId;
-    await checkFragment(at.fragment, at.formats); // refuses a mangled link before anything is asked of the server
-    const found = await server.meta(at.linkId);
-    const { LOCAL_PASSCODE = false } = await openerFor(at.fragment, found.format, at.formats);
-    if (hash !== location.hash) return;
-    [meta, asksPasscode, seen] = [found, found.passcodeRequired || LOCAL_PASSCODE, { ...at, href }];
-    offer(page);
+    enter("offered", offer);
+    showOffer(page);
   } catch (error) {
-    if (hash === location.hash) trouble(page, error, () => look(page));
+    if (hash === location.hash) fail(page, error);
   }
   document.body.dataset.ready = "";
 }
 
 /**
- * Another link pasted into this tab, or the whole of one over half of it: the browser does not load for a fragment.
+ * Check the link that was pasted over the one in the address bar: browsers do not load the page for another fragment.
  * @param {Page} page
  */
-async function moved(page) {
+async function changeLink(page) {
   const { hash } = location;
-  // What was pressed comes first: it may be spent, and nowhere else. The address says again whose it is.
-  if (seen && (kept || field("reveal").disabled)) return history.replaceState(history.state, "", seen.href);
-  const at = answer && (await secretFromUrl(location).catch(() => null));
+  if (state.link && ["revealing", "locked"].includes(state.phase)) {
+    return history.replaceState(history.state, "", state.link.href); // finish this one: its view may be spent
+  }
+  const link = state.phase === "opened" && (await secretFromUrl(location).catch(() => null));
   if (hash !== location.hash) return;
-  if (answer && !seen && at?.linkId === linkId) return forget(); // open already, perhaps for the last time
+  if (state.phase === "opened" && link && link.linkId === state.linkId) return removeKeyFromUrl(); // it is open here
   wipe(page);
-  look(page);
+  check(page);
 }
 
 /** @param {Page} page */
-function offer(page) {
-  const { publicNote, viewsLeft, expiresAt, attemptsLeft } = meta;
+function showOffer(page) {
+  const { publicNote, viewsLeft, expiresAt, attemptsLeft } = state.meta;
   $("note").hidden = !publicNote;
   $("note-text").textContent = publicNote;
-  const left = viewsLeft === null ? "reveal.leftAny" : "reveal.left";
-  page.put($("left"), (words) => words.t(left, { count: viewsLeft }));
-  page.put($("until"), (words) => words.t("reveal.until", { until: words.when(expiresAt) }));
-  $("passcode-field").hidden = !asksPasscode;
-  tries(page, attemptsLeft);
-  page.put($("problem"), null);
+  const key = viewsLeft === null ? "reveal.leftAny" : "reveal.left";
+  page.setText($("views-left"), (locale) => locale.t(key, { count: viewsLeft }));
+  page.setText($("expires"), (locale) => locale.t("reveal.until", { until: locale.dateTime(expiresAt) }));
+  $("passcode-field").hidden = !state.needsPasscode;
+  showAttempts(page, attemptsLeft);
+  page.setText($("problem"), null);
   $("report").hidden = false;
-  only("ready");
-  $(asksPasscode ? "passcode" : "reveal").focus();
+  showOnly("ready");
+  $(state.needsPasscode ? "passcode" : "reveal").focus();
 }
 
 /**
  * @param {Page} page
- * @param {number | null} left
+ * @param {number | null} count
  */
-function tries(page, left) {
-  page.put($("passcode-hint"), (words) =>
-    [words.t("reveal.passcodeHint"), left === null ? "" : words.t("reveal.tries", { count: left })].join(" ").trim());
+function showAttempts(page, count) {
+  page.setText($("passcode-hint"), (locale) => [
+    locale.t("reveal.passcodeHint"), count === null ? "" : locale.t("reveal.tries", { count }),
+  ].join(" ").trim());
 }
 
 // Revealing
 
 /** @param {Page} page */
-async function reveal(page) {
-  const input = field("passcode");
-  const passcode = asksPasscode ? input.value : null;
+async function submit(page) {
+  const { link, phase } = state;
+  if (!link || (phase !== "offered" && phase !== "locked")) return;
+  const passcode = state.needsPasscode ? field("passcode").value : null;
   if (passcode === "") {
-    page.put($("problem"), kept ? "reveal.wrongHere" : "reveal.noPasscode");
-    return input.focus();
+    page.setText($("problem"), phase === "locked" ? "reveal.wrongHere" : "reveal.noPasscode");
+    return field("passcode").focus();
   }
-  /** @type {HTMLButtonElement} */
-  const button = $("reveal");
-  const here = seen;
-  if (button.disabled || !here) return;
+  enter("revealing");
   try {
-    await busy(button, page, "reveal.opening", () => attemptDictated(passcode, (said) => claim(page, said, here)));
+    await whileBusy($("reveal"), page, "reveal.opening", () =>
+      attemptDictated(passcode, (candidate) => reveal(page, candidate, link)));
   } catch (error) {
-    failed(page, error);
+    showRefusal(page, error);
   }
 }
 
 /**
  * @param {Page} page
  * @param {string | null} passcode
- * @param {Seen} here
+ * @param {Link} link
  */
-async function claim(page, passcode, here) {
-  const { fragment, formats } = here;
-  const key = await (await openerFor(fragment, meta.format, formats)).unlock(fragment, passcode);
-  const came = kept ?? await fetched(key.proof, here);
-  kept = null;
+async function reveal(page, passcode, link) {
+  const { fragment, formats } = link;
+  const key = await (await openerFor(fragment, state.meta.format, formats)).unlock(fragment, passcode);
+  const ciphertext = state.ciphertext ?? await claim(key.proof, link);
+  enter("revealing", { ciphertext: null });
   let secret;
   try {
-    secret = await key.open(came.encryptedBlob, came.iv);
+    secret = await key.open(ciphertext.encryptedBlob, ciphertext.iv);
   } catch (error) {
     const { code } = /** @type {any} */ (error);
-    if (code === "passcode_wrong" && answer) keep(page, came);
+    if (code === "passcode_wrong" && state.response) keepCiphertext(page, ciphertext);
     if (code !== "not_authentic") throw error;
-    return unopened(page, came, meta.format === "raw" ? `${here.linkId}.json` : null);
+    enter("undecryptable");
+    return showUndecryptable(page, ciphertext, state.meta.format === "raw" ? `${link.linkId}.json` : null);
   }
-  removeEventListener("beforeunload", ask);
-  if (!answer) return; // the page was left meanwhile
-  // Only now: a key that is still in the address can be tried again.
-  seen = null;
-  forget();
+  removeEventListener("beforeunload", confirmLeaving);
+  if (!state.response) return; // wiped meanwhile
+  enter("opened", { link: null });
+  removeKeyFromUrl(); // not before: until now the same link could be opened again
   field("passcode").value = "";
-  present(page, secret);
+  showOpened(page, secret);
 }
 
-/** The key leaves the address. */
-function forget() {
+function removeKeyFromUrl() {
   history.replaceState({ openedAt: Date.now() }, "", location.pathname + location.search);
 }
 
 /**
- * @param {import("./formats.js").Proof} shown
- * @param {Seen} here
+ * Spend a view.
+ * @param {Proof} proof
+ * @param {Link} link
  */
-async function fetched(shown, here) {
-  const question = JSON.stringify(shown);
-  // The same question again after a lost answer: the server gives that answer again, for a minute.
-  if (asked?.question !== question) asked = { question, headers: once() };
-  const { encryptedBlob, iv, ...rest } = await server.reveal(here.linkId, shown, asked?.headers);
-  asked = null;
-  proof = shown;
-  answer = rest;
+async function claim(proof, { linkId }) {
+  // With the same proof and headers, the server sends a lost response again for a minute.
+  const text = JSON.stringify(proof);
+  if (state.pending?.proof !== text) state.pending = { proof: text, headers: idempotencyHeader() };
+  const { encryptedBlob, iv, ...response } = await server.reveal(linkId, proof, state.pending.headers);
+  Object.assign(state, { pending: null, proof, response });
   return { encryptedBlob, iv };
+}
+
+/**
+ * The view is spent and only this page has the ciphertext: keep it, and let the browser ask before the page is left.
+ * @param {Page} page
+ * @param {Ciphertext} ciphertext
+ */
+function keepCiphertext(page, ciphertext) {
+  enter("locked", { ciphertext });
+  page.setText($("views-left"), null);
+  page.setText($("expires"), null);
+  addEventListener("beforeunload", confirmLeaving);
+}
+
+/** @param {BeforeUnloadEvent} event */
+function confirmLeaving(event) {
+  event.preventDefault();
+  event.returnValue = true; // for browsers before 2024
+}
+
+/**
+ * Show why the secret was not revealed, and offer the button again if another attempt can help.
+ * @param {Page} page
+ * @param {any} error
+ */
+function showRefusal(page, error) {
+  if (state.phase !== "revealing" && state.phase !== "locked") return; // wiped meanwhile
+  enter(state.ciphertext ? "locked" : "offered");
+  const { code, attemptsLeft = null } = error ?? {};
+  if (endsPage(error)) fail(page, error);
+  else if (code === "passcode_required" && !state.needsPasscode) { // set since the page was loaded
+    state.needsPasscode = true;
+    $("passcode-field").hidden = false;
+    page.setText($("problem"), "reveal.noPasscode");
+    $("passcode").focus();
+  } else if (code === "passcode_wrong" || code === "passcode_required") {
+    showAttempts(page, attemptsLeft);
+    page.setText($("problem"), state.phase === "locked" ? "reveal.wrongHere" : "reveal.wrongPasscode");
+    field("passcode").select();
+  } else {
+    if (code === "passcode_locked") showAttempts(page, 0);
+    page.setText($("problem"), refusalText(error));
+  }
 }
 
 /**
  * @param {Page} page
  * @param {any} error
  */
-function failed(page, error) {
-  if (error?.code === "passcode_required" && !asksPasscode) {
-    // Set since the page was loaded, or not mentioned then.
-    asksPasscode = true;
-    $("passcode-field").hidden = false;
-    page.put($("problem"), "reveal.noPasscode");
-    $("passcode").focus();
-  } else if (error?.code === "passcode_wrong" || error?.code === "passcode_required") {
-    tries(page, error.attemptsLeft ?? null);
-    page.put($("problem"), kept ? "reveal.wrongHere" : "reveal.wrongPasscode");
-    field("passcode").select();
-  } else if (error?.code === "passcode_locked") {
-    tries(page, 0);
-    page.put($("problem"), (words) => words.t("locked.what", { time: words.span(rough(error.retryAfter ?? 60)) }));
-  } else if (error?.code === "unreachable" || error?.code === "bad_answer") {
-    page.put($("problem"), error.code === "unreachable" ? "offline.what" : "badAnswer.what");
-  } else if (["gone", "not_found", "access_denied", "access_required", "link_incomplete"].includes(error?.code)) {
-    trouble(page, error, () => look(page));
-  } else {
-    page.put($("problem"), errorText(error));
-  }
+function fail(page, error) {
+  enter("failed");
+  showError(page, error, () => check(page));
 }
 
-/**
- * What came may be here and nowhere else now: it is not asked for again, and the browser asks before the page is left.
- * @param {Page} page
- * @param {Came} came
- */
-function keep(page, came) {
-  kept = came;
-  page.put($("left"), null);
-  page.put($("until"), null);
-  addEventListener("beforeunload", ask);
-}
-
-/** @param {BeforeUnloadEvent} event */
-function ask(event) {
-  event.preventDefault();
-  event.returnValue = true; // browsers before 2024 go by this alone
-}
+// The opened secret
 
 /**
  * @param {Page} page
- * @param {import("./secret-view.js").Opened} secret
+ * @param {import("./formats.js").Opened} secret
  */
-function present(page, secret) {
-  const isNeogram = secret.type === "neogram";
-  $("opened-title").dataset.t = isNeogram ? "opened.neogram" : "opened.title";
-  $("opened-title").textContent = page.words.t(isNeogram ? "opened.neogram" : "opened.title");
-  page.put($("said"), null);
-  page.put($("fate"), fate(answer));
-  $("destroy").hidden = !(answer.viewsLeft !== 0 && proof.access);
-  only("opened");
-  $("opened-title").focus();
-  const ends = show($("content"), page, secret, (key) => page.put($("said"), key)) * 1000 + performance.now();
-  unwatch = startIdleTimer(IDLE_SECONDS, (idle) => wipesIn(page, idle, (ends - performance.now()) / 1000));
+function showOpened(page, secret) {
+  const title = $("opened-title");
+  title.dataset.t = secret.type === "neogram" ? "opened.neogram" : "opened.title";
+  title.textContent = page.locale.t(title.dataset.t);
+  page.setText($("status"), null);
+  page.setText($("remaining"), remainingViewsText(state.response));
+  $("burn").hidden = state.response.viewsLeft === 0 || !state.proof?.access;
+  showOnly("opened");
+  title.focus();
+  const seconds = showSecret($("content"), page, secret, (key) => page.setText($("status"), key));
+  const endsAt = performance.now() + seconds * 1000;
+  state.stopIdleTimer = startIdleTimer(IDLE_SECONDS, (idle) =>
+    countDown(page, idle, (endsAt - performance.now()) / 1000));
 }
 
 /**
- * Of the two ends, that of a neogram and that of a page left alone, the first is the one to tell.
+ * Show the time until the page is wiped for lack of activity or as a neogram that has been read, whichever is first.
  * @param {Page} page
- * @param {number} idle seconds
- * @param {number} played seconds
+ * @param {number} idle remaining seconds
+ * @param {number} reading remaining seconds
  */
-function wipesIn(page, idle, played) {
-  if (Math.min(idle, played) <= 0) wipe(page);
-  else if (idle < played) page.put($("wipe"), (words) => words.t("opened.wipesIn", { time: words.span(rough(idle)) }));
-  else page.put($("wipe"), (words) => words.t("opened.neogramWipes", { count: Math.ceil(played) }));
+function countDown(page, idle, reading) {
+  const time = roundUp(idle);
+  if (Math.min(idle, reading) <= 0) wipe(page);
+  else page.setText($("countdown"), (locale) => idle < reading
+    ? locale.t("opened.wipesIn", { time: locale.duration(time) })
+    : locale.t("opened.neogramWipes", { count: Math.ceil(reading) }));
 }
 
 /** @param {Page} page */
-async function destroy(page) {
-  const mine = answer;
+async function burn(page) {
+  const { linkId, proof, response } = state;
   try {
-    await server.burn(linkId, proof);
-    mine.viewsLeft = 0;
-    if (mine !== answer) return;
-    $("destroy").hidden = true;
-    page.put($("fate"), "opened.destroyed");
+    await server.burn(linkId, proof ?? {});
+    response.viewsLeft = 0;
+    if (response !== state.response) return; // wiped meanwhile
+    $("burn").hidden = true;
+    page.setText($("remaining"), "opened.destroyed");
   } catch (error) {
-    page.put($("fate"), errorText(error));
+    page.setText($("remaining"), errorText(error));
   }
 }
 
-// Wiping
-
 /**
- * Take everything of the secret out of the page and out of reach.
+ * Remove everything of the secret from the page and from memory.
  * @param {Page} page
  */
 function wipe(page) {
-  unwatch();
+  const { response, ciphertext } = state;
+  state.stopIdleTimer();
   $("content").replaceChildren();
   field("passcode").value = "";
-  if (kept) return; // still sealed, and lost if it were wiped
-  proof = null;
-  if (!answer) return;
-  const isGone = answer.viewsLeft === 0;
-  page.notice("wiped.title", ["wiped.what", isGone ? "wiped.gone" : "wiped.left"]);
-  answer = null;
+  if (ciphertext) return; // still encrypted, and it exists nowhere else
+  state.proof = null;
+  if (!response) return;
+  enter("wiped", { response: null });
+  page.showNotice("wiped.title", ["wiped.what", response.viewsLeft === 0 ? "wiped.gone" : "wiped.left"]);
 }
 
 /**
  * @param {Page} page
  * @param {number} openedAt
  */
-function before(page, openedAt) {
-  page.notice("wiped.title", [(words) => words.t("wiped.before", { at: words.when(openedAt) })]);
+function showOpenedEarlier(page, openedAt) {
+  enter("wiped");
+  page.showNotice("wiped.title", [(locale) => locale.t("wiped.before", { at: locale.dateTime(openedAt) })]);
   document.body.dataset.ready = "";
 }

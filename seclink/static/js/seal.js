@@ -1,35 +1,36 @@
 /**
- * What pages and client module share: sealing a secret and handing it over.
+ * Creating a secret, for the pages and the client module: encrypt the content here, send the ciphertext to the server.
  *
- * A link's fragment, a passcode and a content key never enter a request: only what envelope.js derives from them does.
+ * The link's fragment, the passcode and the content key are never sent: only values that envelope.js derives from them.
  */
 // @ts-check
+import { ApiError } from "./api-error.js";
 import { toBase64, utf8 } from "./bytes.js";
 import { FORMAT, IV_BYTES, derive, seal } from "./envelope.js";
 import { build, drawKey, randomBytes } from "./link.js";
-import { ApiError } from "./api-error.js";
 
 const TYPES = ["text", "redirect", "neogram", "file"];
 
 /**
- * Seal `content` here and hand the ciphertext to the server. ApiError `bad_request` names what cannot be sealed.
+ * Encrypt `content`, create the secret and return its link. Rejects with ApiError `bad_request`, which names the
+ * invalid fields, before anything is sent.
  * @param {ReturnType<import("./api.js").api>} api
  * @param {string | Uint8Array} content
  * @param {{type?: string, passcode?: string | null, expiresIn?: number, maxViews?: number | null,
- *   publicNote?: string | null, label?: string | null, name?: string, mediaType?: string}} [terms]
- *   `expiresIn` in seconds, `maxViews` null for any number, `publicNote` is shown before revealing, `label` to the
- *   sender alone; a redirect's content is a web address, a file has its `name`
+ *   publicNote?: string | null, label?: string | null, name?: string, mediaType?: string}} [options]
+ *   `expiresIn` in seconds; `maxViews` null for any number; `publicNote` is shown before revealing, `label` only to the
+ *   sender; the content of a redirect is a URL; a file has its `name`
  * @returns {Promise<{link: string, linkId: string, receiptId: string, manageToken: string, expiresAt: number,
- *   maxViews: number | null}>} `expiresAt` in epoch milliseconds; `link` carries the key and exists nowhere else
+ *   maxViews: number | null}>} `expiresAt` in epoch milliseconds; only `link` holds the key
  */
-export async function create(api, content, terms = {}) {
-  const { type = "text", passcode, expiresIn = 86400, maxViews = 1, publicNote, label } = terms;
+export async function createSecret(api, content, options = {}) {
+  const { type = "text", passcode, expiresIn = 86400, maxViews = 1, publicNote, label } = options;
   const body = bodyOf(content, type);
-  const header = headerOf(type, terms);
+  const header = headerOf(type, options);
   const key = await drawKey();
   const keys = await derive(key, passcode);
   const iv = randomBytes(IV_BYTES);
-  const { shareUrl, ...made } = await api.create({
+  const { shareUrl, ...created } = await api.create({
     encryptedBlob: toBase64(await seal(keys.contentKey, iv, header, body)),
     iv: toBase64(iv),
     format: FORMAT,
@@ -40,12 +41,12 @@ export async function create(api, content, terms = {}) {
     publicNote: publicNote || undefined,
     label: label || undefined,
   });
-  return { link: await build(shareUrl, key), ...made };
+  return { link: await build(shareUrl, key), ...created };
 }
 
 /**
- * The address of a redirect, or null for what must not be one: only http and https, printable, spelled out from its
- * scheme to its host. A user before the host is allowed, so whoever shows it shows the host too.
+ * Return the URL of a redirect, or null if the text may not be one: only http and https, printable characters, written
+ * out from scheme to host. A user before the host is allowed, so the reader's page shows the host by itself.
  * @param {string} text
  * @returns {URL | null}
  */
@@ -64,7 +65,7 @@ export function redirectUrl(text) {
  */
 function bodyOf(content, type) {
   if (type === "redirect" && !redirectUrl(String(content))) throw new ApiError("bad_request", { fields: ["text"] });
-  return typeof content === "string" ? utf8(content) : content;
+  return typeof content === "string" ? utf8(content) : /** @type {import("./bytes.js").Bytes} */ (content);
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What was in a secret, put on the page: text, a web address, a neogram, a file. Always as text or as a download; what
- * a browser would run or render is never handed to it as such.
+ * Shows an opened secret: a text, a URL, a neogram or a file. Everything is shown as text or offered as a download; the
+ * browser is never given content that it would run or render.
  */
 
 import { fromUtf8 } from "./bytes.js";
@@ -12,41 +12,42 @@ import { copy, download } from "./ui.js";
 /** @typedef {import("./formats.js").Opened} Opened */
 
 const TYPING_MS = 35;
-const TYPING_MOST_MS = 20_000;
-const READING_SECONDS = 15;
-const CHARACTERS_PER_SECOND = 15;
+const MAX_TYPING_MS = 20_000;
+const MIN_READING_SECONDS = 15;
+const CHARACTERS_READ_PER_SECOND = 15;
 
 /**
- * Fill `content`. For how many seconds it is to stand there: a neogram's until it was read, any other's without end.
+ * Fill `content`. Returns for how many seconds it may be shown: a neogram as long as reading it takes, everything else
+ * without limit.
  * @param {HTMLElement} content
  * @param {Page} page
  * @param {Opened} opened
- * @param {(key: string) => void} say
+ * @param {(key: string) => void} announce
  * @returns {number}
  */
-export function show(content, page, opened, say) {
+export function showSecret(content, page, opened, announce) {
   const { type, body, files = [] } = opened;
-  const text = type === "file" ? null : readable(body);
+  const text = type === "file" ? null : decode(body);
   if (text === null) showFile(content, page, opened);
-  else if (type === "neogram") return play(content, page, text);
-  else if (type === "redirect") showAddress(content, page, text, say);
-  else showText(content, page, text, say);
-  for (const each of files) content.append(...file(page, each, "opened.attached"));
+  else if (type === "neogram") return playNeogram(content, page, text);
+  else if (type === "redirect") showUrl(content, page, text, announce);
+  else showText(content, page, text, announce);
+  for (const attachment of files) content.append(...fileElements(page, attachment, "opened.attached"));
   return Infinity;
 }
 
 /**
- * What becomes of the secret at the server.
- * @param {any} answer the server's to the reveal
- * @returns {(words: import("./i18n.js").Words) => string}
+ * Return the text that says how often the secret can still be opened.
+ * @param {any} response to the reveal
+ * @returns {(locale: import("./i18n.js").Locale) => string}
  */
-export function fate({ viewsLeft: count, expiresAt }) {
+export function remainingViewsText({ viewsLeft: count, expiresAt }) {
   const key = count === 0 ? "opened.lastOne" : count === null ? "opened.leftAny" : "opened.left";
-  return (words) => words.t(key, { count, until: words.when(expiresAt) });
+  return (locale) => locale.t(key, { count, until: locale.dateTime(expiresAt) });
 }
 
 /** @param {Uint8Array} body */
-function readable(body) {
+function decode(body) {
   try {
     return fromUtf8(body);
   } catch {
@@ -58,19 +59,19 @@ function readable(body) {
  * @param {HTMLElement} content
  * @param {Page} page
  * @param {string} text
- * @param {(key: string) => void} say
+ * @param {(key: string) => void} announce
  */
-function showText(content, page, text, say) {
-  const shown = block("pre", { className: "secret", tabIndex: 0, dir: "auto", textContent: text });
-  name(shown, page);
-  const hide = page.element("button", "opened.hide", { type: "button", className: "plain" });
+function showText(content, page, text, announce) {
+  const region = element("pre", { className: "secret", tabIndex: 0, dir: "auto", textContent: text });
+  makeRegion(region, page);
+  const hide = page.element("button", "opened.hide", { type: "button", className: "secondary" });
   hide.addEventListener("click", () => {
-    const isHidden = shown.classList.toggle("covered");
-    shown.textContent = isHidden ? "•".repeat(12) : text;
+    const isHidden = region.classList.toggle("masked");
+    region.textContent = isHidden ? "•".repeat(12) : text;
     hide.dataset.t = isHidden ? "opened.show" : "opened.hide";
-    hide.textContent = page.words.t(hide.dataset.t);
+    hide.textContent = page.locale.t(hide.dataset.t);
   });
-  content.replaceChildren(shown, row(copyButton(page, text, say, shown), hide,
+  content.replaceChildren(region, row(copyButton(page, text, announce, region), hide,
     downloadButton(page, new TextEncoder().encode(text), "secret.txt")));
 }
 
@@ -78,24 +79,24 @@ function showText(content, page, text, say) {
  * @param {HTMLElement} content
  * @param {Page} page
  * @param {string} text
- * @param {(key: string) => void} say
+ * @param {(key: string) => void} announce
  */
-function showAddress(content, page, text, say) {
-  const address = redirectUrl(text);
-  if (!address) {
-    showText(content, page, text, say);
+function showUrl(content, page, text, announce) {
+  const url = redirectUrl(text);
+  if (!url) {
+    showText(content, page, text, announce);
     content.prepend(page.element("p", "opened.badLink", { className: "problem" }));
     return;
   }
-  const { host, href } = address;
-  // As the browser will read it: other scripts as xn--, what is invisible as %.. Nothing else can be hidden in it.
-  const whole = block("pre", { className: "secret address", tabIndex: 0, dir: "ltr", textContent: href });
-  name(whole, page);
-  const go = block("a", { className: "primary", href, target: "_blank", rel: "noopener noreferrer" });
-  page.put(go, (words) => words.t("opened.go", { host }));
-  const named = block("p", { className: "host", textContent: host });
-  const buttons = row(go, copyButton(page, href, say, whole, "plain"));
-  content.replaceChildren(page.element("p", "opened.leadsTo"), named, whole, buttons);
+  const { host, href } = url;
+  // The URL as the browser parses it: other scripts as xn--, invisible characters as %.., so nothing is hidden in it.
+  const region = element("pre", { className: "secret url", tabIndex: 0, dir: "ltr", textContent: href });
+  makeRegion(region, page);
+  const link = element("a", { className: "primary", href, target: "_blank", rel: "noopener noreferrer" });
+  page.setText(link, (locale) => locale.t("opened.go", { host }));
+  const hostLine = element("p", { className: "host", textContent: host });
+  const buttons = row(link, copyButton(page, href, announce, region, "secondary"));
+  content.replaceChildren(page.element("p", "opened.leadsTo"), hostLine, region, buttons);
 }
 
 /**
@@ -105,56 +106,57 @@ function showAddress(content, page, text, say) {
  */
 function showFile(content, page, { type, name, body }) {
   const isFile = type === "file";
-  const parts = isFile ? file(page, { name, body }) : file(page, { name: "secret.bin", body }, "opened.binary");
-  content.replaceChildren(...parts);
+  content.replaceChildren(...(isFile ? fileElements(page, { name, body })
+    : fileElements(page, { name: "secret.bin", body }, "opened.binary")));
 }
 
 /**
  * @param {Page} page
- * @param {{ name?: string, body: Uint8Array }} given
+ * @param {{ name?: string, body: Uint8Array }} file
  */
-function file(page, { name = "", body }, key = "opened.file") {
+function fileElements(page, { name = "", body }, key = "opened.file") {
   const fileName = safeName(name) || "file";
-  const what = block("p", { dir: "auto" });
-  page.put(what, (words) => words.t(key, { name: fileName, size: body.length }));
-  const isAll = key !== "opened.attached";
-  return [what, row(downloadButton(page, body, fileName, isAll ? "primary" : "plain"))];
+  const description = element("p", { dir: "auto" });
+  page.setText(description, (locale) => locale.t(key, { name: fileName, size: body.length }));
+  const isAttachment = key === "opened.attached";
+  return [description, row(downloadButton(page, body, fileName, isAttachment ? "secondary" : "primary"))];
 }
 
 /**
- * A message that types itself out and is gone a while after. Those who asked for less motion, and screen readers, get
- * it whole.
+ * Type out a message. With reduced motion, and for screen readers, the whole text is there at once.
  * @param {HTMLElement} content
  * @param {Page} page
  * @param {string} text
+ * @returns {number} seconds until it may be wiped
  */
-function play(content, page, text) {
-  const letters = split(text, page.words.code);
+function playNeogram(content, page, text) {
+  const characters = split(text, page.locale.code);
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const pause = isStill ? 0 : Math.min(TYPING_MS, TYPING_MOST_MS / letters.length);
-  const typed = block("p", { className: "neogram", dir: "auto" });
-  typed.setAttribute("aria-hidden", "true");
-  content.replaceChildren(block("p", { className: "sr", textContent: text }), typed);
-  type(typed, letters, pause);
-  return READING_SECONDS + Math.ceil(letters.length * (pause / 1000 + 1 / CHARACTERS_PER_SECOND));
+  const pause = isStill ? 0 : Math.min(TYPING_MS, MAX_TYPING_MS / characters.length);
+  const target = element("p", { className: "neogram", dir: "auto" });
+  target.setAttribute("aria-hidden", "true");
+  content.replaceChildren(element("p", { className: "visually-hidden", textContent: text }), target);
+  typeOut(target, characters, pause);
+  return MIN_READING_SECONDS + Math.ceil(characters.length * (pause / 1000 + 1 / CHARACTERS_READ_PER_SECOND));
 }
 
 /**
- * @param {HTMLElement} typed
- * @param {string[]} letters
+ * @param {HTMLElement} target
+ * @param {string[]} characters
  * @param {number} pause ms
  */
-async function type(typed, letters, pause) {
+async function typeOut(target, characters, pause) {
   const start = performance.now();
-  for (let shown = 0; shown < letters.length && typed.isConnected; ) {
-    shown = pause ? Math.min(letters.length, 1 + Math.floor((performance.now() - start) / pause)) : letters.length;
-    typed.textContent = letters.slice(0, shown).join("");
+  for (let count = 0; count < characters.length && target.isConnected; ) {
+    const due = pause ? 1 + Math.floor((performance.now() - start) / pause) : characters.length;
+    count = Math.min(characters.length, due);
+    target.textContent = characters.slice(0, count).join("");
     await sleep(pause);
   }
 }
 
 /**
- * What a reader would call letters: an emoji or an accented letter is not typed in halves.
+ * Split a text into the characters that a reader sees: an emoji or an accented letter is not typed in halves.
  * @param {string} text
  * @param {string} language
  */
@@ -165,7 +167,7 @@ function split(text, language) {
 }
 
 /**
- * A file name that is only a name: no folders, nothing invisible, nothing that turns the reading direction around.
+ * Return a file name without folders, invisible characters, or characters that change the reading direction.
  * @param {string} name
  */
 function safeName(name) {
@@ -177,16 +179,16 @@ function safeName(name) {
 /**
  * @param {Page} page
  * @param {string} text
- * @param {(key: string) => void} say
- * @param {HTMLElement} source selected where the browser will not copy
+ * @param {(key: string) => void} announce
+ * @param {HTMLElement} source selected if the browser does not copy
  * @param {string} className
  */
-function copyButton(page, text, say, source, className = "primary") {
+function copyButton(page, text, announce, source, className = "primary") {
   const button = page.element("button", "opened.copy", { type: "button", className });
   button.addEventListener("click", async () => {
-    const done = await copy(text);
-    if (!done) getSelection()?.selectAllChildren(source);
-    say(done ? "opened.copied" : "result.copyFailed");
+    const isCopied = await copy(text);
+    if (!isCopied) getSelection()?.selectAllChildren(source);
+    announce(isCopied ? "opened.copied" : "result.copyFailed");
   });
   return button;
 }
@@ -197,35 +199,35 @@ function copyButton(page, text, say, source, className = "primary") {
  * @param {string} name
  * @param {string} className
  */
-function downloadButton(page, bytes, name, className = "plain") {
+function downloadButton(page, bytes, name, className = "secondary") {
   const button = page.element("button", "opened.download", { type: "button", className });
   button.addEventListener("click", () => download(bytes, name));
   return button;
 }
 
 /**
- * What can be scrolled can be reached with the keyboard, and says what it is.
+ * Name an element that scrolls, which the keyboard can reach, for screen readers.
  * @param {HTMLElement} region
  * @param {Page} page
  */
-function name(region, page) {
+function makeRegion(region, page) {
   region.setAttribute("role", "region");
   region.dataset.tLabel = "opened.text";
-  region.setAttribute("aria-label", page.words.t("opened.text"));
+  region.setAttribute("aria-label", page.locale.t("opened.text"));
 }
 
 /** @param {HTMLElement[]} buttons */
 function row(...buttons) {
-  const made = block("div", { className: "actions" });
-  made.append(...buttons);
-  return made;
+  const actions = element("div", { className: "actions" });
+  actions.append(...buttons);
+  return actions;
 }
 
 /**
  * @param {string} tag
  * @param {Record<string, any>} properties
  */
-function block(tag, properties) {
+function element(tag, properties) {
   return Object.assign(document.createElement(tag), properties);
 }
 

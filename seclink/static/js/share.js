@@ -1,62 +1,62 @@
 // @ts-check
-/** Handing a link on: a message to paste, a code to scan, a sheet to print. All made here; the link goes nowhere. */
+/** Ways to share a link: a message to paste, a QR code, a printed sheet. All are made in the browser. */
 
-/** @typedef {import("./i18n.js").Words} Words */
+/** @typedef {import("./i18n.js").Locale} Locale */
 /** @typedef {{ link: string, expiresAt: number, maxViews: number | null, passcode: string | null }} Shared */
 
 const SVG = "http://www.w3.org/2000/svg";
-const QUIET = 4; // modules of white around the code that scanners need
+const QUIET_ZONE = 4; // light modules that scanners need around the code
 
 /**
- * What one would write around a link, in the reader's language.
- * @param {Words} words
+ * Return a message with the link, in the reader's language.
+ * @param {Locale} locale
  * @param {Shared} shared
  */
-export function message(words, { link, expiresAt, maxViews, passcode }) {
-  return words.t("message.text", {
+export function shareMessage(locale, { link, expiresAt, maxViews, passcode }) {
+  return locale.t("message.text", {
     link,
-    views: maxViews === null ? words.t("message.viewsAny") : words.t("message.views", { count: maxViews }),
-    until: words.when(expiresAt),
-    passcode: passcode ? words.t("message.passcode") : "",
+    views: maxViews === null ? locale.t("message.viewsAny") : locale.t("message.views", { count: maxViews }),
+    until: locale.dateTime(expiresAt),
+    passcode: passcode ? locale.t("message.passcode") : "",
   });
 }
 
 /**
- * The link as a QR code, dark on white in every theme.
+ * Draw the link as a QR code, dark on white in every theme.
  * @param {string} link
  * @returns {Promise<SVGElement>}
  */
-export async function code(link) {
+export async function qrCode(link) {
   const { qr } = await import("./qr.js");
   const rows = qr(link);
   const square = (/** @type {boolean} */ dark, /** @type {number} */ x, /** @type {number} */ y) =>
-    dark ? `M${x + QUIET} ${y + QUIET}h1v1h-1z` : "";
+    dark ? `M${x + QUIET_ZONE} ${y + QUIET_ZONE}h1v1h-1z` : "";
   const path = rows.flatMap((row, y) => row.map((dark, x) => square(dark, x, y))).join("");
-  const size = rows.length + 2 * QUIET;
+  const size = rows.length + 2 * QUIET_ZONE;
   const svg = element("svg", { viewBox: `0 0 ${size} ${size}`, role: "img", "shape-rendering": "crispEdges" });
   svg.append(element("rect", { width: size, height: size, fill: "#fff" }), element("path", { d: path, fill: "#000" }));
   return svg;
 }
 
 /**
- * The sheet that is printed instead of the page: without the passcode, which goes another way.
+ * Fill the sheet that is printed instead of the page. The passcode is not on it, since it goes another way.
  * @param {HTMLElement} sheet
- * @param {Words} words
+ * @param {Locale} locale
  * @param {string} name of the service
  * @param {Shared} shared
- * @param {SVGElement} [drawn]
+ * @param {SVGElement} [code]
  */
-export function fillPrintSheet(sheet, words, name, shared, drawn) {
-  const line = (/** @type {string} */ tag, /** @type {string} */ textContent) =>
+export function fillPrintSheet(sheet, locale, name, shared, code) {
+  const block = (/** @type {string} */ tag, /** @type {string} */ textContent) =>
     Object.assign(document.createElement(tag), { textContent });
-  const text = message(words, shared).split("\n").filter((each) => each && each !== shared.link);
+  const lines = shareMessage(locale, shared).split("\n").filter((line) => line && line !== shared.link);
   sheet.replaceChildren(
-    line("h1", words.t("message.title")),
-    ...(drawn ? [drawn] : []),
-    line("code", shared.link),
-    ...text.slice(1).map((each) => line("p", each)),
-    line("p", words.t("print.how")),
-    line("p", name),
+    block("h1", locale.t("message.title")),
+    ...(code ? [code] : []),
+    block("code", shared.link),
+    ...lines.slice(1).map((line) => block("p", line)),
+    block("p", locale.t("print.how")),
+    block("p", name),
   );
 }
 
@@ -65,7 +65,7 @@ export function fillPrintSheet(sheet, words, name, shared, drawn) {
  * @param {Record<string, string | number>} attributes
  */
 function element(tag, attributes) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  return made;
+  const created = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) created.setAttribute(name, String(value));
+  return created;
 }

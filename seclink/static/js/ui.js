@@ -1,15 +1,15 @@
 // @ts-check
 /**
- * The only helpers that touch the document. What they show is always text: nothing here, or anywhere, makes markup
- * out of a string, and the page's Trusted Types policy would not let it.
+ * The helpers for the document. They only ever show text: no code of the pages makes markup from a string, and the
+ * pages' Trusted Types policy forbids it.
  */
 
-import { load } from "./i18n.js";
+import { loadLocale } from "./i18n.js";
 
-/** @typedef {import("./i18n.js").Words} Words */
-/** @typedef {string | ((words: Words) => string) | null} Text a key, or what makes the text; null for none */
+/** @typedef {import("./i18n.js").Locale} Locale */
+/** @typedef {string | ((locale: Locale) => string) | null} Text a key, or a function that makes the text; null: none */
 
-const SURE_MS = 5000;
+const CONFIRM_MS = 5000;
 
 /**
  * @template {HTMLElement} T
@@ -30,87 +30,86 @@ export function select(id) {
   return /** @type {HTMLSelectElement} */ ($(id));
 }
 
-/** What every page has: words, the server's settings, texts that follow the language. */
+/** The language, the server's settings, and the texts that change with the language. */
 export class Page {
   /**
-   * @param {Words} words
+   * @param {Locale} locale
    * @param {any} settings
    */
-  constructor(words, settings) {
-    this.words = words;
+  constructor(locale, settings) {
+    this.locale = locale;
     this.settings = settings;
-    /** @type {Map<HTMLElement, (words: Words) => string>} */
+    /** @type {Map<HTMLElement, (locale: Locale) => string>} */
     this.texts = new Map();
-    /** @type {((words: Words) => void)[]} */
-    this.draws = [];
+    /** @type {((locale: Locale) => void)[]} */
+    this.listeners = [];
   }
 
   /**
-   * Do something now and whenever the language changes.
-   * @param {(words: Words) => void} draw
+   * Call `listener` now and whenever the language changes.
+   * @param {(locale: Locale) => void} listener
    */
-  always(draw) {
-    this.draws.push(draw);
-    draw(this.words);
+  onLanguage(listener) {
+    this.listeners.push(listener);
+    listener(this.locale);
   }
 
   /**
-   * Show `text` in an element, also when the language changes; null hides it.
+   * Show `text` in an element and keep it in the chosen language; null hides the element.
    * @param {HTMLElement} target
    * @param {Text} text
    */
-  put(target, text) {
+  setText(target, text) {
     this.texts.delete(target);
     target.hidden = text === null;
     if (text === null) return void (target.textContent = "");
-    const make = typeof text === "string" ? (/** @type {Words} */ words) => words.t(text) : text;
+    const make = typeof text === "string" ? (/** @type {Locale} */ locale) => locale.t(text) : text;
     this.texts.set(target, make);
-    target.textContent = make(this.words);
+    target.textContent = make(this.locale);
   }
 
   /**
-   * A new element with the text of a key.
+   * Create an element with the text of a key.
    * @param {string} tag
    * @param {string} key
    * @param {Record<string, any>} [properties]
    */
   element(tag, key, properties = {}) {
-    const made = Object.assign(document.createElement(tag), properties);
-    made.dataset.t = key;
-    made.textContent = this.words.t(key);
-    return made;
+    const created = Object.assign(document.createElement(tag), properties);
+    created.dataset.t = key;
+    created.textContent = this.locale.t(key);
+    return created;
   }
 
   /** @param {string} code */
-  async speak(code) {
-    this.words = await load(code);
+  async switchLanguage(code) {
+    const locale = this.locale = await loadLocale(code);
     document.documentElement.lang = code;
-    const { words } = this;
-    for (const each of all("[data-t]")) each.textContent = words.t(each.dataset.t ?? "");
-    for (const [name, key] of [["aria-label", "data-t-label"], ["placeholder", "data-t-placeholder"]]) {
-      for (const each of all(`[${key}]`)) each.setAttribute(name, words.t(each.getAttribute(key) ?? ""));
+    for (const element of all("[data-t]")) element.textContent = locale.t(element.dataset.t ?? "");
+    for (const [name, data] of [["aria-label", "data-t-label"], ["placeholder", "data-t-placeholder"]]) {
+      for (const element of all(`[${data}]`)) element.setAttribute(name, locale.t(element.getAttribute(data) ?? ""));
     }
     for (const [target, text] of this.texts) {
-      if (target.isConnected) target.textContent = text(words);
+      if (target.isConnected) target.textContent = text(locale);
       else this.texts.delete(target);
     }
-    for (const draw of this.draws) draw(words);
-    // Not remembered anywhere but in the address, so that a reload speaks the same language.
+    for (const listener of this.listeners) listener(locale);
+    // The choice is kept only in the URL, so that a reload has the same language.
     history.replaceState(history.state, "", `${location.pathname}?lang=${code}${location.hash}`);
   }
 
   /**
-   * Replace the page by a card that says what happened and what to do.
+   * Show only a card that says what happened and what to do.
    * @param {string} title a key
    * @param {Text[]} lines
    * @param {HTMLElement[]} [actions]
    */
-  notice(title, lines, actions = []) {
-    const card = only("notice");
+  showNotice(title, lines, actions = []) {
+    const card = showOnly("notice");
     const heading = this.element("h1", title, { tabIndex: -1 });
     const paragraphs = lines.map((line) => {
       const paragraph = document.createElement("p");
-      this.put(paragraph, line);
+      this.setText(paragraph, line);
       return paragraph;
     });
     const row = Object.assign(document.createElement("div"), { className: "actions" });
@@ -121,26 +120,26 @@ export class Page {
 }
 
 /**
- * Dress the page: language, footer. Resolves to null where nothing can be encrypted, having said why; then nothing
- * may be sent either.
+ * Set up language and footer. Resolves to null, with a card that says why, if the browser cannot encrypt here; then
+ * nothing may be sent.
  * @returns {Promise<Page | null>}
  */
 export async function openPage() {
   const { lang, dataset } = document.documentElement;
-  const page = new Page(await load(lang), JSON.parse(dataset.settings ?? "{}"));
+  const page = new Page(await loadLocale(lang), JSON.parse(dataset.settings ?? "{}"));
   chooseLanguage(page);
   fillFooter(page.settings);
   if (isSecureContext && crypto.subtle) return page;
-  page.notice("insecure.title", ["insecure.why", "insecure.reader", "insecure.operator"]);
+  page.showNotice("insecure.title", ["insecure.why", "insecure.reader", "insecure.operator"]);
   return null;
 }
 
 /** @param {Page} page */
 function chooseLanguage(page) {
   const languages = select("language");
-  fillSelect(languages, Object.entries(page.settings.languages), page.words.code);
+  fillSelect(languages, Object.entries(page.settings.languages), page.locale.code);
   languages.hidden = false;
-  languages.addEventListener("change", () => page.speak(languages.value));
+  languages.addEventListener("change", () => page.switchLanguage(languages.value));
 }
 
 /** @param {any} settings */
@@ -157,69 +156,69 @@ function fillFooter({ footer, links }) {
  * @param {string} chosen a value
  */
 export function fillSelect(target, options, chosen) {
-  const made = options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen));
-  target.replaceChildren(...made);
+  target.replaceChildren(...options.map(([value, text]) =>
+    new Option(text, value, value === chosen, value === chosen)));
 }
 
 /**
  * Show one of the page's sections and hide the others.
  * @param {string} id
  */
-export function only(id) {
-  for (const each of all("main > section:not(.print)")) each.hidden = each.id !== id;
+export function showOnly(id) {
+  for (const section of all("main > section:not(.print)")) section.hidden = section.id !== id;
   return $(id);
 }
 
 /**
- * Disable a button while something is done; a second press meanwhile does nothing.
+ * Disable a button while `work` is done, so that a second press does nothing.
  * @template T
  * @param {HTMLElement} button
  * @param {Page} page
- * @param {string} key what it says meanwhile
+ * @param {string} key its text meanwhile
  * @param {() => Promise<T>} work
  */
-export async function busy(button, page, key, work) {
+export async function whileBusy(button, page, key, work) {
   const label = /** @type {HTMLElement} */ (button.firstElementChild ?? button);
   const { t } = label.dataset;
   button.setAttribute("aria-busy", "true");
   /** @type {HTMLButtonElement} */ (button).disabled = true;
-  page.put(label, key);
+  page.setText(label, key);
   try {
     return await work();
   } finally {
     button.removeAttribute("aria-busy");
     /** @type {HTMLButtonElement} */ (button).disabled = false;
-    page.put(label, t ?? "");
+    page.setText(label, t ?? "");
   }
 }
 
 /**
- * Call `action` on a press that is repeated within five seconds: what cannot be undone is asked twice.
+ * Call `action` on a second press within five seconds, for actions that cannot be undone.
  * @param {HTMLElement} button
  * @param {Page} page
  * @param {string} question a key
  * @param {() => void} action
  */
-export function twice(button, page, question, action) {
+export function onSecondPress(button, page, question, action) {
   let timer = 0;
-  const calm = () => {
+  const reset = () => {
     clearTimeout(timer);
     timer = 0;
-    page.put(button, button.dataset.t ?? "");
+    page.setText(button, button.dataset.t ?? "");
   };
   button.addEventListener("click", () => {
     if (timer) {
-      calm();
+      reset();
       action();
     } else {
-      page.put(button, question);
-      timer = setTimeout(calm, SURE_MS);
+      page.setText(button, question);
+      timer = setTimeout(reset, CONFIRM_MS);
     }
   });
 }
 
 /**
- * Whether the text is in the clipboard now.
+ * Copy text to the clipboard. Resolves to false if the browser refuses.
  * @param {string} text
  */
 export async function copy(text) {
@@ -232,8 +231,8 @@ export async function copy(text) {
 }
 
 /**
- * Hand bytes to the browser as a download. Never as anything it would show.
- * @param {Uint8Array} bytes
+ * Offer bytes as a download, with a media type that no browser displays.
+ * @param {Uint8Array<ArrayBuffer>} bytes
  * @param {string} name
  */
 export function download(bytes, name) {
@@ -243,23 +242,23 @@ export function download(bytes, name) {
 }
 
 /**
- * What went wrong, for the person at the page.
- * @param {any} error a ApiError, or a mistake of ours
- * @returns {(words: Words) => string}
+ * Return the text for an error.
+ * @param {any} error an ApiError, or a bug
+ * @returns {(locale: Locale) => string}
  */
 export function errorText(error) {
   const code = String(error?.code ?? "internal");
   const time = Math.max(1, error?.retryAfter ?? 1);
-  return (words) => words.has(`error.${code}`)
-    ? words.t(`error.${code}`, { time: words.span(rough(time)) })
-    : words.t("error.other", { code });
+  return (locale) => locale.has(`error.${code}`)
+    ? locale.t(`error.${code}`, { time: locale.duration(roundUp(time)) })
+    : locale.t("error.other", { code });
 }
 
 /**
- * Seconds rounded up to something one would say.
+ * Round seconds up to whole minutes, or to whole seconds below 90.
  * @param {number} seconds
  */
-export function rough(seconds) {
+export function roundUp(seconds) {
   return seconds > 90 ? Math.ceil(seconds / 60) * 60 : Math.ceil(seconds);
 }
 
