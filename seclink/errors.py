@@ -1,41 +1,41 @@
-"""Everything that can be refused: the server raises it, HTTP carries its code, the client raises it again.
+"""The exceptions of server and client: the server raises one, HTTP carries its code, the client raises it again.
 
     SecLinkError
-    ├── BadRequest             400 bad_request            body, parameter or header is not what the API takes
-    │   ├── NotANavigation     400 not_a_navigation       a browser followed a link to the destructive GET
-    │   └── UnknownHost        400 unknown_host           Host is missing, doubled or not ours
+    ├── BadRequest             400 bad_request            body, parameter or header is not valid
+    │   ├── NavigationRefused  400 not_a_navigation       a browser followed a link to the destructive GET
+    │   └── UnknownHost        400 unknown_host           Host is missing, repeated or not one of this server
     ├── KeyInvalid             401 key_invalid            API key unknown, revoked, expired or malformed
-    ├── KeyRequired            401 key_required           this call, or this server, wants an API key
-    ├── AccessRequired         401 access_required        proof of the link's key is missing
+    ├── KeyRequired            401 key_required           this call, or this server, requires an API key
+    ├── AccessRequired         401 access_required        the proof of the link's key is missing
     ├── AccessDenied           401 access_denied          ... or wrong
     ├── PasscodeRequired       401 passcode_required
-    ├── PasscodeWrong          401 passcode_wrong         attempts_left says how often it may be tried again
+    ├── PasscodeWrong          401 passcode_wrong         attempts_left is the number of attempts left
     ├── Forbidden              403 forbidden              the key lacks the scope
     ├── NotFound               404 not_found
     ├── MethodNotAllowed       405 method_not_allowed
     ├── RequestTimeout         408 request_timeout        the body came too slowly
-    ├── NotActive              409 not_active             a secret that has ended cannot be changed
-    ├── NameTaken              409 name_taken             a name that was chosen for a secret is another's already
-    ├── Gone                   410 gone                   state and ended_at say how and when it ended
+    ├── NotActive              409 not_active             the secret has ended, so it cannot be changed
+    ├── NameTaken              409 name_taken             the chosen name is or was the name of another secret
+    ├── Gone                   410 gone                   state and ended_at are how and when it ended
     ├── PayloadTooLarge        413 payload_too_large
     ├── UnsupportedMediaType   415 unsupported_media_type
-    ├── IdempotencyMismatch    422 idempotency_mismatch   same Idempotency-Key, other request
+    ├── IdempotencyMismatch    422 idempotency_mismatch   the Idempotency-Key was used for another request
     ├── RateLimited            429 rate_limited           retry_after seconds
     │   └── PasscodeLocked     429 passcode_locked        too many wrong passcodes
     ├── HeadersTooLarge        431 headers_too_large
     ├── Internal               500 internal
-    ├── Busy                   503 busy                   nothing was done; try again
-    ├── StorageFailed          503 storage                not durable, so not done
+    ├── Busy                   503 busy                   nothing was done; try again later
+    ├── StorageFailed          503 storage                the write is not durable, so nothing was done
     ├── StorageFull            507 storage_full
-    ├── StartRefused           never leaves the server: it does not start
-    │   ├── ConfigError        config: the TOML is wrong, a line per problem
-    │   └── StoreUnusable      store: the database is in use, foreign, damaged or newer
-    └── ClientError            never leaves the client
-        ├── Unreachable        no answer, or not an answer of SecLink
-        ├── LinkIncomplete     the link was cut off or mistyped; nothing was asked of the server
-        └── NotAuthentic       what came back does not open: damaged or forged
+    ├── StartRefused           stays in the server, which does not start
+    │   ├── ConfigError        config: the TOML is not valid; one line per problem
+    │   └── StoreUnusable      store: the database is in use, damaged, newer or of another program
+    └── ClientError            stays in the client
+        ├── Unreachable        no response, or not one of SecLink
+        ├── LinkIncomplete     the link was cut off or mistyped; no request was sent
+        └── NotAuthentic       the payload does not open: it is damaged or forged
 
-A message is written for the person who reads it and never repeats input, paths or SQL.
+A message is for people and never repeats input, paths or SQL. Programs use the code and the attributes.
 """
 
 from enum import Enum
@@ -63,7 +63,7 @@ FaultCode = Literal[
     "late",  # a part of the server: it has not run for too long
     "invalid",  # none of the above, or a code of a newer server
 ]
-"""What is wrong with a member. Codes are added, never renamed; a client treats one that it does not know as invalid."""
+"""The reasons. Codes are added, never renamed; a client treats a code that it does not know as `invalid`."""
 
 
 class Limit(NamedTuple):
@@ -77,7 +77,7 @@ class Limit(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with one member of a request, or with one part of the server.
+    """A reason why one member of a request is not valid, or one part of the server fails.
 
     `field` is the member's JSON name, "" for the request as a whole. Programs act on `code` and `limit`; `message`
     is for people and may be reworded. `limit` is set where a bound is known.
@@ -90,7 +90,7 @@ class Fault(NamedTuple):
 
 
 class SecLinkError(Exception):
-    """Root of the tree. `str(error)` is the message; `code` and `status` belong to the class."""
+    """The base of all. `str(error)` is the message; `code` and `status` belong to the class."""
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
@@ -102,7 +102,7 @@ class SecLinkError(Exception):
 
 
 class BadRequest(SecLinkError):
-    """`faults` lists the members at fault, where the reason lies in members."""
+    """`faults` lists the members that are not valid, if the request as a whole is."""
 
     code, status, title = "bad_request", 400, "The request is not valid"
 
@@ -116,7 +116,7 @@ class NavigationRefused(BadRequest):
 
 
 class UnknownHost(BadRequest):
-    code, title = "unknown_host", "This server does not answer to that host name"
+    code, title = "unknown_host", "This server has another host name"
 
 
 class KeyInvalid(SecLinkError):
@@ -156,7 +156,7 @@ class NotFound(SecLinkError):
 
 
 class MethodNotAllowed(SecLinkError):
-    code, status, title = "method_not_allowed", 405, "This address does not take that method"
+    code, status, title = "method_not_allowed", 405, "This address does not support that method"
 
 
 class RequestTimeout(SecLinkError):
@@ -168,11 +168,11 @@ class NotActive(SecLinkError):
 
 
 class NameTaken(SecLinkError):
-    code, status, title = "name_taken", 409, "There is or was a secret of that name"
+    code, status, title = "name_taken", 409, "The name is or was used by another secret"
 
 
 class Gone(SecLinkError):
-    """`state` is revealed, burned or expired; `ended_at` epoch milliseconds, None where unknown."""
+    """`state` is revealed, burned or expired; `ended_at` is in epoch milliseconds, None if unknown."""
 
     code, status, title = "gone", 410, "The secret is gone"
 
@@ -193,7 +193,7 @@ class PayloadTooLarge(SecLinkError):
 
 
 class UnsupportedMediaType(SecLinkError):
-    code, status, title = "unsupported_media_type", 415, "Only application/json is taken here"
+    code, status, title = "unsupported_media_type", 415, "Only application/json is accepted here"
 
 
 class IdempotencyMismatch(SecLinkError):
@@ -201,7 +201,7 @@ class IdempotencyMismatch(SecLinkError):
 
 
 class RateLimited(SecLinkError):
-    """`retry_after` is in whole seconds, at least 1; `rate` names the rate that was exceeded, where it has a name."""
+    """`retry_after` is in whole seconds, at least 1; `rate` is the name of the exceeded rate, if it has one."""
 
     code, status, title = "rate_limited", 429, "Too many requests"
 
@@ -220,7 +220,7 @@ class HeadersTooLarge(SecLinkError):
 
 
 class Internal(SecLinkError):
-    code, status, title = "internal", 500, "The server made a mistake"
+    code, status, title = "internal", 500, "The server failed with an internal error"
 
 
 class Busy(SecLinkError):
@@ -228,7 +228,7 @@ class Busy(SecLinkError):
 
 
 class StorageFailed(SecLinkError):
-    """`faults` lists the parts of the server that fail, where the request was about its health."""
+    """`faults` lists the failing parts of the server, in a response about its health."""
 
     code, status, title = "storage", 503, "The store is not available; nothing was done, try again"
 
@@ -293,8 +293,8 @@ class NotAuthentic(ClientError):
 
 
 def _tree(cls: type[SecLinkError]) -> list[type[SecLinkError]]:
-    return [cls, *(each for child in cls.__subclasses__() for each in _tree(child))]
+    return [cls, *(error for child in cls.__subclasses__() for error in _tree(child))]
 
 
 BY_CODE: dict[str, type[SecLinkError]] = {cls.code: cls for cls in _tree(SecLinkError)}
-"""Wire code -> class: how the client turns an answer back into an exception."""
+"""The class of each wire code, for the client."""

@@ -1,18 +1,18 @@
-"""What the parts hand to each other: frozen records, no behaviour beyond facts about themselves.
+"""The records that the packages pass to each other: frozen, without behaviour beyond facts about themselves.
 
-Instants (`_at`) are epoch milliseconds, lifetimes whole seconds, digests raw SHA-256 bytes unless said otherwise.
+Instants (`_at`) are epoch milliseconds, lifetimes whole seconds, digests raw SHA-256 bytes unless stated otherwise.
 """
 
 from enum import StrEnum
 
 from msgspec import UNSET, Struct, UnsetType
 
-# How often a passcode may be tried: by one client range in the window, and by everybody together.
+# Passcode attempts: of one client range within the window, and of all clients together.
 ATTEMPTS_PER_CLIENT, ATTEMPT_WINDOW_MS, ATTEMPTS_PER_SECRET = 5, 600_000, 20
 
 
 class State(StrEnum):
-    """Active, then exactly one of the others, for good."""
+    """A secret is active, then exactly one of the others, for good."""
 
     ACTIVE = "active"
     REVEALED = "revealed"
@@ -35,7 +35,7 @@ class Rate(Struct, frozen=True):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key as the store knows it: `prefix` is what may be shown, `digest` what proves it."""
+    """An API key as stored: `prefix` is the part that may be shown, `digest` verifies the whole."""
 
     digest: bytes
     prefix: str
@@ -51,8 +51,8 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
 
 class Actor(Struct, frozen=True, kw_only=True):
-    """Who asks. `client` is the address range that shares a budget, `subnet` the one around it that bounds many of
-    them; without `key` the actor is anonymous.
+    """The caller. `client` is the address range that shares a rate limit, `subnet` the wider range with a limit of its
+    own; without `key` the actor is anonymous.
     """
 
     client: str
@@ -68,9 +68,7 @@ class Actor(Struct, frozen=True, kw_only=True):
 
 
 class NewSecret(Struct, frozen=True, kw_only=True):
-    """What a caller wants kept, already decoded. `ttl_seconds` None means "as `expiry_type` says", `link_id` None that
-    one is drawn.
-    """
+    """A request to create a secret, decoded. By default `expiry_type` implies the lifetime, and the id is drawn."""
 
     payload: bytes
     iv: bytes
@@ -86,7 +84,7 @@ class NewSecret(Struct, frozen=True, kw_only=True):
 
 
 class Created(Struct, frozen=True, kw_only=True):
-    """A new secret's names. `manage_token` is not kept: this is the only time it exists here."""
+    """A created secret. `manage_token` exists only here: the store has its digest."""
 
     link_id: str
     receipt_id: str
@@ -97,16 +95,14 @@ class Created(Struct, frozen=True, kw_only=True):
 
 
 class Proof(Struct, frozen=True):
-    """What a reader knows: `access` as base64url, `passcode_hash` as 64 hex digits."""
+    """The proofs of a reader: `access` as base64url, `passcode_hash` as 64 hex digits."""
 
     access: str | None = None
     passcode_hash: str | None = None
 
 
 class Edit(Struct, frozen=True, kw_only=True):
-    """A change as its sender asks for it; UNSET leaves a member as it is. With `access` it is made only where that
-    proves the link's key.
-    """
+    """A request to change a secret; UNSET leaves a member as it is. With `access`, it must prove the link's key."""
 
     ttl_seconds: int | UnsetType = UNSET
     max_views: int | UnsetType | None = UNSET
@@ -119,7 +115,7 @@ class Edit(Struct, frozen=True, kw_only=True):
 
 
 class Secret(Struct, frozen=True, kw_only=True):
-    """A row as it is added: everything drawn, clamped and hashed. `passcode` is an argon2id string."""
+    """A new row, complete: ids drawn, terms checked, digests computed. `passcode` is an argon2id string."""
 
     link_id: str
     receipt_id: str
@@ -139,7 +135,7 @@ class Secret(Struct, frozen=True, kw_only=True):
 
 
 class Peek(Struct, frozen=True, kw_only=True):
-    """A secret as it can be looked at without spending anything. `ended_at` is set once it is not active."""
+    """A secret without its payload, which can be read without spending a view. `ended_at` is set once it has ended."""
 
     receipt_id: str
     format: str
@@ -162,7 +158,7 @@ class Peek(Struct, frozen=True, kw_only=True):
 
 
 class Claimed(Struct, frozen=True, kw_only=True):
-    """A view that has been taken, durably. `views_left` 0 means the payload is already erased."""
+    """A view taken, durably. With `views_left` 0 the stored payload is already erased."""
 
     receipt_id: str
     format: str
@@ -174,15 +170,15 @@ class Claimed(Struct, frozen=True, kw_only=True):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """A passcode try that has been counted, before it is checked."""
+    """A passcode attempt, counted before the passcode is checked. `retry_after` is in seconds."""
 
     is_allowed: bool
-    left: int
+    attempts_left: int
     retry_after: int
 
 
 class Event(Struct, frozen=True):
-    """`reason` is what the person who reported a secret wrote."""
+    """An event in a secret's history. `reason` is the text of a person who reported the secret."""
 
     at: int
     type: str
@@ -190,7 +186,7 @@ class Event(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
-    """The sender's view of a secret. `manage_digest` and `account` decide who may open it."""
+    """The sender's view of a secret. `manage_digest` and `account` authorise access; `link_id` is "" for an admin."""
 
     receipt_id: str
     link_id: str
@@ -209,7 +205,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
 
 class Changes(Struct, frozen=True, kw_only=True):
-    """An edit: UNSET leaves a member as it is, None clears it."""
+    """The changes of an edit, for the store: UNSET leaves a column as it is, None clears it."""
 
     expires_at: int | UnsetType = UNSET
     max_views: int | UnsetType | None = UNSET
@@ -230,8 +226,8 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 class Filter(Struct, frozen=True, kw_only=True):
-    """Which receipts: `account` None means everybody's (an admin asks), `format` None those of every kind; with
-    `has_ended` only those that are not active any more, however they ended, or only those that are.
+    """A selection of receipts; None does not restrict. `account` None is for admins; `has_ended` True selects all that
+    are not active, False those that are.
     """
 
     account: str | None
@@ -244,7 +240,7 @@ class Filter(Struct, frozen=True, kw_only=True):
 
 
 class Stats(Struct, frozen=True, rename="camel"):
-    """An account's counts, what has been purged since included."""
+    """The counts of an account, including secrets whose receipts are purged."""
 
     total_secrets: int
     active_secrets: int

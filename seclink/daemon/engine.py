@@ -13,7 +13,7 @@ from seclink.domain.health import HealthCheck
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.rate_limiter import RateLimiter
 from seclink.domain.reaper import Reaper
-from seclink.domain.vault import Vault
+from seclink.domain.vault import Vault, VaultState
 from seclink.store.contract import Store
 from seclink.telemetry.log import Log
 from seclink.web.metrics_collector import MetricsCollector, MetricsSources
@@ -28,7 +28,8 @@ class Engine:
         self.store, self.log, self.clock, self.metrics = store, log, clock, metrics or MetricsCollector()
         counters = self.metrics.instruments
         self.passcodes = Passcodes(config.passcodes.profile, counters.passcode_seconds)
-        self.vault = Vault(store, self.passcodes, config, log, clock.monotonic, counters.events)
+        state = VaultState(store, self.passcodes, log, clock.monotonic, counters.events)
+        self.vault = Vault(state, config)
         self.addresses, self.keys = RateLimiter(), RateLimiter()
         self.reaper = Reaper(self.vault, config.reaper.every, clock.now, clock.monotonic, log, counters.reaped_rows)
         self.health = HealthCheck(self.vault, self.reaper, clock, log)

@@ -124,7 +124,8 @@ class EnigmaCrypt(Dialect):
     async def delete(self, request: RequestContext, message_id: str) -> Response:
         token = request.header(b"x-delete-token")
         receipt_id = await self.receipt_id(self.link_id(message_id))
-        await self.vault.receipts.burn(receipt_id, request.actor, token, self.now())
+        receipt = await self.vault.receipts.get(receipt_id, request.actor, token, self.now())
+        await self.vault.receipts.burn(receipt, request.actor, self.now())
         return _success(200, "Message deleted successfully")
 
     def render_error(self, error: SecLinkError) -> ErrorBody:

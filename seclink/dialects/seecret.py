@@ -159,7 +159,7 @@ class Seecret(Dialect):
             raise bad_member("delete_password", "must not come with another password", "conflict")
         receipt = await self._receipt(request, members.id)
         edit = self._edit(members)
-        changed = await self.vault.receipts.update(receipt.receipt_id, edit, request.actor, None, self.now())
+        changed = await self.vault.receipts.update(receipt, edit, request.actor, self.now())
         data = self._urls(changed.link_id, members.cle) | {"expires_at": changed.expires_at}
         return {"MESSAGE": "Secret updated successfully", "data": data}
 
@@ -179,7 +179,7 @@ class Seecret(Dialect):
 
     async def delete(self, request: RequestContext, form: Json) -> Json:
         receipt = await self._receipt(request, json_body.convert(form, SeecretReference).id)
-        await self.vault.receipts.burn(receipt.receipt_id, request.actor, None, self.now())
+        await self.vault.receipts.burn(receipt, request.actor, self.now())
         return {"MESSAGE": "Secret deleted successfully"}
 
     async def account(self, request: RequestContext, form: Json) -> Json:

@@ -157,7 +157,7 @@ class Sharokey(Dialect):
 
     async def delete(self, request: RequestContext, slug: str) -> Response:
         receipt = await self._receipt(request, slug)
-        await self.vault.receipts.burn(receipt.receipt_id, request.actor, None, self.now())
+        await self.vault.receipts.burn(receipt, request.actor, self.now())
         return json_response(_success("Secret deleted successfully", None))
 
     async def stats(self, request: RequestContext) -> Response:

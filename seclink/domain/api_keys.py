@@ -1,7 +1,4 @@
-"""Who holds which API key:
-
-making, finding and revoking them. A key is shown once; what is kept is its SHA-256 and its beginning.
-"""
+"""API keys: adding, authenticating and revoking them. A key is shown once; stored are its SHA-256 and its prefix."""
 
 from seclink.domain import tokens
 from seclink.errors import KeyInvalid
@@ -10,13 +7,15 @@ from seclink.store.contract import Store
 
 
 class ApiKeys:
+    """The API keys of a store."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def add(
         self, account: str, scopes: frozenset[Scope], ttl_seconds: int | None, rate: Rate | None, now: int
     ) -> str:
-        """A new key of `account`, in full: the only time it exists here."""
+        """Add a key to `account` and return it in full, which is not possible later."""
         key = tokens.mint_key()
         await self._store.add_key(
             ApiKey(
@@ -32,14 +31,19 @@ class ApiKeys:
         return key
 
     async def find(self, key: str, now: int) -> ApiKey:
-        """The live key; looked up afresh each time, so that a revoked one is refused at once. Raises KeyInvalid."""
-        found = await self._store.find_key(tokens.digest(key)) if tokens.is_key(key) else None
-        if found is None or not found.is_live(now):
+        """Return the live key. Raise KeyInvalid.
+
+        It is read from the store each time, so that a revoked key is refused at once.
+        """
+        api_key = await self._store.find_key(tokens.digest(key)) if tokens.is_key(key) else None
+        if api_key is None or not api_key.is_live(now):
             raise KeyInvalid()
-        return found
+        return api_key
 
     async def all(self) -> tuple[ApiKey, ...]:
+        """Return all keys, oldest first."""
         return await self._store.keys()
 
     async def revoke(self, prefix: str, now: int) -> tuple[ApiKey, ...]:
+        """Revoke the live keys whose shown prefix starts with `prefix`, and return them."""
         return await self._store.revoke_keys(prefix, now)

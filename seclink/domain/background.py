@@ -1,4 +1,4 @@
-"""Things done beside a request: it does not wait for them, and their failure is not its own."""
+"""Tasks beside a request: it does not wait for them, and they cannot make it fail."""
 
 import asyncio
 import contextlib
@@ -9,21 +9,23 @@ from seclink.errors import StorageFailed
 
 
 class BackgroundTasks:
+    """The tasks in progress."""
+
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin it. What the store refuses is dropped."""
-        task = asyncio.create_task(_quietly(work))
+        """Start a task. StorageFailed is ignored."""
+        task = asyncio.create_task(_ignoring_storage_failures(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def join(self) -> None:
-        """Wait for all that was begun."""
+        """Wait until no task is in progress."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
 
-async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+async def _ignoring_storage_failures(work: Coroutine[Any, Any, None]) -> None:
     with contextlib.suppress(StorageFailed):
         await work

@@ -1,7 +1,7 @@
-"""Whether the appliance can do its work: a write is durable, the reaper goes round.
+"""Readiness of the server: a write is durable, and the reaper runs.
 
-Asking costs one small durable write a second at most, however many ask, and also while the answer is no. A store that
-does not answer in time is as good as one that refuses.
+Checks cost one small durable write a second at most, however many callers ask, also while the write fails. A store that
+does not answer in time counts as failing.
 """
 
 import asyncio
@@ -12,41 +12,41 @@ from seclink.domain.vault import Vault
 from seclink.errors import SecLinkError
 from seclink.telemetry.log import Log
 
-GOOD_SECONDS = 1.0
-PATIENCE_SECONDS = 2.0
-LATE_ROUNDS, LATE_SECONDS = 3, 10
-SMALLEST_BYTES = 8192  # what the store sets aside for the smallest secret
+RESULT_TTL_SECONDS = 1.0
+TIMEOUT_SECONDS = 2.0
+MAX_MISSED_ROUNDS, GRACE_SECONDS = 3, 10
+MIN_SECRET_BYTES = 8192  # which the store reserves for the smallest secret
 
-PARTS = ("store", "reaper")
+COMPONENTS = ("store", "reaper")
 
 
 class HealthCheck:
-    """A change is logged, once, when somebody asks."""
+    """Checks the components. A change is logged once, by the check that notices it."""
 
     def __init__(self, vault: Vault, reaper: Reaper, clock: Clock, log: Log) -> None:
         self._vault, self._reaper, self._clock, self._log = vault, reaper, clock, log
         self._failing: tuple[str, ...] = ()
-        self._look: asyncio.Task[bool] | None = None
-        self._looked_at = float("-inf")
+        self._probe: asyncio.Task[bool] | None = None
+        self._probed_at = float("-inf")
 
     async def failing(self) -> tuple[str, ...]:
-        """Which of PARTS do not do their work; ready is who has none."""
-        failing = () if await self._writes() else ("store",)
-        failing = failing if self._reaps() else (*failing, "reaper")
-        self._note(failing)
+        """Return the COMPONENTS that fail; none means ready."""
+        failing = () if await self._is_writable() else ("store",)
+        failing = failing if self._is_reaper_on_time() else (*failing, "reaper")
+        self._log_change(failing)
         return failing
 
     async def is_full(self) -> bool:
-        """Whether not even the smallest secret can be added. Raises StorageFailed."""
-        return await self._vault.free_bytes() <= SMALLEST_BYTES
+        """Return whether not even the smallest secret can be added. Raise StorageFailed."""
+        return await self._vault.free_bytes() <= MIN_SECRET_BYTES
 
-    async def _writes(self) -> bool:
+    async def _is_writable(self) -> bool:
         now = self._clock.monotonic()
-        if self._look is None or (self._look.done() and now - self._looked_at >= GOOD_SECONDS):
-            self._looked_at = now
-            self._look = asyncio.create_task(self._ping())
-        done, _ = await asyncio.wait((self._look,), timeout=PATIENCE_SECONDS)
-        return bool(done) and self._look.result()
+        if self._probe is None or (self._probe.done() and now - self._probed_at >= RESULT_TTL_SECONDS):
+            self._probed_at = now
+            self._probe = asyncio.create_task(self._ping())
+        done, _ = await asyncio.wait((self._probe,), timeout=TIMEOUT_SECONDS)
+        return bool(done) and self._probe.result()
 
     async def _ping(self) -> bool:
         try:
@@ -55,12 +55,12 @@ class HealthCheck:
             return False
         return True
 
-    def _reaps(self) -> bool:
-        beat_at = self._reaper.beat_at
-        late = LATE_ROUNDS * self._reaper.every_seconds + LATE_SECONDS
-        return beat_at is not None and self._clock.monotonic() - beat_at <= late
+    def _is_reaper_on_time(self) -> bool:
+        finished_at = self._reaper.finished_at
+        max_age = MAX_MISSED_ROUNDS * self._reaper.interval_seconds + GRACE_SECONDS
+        return finished_at is not None and self._clock.monotonic() - finished_at <= max_age
 
-    def _note(self, failing: tuple[str, ...]) -> None:
+    def _log_change(self, failing: tuple[str, ...]) -> None:
         if failing and failing != self._failing:
             self._log.error("unready", detail=" ".join(failing))
         elif self._failing and not failing:

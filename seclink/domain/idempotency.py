@@ -1,8 +1,8 @@
-"""Answers kept in memory for a moment, so that a caller who lost one can have it again. Never on disk; a restart
-forgets them.
+"""Results kept in memory for a moment, so that a caller whose response was lost can have it again. Never on disk; a
+restart forgets them.
 
-Bounded in time, number and bytes; the oldest go first. What is being worked on counts too: a retry that
-overtakes its first try waits for the same answer instead of starting the work again.
+Bounded in time, number and bytes; the oldest go first. Work in progress counts too: a retry that overtakes its first
+attempt waits for the same result instead of starting the work again.
 """
 
 import asyncio
@@ -14,81 +14,78 @@ from msgspec import Struct
 from seclink.errors import IdempotencyMismatch
 
 T = TypeVar("T")
+IN_PROGRESS = float("inf")
 
 
 class Entry(Struct, Generic[T]):
-    proof: bytes
-    until: float
+    """`expires_at` is in monotonic seconds, IN_PROGRESS until there is a result."""
+
+    fingerprint: bytes
+    expires_at: float
     size: int
-    answer: "asyncio.Future[T]"
+    result: "asyncio.Future[T]"
 
 
 class IdempotencyCache(Generic[T]):
-    """Answers of type T by key. `seconds` is how long one is kept, `clock` the monotonic seconds it goes by."""
+    """Results of type T by key, each for `ttl_seconds`; `size` estimates its bytes, `clock` is monotonic seconds."""
 
     def __init__(
-        self, seconds: float, capacity: int, max_bytes: int, size: Callable[[T], int], clock: Callable[[], float]
+        self, ttl_seconds: float, capacity: int, max_bytes: int, size: Callable[[T], int], clock: Callable[[], float]
     ) -> None:
-        self._seconds, self._capacity, self._max_bytes, self._size, self._clock = (
-            seconds,
-            capacity,
-            max_bytes,
-            size,
-            clock,
-        )
-        self._kept: dict[str, Entry[T]] = {}
+        self._ttl_seconds, self._capacity, self._max_bytes = ttl_seconds, capacity, max_bytes
+        self._size, self._clock = size, clock
+        self._entries: dict[str, Entry[T]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.bytes = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
-    async def once(self, key: str, proof: bytes, work: Callable[[], Awaitable[T]]) -> T:
-        """The answer kept under `key`, or that of `work`. Another `proof` under the same key: IdempotencyMismatch.
+    async def once(self, key: str, fingerprint: bytes, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result stored under `key`, or do the work and store its result.
 
-        Only success is kept: a refusal spent nothing and may be asked again.
+        `fingerprint` identifies the request; raise IdempotencyMismatch if the key was used with another one. Only
+        success is stored: a refused request spent nothing and may be sent again.
         """
-        self._drop_old()
-        kept = self._kept.get(key)
-        if kept is not None:
-            if kept.proof != proof:
+        self._evict()
+        entry = self._entries.get(key)
+        if entry is not None:
+            if entry.fingerprint != fingerprint:
                 raise IdempotencyMismatch()
-            return await asyncio.shield(kept.answer)
-        # A task of its own: if the caller's connection goes, the work is finished and the answer is there for
-        # the retry.
+            return await asyncio.shield(entry.result)
+        # A task of its own: if the caller's connection is lost, the work still finishes and the retry gets its result.
         task = asyncio.ensure_future(work())
-        self._kept[key] = Entry(proof, float("inf"), 0, task)
-        task.add_done_callback(lambda done: self._settle(key, done))
+        self._entries[key] = Entry(fingerprint, IN_PROGRESS, 0, task)
+        task.add_done_callback(lambda result: self._complete(key, result))
         return await asyncio.shield(task)
 
-    def _settle(self, key: str, done: "asyncio.Future[T]") -> None:
-        kept = self._kept.pop(key)
-        if done.cancelled() or done.exception() is not None:
+    def _complete(self, key: str, result: "asyncio.Future[T]") -> None:
+        entry = self._entries.pop(key)
+        if result.cancelled() or result.exception() is not None:
             return
-        kept.size, kept.until = self._size(done.result()), self._clock() + self._seconds
-        self._kept[key] = kept  # back in at the end: the order is that of their ends
-        self.bytes += kept.size
-        self._drop_old()
-        self._wake_later()
+        entry.size, entry.expires_at = self._size(result.result()), self._clock() + self._ttl_seconds
+        self._entries[key] = entry  # at the end again: entries are in the order of their expiry
+        self.bytes += entry.size
+        self._evict()
+        self._schedule_eviction()
 
-    def _wake_later(self) -> None:
-        """Forget in time also when nobody comes by any more."""
-        if self._kept and (self._timer is None or self._timer.when() <= asyncio.get_running_loop().time()):
-            self._timer = asyncio.get_running_loop().call_later(self._seconds + 1, self._wake)
+    def _schedule_eviction(self) -> None:
+        """Evict in time even if no other request comes."""
+        if self._entries and (self._timer is None or self._timer.when() <= asyncio.get_running_loop().time()):
+            self._timer = asyncio.get_running_loop().call_later(self._ttl_seconds + 1, self._evict_and_reschedule)
 
-    def _wake(self) -> None:
-        self._drop_old()
-        self._wake_later()
+    def _evict_and_reschedule(self) -> None:
+        self._evict()
+        self._schedule_eviction()
 
-    def _drop_old(self) -> None:
+    def _evict(self) -> None:
         now = self._clock()
-        over = len(self._kept) - self._capacity
-        for key in list(self._kept):
-            kept = self._kept[key]
-            if kept.until == float("inf"):
-                continue  # still at work
-            if kept.until > now and over <= 0 and self.bytes <= self._max_bytes:
+        excess = len(self._entries) - self._capacity
+        for key, entry in list(self._entries.items()):
+            if entry.expires_at == IN_PROGRESS:
+                continue
+            if entry.expires_at > now and excess <= 0 and self.bytes <= self._max_bytes:
                 break
-            del self._kept[key]
-            self.bytes -= kept.size
-            over -= 1
+            del self._entries[key]
+            self.bytes -= entry.size
+            excess -= 1

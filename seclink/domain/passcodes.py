@@ -1,9 +1,9 @@
 """argon2id off the event loop, bounded: two threads, sixteen in the queue, then Busy. A flood of guesses costs 38
 MiB, not the machine.
 
-What is hashed is the `passcodeHash` a client sends, never a passcode. The native client binds it to the link's
-key, so that not even this server can try guesses; a caller of the documented API may send a bare SHA-256, and
-for its sake the slow hash is there.
+The input is the `passcodeHash` that a client sends, never a passcode. The native client binds it to the link's key, so
+that not even this server can guess; a caller of the documented API may send a bare SHA-256, which is why the hash is
+slow.
 """
 
 import asyncio
@@ -28,10 +28,9 @@ PROFILES = {
 
 
 class Passcodes:
-    """Hashes and verifies, each inside a `place`. `close` waits for what is running.
+    """Hashes passcodes and verifies them, each call within a `slot`.
 
-    `pending` places are taken; `hashing` of them have come to the hash itself, two of which run at a time. `seconds` is
-    told how long each took.
+    `pending` slots are taken; `hashing` of them run argon2id or wait for a thread. `seconds` measures the hashes.
     """
 
     def __init__(self, profile: Literal["standard", "strong"] = "standard", seconds: Histogram | None = None) -> None:
@@ -41,12 +40,12 @@ class Passcodes:
         self.pending = self.hashing = 0
 
     def reconfigure(self, profile: Literal["standard", "strong"]) -> None:
-        """What it costs from now on; older hashes say themselves what they cost."""
+        """Set the cost of new hashes; a stored hash carries its own."""
         self._hasher = PROFILES[profile]
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place in the queue, taken before anything is counted or spent. Raises Busy when there is none."""
+    def slot(self) -> Iterator[None]:
+        """Hold a slot of the queue, taken before anything is counted or spent. Raise Busy if all are taken."""
         if self.pending >= THREADS + QUEUE:
             raise Busy("Too many passcodes are being checked; nothing was spent, try again")
         self.pending += 1
@@ -55,32 +54,33 @@ class Passcodes:
         finally:
             self.pending -= 1
 
-    async def kept(self, passcode_hash: str | None) -> str | None:
-        """What is kept of a passcode's digest, if there is one. Raises Busy."""
+    async def hash_if_set(self, passcode_hash: str | None) -> str | None:
+        """Return the argon2id string of a passcode's digest, None for None. Raise Busy."""
         if passcode_hash is None:
             return None
-        with self.place():
+        with self.slot():
             return await self.hash(passcode_hash.lower())
 
     async def hash(self, passcode_hash: str) -> str:
-        """An argon2id string with its own salt."""
-        return await self._work(self._hasher.hash, passcode_hash)
+        """Return an argon2id string with its own salt."""
+        return await self._run(self._hasher.hash, passcode_hash)
 
     async def verify(self, stored: str, passcode_hash: str) -> bool:
-        """Whether they belong together."""
-        return await self._work(self._verify, stored, passcode_hash)
+        """Return whether `stored` is an argon2id string of `passcode_hash`."""
+        return await self._run(self._verify, stored, passcode_hash)
 
     def close(self) -> None:
+        """Wait for the hashes in progress."""
         self._pool.shutdown()
 
-    async def _work(self, work: Callable[..., T], *given: Any) -> T:
+    async def _run(self, work: Callable[..., T], *args: Any) -> T:
         self.hashing += 1
         try:
-            done, seconds = await asyncio.get_running_loop().run_in_executor(self._pool, _timed, work, *given)
+            result, seconds = await asyncio.get_running_loop().run_in_executor(self._pool, _timed, work, *args)
         finally:
             self.hashing -= 1
         self._seconds.observe(seconds)
-        return done
+        return result
 
     def _verify(self, stored: str, passcode_hash: str) -> bool:
         try:
@@ -89,6 +89,6 @@ class Passcodes:
             return False
 
 
-def _timed(work: Callable[..., T], *given: Any) -> tuple[T, float]:
-    began = perf_counter()
-    return work(*given), perf_counter() - began
+def _timed(work: Callable[..., T], *args: Any) -> tuple[T, float]:
+    started_at = perf_counter()
+    return work(*args), perf_counter() - started_at

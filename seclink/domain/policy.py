@@ -1,17 +1,15 @@
-"""What may be created or changed: pure rules over a request, the configuration and the actor. They refuse; they
-never guess.
+"""The rules for creating and updating secrets: pure functions of a request, the configuration and the actor.
 
-expiryType, as documented: view_once is one view within `expiry.default`; 1hour, 24hours and 7days are any
-number of views until then. `expiresIn` and `maxViews` override what it implies. Times the server would not keep
-are refused, not shortened: nobody is surprised later.
+expiryType, as documented: view_once is one view within `expiry.default`; 1hour, 24hours and 7days are any number of
+views until then. `expiresIn` and `maxViews` override what it implies. Values out of bounds are refused, never adjusted:
+an adjusted lifetime would surprise the sender later.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from seclink.config.dialects import DIALECTS
 from seclink.config.schema import Config
@@ -27,20 +25,27 @@ NOTE_CHARACTERS, LABEL_CHARACTERS, REASON_CHARACTERS, IV_BYTES = 300, 200, 500, 
 HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
-def check(new: NewSecret, config: Config, actor: Actor) -> NewSecret:
-    """The same secret with lifetime and views settled. Raises BadRequest naming every member at fault, KeyRequired."""
+class Terms(Struct, frozen=True):
+    """The lifetime and the number of views of a new secret; `max_views` None is unlimited."""
+
+    ttl_seconds: int
+    max_views: int | None
+
+
+def check_new(new: NewSecret, config: Config, actor: Actor) -> Terms:
+    """Return the terms of a new secret. Raise BadRequest with every fault, KeyRequired."""
     if config.access.create == "keys" and not actor.may(Scope.CREATE):
         raise KeyRequired("Only holders of an API key may create secrets here")
     raise_faults(_faults(new, config))
-    is_once = new.expiry_type == "view_once"
-    ttl = new.ttl_seconds or FIXED_SECONDS.get(new.expiry_type, int(config.expiry.default))
-    views = (1 if is_once else None) if new.max_views is UNSET else new.max_views
-    lower = [each.lower() if each else None for each in (new.passcode_hash, new.access_hash)]
-    return msgspec.structs.replace(new, ttl_seconds=ttl, max_views=views, passcode_hash=lower[0], access_hash=lower[1])
+    implied_views = 1 if new.expiry_type == "view_once" else None
+    return Terms(
+        ttl_seconds=new.ttl_seconds or FIXED_SECONDS.get(new.expiry_type, int(config.expiry.default)),
+        max_views=implied_views if new.max_views is UNSET else new.max_views,
+    )
 
 
 def check_edit(edit: Edit, config: Config) -> None:
-    """Raises BadRequest naming every member at fault that is of one kind."""
+    """Raise BadRequest with the faults of the first kind: payload, lifetime, views, texts or passcode."""
     if (edit.payload is UNSET) != (edit.iv is UNSET):
         raise_faults([Fault("iv", "must come together with encryptedBlob", "required_together")])
     if edit.payload is not UNSET and edit.iv is not UNSET:
@@ -52,7 +57,7 @@ def check_edit(edit: Edit, config: Config) -> None:
 
 
 def changes(edit: Edit, passcode: str | UnsetType | None, now: int) -> Changes:
-    """What an edit comes to; `passcode` is what its digest was hashed to."""
+    """Return the changes that an edit makes; `passcode` is the argon2id string of its passcode hash."""
     return Changes(
         expires_at=UNSET if edit.ttl_seconds is UNSET else now + edit.ttl_seconds * 1000,
         max_views=edit.max_views,
@@ -65,7 +70,7 @@ def changes(edit: Edit, passcode: str | UnsetType | None, now: int) -> Changes:
 
 
 def is_owner(receipt: Receipt, actor: Actor, manage_token: str | None) -> bool:
-    """Whether somebody may manage a secret: by its manage token, or as its account."""
+    """Return whether the actor may manage a secret: by its manage token, or with a key of its account."""
     if manage_token is not None and tokens.equal(receipt.manage_digest, tokens.digest(manage_token)):
         return True
     return actor.may(Scope.MANAGE) and receipt.account is not None and receipt.account == actor.account
@@ -86,9 +91,8 @@ def ttl_faults(seconds: int | None, config: Config) -> Iterator[Fault]:
 
 def views_faults(views: int | UnsetType | None) -> Iterator[Fault]:
     if isinstance(views, int) and not 1 <= views <= MAX_VIEWS:
-        yield Fault(
-            "maxViews", f"must be 1 to {MAX_VIEWS}, or null for any number", "out_of_range", Limit(1, MAX_VIEWS)
-        )
+        message = f"must be 1 to {MAX_VIEWS}, or null for any number"
+        yield Fault("maxViews", message, "out_of_range", Limit(1, MAX_VIEWS))
 
 
 def text_faults(
@@ -97,19 +101,18 @@ def text_faults(
     reason: str | None = None,
     format: str = "",
 ) -> Iterator[Fault]:
-    longest_note, longest_label = TEXT_LIMITS.get(format, (NOTE_CHARACTERS, LABEL_CHARACTERS))
+    note_characters, label_characters = TEXT_LIMITS.get(format, (NOTE_CHARACTERS, LABEL_CHARACTERS))
     texts = (
-        ("publicNote", public_note, longest_note),
-        ("label", label, longest_label),
+        ("publicNote", public_note, note_characters),
+        ("label", label, label_characters),
         ("reason", reason, REASON_CHARACTERS),
     )
-    for name, text, most in texts:
+    for name, text, max_characters in texts:
         if not isinstance(text, str):
             continue
-        if len(text) > most:
-            yield Fault(name, f"must have at most {most} characters", "too_long", Limit(max=most))
-        # Line breaks and tabs are text; other control characters and lone surrogates are not.
-        elif any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
+        if len(text) > max_characters:
+            yield Fault(name, f"must have at most {max_characters} characters", "too_long", Limit(max=max_characters))
+        elif any(map(_is_control_character, text)):
             yield Fault(name, "must not contain control characters", "control_characters")
 
 
@@ -124,6 +127,11 @@ def digest_faults(**digests: str | UnsetType | None) -> Iterator[Fault]:
     for name, digest in digests.items():
         if isinstance(digest, str) and not HEX_DIGEST.fullmatch(digest):
             yield Fault(name, "must be a SHA-256 as 64 hexadecimal digits", "not_sha256")
+
+
+def _is_control_character(character: str) -> bool:
+    """Return whether the character is a control character or a lone surrogate; line breaks and tabs are text."""
+    return unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
 
 
 def _faults(new: NewSecret, config: Config) -> Iterator[Fault]:

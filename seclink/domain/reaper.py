@@ -1,8 +1,7 @@
-"""The loop that erases the expired. Nothing depends on it for safety: an expired secret is refused whether or not
-it was reaped.
+"""The loop that erases expired secrets. Safety does not depend on it: an expired secret is refused, reaped or not.
 
-It works in small batches through the same queue as everybody, and after each rests as long as the batch took,
-so that reveals get at least half of the writer.
+It works in small batches through the same queue as requests, and rests after each batch as long as the batch took, so
+that requests get at least half of the writer.
 """
 
 import asyncio
@@ -14,82 +13,77 @@ from seclink.errors import SecLinkError
 from seclink.telemetry.counters import ROWS, Histogram
 from seclink.telemetry.log import Log
 
-NOTE_SECONDS = 3600
+CHECKPOINT_SECONDS = 3600
 
 
 class Reaper:
-    """`beat_at` is when it last finished a batch, in monotonic seconds; None before the first. `rows` is told how much
-    there was to do in each round.
+    """`finished_at` is the end of the last batch in monotonic seconds, None before the first; `rows` counts the secrets
+    of each round.
     """
 
     def __init__(
         self,
         vault: Vault,
-        every_seconds: float,
+        interval_seconds: float,
         now: Callable[[], int],
         monotonic: Callable[[], float],
         log: Log,
         rows: Histogram | None = None,
     ) -> None:
-        self._vault, self.every_seconds, self._now, self._monotonic, self._log = (
-            vault,
-            every_seconds,
-            now,
-            monotonic,
-            log,
-        )
-        self.beat_at: float | None = None
-        self._wanted_seconds = every_seconds
-        self._paced = asyncio.Event()
+        self._vault, self._now, self._monotonic, self._log = vault, now, monotonic, log
         self._rows = rows or Histogram(ROWS)
-        self._noted, self._note_at = "", monotonic()
+        self.finished_at: float | None = None
+        self.interval_seconds = self._next_interval_seconds = interval_seconds
+        self._interval_changed = asyncio.Event()
+        self._checkpoint, self._checkpoint_due_at = "", monotonic()
 
-    def reconfigure(self, every_seconds: float) -> None:
-        """Another pause, from now on."""
-        if every_seconds != self._wanted_seconds:
-            self._wanted_seconds = every_seconds
-            self._paced.set()
+    def reconfigure(self, interval_seconds: float) -> None:
+        """Change the interval between rounds; another one starts a round at once."""
+        if interval_seconds != self._next_interval_seconds:
+            self._next_interval_seconds = interval_seconds
+            self._interval_changed.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run rounds until cancelled."""
         try:
             while True:
                 try:
-                    await self.round()
-                    await self._note()
+                    await self.reap_all()
+                    await self._log_checkpoint()
                 except SecLinkError as error:
                     self._log.error("reaper", code=error.code)
-                except Exception as error:  # a mistake of ours: without this loop the disk would fill in silence
+                except Exception as error:  # our own bug: without this loop the disk would fill unnoticed
                     self._log.error("reaper", detail=type(error).__name__)
-                self.every_seconds = self._wanted_seconds  # after a round, or the last one would look late
-                self._paced.clear()
+                # Only after a round: with a shorter interval, the round before would count as late.
+                self.interval_seconds = self._next_interval_seconds
+                self._interval_changed.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._paced.wait(), self.every_seconds)
-        finally:  # what has expired by now stays so, even if the clock is behind at the next start
+                    await asyncio.wait_for(self._interval_changed.wait(), self.interval_seconds)
+        finally:  # the ping keeps expired secrets expired even if the wall clock is behind at the next start
             with contextlib.suppress(SecLinkError):
-                await self._vault.settle()
+                await self._vault.drain()
                 await self._vault.ping(self._now())
-                await self._note(at_once=True)
+                await self._log_checkpoint(at_once=True)
 
-    async def _note(self, *, at_once: bool = False) -> None:
-        """Say in the log, which is kept elsewhere, where the audit trail ends, if it has grown since."""
-        if not at_once and self._monotonic() < self._note_at:
+    async def _log_checkpoint(self, *, at_once: bool = False) -> None:
+        """Log the end of the audit trail if it has grown: the log is stored elsewhere, so it can prove a cut."""
+        if not at_once and self._monotonic() < self._checkpoint_due_at:
             return
-        self._note_at = self._monotonic() + NOTE_SECONDS
-        mark = await self._vault.audit_checkpoint()
-        if mark != self._noted and not mark.startswith("0:"):
-            self._log.info("audit", mark=mark)
-            self._noted = mark
+        self._checkpoint_due_at = self._monotonic() + CHECKPOINT_SECONDS
+        checkpoint = await self._vault.audit_checkpoint()
+        if checkpoint != self._checkpoint and not checkpoint.startswith("0:"):
+            self._log.info("audit", mark=checkpoint)
+            self._checkpoint = checkpoint
 
-    async def round(self) -> None:
-        """Erase all that is due now."""
+    async def reap_all(self) -> None:
+        """Erase all secrets that are due now."""
         rows = 0
         while True:
-            began = self._monotonic()
+            started_at = self._monotonic()
             count = await self._vault.reap(self._now())
-            self.beat_at = self._monotonic()
+            self.finished_at = self._monotonic()
             rows += count
             if not count:
                 break
-            await asyncio.sleep(self.beat_at - began)
+            await asyncio.sleep(self.finished_at - started_at)
         self._rows.observe(rows)

@@ -1,7 +1,7 @@
-"""Every use case of a sender about what was sent: look, list, change, burn, count.
+"""The use cases of senders: get, list, update, burn and count the secrets they have created.
 
-A receipt is for whoever holds its manage token or its account's key; nobody else learns whether there is one. `now` is
-epoch milliseconds and comes from the caller.
+A receipt is open to the holder of its manage token and to its account's API keys; to anybody else it does not exist.
+`now` is epoch milliseconds and comes from the caller.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from seclink.config.schema import Config
 from seclink.domain import policy
 from seclink.domain.clock import day_week_month
 from seclink.domain.passcodes import Passcodes
-from seclink.domain.release_checks import check_access, live
+from seclink.domain.release_checks import check_access, require_live
 from seclink.errors import Gone, NotActive, NotFound
 from seclink.model import Actor, Edit, Filter, Page, Receipt, Scope, State, Stats
 from seclink.store.contract import Store
@@ -21,7 +21,7 @@ from seclink.telemetry.log import Log
 
 
 class Receipts:
-    """`events` counts what became of secrets, by (event, format)."""
+    """`events` counts created, revealed, burned and reported secrets by (event, format)."""
 
     def __init__(
         self, store: Store, passcodes: Passcodes, config: Config, log: Log, events: Counter[tuple[str, str]]
@@ -29,9 +29,7 @@ class Receipts:
         self._store, self._passcodes, self._config, self._log, self._events = store, passcodes, config, log, events
 
     async def get(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> Receipt:
-        """One receipt, for whoever holds its manage token, its account's key, or an admin's (who is not told the
-        linkId).
-        """
+        """Return a receipt for its sender, or for an admin without its linkId. Raise NotFound."""
         receipt = await self._store.receipt(receipt_id, now)
         is_own = receipt is not None and policy.is_owner(receipt, actor, manage_token)
         if receipt is None or not (is_own or actor.may(Scope.ADMIN)):
@@ -39,46 +37,58 @@ class Receipts:
         return receipt if is_own else msgspec.structs.replace(receipt, link_id="")
 
     async def receipt_id_for(self, link_id: str, format: str, now: int) -> str:
-        """The receiptId of a secret of that format, ended or not: for senders who know it by its link. NotFound."""
+        """Return the receiptId of a secret of that format, live or ended. Raise NotFound."""
         peek = await self._store.peek(link_id, now)
         if peek is None or peek.format != format:
             raise NotFound()
         return peek.receipt_id
 
-    async def list(self, wanted: Filter, now: int) -> Page:
-        """Those that are wanted, newest first, without their events."""
-        return await self._store.receipts(wanted, now)
+    async def list(self, filter: Filter, now: int) -> Page:
+        """Return one page of the matching receipts, newest first, without their events."""
+        return await self._store.receipts(filter, now)
 
-    async def update(self, receipt_id: str, edit: Edit, actor: Actor, manage_token: str | None, now: int) -> Receipt:
-        """Edit a live secret. Raises NotFound, NotActive, BadRequest; AccessDenied and Gone where proof was offered."""
+    async def update(self, receipt: Receipt, edit: Edit, actor: Actor, now: int) -> Receipt:
+        """Edit a live secret and return its new receipt.
+
+        `receipt` comes from `get`, which has checked that this actor may see it; an admin may not edit. Raise
+        NotFound, NotActive, BadRequest, and AccessDenied or Gone if the edit offers proof of the link's key.
+        """
         policy.check_edit(edit, self._config)
-        receipt = await self.get(receipt_id, actor, manage_token, now)
         if not receipt.link_id:
             raise NotFound()
         if edit.access is not None:
-            check_access(live(await self._store.peek(receipt.link_id, now)), edit.access)
-        passcode = UNSET if edit.passcode_hash is UNSET else await self._passcodes.kept(edit.passcode_hash)
+            check_access(require_live(await self._store.peek(receipt.link_id, now)), edit.access)
+        passcode = UNSET if edit.passcode_hash is UNSET else await self._passcodes.hash_if_set(edit.passcode_hash)
         changes = policy.changes(edit, passcode, now)
-        if await self._store.replace(receipt_id, changes, now, actor.account, _how(actor)) != State.ACTIVE:
+        state = await self._store.replace(receipt.receipt_id, changes, now, actor.account, _audit_detail(actor))
+        if state is not State.ACTIVE:
             raise NotActive()
-        self._log.info("changed", receipt=receipt_id)
-        return await self.get(receipt_id, actor, manage_token, now)
+        self._log.info("changed", receipt=receipt.receipt_id)
+        updated = await self._store.receipt(receipt.receipt_id, now)
+        if updated is None:  # burned by another request, and its retention is 0
+            raise NotFound()
+        return updated
 
-    async def burn(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> None:
-        """End a live secret and erase it. Raises NotFound, or Gone where it has ended already."""
-        receipt = await self.get(receipt_id, actor, manage_token, now)
-        found = await self._store.burn(receipt_id, now, actor.account, _how(actor))
-        if found is not State.ACTIVE:
-            ended = await self._store.receipt(receipt_id, now)
-            raise Gone(state=found or "", ended_at=ended.events[-1].at if ended else None)
+    async def burn(self, receipt: Receipt, actor: Actor, now: int) -> None:
+        """End and erase a live secret. Raise Gone if it has ended.
+
+        `receipt` comes from `get`, which has checked that this actor may see it.
+        """
+        state = await self._store.burn(receipt.receipt_id, now, actor.account, _audit_detail(actor))
+        if state is not State.ACTIVE:
+            ended = await self._store.receipt(receipt.receipt_id, now)
+            raise Gone(state=state or "", ended_at=ended.events[-1].at if ended else None)
         self._events["burned", receipt.format] += 1
-        self._log.info("burned", receipt=receipt_id)
+        self._log.info("burned", receipt=receipt.receipt_id)
 
     async def stats(self, account: str, now: int, format: str | None = None) -> Stats:
-        """Days, weeks (from Monday) and months are those of UTC. With `format`, of what is kept of that kind."""
+        """Return an account's counts, by days, weeks (from Monday) and months in UTC.
+
+        With `format`, only secrets of that format are counted whose receipts still exist.
+        """
         return await self._store.stats(account, now, day_week_month(now), format)
 
 
-def _how(actor: Actor) -> str | None:
-    """What the audit trail is told of those who have no account."""
+def _audit_detail(actor: Actor) -> str | None:
+    """Return how an actor without an account was authorised, for the audit trail."""
     return None if actor.account else "by the manage token"

@@ -1,6 +1,6 @@
-"""What a reader must answer before a secret is released or ended, in this order: is it still there, is the link's key
-proved, may a passcode still be tried, is it right. A wrong answer spends nothing, except that a passcode try is counted
-before it is checked.
+"""The checks before a secret is revealed or burned by its recipient, in this order: it is live, the link's key is
+proved, a passcode attempt is left, the passcode is right. A failed check spends nothing, except that a passcode attempt
+is counted before it is checked.
 """
 
 import base64
@@ -24,51 +24,55 @@ from seclink.store.contract import Store
 
 
 class ReleaseChecks:
+    """The checks of one store's secrets."""
+
     def __init__(self, store: Store, passcodes: Passcodes) -> None:
         self._store, self._passcodes = store, passcodes
 
-    async def require(self, link_id: str, proof: Proof, actor: Actor, now: int, *, wants_access: bool = False) -> Peek:
-        """The secret, where every answer was right. With `wants_access` one that asks for no proof of key is refused.
+    async def require(self, link_id: str, proof: Proof, actor: Actor, now: int, *, needs_access: bool = False) -> Peek:
+        """Return the secret if all checks pass. With `needs_access`, a secret that needs no proof of key fails.
 
         Raises NotFound, Gone, AccessRequired, AccessDenied, PasscodeRequired, PasscodeLocked, PasscodeWrong, Busy.
         """
-        peek = live(await self._store.peek(link_id, now))
-        if peek.access_hash is None and wants_access:
-            raise AccessRequired("This secret asks for no proof of its link's key; only its sender can end it")
-        # A proof that nobody asks for is one of another secret's key: what came would not open with it.
+        peek = require_live(await self._store.peek(link_id, now))
+        if peek.access_hash is None and needs_access:
+            raise AccessRequired("This secret needs no proof of its link's key; only its sender can burn it")
+        # A proof that this secret does not need belongs to another secret's key, which would not open this payload.
         if peek.access_hash is not None or proof.access is not None:
             check_access(peek, proof.access)
         if peek.passcode is not None:
             await self._check_passcode(link_id, peek.passcode, proof.passcode_hash, actor, now)
         return peek
 
-    async def _check_passcode(self, link_id: str, stored: str, offered: str | None, actor: Actor, now: int) -> None:
-        if offered is None:
+    async def _check_passcode(
+        self, link_id: str, stored: str, passcode_hash: str | None, actor: Actor, now: int
+    ) -> None:
+        if passcode_hash is None:
             raise PasscodeRequired()
-        policy.raise_faults(policy.digest_faults(passcodeHash=offered))
-        with self._passcodes.place():
+        policy.raise_faults(policy.digest_faults(passcodeHash=passcode_hash))
+        with self._passcodes.slot():
             attempt = await self._store.attempt(link_id, actor.client, now)
             if attempt is None:
-                raise gone(await self._store.peek(link_id, now))
+                raise gone_error(await self._store.peek(link_id, now))
             if not attempt.is_allowed:
                 raise PasscodeLocked(retry_after=attempt.retry_after)
-            is_right = await self._passcodes.verify(stored, offered.lower())
+            is_right = await self._passcodes.verify(stored, passcode_hash.lower())
         if not is_right:
             await self._store.record(link_id, "passcode_wrong", now, by=actor.account)
-            raise PasscodeWrong(attempts_left=attempt.left)
+            raise PasscodeWrong(attempts_left=attempt.attempts_left)
 
 
 def check_access(peek: Peek, access: str | None) -> None:
-    """Raises AccessRequired, or AccessDenied where that is not the proof of the key which the secret asks for."""
-    offered = access_hash_of(access)
-    if offered is None:
+    """Raise AccessRequired without a proof, AccessDenied if it does not prove the key of this secret."""
+    access_hash = access_hash_of(access)
+    if access_hash is None:
         raise AccessRequired()
-    if peek.access_hash is None or not tokens.equal(peek.access_hash, offered):
+    if peek.access_hash is None or not tokens.equal(peek.access_hash, access_hash):
         raise AccessDenied()
 
 
 def access_hash_of(access: str | None) -> str | None:
-    """hex(SHA-256) of the proof; what is no base64url at all proves nothing, like any wrong proof."""
+    """Return hex(SHA-256) of a base64url proof, None for None, and "" for invalid base64url: a wrong proof."""
     if access is None:
         return None
     try:
@@ -78,12 +82,13 @@ def access_hash_of(access: str | None) -> str | None:
     return hashlib.sha256(proof).hexdigest()
 
 
-def live(peek: Peek | None) -> Peek:
+def require_live(peek: Peek | None) -> Peek:
+    """Return the peek if the secret is live. Raise NotFound, Gone."""
     if peek is None or peek.state is not State.ACTIVE:
-        raise gone(peek)
+        raise gone_error(peek)
     return peek
 
 
-def gone(peek: Peek | None) -> SecLinkError:
-    """Why there is nothing to be had."""
+def gone_error(peek: Peek | None) -> SecLinkError:
+    """Return the error for a secret that does not exist or has ended."""
     return NotFound() if peek is None else Gone(state=peek.state, ended_at=peek.ended_at)

@@ -1,11 +1,11 @@
-"""Names and capabilities: how they are drawn, digested and compared. Randomness is an argument.
+"""Ids and tokens: drawing, digesting and comparing them. Randomness is an argument.
 
 linkId      12 of [A-Za-z0-9], 71 bits, unbiased. A dialect with ids of its own form puts its name and a dot before
             them (`config.dialects`), so that the ids of two dialects never collide
-receiptId   8 + 12 of [A-Za-z0-9]: the time, then 71 random bits. It names, it does not open (the manage token does),
-            and because it grows with time its index is only ever appended to, however many rows there are
+receiptId   8 + 12 of [A-Za-z0-9]: the time, then 71 random bits. It grants nothing (the manage token does), and because
+            it grows with time, its index is only ever appended to, however many rows there are
 manage      32 of [A-Za-z0-9], 190 bits: a plain SHA-256 is enough at rest
-API key     sk_live_ + 32 of [A-Za-z0-9] + 6 check characters, so that a typing error is told from a guess
+API key     sk_live_ + 32 of [A-Za-z0-9] + 6 check characters, which distinguish a typing error from a guess
 """
 
 import hashlib
@@ -29,19 +29,21 @@ SHOWN_PREFIX = len(KEY_PREFIX) + 6
 
 Random = Callable[[int], bytes]
 
-# Bytes below 248 = 4 * 62 map evenly on the alphabet; the others are drawn again.
+# Bytes below 248 = 4 * 62 map evenly to the alphabet; the others are drawn again.
 _CHARACTER = bytes(ALPHABET[i % 62].encode()[0] for i in range(256))
 _REJECTED = bytes(range(248, 256))
 
 
 class Names(NamedTuple):
+    """The ids and the manage token of a new secret."""
+
     link_id: str
     receipt_id: str
     manage_token: str
 
 
 def draw(length: int, random: Random = secrets.token_bytes) -> str:
-    """`length` characters of the alphabet, each with the same probability."""
+    """Return `length` characters of the alphabet, all equally probable."""
     text = ""
     while len(text) < length:
         text += random(length + length // 8 + 2).translate(_CHARACTER, _REJECTED).decode()
@@ -49,27 +51,29 @@ def draw(length: int, random: Random = secrets.token_bytes) -> str:
 
 
 def mint(now: int, random: Random = secrets.token_bytes) -> Names:
-    """Every name a new secret needs, from one draw."""
+    """Draw the ids and the manage token of a new secret."""
     drawn = draw(56, random)
     return Names(drawn[:12], _base62(now, 8) + drawn[12:24], drawn[24:])
 
 
 def mint_key(random: Random = secrets.token_bytes) -> str:
+    """Draw an API key."""
     body = draw(32, random)
     return KEY_PREFIX + body + _check(body)
 
 
 def is_key(text: str) -> bool:
-    """Whether `text` has a key's shape and check characters. Says nothing about whether it is known."""
+    """Return whether `text` has the shape and the check characters of an API key, known or not."""
     return bool(API_KEY.fullmatch(text)) and equal(_check(text[8:40]), text[40:])
 
 
 def digest(token: str) -> bytes:
+    """Return the SHA-256 that is stored instead of a token."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def equal(one: str | bytes, other: str | bytes) -> bool:
-    """Compare in a time that does not depend on where they differ."""
+    """Compare in constant time, wherever the values differ."""
     return hmac.compare_digest(_bytes(one), _bytes(other))
 
 

@@ -1,138 +1,144 @@
-"""Every use case about secrets, in the order that keeps the promises; those of their senders are in `receipts`.
+"""The use cases of recipients and the upkeep of secrets; those of senders are in `receipts`.
 
-Revealing asks its questions (`questions.py`) and only then takes the view, durably, before a byte of payload leaves.
-A wrong answer to any of them spends nothing. `now` is epoch milliseconds and comes from the caller.
+A reveal passes all checks (`release_checks`) and only then takes the view, durably, before a byte of the payload
+leaves. A failed check spends nothing. `now` is epoch milliseconds and comes from the caller.
 """
 
 import contextlib
-import copy
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import msgspec
-from msgspec import UNSET
 
 from seclink.config.schema import Config
 from seclink.domain import policy, tokens
 from seclink.domain.background import BackgroundTasks
 from seclink.domain.idempotency import IdempotencyCache
 from seclink.domain.passcodes import Passcodes
+from seclink.domain.policy import Terms
 from seclink.domain.rate_limiter import RateLimiter
 from seclink.domain.receipts import Receipts
-from seclink.domain.release_checks import ReleaseChecks, access_hash_of, gone, live
+from seclink.domain.release_checks import ReleaseChecks, access_hash_of, gone_error, require_live
 from seclink.errors import AccessDenied, Busy, Gone, NameTaken, PasscodeLocked
 from seclink.model import Actor, Claimed, Created, NewSecret, Peek, Proof, Rate, Secret, State
 from seclink.store.contract import IdTaken, Store
 from seclink.telemetry.log import Log
 
-REPLAY_SECONDS, REPLAY_BYTES = 60, 64 * 2**20
-CREATE_REPLAY_SECONDS, CREATE_REPLAYS = 600, 20_000
-REAPED_AT_ONCE = 250
+REVEAL_RETRY_SECONDS, MAX_REVEAL_RETRIES, MAX_REVEAL_BYTES = 60, 100_000, 64 * 2**20
+CREATE_RETRY_SECONDS, MAX_CREATE_RETRIES, MAX_CREATE_BYTES = 600, 20_000, 2**30
+RESULT_BYTES = 512  # of memory for one result without its payload
+REAP_BATCH = 250
 MAX_DRAWS = 3  # of ids for one secret: 71 random bits collide only where something is broken
-FAILURES = Rate(10, 86400)  # to open one secret, in the audit trail
+AUDITED_FAILURES = Rate(10, 86400)  # per secret, in the audit trail
 
 
-class Vault:
-    """`events` counts what became of secrets: created, revealed, burned, reported, by (event, format)."""
+class VaultState:
+    """The parts of the vault that outlive a reload: the store, results for retries, counters, background tasks.
+
+    `events` counts created, revealed, burned and reported secrets by (event, format).
+    """
 
     def __init__(
         self,
         store: Store,
         passcodes: Passcodes,
-        config: Config,
         log: Log,
         monotonic: Callable[[], float],
         events: Counter[tuple[str, str]] | None = None,
     ) -> None:
-        self._store, self._passcodes, self._config, self._log = store, passcodes, config, log
-        self._events = Counter[tuple[str, str]]() if events is None else events
-        self._checks = ReleaseChecks(store, passcodes)
-        self.receipts = Receipts(store, passcodes, config, log, self._events)
-        self._created: IdempotencyCache[Created] = IdempotencyCache(
-            CREATE_REPLAY_SECONDS, CREATE_REPLAYS, 2**30, lambda _: 512, monotonic
+        self.store, self.passcodes, self.log, self.monotonic = store, passcodes, log, monotonic
+        self.events = Counter[tuple[str, str]]() if events is None else events
+        self.created: IdempotencyCache[Created] = IdempotencyCache(
+            CREATE_RETRY_SECONDS, MAX_CREATE_RETRIES, MAX_CREATE_BYTES, lambda _: RESULT_BYTES, monotonic
         )
-        self._revealed: IdempotencyCache[Claimed] = IdempotencyCache(
-            REPLAY_SECONDS, 100_000, REPLAY_BYTES, lambda claimed: len(claimed.payload) + 512, monotonic
+        self.revealed: IdempotencyCache[Claimed] = IdempotencyCache(
+            REVEAL_RETRY_SECONDS,
+            MAX_REVEAL_RETRIES,
+            MAX_REVEAL_BYTES,
+            lambda claimed: len(claimed.payload) + RESULT_BYTES,
+            monotonic,
         )
-        self._failures, self._monotonic = RateLimiter(), monotonic
-        self._background = BackgroundTasks()
+        self.failures = RateLimiter()
+        self.background = BackgroundTasks()
+
+
+class Vault:
+    """The use cases under one configuration; vaults may share their state."""
+
+    def __init__(self, state: VaultState, config: Config) -> None:
+        self._state, self._config = state, config
+        self._store, self._log, self._events = state.store, state.log, state.events
+        self._checks = ReleaseChecks(state.store, state.passcodes)
+        self.receipts = Receipts(state.store, state.passcodes, config, state.log, state.events)
 
     def with_config(self, config: Config) -> "Vault":
-        """The same vault by other rules: all that it keeps is shared. What has begun ends by the old ones."""
-        other = copy.copy(self)
-        other._config = config
-        other.receipts = Receipts(self._store, self._passcodes, config, self._log, self._events)
-        return other
+        """Return a vault on the same state. Calls in progress finish under the old configuration."""
+        return Vault(self._state, config)
 
     async def create(self, new: NewSecret, actor: Actor, now: int, retry: tuple[str, bytes] | None = None) -> Created:
-        """Keep a secret. Raises NameTaken where there is or was one of the `link_id` that was chosen.
+        """Create a secret. Raise NameTaken if the chosen `link_id` is or was in use, BadRequest, StorageFull, Busy.
 
-        `retry` is (Idempotency-Key, digest of the request): the same again within ten minutes gives the same
-        answer.
+        `retry` is (Idempotency-Key, digest of the request): the same pair within ten minutes returns the same result.
         """
         if retry is None:
             return await self._create(new, actor, now)
         key, request = retry
-        # Those without an account have only their address in common with themselves: what one sends under a key says
-        # nothing to another.
-        asker = f"account {actor.account}" if actor.account else f"client {actor.client}"
-        return await self._created.once(f"{asker} {key}", request, lambda: self._create(new, actor, now))
+        # Anonymous callers are told apart by their address alone: a key must not fetch another caller's result.
+        caller = f"account {actor.account}" if actor.account else f"client {actor.client}"
+        return await self._state.created.once(f"{caller} {key}", request, lambda: self._create(new, actor, now))
 
     async def reveal(self, link_id: str, proof: Proof, actor: Actor, now: int, retry_key: str | None = None) -> Claimed:
         """Take one view.
 
-        With `retry_key`, the same caller with the same proof gets a lost answer again for a minute, unless the secret
-        was burned meanwhile.
+        With `retry_key`, the same proof gets the same result again for a minute, unless the secret was burned
+        meanwhile: a response may get lost.
         """
         if retry_key is None:
             return await self._reveal(link_id, proof, actor, now)
-        same = msgspec.json.encode((link_id, retry_key, proof.access, proof.passcode_hash))
+        request = msgspec.json.encode((link_id, retry_key, proof.access, proof.passcode_hash))
         is_first = False
 
-        async def first() -> Claimed:
+        async def reveal_once() -> Claimed:
             nonlocal is_first
             is_first = True
             return await self._reveal(link_id, proof, actor, now)
 
-        claimed = await self._revealed.once(hashlib.sha256(same).hexdigest(), b"", first)
+        claimed = await self._state.revealed.once(hashlib.sha256(request).hexdigest(), b"", reveal_once)
         if not is_first:
             peek = await self._store.peek(link_id, now)
             if peek is None or peek.state is State.BURNED:
-                with self._told(link_id, now, actor.account):
-                    raise gone(peek)
+                with self._audited_failures(link_id, now, actor.account):
+                    raise gone_error(peek)
         return claimed
 
     async def burn_as_recipient(self, link_id: str, proof: Proof, actor: Actor, now: int) -> None:
-        """End a secret for a reader who has it: asks what revealing asks, spends nothing, erases it.
+        """End and erase a secret for a reader, after the same checks as a reveal; spends no view.
 
-        Without a proof of key there is no telling a reader from whoever came across the linkId, so a secret that asks
-        for none cannot be ended this way.
+        Without proof of the key, a reader cannot be told from a stranger who came across the linkId, so a secret
+        that needs none cannot be burned this way.
         """
-        with self._told(link_id, now, actor.account):
-            peek = await self._checks.require(link_id, proof, actor, now, wants_access=True)
+        with self._audited_failures(link_id, now, actor.account):
+            peek = await self._checks.require(link_id, proof, actor, now, needs_access=True)
             if await self._store.burn(peek.receipt_id, now, actor.account, "by the link") is not State.ACTIVE:
-                raise gone(await self._store.peek(link_id, now))
+                raise gone_error(await self._store.peek(link_id, now))
         self._events["burned", peek.format] += 1
         self._log.info("burned", receipt=peek.receipt_id)
 
     async def peek(self, link_id: str, now: int) -> Peek:
-        """Look at a live secret; spends nothing. Raises NotFound, Gone."""
-        with self._told(link_id, now):
-            peek = live(await self._store.peek(link_id, now))
+        """Return a live secret without its payload; spends nothing. Raise NotFound, Gone."""
+        with self._audited_failures(link_id, now):
+            peek = require_live(await self._store.peek(link_id, now))
         if not peek.was_peeked:
-            self._background.spawn(self._store.record(link_id, "peeked", now))
+            self._state.background.spawn(self._store.record(link_id, "peeked", now))
         return peek
 
     async def attempts_left(self, link_id: str, actor: Actor, now: int) -> int:
-        """How many passcode tries the asker has."""
+        """Return the number of passcode attempts that the actor's client range has left."""
         return await self._store.attempts_left(link_id, actor.client, now)
 
     async def report(self, link_id: str, reason: str | None, now: int) -> None:
-        """Note an abuse report in the secret's history.
-
-        Tells nobody whether there is such a secret, and burns nothing.
-        """
+        """Add an abuse report to the secret's history; burns nothing and does not reveal whether the secret exists."""
         policy.raise_faults(policy.text_faults(reason=reason))
         peek = await self._store.peek(link_id, now)
         if peek is not None:
@@ -143,8 +149,8 @@ class Vault:
     # Upkeep
 
     async def reap(self, now: int) -> int:
-        """Erase and forget what is due, one batch; 0 means that nothing is left."""
-        count = await self._store.reap(now, REAPED_AT_ONCE)
+        """Erase and forget one batch of what is due; return its size, 0 if nothing is left."""
+        count = await self._store.reap(now, REAP_BATCH)
         if count:
             self._log.info("reaped", count=count)
         return count
@@ -156,25 +162,25 @@ class Vault:
         return await self._store.audit_checkpoint()
 
     async def free_bytes(self) -> int:
-        """Bytes that may still be stored; creating is refused before there are none."""
+        """Return the bytes that may still be stored; new secrets are refused a little earlier."""
         return await self._store.free_bytes()
 
-    async def settle(self) -> None:
-        """Wait for what is done beside requests."""
-        await self._background.join()
+    async def drain(self) -> None:
+        """Wait for the background tasks."""
+        await self._state.background.join()
 
     async def close(self) -> None:
-        """Finish what was begun."""
-        await self.settle()
-        self._passcodes.close()
+        """Finish background tasks and hashes, then close the store."""
+        await self.drain()
+        self._state.passcodes.close()
         await self._store.close()
 
-    # How
+    # Steps
 
     async def _create(self, new: NewSecret, actor: Actor, now: int) -> Created:
-        new = policy.check(new, self._config, actor)
-        passcode = await self._passcodes.kept(new.passcode_hash)
-        names, secret = await self._add(new, passcode, actor.account, now)
+        terms = policy.check_new(new, self._config, actor)
+        passcode = await self._state.passcodes.hash_if_set(new.passcode_hash)
+        names, secret = await self._add(new, terms, passcode, actor.account, now)
         self._events["created", new.format] += 1
         self._log.info("created", receipt=names.receipt_id, account=actor.account)
         return Created(
@@ -187,7 +193,7 @@ class Vault:
         )
 
     async def _add(
-        self, new: NewSecret, passcode: str | None, account: str | None, now: int
+        self, new: NewSecret, terms: Terms, passcode: str | None, account: str | None, now: int
     ) -> tuple[tokens.Names, Secret]:
         """Store a secret, with new ids if the drawn ones are taken.
 
@@ -195,7 +201,7 @@ class Vault:
         """
         for _ in range(MAX_DRAWS):
             names = tokens.mint(now)
-            secret = _row(new, names, passcode, account, now)
+            secret = _row(new, terms, names, passcode, account, now)
             try:
                 await self._store.add(secret)
             except IdTaken:
@@ -208,10 +214,10 @@ class Vault:
     async def _reveal(self, link_id: str, proof: Proof, actor: Actor, now: int) -> Claimed:
         access_hash = access_hash_of(proof.access)
         claimed = None
-        if proof.passcode_hash is None:
+        if proof.passcode_hash is None:  # mostly there is no passcode: one transaction then checks and claims
             claimed = await self._store.claim(link_id, now, access_hash=access_hash, by=actor.account)
         if claimed is None:
-            with self._told(link_id, now, actor.account):
+            with self._audited_failures(link_id, now, actor.account):
                 claimed = await self._reveal_checked(link_id, proof, access_hash, actor, now)
         self._events["revealed", claimed.format] += 1
         self._log.info("revealed", receipt=claimed.receipt_id)
@@ -224,26 +230,26 @@ class Vault:
         claimed = await self._store.claim(
             link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client, by=actor.account
         )
-        if claimed is None:  # somebody was quicker, or its sender has changed it meanwhile
-            live(await self._store.peek(link_id, now))
-            raise Busy("The secret was changed while you asked; nothing was spent, try again")
+        if claimed is None:  # another reader took the last view, or the sender changed the secret, since the checks
+            require_live(await self._store.peek(link_id, now))
+            raise Busy("The secret was changed during this request; nothing was spent, try again")
         return claimed
 
     @contextlib.contextmanager
-    def _told(self, link_id: str, now: int, by: str | None = None) -> Iterator[None]:
-        """Whoever cannot open it is told of: often enough to be noticed, not so often that it fills a disk."""
+    def _audited_failures(self, link_id: str, now: int, by: str | None = None) -> Iterator[None]:
+        """Audit a failed access, rate-limited per secret so that it cannot fill the disk."""
         try:
             yield
         except (AccessDenied, PasscodeLocked, Gone) as error:
-            if self._failures.take(f"failed {link_id}", FAILURES, self._monotonic()).is_allowed:
-                self._background.spawn(self._store.record(link_id, error.code, now, by=by))
+            state = self._state
+            if state.failures.take(f"failed {link_id}", AUDITED_FAILURES, state.monotonic()).is_allowed:
+                state.background.spawn(self._store.record(link_id, error.code, now, by=by))
             raise
 
 
-def _row(new: NewSecret, names: tokens.Names, passcode: str | None, account: str | None, now: int) -> Secret:
-    """The row of a new secret whose lifetime and views the policy has settled."""
-    assert new.ttl_seconds is not None  # noqa: S101  settled by the policy
-    assert new.max_views is not UNSET  # noqa: S101
+def _row(
+    new: NewSecret, terms: Terms, names: tokens.Names, passcode: str | None, account: str | None, now: int
+) -> Secret:
     return Secret(
         link_id=new.link_id or names.link_id,
         receipt_id=names.receipt_id,
@@ -254,9 +260,9 @@ def _row(new: NewSecret, names: tokens.Names, passcode: str | None, account: str
         payload=new.payload,
         iv=new.iv,
         created_at=now,
-        expires_at=now + new.ttl_seconds * 1000,
-        max_views=new.max_views,
-        access_hash=new.access_hash,
+        expires_at=now + terms.ttl_seconds * 1000,
+        max_views=terms.max_views,
+        access_hash=new.access_hash.lower() if new.access_hash else None,
         passcode=passcode,
         public_note=new.public_note,
         label=new.label,

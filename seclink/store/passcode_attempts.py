@@ -16,7 +16,7 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
         return None
     id, total, expires_at = secret
     if total >= ATTEMPTS_PER_SECRET:
-        return Attempt(is_allowed=False, left=0, retry_after=_seconds(expires_at - now))
+        return Attempt(is_allowed=False, attempts_left=0, retry_after=_seconds(expires_at - now))
     client_digest = _client_digest(db, id, client)
     # One statement counts the attempt, or opens a new window, or refuses (no row): nothing can slip in between.
     counted = db.execute(
@@ -39,11 +39,13 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
         (since,) = db.execute(
             "SELECT since FROM attempts WHERE secret = ? AND client = ?", (id, client_digest)
         ).fetchone()
-        return Attempt(is_allowed=False, left=0, retry_after=_seconds(since + ATTEMPT_WINDOW_MS - now))
+        return Attempt(is_allowed=False, attempts_left=0, retry_after=_seconds(since + ATTEMPT_WINDOW_MS - now))
     db.execute("UPDATE secrets SET passcode_tries = passcode_tries + 1 WHERE id = ?", (id,))
     [(attempts,)] = counted
     return Attempt(
-        is_allowed=True, left=min(ATTEMPTS_PER_CLIENT - attempts, ATTEMPTS_PER_SECRET - total - 1), retry_after=0
+        is_allowed=True,
+        attempts_left=min(ATTEMPTS_PER_CLIENT - attempts, ATTEMPTS_PER_SECRET - total - 1),
+        retry_after=0,
     )
 
 

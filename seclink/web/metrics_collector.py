@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from seclink import __version__
 from seclink.domain.clock import Clock
-from seclink.domain.health import PARTS, HealthCheck
+from seclink.domain.health import COMPONENTS, HealthCheck
 from seclink.domain.passcodes import THREADS, Passcodes
 from seclink.domain.policy import FORMATS
 from seclink.errors import StorageFailed
@@ -95,7 +95,7 @@ def _present(parts: MetricsSources, failing: tuple[str, ...]) -> Iterator[Family
     """As it is now."""
     build = {**BUILD, "store": parts.store.engine}
     yield family("seclink_build_info", "gauge", "What this is.", [(build, 1)])
-    ready = {part: int(part not in failing) for part in PARTS}
+    ready = {part: int(part not in failing) for part in COMPONENTS}
     yield family("seclink_ready", "gauge", "Whether the part does its work.", _by("part", ready))
     # The request that asks is one of them.
     yield single("seclink_requests_in_flight", "gauge", "Requests that are being handled.", parts.in_flight())

@@ -1,9 +1,8 @@
-"""Refusals as `application/problem+json` (RFC 9457): one shape for everything, made in one place.
+"""Error responses as `application/problem+json` (RFC 9457), all of one shape.
 
-Members: type, title, status, detail, code, requestId; errors where members of a request, or parts of
-the server, were at fault; state
-and endedAt where a secret is gone; attemptsLeft after a wrong passcode. Nothing of the request, no path and no
-SQL is repeated.
+Members: type, title, status, detail, code, requestId; errors for members of a request, or parts of the server, at
+fault; state and endedAt if a secret is gone; attemptsLeft after a wrong passcode. Values from the request, paths and
+SQL are never repeated.
 """
 
 from typing import Any, cast
@@ -34,12 +33,12 @@ from seclink.web.security_headers import Header
 
 MEDIA_TYPE = b"application/problem+json"
 _BY_STATUS: dict[int, type[SecLinkError]] = {
-    each.status: each for each in (BadRequest, NotFound, MethodNotAllowed, PayloadTooLarge, Internal)
+    error.status: error for error in (BadRequest, NotFound, MethodNotAllowed, PayloadTooLarge, Internal)
 }
 
 
 def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Status, headers and body of a refusal."""
+    """Return status, headers and body of an error response."""
     problem: dict[str, Any] = {
         "type": f"urn:seclink:problem:{error.code}",
         "title": error.title,
@@ -66,7 +65,7 @@ def render(error: SecLinkError, request_id: str) -> tuple[int, list[tuple[bytes,
 
 
 def _fault(fault: Fault) -> dict[str, Any]:
-    """The JSON of a fault; `limit` and its bounds are left out where there are none."""
+    """Return the JSON of a fault, without bounds that are unknown."""
     item: dict[str, Any] = {"field": fault.field, "message": fault.message, "code": fault.code}
     if fault.limit:
         item["limit"] = {name: bound for name, bound in fault.limit._asdict().items() if bound is not None}
@@ -74,14 +73,14 @@ def _fault(fault: Fault) -> dict[str, Any]:
 
 
 def retry_headers(error: SecLinkError) -> list[Header]:
-    """When it may be tried again, where that is known."""
+    """Return the header that tells when to repeat the request, if that can help."""
     if isinstance(error, RateLimited):
         return [(b"retry-after", b"%d" % error.retry_after)]
     return [(b"retry-after", b"1")] if isinstance(error, Busy | StorageFailed) else []
 
 
 class Problems:
-    """Litestar's exception handler. 5xx are logged; `debug` shows refusals too. `notice` is asked before `render`."""
+    """Litestar's exception handler. It logs 5xx, and the others at level debug. `notice` may replace the response."""
 
     def __init__(self, log: Log, notice: CustomError = lambda scope, error: None) -> None:
         self._log, self._notice = log, notice
@@ -96,14 +95,14 @@ class Problems:
         else:
             self._log.debug("refused", code=error.code, status=error.status, request=request_id)
         status, headers, body = self._notice(cast(Message, request.scope), error) or render(error, request_id)
-        given = {name.decode(): value.decode() for name, value in headers} | CORS
-        allow = getattr(exception, "headers", None) or {}
-        return Response(body, status_code=status, headers={**given, **allow}, media_type=given["content-type"])
+        named = {name.decode(): value.decode() for name, value in headers} | CORS
+        allow = getattr(exception, "headers", None) or {}  # Allow, in Litestar's 405
+        return Response(body, status_code=status, headers={**named, **allow}, media_type=named["content-type"])
 
 
 def _translated(exception: Exception) -> SecLinkError:
-    """What the framework raised, in our words; never its own text."""
-    if isinstance(exception, MemoryError):  # it is others' requests that hold it, and not for long
+    """Return our error for an exception of the framework, whose text may repeat input."""
+    if isinstance(exception, MemoryError):  # other requests use the memory, and not for long
         return Busy()
     status = exception.status_code if isinstance(exception, HTTPException) else 500
     return _BY_STATUS.get(status, Internal if status >= 500 else BadRequest)()

@@ -108,16 +108,17 @@ class ReceiptsApi:
         actor, token = request.actor, _manage_token(request)
         receipt_id = checked_id(tokens.RECEIPT_ID, receipt_id)
         # Reject a caller without the right to change it before a large body is read.
-        await self._vault.receipts.get(receipt_id, actor, token, self._clock.now())
+        receipt = await self._vault.receipts.get(receipt_id, actor, token, self._clock.now())
         edit = _edit(await request.json(schemas.ChangeReceipt))
         if edit.payload is not UNSET:
             self._admission.charge_storage(actor, len(edit.payload))
-        receipt = await self._vault.receipts.update(receipt_id, edit, actor, token, self._clock.now())
-        return json_response(schemas.receipt_details(receipt))
+        updated = await self._vault.receipts.update(receipt, edit, actor, self._clock.now())
+        return json_response(schemas.receipt_details(updated))
 
     async def burn_secret(self, request: RequestContext, receipt_id: str) -> Response:
-        receipt_id, token = checked_id(tokens.RECEIPT_ID, receipt_id), _manage_token(request)
-        await self._vault.receipts.burn(receipt_id, request.actor, token, self._clock.now())
+        receipt_id, actor, now = checked_id(tokens.RECEIPT_ID, receipt_id), request.actor, self._clock.now()
+        receipt = await self._vault.receipts.get(receipt_id, actor, _manage_token(request), now)
+        await self._vault.receipts.burn(receipt, actor, now)
         return no_content()
 
     async def get_stats(self, request: RequestContext) -> Response:

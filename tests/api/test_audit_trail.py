@@ -98,7 +98,7 @@ async def test_failures_of_very_many_secrets_fill_no_memory(make_appliance: Any,
         limiters.append(RateLimiter(5))
         return limiters[-1]
 
-    monkeypatch.setattr("seclink.domain.vault.Limiter", lambda *_: small())
+    monkeypatch.setattr("seclink.domain.vault.RateLimiter", lambda *_: small())
     appliance = await make_appliance()
     for _ in range(20):
         made = await create(appliance.http)

@@ -266,7 +266,7 @@ async def test_mistake_of_ours_is_a_500_that_tells_nothing(appliance: Any) -> No
     answer = await appliance.http.get(f"/secrets/{made['linkId']}/meta")
     problem = check_problem(answer, 500, "internal")
     assert "nobody" not in answer.text
-    assert problem["detail"] == "The server made a mistake"
+    assert problem["detail"] == "The server failed with an internal error"
 
 
 async def test_answers_carry_the_security_headers(appliance: Any) -> None:

@@ -293,6 +293,6 @@ async def test_person_at_a_busy_or_broken_server_reads_a_sentence(make_appliance
     broken.app.app = fail
     answer = await outside(broken).get("/", headers=BROWSER)
     assert answer.status_code == 500
-    assert "<h1>The server made a mistake</h1>" in answer.text
+    assert "<h1>The server failed with an internal error</h1>" in answer.text
     assert "nobody" not in answer.text
     check_problem(await outside(broken).get("/"), 500, "internal")

@@ -15,7 +15,7 @@ from transcripts import GOLDEN, ROOT
 
 from seclink.domain import tokens
 from seclink.domain.passcodes import Passcodes
-from seclink.domain.vault import Vault
+from seclink.domain.vault import Vault, VaultState
 from seclink.errors import NotFound
 from seclink.model import Actor, NewSecret
 from seclink.telemetry.log import Log
@@ -52,7 +52,7 @@ async def test_secret_of_another_format_is_not_found(appliance: Any) -> None:
     """A dialect finds secrets only of its own format, even under a native linkId."""
     actor = Actor(client="192.0.2.1")
     log = Log(appliance.config.log, appliance.log)
-    vault = Vault(appliance.store, Passcodes(), appliance.config, log, appliance.clock.monotonic)
+    vault = Vault(VaultState(appliance.store, Passcodes(), log, appliance.clock.monotonic), appliance.config)
     new = NewSecret(payload=b"x", iv=b"x", format="sharokey", expiry_type="view_once")
     created = await vault.create(new, actor, appliance.clock.now())
     assert tokens.DRAWN_ID.fullmatch(created.link_id)

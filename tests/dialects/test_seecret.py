@@ -14,7 +14,7 @@ from transcripts import ROOT
 
 from seclink.domain import tokens
 from seclink.domain.passcodes import Passcodes
-from seclink.domain.vault import Vault
+from seclink.domain.vault import Vault, VaultState
 from seclink.errors import AccessDenied
 from seclink.format import envelope
 from seclink.model import Actor, Edit, NewSecret
@@ -253,18 +253,19 @@ async def test_parallel_updates_and_readers_see_complete_texts(sender: Sender) -
 async def test_edit_with_a_wrong_proof_changes_nothing(appliance: Any, access: str, has_hash: bool) -> None:
     """No proof is right for a secret without an access hash."""
     now, log = appliance.clock.now(), Log(appliance.config.log, appliance.log)
-    vault = Vault(appliance.store, Passcodes(), appliance.config, log, appliance.clock.monotonic)
+    vault = Vault(VaultState(appliance.store, Passcodes(), log, appliance.clock.monotonic), appliance.config)
     new = NewSecret(payload=b"x", iv=b"x", format="seecret", expiry_type="view_once", label="before")
     keys = envelope.derive(bytes(32))
     if has_hash:
         new = NewSecret(payload=b"x", iv=b"x", format="seecret", expiry_type="view_once", access_hash=keys.access_hash)
-    secret = await vault.create(new, Actor(client="192.0.2.1"), now)
-    receipt_id, owner = secret.receipt_id, (Actor(client="192.0.2.1"), secret.manage_token, now)
+    actor = Actor(client="192.0.2.1")
+    secret = await vault.create(new, actor, now)
+    receipt = await vault.receipts.get(secret.receipt_id, actor, secret.manage_token, now)
     with pytest.raises(AccessDenied):
-        await vault.receipts.update(receipt_id, Edit(label="after", access=access), *owner)
-    assert (await vault.receipts.get(receipt_id, *owner)).label == new.label
+        await vault.receipts.update(receipt, Edit(label="after", access=access), actor, now)
+    assert (await vault.receipts.get(secret.receipt_id, actor, secret.manage_token, now)).label == new.label
     if has_hash:
-        changed = await vault.receipts.update(receipt_id, Edit(label="after", access=keys.access), *owner)
+        changed = await vault.receipts.update(receipt, Edit(label="after", access=keys.access), actor, now)
         assert changed.label == "after"
 
 

@@ -17,7 +17,7 @@ from seclink.config import parser as configuration
 from seclink.domain.clock import Clock
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.reaper import Reaper
-from seclink.domain.vault import Vault
+from seclink.domain.vault import Vault, VaultState
 from seclink.errors import Gone, StorageFailed
 from seclink.model import Secret
 from seclink.store import connection
@@ -160,7 +160,7 @@ async def test_what_expired_unreaped_stays_so_after_a_stop_and_a_clock_that_is_b
     clock = Clock(0, wall=lambda: 1_800_000_000.0, monotonic=lambda: hand[0])
     store, vault, reaper = await parts(path, clock, every=3600)
     reaping = asyncio.create_task(reaper.run())
-    await until(lambda: reaper.beat_at is not None)
+    await until(lambda: reaper.finished_at is not None)
     await store.add(secret("a", clock.now(), clock.now() + 60_000))
     hand[0] += 61
     with pytest.raises(Gone):
@@ -185,12 +185,12 @@ async def test_reaper_outlives_a_store_that_fails_and_says_when_it_last_worked(t
         db.execute("CREATE TRIGGER fail BEFORE UPDATE ON secrets BEGIN SELECT RAISE(ABORT, 'no'); END")
         reaping = asyncio.create_task(reaper.run())
         await asyncio.sleep(0.3)
-        assert reaper.beat_at is None
+        assert reaper.finished_at is None
         assert not reaping.done()
         with pytest.raises(StorageFailed):
             await vault.reap(clock.now())
         db.execute("DROP TRIGGER fail")
-    await until(lambda: reaper.beat_at is not None)
+    await until(lambda: reaper.finished_at is not None)
     reaping.cancel()
     await asyncio.wait([reaping])
     await vault.close()
@@ -226,7 +226,7 @@ async def test_everybody_is_served_while_100_000_expire_in_the_same_second(tmp_p
 
     beside = [asyncio.create_task(each) for each in (heartbeat(), reader("x"), reader("y"))]
     began = time.monotonic()
-    await reaper.round()
+    await reaper.reap_all()
     took = time.monotonic() - began
     done.set()
     await asyncio.gather(*beside)
@@ -291,5 +291,5 @@ async def parts(path: Path, clock: Clock, every: float) -> tuple[SqliteStore, Va
     settings = configuration.parse("", "test.toml")
     store = await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**33)
     log = Log(configuration.parse('[log]\nlevel = "error"\n', "test.toml").log)
-    vault = Vault(store, Passcodes(), settings, log, clock.monotonic)
+    vault = Vault(VaultState(store, Passcodes(), log, clock.monotonic), settings)
     return store, vault, Reaper(vault, every, clock.now, clock.monotonic, log)

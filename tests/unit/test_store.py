@@ -284,7 +284,7 @@ async def test_claim_and_burn_at_once_have_one_winner(store: Store) -> None:
 async def test_tries_are_counted_down_for_a_client_and_come_back_with_time(store: Store) -> None:
     await store.add(secret(passcode="argon", expires_at=NOW + 7 * DAY))
     tries = [await store.attempt(link("a"), "one", NOW + at) for at in range(6)]
-    assert [(each.is_allowed, each.left) for each in tries if each] == [
+    assert [(each.is_allowed, each.attempts_left) for each in tries if each] == [
         (True, 4),
         (True, 3),
         (True, 2),
@@ -299,7 +299,7 @@ async def test_tries_are_counted_down_for_a_client_and_come_back_with_time(store
     assert other.is_allowed
     later = await store.attempt(link("a"), "one", NOW + 600_000)
     assert later is not None
-    assert (later.is_allowed, later.left) == (True, 4)
+    assert (later.is_allowed, later.attempts_left) == (True, 4)
 
 
 async def test_tries_left_are_told_without_counting(store: Store) -> None:
@@ -438,7 +438,7 @@ async def test_new_passcode_starts_with_fresh_tries(store: Store) -> None:
     await store.replace(receipt("a"), Changes(passcode="other"), NOW)
     attempt = await store.attempt(link("a"), "one", NOW)
     assert attempt is not None
-    assert (attempt.is_allowed, attempt.left) == (True, 4)
+    assert (attempt.is_allowed, attempt.attempts_left) == (True, 4)
     assert await store.claim(link("a"), NOW, passcode="argon") is None
     await store.replace(receipt("a"), Changes(passcode=None), NOW)
     peek = await store.peek(link("a"), NOW)
