@@ -17,12 +17,10 @@ from seclink.config.types import HostName
 class DialectOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section [dialects.NAME] of a dialect without options of its own."""
 
-    enabled: Annotated[bool, Meta(description="Whether clients of that system are served, below the path /NAME.")] = (
-        True
-    )
+    enabled: Annotated[bool, Meta(description="Serve clients of that system, below the path /NAME.")] = True
     host: Annotated[
         HostName | None,
-        Meta(description="A Host name at whose root that system's own paths work, too. Unset: none."),
+        Meta(description="A Host name that serves that system's own paths at its root. Unset: none."),
     ] = None
 
 
@@ -30,8 +28,8 @@ class SharokeyOptions(DialectOptions, frozen=True, kw_only=True, forbid_unknown_
     allow_attachments: Annotated[
         bool,
         Meta(
-            description="Take attachments, though its clients seal them with the text's key and iv: "
-            "whoever knows one of them can read the rest without the key."
+            description="Accept attachments, although its clients seal them with the text's key and iv: "
+            "anyone who knows one of them can read the rest without the key."
         ),
     ] = False
 
@@ -40,8 +38,8 @@ class SeecretOptions(DialectOptions, frozen=True, kw_only=True, forbid_unknown_f
     enabled: Annotated[
         bool,
         Meta(
-            description="Whether clients of that system are served, below the path /seecret. They send plaintext, "
-            "which is sealed here on arrival: whoever controls this server or its TLS proxy can read every secret."
+            description="Serve clients of that system, below the path /seecret. They send plaintext, which the "
+            "server seals on arrival: anyone who controls the server or its TLS proxy can read every secret."
         ),
     ] = False
 
