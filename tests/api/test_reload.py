@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from asking import body, encoded
-from meanwhile import PATIENCE, Unceasing, until
+from support.waiting import TIMEOUT_SECONDS, BackgroundLoad, until
 
 RATES = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\n'
 
@@ -31,10 +31,10 @@ def reload(server: Any, toml: str | None) -> str:
 @pytest.fixture
 def http() -> Iterator[Callable[[Any], httpx.Client]]:
     with contextlib.ExitStack() as stack:
-        yield lambda server: stack.enter_context(httpx.Client(base_url=server.url, timeout=PATIENCE))
+        yield lambda server: stack.enter_context(httpx.Client(base_url=server.url, timeout=TIMEOUT_SECONDS))
 
 
-class Load(Unceasing):
+class Load(BackgroundLoad):
     """Callers who keep their connections."""
 
     def __init__(self, server: Any) -> None:
@@ -42,7 +42,7 @@ class Load(Unceasing):
         self.server, self.count, self.names = server, 0, set[str]()
 
     def work(self, number: int) -> None:
-        with httpx.Client(base_url=self.server.url, timeout=PATIENCE) as client:
+        with httpx.Client(base_url=self.server.url, timeout=TIMEOUT_SECONDS) as client:
             while not self.over.is_set():
                 self.round(client)
 
@@ -76,7 +76,7 @@ def test_request_in_flight_ends_by_the_rules_it_began_with(make_server: Any) -> 
     sent = b'{"encryptedBlob":"%s","iv":"aQ==","expiryType":"1hour"}' % encoded(b"x" * 900_000).encode()
     head = b"POST /api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     head += b"Content-Length: %d\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_SECONDS) as client:
         client.sendall(head % len(sent) + sent[:1000])
         until(lambda: httpx.get(f"{server.url}/healthz").status_code == 200)
         reload(server, RATES + "[limits]\npayload_bytes = 1024\n")
@@ -216,5 +216,5 @@ def test_hang_up_of_the_terminal_it_runs_at_is_a_stop(make_server: Any) -> None:
     reload(server, "[branding]\nname = 'New'\n")
     os.close(master)
     server.process.send_signal(signal.SIGHUP)
-    assert server.process.wait(PATIENCE) == 0
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
     assert '"event":"stopped"' in server.log()

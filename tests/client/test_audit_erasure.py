@@ -1,7 +1,6 @@
 """`seclink audit-erasure` finds what is left of an ended secret and says where. FOR-01."""
 
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -13,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from meanwhile import PATIENCE, until
+from support.altered_constants import with_constants
+from support.server import Server
+from support.waiting import TIMEOUT_SECONDS, until
 
 from seclink.ops.file_search import files_to_search, search
 from seclink.store import connection
 
-ALTERED = Path(__file__).parents[1] / "faults" / "altered.py"
 OFTEN = '[reaper]\nevery = "1s"\n'
 CONTROLS = {
     "does not overwrite": {"seclink.store.connection.PRAGMAS.secure_delete": 0},
@@ -26,11 +26,7 @@ CONTROLS = {
 }
 
 
-def altered(**constants: Any) -> dict[str, tuple[str, ...]]:
-    return {"prefix": (sys.executable, str(ALTERED), json.dumps(constants))}
-
-
-def audit(server: Any, *options: str) -> "subprocess.CompletedProcess[bytes]":
+def audit(server: Server, *options: str) -> "subprocess.CompletedProcess[bytes]":
     done: subprocess.CompletedProcess[bytes] = server.seclink(
         "audit-erasure", "--config", str(server.config), "--server", server.url, *options, check=False
     )
@@ -38,19 +34,19 @@ def audit(server: Any, *options: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 @pytest.fixture(scope="module", autouse=True)
-def controls(serve: Callable[..., Any]) -> Iterator[dict[str, Any]]:
+def controls(serve: Callable[..., Server]) -> Iterator[dict[str, Any]]:
     """Servers that leave something, each with its audit. That looks for ten seconds whether it goes after all: all of
     them begin at once, and before the other tests.
     """
     with contextlib.ExitStack() as stack:
         begun = {}
         for name, constants in CONTROLS.items():
-            server = serve(**altered(**constants))
+            server = serve(prefix=with_constants(constants))
             begun[name] = (server, stack.enter_context(auditing(server, "--quick")))
         yield begun
 
 
-def test_nothing_is_found_where_nothing_is_left(make_server: Callable[..., Any]) -> None:
+def test_report_of_a_server_that_erases(make_server: Callable[..., Server]) -> None:
     server = make_server().start()  # told its port on the command line, of which the TOML says nothing
     done = server.seclink("audit-erasure", "--config", str(server.config), "--quick", check=False)
     said = done.stdout.decode()
@@ -67,7 +63,7 @@ def test_nothing_is_found_where_nothing_is_left(make_server: Callable[..., Any])
     assert said.endswith("erased: nothing remains of the ended secrets\n")
 
 
-def test_server_that_does_not_overwrite_what_it_deletes_is_found_out(controls: dict[str, Any]) -> None:
+def test_server_that_does_not_overwrite_deleted_data_is_found(controls: dict[str, Any]) -> None:
     """FOR-01, FOR-03: the negative control."""
     server, process = controls["does not overwrite"]
     said, _ = process.communicate(timeout=60)
@@ -80,7 +76,7 @@ def test_server_that_does_not_overwrite_what_it_deletes_is_found_out(controls: d
     assert said.endswith("not erased\n")
 
 
-def test_log_that_is_not_cut_is_found_out(controls: dict[str, Any]) -> None:
+def test_log_that_is_not_truncated_is_found(controls: dict[str, Any]) -> None:
     """FOR-01: another control; what was deleted is overwritten in the database, and still in the log of it."""
     server, process = controls["does not cut its log"]
     said, _ = process.communicate(timeout=60)
@@ -88,7 +84,7 @@ def test_log_that_is_not_cut_is_found_out(controls: dict[str, Any]) -> None:
     assert re.search(rf"FOUND .*: {server.folder}/seclink.db-wal, byte \d+", said)
 
 
-def test_copy_of_the_database_is_searched_where_it_is_named(make_server: Callable[..., Any], tmp_path: Path) -> None:
+def test_also_option_searches_a_copy_of_the_database(make_server: Callable[..., Server], tmp_path: Path) -> None:
     """Somebody's own backup, made of the raw file while the canaries were in it."""
     server = make_server().start()
     folder = tmp_path / "backups" / "nightly"
@@ -105,7 +101,7 @@ def test_copy_of_the_database_is_searched_where_it_is_named(make_server: Callabl
     assert not re.search(rf"FOUND .*: {server.folder}/", said)
 
 
-def test_what_expires_is_gone_too(make_server: Callable[..., Any]) -> None:
+def test_expired_secrets_are_erased_too(make_server: Callable[..., Server]) -> None:
     """Its minute is made shorter here; the reaper does the rest."""
     server = make_server(OFTEN).start()
     with auditing(server) as process:
@@ -116,16 +112,16 @@ def test_what_expires_is_gone_too(make_server: Callable[..., Any]) -> None:
     assert len(re.findall(r"expired +[\d,]+ bytes: 7 parts were stored, none remain", said)) == 2
 
 
-def test_what_should_have_expired_and_is_there_is_found(make_server: Callable[..., Any]) -> None:
+def test_secret_that_has_not_been_reaped_is_found(make_server: Callable[..., Server]) -> None:
     server = make_server(OFTEN).start()
-    command = {"seclink.ops.erasure_check.MIN_TTL_SECONDS": 60, "seclink.ops.erasure_check.GRACE_SECONDS": -59}
-    with auditing(server, prefix=altered(**command)["prefix"]) as process:
+    constants = {"seclink.ops.erasure_check.MIN_TTL_SECONDS": 60, "seclink.ops.erasure_check.GRACE_SECONDS": -59}
+    with auditing(server, prefix=with_constants(constants)) as process:
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "FOUND     the payload of the expired canary" in said
 
 
-def test_search_in_another_servers_files_is_no_proof(make_server: Callable[..., Any]) -> None:
+def test_search_in_the_files_of_another_server_is_refused(make_server: Callable[..., Server]) -> None:
     """Nothing found in the wrong place would look like a clean one."""
     server, other = make_server().start(), make_server().start()
     done = server.seclink("audit-erasure", "--config", str(other.config), "--server", server.url, check=False)
@@ -133,7 +129,7 @@ def test_search_in_another_servers_files_is_no_proof(make_server: Callable[..., 
     assert b"is this the database of" in done.stderr
 
 
-def test_key_is_wanted_where_creating_needs_one(make_server: Callable[..., Any]) -> None:
+def test_key_is_required_if_creating_needs_one(make_server: Callable[..., Server]) -> None:
     server = make_server('[access]\ncreate = "keys"\n').start()
     refused = audit(server, "--quick")
     assert (refused.returncode, refused.stdout) == (1, b"")
@@ -141,13 +137,13 @@ def test_key_is_wanted_where_creating_needs_one(make_server: Callable[..., Any])
     assert audit(server, "--quick", "--key", server.key("create")).returncode == 0
 
 
-def test_server_that_is_not_there_is_not_reachable(make_server: Callable[..., Any]) -> None:
+def test_stopped_server_is_not_reachable(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
     server.stop()
     assert audit(server).returncode == 3
 
 
-def test_server_that_runs_and_does_not_answer_is_told(make_server: Callable[..., Any]) -> None:
+def test_running_server_that_does_not_respond_is_named(make_server: Callable[..., Server]) -> None:
     server = make_server("[server]\nport = 1\n")
     server.key("create")
     held = connection.lock(server.folder / "seclink.db")
@@ -162,7 +158,7 @@ def test_server_that_runs_and_does_not_answer_is_told(make_server: Callable[...,
     assert "--server" in said
 
 
-def test_file_without_a_name_is_searched(tmp_path: Path, make_server: Callable[..., Any]) -> None:
+def test_deleted_open_file_is_searched(tmp_path: Path, make_server: Callable[..., Server]) -> None:
     """As SQLite's temporary files are: deleted as soon as they are open."""
     server = make_server().start()
     needle = secrets.token_bytes(32)
@@ -178,7 +174,7 @@ def test_file_without_a_name_is_searched(tmp_path: Path, make_server: Callable[.
     server.log_path.write_text("")
 
 
-def test_folder_that_may_not_be_looked_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or a backup would be called clean that nobody has searched."""
     for name in ("open", "closed"):
         (tmp_path / "backups" / name).mkdir(parents=True)
@@ -198,7 +194,7 @@ def test_folder_that_may_not_be_looked_into_is_told(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("at", [0, 1, 2**20 - 33, 2**20 - 16, 2**20 - 1, 2**20, 2**21 - 5, 3 * 2**20 - 32])
-def test_needle_is_found_wherever_it_lies(tmp_path: Path, at: int) -> None:
+def test_needle_is_found_at_every_offset(tmp_path: Path, at: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(at) + b"n" * 32 + bytes(3 * 2**20 - at - 32))
     [trace], size = search([path], {"it": b"n" * 32, "not it": b"m" * 64})
@@ -206,7 +202,7 @@ def test_needle_is_found_wherever_it_lies(tmp_path: Path, at: int) -> None:
 
 
 @contextlib.contextmanager
-def auditing(server: Any, *options: str, prefix: tuple[str, ...] = ()) -> Any:
+def auditing(server: Server, *options: str, prefix: tuple[str, ...] = ()) -> Any:
     """The audit as a process that goes on meanwhile."""
     command = [*(prefix or (sys.executable,)), "-m", "seclink", "audit-erasure", "--config", str(server.config)]
     with subprocess.Popen(
@@ -218,25 +214,25 @@ def auditing(server: Any, *options: str, prefix: tuple[str, ...] = ()) -> Any:
             process.kill()
 
 
-def looking(server: Any, sql: str) -> Any:
+def looking(server: Server, sql: str) -> Any:
     path = server.folder / "seclink.db"
-    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as db:
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=TIMEOUT_SECONDS)) as db:
         return db.execute(sql).fetchone()[0]
 
 
-def labels(server: Any) -> int:
+def labels(server: Server) -> int:
     return int(looking(server, "SELECT count(*) FROM secrets WHERE label LIKE 'canary%'"))
 
 
-def waiting(server: Any) -> int:
+def waiting(server: Server) -> int:
     """The canaries that are left once the others have been ended."""
     ended = looking(server, "SELECT count(*) FROM secrets WHERE state <> 'active'")
     return labels(server) if ended == 4 else 0
 
 
-def expire(server: Any) -> None:
+def expire(server: Server) -> None:
     path = server.folder / "seclink.db"
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as db:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=TIMEOUT_SECONDS)) as db:
         db.execute(
             "UPDATE secrets SET expires_at = created_at + 1, due_at = created_at + 1"
             " WHERE state = 'active' AND label LIKE 'canary%'"

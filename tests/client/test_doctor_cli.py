@@ -14,6 +14,7 @@ import httpx
 import pytest
 from certificates import pair
 from click.testing import CliRunner
+from support.server import Server
 from tampering import Certificate, Said, Tampering, header
 
 from seclink.cli import doctor as command
@@ -30,7 +31,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "PAUSE_SECONDS", 0.01)
 
 
-def doctor(server: Any, *options: str) -> tuple[int, dict[str, Any]]:
+def doctor(server: Server, *options: str) -> tuple[int, dict[str, Any]]:
     done = CliRunner().invoke(cli, ["doctor", "--json", "--config", str(server.config), *options])
     facts: dict[str, Any] = json.loads(done.stdout)
     assert (done.exit_code == 1) is (facts["problems"] > 0) is (not facts["well"])
@@ -45,7 +46,7 @@ def problems(facts: dict[str, Any], level: str = "problem") -> dict[str, str]:
 
 
 @pytest.fixture
-def alone(make_server: Callable[..., Any]) -> Any:
+def alone(make_server: Callable[..., Server]) -> Server:
     """A server that nothing stands before."""
     server = make_server()
     server.config.write_text(f'[server]\nport = {server.port}\npublic_url = "http://localhost:{server.port}"\n')
@@ -55,13 +56,13 @@ def alone(make_server: Callable[..., Any]) -> Any:
 class Behind:
     """A server behind a proxy that does its work well, until a test changes it."""
 
-    def __init__(self, server: Any, proxy: Tampering) -> None:
+    def __init__(self, server: Server, proxy: Tampering) -> None:
         self.server, self.proxy = server, proxy
 
 
 @pytest.fixture
 def behind(
-    make_server: Callable[..., Any], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_server: Callable[..., Server], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Behind]:
     certificate = Certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
@@ -79,7 +80,7 @@ def behind(
 # Alone
 
 
-def test_server_that_is_well_is_well(alone: Any) -> None:
+def test_healthy_server_has_no_problems(alone: Server) -> None:
     status, facts = doctor(alone)
     assert (status, problems(facts)) == (0, {})
     assert {each["part"] for each in facts["findings"]} == {
@@ -95,7 +96,7 @@ def test_server_that_is_well_is_well(alone: Any) -> None:
     assert said["the pages"].startswith("arrive unchanged")
 
 
-def test_looking_makes_nothing_and_spends_nothing(alone: Any) -> None:
+def test_checks_create_nothing_and_spend_nothing(alone: Server) -> None:
     made = httpx.post(f"{alone.url}/api/v1/secrets", json=ENDED).json()
     before = content(alone)
     doctor(alone)
@@ -107,7 +108,7 @@ def test_looking_makes_nothing_and_spends_nothing(alone: Any) -> None:
     assert [each["type"] for each in events] == ["created"]
 
 
-def content(server: Any) -> dict[str, str]:
+def content(server: Server) -> dict[str, str]:
     """Every table but the one with the clock's mark."""
     with closing(sqlite3.connect(f"{(server.folder / 'seclink.db').as_uri()}?mode=ro", uri=True)) as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
@@ -115,7 +116,7 @@ def content(server: Any) -> dict[str, str]:
     return {name: hashlib.sha256(each.encode()).hexdigest() for name, each in rows.items()}
 
 
-def test_findings_are_printed_with_their_cures(alone: Any) -> None:
+def test_findings_are_printed_with_their_fixes(alone: Server) -> None:
     (alone.folder / "seclink.db").chmod(0o644)
     done = alone.seclink("doctor", "--offline", "--config", str(alone.config), check=False)
     said = done.stdout.decode()
@@ -125,13 +126,13 @@ def test_findings_are_printed_with_their_cures(alone: Any) -> None:
     assert "\n1 problem, " in said
 
 
-def test_warnings_do_not_fail(make_server: Callable[..., Any]) -> None:
+def test_warnings_do_not_fail(make_server: Callable[..., Server]) -> None:
     status, facts = doctor(make_server("[dialects.seecret]\nenabled = true\n"), "--offline")
     assert status == 0
     assert {"dialects.seecret", "server.public_url"} <= problems(facts, "warning").keys()
 
 
-def test_broken_configuration_is_told_with_its_lines(make_server: Callable[..., Any]) -> None:
+def test_broken_configuration_is_reported_with_its_lines(make_server: Callable[..., Server]) -> None:
     """CFG-01: and what can be looked at without it still is."""
     server = make_server("[server]\nprot = 1\n")
     status, facts = doctor(server)
@@ -140,7 +141,7 @@ def test_broken_configuration_is_told_with_its_lines(make_server: Callable[..., 
     assert {each["part"] for each in facts["findings"]} == {"configuration", "machine"}
 
 
-def test_damaged_database_is_explained(make_server: Callable[..., Any]) -> None:
+def test_damaged_database_is_explained(make_server: Callable[..., Server]) -> None:
     """CR-06"""
     server = make_server()
     (server.folder / "seclink.db").write_bytes(b"not a database at all" * 100)
@@ -149,7 +150,7 @@ def test_damaged_database_is_explained(make_server: Callable[..., Any]) -> None:
     assert "is not a SecLink database" in problems(facts)[str(server.folder / "seclink.db")]
 
 
-def test_server_that_is_not_there_is_a_problem_and_offline_none(alone: Any) -> None:
+def test_stopped_server_is_a_problem_unless_offline(alone: Server) -> None:
     alone.stop()
     status, facts = doctor(alone)
     assert status == 1
@@ -157,7 +158,7 @@ def test_server_that_is_not_there_is_a_problem_and_offline_none(alone: Any) -> N
     assert doctor(alone, "--offline")[0] == 0
 
 
-def test_server_is_found_where_it_was_told_to_listen(make_server: Callable[..., Any]) -> None:
+def test_listen_address_of_the_command_line_is_used(make_server: Callable[..., Server]) -> None:
     """On its command line, which its TOML does not know of."""
     status, facts = doctor(make_server("[server]\nport = 1\n").start())
     assert (status, problems(facts)) == (0, {})
@@ -166,7 +167,7 @@ def test_server_is_found_where_it_was_told_to_listen(make_server: Callable[..., 
     assert "127.0.0.1" not in said, "an address needs no name"
 
 
-def test_server_that_runs_and_does_not_answer_is_told(make_server: Callable[..., Any]) -> None:
+def test_running_server_that_does_not_respond_is_reported(make_server: Callable[..., Server]) -> None:
     """As `server.port` was changed since, say."""
     server = make_server("[server]\nport = 1\n")
     server.key("create")
@@ -179,7 +180,7 @@ def test_server_that_runs_and_does_not_answer_is_told(make_server: Callable[...,
     assert problems(facts) == {"http://127.0.0.1:1": said}
 
 
-def test_pair_that_cannot_be_used_is_told_before_a_start_is_refused(make_server: Callable[..., Any]) -> None:
+def test_unusable_certificate_is_reported(make_server: Callable[..., Server]) -> None:
     server = make_server("[server]\ntls_cert = 'fullchain.pem'\ntls_key = 'privkey.pem'\n")
     (server.folder / "fullchain.pem").write_text("none")
     said = problems(doctor(server, "--offline")[1])
@@ -192,8 +193,8 @@ def test_pair_that_cannot_be_used_is_told_before_a_start_is_refused(make_server:
     assert problems(doctor(server, "--offline")[1]) == {}
 
 
-def test_pair_that_is_somebody_elses_is_not_to_be_corrected(
-    make_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+def test_unreadable_certificate_is_not_to_be_corrected(
+    make_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Path) -> None:
         raise CertificateRefused("any words", Path("/etc/privkey.pem"), is_denied=True)
@@ -204,7 +205,7 @@ def test_pair_that_is_somebody_elses_is_not_to_be_corrected(
     assert (finding["said"], "as root" in finding["fix"]) == ("cannot be used: any words", True)
 
 
-def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Any]) -> None:
+def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Server]) -> None:
     host = f"{'a' * 64}.example"  # no name at all, so nobody is asked for it
     _, facts = doctor(make_server(f'[server]\npublic_url = "https://{host}"\ntrusted_proxies = ["127.0.0.1"]\n'))
     assert "does not resolve" in problems(facts)[host]
@@ -213,7 +214,7 @@ def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Any]
 # Behind a proxy
 
 
-def test_proxy_that_does_its_work_well_is_no_problem(behind: Behind) -> None:
+def test_correct_proxy_has_no_problems(behind: Behind) -> None:
     status, facts = doctor(behind.server)
     assert (status, problems(facts)) == (0, {})
     said = {each["looked"]: each["said"] for each in facts["findings"]}
@@ -221,18 +222,18 @@ def test_proxy_that_does_its_work_well_is_no_problem(behind: Behind) -> None:
     assert said["the clients' addresses"] == "arrive, and cannot be forged"
 
 
-def test_proxy_that_hides_its_clients_is_found_out(behind: Behind) -> None:
+def test_proxy_that_hides_client_addresses_is_reported(behind: Behind) -> None:
     behind.proxy.forwarded = lambda given, client: ""
     assert "all clients look like the proxy" in problems(doctor(behind.server)[1])["the clients' addresses"]
 
 
-def test_proxy_that_believes_its_clients_is_found_out(behind: Behind) -> None:
+def test_proxy_that_passes_forged_addresses_is_reported(behind: Behind) -> None:
     """ASVS 4.1.3, 15.3.4"""
     behind.proxy.forwarded = lambda given, client: given or client
     assert "can be forged" in problems(doctor(behind.server)[1])["the clients' addresses"]
 
 
-def test_proxy_that_takes_no_large_body_is_found_out(behind: Behind) -> None:
+def test_proxy_with_a_small_body_limit_is_reported(behind: Behind) -> None:
     behind.proxy.most_bytes = 2**20
     found = problems(doctor(behind.server)[1])
     assert found == {"a request of 2,797,226 bytes": "is refused as too large before it reaches the server"}
@@ -241,14 +242,14 @@ def test_proxy_that_takes_no_large_body_is_found_out(behind: Behind) -> None:
 @pytest.mark.parametrize(
     ("values", "said"), [((), "is missing"), (("nosniff", "nosniff"), "is sent 2 times"), (("sniff",), "instead of")]
 )
-def test_proxy_that_meddles_with_headers_is_found_out(behind: Behind, values: tuple[str, ...], said: str) -> None:
+def test_proxy_that_changes_headers_is_reported(behind: Behind, values: tuple[str, ...], said: str) -> None:
     behind.proxy.rules = [header("/", "X-Content-Type-Options", *values)]
     [what] = problems(doctor(behind.server)[1]).values()
     assert "x-content-type-options" in what
     assert said in what
 
 
-def test_proxy_that_sends_people_on_is_found_out(behind: Behind) -> None:
+def test_proxy_that_redirects_is_reported(behind: Behind) -> None:
     def rule(said: Said) -> None:
         said.status, said.headers = 308, [("Location", "https://www.example.org/")]
 
@@ -258,7 +259,7 @@ def test_proxy_that_sends_people_on_is_found_out(behind: Behind) -> None:
     assert (found["said"], "https://www.example.org/" in found["fix"]) == ("redirects (308)", True)
 
 
-def test_proxy_that_leads_elsewhere_is_found_out(behind: Behind) -> None:
+def test_proxy_of_another_program_is_reported(behind: Behind) -> None:
     def rule(said: Said) -> None:
         said.body = b"It works!"
 
@@ -266,7 +267,7 @@ def test_proxy_that_leads_elsewhere_is_found_out(behind: Behind) -> None:
     assert any("not a response of SecLink" in each for each in problems(doctor(behind.server)[1]).values())
 
 
-def test_proxy_that_leads_to_another_appliance_is_found_out(behind: Behind, server: Any) -> None:
+def test_proxy_of_another_appliance_is_reported(behind: Behind, server: Server) -> None:
     """Known by what has ended in the database here."""
     made = httpx.post(f"{behind.server.url}/api/v1/secrets", json=ENDED).json()
     assert httpx.get(f"{behind.server.url}/api/v1/secrets/{made['linkId']}").status_code == 200
@@ -277,7 +278,7 @@ def test_proxy_that_leads_to_another_appliance_is_found_out(behind: Behind, serv
     assert "is another SecLink server, or one with another database" in problems(doctor(behind.server)[1]).values()
 
 
-def test_certificate_that_nobody_knows_is_a_problem(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untrusted_certificate_is_a_problem(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     _, facts = doctor(behind.server)
     assert problems(facts).keys() == {"the certificate"}
@@ -287,7 +288,7 @@ def test_certificate_that_nobody_knows_is_a_problem(behind: Behind, monkeypatch:
 
 
 @pytest.mark.parametrize(("code", "words"), [(10, "has expired"), (62, "is for another name"), (99, "is not valid")])
-def test_certificate_is_distrusted_for_a_reason(code: int, words: str) -> None:
+def test_certificate_error_has_an_observation_and_a_fix(code: int, words: str) -> None:
     error = ssl.SSLCertVerificationError(1, "no")
     error.verify_code, error.verify_message = code, "in OpenSSL's words"
     found = address._untrusted("secrets.example.org", error)
@@ -296,14 +297,14 @@ def test_certificate_is_distrusted_for_a_reason(code: int, words: str) -> None:
     assert "{" not in found.fix
 
 
-def test_public_url_where_nobody_speaks_https_is_a_problem(behind: Behind) -> None:
+def test_public_url_without_https_is_a_problem(behind: Behind) -> None:
     plain = behind.server.config.read_text().replace(str(behind.proxy.port), str(behind.server.port))
     behind.server.config.write_text(plain)
     [said] = problems(doctor(behind.server)[1]).values()
     assert "the TLS handshake failed" in said
 
 
-def test_proxy_whose_server_is_gone_is_told_what_to_start(behind: Behind) -> None:
+def test_proxy_without_its_server_is_fixed_by_a_start(behind: Behind) -> None:
     def rule(said: Said) -> None:
         said.status, said.body = 502, b"<h1>Bad Gateway</h1>"
 
@@ -312,8 +313,8 @@ def test_proxy_whose_server_is_gone_is_told_what_to_start(behind: Behind) -> Non
     assert (found["said"][:18], found["fix"][:16]) == ("returns status 502", "start the server")
 
 
-def test_certificate_that_ends_soon_is_a_warning(
-    make_server: Callable[..., Any], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_certificate_that_expires_soon_is_a_warning(
+    make_server: Callable[..., Server], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = Certificate(tmp_path, days=5)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))

@@ -6,11 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from ports import free_port
+from support.server import Server
 from terminal import Shell
 
 from seclink.cli.metrics_snapshot import Reading
@@ -22,7 +22,7 @@ PLENTY = '[rates]\ncreate = "100000/hour"\nreveal = "100000/hour"\n'
 
 
 @pytest.fixture(scope="module")
-def watched(serve: Callable[..., Any]) -> Any:
+def watched(serve: Callable[..., Server]) -> Server:
     """A server that shows its metrics at an address of its own and to keys."""
     toml = f'{PLENTY}[metrics]\nenabled = true\nlisten = "127.0.0.1:{free_port()}"\n'
     running = serve(toml)
@@ -34,7 +34,7 @@ def watched(serve: Callable[..., Any]) -> Any:
     return running
 
 
-def test_once_and_through_a_pipe_it_is_plain_text(shell: Shell, watched: Any) -> None:
+def test_output_of_once_and_through_a_pipe_is_plain_text(shell: Shell, watched: Server) -> None:
     for options in (("--once",), ()):
         done = shell.run("status", "--config", str(watched.config), *options)
         text = done.stdout.decode()
@@ -49,7 +49,7 @@ def test_once_and_through_a_pipe_it_is_plain_text(shell: Shell, watched: Any) ->
         assert max(map(len, text.splitlines())) <= 80
 
 
-def test_json_has_every_fact_as_a_number(shell: Shell, watched: Any) -> None:
+def test_json_has_the_figures_as_numbers(shell: Shell, watched: Server) -> None:
     facts = json.loads(shell.out("status", "--json", "--config", str(watched.config)))
     assert facts["ready"] is True
     assert facts["failing"] == []
@@ -60,7 +60,7 @@ def test_json_has_every_fact_as_a_number(shell: Shell, watched: Any) -> None:
     assert 0 < facts["databaseUsedBytes"] < facts["databaseLimitBytes"]
 
 
-def test_terminal_shows_it_live_until_q(shell: Shell, watched: Any) -> None:
+def test_terminal_is_updated_until_q(shell: Shell, watched: Server) -> None:
     terminal = shell.on_terminal("status", "--config", str(watched.config), TERM="xterm", COLUMNS="80", LINES="24")
     terminal.wait_for("\x1b[?1049h")
     terminal.wait_for("ready")
@@ -70,7 +70,7 @@ def test_terminal_shows_it_live_until_q(shell: Shell, watched: Any) -> None:
     assert terminal.shown.endswith("\x1b[?25h\x1b[?1049l")  # the screen that was there before, and a cursor
 
 
-def test_ctrl_c_ends_it_as_q_does(shell: Shell, watched: Any) -> None:
+def test_ctrl_c_ends_like_q(shell: Shell, watched: Server) -> None:
     terminal = shell.on_terminal("status", "--config", str(watched.config), TERM="xterm")
     terminal.wait_for("ready")
     terminal.type("\x03")
@@ -78,7 +78,7 @@ def test_ctrl_c_ends_it_as_q_does(shell: Shell, watched: Any) -> None:
     assert terminal.shown.endswith("\x1b[?25h\x1b[?1049l")
 
 
-def test_from_elsewhere_a_key_of_the_scope_metrics_is_enough(shell: Shell, watched: Any) -> None:
+def test_remote_server_needs_a_key_of_the_scope_metrics(shell: Shell, watched: Server) -> None:
     key = watched.key("metrics", account="watcher")
     assert " ready" in shell.out("status", "--server", watched.url, "--key", key)
     assert " ready" in shell.out("status", SECLINK_SERVER=watched.url, SECLINK_API_KEY=key)
@@ -89,7 +89,7 @@ def test_from_elsewhere_a_key_of_the_scope_metrics_is_enough(shell: Shell, watch
         assert b"seclink key add NAME --scope metrics" in done.stderr
 
 
-def test_this_machines_server_comes_before_that_of_the_environment_or_a_login(shell: Shell, watched: Any) -> None:
+def test_local_server_precedes_the_environment_and_the_login(shell: Shell, watched: Server) -> None:
     """Where its TOML says where to look; and one that is named on the command line comes before both."""
     elsewhere = {"SECLINK_SERVER": "http://127.0.0.1:9", "SECLINK_API_KEY": "sk_live_x"}
     assert " ready" in shell.out("status", "--config", str(watched.config), **elsewhere)
@@ -102,7 +102,7 @@ def test_this_machines_server_comes_before_that_of_the_environment_or_a_login(sh
     )  # fmt: skip
 
 
-def test_server_that_nobody_named_here_is_told_where_it_comes_from(shell: Shell) -> None:
+def test_error_names_the_origin_of_the_server_address(shell: Shell) -> None:
     done = shell.run("status", SECLINK_SERVER="http://127.0.0.1:9")
     assert done.returncode == 3
     assert b"127.0.0.1:9 cannot be reached" in done.stderr
@@ -111,7 +111,7 @@ def test_server_that_nobody_named_here_is_told_where_it_comes_from(shell: Shell)
     assert b"server of `seclink login`; " in shell.run("status").stderr
 
 
-def test_server_that_is_configured_is_asked_where_it_listens(shell: Shell, make_server: Callable[..., Any]) -> None:
+def test_configured_server_is_reached_where_it_listens(shell: Shell, make_server: Callable[..., Server]) -> None:
     """Not where servers are by default; and with no key of another one's."""
     server = make_server("[server]\nport = 1\npublic_url = 'https://secrets.example.org'\n").start()
     Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
@@ -135,9 +135,7 @@ def test_server_that_is_configured_is_asked_where_it_listens(shell: Shell, make_
         assert b"metrics.listen = " in refused.stderr
 
 
-def test_address_that_was_written_since_the_start_wants_a_restart(
-    shell: Shell, make_server: Callable[..., Any]
-) -> None:
+def test_listener_configured_after_the_start_needs_a_restart(shell: Shell, make_server: Callable[..., Server]) -> None:
     server = make_server("").start()
     server.config.write_text('[metrics]\nlisten = "127.0.0.1:9"\n')
     refused = shell.run("status", "--config", str(server.config))
@@ -148,14 +146,14 @@ def test_address_that_was_written_since_the_start_wants_a_restart(
     assert f"no server on this machine has {server.folder}/seclink.db open" in refused.stderr.decode()
 
 
-def test_server_that_shows_no_metrics_is_told_what_it_takes(shell: Shell, server: Any) -> None:
+def test_server_without_metrics_gets_advice(shell: Shell, server: Server) -> None:
     done = shell.run("status", "--server", server.url)
     assert done.returncode == 1
     assert b"metrics.listen" in done.stderr
     assert b"metrics.enabled" in done.stderr
 
 
-def test_nobody_there_is_another_status(shell: Shell, tmp_path: Path, unused_tcp_port: int) -> None:
+def test_unreachable_server_has_its_own_exit_status(shell: Shell, tmp_path: Path, unused_tcp_port: int) -> None:
     toml = tmp_path / "seclink.toml"
     toml.write_text(f'[metrics]\nlisten = "127.0.0.1:{unused_tcp_port}"\n')
     done = shell.run("status", "--config", str(toml))
@@ -163,7 +161,7 @@ def test_nobody_there_is_another_status(shell: Shell, tmp_path: Path, unused_tcp
     assert f"127.0.0.1:{unused_tcp_port} cannot be reached".encode() in done.stderr
 
 
-def test_server_whose_reaper_is_late_is_not_ready(shell: Shell, answering: Callable[[int, str], str]) -> None:
+def test_late_reaper_is_not_ready(shell: Shell, answering: Callable[[int, str], str]) -> None:
     exposition = 'seclink_build_info{version="1"} 1\nseclink_ready{part="store"} 1\nseclink_ready{part="reaper"} 0\n'
     url = answering(200, exposition)
     done = shell.run("status", "--server", url)
@@ -175,7 +173,7 @@ def test_server_whose_reaper_is_late_is_not_ready(shell: Shell, answering: Calla
 @pytest.mark.parametrize(
     ("status", "content"), [(200, "<html>"), (200, "up 1\n"), (500, ""), (302, ""), (200, "x" * 5_000_000)]
 )
-def test_what_is_not_seclink_is_said_to_be_none(
+def test_other_programs_are_not_seclink(
     shell: Shell, answering: Callable[[int, str], str], status: int, content: str
 ) -> None:
     done = shell.run("status", "--server", answering(status, content), "--key", "sk_live_x")
@@ -189,7 +187,7 @@ def test_hostile_server_cannot_steer_the_terminal(shell: Shell, answering: Calla
     assert not any(character in shown for character in "\x1b\x9b\u202e")
 
 
-def test_window_slides_and_a_restart_begins_it_anew() -> None:
+def test_window_slides_and_restarts_with_the_process() -> None:
     def at(seconds: float, started: float = 0) -> Reading:
         return Reading(parse(f"seclink_build_info{{}} 1\nprocess_start_time_seconds {started}"), seconds)
 

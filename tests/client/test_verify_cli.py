@@ -4,10 +4,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support.server import Server
 from tampering import Certificate, Rule, Said, Tampering, header, replace
 from terminal import Shell
 
@@ -37,19 +37,19 @@ def verify(url: str, *options: str) -> Result:
 
 
 @pytest.fixture(scope="module")
-def branded(serve: Callable[..., Any]) -> Any:
+def branded(serve: Callable[..., Server]) -> Server:
     return serve(BRANDED, {"logo.svg": SVG})
 
 
 @pytest.fixture
-def between(server: Any) -> Iterator[Tampering]:
+def between(server: Server) -> Iterator[Tampering]:
     made = Tampering(server.url)
     yield made
     made.close()
 
 
 @pytest.fixture
-def between_branded(branded: Any) -> Iterator[Tampering]:
+def between_branded(branded: Server) -> Iterator[Tampering]:
     made = Tampering(branded.url)
     yield made
     made.close()
@@ -74,7 +74,7 @@ def paths(differences: list[dict[str, str]]) -> set[str]:
 # The same
 
 
-def test_server_of_this_release_is_the_same(server: Any, shell: Shell) -> None:
+def test_server_of_this_release_is_the_same(server: Server, shell: Shell) -> None:
     done = shell.run("verify", server.url)
     assert (done.returncode, done.stderr) == (0, b"")
     said = done.stdout.decode()
@@ -82,7 +82,7 @@ def test_server_of_this_release_is_the_same(server: Any, shell: Shell) -> None:
     assert said.endswith("the same, every byte and header\n")
 
 
-def test_server_of_this_release_is_the_same_whatever_its_operator_may_set(branded: Any) -> None:
+def test_options_of_the_operator_make_no_difference(branded: Server) -> None:
     done = verify(branded.url, "--json")
     facts = json.loads(done.stdout)
     assert (done.exit_code, facts["differences"]) == (0, [])
@@ -91,7 +91,7 @@ def test_server_of_this_release_is_the_same_whatever_its_operator_may_set(brande
     assert (told["create"], told["payloadBytes"], told["maxSeconds"]) == ("keys", 4096, 10800)
 
 
-def test_everything_a_page_loads_is_asked_for(between: Tampering) -> None:
+def test_every_file_that_a_page_loads_is_fetched(between: Tampering) -> None:
     """At once or later: every file, in every language, and the module for other sites."""
     asked: list[str] = []
     assert found(between, lambda said: asked.append(said.path)) == []
@@ -104,8 +104,8 @@ def test_everything_a_page_loads_is_asked_for(between: Tampering) -> None:
     assert {"/api/v1/client-module", "/robots.txt", "/favicon.ico"} <= set(asked)
 
 
-def test_behind_tls_and_below_a_path_it_is_the_same(
-    make_server: Callable[..., Any], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_tls_and_a_path_make_no_difference(
+    make_server: Callable[..., Server], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = Certificate(tmp_path)
     url = f"https://localhost:{unused_tcp_port}/below"
@@ -123,7 +123,7 @@ def test_behind_tls_and_below_a_path_it_is_the_same(
         between.close()
 
 
-def test_what_stands_between_may_say_who_it_is(between: Tampering) -> None:
+def test_proxy_headers_make_no_difference(between: Tampering) -> None:
     names = ("Server", "Via", "Date", "Age", "Alt-Svc", "ETag")
     assert found(between, *(header("/", name, "x") for name in names)) == []
 
@@ -131,7 +131,7 @@ def test_what_stands_between_may_say_who_it_is(between: Tampering) -> None:
 # Not the same
 
 
-def test_changed_byte_of_any_file_is_found(between: Tampering) -> None:
+def test_changed_byte_of_any_file_is_a_difference(between: Tampering) -> None:
     """HDR-03: the last byte of each, those loaded only later included."""
     whole: list[dict[str, str]] = []
     found(between, lambda said: whole.append({"path": said.path}))
@@ -158,7 +158,7 @@ def test_changed_byte_of_any_file_is_found(between: Tampering) -> None:
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
-def test_change_is_found_and_shown_where_it_is(between: Tampering, rule: Rule, where: str, what: str) -> None:
+def test_change_is_shown_with_its_path(between: Tampering, rule: Rule, where: str, what: str) -> None:
     different = found(between, rule)
     assert paths(different) == {where}
     assert any(what in each["what"] for each in different)
@@ -177,7 +177,7 @@ def test_change_is_found_and_shown_where_it_is(between: Tampering, rule: Rule, w
         ("Content-Security-Policy-Report-Only", ("default-src 'none'; report-uri //elsewhere",), "was added"),
     ],
 )
-def test_header_that_is_lost_doubled_changed_or_added_is_found(
+def test_missing_repeated_changed_or_added_header_is_a_difference(
     between: Tampering, name: str, values: tuple[str, ...], what: str
 ) -> None:
     different = found(between, header("/", name, *values))
@@ -201,7 +201,7 @@ def test_header_that_is_lost_doubled_changed_or_added_is_found(
         ("&quot;en&quot;:&quot;English&quot;", "&quot;en&quot;:&quot;Anglais&quot;"),
     ],
 )
-def test_settings_are_what_an_operator_may_set_and_nothing_else(between_branded: Tampering, old: str, new: str) -> None:
+def test_settings_that_no_toml_allows_are_a_difference(between_branded: Tampering, old: str, new: str) -> None:
     different = found(between_branded, replace("/?lang=", old.encode(), new.encode()))
     assert "/" in paths(different)
 
@@ -209,7 +209,7 @@ def test_settings_are_what_an_operator_may_set_and_nothing_else(between_branded:
 @pytest.mark.parametrize(
     "logo", [b"<!doctype html>" * 10_000, b"GIF89a", b"<svg" + b" " * 70_000, b"", SVG.encode() + b" "]
 )
-def test_logo_is_a_picture_and_the_one_its_address_stands_for(between_branded: Tampering, logo: bytes) -> None:
+def test_logo_must_be_an_image_and_match_its_version(between_branded: Tampering, logo: bytes) -> None:
     """Its bytes are in the version that is part of every address."""
 
     def rule(said: Said) -> None:
@@ -219,7 +219,7 @@ def test_logo_is_a_picture_and_the_one_its_address_stands_for(between_branded: T
     assert found(between_branded, rule)
 
 
-def test_style_may_add_a_colour_and_nothing_else(between_branded: Tampering) -> None:
+def test_style_may_only_add_the_accent_colour(between_branded: Tampering) -> None:
     accent = b"--accent:#1a5fb4;"
     for new in (accent + b"background:url(//elsewhere);", b"--accent:#1a5fb5;", b"--accent:red;"):
         assert found(between_branded, replace("css/style.css", accent, new))
@@ -237,7 +237,7 @@ def test_redirect_is_not_followed(between: Tampering) -> None:
     assert different["what"] == "returns status 302 instead of 200 and redirects to https://elsewhere.example/"
 
 
-def test_another_release_is_named(between: Tampering) -> None:
+def test_fingerprint_of_another_release_is_shown(between: Tampering) -> None:
     def rule(said: Said) -> None:
         said.body = said.body.replace(fingerprint(manifest(FOLDER)).encode(), b"0123456789abcdef")
 
@@ -247,7 +247,7 @@ def test_another_release_is_named(between: Tampering) -> None:
     assert "its pages show the fingerprint 0123456789abcdef: to compare, install the release it runs" in done.stdout
 
 
-def test_what_is_no_seclink_at_all_differs(between: Tampering) -> None:
+def test_page_of_another_program_is_a_difference(between: Tampering) -> None:
     def rule(said: Said) -> None:
         said.body, said.headers = b"\x1b[2J<h1>It works!</h1>", [("Content-Encoding", "gzip")]
 
@@ -261,7 +261,7 @@ def test_what_is_no_seclink_at_all_differs(between: Tampering) -> None:
 # Neither
 
 
-def test_server_that_does_not_answer_is_not_reachable(between: Tampering, unused_tcp_port: int) -> None:
+def test_silent_server_is_not_reachable(between: Tampering, unused_tcp_port: int) -> None:
     assert verify(f"http://127.0.0.1:{unused_tcp_port}").exit_code == 3
 
     def rule(said: Said) -> None:
@@ -274,11 +274,11 @@ def test_server_that_does_not_answer_is_not_reachable(between: Tampering, unused
 
 
 @pytest.mark.parametrize("arguments", [[], ["ftp://localhost"], ["localhost"], ["http://user@localhost"]])
-def test_what_is_no_address_is_wrong_usage(arguments: list[str]) -> None:
+def test_invalid_url_is_a_usage_error(arguments: list[str]) -> None:
     assert CliRunner().invoke(cli, ["verify", *arguments]).exit_code == 2
 
 
-def test_manifest_is_printed_alone(shell: Shell) -> None:
+def test_manifest_option_prints_only_the_manifest(shell: Shell) -> None:
     done = shell.run("verify", "--manifest")
     assert (done.returncode, done.stdout.decode()) == (0, manifest(FOLDER))
     assert done.stderr.decode() == f"fingerprint {fingerprint(manifest(FOLDER))}\n"

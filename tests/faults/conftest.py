@@ -1,17 +1,18 @@
 """Fixtures of the fault tests."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from appliances import PLENTY, Api, database, is_whole
-from sockets import Process, running
+from api_client import ApiClient
+from database_files import database_path, is_intact
+from sockets import SmallServer, small_server
+from support.server import HIGH_RATES, Server
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Process]:
+def server() -> Iterator[SmallServer]:
     """The small application; it must also end well after everything a module did to it."""
-    with running() as process:
+    with small_server() as process:
         yield process
         process.popen.terminate()
         code, out, err = process.finish()
@@ -19,15 +20,15 @@ def server() -> Iterator[Process]:
 
 
 @pytest.fixture(scope="module")
-def appliance_server(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def appliance_server(server_type: type[Server], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`seclink serve` for all tests of a module that leave it whole; it must also end well."""
-    server = server_type(tmp_path_factory.mktemp("appliance"), PLENTY).start()
+    server = server_type(tmp_path_factory.mktemp("appliance"), HIGH_RATES).start()
     yield server
     assert server.stop() == 0, server.log()
-    assert is_whole(database(server.folder))
+    assert is_intact(database_path(server.folder))
 
 
 @pytest.fixture
-def api(appliance_server: Any) -> Iterator[Api]:
-    with Api(appliance_server) as api:
+def api(appliance_server: Server) -> Iterator[ApiClient]:
+    with ApiClient(appliance_server) as api:
         yield api

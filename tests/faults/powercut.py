@@ -1,8 +1,8 @@
-"""What a disk may hold after its power was cut, from a recording of what was asked of it.
+"""A model of what a disk may contain after a power cut, from the recorded operations on it.
 
-What was synced is there. Of what was not, any part may be there and any part not, down to single sectors and in any
-order: more than disks with caches really do. Names come and go in the order of the calls (as every journaling file
-system has it), and are certain only once their folder was synced, as POSIX says.
+Synced data is there. Of all other data any part may be there and any part missing, down to single sectors and in any
+order, which is more than disks with caches do. Names appear and disappear in the order of the calls (as in every
+journaling file system), and are certain only after their folder was synced (as in POSIX).
 """
 
 import random
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from recording import Event
+from strace_log import DiskEvent
 
 SECTOR = 512
 Choose = Callable[[int], list[bool]]
-"""(how many pieces) -> which of them are there."""
+"""(number of pending pieces) -> which of them reached the disk."""
 
 
 class Piece(NamedTuple):
-    """A part of a write that is within one sector; or, without data, a new size."""
+    """A part of a write within one sector; or, without data, a new file size."""
 
     offset: int
     data: bytes | None
@@ -30,7 +30,7 @@ class File:
         self.pending: list[tuple[int, list[Piece]]] = []
 
     def sync(self, began: int) -> None:
-        """What had been done before it began is certain now."""
+        """Make certain all writes that ended before the sync began."""
         for ended, pieces in self.pending:
             if ended < began:
                 apply(self.synced, pieces)
@@ -53,46 +53,46 @@ def apply(content: bytearray, pieces: list[Piece]) -> None:
 
 
 class Disk:
-    """Fed with events in order; `states` are what it may hold if its power is cut now."""
+    """Takes events in order; `states` are its possible contents if the power is cut now."""
 
     def __init__(self) -> None:
         self.names: dict[str, File] = {}  # as the process sees them
         self.synced_names: dict[str, File] = {}
         self.pending_names: list[tuple[int, str, File | None]] = []
 
-    def take(self, event: Event) -> None:
+    def apply(self, event: DiskEvent) -> None:
         match event.kind:
             case "create" if event.name not in self.names:
                 self.names[event.name] = File()
                 self.pending_names.append((event.ended, event.name, self.names[event.name]))
-            case "drop":
+            case "delete":
                 del self.names[event.name]
                 self.pending_names.append((event.ended, event.name, None))
             case "write":
                 self.names[event.name].pending.append((event.ended, split(event.offset, event.data)))
-            case "cut":
+            case "truncate":
                 self.names[event.name].pending.append((event.ended, [Piece(event.offset, None)]))
             case "sync" if event.name == ".":
                 self.synced_names = self._names(sum(ended < event.began for ended, *_ in self.pending_names))
-                self.pending_names = [each for each in self.pending_names if each[0] >= event.began]
+                self.pending_names = [change for change in self.pending_names if change[0] >= event.began]
             case "sync":
                 self.names[event.name].sync(event.began)
 
     def _names(self, count: int) -> dict[str, File]:
-        """The folder with so many of the pending changes done."""
+        """Return the folder after the first `count` pending changes."""
         names: dict[str, File | None] = {**self.synced_names}
         names.update({name: file for _, name, file in self.pending_names[:count]})
         return {name: file for name, file in names.items() if file is not None}
 
-    def states(self, seed: str, chances: int) -> Iterator[dict[str, bytes]]:
-        """Nothing, everything and odd parts of what is pending; then `chances` more, drawn."""
+    def states(self, seed: str, samples: int) -> Iterator[dict[str, bytes]]:
+        """Yield the disk with none, all and certain parts of the pending pieces; then `samples` random states."""
         chance = random.Random(seed)
         every = len(self.pending_names)
         fixed: list[Choose] = [
             lambda n: [False] * n,
             lambda n: [True] * n,
-            lambda n: [True] * (n - 1) + [False] * (n > 0),  # torn at its last sector
-            lambda n: [False] * (n - 1) + [True] * (n > 0),  # the last overtook all others
+            lambda n: [True] * (n - 1) + [False] * (n > 0),  # torn at the last sector
+            lambda n: [False] * (n - 1) + [True] * (n > 0),  # the last one came first
             lambda n: [k < n // 2 for k in range(n)],
             lambda n: [k >= n // 2 for k in range(n)],
             lambda n: [k % 2 == 0 for k in range(n)],
@@ -100,7 +100,7 @@ class Disk:
         for choose in fixed:
             for count in {0, every}:
                 yield self._state(count, choose)
-        for _ in range(chances):
+        for _ in range(samples):
             share = chance.choice((0.1, 0.5, 0.9))
             yield self._state(
                 chance.randint(0, every), lambda n, share=share: [chance.random() < share for _ in range(n)]
@@ -119,9 +119,9 @@ def split(offset: int, data: bytes) -> list[Piece]:
     return pieces
 
 
-def lay(state: dict[str, bytes], folder: Path) -> None:
-    """Make the folder hold just that."""
-    for each in folder.iterdir():
-        each.unlink()
+def write_state(state: dict[str, bytes], folder: Path) -> None:
+    """Replace the content of the folder with a state."""
+    for path in folder.iterdir():
+        path.unlink()
     for name, content in state.items():
         (folder / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""Raw sockets against a server in a process of its own."""
+"""Raw sockets, and a small server in a process of its own to test them against."""
 
 import contextlib
 import json
@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from support.waiting import TIMEOUT_SECONDS
+
 from seclink.web.security_headers import HEADERS
 
-PATIENCE = 20.0  # generous: a busy machine must not fail a test
 POST = b"POST /look HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 SECURITY = {name.decode(): value.decode() for name, value in HEADERS}
 
 
-class Answer(NamedTuple):
+class RawResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -31,16 +32,16 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-class Process:
-    """A running `tiny.py`."""
+class SmallServer:
+    """A running `small_app.py`."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.popen = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "error", Path(__file__).with_name("tiny.py"), json.dumps(options)],
+            [sys.executable, "-X", "dev", "-W", "error", Path(__file__).with_name("small_app.py"), json.dumps(options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Large blocks go back to the system when they are freed, so that what remains resident is what is held.
+            # Freed large blocks go back to the system, so that the resident memory is the memory in use.
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "MALLOC_MMAP_THRESHOLD_": "131072"},
         )
         assert self.popen.stdout is not None
@@ -49,35 +50,35 @@ class Process:
 
     def connect(self, data: bytes = b"", small_window: bool = False) -> socket.socket:
         with contextlib.closing(socket.socket()) as client:
-            client.settimeout(PATIENCE)
+            client.settimeout(TIMEOUT_SECONDS)
             if small_window:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", self.port))
             client.sendall(data)
             return client.dup()
 
-    def ask(self, data: bytes) -> list[Answer]:
-        """Sends, says that nothing more will come, and reads everything until the server closes."""
+    def ask(self, data: bytes) -> list[RawResponse]:
+        """Send the data and read until the server closes the connection."""
         with self.connect() as client:
-            client.settimeout(PATIENCE)
+            client.settimeout(TIMEOUT_SECONDS)
             with contextlib.suppress(ConnectionError):
                 client.sendall(data)
-            return answers(read_all(client))
+            return parse_responses(read_all(client))
 
-    def get(self, path: str = "/look") -> Answer:
+    def get(self, path: str = "/look") -> RawResponse:
         return self.ask(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())[0]
 
     def seen(self, path: str) -> int:
         return int(self.get().json["seen"].get(path, 0))
 
     def finish(self) -> tuple[int, str, str]:
-        out, err = self.popen.communicate(timeout=PATIENCE)
+        out, err = self.popen.communicate(timeout=TIMEOUT_SECONDS)
         return self.popen.returncode, out, err
 
 
 @contextlib.contextmanager
-def running(**options: Any) -> Iterator[Process]:
-    process = Process(options)
+def small_server(**options: Any) -> Iterator[SmallServer]:
+    process = SmallServer(options)
     try:
         yield process
     finally:
@@ -86,17 +87,17 @@ def running(**options: Any) -> Iterator[Process]:
             process.popen.communicate()
 
 
-def check_refusal(answer: Answer, status: int, code: str) -> None:
-    assert (answer.status, answer.json["code"]) == (status, code)
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["connection"] == "close"
-    assert answer.headers["x-request-id"] == answer.json["requestId"]
-    check_security_headers(answer)
+def check_error_response(response: RawResponse, status: int, code: str) -> None:
+    assert (response.status, response.json["code"]) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["connection"] == "close"
+    assert response.headers["x-request-id"] == response.json["requestId"]
+    check_security_headers(response)
 
 
-def check_security_headers(answer: Answer) -> None:
-    assert {name: answer.headers.get(name) for name in SECURITY} == SECURITY
-    assert "server" not in answer.headers
+def check_security_headers(response: RawResponse) -> None:
+    assert {name: response.headers.get(name) for name in SECURITY} == SECURITY
+    assert "server" not in response.headers
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -108,7 +109,7 @@ def read_all(client: socket.socket) -> bytes:
 
 
 def read_slowly(client: socket.socket, seconds: float) -> bytes:
-    """At some 150 kB a second for that long, and then the rest."""
+    """Read at about 150 kB/s for that long, and then the rest."""
     data, until = bytearray(), time.monotonic() + seconds
     with contextlib.suppress(ConnectionResetError):
         while time.monotonic() < until and (chunk := client.recv(8_192)):
@@ -118,24 +119,24 @@ def read_slowly(client: socket.socket, seconds: float) -> bytes:
     return bytes(data)
 
 
-def answers(data: bytes) -> list[Answer]:
-    found = []
+def parse_responses(data: bytes) -> list[RawResponse]:
+    responses = []
     while data:
         head, _, data = data.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         size = int(headers.get("content-length", len(data)))
-        found.append(Answer(int(first.split()[1]), headers, data[:size]))
+        responses.append(RawResponse(int(first.split()[1]), headers, data[:size]))
         data = data[size:]
-    return found
+    return responses
 
 
 def seconds_until_closed(clients: list[socket.socket], drip: bytes = b"") -> float:
-    """Waits until the server has closed all of them, sending `drip` to each every half second."""
+    """Wait until the server has closed all connections, sending `drip` on each every 100 ms."""
     started = time.monotonic()
     open_ones = list(clients)
     while open_ones:
-        assert time.monotonic() - started < PATIENCE, f"{len(open_ones)} are still open"
+        assert time.monotonic() - started < TIMEOUT_SECONDS, f"{len(open_ones)} are still open"
         open_ones = [client for client in open_ones if not _is_closed(client, drip)]
         time.sleep(0.1)
     return time.monotonic() - started
@@ -158,11 +159,11 @@ def _is_closed(client: socket.socket, drip: bytes) -> bool:
 
 
 def seconds_until_reset(clients: list[socket.socket]) -> float:
-    """The same without reading."""
+    """Wait until the server has reset all connections, without reading."""
     started = time.monotonic()
     poll = select.poll()
     for client in clients:
         poll.register(client, 0)
     while len(poll.poll(100)) < len(clients):
-        assert time.monotonic() - started < PATIENCE
+        assert time.monotonic() - started < TIMEOUT_SECONDS
     return time.monotonic() - started

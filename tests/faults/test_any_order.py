@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from appliances import LONG, PLENTY, body, payload_of
+from api_client import create_request, payload_of
+from fault_injection import LONG
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from msgspec import Struct
+from support.server import HIGH_RATES
 
 from seclink.config import parser as configuration
 from seclink.daemon.app import build
@@ -55,7 +57,7 @@ class OneTime(RuleBasedStateMachine):
         self.up()
 
     def up(self) -> None:
-        settings = configuration.parse(PLENTY + '[log]\nlevel = "error"\n', "test.toml")
+        settings = configuration.parse(HIGH_RATES + '[log]\nlevel = "error"\n', "test.toml")
         path = self.folder / "seclink.db"
         self.store = self.loop.run(SqliteStore.open(path, keep_seconds=365 * DAY, max_bytes=2**30))
         mark = self.loop.run(self.store.last_seen_at())
@@ -86,7 +88,7 @@ class OneTime(RuleBasedStateMachine):
     )
     def create(self, payload: bytes, kind: str, views: int | None) -> str:
         more = {} if views is None else {"maxViews": views}
-        made = self.ask("POST", "/secrets", json={**body(payload), "expiryType": kind, **more}).json()
+        made = self.ask("POST", "/secrets", json={**create_request(payload), "expiryType": kind, **more}).json()
         hours = {"view_once": 168, "1hour": 1, "24hours": 24, "7days": 168}[kind]
         assert made["expiresAt"] == self.now + hours * 3_600_000
         left = views or (1 if kind == "view_once" else None)
@@ -145,7 +147,7 @@ class OneTime(RuleBasedStateMachine):
         model = self.models[link]
         changes: dict[str, Any] = {}
         if payload is not None:
-            changes |= {name: body(payload)[name] for name in ("encryptedBlob", "iv")}
+            changes |= {name: create_request(payload)[name] for name in ("encryptedBlob", "iv")}
         if views is not None:
             changes["maxViews"] = views
         if expires_in is not None:

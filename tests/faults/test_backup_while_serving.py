@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from appliances import PATIENCE, PLENTY, Api, database, hits, is_whole, one, wait_until_gone
-from meanwhile import Unceasing
+from api_client import ApiClient
+from database_files import database_path, find_bytes, is_intact, query_value, wait_until_erased
+from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS, BackgroundLoad
 
 from seclink.store.schema import MIGRATIONS
 
@@ -23,17 +25,17 @@ BACKUPS = 8
 CLIENTS = 3
 
 
-class Traffic(Unceasing):
+class Traffic(BackgroundLoad):
     """Clients that create, reveal and burn without a pause; `born` is what was acknowledged, in its order."""
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Server) -> None:
         super().__init__(CLIENTS)
         self.server, self.marker = server, secrets.token_bytes(24)
         self.born: list[dict[str, Any]] = []
         self.ended: dict[str, str] = {}
 
     def work(self, number: int) -> None:
-        with Api(self.server) as api:
+        with ApiClient(self.server) as api:
             for turn in itertools.takewhile(lambda _: not self.over.is_set(), itertools.count()):
                 made = api.create(self.marker * (20 if turn % 7 else 400))
                 self.born.append(made)
@@ -46,8 +48,8 @@ class Traffic(Unceasing):
 
 
 @pytest.fixture
-def server(make_server: Callable[..., Any]) -> Iterator[Any]:
-    running = make_server(PLENTY + '[log]\nlevel = "warning"\n').start()
+def server(make_server: Callable[..., Server]) -> Iterator[Server]:
+    running = make_server(HIGH_RATES + '[log]\nlevel = "warning"\n').start()
     yield running
     if running.process.poll() is None:
         assert running.stop() == 0, running.log()
@@ -58,18 +60,18 @@ def states(path: Path) -> dict[str, str]:
         return dict(db.execute("SELECT link_id, state FROM secrets"))
 
 
-def give_a_long_history(server: Any) -> None:
+def give_a_long_history(server: Server) -> None:
     """So that a backup takes a while, and what comes meanwhile would be half in it."""
-    with Api(server) as api:
+    with ApiClient(server) as api:
         api.create()
-    with contextlib.closing(sqlite3.connect(database(server.folder), timeout=PATIENCE)) as db, db:
+    with contextlib.closing(sqlite3.connect(database_path(server.folder), timeout=TIMEOUT_SECONDS)) as db, db:
         db.execute(
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200000)"
             " INSERT INTO events SELECT (SELECT max(id) FROM secrets), n, 'peeked', NULL FROM n"
         )
 
 
-def test_backup_under_load_is_whole_consistent_and_without_contents(server: Any, tmp_path: Path) -> None:
+def test_backup_under_load_is_intact_consistent_and_without_payloads(server: Server, tmp_path: Path) -> None:
     """BK-03: everything that was acknowledged before it began is in it; the server answers as ever."""
     key = server.key(account="acme")
     give_a_long_history(server)
@@ -80,25 +82,27 @@ def test_backup_under_load_is_whole_consistent_and_without_contents(server: Any,
             saved = server.seclink("backup", str(file), "--config", str(server.config))
             assert saved.stderr == b""
             assert file.stat().st_mode & 0o777 == 0o600
-            assert is_whole(file)
-            assert one(file, "PRAGMA foreign_key_check") is None
+            assert is_intact(file)
+            assert query_value(file, "PRAGMA foreign_key_check") is None
             kept = states(file)
             assert {each["linkId"] for each in before} <= kept.keys()
             assert {link_id: kept[link_id] for link_id in ended} == ended
             assert "active" not in kept.values()
-            assert one(file, "SELECT count(*) FROM payloads") == 0
-            assert one(file, "SELECT count(*) FROM api_keys WHERE digest = ?", hashlib.sha256(key.encode()).digest())
+            assert query_value(file, "SELECT count(*) FROM payloads") == 0
+            assert query_value(
+                file, "SELECT count(*) FROM api_keys WHERE digest = ?", hashlib.sha256(key.encode()).digest()
+            )
     assert traffic.failed == []
     assert len(traffic.born) > 10 * BACKUPS
-    assert hits(database(server.folder).parent, traffic.marker)
+    assert find_bytes(database_path(server.folder).parent, traffic.marker)
     assert [each for each in tmp_path.glob("*.db*") if traffic.marker in each.read_bytes()] == []
     assert {each.name for each in tmp_path.glob("*.db*")} == {f"{n}.db" for n in range(BACKUPS)}
-    assert is_whole(database(server.folder))
+    assert is_intact(database_path(server.folder))
 
 
-def test_what_is_revealed_during_a_backup_is_gone_right_after_it(server: Any, tmp_path: Path) -> None:
+def test_secret_revealed_during_a_backup_is_erased_right_after_it(server: Server, tmp_path: Path) -> None:
     """FOR-02: a backup is a reader, and the log can only be cut after it."""
-    with Api(server) as api:
+    with ApiClient(server) as api:
         marker = secrets.token_bytes(24)
         made = [api.create(marker * 50) for _ in range(50)]
         backup = subprocess.Popen(
@@ -107,16 +111,16 @@ def test_what_is_revealed_during_a_backup_is_gone_right_after_it(server: Any, tm
         )
         for each in made:
             assert api.reveal(each["linkId"]).status_code == 200
-        assert backup.wait(PATIENCE) == 0
-        wait_until_gone(server.folder, marker, seconds=5)
+        assert backup.wait(TIMEOUT_SECONDS) == 0
+        wait_until_erased(server.folder, marker, seconds=5)
         assert marker not in (tmp_path / "b.db").read_bytes()
 
 
-def test_restored_server_reveals_nothing_and_says_why(server: Any, tmp_path: Path) -> None:
+def test_restored_server_reveals_nothing_and_reports_the_reason(server: Server, tmp_path: Path) -> None:
     """BK-01: links of before and after the backup, revealed, burned or waiting."""
     file = tmp_path / "b.db"
     key = server.key("create", "manage", account="acme")
-    with Api(server) as api:
+    with ApiClient(server) as api:
         made = {
             how: api.create(publicNote="note") for how in ("revealed before", "revealed after", "burned", "waiting")
         }
@@ -135,7 +139,7 @@ def test_restored_server_reveals_nothing_and_says_why(server: Any, tmp_path: Pat
     told = server.seclink("restore", str(file), "--replace", "--config", str(server.config)).stdout.decode()
     assert "1 active secret ended" in told
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         for how, each in made.items():
             answer = api.reveal(each["linkId"])
             state = how.split()[0] if how != "waiting" else "burned"
@@ -151,9 +155,9 @@ def test_restored_server_reveals_nothing_and_says_why(server: Any, tmp_path: Pat
         assert api.reveal(api.create(b"life goes on")["linkId"]).status_code == 200
 
 
-def test_backup_says_what_it_saved_and_what_it_left_out(server: Any, tmp_path: Path) -> None:
+def test_backup_reports_what_it_contains_and_omits(server: Server, tmp_path: Path) -> None:
     server.key(account="acme")
-    with Api(server) as api:
+    with ApiClient(server) as api:
         made = [api.create() for _ in range(3)]
         api.burn(made[0])
     said = server.seclink("backup", str(tmp_path / "b.db"), "--config", str(server.config)).stdout.decode()
@@ -170,7 +174,7 @@ def test_backup_says_what_it_saved_and_what_it_left_out(server: Any, tmp_path: P
     assert again.stderr.decode() == f"seclink: {tmp_path}/b.db: exists already; a backup never overwrites a file\n"
 
 
-def test_backup_of_a_database_that_is_not_there_makes_none(make_server: Callable[..., Any]) -> None:
+def test_backup_of_a_missing_database_creates_no_file(make_server: Callable[..., Server]) -> None:
     server = make_server()
     ended = server.seclink("backup", "b.db", "--config", str(server.config), check=False)
     assert (ended.returncode, ended.stdout) == (1, b"")
@@ -178,19 +182,25 @@ def test_backup_of_a_database_that_is_not_there_makes_none(make_server: Callable
     assert {each.name for each in server.folder.iterdir()} == {"seclink.toml"}
 
 
-def test_backup_without_room_leaves_nothing_and_the_server_alone(server: Any, tmp_path: Path) -> None:
+def test_backup_on_a_full_disk_leaves_no_file_and_the_server_unharmed(server: Server, tmp_path: Path) -> None:
     """CR-04"""
 
     def small() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
-    with Api(server) as api:
+    with ApiClient(server) as api:
         made = api.create()
         file = tmp_path / "backups" / "b.db"
         file.parent.mkdir()
         command = [sys.executable, "-m", "seclink", "backup", str(file), "--config", str(server.config)]
         ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, check=False, preexec_fn=small, env=os.environ
+            command,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            preexec_fn=small,
+            env=os.environ,
         )
         assert (ended.returncode, ended.stdout) == (1, "")
         assert ended.stderr.startswith(f"seclink: {file}: cannot be ")
@@ -214,18 +224,18 @@ def make_older(path: Path) -> None:
     older.replace(path)
 
 
-def test_server_of_an_older_file_upgrades_it_and_says_so(make_server: Callable[..., Any]) -> None:
+def test_older_database_is_upgraded_and_that_is_logged(make_server: Callable[..., Server]) -> None:
     """OPS-01: and the commands beside it do not."""
-    server = make_server(PLENTY).start()
-    with Api(server) as api:
+    server = make_server(HIGH_RATES).start()
+    with ApiClient(server) as api:
         made = api.create(b"from before")
     assert server.stop() == 0
-    make_older(database(server.folder))
+    make_older(database_path(server.folder))
     beside = server.seclink("key", "list", "--config", str(server.config), check=False)
     assert b"was written by an older SecLink; start the server once to upgrade it" in beside.stderr
     server.start()
     assert '"event":"upgraded"' in server.log()
-    assert f"{database(server.folder)}.before-v{len(MIGRATIONS)}" in server.log()
-    with Api(server) as api:
+    assert f"{database_path(server.folder)}.before-v{len(MIGRATIONS)}" in server.log()
+    with ApiClient(server) as api:
         assert api.reveal(made["linkId"]).status_code == 200
-    assert one(Path(f"{database(server.folder)}.before-v{len(MIGRATIONS)}"), "PRAGMA user_version") == 1
+    assert query_value(Path(f"{database_path(server.folder)}.before-v{len(MIGRATIONS)}"), "PRAGMA user_version") == 1

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from appliances import body, need
+from api_client import create_request
+from fault_injection import require_program
 from proxying import PATIENCE, Caddy, standing
+from support.server import Server
 from test_proxies import FEW, FORGED, MANY, REVEALS, Upstream, create, reveal
 
 LARGEST = 8 * 2**20  # four times what it is by default: more than the kernel keeps of an answer that is not read
@@ -24,11 +26,11 @@ LARGEST = 8 * 2**20  # four times what it is by default: more than the kernel ke
 class Behind(NamedTuple):
     """An appliance and the Caddy in front of it."""
 
-    server: Any
+    server: Server
     caddy: Caddy
 
 
-def placed(server: Any, make_caddy: Callable[..., Caddy], toml: str, *, root: str = "", **options: Any) -> Behind:
+def placed(server: Server, make_caddy: Callable[..., Caddy], toml: str, *, root: str = "", **options: Any) -> Behind:
     """`root` is the path of the public URL."""
     caddy = make_caddy(server.port, **options)
     url = f'public_url = "{caddy.url}{root}"\n'
@@ -43,7 +45,7 @@ def make_caddy() -> Iterator[Callable[..., Caddy]]:
 
 
 @pytest.fixture
-def behind(make_server: Any, make_caddy: Callable[..., Caddy]) -> Callable[..., Behind]:
+def behind(make_server: Callable[..., Server], make_caddy: Callable[..., Caddy]) -> Callable[..., Behind]:
     def make(*arguments: Any, **options: Any) -> Behind:
         return placed(make_server(""), make_caddy, *arguments, **options)
 
@@ -51,7 +53,7 @@ def behind(make_server: Any, make_caddy: Callable[..., Caddy]) -> Callable[..., 
 
 
 @pytest.fixture(scope="module")
-def both(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
+def both(server_type: type[Server], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
     """For all tests of what arrives."""
     with standing(Caddy) as make:
         made = placed(server_type(tmp_path_factory.mktemp("behind"), ""), make, f"{MANY}payload_bytes = {LARGEST}\n")
@@ -62,7 +64,7 @@ def both(server_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 # Whose address it is
 
 
-def test_visitors_are_counted_one_by_one_behind_caddy(behind: Callable[..., Behind]) -> None:
+def test_rate_limits_count_each_client_behind_caddy(behind: Callable[..., Behind]) -> None:
     """RL-03"""
     _, caddy = behind(FEW)
     with caddy.client("127.0.0.2") as one, caddy.client("127.0.0.3") as other:
@@ -70,7 +72,7 @@ def test_visitors_are_counted_one_by_one_behind_caddy(behind: Callable[..., Behi
         assert create(other).status_code == 201
 
 
-def test_address_that_a_visitor_of_caddy_claims_counts_for_nothing(behind: Callable[..., Behind]) -> None:
+def test_forged_client_address_is_ignored_behind_caddy(behind: Callable[..., Behind]) -> None:
     """RL-02, RL-03: whatever header claims it, each tried by a visitor of its own."""
     _, caddy = behind(FEW)
     for last, name in enumerate(FORGED, start=2):
@@ -82,7 +84,7 @@ def test_address_that_a_visitor_of_caddy_claims_counts_for_nothing(behind: Calla
 # What arrives
 
 
-def test_largest_secret_arrives_and_what_is_larger_is_refused_in_our_words(both: Behind) -> None:
+def test_largest_secret_arrives_and_a_larger_one_gets_our_error(both: Behind) -> None:
     with both.caddy.client() as client:
         payload = os.urandom(LARGEST)
         assert reveal(client, create(client, payload)) == payload
@@ -109,9 +111,9 @@ def test_slow_reader_gets_the_whole_secret(both: Behind) -> None:
     assert base64.b64encode(payload) in data
 
 
-def test_secret_goes_over_http2(both: Behind, tmp_path: Path) -> None:
+def test_secret_can_be_sent_over_http2(both: Behind, tmp_path: Path) -> None:
     """As browsers ask for it."""
-    need("curl")
+    require_program("curl")
     caddy, payload = both.caddy, os.urandom(LARGEST)
     with caddy.client() as client:
         url = f"{caddy.url}/api/v1/secrets/{create(client, payload).json()['linkId']}/reveal"
@@ -123,7 +125,7 @@ def test_secret_goes_over_http2(both: Behind, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("accepted", ["gzip", "identity"])
-def test_answers_come_through_as_they_were(both: Behind, accepted: str) -> None:
+def test_responses_pass_unchanged(both: Behind, accepted: str) -> None:
     """Packed or not, HEAD like GET, all headers, one after another on a connection."""
     server, caddy = both
     asking = {"headers": {"Accept-Encoding": accepted}}
@@ -140,7 +142,7 @@ def told(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name not in ("server", "date", "x-request-id")}
 
 
-def test_verify_finds_nothing_that_caddy_changed(both: Behind) -> None:
+def test_verify_finds_no_difference_behind_caddy(both: Behind) -> None:
     """HDR-03"""
     server, caddy = both
     server.env["SSL_CERT_FILE"] = str(caddy.folder / "fullchain.pem")
@@ -151,11 +153,11 @@ def test_verify_finds_nothing_that_caddy_changed(both: Behind) -> None:
 # What its log says
 
 
-def test_log_has_what_failed_but_not_for_whom(make_caddy: Callable[..., Caddy]) -> None:
+def test_log_names_failures_but_no_secrets(make_caddy: Callable[..., Caddy]) -> None:
     assert hits(make_caddy) == set()
 
 
-def test_what_caddy_logs_by_itself_would_say_it(make_caddy: Callable[..., Caddy]) -> None:
+def test_default_caddy_log_would_name_secrets(make_caddy: Callable[..., Caddy]) -> None:
     """The same test sees it."""
     assert hits(make_caddy, changes={"request delete": "request>tls delete"}) == {"127.0.0.2", LINK, "proof", "token"}
 
@@ -197,23 +199,21 @@ REPEATABLE = [
 
 
 @pytest.mark.parametrize(("method", "path", "headers"), [*REPEATABLE, pytest.param(*REVEALS[0], {}, id="POST")])
-def test_caddy_sends_no_reveal_again_whose_answer_is_lost(
+def test_caddy_does_not_repeat_a_reveal_whose_response_is_lost(
     make_caddy: Callable[..., Caddy], method: str, path: str, headers: dict[str, str]
 ) -> None:
     assert asked(make_caddy, method, path, headers) == 1
 
 
 @pytest.mark.parametrize(("method", "path", "headers"), REPEATABLE)
-def test_on_connections_that_are_kept_it_would_send_it_twice(
+def test_kept_connections_would_repeat_a_reveal(
     make_caddy: Callable[..., Caddy], method: str, path: str, headers: dict[str, str]
 ) -> None:
     assert asked(make_caddy, method, path, headers, changes={"            keepalive off ": ""}) == 2
 
 
 @pytest.mark.parametrize(("retries", "times"), [("", 1), ("lb_retries 1", 2)], ids=["as it is", "with lb_retries"])
-def test_no_other_upstream_is_asked_unless_it_is_told_to(
-    make_caddy: Callable[..., Caddy], retries: str, times: int
-) -> None:
+def test_caddy_tries_no_other_upstream_by_default(make_caddy: Callable[..., Caddy], retries: str, times: int) -> None:
     method, path = REVEALS[1]
     with closing(Upstream(False)) as one, closing(Upstream(False)) as other:
         caddy = make_caddy(one.port, other.port, changes={"transport http {": f"{retries}\n        transport http {{"})
@@ -226,7 +226,7 @@ def test_no_other_upstream_is_asked_unless_it_is_told_to(
 
 
 @pytest.mark.parametrize("handle", ["handle", "handle_path"])
-def test_everything_lies_below_the_public_path_of_caddy(behind: Callable[..., Behind], handle: str) -> None:
+def test_public_path_works_behind_caddy(behind: Callable[..., Behind], handle: str) -> None:
     """Left there, and taken away."""
     changes = {
         "    reverse_proxy ": f"    redir /secrets /secrets/\n    {handle} /secrets/* {{\n    reverse_proxy ",
@@ -234,7 +234,7 @@ def test_everything_lies_below_the_public_path_of_caddy(behind: Callable[..., Be
     }
     _, caddy = behind(MANY, root="/secrets", changes=changes)
     with caddy.client() as client:
-        created = client.post("/secrets/api/v1/secrets", json=body()).json()
+        created = client.post("/secrets/api/v1/secrets", json=create_request()).json()
         assert created["shareUrl"] == f"{caddy.url}/secrets/{created['linkId']}"
         for each in ("/secrets/", created["shareUrl"], f"/secrets/receipt/{created['receiptId']}"):
             page = client.get(each)

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from appliances import PATIENCE, Api, body, looking, one
+from api_client import ApiClient, create_request
+from database_files import open_readonly, query_value
+from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.config import parser as configuration
 from seclink.domain.clock import Clock
@@ -54,11 +57,11 @@ def wall() -> int:
     return time.time_ns() // 1_000_000
 
 
-def test_running_server_does_not_follow_the_wall_clock(make_server: Callable[..., Any], faked: Any) -> None:
+def test_running_server_does_not_follow_the_wall_clock(make_server: Callable[..., Server], faked: Any) -> None:
     """CR-09: a day forward ends nothing early, a day back keeps nothing alive longer."""
     environment, tell = faked
     server = make_server(env=environment).start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         hour = api.create(expiryType="1hour")
         for jump in ("+1d", "-1d", "@1970-01-02 00:00:00", "+400d", "+0"):
             tell(jump)
@@ -71,15 +74,15 @@ def test_running_server_does_not_follow_the_wall_clock(make_server: Callable[...
     assert server.stop() == 0
 
 
-def test_limits_do_not_follow_the_wall_clock(make_server: Callable[..., Any], faked: Any) -> None:
+def test_limits_do_not_follow_the_wall_clock(make_server: Callable[..., Server], faked: Any) -> None:
     """CR-09: neither a day ahead gives a new allowance, nor one back takes it away for longer."""
     environment, tell = faked
     server = make_server('[rates]\ncreate = "3/hour"\n', env=environment).start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         waits = []
         for jump, status in (("+0", 201), ("+1d", 201), ("-1d", 201), ("+1d", 429), ("-1d", 429), ("+400d", 429)):
             tell(jump)
-            answer = api.http.post("/secrets", json=body())
+            answer = api.http.post("/secrets", json=create_request())
             assert answer.status_code == status, jump
             waits.append(int(answer.headers.get("Retry-After", 0)))
         assert 0 < max(waits) <= 3600
@@ -87,8 +90,8 @@ def test_limits_do_not_follow_the_wall_clock(make_server: Callable[..., Any], fa
 
 
 @pytest.mark.parametrize("month", [3, 10])
-def test_hour_is_an_hour_when_summer_time_begins_or_ends(
-    make_server: Callable[..., Any], faked: Any, month: int
+def test_daylight_saving_time_does_not_change_durations(
+    make_server: Callable[..., Server], faked: Any, month: int
 ) -> None:
     """CR-09: over the change, and over restarts after it."""
     environment, tell = faked
@@ -96,7 +99,7 @@ def test_hour_is_an_hour_when_summer_time_begins_or_ends(
     ahead = int(last_sunday.timestamp() - time.time()) - 10
     tell(f"+{ahead}")
     server = make_server(env={**environment, "TZ": "Europe/Berlin"}).start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         made = api.create(expiryType="1hour")
         told = api.receipt(made)
         assert told["expiresAt"] - told["createdAt"] == 3_600_000
@@ -104,28 +107,28 @@ def test_hour_is_an_hour_when_summer_time_begins_or_ends(
         assert server.stop() == 0
         tell(f"+{ahead + 60 * minutes}")
         server.start()
-        with Api(server) as api:
+        with ApiClient(server) as api:
             assert api.meta(made["linkId"]).status_code == status, minutes
     assert server.stop() == 0
 
 
-def test_start_with_a_clock_that_is_behind_brings_nothing_back(make_server: Callable[..., Any], faked: Any) -> None:
+def test_start_with_a_clock_that_is_behind_restores_no_secret(make_server: Callable[..., Server], faked: Any) -> None:
     """CR-09: what expired a day ahead stays so in 1970, today, and ahead again; lifetimes do not lengthen."""
     environment, tell = faked
     server = make_server(env=environment).start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         short = api.create(b"for an hour", expiryType="1hour")
         long = api.create(b"for a week", expiryType="7days")
     assert server.stop() == 0
     tell("+1d")
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert api.reveal(short["linkId"]).json()["state"] == "expired"
     assert server.stop() == 0
     for then in ("@1970-01-02 00:00:00", "+0", "-1d", "+1d"):
         tell(then)
         server.start()
-        with Api(server) as api:
+        with ApiClient(server) as api:
             gone = api.reveal(short["linkId"])
             assert (gone.status_code, gone.json()["state"]) == (410, "expired"), then
             assert gone.json()["endedAt"] == short["expiresAt"]
@@ -134,27 +137,27 @@ def test_start_with_a_clock_that_is_behind_brings_nothing_back(make_server: Call
             assert wall() + DAY < fresh["expiresAt"] < wall() + DAY + 3_700_000, then
         assert server.stop() == 0
     assert server.log().count("the system clock is behind") == 3
-    assert one(server.folder / "seclink.db", "SELECT clock_mark FROM meta") > wall() + DAY - 60_000
+    assert query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta") > wall() + DAY - 60_000
 
 
-def test_killed_server_goes_on_from_its_last_mark(make_server: Callable[..., Any], faked: Any) -> None:
+def test_killed_server_continues_from_its_last_recorded_time(make_server: Callable[..., Server], faked: Any) -> None:
     """CR-09: a board without a battery that lost its power."""
     environment, tell = faked
     server = make_server(env=environment).start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         made = api.create(expiryType="1hour")
         assert api.ready().status_code == 200
     server.kill()
     tell("@1970-01-02 00:00:00")
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert api.meta(made["linkId"]).status_code == 200
         fresh = api.create(expiryType="1hour")
         assert abs(fresh["expiresAt"] - made["expiresAt"]) < 60_000
     assert server.stop() == 0
 
 
-async def test_what_expired_unreaped_stays_so_after_a_stop_and_a_clock_that_is_behind(tmp_path: Path) -> None:
+async def test_expired_secret_stays_expired_after_a_restart_with_a_clock_that_is_behind(tmp_path: Path) -> None:
     """CR-09, EXP-02: the last thing a stop does is to note what time it was."""
     path, hand = tmp_path / "seclink.db", [1_800_000_000.0]
     clock = Clock(0, wall=lambda: 1_800_000_000.0, monotonic=lambda: hand[0])
@@ -175,7 +178,7 @@ async def test_what_expired_unreaped_stays_so_after_a_stop_and_a_clock_that_is_b
     await vault.close()
 
 
-async def test_reaper_outlives_a_store_that_fails_and_says_when_it_last_worked(tmp_path: Path) -> None:
+async def test_reaper_survives_a_failing_store_and_reports_its_last_success(tmp_path: Path) -> None:
     """OPS-05"""
     path = tmp_path / "seclink.db"
     clock = Clock()
@@ -196,7 +199,7 @@ async def test_reaper_outlives_a_store_that_fails_and_says_when_it_last_worked(t
     await vault.close()
 
 
-async def test_everybody_is_served_while_100_000_expire_in_the_same_second(tmp_path: Path) -> None:
+async def test_requests_are_served_while_100_000_secrets_expire_in_the_same_second(tmp_path: Path) -> None:
     """EXP-07: creates and reveals go on; how late the loop was is printed, not judged."""
     path, clock, count = tmp_path / "seclink.db", Clock(), 100_000
     connection.open_or_create(path)
@@ -230,7 +233,7 @@ async def test_everybody_is_served_while_100_000_expire_in_the_same_second(tmp_p
     took = time.monotonic() - began
     done.set()
     await asyncio.gather(*beside)
-    with looking(path) as db:
+    with open_readonly(path) as db:
         assert db.execute("SELECT count(*) FROM secrets WHERE state = 'expired'").fetchone() == (count,)
         assert db.execute("SELECT count(*) FROM payloads WHERE id <= ?", (count,)).fetchone() == (0,)
     assert len(served) > 100
@@ -278,7 +281,7 @@ def fill(path: Path, count: int, now: int) -> None:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not is_so():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
 

@@ -12,23 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from appliances import (
-    LONG,
-    PATIENCE,
-    PLENTY,
-    Api,
-    Crowd,
-    database,
-    hits,
-    is_whole,
-    locked,
-    looking,
-    one,
-    payload_of,
-    post,
-    reveal,
-    wait_until_gone,
-)
+from api_client import ApiClient, payload_of
+from crowd import Crowd, reveal_request
+from database_files import database_path, find_bytes, is_intact, open_readonly, query_value, wait_until_erased
+from fault_injection import LONG, lock_database
+from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.store.audit_reader import AuditReader
 
@@ -49,10 +38,10 @@ class Journal:
         return self.ended.get(link_id, "unknown" if link_id in self.begun else "active")
 
 
-def work(server: Any, journal: Journal, seed: int) -> None:
+def work(server: Server, journal: Journal, seed: int) -> None:
     """Creates, reveals and burns until the server is gone; notes only what was acknowledged."""
     chance = random.Random(seed)
-    with Api(server) as api, contextlib.suppress(httpx.TransportError):
+    with ApiClient(server) as api, contextlib.suppress(httpx.TransportError):
         while True:
             payload = hashlib.sha256(chance.randbytes(16)).hexdigest().encode()
             made = api.create(payload)
@@ -66,7 +55,7 @@ def work(server: Any, journal: Journal, seed: int) -> None:
             journal.ended[made["linkId"]] = "revealed" if what == "reveal" else "burned"
 
 
-def settle(api: Api, journal: Journal, tally: Counter[str]) -> None:
+def settle(api: ApiClient, journal: Journal, tally: Counter[str]) -> None:
     """The server after a crash against what it had acknowledged before; reads what may still be read, once."""
     for link_id, made in journal.created.items():
         fate = journal.fate(link_id)
@@ -82,9 +71,9 @@ def settle(api: Api, journal: Journal, tally: Counter[str]) -> None:
             assert answer.status_code == 410
 
 
-def test_nothing_acknowledged_is_undone_by_a_kill(make_server: Callable[..., Any]) -> None:
+def test_kill_undoes_no_acknowledged_write(make_server: Callable[..., Server]) -> None:
     """CR-01: no acknowledged reveal or burn comes back, no acknowledged create is lost, the file stays whole."""
-    server = make_server(PLENTY + '[log]\nlevel = "error"\n').start()
+    server = make_server(HIGH_RATES + '[log]\nlevel = "error"\n').start()
     chance = random.Random(1)
     tally: Counter[str] = Counter()
     answered: set[tuple[str, str]] = set()
@@ -100,81 +89,81 @@ def test_nothing_acknowledged_is_undone_by_a_kill(make_server: Callable[..., Any
         time.sleep(chance.uniform(0.05, 0.5))
         server.kill()
         for client in clients:
-            client.join(PATIENCE)
+            client.join(TIMEOUT_SECONDS)
             assert not client.is_alive()
         began = time.monotonic()
         server.start()
         slowest = max(slowest, time.monotonic() - began)
-        with Api(server) as api:
+        with ApiClient(server) as api:
             for journal in journals:
                 settle(api, journal, tally)
                 answered |= {("created", each["receiptId"]) for each in journal.created.values()}
                 answered |= {(how, journal.created[link]["receiptId"]) for link, how in journal.ended.items()}
         if kill % 10 == 0:
-            assert is_whole(database(server.folder))
+            assert is_intact(database_path(server.folder))
     assert tally["active 200"] > KILLS
     assert tally["revealed 410"] > KILLS
     assert tally["burned 410"] > KILLS
     assert server.stop() == 0, server.log()
-    assert is_whole(database(server.folder))
+    assert is_intact(database_path(server.folder))
     told = [
-        (each.entry.event, each.entry.receipt) for each in AuditReader(database(server.folder)).new()
+        (each.entry.event, each.entry.receipt) for each in AuditReader(database_path(server.folder)).new()
     ]  # and is a chain
     assert answered <= set(told)
     once = [each for each in told if each[0] != "failed"]
     assert len(once) == len(set(once))
-    unanswered = one(database(server.folder), "SELECT count(*) FROM payloads")
+    unanswered = query_value(database_path(server.folder), "SELECT count(*) FROM payloads")
     assert unanswered <= KILLS * CLIENTS  # creates that were cut off: durable, but nobody knows their names
     print(f"\nCR-01: {KILLS} kills, {dict(sorted(tally.items()))}, {unanswered=}, slowest start {slowest:.2f} s")
 
 
-def test_answer_kept_for_a_retry_dies_with_the_process(make_server: Callable[..., Any]) -> None:
+def test_response_cached_for_a_retry_is_lost_with_the_process(make_server: Callable[..., Server]) -> None:
     """LR-04: within the minute it is only in memory; after a SIGKILL it is 410, and nothing was ever on the disk."""
     server = make_server().start()
     again = {"Idempotency-Key": "0123456789abcdef"}
-    with Api(server) as api:
+    with ApiClient(server) as api:
         made = api.create(b"only in memory")
         first = api.reveal(made["linkId"], **again)
         assert first.status_code == 200
-        wait_until_gone(server.folder, b"only in memory")
+        wait_until_erased(server.folder, b"only in memory")
         assert api.reveal(made["linkId"], **again).content == first.content
-        assert hits(server.folder, b"only in memory") == []
+        assert find_bytes(server.folder, b"only in memory") == []
     server.kill()
-    assert hits(server.folder, b"only in memory") == []
+    assert find_bytes(server.folder, b"only in memory") == []
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         gone = api.reveal(made["linkId"], **again)
         assert (gone.status_code, gone.json()["state"]) == (410, "revealed")
         assert api.receipt(made)["views"] == 1
-    assert hits(server.folder, b"only in memory") == []
+    assert find_bytes(server.folder, b"only in memory") == []
 
 
-def test_kill_right_after_a_reveal_leaves_nothing_once_it_is_up_again(make_server: Callable[..., Any]) -> None:
+def test_kill_right_after_a_reveal_leaves_nothing_after_the_next_start(make_server: Callable[..., Server]) -> None:
     """LR-04, FOR-01: killed before the log was emptied, the next start empties it."""
     server = make_server().start()
     for n in range(3):
         payload = b"killed at once %d" % n
-        with Api(server) as api:
+        with ApiClient(server) as api:
             made = api.create(payload)
             assert api.reveal(made["linkId"]).status_code == 200
         server.kill()
-        assert hits(server.folder, payload), "the log was emptied before the kill: this round shows nothing"
+        assert find_bytes(server.folder, payload), "the log was emptied before the kill: this round shows nothing"
         server.start()
-        wait_until_gone(server.folder, payload)
-        with Api(server) as api:
+        wait_until_erased(server.folder, payload)
+        with ApiClient(server) as api:
             assert api.reveal(made["linkId"]).status_code == 410
 
 
-def test_reaper_killed_between_batches_finishes_after_the_next_start(make_server: Callable[..., Any]) -> None:
+def test_reaper_killed_between_batches_finishes_after_the_next_start(make_server: Callable[..., Server]) -> None:
     """EXP-06"""
-    server = make_server(PLENTY + '[reaper]\nevery = "1s"\n').start()
-    with Api(server) as api:
+    server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n').start()
+    with ApiClient(server) as api:
         live = [api.create(b"still live") for _ in range(5)]
     assert server.stop() == 0
     count = 10_000 * REAPER_KILLS
     fill(server, count, ends_in_ms=1)
     chance, kills = random.Random(6), 0
-    with looking(database(server.folder)) as db:
+    with open_readonly(database_path(server.folder)) as db:
         for _ in range(REAPER_KILLS):
             server.start()
             before = due(db)
@@ -183,7 +172,7 @@ def test_reaper_killed_between_batches_finishes_after_the_next_start(make_server
             kills += 0 < due(db) <= before
         assert kills >= REAPER_KILLS // 2, "it was always done before the kill: this shows nothing"
         server.start()
-        deadline = time.monotonic() + PATIENCE * 2
+        deadline = time.monotonic() + TIMEOUT_SECONDS * 2
         while due(db):
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -194,42 +183,42 @@ def test_reaper_killed_between_batches_finishes_after_the_next_start(make_server
         ).fetchone() == (0,)
         assert db.execute("SELECT count(*) FROM events").fetchone() == (0,)
         assert db.execute("SELECT count(*) FROM payloads").fetchone() == (5,)
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert [api.reveal(each["linkId"]).status_code for each in live] == [200] * 5
-    wait_until_gone(server.folder, b"filled in", seconds=10)
+    wait_until_erased(server.folder, b"filled in", seconds=10)
     assert server.stop() == 0
-    assert is_whole(database(server.folder))
+    assert is_intact(database_path(server.folder))
 
 
-def test_passcode_tries_are_still_counted_after_a_kill(make_server: Callable[..., Any]) -> None:
+def test_passcode_attempts_are_still_counted_after_a_kill(make_server: Callable[..., Server]) -> None:
     """RL-08"""
     server = make_server().start()
     right, wrong = hashlib.sha256(b"right").hexdigest(), hashlib.sha256(b"wrong").hexdigest()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         made = api.create(b"behind a passcode", passcodeHash=right)
     left = []
     for _ in range(5):
-        with Api(server) as api:
+        with ApiClient(server) as api:
             refused = api.reveal(made["linkId"], **{"SecLink-Passcode": wrong})
             assert refused.status_code == 401, refused.text
             left.append(refused.json()["attemptsLeft"])
         server.kill()
         server.start()
     assert left == [4, 3, 2, 1, 0]
-    with Api(server) as api:
+    with ApiClient(server) as api:
         locked_out = api.reveal(made["linkId"], **{"SecLink-Passcode": right})
         assert (locked_out.status_code, locked_out.json()["code"]) == (429, "passcode_locked")
         assert 1 <= int(locked_out.headers["Retry-After"]) <= 600
         assert api.receipt(made)["state"] == "active"
 
 
-def test_stop_answers_reveals_in_flight_and_leaves_no_log(make_server: Callable[..., Any]) -> None:
+def test_stop_finishes_reveals_in_flight_and_leaves_no_log(make_server: Callable[..., Server]) -> None:
     """CR-13: twenty reveals wait for the disk when SIGTERM comes; all are answered, the log is empty, the status 0."""
     server = make_server().start()
-    with Api(server) as api, Crowd(server, 20) as crowd:
+    with ApiClient(server) as api, Crowd(server, 20) as crowd:
         made = [api.create(b"in flight %d" % n) for n in range(20)]
-        requests = [reveal(each["linkId"]) for each in made]
-        with locked(database(server.folder)):
+        requests = [reveal_request(each["linkId"]) for each in made]
+        with lock_database(database_path(server.folder)):
             crowd.prime(requests)
             crowd.release(requests)
             time.sleep(0.5)
@@ -238,21 +227,21 @@ def test_stop_answers_reveals_in_flight_and_leaves_no_log(make_server: Callable[
             assert server.process.poll() is None
         found = crowd.read(20)
     assert [each.status for each in found] == [200] * 20
-    assert [payload_of(post(each)) for each in found] == [b"in flight %d" % n for n in range(20)]
-    assert server.process.wait(PATIENCE) == 0, server.log()
+    assert [payload_of(each.json) for each in found] == [b"in flight %d" % n for n in range(20)]
+    assert server.process.wait(TIMEOUT_SECONDS) == 0, server.log()
     log = server.folder / "seclink.db-wal"
     assert not log.exists() or log.stat().st_size == 0
-    assert hits(server.folder, b"in flight") == []
-    assert is_whole(database(server.folder))
+    assert find_bytes(server.folder, b"in flight") == []
+    assert is_intact(database_path(server.folder))
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert {api.reveal(each["linkId"]).status_code for each in made} == {410}
 
 
-def fill(server: Any, count: int, ends_in_ms: int) -> None:
+def fill(server: Server, count: int, ends_in_ms: int) -> None:
     """Rows as a server would have written them, many at a time."""
     now = time.time_ns() // 1_000_000
-    with contextlib.closing(sqlite3.connect(database(server.folder), isolation_level=None)) as db:
+    with contextlib.closing(sqlite3.connect(database_path(server.folder), isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
         (first,) = db.execute("SELECT coalesce(max(id), 0) FROM secrets").fetchone()
         db.execute(

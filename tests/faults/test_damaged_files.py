@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from appliances import PATIENCE, Api, database, is_whole, one, payload_of
+from api_client import ApiClient, payload_of
+from database_files import database_path, is_intact, query_value
+from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.errors import StoreUnusable
 from seclink.store import connection
@@ -113,7 +116,7 @@ async def test_truncated_file_is_refused(path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", [b"hello\n", b"#!/bin/sh\n" * 500, b"\0" * 8192], ids=["short", "long", "zeros"])
-async def test_file_that_is_no_database_is_refused(tmp_path: Path, text: bytes) -> None:
+async def test_file_that_is_not_a_database_is_refused(tmp_path: Path, text: bytes) -> None:
     """CR-06"""
     path = tmp_path / "seclink.db"
     path.write_bytes(text)
@@ -121,7 +124,7 @@ async def test_file_that_is_no_database_is_refused(tmp_path: Path, text: bytes) 
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-async def test_database_of_something_else_is_refused(tmp_path: Path, mode: str) -> None:
+async def test_database_of_another_program_is_refused(tmp_path: Path, mode: str) -> None:
     """CR-06: and its journal mode is not even looked at with a pen in the hand."""
     path = tmp_path / "seclink.db"
     with sqlite3.connect(path) as db:
@@ -156,24 +159,24 @@ async def test_directory_is_refused(tmp_path: Path) -> None:
     ],
     ids=["header", "page", "newer"],
 )
-def test_server_ends_with_1_and_one_plain_line(
-    make_server: Callable[..., Any], path: Path, offset: int, data: bytes, said: str
+def test_server_exits_with_1_and_one_line(
+    make_server: Callable[..., Server], path: Path, offset: int, data: bytes, said: str
 ) -> None:
     """CR-06"""
     damage(path, offset, data)
     before = contents(path)
     server = make_server(f'[store]\npath = "{path}"\n')
     server.start(wait=False)
-    assert server.process.wait(PATIENCE) == 1, server.log()
+    assert server.process.wait(TIMEOUT_SECONDS) == 1, server.log()
     assert server.log() == f"seclink: {server.config}:2: store.path: {path}: {said}\n"
     assert contents(path)["seclink.db"] == before["seclink.db"]
 
 
-def test_folder_that_is_missing_is_refused_and_not_made(make_server: Callable[..., Any]) -> None:
+def test_missing_folder_is_refused_and_not_created(make_server: Callable[..., Server]) -> None:
     """CR-06"""
     server = make_server('[store]\npath = "missing/seclink.db"\n')
     server.start(wait=False)
-    assert server.process.wait(PATIENCE) == 1
+    assert server.process.wait(TIMEOUT_SECONDS) == 1
     [said] = server.log().splitlines()
     refused = f"{server.folder}/missing/seclink.db: cannot be used: No such file or directory"
     assert said == f"seclink: {server.config}:2: store.path: {refused}"
@@ -192,7 +195,7 @@ for id in range(1, 101):
     db.execute("DELETE FROM payloads WHERE id = ?", (id,))
 os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=PATIENCE)
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=TIMEOUT_SECONDS)
     log = Path(f"{path}-wal")
     assert log.stat().st_size > 100 * PAGE
     return log
@@ -216,27 +219,27 @@ async def test_log_of_garbage_is_refused(path: Path, with_log: Path) -> None:
 
 
 @pytest.mark.parametrize("index", ["kept", "lost"])
-async def test_log_a_crash_left_is_recovered(path: Path, with_log: Path, index: str) -> None:
+async def test_log_left_by_a_crash_is_recovered(path: Path, with_log: Path, index: str) -> None:
     """CR-08: whole, even where its index is gone."""
     if index == "lost":
         os.unlink(f"{path}-shm")  # noqa: PTH108
     store = await open_store(path)
-    assert one(path, "SELECT count(*) FROM payloads") == 200
+    assert query_value(path, "SELECT count(*) FROM payloads") == 200
     await store.close()
     assert with_log.name not in contents(path)
-    assert is_whole(path)
+    assert is_intact(path)
 
 
 @pytest.mark.parametrize("size", [1, 31, 32, 33, 32 + 24, 5000, 50_000])
-async def test_log_that_was_cut_off_leaves_a_whole_database(path: Path, with_log: Path, size: int) -> None:
+async def test_truncated_log_leaves_an_intact_database(path: Path, with_log: Path, size: int) -> None:
     """CR-06: a torn end is what a power cut leaves of a commit nobody was told of; it is dropped."""
     os.truncate(with_log, size)
     store = await open_store(path)
     await store.close()
-    assert is_whole(path)
+    assert is_intact(path)
 
 
-async def test_log_of_a_newer_seclink_is_not_moved_into_its_file(path: Path, with_log: Path) -> None:
+async def test_log_of_a_newer_release_is_not_checkpointed(path: Path, with_log: Path) -> None:
     """CR-06: the file is looked at without a pen in the hand."""
     script = """
 import os, sqlite3, sys
@@ -244,7 +247,7 @@ db = sqlite3.connect(sys.argv[1], isolation_level=None)
 db.execute("PRAGMA user_version = 99")
 os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=PATIENCE)  # noqa: ASYNC221
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=TIMEOUT_SECONDS)  # noqa: ASYNC221
     assert with_log.name in contents(path)
     for name in ("seclink.db", "seclink.db-wal"):
         assert contents(path)[name]
@@ -254,10 +257,10 @@ os._exit(0)
     assert {name: contents(path).get(name) for name in before} == before
 
 
-def test_interrupted_first_start_is_no_damage(make_server: Callable[..., Any]) -> None:
+def test_interrupted_first_start_does_not_damage_the_database(make_server: Callable[..., Server]) -> None:
     """CR-01: killed before there was a log, with a journal that must be rolled back first."""
     server = make_server()
-    connection.open_or_create(database(server.folder))
+    connection.open_or_create(database_path(server.folder))
     script = """
 import os, sqlite3, sys
 db = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -268,21 +271,23 @@ db.execute("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHER
            " INSERT INTO purged SELECT printf('%0100d', n), 0, 0, 0, 0, 0, 0 FROM n")
 os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", script, str(database(server.folder))], check=True, timeout=PATIENCE)
-    assert Path(f"{database(server.folder)}-journal").stat().st_size > 0
+    subprocess.run(
+        [sys.executable, "-c", script, str(database_path(server.folder))], check=True, timeout=TIMEOUT_SECONDS
+    )
+    assert Path(f"{database_path(server.folder)}-journal").stat().st_size > 0
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert api.reveal(api.create()["linkId"]).status_code == 200
     assert server.stop() == 0
-    with sqlite3.connect(database(server.folder)) as db:
+    with sqlite3.connect(database_path(server.folder)) as db:
         assert db.execute("SELECT count(*) FROM purged").fetchone() == (0,)
     db.close()
-    assert is_whole(database(server.folder))
+    assert is_intact(database_path(server.folder))
 
 
-def test_files_are_for_their_owner_alone(make_server: Callable[..., Any]) -> None:
+def test_files_are_private_to_their_owner(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         api.create()
     modes = {path.name: path.stat().st_mode & 0o777 for path in server.folder.glob("seclink.db*")}
     assert set(modes) >= {"seclink.db", "seclink.db-wal", "seclink.db-shm", "seclink.db.lock"}
@@ -290,7 +295,7 @@ def test_files_are_for_their_owner_alone(make_server: Callable[..., Any]) -> Non
 
 
 @pytest.mark.parametrize("name", connection.PRAGMAS)
-def test_sqlite_that_does_not_hold_a_pragma_is_refused(tmp_path: Path, name: str) -> None:
+def test_sqlite_that_ignores_a_pragma_is_refused(tmp_path: Path, name: str) -> None:
     """FOR-03"""
 
     class Stubborn(sqlite3.Connection):
@@ -305,7 +310,7 @@ def test_sqlite_that_does_not_hold_a_pragma_is_refused(tmp_path: Path, name: str
         connection.connect(tmp_path / "fresh.db", Stubborn)
 
 
-def test_pragmas_of_the_running_store_are_the_ones_erasure_rests_on(tmp_path: Path) -> None:
+def test_running_store_has_the_pragmas_that_erasure_needs(tmp_path: Path) -> None:
     """FOR-03"""
     db = connection.connect(tmp_path / "fresh.db", sqlite3.Connection)
     held = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("secure_delete", "synchronous", "mmap_size")}
@@ -314,17 +319,17 @@ def test_pragmas_of_the_running_store_are_the_ones_erasure_rests_on(tmp_path: Pa
     db.close()
 
 
-def test_upgrade_keeps_what_is_there(make_server: Callable[..., Any]) -> None:
+def test_upgrade_keeps_the_rows(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         made = api.create(b"from before")
     assert server.stop() == 0
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert payload_of(api.reveal(made["linkId"]).json()) == b"from before"
 
 
-def test_database_that_others_may_read_is_closed_to_them(make_server: Callable[..., Any]) -> None:
+def test_readable_database_is_made_private(make_server: Callable[..., Server]) -> None:
     """A restored copy, say; its log takes its mode."""
     server = make_server().start()
     server.stop()

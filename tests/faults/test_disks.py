@@ -13,25 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from appliances import (
-    NO_BYTES_LIMIT,
-    PATIENCE,
-    PLENTY,
-    Api,
-    Crowd,
-    body,
-    database,
-    failing,
-    is_whole,
-    locked,
-    need,
-    payload_of,
-    post,
-    reveal,
-    wait_until_ready,
-    without_mount,
-    without_strace,
-)
+from api_client import NO_STORAGE_QUOTA, ApiClient, create_request, payload_of, wait_until_ready
+from crowd import Crowd, reveal_request
+from database_files import database_path, is_intact
+from fault_injection import failing_calls, lock_database, needs_mount, needs_strace, require_program
+from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS
 
 SMALL = 6 * 2**20
 
@@ -39,18 +26,18 @@ SMALL = 6 * 2**20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with a few megabytes."""
-    need("mount")
+    require_program("mount")
     folder = tmp_path / "disk"
     folder.mkdir()
     mount("-t", "tmpfs", "-o", f"size={SMALL},mode=700", "none", str(folder))
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=PATIENCE)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=TIMEOUT_SECONDS)
 
 
 def mount(*arguments: str) -> None:
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     assert done.returncode == 0, f"this machine does not let us mount; see the docstring above: {done.stderr}"
 
 
@@ -63,7 +50,7 @@ def fill(folder: Path) -> Path:
     return path
 
 
-def check_ready(api: Api, is_ready: bool) -> None:
+def check_ready(api: ApiClient, is_ready: bool) -> None:
     answer = api.ready()
     assert answer.status_code == (200 if is_ready else 503), answer.text
     assert api.http.get(f"{api.root}/healthz").status_code == 200
@@ -71,12 +58,12 @@ def check_ready(api: Api, is_ready: bool) -> None:
         assert word not in answer.text.replace("application/", "")
 
 
-@without_mount
-def test_full_disk_takes_nothing_in_and_spends_nothing(make_server: Callable[..., Any], small_disk: Path) -> None:
+@needs_mount
+def test_full_disk_stores_no_secret_and_spends_no_view(make_server: Callable[..., Server], small_disk: Path) -> None:
     """CR-04, OPS-05"""
     path = small_disk / "seclink.db"
-    server = make_server(PLENTY + NO_BYTES_LIMIT + f'[store]\npath = "{path}"\n').start()
-    with Api(server) as api:
+    server = make_server(HIGH_RATES + NO_STORAGE_QUOTA + f'[store]\npath = "{path}"\n').start()
+    with ApiClient(server) as api:
         kept = [api.create(b"before it was full %d" % n, publicNote="note") for n in range(10)]
         check_ready(api, True)
         time.sleep(1.5)  # the log has been emptied
@@ -99,17 +86,19 @@ def test_full_disk_takes_nothing_in_and_spends_nothing(make_server: Callable[...
             assert payload_of(answer.json()) == b"before it was full %d" % n
         assert api.reveal(api.create()["linkId"]).status_code == 200
     assert server.stop() == 0, server.log()
-    assert is_whole(path)
+    assert is_intact(path)
 
 
-@without_mount
-def test_disk_that_creating_fills_says_507_and_goes_on_revealing(
-    make_server: Callable[..., Any], small_disk: Path
+@needs_mount
+def test_disk_filled_by_creating_returns_507_and_still_reveals(
+    make_server: Callable[..., Server], small_disk: Path
 ) -> None:
     """CR-04: what was acknowledged on the way there is all readable, and reading makes room again."""
     path = small_disk / "seclink.db"
-    server = make_server(PLENTY + NO_BYTES_LIMIT + f'[store]\npath = "{path}"\nmax_bytes = {SMALL // 3}\n').start()
-    with Api(server) as api:
+    server = make_server(
+        HIGH_RATES + NO_STORAGE_QUOTA + f'[store]\npath = "{path}"\nmax_bytes = {SMALL // 3}\n'
+    ).start()
+    with ApiClient(server) as api:
         made = []
         for _ in range(100):
             answer = api.http.post("/secrets", json=big())
@@ -127,19 +116,19 @@ def test_disk_that_creating_fills_says_507_and_goes_on_revealing(
 
 
 def big() -> dict[str, Any]:
-    return body(os.urandom(200_000))
+    return create_request(os.urandom(200_000))
 
 
-@without_strace
-def test_file_system_that_turns_read_only_spends_nothing(make_server: Callable[..., Any]) -> None:
+@needs_strace
+def test_read_only_file_system_spends_no_view(make_server: Callable[..., Server]) -> None:
     """CR-05, OPS-05: as the kernel does it after an error, under open files."""
-    need("strace")
+    require_program("strace")
     server = make_server().start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         kept = [api.create(b"before") for _ in range(3)]
         check_ready(api, True)
         time.sleep(1.1)
-        with failing(server.process.pid, "pwrite64,ftruncate,fallocate", "EROFS"):
+        with failing_calls(server.process.pid, "pwrite64,ftruncate,fallocate", "EROFS"):
             assert api.http.post("/secrets", json=big()).status_code == 503
             for each in kept:
                 assert api.reveal(each["linkId"]).status_code == 503
@@ -148,11 +137,11 @@ def test_file_system_that_turns_read_only_spends_nothing(make_server: Callable[.
         wait_until_ready(api)
         assert [payload_of(api.reveal(each["linkId"]).json()) for each in kept] == [b"before"] * 3
     assert server.stop() == 0
-    assert is_whole(database(server.folder))
+    assert is_intact(database_path(server.folder))
 
 
-@without_mount
-def test_start_on_a_read_only_file_system_is_refused_plainly(make_server: Callable[..., Any], small_disk: Path) -> None:
+@needs_mount
+def test_start_on_a_read_only_file_system_is_refused(make_server: Callable[..., Server], small_disk: Path) -> None:
     """CR-05"""
     path = small_disk / "seclink.db"
     server = make_server(f'[store]\npath = "{path}"\n').start()
@@ -160,11 +149,11 @@ def test_start_on_a_read_only_file_system_is_refused_plainly(make_server: Callab
     server.log_path.unlink()
     mount("-o", "remount,ro", str(small_disk))
     server.start(wait=False)
-    assert server.process.wait(PATIENCE) == 1
+    assert server.process.wait(TIMEOUT_SECONDS) == 1
     assert server.log() == f"seclink: {server.config}:2: store.path: {path}: cannot be used: Read-only file system\n"
 
 
-@without_strace
+@needs_strace
 @pytest.mark.parametrize(
     ("calls", "error"),
     [
@@ -175,17 +164,17 @@ def test_start_on_a_read_only_file_system_is_refused_plainly(make_server: Callab
         ("pwrite64,fdatasync,fsync,ftruncate", "EIO"),
     ],
 )
-def test_no_secret_leaves_without_a_durable_claim(make_server: Callable[..., Any], calls: str, error: str) -> None:
+def test_no_secret_leaves_without_a_durable_claim(make_server: Callable[..., Server], calls: str, error: str) -> None:
     """CR-03: whatever fails, nothing is acknowledged; afterwards each secret is read once or is gone, never twice."""
-    need("strace")
+    require_program("strace")
     server = make_server().start()
-    with Api(server) as api, Crowd(server, 8) as crowd:
+    with ApiClient(server) as api, Crowd(server, 8) as crowd:
         kept = [api.create(b"durable or not %d" % n) for n in range(8)]
         time.sleep(1.1)
-        with failing(server.process.pid, calls, error):
-            found = crowd.ask([reveal(each["linkId"]) for each in kept])
+        with failing_calls(server.process.pid, calls, error):
+            found = crowd.ask([reveal_request(each["linkId"]) for each in kept])
             assert {each.status for each in found} == {503}
-            assert {post(each)["code"] for each in found} == {"storage"}
+            assert {each.json["code"] for each in found} == {"storage"}
             assert api.http.post("/secrets", json=big()).status_code in (503, 507)
             assert api.burn(kept[0]).status_code == 503
             assert api.http.get(f"{api.root}/healthz").status_code == 200
@@ -197,22 +186,22 @@ def test_no_secret_leaves_without_a_durable_claim(make_server: Callable[..., Any
         assert payload_of(api.reveal(made["linkId"]).json()) == b"works again"
     server.kill()
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert {api.reveal(each["linkId"]).status_code for each in kept} == {410}
     assert server.stop() == 0
-    assert is_whole(database(server.folder))
+    assert is_intact(database_path(server.folder))
 
 
-@without_strace
-def test_failing_commit_fails_everybody_in_the_group(make_server: Callable[..., Any]) -> None:
+@needs_strace
+def test_failing_commit_fails_every_write_of_its_group(make_server: Callable[..., Server]) -> None:
     """CR-03: thirty reveals that wait for one commit are all refused when it fails, and nobody is told otherwise."""
-    need("strace")
+    require_program("strace")
     server = make_server().start()
-    with Api(server) as api, Crowd(server, 30) as crowd:
+    with ApiClient(server) as api, Crowd(server, 30) as crowd:
         made = [api.create() for _ in range(30)]
-        requests = [reveal(each["linkId"]) for each in made]
+        requests = [reveal_request(each["linkId"]) for each in made]
         time.sleep(1.1)
-        with failing(server.process.pid, "fdatasync", "EIO"), locked(database(server.folder)) as lock:
+        with failing_calls(server.process.pid, "fdatasync", "EIO"), lock_database(database_path(server.folder)) as lock:
             crowd.prime(requests)
             crowd.release(requests)
             time.sleep(0.5)  # all of them wait for the lock; then they go as one group
@@ -222,37 +211,37 @@ def test_failing_commit_fails_everybody_in_the_group(make_server: Callable[..., 
     assert server.stop() == 0
 
 
-def test_lock_held_for_three_seconds_is_waited_for(make_server: Callable[..., Any]) -> None:
+def test_requests_wait_for_a_lock_of_three_seconds(make_server: Callable[..., Server]) -> None:
     """CR-07"""
     server = make_server().start()
-    with Api(server) as api, Crowd(server, 20) as crowd:
+    with ApiClient(server) as api, Crowd(server, 20) as crowd:
         made = [api.create(b"waited for") for _ in range(20)]
-        requests = [reveal(each["linkId"]) for each in made]
-        with locked(database(server.folder)) as lock:
+        requests = [reveal_request(each["linkId"]) for each in made]
+        with lock_database(database_path(server.folder)) as lock:
             crowd.prime(requests)
             crowd.release(requests)
             assert api.meta(made[0]["linkId"]).status_code == 200  # looking goes on meanwhile
             time.sleep(3)
             lock.kill()
-            assert [payload_of(post(each)) for each in crowd.read(20)] == [b"waited for"] * 20
+            assert [payload_of(each.json) for each in crowd.read(20)] == [b"waited for"] * 20
     assert server.stop() == 0
 
 
-def test_lock_held_for_longer_is_503_for_all_at_once_and_nothing_is_lost(make_server: Callable[..., Any]) -> None:
+def test_longer_lock_returns_503_to_all_at_once_and_loses_nothing(make_server: Callable[..., Server]) -> None:
     """CR-07, OPS-05: those who wait together are refused together, not one after the other."""
     server = make_server().start()
-    with Api(server) as api, Crowd(server, 20) as crowd:
+    with ApiClient(server) as api, Crowd(server, 20) as crowd:
         made = [api.create(b"not lost") for _ in range(20)]
-        requests = [reveal(each["linkId"]) for each in made]
+        requests = [reveal_request(each["linkId"]) for each in made]
         time.sleep(1.1)
-        with locked(database(server.folder)):
+        with lock_database(database_path(server.folder)):
             began = time.monotonic()
             crowd.prime(requests)
             crowd.release(requests)
             found = crowd.read(20)
             took = time.monotonic() - began
             assert {each.status for each in found} == {503}
-            assert {post(each)["code"] for each in found} == {"storage"}
+            assert {each.json["code"] for each in found} == {"storage"}
             assert all(int(each.headers["retry-after"]) >= 1 for each in found)
             assert 4 < took < 25  # two groups at most, where one by one would be 100 s
             check_ready(api, False)
@@ -261,10 +250,10 @@ def test_lock_held_for_longer_is_503_for_all_at_once_and_nothing_is_lost(make_se
     assert server.stop() == 0
 
 
-def test_health_needs_no_store_and_readiness_a_reaper_that_goes_round(make_server: Callable[..., Any]) -> None:
+def test_health_needs_no_store_and_readiness_needs_the_reaper(make_server: Callable[..., Server]) -> None:
     """OPS-05: the server is ready once the reaper has been round, and says nothing else."""
     server = make_server().start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         wait_until_ready(api)
         assert api.ready().json() == {"status": "ready"}
         assert api.http.get(f"{api.root}/healthz").json() == {"status": "alive"}

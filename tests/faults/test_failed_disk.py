@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from appliances import PATIENCE, PLENTY, Api, body, is_whole, need, payload_of, wait_until_ready, without_mount
-from meanwhile import until
-from witness import RIGHT, WRONG
+from api_client import ApiClient, create_request, payload_of, wait_until_ready
+from database_files import is_intact
+from fault_injection import needs_mount, require_program
+from recording_client import RIGHT_PASSCODE, WRONG_PASSCODE
+from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS, until
 
-pytestmark = without_mount
+pytestmark = needs_mount
 
 
 class Disk:
     """An ext4 of its own, in a file; it turns read-only when it finds itself damaged, as the default is everywhere."""
 
     def __init__(self, folder: Path) -> None:
-        need("mkfs.ext4")
+        require_program("mkfs.ext4")
         self.image, self.folder = folder / "image", folder / "disk"
         self.folder.mkdir()
         with self.image.open("wb") as image:
@@ -35,7 +38,7 @@ class Disk:
 
     def fail(self) -> None:
         Path(f"/sys/fs/ext4/{self.device}/trigger_fs_error").write_text("a test")
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         with contextlib.suppress(OSError):
             while time.monotonic() < deadline:
                 self.folder.joinpath("probe").touch()
@@ -47,12 +50,12 @@ class Disk:
         run("umount", str(self.folder))
         # Whoever is in a mount namespace of its own, as other tests' servers are, has had a copy of the mount.
         until(lambda: not Path(f"/sys/block/{self.device}/loop/backing_file").exists())
-        subprocess.run(["fsck.ext4", "-p", str(self.image)], capture_output=True, timeout=PATIENCE)
+        subprocess.run(["fsck.ext4", "-p", str(self.image)], capture_output=True, timeout=TIMEOUT_SECONDS)
         self.mount()
 
 
 def run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     assert done.returncode == 0, f"this machine does not let us; see the docstring of test_disks: {done.stderr}"
 
 
@@ -63,20 +66,20 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     run("umount", "--lazy", str(disk.folder))
 
 
-def test_disk_that_fails_for_good_takes_nothing_and_gives_all_back_once_repaired(
-    make_server: Callable[..., Any], disk: Disk
+def test_failed_disk_accepts_nothing_and_loses_nothing_once_repaired(
+    make_server: Callable[..., Server], disk: Disk
 ) -> None:
     """CR-05, OPS-05: it looks things up, refuses what it cannot keep, does not fall, and stops in order."""
     path = disk.folder / "seclink.db"
-    server = make_server(PLENTY + f'[store]\npath = "{path}"\n[reaper]\nevery = "1s"\n').start()
-    with Api(server) as api:
+    server = make_server(HIGH_RATES + f'[store]\npath = "{path}"\n[reaper]\nevery = "1s"\n').start()
+    with ApiClient(server) as api:
         kept = [api.create(b"kept %d" % n) for n in range(3)]
-        guarded = api.create(b"guarded", passcodeHash=RIGHT)
+        guarded = api.create(b"guarded", passcodeHash=RIGHT_PASSCODE)
         assert guess(api, guarded).json()["attemptsLeft"] == 4
         disk.fail()
         wait_for_complaints(server, 3)
         for _ in range(2):
-            assert api.http.post("/secrets", json=body(b"new")).status_code == 503
+            assert api.http.post("/secrets", json=create_request(b"new")).status_code == 503
             assert {api.reveal(each["linkId"]).status_code for each in kept} == {503}
             assert api.burn(kept[0]).status_code == 503
             assert guess(api, guarded).status_code == 503, "a try that cannot be counted must not be answered"
@@ -87,21 +90,21 @@ def test_disk_that_fails_for_good_takes_nothing_and_gives_all_back_once_repaired
     assert "Traceback" not in server.log()
     disk.repair()
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         wait_until_ready(api)
         assert guess(api, guarded).json()["attemptsLeft"] == 3
         assert [payload_of(api.reveal(each["linkId"]).json()) for each in kept] == [b"kept 0", b"kept 1", b"kept 2"]
         assert {api.reveal(each["linkId"]).status_code for each in kept} == {410}
     assert server.stop() == 0, server.log()
-    assert is_whole(path)
+    assert is_intact(path)
 
 
-def guess(api: Api, made: dict[str, Any]) -> Any:
-    return api.reveal(made["linkId"], **{"SecLink-Passcode": WRONG})
+def guess(api: ApiClient, made: dict[str, Any]) -> Any:
+    return api.reveal(made["linkId"], **{"SecLink-Passcode": WRONG_PASSCODE})
 
 
-def wait_for_complaints(server: Any, count: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_for_complaints(server: Server, count: int) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while len(re.findall('"event":"reaper".*"code":"storage"', server.log())) < count:
         assert time.monotonic() < deadline, server.log()
         time.sleep(0.1)

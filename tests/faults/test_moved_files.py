@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliances import PLENTY, Api, database, hits, is_whole, payload_of, wait_until_gone, wait_until_swept
-from witness import RIGHT, WRONG
+from api_client import ApiClient, payload_of
+from database_files import database_path, find_bytes, is_intact, wait_until_erased, wait_until_truncated
+from recording_client import RIGHT_PASSCODE, WRONG_PASSCODE
+from support.server import HIGH_RATES, Server
 
 OTHER = """
 [server]
@@ -35,19 +37,19 @@ enabled = false
 class Before:
     """Secrets of which some ended before the log was last emptied, and some after; then the server was killed."""
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Server) -> None:
         server.start()
-        with Api(server) as api:
+        with ApiClient(server) as api:
             self.ended = [api.create(b"ended early %d" % n) for n in range(3)]
             self.kept = [api.create(b"kept %d" % n) for n in range(3)]
             self.ended_late = [api.create(b"ended late %d" % n) for n in range(3)]
             end(api, self.ended)
-            wait_until_swept(server.folder)
+            wait_until_truncated(server.folder)
             end(api, self.ended_late)
             self.late = api.create(b"created late")
         server.kill()
 
-    def check_swept(self, api: Api) -> None:
+    def check_swept(self, api: ApiClient) -> None:
         for each in self.ended:
             assert api.reveal(each["linkId"]).status_code == 410
         assert [payload_of(api.reveal(each["linkId"]).json()) for each in self.kept] == [
@@ -56,59 +58,59 @@ class Before:
         assert {api.reveal(each["linkId"]).status_code for each in self.kept} == {410}
 
 
-def end(api: Api, made: list[dict[str, Any]]) -> None:
+def end(api: ApiClient, made: list[dict[str, Any]]) -> None:
     for each in made[1:]:
         assert api.reveal(each["linkId"]).status_code == 200
     assert api.burn(made[0]).status_code == 204
 
 
-def test_lost_index_of_the_log_costs_nothing(make_server: Callable[..., Any]) -> None:
+def test_lost_shared_memory_file_loses_nothing(make_server: Callable[..., Server]) -> None:
     """CR-08"""
     server = make_server()
     before = Before(server)
-    Path(f"{database(server.folder)}-shm").unlink()
+    Path(f"{database_path(server.folder)}-shm").unlink()
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         before.check_swept(api)
         assert {api.reveal(each["linkId"]).status_code for each in before.ended_late} == {410}
         assert payload_of(api.reveal(before.late["linkId"]).json()) == b"created late"
-    wait_until_gone(server.folder, b"ended early", b"ended late", b"kept", b"created late")
+    wait_until_erased(server.folder, b"ended early", b"ended late", b"kept", b"created late")
 
 
-def test_lost_log_costs_at_most_what_came_after_it_was_last_emptied(make_server: Callable[..., Any]) -> None:
+def test_lost_log_loses_only_writes_since_the_last_checkpoint(make_server: Callable[..., Server]) -> None:
     """CR-08: a second's worth. No start can tell, so taking the file away is nothing to do lightly.
 
     The same goes for a copy of the file without its log; backups are made by the command.
     """
     server = make_server()
     before = Before(server)
-    assert hits(server.folder, b"ended late")
-    Path(f"{database(server.folder)}-wal").unlink()
-    assert is_whole(database(server.folder))
+    assert find_bytes(server.folder, b"ended late")
+    Path(f"{database_path(server.folder)}-wal").unlink()
+    assert is_intact(database_path(server.folder))
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         before.check_swept(api)
         assert api.reveal(before.late["linkId"]).status_code == 404
         assert {api.reveal(each["linkId"]).status_code for each in before.ended_late} <= {200, 410}
     assert server.stop() == 0
-    assert is_whole(database(server.folder))
-    assert hits(server.folder, b"ended early", b"kept") == []
+    assert is_intact(database_path(server.folder))
+    assert find_bytes(server.folder, b"ended early", b"kept") == []
 
 
-def test_another_configuration_over_the_same_data_ends_nothing(make_server: Callable[..., Any]) -> None:
+def test_changed_configuration_ends_no_secret(make_server: Callable[..., Server]) -> None:
     """CR-10: the server has no key that could be the wrong one; what was taken in is kept as promised."""
-    server = make_server(PLENTY + "[receipts]\nkeep_days = 30\n").start()
+    server = make_server(HIGH_RATES + "[receipts]\nkeep_days = 30\n").start()
     key = server.key()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         kept = [api.create(b"x" * 20_000, expiryType="7days", publicNote="note", maxViews=1) for _ in range(5)]
-        guarded = api.create(b"guarded", passcodeHash=RIGHT)
+        guarded = api.create(b"guarded", passcodeHash=RIGHT_PASSCODE)
         spent = api.create(b"spent")
         assert api.reveal(spent["linkId"]).status_code == 200
-        assert api.reveal(guarded["linkId"], **{"SecLink-Passcode": WRONG}).json()["attemptsLeft"] == 4
+        assert api.reveal(guarded["linkId"], **{"SecLink-Passcode": WRONG_PASSCODE}).json()["attemptsLeft"] == 4
     assert server.stop() == 0
-    server.config.write_text(PLENTY + OTHER)
+    server.config.write_text(HIGH_RATES + OTHER)
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         bearer = {"Authorization": f"Bearer {key}"}
         assert api.http.get("/account", headers=bearer).status_code == 200
         for each in kept:
@@ -116,7 +118,7 @@ def test_another_configuration_over_the_same_data_ends_nothing(make_server: Call
             assert (told["expiresAt"], told["publicNote"], told["viewsLeft"]) == (each["expiresAt"], "note", 1)
             assert api.receipt(each)["state"] == "active"
         assert api.reveal(spent["linkId"]).status_code == 410
-        assert api.reveal(guarded["linkId"], **{"SecLink-Passcode": WRONG}).json()["attemptsLeft"] == 3
-        assert payload_of(api.reveal(guarded["linkId"], **{"SecLink-Passcode": RIGHT}).json()) == b"guarded"
+        assert api.reveal(guarded["linkId"], **{"SecLink-Passcode": WRONG_PASSCODE}).json()["attemptsLeft"] == 3
+        assert payload_of(api.reveal(guarded["linkId"], **{"SecLink-Passcode": RIGHT_PASSCODE}).json()) == b"guarded"
         assert {payload_of(api.reveal(each["linkId"]).json()) for each in kept} == {b"x" * 20_000}
     assert server.stop() == 0

@@ -9,82 +9,81 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from appliances import (
-    LONG,
-    PATIENCE,
-    PLENTY,
-    Api,
+from api_client import ApiClient, payload_of
+from crowd import (
     Crowd,
     Request,
-    burn,
-    database,
-    hits,
-    one,
-    payload_of,
-    post,
-    post_reveal,
-    read_answer,
-    read_answers,
-    reveal,
-    wait_until_gone,
+    burn_request,
+    post_reveal_request,
+    read_response,
+    read_responses,
+    reveal_request,
 )
+from database_files import database_path, find_bytes, query_value, wait_until_erased
+from fault_injection import LONG
+from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS
 
 CLIENTS = 64
 ROUNDS = 200 if LONG else 40
 
 
 @pytest.fixture
-def running(appliance_server: Any) -> Any:
+def running(appliance_server: Server) -> Any:
     return appliance_server
 
 
-def payloads(server: Any) -> int:
-    return int(one(database(server.folder), "SELECT count(*) FROM payloads"))
+def payloads(server: Server) -> int:
+    return int(query_value(database_path(server.folder), "SELECT count(*) FROM payloads"))
 
 
-def test_one_of_64_readers_at_the_same_moment_wins(running: Any) -> None:
+def test_one_of_64_simultaneous_readers_wins(running: Server) -> None:
     """ONE-01"""
-    with Api(running) as api, Crowd(running, CLIENTS) as crowd:
+    with ApiClient(running) as api, Crowd(running, CLIENTS) as crowd:
         for round_number in range(ROUNDS):
             payload = b"payload of round %06d" % round_number
             made = api.create(payload)
-            asked = [(reveal, post_reveal)[n % 2](made["linkId"]) for n in range(CLIENTS)]
+            asked = [(reveal_request, post_reveal_request)[n % 2](made["linkId"]) for n in range(CLIENTS)]
             found = crowd.ask(asked)
             assert Counter(each.status for each in found) == {200: 1, 410: CLIENTS - 1}
-            [won] = [post(each) for each in found if each.status == 200]
+            [won] = [each.json for each in found if each.status == 200]
             assert payload_of(won) == payload
-            assert {post(each)["state"] for each in found if each.status == 410} == {"revealed"}
+            assert {each.json["state"] for each in found if each.status == 410} == {"revealed"}
             assert payloads(running) == 0
             assert api.receipt(made)["views"] == 1
-        wait_until_gone(running.folder, b"payload of round")
+        wait_until_erased(running.folder, b"payload of round")
 
 
 @pytest.mark.parametrize("views", [2, 3, 10])
-def test_k_of_64_readers_win_where_there_are_k_views(running: Any, views: int) -> None:
+def test_k_of_64_simultaneous_readers_win_k_views(running: Server, views: int) -> None:
     """ONE-02"""
-    with Api(running) as api, Crowd(running, CLIENTS) as crowd:
+    with ApiClient(running) as api, Crowd(running, CLIENTS) as crowd:
         for _ in range(ROUNDS // 4):
             made = api.create(expiryType="24hours", maxViews=views)
-            found = crowd.ask([reveal(made["linkId"])] * CLIENTS)
+            found = crowd.ask([reveal_request(made["linkId"])] * CLIENTS)
             assert Counter(each.status for each in found) == {200: views, 410: CLIENTS - views}
-            left = sorted(post(each)["viewsLeft"] for each in found if each.status == 200)
+            left = sorted(each.json["viewsLeft"] for each in found if each.status == 200)
             assert left == list(range(views))
             assert payloads(running) == 0
 
 
-def test_mixed_doors_have_one_winner_and_the_receipt_names_it(make_server: Callable[..., Any]) -> None:
+def test_mixed_operations_have_one_winner_and_the_receipt_names_it(make_server: Callable[..., Server]) -> None:
     """ONE-03: GET, POST, burn, the reaper and the end of its time race for one secret."""
     server = make_server().start()
     chance = random.Random(3)
     winners: Counter[str] = Counter()
-    with Api(server) as api, Crowd(server, 16) as crowd, writing(server) as db:
+    with ApiClient(server) as api, Crowd(server, 16) as crowd, writing(server) as db:
         for _ in range(ROUNDS * 2):
             made = api.create()
             ends = int(db.execute("SELECT created_at FROM secrets WHERE link_id = ?", (made["linkId"],)).fetchone()[0])
             if chance.random() < 0.5:  # a life that ends while they ask
                 ends += chance.randrange(1, 25)
                 db.execute("UPDATE secrets SET expires_at = ?1, due_at = ?1 WHERE link_id = ?2", (ends, made["linkId"]))
-            asked: list[Request] = [reveal(made["linkId"]), post_reveal(made["linkId"]), burn(made)] * 4
+            asked: list[Request] = [
+                reveal_request(made["linkId"]),
+                post_reveal_request(made["linkId"]),
+                burn_request(made),
+            ] * 4
             chance.shuffle(asked)
             if chance.random() < 0.3:  # a head start for the slower door
                 asked.sort(key=lambda request: request.method != "DELETE")
@@ -105,42 +104,42 @@ def test_mixed_doors_have_one_winner_and_the_receipt_names_it(make_server: Calla
     assert server.stop() == 0
 
 
-def test_reaper_and_readers_race_for_what_is_due(make_server: Callable[..., Any]) -> None:
+def test_reaper_and_readers_race_for_expired_secrets(make_server: Callable[..., Server]) -> None:
     """ONE-03: with the reaper coming by every second, nothing that is due is read, and nothing else is taken."""
-    server = make_server(PLENTY + '[reaper]\nevery = "1s"\n').start()
-    with Api(server) as api, Crowd(server, 32) as crowd, writing(server) as db:
+    server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n').start()
+    with ApiClient(server) as api, Crowd(server, 32) as crowd, writing(server) as db:
         made = [api.create(b"due or not") for _ in range(320)]
         (now,) = db.execute("SELECT max(created_at) FROM secrets").fetchone()
         db.execute("UPDATE secrets SET expires_at = ?1, due_at = ?1 WHERE id % 2", (now + 1500,))
         found = [
             answer.status
             for n in range(0, 320, 32)
-            for answer in crowd.ask([reveal(each["linkId"]) for each in made[n : n + 32]])
+            for answer in crowd.ask([reveal_request(each["linkId"]) for each in made[n : n + 32]])
         ]
         assert Counter(found)[200] >= 160
         assert set(found) <= {200, 410}
-        wait_until_gone(server.folder, b"due or not", seconds=10)
+        wait_until_erased(server.folder, b"due or not", seconds=10)
         states = Counter(api.receipt(each)["state"] for each in made)
         assert states["revealed"] == found.count(200)
         assert states["expired"] == found.count(410)
     assert server.stop() == 0
 
 
-def test_second_server_on_the_same_file_refuses_to_start(make_server: Callable[..., Any]) -> None:
+def test_second_server_on_the_same_file_refuses_to_start(make_server: Callable[..., Server]) -> None:
     """ONE-04"""
     first = make_server().start()
-    second = make_server(f'[store]\npath = "{database(first.folder)}"\n')
+    second = make_server(f'[store]\npath = "{database_path(first.folder)}"\n')
     second.start(wait=False)
-    assert second.process.wait(PATIENCE) == 1
+    assert second.process.wait(TIMEOUT_SECONDS) == 1
     said = [line for line in second.log().splitlines() if line.startswith("seclink: ")]
-    at = f"{second.config}:2: store.path: {database(first.folder)}"
+    at = f"{second.config}:2: store.path: {database_path(first.folder)}"
     assert said == [f"seclink: {at}: another SecLink server is using this database"]
     assert "Traceback" not in second.log()
-    with Api(first) as api:
+    with ApiClient(first) as api:
         made = api.create()
         assert api.reveal(made["linkId"]).status_code == 200
     first.kill()
-    third = make_server(f'[store]\npath = "{database(first.folder)}"\n').start()  # a dead server's lock is no lock
+    third = make_server(f'[store]\npath = "{database_path(first.folder)}"\n').start()  # a dead server's lock is no lock
     assert third.stop() == 0
 
 
@@ -155,9 +154,9 @@ def test_second_server_on_the_same_file_refuses_to_start(make_server: Callable[.
         ("AFTER DELETE ON payloads", 1),
     ],
 )
-def test_side_effect_that_fails_leaves_the_secret_as_it_was(running: Any, trigger: str, views: int) -> None:
+def test_failing_side_effect_leaves_the_secret_unchanged(running: Server, trigger: str, views: int) -> None:
     """ONE-05: 503, and the row is live and untouched."""
-    with Api(running) as api, writing(running) as db:
+    with ApiClient(running) as api, writing(running) as db:
         made = api.create(b"keep me", maxViews=views, expiryType="24hours")
         before = db.execute("SELECT * FROM secrets").fetchall(), db.execute("SELECT * FROM events").fetchall()
         db.execute(f"CREATE TRIGGER fail {trigger} BEGIN SELECT RAISE(ABORT, 'no'); END")
@@ -175,9 +174,9 @@ def test_side_effect_that_fails_leaves_the_secret_as_it_was(running: Any, trigge
         assert payload_of(given[0].json()) == b"keep me"
 
 
-def test_burn_whose_side_effect_fails_burns_nothing(running: Any) -> None:
+def test_burn_with_a_failing_side_effect_burns_nothing(running: Server) -> None:
     """ONE-05"""
-    with Api(running) as api, writing(running) as db:
+    with ApiClient(running) as api, writing(running) as db:
         made = api.create()
         db.execute("CREATE TRIGGER fail BEFORE UPDATE ON secrets BEGIN SELECT RAISE(ABORT, 'no'); END")
         assert api.burn(made).status_code == 503
@@ -186,29 +185,34 @@ def test_burn_whose_side_effect_fails_burns_nothing(running: Any) -> None:
         assert api.burn(made).status_code == 204
 
 
-def test_two_reveals_in_one_segment_get_one_secret(running: Any) -> None:
+def test_two_reveals_in_one_segment_get_one_secret(running: Server) -> None:
     """ONE-09: pipelined on one connection."""
-    for how in (reveal, post_reveal):
+    for how in (reveal_request, post_reveal_request):
         for _ in range(20):
-            with Api(running) as api, socket.create_connection(("127.0.0.1", running.port), PATIENCE) as client:
+            with (
+                ApiClient(running) as api,
+                socket.create_connection(("127.0.0.1", running.port), TIMEOUT_SECONDS) as client,
+            ):
                 made = api.create()
                 client.sendall(how(made["linkId"]).encode() * 2)
-                assert [each.status for each in read_answers(client, 2)] == [200, 410]
+                assert [each.status for each in read_responses(client, 2)] == [200, 410]
 
 
-def test_second_reveal_on_the_same_connection_is_gone(running: Any) -> None:
+def test_second_reveal_on_the_same_connection_is_gone(running: Server) -> None:
     """ONE-09: keep-alive replays nothing."""
-    with Api(running) as api, socket.create_connection(("127.0.0.1", running.port), PATIENCE) as client:
+    with ApiClient(running) as api, socket.create_connection(("127.0.0.1", running.port), TIMEOUT_SECONDS) as client:
         made = api.create(b"once on this connection")
         for status in (200, 410, 410):
-            client.sendall(reveal(made["linkId"]).encode())
-            assert read_answer(client).status == status
-        wait_until_gone(running.folder, b"once on this connection")
-        assert hits(running.folder, b"once on this connection") == []
+            client.sendall(reveal_request(made["linkId"]).encode())
+            assert read_response(client).status == status
+        wait_until_erased(running.folder, b"once on this connection")
+        assert find_bytes(running.folder, b"once on this connection") == []
 
 
 @contextlib.contextmanager
-def writing(server: Any) -> Iterator[sqlite3.Connection]:
+def writing(server: Server) -> Iterator[sqlite3.Connection]:
     """The server's database, changed from outside."""
-    with contextlib.closing(sqlite3.connect(database(server.folder), isolation_level=None, timeout=PATIENCE)) as db:
+    with contextlib.closing(
+        sqlite3.connect(database_path(server.folder), isolation_level=None, timeout=TIMEOUT_SECONDS)
+    ) as db:
         yield db

@@ -7,29 +7,30 @@ SECLINK_LONG=1 records more and draws seven times as many.
 
 import hashlib
 import itertools
-import json
-import sys
 import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import recording
-from appliances import ALTERED, LONG, PATIENCE, PLENTY, need, wait_until_swept, without_strace
-from powercut import Disk, lay
-from recording import Event
-from witness import Client, Done, faults_of, known
+import strace_log
+from database_files import wait_until_truncated
+from fault_injection import LONG, needs_strace, require_program
+from powercut import Disk, write_state
+from recording_client import Action, RecordingClient, expected_secrets, find_faults
+from strace_log import DiskEvent
+from support.altered_constants import with_constants
+from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS
 
-pytestmark = [pytest.mark.anyio, without_strace]
+pytestmark = [pytest.mark.anyio, needs_strace]
 CLIENTS, ROUNDS = (4, 3) if LONG else (2, 2)
 CHANCES = 14 if LONG else 2
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # thousands of small databases: not on the disk
 
 
-async def test_power_cut_undoes_nothing_that_was_acknowledged(make_server: Callable[..., Any], tmp_path: Path) -> None:
+async def test_power_cut_undoes_no_acknowledged_write(make_server: Callable[..., Server], tmp_path: Path) -> None:
     """CR-02: no damage, no create lost, no view or payload back, no passcode try forgotten, no trace of what ended."""
     events, done = record(make_server, tmp_path)
     faults, count = await replay(cuts(events), events, done, CHANCES)
@@ -40,8 +41,8 @@ async def test_power_cut_undoes_nothing_that_was_acknowledged(make_server: Calla
     assert not faults
 
 
-async def test_power_cut_undoes_much_where_commits_are_not_synced(
-    make_server: Callable[..., Any], tmp_path: Path
+async def test_power_cut_undoes_writes_if_commits_are_not_synced(
+    make_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     """CR-02, the negative control: with synchronous=NORMAL the same replay finds creates lost and secrets back."""
     events, done = record(make_server, tmp_path, synchronous=1)
@@ -51,72 +52,74 @@ async def test_power_cut_undoes_much_where_commits_are_not_synced(
     assert faults["came back"] > 5
 
 
-def record(make_server: Callable[..., Any], folder: Path, **pragmas: int) -> tuple[list[Event], list[Done]]:
+def record(make_server: Callable[..., Server], folder: Path, **pragmas: int) -> tuple[list[DiskEvent], list[Action]]:
     """A first start, some rounds of work with the log emptied in between, a stop, a second start, and work again."""
-    need("strace")
-    altered = {f"seclink.store.connection.PRAGMAS.{name}": value for name, value in pragmas.items()}
-    server = make_server(PLENTY)
-    events, done = list[Event](), list[Done]()
+    require_program("strace")
+    constants = {f"seclink.store.connection.PRAGMAS.{name}": value for name, value in pragmas.items()}
+    server = make_server(HIGH_RATES)
+    events, done = list[DiskEvent](), list[Action]()
     for number, rounds in enumerate((ROUNDS, 1)):
         log = folder / f"strace-{number}"
-        server.prefix = recording.strace(log)
-        if altered:
-            server.prefix += (sys.executable, str(ALTERED), json.dumps(altered))
+        server.prefix = strace_log.strace_command(log)
+        if constants:
+            server.prefix += with_constants(constants)
         server.start()
         for _ in range(rounds):
             done += work(server)
-            wait_until_swept(server.folder)
+            wait_until_truncated(server.folder)
         assert server.stop() == 0, server.log()
         later = events[-1].ended + 1 if events else 0
-        more = recording.read(log, server.folder, "seclink.db", server.process.pid)
+        more = strace_log.read_events(log, server.folder, "seclink.db", server.process.pid)
         events += [each._replace(began=each.began + later, ended=each.ended + later) for each in more]
     return events, done
 
 
-def work(server: Any) -> list[Done]:
-    clients = [Client(server) for _ in range(CLIENTS)]
-    threads = [threading.Thread(target=each.work) for each in clients]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join(PATIENCE)
-    for each in clients:
-        each.api.http.close()
-    assert {len(each.done) for each in clients} == {14}
-    return [each for client in clients for each in client.done]
+def work(server: Server) -> list[Action]:
+    clients = [RecordingClient(server) for _ in range(CLIENTS)]
+    threads = [threading.Thread(target=client.work) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(TIMEOUT_SECONDS)
+    for client in clients:
+        client.api.http.close()
+    assert {len(client.actions) for client in clients} == {14}
+    return [action for client in clients for action in client.actions]
 
 
 async def replay(
-    cut: Iterable[tuple[int, Disk]], events: list[Event], done: list[Done], chances: int
+    cuts: Iterable[tuple[int, Disk]], events: list[DiskEvent], actions: list[Action], samples: int
 ) -> tuple[Counter[str], int]:
-    """What is wrong after cuts, by kind, and how many different disks were looked at."""
-    places = {each.name: each.at for each in events if each.kind == "answer"}
+    """Return the number of faults after power cuts by kind, and the number of different disks checked."""
+    responded_at = {event.name: event.at for event in events if event.kind == "response"}
     faults, seen = Counter[str](), set[bytes]()
     with tempfile.TemporaryDirectory(dir=MEMORY) as name:
-        for now, disk in cut:
-            told = sum(at <= now for at in places.values())
-            for state in disk.states(str(now), chances):
-                digest = digest_of(told, state)
+        for now, disk in cuts:
+            acknowledged = sum(instant <= now for instant in responded_at.values())
+            for state in disk.states(str(now), samples):
+                digest = digest_of(acknowledged, state)
                 if digest not in seen:
                     seen.add(digest)
-                    lay(state, Path(name))
-                    faults.update(await faults_of(Path(name, "seclink.db"), known(done, places, now)))
+                    write_state(state, Path(name))
+                    faults.update(
+                        await find_faults(Path(name, "seclink.db"), expected_secrets(actions, responded_at, now))
+                    )
     return faults, len(seen)
 
 
-def digest_of(told: int, state: dict[str, bytes]) -> bytes:
-    sha = hashlib.sha256(b"%d" % told)
+def digest_of(acknowledged: int, state: dict[str, bytes]) -> bytes:
+    sha = hashlib.sha256(b"%d" % acknowledged)
     for name, content in sorted(state.items()):
         sha.update(b"%s %d " % (name.encode(), len(content)) + content)
     return sha.digest()
 
 
-def cuts(events: list[Event]) -> Iterator[tuple[int, Disk]]:
-    """The disk just before each sync is done, when most is pending, and just after each answer has left."""
+def cuts(events: list[DiskEvent]) -> Iterator[tuple[int, Disk]]:
+    """Yield the disk just before every sync, when most is pending, and just after every response."""
     disk = Disk()
     for event in events:
         if event.kind == "sync":
             yield event.at - 1, disk
-        disk.take(event)
-        if event.kind == "answer":
+        disk.apply(event)
+        if event.kind == "response":
             yield event.at, disk

@@ -11,22 +11,23 @@ from typing import Any
 
 import httpx
 import pytest
-from appliances import NO_BYTES_LIMIT, body
+from api_client import NO_STORAGE_QUOTA, create_request
 from proxying import PATIENCE, Nginx
+from support.server import Server
 
 from seclink.config.parser import parse
 from seclink.errors import ConfigError
 from seclink.server.settings import Limits, ServerSettings
 
 FEW = '[rates]\ncreate = "3/hour"\nreveal = "100/hour"\npeek = "100/hour"\n'
-MANY = '[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\npeek = "10000/hour"\n' + NO_BYTES_LIMIT
+MANY = '[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\npeek = "10000/hour"\n' + NO_STORAGE_QUOTA
 TWO_MIB = 2 * 2**20
 
 
 class Behind:
     """An appliance and the nginx in front of it."""
 
-    def __init__(self, server: Any, nginx: Nginx) -> None:
+    def __init__(self, server: Server, nginx: Nginx) -> None:
         self.server, self.nginx = server, nginx
         self.client, self.url = nginx.client, nginx.url
 
@@ -44,7 +45,7 @@ def make_nginx() -> Iterator[Callable[..., Nginx]]:
 
 
 @pytest.fixture
-def behind(make_server: Any, make_nginx: Callable[..., Nginx]) -> Callable[..., Behind]:
+def behind(make_server: Callable[..., Server], make_nginx: Callable[..., Nginx]) -> Callable[..., Behind]:
     """`root` is the path of the public URL, `trusted` the proxies that are believed."""
 
     def make(toml: str = FEW, *, trusted: str = '["127.0.0.1"]', root: str = "", **options: Any) -> Behind:
@@ -58,13 +59,13 @@ def behind(make_server: Any, make_nginx: Callable[..., Nginx]) -> Callable[..., 
 
 
 def create(client: httpx.Client, payload: bytes = b"payload", **headers: str) -> httpx.Response:
-    return client.post("/api/v1/secrets", json=body(payload), headers=headers)
+    return client.post("/api/v1/secrets", json=create_request(payload), headers=headers)
 
 
 # Whose address it is
 
 
-def test_visitors_are_counted_one_by_one(behind: Callable[..., Behind]) -> None:
+def test_rate_limits_count_each_client(behind: Callable[..., Behind]) -> None:
     """RL-03"""
     made = behind()
     with made.client("127.0.0.2") as one, made.client("127.0.0.3") as other:
@@ -72,7 +73,7 @@ def test_visitors_are_counted_one_by_one(behind: Callable[..., Behind]) -> None:
         assert create(other).status_code == 201
 
 
-def test_without_trust_everybody_is_the_proxy(behind: Callable[..., Behind]) -> None:
+def test_untrusted_proxy_counts_as_one_client(behind: Callable[..., Behind]) -> None:
     """RL-02: what is not configured is not believed."""
     made = behind(trusted="[]")
     with made.client("127.0.0.2") as one, made.client("127.0.0.3") as other:
@@ -84,7 +85,7 @@ FORGED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "CF-Connecting-IP", "True
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_address_that_a_visitor_claims_counts_for_nothing(behind: Callable[..., Behind], name: str) -> None:
+def test_forged_client_address_is_ignored(behind: Callable[..., Behind], name: str) -> None:
     """RL-02, RL-03"""
     made = behind()
     claims = [f"for=192.0.2.{each}" if name == "Forwarded" else f"192.0.2.{each}, 127.0.0.1" for each in range(4)]
@@ -92,7 +93,7 @@ def test_address_that_a_visitor_claims_counts_for_nothing(behind: Callable[..., 
         assert [create(client, **{name: each}).status_code for each in claims] == [201, 201, 201, 429]
 
 
-def test_right_most_that_is_not_trusted_counts_behind_two_proxies(
+def test_rightmost_untrusted_address_counts_behind_two_proxies(
     behind: Callable[..., Behind], make_nginx: Callable[..., Nginx]
 ) -> None:
     """RL-03: the first is seen by the second as 127.0.0.9, which is trusted, too."""
@@ -119,7 +120,7 @@ def reveal(client: httpx.Client, made: httpx.Response) -> bytes:
     return base64.b64decode(answer.json()["encryptedBlob"])
 
 
-def test_largest_secret_arrives_and_what_is_larger_is_refused_in_our_words(behind: Callable[..., Behind]) -> None:
+def test_largest_secret_arrives_and_a_larger_one_gets_our_error(behind: Callable[..., Behind]) -> None:
     made = behind(MANY)
     with made.client() as client:
         payload = os.urandom(TWO_MIB)
@@ -129,7 +130,7 @@ def test_largest_secret_arrives_and_what_is_larger_is_refused_in_our_words(behin
         assert refused.headers["content-type"] == "application/problem+json"
 
 
-def test_what_nginx_allows_by_itself_is_too_little(behind: Callable[..., Behind]) -> None:
+def test_default_nginx_body_limit_is_too_small(behind: Callable[..., Behind]) -> None:
     made = behind(MANY, changes={"client_max_body_size 8m;": ""})
     with made.client() as client:
         refused = create(client, b"x" * TWO_MIB)
@@ -154,7 +155,7 @@ def slowly(behind: Behind, made: httpx.Response) -> bytes:
     return bytes(data)
 
 
-def test_nothing_of_a_secret_touches_its_disk(behind: Callable[..., Behind]) -> None:
+def test_nginx_writes_no_secret_to_its_disk(behind: Callable[..., Behind]) -> None:
     """A temporary file that is deleted stays readable on the disk: there must be none."""
     made = behind(MANY)
     with made.nginx.without_disk(), made.client() as client:
@@ -166,7 +167,7 @@ def test_nothing_of_a_secret_touches_its_disk(behind: Callable[..., Behind]) -> 
 
 
 @pytest.mark.parametrize("setting", ["proxy_request_buffering", "proxy_buffering"])
-def test_what_nginx_does_by_itself_would_touch_its_disk(behind: Callable[..., Behind], setting: str) -> None:
+def test_default_nginx_would_write_secrets_to_its_disk(behind: Callable[..., Behind], setting: str) -> None:
     """The same test sees it."""
     made = behind(MANY, changes={f"        {setting} off;": ""})
     with made.nginx.without_disk(), made.client() as client:
@@ -228,7 +229,7 @@ REVEALS = [("POST", "/api/v1/secrets/AbCdEfGhIjKl/reveal"), ("GET", "/api/v1/sec
 
 
 @pytest.mark.parametrize(("method", "path"), REVEALS)
-def test_reveal_whose_answer_is_lost_is_not_sent_again(
+def test_nginx_does_not_repeat_a_reveal_whose_response_is_lost(
     upstreams: Callable[[bool], Upstream], make_nginx: Callable[..., Nginx], method: str, path: str
 ) -> None:
     one, other = upstreams(False), upstreams(False)
@@ -242,7 +243,7 @@ def test_reveal_whose_answer_is_lost_is_not_sent_again(
     [(*REVEALS[0], "proxy_next_upstream error timeout non_idempotent;"), (*REVEALS[1], "")],
     ids=["POST with non_idempotent", "GET with nginx's default"],
 )
-def test_other_settings_would_send_it_twice(
+def test_other_nginx_settings_would_repeat_a_reveal(
     upstreams: Callable[[bool], Upstream], make_nginx: Callable[..., Nginx], method: str, path: str, wrong: str
 ) -> None:
     one, other = upstreams(False), upstreams(False)
@@ -251,7 +252,7 @@ def test_other_settings_would_send_it_twice(
     assert one.requests + other.requests == 2
 
 
-def test_connections_to_the_appliance_are_kept(
+def test_nginx_keeps_its_connections_to_the_appliance(
     upstreams: Callable[[bool], Upstream], make_nginx: Callable[..., Nginx]
 ) -> None:
     upstream = upstreams(True)
@@ -268,12 +269,12 @@ KEEPS = {"location / {": "location /secrets/ {"}
 
 
 @pytest.mark.parametrize("changes", [STRIPS, KEEPS], ids=["taken away", "left there"])
-def test_everything_lies_below_the_public_path(behind: Callable[..., Behind], changes: dict[str, str]) -> None:
+def test_public_path_works(behind: Callable[..., Behind], changes: dict[str, str]) -> None:
     hosted = '[dialects.scrt-link]\nhost = "links.example.org"\n'
     made = behind(MANY + hosted, root="/secrets", changes=changes)
     root = f"{made.url}/secrets"
     with made.client() as client:
-        created = client.post("/secrets/api/v1/secrets", json=body())
+        created = client.post("/secrets/api/v1/secrets", json=create_request())
         share = created.json()["shareUrl"]
         assert share == f"{root}/{created.json()['linkId']}"
         receipt = f"/secrets/receipt/{created.json()['receiptId']}"
@@ -311,7 +312,7 @@ def test_everything_lies_below_the_public_path(behind: Callable[..., Behind], ch
         (b"*", b"*"),
     ],
 )
-def test_path_is_taken_away_once_and_whole(target: bytes, found: bytes) -> None:
+def test_public_path_is_stripped_once_and_completely(target: bytes, found: bytes) -> None:
     def served(root: bytes) -> ServerSettings:
         return ServerSettings(app=None, render_error=lambda *_: b"", limits=Limits(message_bytes=1), root=root)
 
@@ -320,7 +321,7 @@ def test_path_is_taken_away_once_and_whole(target: bytes, found: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api", "/static/x", "/receipt", "/metrics", "/scrt-link"])
-def test_path_that_could_be_taken_for_our_own_is_refused(path: str) -> None:
+def test_public_path_that_is_also_an_own_path_is_refused(path: str) -> None:
     """CFG-01"""
     with pytest.raises(ConfigError, match=r"x\.toml:2: server\.public_url: /\S+ is one of SecLink.s own paths"):
         parse(f"[server]\npublic_url = 'https://example.org{path}'\n", "x.toml")

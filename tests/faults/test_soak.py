@@ -9,11 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from appliances import NO_BYTES_LIMIT, PATIENCE, PLENTY, database, is_whole
-from mixed_load import Visitor, figures_of
+from api_client import NO_STORAGE_QUOTA
+from database_files import database_path, is_intact
+from mixed_load import LoadThread, resource_usage
+from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS
 
 SHORT = 4.0
 KEPT_SECONDS = 30
@@ -26,15 +28,15 @@ GROWTH = {"rss": (1.05, 5.0), "files": (1.0, 8.0), "threads": (1.0, 0.0), "log":
 
 
 def test_mixed_load_leaves_the_server_as_it_was(
-    make_server: Callable[..., Any], request: pytest.FixtureRequest
+    make_server: Callable[..., Server], request: pytest.FixtureRequest
 ) -> None:
     """OPS-04: memory, files, threads, log and database stay flat, and no answer is wrong."""
     minutes: float = request.config.getoption("--soak")
-    forgetful = str(Path(__file__).with_name("forgetful.py"))
-    toml = PLENTY + NO_BYTES_LIMIT + '[reaper]\nevery = "2s"\n[log]\nlevel = "error"\n'
+    forgetful = str(Path(__file__).with_name("short_retention.py"))
+    toml = HIGH_RATES + NO_STORAGE_QUOTA + '[reaper]\nevery = "2s"\n[log]\nlevel = "error"\n'
     server = make_server(toml, prefix=(sys.executable, forgetful, str(KEPT_SECONDS))).start()
     stop = threading.Event()
-    visitors = [Visitor(server, seed, PAUSE, stop) for seed in range(VISITORS)]
+    visitors = [LoadThread(server, seed, PAUSE, stop) for seed in range(VISITORS)]
     for each in visitors:
         each.start()
     try:
@@ -42,7 +44,7 @@ def test_mixed_load_leaves_the_server_as_it_was(
     finally:
         stop.set()
         for each in visitors:
-            each.join(PATIENCE)
+            each.join(TIMEOUT_SECONDS)
     wrong = sum((each.wrong for each in visitors), Counter[str]())
     assert not wrong
     assert all(each.asked > 20 for each in visitors)
@@ -50,16 +52,16 @@ def test_mixed_load_leaves_the_server_as_it_was(
         check_flat(figures)
     assert server.stop() == 0, server.log()
     assert server.log().count("\n") < 20
-    assert is_whole(database(server.folder))
+    assert is_intact(database_path(server.folder))
 
 
-def watch(server: Any, visitors: list[Visitor], seconds: float) -> list[dict[str, float]]:
+def watch(server: Server, visitors: list[LoadThread], seconds: float) -> list[dict[str, float]]:
     figures = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(seconds / SAMPLES)
         assert server.process.poll() is None, server.log()
-        figures.append(figures_of(server))
+        figures.append(resource_usage(server))
         figures[-1]["asked"] = sum(each.asked for each in visitors)
     return figures
 

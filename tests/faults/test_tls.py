@@ -4,27 +4,27 @@ import contextlib
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from appliances import body
+from api_client import create_request
 from certificates import Pair, pair, serial_of
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from meanwhile import Unceasing, until
 from sockets import (
-    PATIENCE,
-    Process,
-    answers,
+    SmallServer,
+    parse_responses,
     read_all,
     read_slowly,
-    running,
     seconds_until_closed,
     seconds_until_reset,
+    small_server,
 )
+from support.server import Server
+from support.waiting import TIMEOUT_SECONDS, BackgroundLoad, until
 
 from seclink.config.parser import parse
 from seclink.errors import ConfigError
@@ -53,14 +53,14 @@ GET = HEAD + b"Connection: close\r\n\r\n"
         ),
     ],
 )
-def test_half_of_a_pair_is_refused_with_its_line(toml: str, said: str) -> None:
+def test_certificate_without_key_is_refused_with_its_line(toml: str, said: str) -> None:
     """CFG-01"""
     with pytest.raises(ConfigError) as refused:
         parse(f"[server]\n{toml}\n", "x.toml")
     assert refused.value.message == said
 
 
-def test_paths_begin_beside_the_file_and_links_stay_links(tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_toml_and_links_are_not_resolved(tmp_path: Path) -> None:
     """Certbot's `live` is a folder of links, and the next certificate is another file."""
     (tmp_path / "live.pem").symlink_to(tmp_path / "archive-1.pem")
     server = parse("[server]\ntls_cert = 'live.pem'\ntls_key = '/etc/key.pem'\n", "x.toml", tmp_path).server
@@ -81,7 +81,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_pair_that_cannot_work_is_refused_and_told_why(tmp_path: Path, name: str) -> None:
+def test_unusable_pair_is_refused_with_its_reason(tmp_path: Path, name: str) -> None:
     made, said = WRONG[name]
     made.write(tmp_path)
     if not made.chain:
@@ -92,7 +92,7 @@ def test_pair_that_cannot_work_is_refused_and_told_why(tmp_path: Path, name: str
     assert "PRIVATE" not in str(refused.value)
 
 
-def test_start_with_it_is_refused_in_one_line(make_server: Any) -> None:
+def test_start_with_an_unusable_pair_prints_one_line(make_server: Callable[..., Server]) -> None:
     server = make_server(TOML)
     pair(-60, -1).write(server.folder)
     ended = server.seclink("serve", "--port", str(server.port), check=False)
@@ -107,7 +107,7 @@ def test_start_with_it_is_refused_in_one_line(make_server: Any) -> None:
 class Secure:
     """A `seclink serve` with a certificate of its own, in its folder."""
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
         self.pair = GOOD.write(server.folder)
         self.url = server.url.replace("http:", "https:")
@@ -121,17 +121,17 @@ class Secure:
         return False
 
     def client(self, trusted: Pair = GOOD) -> httpx.Client:
-        return httpx.Client(base_url=self.url, verify=trusted.context(), timeout=PATIENCE)
+        return httpx.Client(base_url=self.url, verify=trusted.context(), timeout=TIMEOUT_SECONDS)
 
     def connect(self, trusted: Pair = GOOD) -> ssl.SSLSocket:
-        plain = socket.create_connection(("127.0.0.1", self.server.port), PATIENCE)
+        plain = socket.create_connection(("127.0.0.1", self.server.port), TIMEOUT_SECONDS)
         return trusted.context().wrap_socket(plain, server_hostname="localhost")
 
     def shown(self) -> int:
         """The serial number of what a new connection gets."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        plain = socket.create_connection(("127.0.0.1", self.server.port), PATIENCE)
+        plain = socket.create_connection(("127.0.0.1", self.server.port), TIMEOUT_SECONDS)
         with context.wrap_socket(plain) as client:
             return serial_of(client)
 
@@ -140,7 +140,7 @@ class Secure:
 
 
 @pytest.fixture
-def secure(make_server: Any) -> Iterator[Secure]:
+def secure(make_server: Callable[..., Server]) -> Iterator[Secure]:
     made = Secure(make_server(TOML))
     yield made
     assert made.server.stop() == 0
@@ -148,21 +148,21 @@ def secure(make_server: Any) -> Iterator[Secure]:
     assert '"event":"loop"' not in made.server.log()
 
 
-def test_everything_says_https_by_itself(secure: Secure) -> None:
+def test_all_urls_use_https(secure: Secure) -> None:
     """HDR-01: and browsers are told to stay there."""
     log = secure.server.log()
     assert f"SecLink serves {secure.url}\n" in log
     assert f'"event":"started","url":"{secure.url}"' in log
     assert "TLS       none" not in log
     with secure.client() as client:
-        made = client.post("/api/v1/secrets", json=body())
+        made = client.post("/api/v1/secrets", json=create_request())
         assert made.headers["strict-transport-security"] == "max-age=31536000"
         assert made.json()["shareUrl"].startswith(f"{secure.url}/")
         assert client.get(f"/api/v1/secrets/{made.json()['linkId']}").status_code == 200
         assert client.get("/").headers["strict-transport-security"] == "max-age=31536000"
 
 
-def test_health_check_asks_over_tls_whatever_the_certificate_is_for(secure: Secure) -> None:
+def test_health_check_ignores_the_name_of_the_certificate(secure: Secure) -> None:
     toml = TOML.replace("[server]\n", "[server]\npublic_url = 'https://example.org'\n")
     (secure.server.folder / "with-url.toml").write_text(toml)
     ended = secure.server.seclink("check", "--config", "with-url.toml", check=False)
@@ -172,7 +172,7 @@ def test_health_check_asks_over_tls_whatever_the_certificate_is_for(secure: Secu
     assert b"its certificate is not valid" in refused.stderr
 
 
-def test_address_for_metrics_stays_plain(make_server: Any) -> None:
+def test_metrics_listener_uses_plain_http(make_server: Callable[..., Server]) -> None:
     """It is for this machine, or a network of its own."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -190,12 +190,12 @@ def shake(secure: Secure, **options: Any) -> ssl.SSLSocket:
             context.set_alpn_protocols(value)
         else:
             setattr(context, name, value)
-    plain = socket.create_connection(("127.0.0.1", secure.server.port), PATIENCE)
+    plain = socket.create_connection(("127.0.0.1", secure.server.port), TIMEOUT_SECONDS)
     with contextlib.closing(plain):
         return context.wrap_socket(plain, server_hostname="localhost")
 
 
-def test_only_what_is_safe_today_is_spoken(secure: Secure) -> None:
+def test_only_safe_tls_versions_and_ciphers_are_offered(secure: Secure) -> None:
     with shake(secure, alpn=["h2", "http/1.1"]) as latest:
         assert (latest.version(), latest.selected_alpn_protocol()) == ("TLSv1.3", "http/1.1")
     with shake(secure, maximum_version=ssl.TLSVersion.TLSv1_2) as older:
@@ -213,10 +213,10 @@ def test_only_what_is_safe_today_is_spoken(secure: Secure) -> None:
 OLD = ssl.TLSVersion.TLSv1_1
 
 
-def test_plain_http_at_its_port_is_closed_and_leaves_no_word(secure: Secure) -> None:
+def test_plain_http_at_the_tls_port_is_closed_without_a_log_line(secure: Secure) -> None:
     before = secure.server.log()
     for said in (GET, b"\0" * 100, b"\x16\x03\x01\xff\xff" + b"\xff" * 500):
-        with socket.create_connection(("127.0.0.1", secure.server.port), PATIENCE) as client:
+        with socket.create_connection(("127.0.0.1", secure.server.port), TIMEOUT_SECONDS) as client:
             client.sendall(said)
             read_all(client)  # until it is closed
     assert secure.is_up()
@@ -226,7 +226,7 @@ def test_plain_http_at_its_port_is_closed_and_leaves_no_word(secure: Secure) -> 
 # Renewal
 
 
-class Visitors(Unceasing):
+class Visitors(BackgroundLoad):
     """They ask on a new connection each time."""
 
     def __init__(self, secure: Secure, *trusted: Pair) -> None:
@@ -238,7 +238,7 @@ class Visitors(Unceasing):
     def work(self, number: int) -> None:
         while not self.over.is_set():
             try:
-                plain = socket.create_connection(("127.0.0.1", self.secure.server.port), PATIENCE)
+                plain = socket.create_connection(("127.0.0.1", self.secure.server.port), TIMEOUT_SECONDS)
                 with self.context.wrap_socket(plain, server_hostname="localhost") as client:
                     self.serials.add(serial_of(client))
                     client.sendall(GET.replace(b"/look", b"/healthz"))
@@ -249,7 +249,7 @@ class Visitors(Unceasing):
             self.count += 1
 
 
-def test_renewed_files_are_taken_up_and_nobody_notices(secure: Secure) -> None:
+def test_renewed_files_are_loaded_without_disturbing_clients(secure: Secure) -> None:
     new = pair()
     open_one = secure.connect()
     with Visitors(secure, GOOD, new) as visitors, open_one:
@@ -265,7 +265,7 @@ def test_renewed_files_are_taken_up_and_nobody_notices(secure: Secure) -> None:
     assert secure.said('"level":"error"') == 0
 
 
-def test_link_that_leads_to_another_file_is_a_renewal(make_server: Any) -> None:
+def test_changed_symbolic_link_is_a_renewal(make_server: Callable[..., Server]) -> None:
     server = make_server(TOML)
     for name in ("fullchain.pem", "privkey.pem"):
         (server.folder / "first").mkdir(exist_ok=True)
@@ -286,7 +286,7 @@ def test_link_that_leads_to_another_file_is_a_renewal(make_server: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["another's key", "encrypted"])
-def test_broken_renewal_keeps_the_old_one_says_why_and_can_be_mended(secure: Secure, name: str) -> None:
+def test_broken_renewal_keeps_the_old_pair_and_can_be_corrected(secure: Secure, name: str) -> None:
     made, said = WRONG[name]
     made.write(secure.server.folder)
     until(lambda: secure.said("the current certificate stays in use: "))
@@ -297,7 +297,7 @@ def test_broken_renewal_keeps_the_old_one_says_why_and_can_be_mended(secure: Sec
     assert secure.said("the current certificate stays in use: ") == 1  # once, not every few seconds
 
 
-def test_reload_reads_the_certificate_again_and_survives_a_bad_one(secure: Secure) -> None:
+def test_reload_loads_the_certificate_and_survives_a_bad_one(secure: Secure) -> None:
     """CFG-01: also where the TOML itself is refused; and there is no going to or from https without a restart."""
     Pair(GOOD.chain, b"").write(secure.server.folder)
     secure.server.config.write_text(f"{TOML}\nwrong = 1\n")
@@ -313,7 +313,7 @@ def test_reload_reads_the_certificate_again_and_survives_a_bad_one(secure: Secur
         assert client.get("/healthz").status_code == 200
 
 
-def test_end_that_is_near_is_told(make_server: Any) -> None:
+def test_certificate_that_expires_soon_is_logged(make_server: Callable[..., Server]) -> None:
     server = make_server(TOML)
     soon = pair(ends=6).write(server.folder)
     server.start(wait=False)
@@ -327,26 +327,26 @@ def test_end_that_is_near_is_told(make_server: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallServer]:
     folder = tmp_path_factory.mktemp("tls")
     GOOD.write(folder)
-    with running(certificate=[str(folder / "fullchain.pem"), str(folder / "privkey.pem")]) as process:
+    with small_server(certificate=[str(folder / "fullchain.pem"), str(folder / "privkey.pem")]) as process:
         yield process
         process.popen.terminate()
         code, out, err = process.finish()
         assert (code, err) == (0, ""), out
 
 
-def speak(process: Process, data: bytes = b"", small_window: bool = False) -> ssl.SSLSocket:
+def speak(process: SmallServer, data: bytes = b"", small_window: bool = False) -> ssl.SSLSocket:
     plain = process.connect(small_window=small_window)
     client = GOOD.context().wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=True)
     client.sendall(data)
     return client
 
 
-def get(process: Process) -> Any:
+def get(process: SmallServer) -> Any:
     with speak(process, GET) as client:
-        return answers(read_all(client))[0]
+        return parse_responses(read_all(client))[0]
 
 
 def hello() -> bytes:
@@ -359,7 +359,7 @@ def hello() -> bytes:
 
 
 @pytest.mark.parametrize("start", ["silent", "half", "drip", "no answer"])
-def test_slow_handshakes_are_closed_while_others_are_served(tiny: Process, start: str) -> None:
+def test_slow_handshakes_are_closed_while_others_are_served(tiny: SmallServer, start: str) -> None:
     """IN-10"""
     said = {"silent": b"", "half": hello()[:100], "drip": hello()[:20], "no answer": hello()}[start]
     clients = [tiny.connect(said) for _ in range(50)]
@@ -370,13 +370,13 @@ def test_slow_handshakes_are_closed_while_others_are_served(tiny: Process, start
         assert seconds_until_closed(clients, b"\0" if start == "drip" else b"") < 10
 
 
-def test_unfinished_handshakes_keep_nobody_out(tmp_path: Path) -> None:
+def test_unfinished_handshakes_block_no_other_client(tmp_path: Path) -> None:
     """IN-10: neither of a connection nor of a request; whoever has waited longest goes."""
     GOOD.write(tmp_path)
     limits = {"connections": 20, "header_seconds": 60.0}
     files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
     with (
-        running(certificate=files, limits=limits, web={"max_requests": 1}) as server,
+        small_server(certificate=files, limits=limits, web={"max_requests": 1}) as server,
         contextlib.ExitStack() as stack,
     ):
         clients = [stack.enter_context(server.connect(hello())) for _ in range(60)]
@@ -385,7 +385,7 @@ def test_unfinished_handshakes_keep_nobody_out(tmp_path: Path) -> None:
         assert get(server).status == 200
 
 
-def test_request_that_comes_with_the_end_of_the_handshake_is_answered(tiny: Process) -> None:
+def test_request_sent_with_the_end_of_the_handshake_is_served(tiny: SmallServer) -> None:
     """In one segment: what a client sends without waiting is lost by nobody."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = GOOD.context().wrap_bio(to_client, to_server, server_hostname="localhost")
@@ -403,14 +403,14 @@ def test_request_that_comes_with_the_end_of_the_handshake_is_answered(tiny: Proc
         assert session.read(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_upload_that_is_refused_by_its_head_gets_to_read_it(tiny: Process) -> None:
+def test_refused_upload_can_read_the_error(tiny: SmallServer) -> None:
     with speak(tiny, b"POST /look HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n") as client:
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             client.sendall(b"x" * 3_000_000)
         assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_answer_that_nobody_reads_is_dropped_over_tls(tiny: Process) -> None:
+def test_unread_response_is_dropped_over_tls(tiny: SmallServer) -> None:
     """IN-11"""
     request = b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n"
     before = get(tiny).json["tasks"]
@@ -426,10 +426,10 @@ def test_slow_reader_that_makes_progress_gets_everything_over_tls(tmp_path: Path
     files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
     request = HEAD.replace(b"/look", b"/big") + b"Connection: close\r\n\r\n"
     with (
-        running(certificate=files, limits={"write_seconds": 2.5}) as server,
+        small_server(certificate=files, limits={"write_seconds": 2.5}) as server,
         speak(server, request, small_window=True) as client,
     ):
-        [answer] = answers(read_slowly(client, 8))
+        [answer] = parse_responses(read_slowly(client, 8))
     assert len(answer.body) == 10_000_000
 
 
@@ -437,19 +437,22 @@ def test_idle_connection_is_closed_over_tls(tmp_path: Path) -> None:
     """IN-10"""
     GOOD.write(tmp_path)
     files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
-    with running(certificate=files, limits={"idle_seconds": 1.0}) as server, speak(server, HEAD + b"\r\n") as client:
+    with (
+        small_server(certificate=files, limits={"idle_seconds": 1.0}) as server,
+        speak(server, HEAD + b"\r\n") as client,
+    ):
         read_all(client)
 
 
-def test_stop_finishes_what_is_in_flight_and_cuts_handshakes(tmp_path: Path) -> None:
+def test_stop_finishes_requests_in_flight_and_closes_handshakes(tmp_path: Path) -> None:
     """CR-13"""
     GOOD.write(tmp_path)
     files = [str(tmp_path / "fullchain.pem"), str(tmp_path / "privkey.pem")]
-    with running(certificate=files, limits={"header_seconds": 60.0}) as server:
+    with small_server(certificate=files, limits={"header_seconds": 60.0}) as server:
         with server.connect(hello()), speak(server, b"GET /slow?1 HTTP/1.1\r\nHost: x\r\n\r\n") as client:
             until(lambda: get(server).json["seen"].get("/slow"))
             server.popen.terminate()
-            assert answers(read_all(client))[0].status == 200
+            assert parse_responses(read_all(client))[0].status == 200
         code, out, err = server.finish()
     assert (code, err) == (0, "")
     assert out.endswith("closed 1\n")

@@ -34,7 +34,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Mana
     manager.socket.close()
 
 
-def test_every_state_is_told(place: tuple[Manager, dict[str, str]]) -> None:
+def test_every_state_is_sent(place: tuple[Manager, dict[str, str]]) -> None:
     manager, environment = place
     notify = SystemdNotifier(environment)
     notify.ready("Answering http://localhost:8080")
@@ -48,7 +48,7 @@ def test_every_state_is_told(place: tuple[Manager, dict[str, str]]) -> None:
     assert manager.heard() == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=25000000"]
 
 
-def test_watchdog_is_fed_while_all_is_well_and_no_longer(place: tuple[Manager, dict[str, str]]) -> None:
+def test_watchdog_is_fed_while_there_is_no_problem(place: tuple[Manager, dict[str, str]]) -> None:
     """OPS-05: what hangs or cannot write is not kept alive."""
     manager, environment = place
     problems = iter(["", "", "storage", "storage", ""])
@@ -78,15 +78,15 @@ def test_watchdog_is_fed_while_all_is_well_and_no_longer(place: tuple[Manager, d
     "environment",
     [{}, {"WATCHDOG_USEC": ""}, {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "soon"}],
 )
-def test_watchdog_that_is_not_ours_is_not_fed(environment: dict[str, str]) -> None:
+def test_watchdog_of_another_process_is_not_fed(environment: dict[str, str]) -> None:
     assert SystemdNotifier(environment).watchdog_seconds == 0
 
 
-def test_watchdog_meant_for_this_process_is_fed() -> None:
+def test_watchdog_of_this_process_is_fed() -> None:
     assert SystemdNotifier({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())}).watchdog_seconds == 60
 
 
 @pytest.mark.parametrize("address", ["", "/nowhere/at/all", "@nobody", "/dev/null", "x" * 500])
-def test_nobody_who_listens_is_no_reason_to_fail(address: str) -> None:
+def test_missing_manager_is_not_an_error(address: str) -> None:
     SystemdNotifier({"NOTIFY_SOCKET": address}).ready("up")
     SystemdNotifier({}).ready("up")

@@ -156,7 +156,7 @@ NO, FORBIDDEN = "Read-only file system", "Operation not permitted"
 
 
 def confined(folder: Path) -> tuple[str, ...]:
-    launcher = Path(__file__).parents[1] / "faults" / "confined.py"
+    launcher = Path(__file__).parents[1] / "faults" / "systemd_sandbox.py"
     return (sys.executable, str(launcher), str(UNIT), str(folder))
 
 

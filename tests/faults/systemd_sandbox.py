@@ -1,7 +1,9 @@
-"""Runs a command about as confined as a unit file says, without systemd: `python confined.py UNIT FOLDER COMMAND...`.
+"""Run a command in about the sandbox that a unit file describes, without systemd.
 
-Namespaces of its own, everything read-only but FOLDER, no capability, no way to any, and the unit's system call filter
-as seccomp. What comes from the unit is read from it: the call filter, the address families, the limits, the umask.
+    python systemd_sandbox.py UNIT FOLDER COMMAND...
+
+It has namespaces of its own, a read-only file system except for FOLDER, no capabilities and no way to gain any, and the
+unit's system call filter as seccomp. The filter, the address families, the limits and the umask are read from the unit.
 """
 
 import ctypes
@@ -33,17 +35,17 @@ class Attributes(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "user_namespace")]
 
 
-def attributes(path: str, flags: int, **given: int) -> None:
-    wanted = Attributes(**given)
-    call(libc.syscall, SET_ATTRIBUTES, -100, path.encode(), flags, ctypes.byref(wanted), ctypes.sizeof(wanted))
+def set_attributes(path: str, flags: int, **masks: int) -> None:
+    attributes = Attributes(**masks)
+    call(libc.syscall, SET_ATTRIBUTES, -100, path.encode(), flags, ctypes.byref(attributes), ctypes.sizeof(attributes))
 
 
 class Rule(ctypes.Structure):
     _fields_ = [("argument", ctypes.c_uint), ("operator", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64)]
 
 
-def separate(folder: str) -> None:
-    """PrivateUsers, PrivateMounts, ProtectSystem=strict, PrivateDevices, RestrictSUIDSGID, as far as mounts do it."""
+def isolate(folder: str) -> None:
+    """Apply PrivateUsers, PrivateMounts, ProtectSystem=strict, PrivateDevices and RestrictSUIDSGID with mounts."""
     user, group = os.getuid(), os.getgid()
     call(libc.unshare, NEW_NAMESPACES)
     Path("/proc/self/setgroups").write_text("deny")
@@ -51,13 +53,13 @@ def separate(folder: str) -> None:
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     call(libc.mount, None, b"/", None, RECURSIVE | PRIVATE, None)
     call(libc.mount, folder.encode(), folder.encode(), None, BIND, None)
-    attributes("/", AT_RECURSIVE, set=READ_ONLY | NO_SET_UID)
-    attributes(folder, 0, clear=READ_ONLY, set=NO_SET_UID | NO_DEVICES)
-    os.chdir(Path.cwd())  # into what has been mounted there since
+    set_attributes("/", AT_RECURSIVE, set=READ_ONLY | NO_SET_UID)
+    set_attributes(folder, 0, clear=READ_ONLY, set=NO_SET_UID | NO_DEVICES)
+    os.chdir(Path.cwd())  # enter the mount that has since covered it
 
 
-def disarm(unit: dict[str, list[str]]) -> None:
-    """CapabilityBoundingSet=, NoNewPrivileges, MemoryDenyWriteExecute, the limits and the umask."""
+def drop_privileges(unit: dict[str, list[str]]) -> None:
+    """Apply CapabilityBoundingSet=, NoNewPrivileges, MemoryDenyWriteExecute, the limits and the umask."""
     assert unit["CapabilityBoundingSet"] == [""]
     for number in range(64):
         libc.prctl(DROP_BOUNDING, number, 0, 0, 0)
@@ -66,31 +68,31 @@ def disarm(unit: dict[str, list[str]]) -> None:
     call(libc.prctl, NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     libc.prctl(DENY_WRITE_EXECUTE, 1, 0, 0, 0)  # from Linux 6.3 on; the filter does the same
     for name in ("CORE", "NOFILE"):
-        most = int(unit[f"Limit{name}"][0])
-        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+        limit = int(unit[f"Limit{name}"][0])
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
     os.umask(int(unit["UMask"][0], 8))
 
 
 def calls(name: str) -> set[str]:
-    """What a set of systemd's stands for."""
-    listed = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True)
-    found: set[str] = set()
-    for line in listed.stdout.splitlines()[1:]:
+    """Return the system calls of a set, such as @system-service, as systemd defines it."""
+    listing = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True)
+    names: set[str] = set()
+    for line in listing.stdout.splitlines()[1:]:
         word = line.partition("#")[0].strip()
-        found |= calls(word) if word.startswith("@") else {word} if word else set()
-    return found
+        names |= calls(word) if word.startswith("@") else {word} if word else set()
+    return names
 
 
 def allowed(lines: list[str]) -> set[str]:
-    found: set[str] = calls("@default")
+    permitted: set[str] = calls("@default")
     for line in lines:
-        named = set().union(*(calls(each) for each in line.lstrip("~").split()))
-        found = found - named if line.startswith("~") else found | named
-    return found
+        names = set().union(*(calls(name) for name in line.lstrip("~").split()))
+        permitted = permitted - names if line.startswith("~") else permitted | names
+    return permitted
 
 
 def filter_calls(unit: dict[str, list[str]], permitted: set[str]) -> None:
-    """SystemCallFilter, RestrictAddressFamilies, RestrictNamespaces, MemoryDenyWriteExecute, as systemd does them."""
+    """Apply SystemCallFilter, RestrictAddressFamilies, RestrictNamespaces and MemoryDenyWriteExecute."""
     seccomp = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     seccomp.seccomp_init.restype = ctypes.c_void_p
     seccomp.seccomp_load.argtypes = [ctypes.c_void_p]
@@ -103,13 +105,13 @@ def filter_calls(unit: dict[str, list[str]], permitted: set[str]) -> None:
 
     def rule(action: int, name: str, *when: Rule) -> None:
         number = seccomp.seccomp_syscall_resolve_name(name.encode())
-        if number >= 0:  # a call of another architecture is none here
-            made = seccomp.seccomp_rule_add_array(context, action, number, len(when), (Rule * len(when))(*when))
-            assert made == 0, (name, made)
+        if number >= 0:  # calls of other architectures have no number here
+            result = seccomp.seccomp_rule_add_array(context, action, number, len(when), (Rule * len(when))(*when))
+            assert result == 0, (name, result)
 
     [unknown] = unit["SystemCallErrorNumber"]
     context = seccomp.seccomp_init(refusal(unknown))
-    families = [getattr(socket, each) for each in unit["RestrictAddressFamilies"][0].split()]
+    families = [getattr(socket, name) for name in unit["RestrictAddressFamilies"][0].split()]
     for name in permitted - {"socket", "mmap", "mprotect", "shmat", "clone3", "unshare", "setns"}:
         rule(ALLOW, name)
     for family in families:
@@ -121,19 +123,19 @@ def filter_calls(unit: dict[str, list[str]], permitted: set[str]) -> None:
     assert seccomp.seccomp_load(context) == 0
 
 
-def read(path: Path) -> dict[str, list[str]]:
-    """A unit's directives with all that is said of each."""
-    found: dict[str, list[str]] = {}
+def read_unit(path: Path) -> dict[str, list[str]]:
+    """Return the values of every directive of a unit."""
+    directives: dict[str, list[str]] = {}
     for name, value in re.findall(r"^(\w+)=(.*)$", path.read_text(), re.M):
-        found.setdefault(name, []).append(value)
-    return found
+        directives.setdefault(name, []).append(value)
+    return directives
 
 
 def main(unit_path: str, folder: str, *command: str) -> None:
-    unit = read(Path(unit_path))
+    unit = read_unit(Path(unit_path))
     permitted = allowed(unit["SystemCallFilter"])
-    separate(folder)
-    disarm(unit)
+    isolate(folder)
+    drop_privileges(unit)
     filter_calls(unit, permitted)
     os.execvp(command[0], command)
 

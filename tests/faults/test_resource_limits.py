@@ -14,45 +14,49 @@ from typing import Any
 
 import httpx
 import pytest
-from appliances import NO_BYTES_LIMIT, PATIENCE, PLENTY, Api, Crowd, body, need, payload_of, post, reveal
-from mixed_load import figures_of
+from api_client import NO_STORAGE_QUOTA, ApiClient, create_request, payload_of
+from crowd import Crowd, reveal_request
+from fault_injection import require_program
+from mixed_load import resource_usage
+from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS
 
 MOST_BYTES = 2_097_152  # limits.payload_bytes
 UPLOADS = 50
 
 
 @pytest.mark.parametrize("files", [64, 128])
-def test_few_open_files_turn_clients_away_and_nothing_else(make_server: Callable[..., Any], files: int) -> None:
+def test_few_open_files_only_reject_some_clients(make_server: Callable[..., Server], files: int) -> None:
     """CR-11: two hundred clients at once; newcomers are answered, the reaper goes round, all recover."""
-    need("prlimit")
-    toml = PLENTY + '[reaper]\nevery = "1s"\n'
+    require_program("prlimit")
+    toml = HIGH_RATES + '[reaper]\nevery = "1s"\n'
     server = make_server(toml, prefix=("prlimit", f"--nofile={files}:{files}")).start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         made = [api.create(b"kept %d" % n) for n in range(5)]
     with contextlib.ExitStack() as stack:
         for n in range(200):
-            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE))
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), TIMEOUT_SECONDS))
             with contextlib.suppress(ConnectionError):
-                client.sendall(reveal(made[n % 5]["linkId"]).encode()[: n % 40])
-        assert figures_of(server)["files"] <= files
-        with httpx.Client(timeout=PATIENCE) as newcomer:
+                client.sendall(reveal_request(made[n % 5]["linkId"]).encode()[: n % 40])
+        assert resource_usage(server)["files"] <= files
+        with httpx.Client(timeout=TIMEOUT_SECONDS) as newcomer:
             assert newcomer.get(f"{server.url}/healthz").status_code == 200
             assert newcomer.get(f"{server.url}/readyz").status_code == 200
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert [payload_of(api.reveal(each["linkId"]).json()) for each in made] == [b"kept %d" % n for n in range(5)]
         assert api.reveal(api.create()["linkId"]).status_code == 200
     assert server.stop() == 0, server.log()
     assert "Traceback" not in server.log()
 
 
-def test_many_large_uploads_at_once_stay_within_bounds(make_server: Callable[..., Any]) -> None:
+def test_many_large_uploads_at_once_use_bounded_memory(make_server: Callable[..., Server]) -> None:
     """CR-12: fifty of the largest size from five addresses; some are told to come again, none breaks anything."""
-    server = make_server(PLENTY + NO_BYTES_LIMIT).start()
-    before = figures_of(server)["rss"]
+    server = make_server(HIGH_RATES + NO_STORAGE_QUOTA).start()
+    before = resource_usage(server)["rss"]
     told, made = upload(server)
     assert set(told) <= {201, 503}
     assert told[201] >= 5
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert {len(payload_of(api.reveal(each["linkId"]).json())) for each in made} == {MOST_BYTES}
     peak = status_of(server, "VmHWM")
     print(f"\nCR-12: {dict(told)}, {before:.0f} MiB before, {peak:.0f} MiB at most")
@@ -61,10 +65,10 @@ def test_many_large_uploads_at_once_stay_within_bounds(make_server: Callable[...
     assert "Traceback" not in server.log()
 
 
-def test_memory_that_runs_out_fails_requests_not_the_server(make_server: Callable[..., Any]) -> None:
+def test_exhausted_memory_fails_requests_but_not_the_server(make_server: Callable[..., Server]) -> None:
     """CR-12: with hardly more than it has; afterwards it works as before, and what was acknowledged is there."""
-    server = make_server(PLENTY + NO_BYTES_LIMIT).start()
-    with Api(server) as api:
+    server = make_server(HIGH_RATES + NO_STORAGE_QUOTA).start()
+    with ApiClient(server) as api:
         kept = [api.create(os.urandom(300_000)) for _ in range(3)]
         room = int(status_of(server, "VmSize") + 24) * 2**20
         limit_memory(server, room)
@@ -80,15 +84,15 @@ def test_memory_that_runs_out_fails_requests_not_the_server(make_server: Callabl
     assert server.stop() == 0, server.log()
 
 
-def upload(server: Any) -> tuple[Counter[int], list[Any]]:
+def upload(server: Server) -> tuple[Counter[int], list[Any]]:
     """Fifty at once, all but their last bytes first: how often which status, and what was made."""
     told, made, ready = Counter[int](), [], threading.Barrier(UPLOADS)
 
     def one(number: int) -> None:
         transport = httpx.HTTPTransport(local_address=f"127.0.0.{number % 5 + 1}")
-        said = body(os.urandom(MOST_BYTES))
-        with httpx.Client(transport=transport, timeout=PATIENCE * 2) as client:
-            ready.wait(PATIENCE)
+        said = create_request(os.urandom(MOST_BYTES))
+        with httpx.Client(transport=transport, timeout=TIMEOUT_SECONDS * 2) as client:
+            ready.wait(TIMEOUT_SECONDS)
             try:
                 answer = client.post(f"{server.url}/api/v1/secrets", json=said)
             except httpx.TransportError:
@@ -102,36 +106,36 @@ def upload(server: Any) -> tuple[Counter[int], list[Any]]:
     for each in threads:
         each.start()
     for each in threads:
-        each.join(PATIENCE * 3)
+        each.join(TIMEOUT_SECONDS * 3)
     assert sum(told.values()) == UPLOADS
     return told, made
 
 
-def limit_memory(server: Any, most: int) -> None:
+def limit_memory(server: Server, most: int) -> None:
     resource.prlimit(server.process.pid, resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
-def status_of(server: Any, name: str) -> float:
+def status_of(server: Server, name: str) -> float:
     """In MiB."""
     lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / 1024
 
 
-def test_server_that_stood_still_goes_on_where_it_was(make_server: Callable[..., Any]) -> None:
+def test_suspended_server_continues_where_it_was(make_server: Callable[..., Server]) -> None:
     """OPS-05: while its loop stands it does not seem alive; then all who waited are answered, each secret once."""
-    server = make_server(PLENTY + '[reaper]\nevery = "1s"\n').start()
-    with Api(server) as api, Crowd(server, 20) as crowd:
+    server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n').start()
+    with ApiClient(server) as api, Crowd(server, 20) as crowd:
         made = [api.create(b"waited %d" % (n % 10)) for n in range(10)]
-        crowd.prime([reveal(each["linkId"]) for each in made * 2])
+        crowd.prime([reveal_request(each["linkId"]) for each in made * 2])
         os.kill(server.process.pid, signal.SIGSTOP)
-        crowd.release([reveal(each["linkId"]) for each in made * 2])
+        crowd.release([reveal_request(each["linkId"]) for each in made * 2])
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{server.url}/healthz", timeout=1)
         time.sleep(2)
         os.kill(server.process.pid, signal.SIGCONT)
         found = crowd.read(20)
         assert Counter(each.status for each in found) == {200: 10, 410: 10}
-        assert sorted(payload_of(post(each)) for each in found if each.status == 200) == [
+        assert sorted(payload_of(each.json) for each in found if each.status == 200) == [
             b"waited %d" % n for n in range(10)
         ]
         assert api.ready().status_code == 200

@@ -5,14 +5,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from appliances import PATIENCE, PLENTY, Api, is_whole, payload_of, wait_until_swept, without_mount
-from witness import RIGHT
+from api_client import ApiClient, payload_of
+from database_files import is_intact, wait_until_truncated
+from fault_injection import needs_mount
+from recording_client import RIGHT_PASSCODE
+from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS
 
-pytestmark = without_mount
-BARE = Path(__file__).with_name("bare.py")
+pytestmark = needs_mount
+BARE = Path(__file__).with_name("minimal_root.py")
 USER = 10_001
 LOOK = """
 import os, subprocess
@@ -42,7 +45,7 @@ class Image:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [*self.prefix, sys.executable, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
 
 
 @pytest.fixture
@@ -50,26 +53,26 @@ def image(tmp_path: Path) -> Image:
     return Image(tmp_path)
 
 
-def test_bare_root_is_one(image: Image) -> None:
+def test_minimal_root_has_no_other_programs(image: Image) -> None:
     """Or the test below would show nothing."""
     looked = image.run("-c", LOOK)
     assert (looked.returncode, looked.stderr, looked.stdout) == (0, "", f"{USER} {USER} []\n")
 
 
-def test_server_needs_nothing_but_its_state(make_server: Callable[..., Any], image: Image) -> None:
+def test_server_needs_only_its_state_folder(make_server: Callable[..., Server], image: Image) -> None:
     """OPS-03: pages, secrets with and without passcode (argon2), health check, stop; no trace elsewhere."""
     server = make_server(prefix=image.prefix)
     server.config = image.state / "seclink.toml"
-    server.config.write_text(PLENTY + f"[server]\nport = {server.port}\n")
+    server.config.write_text(HIGH_RATES + f"[server]\nport = {server.port}\n")
     server.config.chmod(0o644)
     inside, server.config = server.config, Path("/var/lib/seclink/seclink.toml")
     server.start()
-    with Api(server) as api:
+    with ApiClient(server) as api:
         assert api.http.get(f"{server.url}/").status_code == 200
         assert payload_of(api.reveal(api.create(b"in the image")["linkId"]).json()) == b"in the image"
-        guarded = api.create(b"guarded", passcodeHash=RIGHT)
-        assert api.reveal(guarded["linkId"], **{"SecLink-Passcode": RIGHT}).status_code == 200
-        wait_until_swept(image.state)
+        guarded = api.create(b"guarded", passcodeHash=RIGHT_PASSCODE)
+        assert api.reveal(guarded["linkId"], **{"SecLink-Passcode": RIGHT_PASSCODE}).status_code == 200
+        wait_until_truncated(image.state)
     well = image.run("-m", "seclink", "check", "--config", "/var/lib/seclink/seclink.toml")
     assert (well.returncode, well.stdout, well.stderr) == (0, "", "")
     assert server.stop() == 0, server.log()
@@ -79,4 +82,4 @@ def test_server_needs_nothing_but_its_state(make_server: Callable[..., Any], ima
     assert {each.name for each in image.state.iterdir()} == {"seclink.toml", "seclink.db", "seclink.db.lock"}
     assert {each.stat().st_uid for each in image.state.iterdir()} == {USER, inside.stat().st_uid}
     assert list(image.root.iterdir()) == []
-    assert is_whole(image.state / "seclink.db")
+    assert is_intact(image.state / "seclink.db")

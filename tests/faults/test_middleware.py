@@ -3,56 +3,66 @@
 import contextlib
 
 import pytest
-from sockets import CHUNKED, POST, SECURITY, Process, answers, check_refusal, check_security_headers, read_all, running
+from sockets import (
+    CHUNKED,
+    POST,
+    SECURITY,
+    SmallServer,
+    check_error_response,
+    check_security_headers,
+    parse_responses,
+    read_all,
+    small_server,
+)
 
 MOST = 1_000_000
 BURN = b"GET /burn HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def test_body_at_the_limit_passes(server: Process) -> None:
+def test_body_at_the_limit_is_accepted(server: SmallServer) -> None:
     """IN-01"""
     [answer] = server.ask(POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % MOST + b"x" * MOST)
     assert answer.json["body"] == MOST
 
 
 @pytest.mark.parametrize("size", [MOST + 1, 11_000_000, 1_000_000_000, 10**18])
-def test_claimed_length_over_the_limit_is_refused_before_the_body(server: Process, size: int) -> None:
+def test_content_length_over_the_limit_is_refused_before_the_body(server: SmallServer, size: int) -> None:
     """IN-01: 413 while not a byte of the body was sent, and the application was not asked."""
     before = server.seen("/big-body")
     with server.connect(b"POST /big-body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size) as client:
-        [answer] = answers(read_all(client))
-    check_refusal(answer, 413, "payload_too_large")
+        [answer] = parse_responses(read_all(client))
+    check_error_response(answer, 413, "payload_too_large")
     assert server.seen("/big-body") == before == 0
 
 
-def test_client_that_sends_all_of_its_oversize_body_first_still_reads_the_refusal(server: Process) -> None:
+def test_client_that_sends_its_whole_oversize_body_still_reads_the_error(server: SmallServer) -> None:
     """IN-01: a plain close would reset the connection over the unread bytes."""
     with server.connect(POST + b"Content-Length: 11000000\r\n\r\n") as client:
         client.sendall(b"x" * 11_000_000)
-        [answer] = answers(read_all(client))
-    check_refusal(answer, 413, "payload_too_large")
+        [answer] = parse_responses(read_all(client))
+    check_error_response(answer, 413, "payload_too_large")
 
 
-def test_expectation_over_the_limit_gets_no_100_continue(server: Process) -> None:
+def test_expectation_over_the_limit_gets_no_100_continue(server: SmallServer) -> None:
     """IN-01"""
     with server.connect(POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (MOST + 1)) as client:
-        [answer] = answers(read_all(client))
-    check_refusal(answer, 413, "payload_too_large")
+        [answer] = parse_responses(read_all(client))
+    check_error_response(answer, 413, "payload_too_large")
 
 
-def test_chunks_over_the_limit_are_refused(server: Process) -> None:
+def test_chunks_over_the_limit_are_refused(server: SmallServer) -> None:
     """IN-01"""
     with server.connect(CHUNKED) as client:
         for _ in range(20):
             client.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
-        [answer] = answers(read_all(client))
-    check_refusal(answer, 413, "payload_too_large")
+        [answer] = parse_responses(read_all(client))
+    check_error_response(answer, 413, "payload_too_large")
 
 
 @pytest.mark.parametrize(
     "piece", [b"10000\r\n" + b"x" * 65536 + b"\r\n", b"1;" + b"e" * 65536, b"0\r\nx: " + b"t" * 65536]
 )
-def test_endless_body_is_cut_and_memory_stays_flat(server: Process, piece: bytes) -> None:
+def test_endless_body_is_cut_off_and_memory_stays_flat(server: SmallServer, piece: bytes) -> None:
     """IN-01: chunks, a chunk extension, a trailer; none of them ends."""
     server.get()
     before = server.get().json["rss"]
@@ -90,34 +100,34 @@ def test_endless_body_is_cut_and_memory_stays_flat(server: Process, piece: bytes
         b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n",
     ],
 )
-def test_ambiguous_request_is_refused_and_nothing_behind_it_runs(server: Process, head: bytes) -> None:
+def test_ambiguous_request_is_refused_and_no_request_after_it_runs(server: SmallServer, head: bytes) -> None:
     """IN-09"""
     with server.connect(POST + head + b"\r\n0\r\n\r\n" + BURN) as client:
-        found = answers(read_all(client))
+        found = parse_responses(read_all(client))
     assert [answer.status for answer in found] == [400]
-    check_refusal(found[0], 400, "bad_request")
+    check_error_response(found[0], 400, "bad_request")
     assert server.seen("/burn") == 0
 
 
 @pytest.mark.parametrize(
     "request_line", [b"GET http://evil/burn HTTP/1.1", b"GET /burn", b"GET /burn HTTP/3.7", b"GET /burn x HTTP/1.1"]
 )
-def test_odd_request_line_is_refused(server: Process, request_line: bytes) -> None:
+def test_odd_request_line_is_refused(server: SmallServer, request_line: bytes) -> None:
     """IN-09"""
     with server.connect(request_line + b"\r\nHost: x\r\n\r\n") as client:
-        check_refusal(answers(read_all(client))[0], 400, "bad_request")
+        check_error_response(parse_responses(read_all(client))[0], 400, "bad_request")
     assert server.seen("/burn") == 0
 
 
-def test_malformed_chunk_ends_the_request(server: Process) -> None:
+def test_malformed_chunk_ends_the_request(server: SmallServer) -> None:
     """IN-09"""
     for chunk in (b"+0\r\n\r\n", b"0\n\n", b"fffffffffffffffff1\r\nA\r\n", b"zz\r\n"):
         with server.connect(CHUNKED + chunk + BURN) as client:
-            assert answers(read_all(client))[0].status == 400
+            assert parse_responses(read_all(client))[0].status == 400
     assert server.seen("/burn") == 0
 
 
-def test_request_behind_an_upgrade_does_not_run(server: Process) -> None:
+def test_request_after_an_upgrade_does_not_run(server: SmallServer) -> None:
     """IN-09"""
     head = b"GET /look HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n"
     [answer] = server.ask(head + BURN)
@@ -125,7 +135,7 @@ def test_request_behind_an_upgrade_does_not_run(server: Process) -> None:
     assert server.seen("/burn") == 0
 
 
-def test_honest_pipelining_is_answered_in_order_and_a_flood_is_not(server: Process) -> None:
+def test_pipelined_requests_are_served_in_order_and_a_flood_is_not(server: SmallServer) -> None:
     """IN-09"""
     ask = b"GET /pipe HTTP/1.1\r\nHost: x\r\n\r\n"
     with server.connect(ask * 5) as client:
@@ -138,42 +148,42 @@ def test_honest_pipelining_is_answered_in_order_and_a_flood_is_not(server: Proce
     assert server.seen("/pipe") < 100
 
 
-def test_garbage_behind_a_request_does_not_take_its_answer(server: Process) -> None:
+def test_garbage_after_a_request_does_not_cost_its_response(server: SmallServer) -> None:
     """IN-09: the request was whole and is carried out; being told otherwise would make its sender try again."""
     with server.connect(b"GET /slow?0.3 HTTP/1.1\r\nHost: x\r\n\r\n\x00\x01\x02 garbage\r\n\r\n" + BURN) as client:
-        [answer] = answers(read_all(client))
+        [answer] = parse_responses(read_all(client))
     assert answer.status == 200
     assert server.seen("/burn") == 0
 
 
-def test_trailers_do_not_become_headers(server: Process) -> None:
+def test_trailers_do_not_become_headers(server: SmallServer) -> None:
     """IN-09: what comes after the body was checked by nobody."""
     body = b"1\r\nA\r\n0\r\nAuthorization: Bearer late\r\nConnection: close\r\n\r\n"
     with server.connect(POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + body) as client:
-        [answer] = answers(read_all(client))
+        [answer] = parse_responses(read_all(client))
     assert "authorization" not in dict(answer.json["headers"])
 
 
 @pytest.mark.parametrize(
     "lines", [b"", b"Host: x\r\nHost: x\r\n", b"Host:\r\n", b"Host: a b\r\n", b"Host: a/../b\r\n", b"Host: x:99x\r\n"]
 )
-def test_host_must_come_once_and_be_a_name(server: Process, lines: bytes) -> None:
+def test_host_must_be_sent_once_and_be_a_name(server: SmallServer, lines: bytes) -> None:
     """IN-13"""
     [answer] = server.ask(b"GET /look HTTP/1.1\r\n" + lines + b"\r\n")
-    check_refusal(answer, 400, "unknown_host")
+    check_error_response(answer, 400, "unknown_host")
 
 
-def test_only_allowed_hosts_are_answered() -> None:
+def test_only_allowed_hosts_are_served() -> None:
     """IN-13: port and case do not matter, and no forwarded header helps."""
-    with running(web={"allowed_hosts": ["secrets.example.org", "[::1]"]}) as server:
+    with small_server(web={"allowed_hosts": ["secrets.example.org", "[::1]"]}) as server:
         for host in (b"secrets.example.org", b"SECRETS.example.ORG:8443", b"secrets.example.org.", b"[::1]:8080"):
             assert server.ask(b"GET /look HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % host)[0].status == 200
         for host in (b"evil.example", b"127.0.0.1", b"x.secrets.example.org", b"secrets.example.org@evil", b"[::2]"):
             head = b"GET /look HTTP/1.1\r\nHost: %s\r\nX-Forwarded-Host: secrets.example.org\r\n\r\n" % host
-            check_refusal(server.ask(head)[0], 400, "unknown_host")
+            check_error_response(server.ask(head)[0], 400, "unknown_host")
 
 
-def test_client_address_is_the_peer_whatever_headers_say(server: Process) -> None:
+def test_client_address_is_the_peer_despite_headers(server: SmallServer) -> None:
     """IN-13: who may be believed is decided by the limiter, not by the server."""
     head = b"GET /look HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"
     assert server.ask(head)[0].json["client"][0] == "127.0.0.1"
@@ -189,14 +199,14 @@ def test_client_address_is_the_peer_whatever_headers_say(server: Process) -> Non
         b"".join(b"X%d: y\r\n" % n for n in range(1000)),
     ],
 )
-def test_header_bomb_is_refused(server: Process, lines: bytes) -> None:
+def test_header_bomb_is_refused(server: SmallServer, lines: bytes) -> None:
     """IN-14"""
     [answer] = server.ask(b"GET /bomb HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
-    check_refusal(answer, 431, "headers_too_large")
+    check_error_response(answer, 431, "headers_too_large")
     assert server.seen("/bomb") == 0
 
 
-def test_endless_head_is_cut(server: Process) -> None:
+def test_endless_head_is_cut_off(server: SmallServer) -> None:
     """IN-14"""
     with server.connect(b"GET /bomb HTTP/1.1\r\nHost: x\r\nX: ") as client, contextlib.suppress(ConnectionError):
         for _ in range(1000):
@@ -205,26 +215,28 @@ def test_endless_head_is_cut(server: Process) -> None:
     assert server.seen("/bomb") == 0
 
 
-def test_long_address_is_refused(server: Process) -> None:
+def test_long_target_is_refused(server: SmallServer) -> None:
     """IN-14"""
-    check_refusal(server.ask(b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")[0], 431, "headers_too_large")
+    check_error_response(
+        server.ask(b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")[0], 431, "headers_too_large"
+    )
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PUT", "PROPFIND", "BREW", "get"])
-def test_other_methods_are_refused_with_allow(server: Process, method: str) -> None:
+def test_other_methods_are_refused_with_allow(server: SmallServer, method: str) -> None:
     """IN-15"""
     [answer] = server.ask(f"{method} /look HTTP/1.1\r\nHost: x\r\nX-Probe: echo-me\r\n\r\n".encode())
-    check_refusal(answer, 405, "method_not_allowed")
+    check_error_response(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
     assert b"echo-me" not in answer.body
 
 
-def test_connect_to_an_authority_is_refused(server: Process) -> None:
+def test_connect_to_an_authority_is_refused(server: SmallServer) -> None:
     """IN-15"""
-    check_refusal(server.ask(b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n")[0], 405, "method_not_allowed")
+    check_error_response(server.ask(b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n")[0], 405, "method_not_allowed")
 
 
-def test_answer_carries_security_headers_and_a_request_id_of_ours(server: Process) -> None:
+def test_response_has_security_headers_and_our_request_id(server: SmallServer) -> None:
     head = b"GET /look HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: theirs\r\n\r\n"
     first, second = server.ask(head)[0], server.ask(head)[0]
     check_security_headers(first)
@@ -232,7 +244,7 @@ def test_answer_carries_security_headers_and_a_request_id_of_ours(server: Proces
     assert len({first.headers["x-request-id"], second.headers["x-request-id"], "theirs"}) == 3
 
 
-def test_application_keeps_its_own_headers_and_adds_some_for_later(server: Process) -> None:
+def test_application_keeps_its_own_headers_and_adds_late_ones(server: SmallServer) -> None:
     answer = server.get("/page")
     assert answer.headers["content-security-policy"] == "default-src 'self'"
     assert answer.headers["cache-control"] == "max-age=60"
@@ -240,35 +252,35 @@ def test_application_keeps_its_own_headers_and_adds_some_for_later(server: Proce
     assert answer.headers["x-frame-options"] == SECURITY["x-frame-options"]
 
 
-def test_escaped_error_becomes_a_500_that_tells_nothing(server: Process) -> None:
+def test_escaped_error_becomes_a_500_without_details(server: SmallServer) -> None:
     """IN-16"""
     answer = server.get("/boom")
-    check_refusal(answer, 500, "internal")
+    check_error_response(answer, 500, "internal")
     assert b"shadow" not in answer.body
 
 
-def test_error_after_half_an_answer_cuts_the_connection(server: Process) -> None:
+def test_error_after_half_a_response_closes_the_connection(server: SmallServer) -> None:
     with server.connect(b"GET /half HTTP/1.1\r\nHost: x\r\n\r\n") as client:
         data = read_all(client)
     assert b"half" in data
     assert not data.endswith(b"0\r\n\r\n")
 
 
-def test_requests_over_the_cap_are_told_to_come_again() -> None:
-    with running(web={"max_requests": 2}) as server:
+def test_requests_over_the_limit_get_503() -> None:
+    with small_server(web={"max_requests": 2}) as server:
         ask = b"GET /slow?2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         with server.connect(ask) as first, server.connect(ask) as second:
             while True:
                 answer = server.get("/look")
                 if answer.status == 503:
                     break
-            check_refusal(answer, 503, "busy")
+            check_error_response(answer, 503, "busy")
             assert answer.headers["retry-after"] == "1"
-            assert [answers(read_all(each))[0].status for each in (first, second)] == [200, 200]
+            assert [parse_responses(read_all(each))[0].status for each in (first, second)] == [200, 200]
         assert server.get().status == 200
 
 
-def test_client_that_leaves_does_not_stop_the_work(server: Process) -> None:
+def test_disconnect_does_not_stop_the_application(server: SmallServer) -> None:
     """A lost client may not leave a claim half done."""
     before = server.seen("/slow done")
     server.connect(b"GET /slow?0.3 HTTP/1.1\r\nHost: x\r\n\r\n").close()

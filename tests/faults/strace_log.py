@@ -1,7 +1,7 @@
-"""What a process did to a few files and when its answers left, in one order: an strace log, read.
+"""Reading an strace log: the operations of a process on a few files and its responses, in one order.
 
-strace serialises: a thread that waits for another's fsync goes on only after strace has noted its end. So whatever an
-answer says was caused by what stands before it.
+strace serialises: a thread that waits for another's fsync continues only after strace has logged its end. So all causes
+of a response come before it in the log.
 """
 
 import re
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from appliances import PATIENCE
+from support.waiting import TIMEOUT_SECONDS
 
 CHANGES = (
     "openat,creat,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,sync_file_range,syncfs,ftruncate,truncate,"
@@ -24,40 +24,40 @@ TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 REQUEST_ID = re.compile(rb"x-request-id: ([0-9a-f]{16})", re.IGNORECASE)
 
 
-class Event(NamedTuple):
-    """Where it `began` and `ended`: a sync covers what had ended before it began."""
+class DiskEvent(NamedTuple):
+    """An operation and the log lines at which it `began` and `ended`: a sync covers all that ended before."""
 
     began: int
     ended: int
-    kind: str  # create, write, cut, drop, sync, answer
+    kind: str  # create, write, truncate, delete, sync, response
     name: str  # a file's, "." for the folder, or the request's id
     data: bytes = b""
     offset: int = 0
 
     @property
     def at(self) -> int:
-        """A write counts from its beginning on, a sync from its end on."""
+        """The instant from which it counts: the beginning of a write, the end of a sync."""
         return self.ended if self.kind == "sync" else self.began
 
 
-def strace(log: Path) -> tuple[str, ...]:
-    """What to put before a command so that everything it does to files is noted."""
+def strace_command(log: Path) -> tuple[str, ...]:
+    """Return the beginning of a command that logs every file operation of the rest."""
     calls = f"trace={CHANGES},{SENDS}"
     return ("strace", "-D", "-f", "-y", "-xx", "-s", "16777216", "--seccomp-bpf", "-o", str(log), "-e", calls)
 
 
-def read(log: Path, folder: Path, prefix: str, pid: int) -> list[Event]:
-    """The log of a process that has ended, as far as files of the folder are concerned whose names begin so."""
-    deadline = time.monotonic() + PATIENCE
+def read_events(log: Path, folder: Path, prefix: str, pid: int) -> list[DiskEvent]:
+    """Read the log of a process that has ended, for the files of a folder whose names begin with `prefix`."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not re.search(rf"^{pid} +\+\+\+ ", text := log.read_text(), re.MULTILINE):
         assert time.monotonic() < deadline, "strace has not finished"
         time.sleep(0.02)
-    events: list[Event] = []
+    events: list[DiskEvent] = []
     begun: dict[str, tuple[int, str]] = {}
     for at, line in enumerate(text.splitlines()):
-        matched = LINE.fullmatch(line)
-        assert matched, line[:200]
-        pid_text, said, began = matched["pid"], matched["text"], at
+        entry = LINE.fullmatch(line)
+        assert entry, line[:200]
+        pid_text, said, began = entry["pid"], entry["text"], at
         if said.endswith("<unfinished ...>"):
             begun[pid_text] = (at, said.removesuffix("<unfinished ...>"))
             continue
@@ -69,11 +69,11 @@ def read(log: Path, folder: Path, prefix: str, pid: int) -> list[Event]:
     return sorted(events, key=lambda event: event.at)
 
 
-def _event(call: re.Match[str], began: int, ended: int, folder: Path, prefix: str) -> Event | None:
+def _event(call: re.Match[str], began: int, ended: int, folder: Path, prefix: str) -> DiskEvent | None:
     name, arguments, result = call["name"], call["arguments"], int(call["result"])
     if name in SENDS.split(","):
-        found = REQUEST_ID.search(b"".join(map(_bytes, TEXT.findall(arguments))))
-        return Event(began, ended, "answer", found[1].decode()) if found else None
+        match = REQUEST_ID.search(b"".join(map(_bytes, TEXT.findall(arguments))))
+        return DiskEvent(began, ended, "response", match[1].decode()) if match else None
     path = _path(name, arguments)
     if path is None or result < 0 or (path != folder and not (path.parent == folder and path.name.startswith(prefix))):
         return None
@@ -81,17 +81,17 @@ def _event(call: re.Match[str], began: int, ended: int, folder: Path, prefix: st
     match name:
         case "openat":
             assert "O_TRUNC" not in arguments
-            return Event(began, ended, "create", file) if "O_CREAT" in arguments else None
+            return DiskEvent(began, ended, "create", file) if "O_CREAT" in arguments else None
         case "pwrite64":
             data, (size, offset) = _bytes(TEXT.findall(arguments)[0]), map(int, arguments.rsplit(", ", 2)[1:])
             assert result == len(data) == size
-            return Event(began, ended, "write", file, data, offset)
+            return DiskEvent(began, ended, "write", file, data, offset)
         case "ftruncate":
-            return Event(began, ended, "cut", file, offset=int(arguments.rsplit(", ", 1)[1]))
+            return DiskEvent(began, ended, "truncate", file, offset=int(arguments.rsplit(", ", 1)[1]))
         case "unlink":
-            return Event(began, ended, "drop", file)
+            return DiskEvent(began, ended, "delete", file)
         case "fsync" | "fdatasync":
-            return Event(began, ended, "sync", file)
+            return DiskEvent(began, ended, "sync", file)
     raise AssertionError(f"{name} on {file}: the model of the disk does not know it")
 
 

@@ -1,6 +1,8 @@
-"""A small application behind the real gate and server, run as a process: `python tiny.py '{"header_seconds": 1}'`.
+"""A small application behind the real middleware and server, as a process.
 
-Prints its URL when it is ready. Requests are counted by path, so that a test can tell what was executed.
+    python small_app.py '{"limits": {"header_seconds": 1}}'
+
+It prints its URL when it is ready, and counts requests by path, so that a test can tell which were executed.
 """
 
 import asyncio
@@ -20,7 +22,7 @@ PAGE = 4096
 BIG = 10_000_000
 
 
-class Tiny:
+class SmallApp:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
         self.seen: Counter[str] = Counter()
@@ -95,7 +97,7 @@ async def main(options: dict[str, Any]) -> None:
     grace_seconds = serve_options.pop("grace_seconds")
     limits = {"message_bytes": 2_000_000, "header_seconds": 1.0, "write_seconds": 1.0, "linger_seconds": 1.0}
     gate = Middleware(
-        Tiny(options), render, on_error=lambda error, _: print("escaped", type(error).__name__), **web_options
+        SmallApp(options), render, on_error=lambda error, _: print("escaped", type(error).__name__), **web_options
     )
     asyncio.get_running_loop().slow_callback_duration = 60  # a busy machine is no fault
     stop = asyncio.Event()

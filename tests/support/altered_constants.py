@@ -1,9 +1,8 @@
-"""Run SecLink with some of its module constants changed.
+"""Run SecLink with some of its module constants changed, for values that no option may change.
 
-    python altered.py '{"seclink.store.group_commit.MAX_BATCH": 1}' -m seclink serve ...
+    python altered_constants.py '{"seclink.store.group_commit.MAX_BATCH": 1}' -m seclink serve ...
 
-For what no setting may change, like how the database is synced. What follows are a Python command's own arguments,
-`-m seclink serve ...`. A name may go on into a dictionary: `seclink.store.connection.PRAGMAS.synchronous`.
+The name may be that of a dictionary's member: `seclink.store.connection.PRAGMAS.synchronous`.
 """
 
 import importlib
@@ -11,6 +10,11 @@ import json
 import runpy
 import sys
 from typing import Any
+
+
+def with_constants(constants: dict[str, Any]) -> tuple[str, ...]:
+    """Return the beginning of a command that runs a Python module with these constants."""
+    return (sys.executable, __file__, json.dumps(constants))
 
 
 def alter(name: str, value: Any) -> None:
@@ -29,7 +33,7 @@ def alter(name: str, value: Any) -> None:
 
 
 if __name__ == "__main__":
-    for each, to in json.loads(sys.argv[1]).items():
-        alter(each, to)
+    for name, value in json.loads(sys.argv[1]).items():
+        alter(name, value)
     sys.argv = sys.argv[sys.argv.index("seclink") :]
     runpy.run_module("seclink", run_name="__main__", alter_sys=True)

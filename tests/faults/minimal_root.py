@@ -1,7 +1,9 @@
-"""Runs a command about as the image does, without a container engine: `python bare.py ROOT STATE USER COMMAND...`.
+"""Run a command in a minimal root, much like the container image does, but without a container engine.
 
-A root of its own, read-only, with this Python, SecLink, the system's libraries, and no shell or other program; only the
-state folder can be written to, at /var/lib/seclink. The user is a number nobody has given a name; no way to more.
+    python minimal_root.py ROOT STATE USER COMMAND...
+
+The root is read-only and holds this Python, SecLink and the system's libraries, but no shell or other program. Only the
+state folder is writable, at /var/lib/seclink. The user is a number without a name, and cannot gain privileges.
 """
 
 import ctypes
@@ -43,7 +45,7 @@ def build(root: Path, state: Path) -> None:
     for name in ("null", "urandom"):
         (root / "dev" / name).touch()
         bind(Path("/dev", name), root / "dev" / name)
-    for name in PROGRAMS:  # where Python itself lies among them
+    for name in PROGRAMS:  # for a Python that is installed in the same folder
         if (root / "usr/bin" / name).exists():
             bind(Path("/dev/null"), root / "usr/bin" / name)
     bind(state, root / STATE, writable=True)
