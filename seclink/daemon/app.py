@@ -30,7 +30,7 @@ from seclink.web.cors import with_preflight
 from seclink.web.metrics_collector import MetricsCollector
 from seclink.web.middleware import CustomError, ErrorResponse, Middleware
 from seclink.web.openapi import openapi_document
-from seclink.web.pages import Pages, notice
+from seclink.web.pages import Pages, html_error
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
 from seclink.web.response import Response, json_response
@@ -61,7 +61,7 @@ def build_app(config: Config, engine: Engine) -> Middleware:
 
     A reload calls this in a thread, because it takes as long as a start.
     """
-    log, counters = engine.log, engine.metrics.instruments
+    log, counters = engine.log, engine.metrics.counters
     vault = engine.vault.with_config(config)
     admission = Admission(ApiKeys(engine.store), engine.addresses, engine.keys, config, engine.clock)
     assets = load_assets(config, public_url(config))
@@ -86,7 +86,7 @@ def build_app(config: Config, engine: Engine) -> Middleware:
 def _routes(
     config: Config, engine: Engine, vault: Vault, admission: Admission, dialects: list[Dialect]
 ) -> list[ControllerRouterHandler]:
-    counters = engine.metrics.instruments
+    counters = engine.metrics.counters
     operations = [
         *SecretsApi(vault, admission, engine.clock, public_url(config)).operations(),
         *ReceiptsApi(vault, admission, engine.clock).operations(),
@@ -146,7 +146,7 @@ def _middleware(
         max_requests=config.server.requests,
         headers=headers(public_url(config)),
         client_of=admission.client,
-        custom_error=lambda scope, error: dialect_error(scope, error) or notice(scope, error),
+        custom_error=lambda scope, error: dialect_error(scope, error) or html_error(scope, error),
         too_large=_payload_too_large(config.limits.payload_bytes),
         exempt_paths=monitoring,  # a busy server is alive: a monitor must not restart it
         on_error=lambda error, request_id: log.error(

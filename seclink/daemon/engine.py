@@ -26,7 +26,7 @@ class Engine:
         self, config: Config, store: Store, log: Log, clock: Clock, metrics: MetricsCollector | None = None
     ) -> None:
         self.store, self.log, self.clock, self.metrics = store, log, clock, metrics or MetricsCollector()
-        counters = self.metrics.instruments
+        counters = self.metrics.counters
         self.passcodes = Passcodes(config.passcodes.profile, counters.passcode_seconds)
         state = VaultState(store, self.passcodes, log, clock.monotonic, counters.events)
         self.vault = Vault(state, config)

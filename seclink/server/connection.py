@@ -42,7 +42,7 @@ class ConnectionLike(Protocol):
 
 
 class ConnectionRegistry:
-    """All connections and the state they share.
+    """The connections and the state they share.
 
     A request gets the `settings` that are in force when its head is complete.
     """

@@ -1,10 +1,10 @@
-"""The files of the pages, read once: scripts, styles and texts as they are, HTML filled in for every language.
+"""The files of the pages, read once: scripts, styles and texts unchanged, HTML filled in for every language.
 
-An element `<p data-t="key"></p>` gets its text here, `data-t-placeholder`, `-label`, `-title` and `-content` become
-attributes, so that a page reads right before its script runs, or without. `{{name}}` stands for a setting. A key or
-setting that is not known stops the start. The files' addresses carry a version made of all their bytes: what a
-browser has kept is right for ever, and a change of a file or of the branding is seen at once. What a page loads by
-itself it names with its SHA-256, so that a byte changed on the way is not run.
+An element `<p data-t="key"></p>` gets its text here, and `data-t-placeholder`, `-label`, `-title` and `-content` become
+attributes, so that a page is readable before its script runs, or without it. `{{name}}` is replaced by a setting. An
+unknown key or setting stops the start. The URLs of the files contain a version derived from all their bytes, so that a
+browser can cache them forever and still sees a changed file or branding at once. A page names each script and style it
+loads with its SHA-256, so that a browser does not run one that was changed on the way.
 """
 
 import base64
@@ -34,20 +34,22 @@ MEDIA_TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".webp": "image/webp",
 }
-OURS = re.compile(
+ASSET_TAG = re.compile(
     r'<(?:script type="module" src|link rel="(?:stylesheet|modulepreload)" href)='
     r'"\{\{base\}\}/static/\{\{version\}\}/([^"]*)"'
 )
-READABLE = 4.5
-GROUNDS = (("#f6f5f1", "#000000"), ("#1c2220", "#ffffff"))
-"""In light and in dark: of the style's grounds the one that is nearer to the ink, and the ink."""
+READABLE_CONTRAST = 4.5
+BACKGROUNDS = (("#f6f5f1", "#000000"), ("#1c2220", "#ffffff"))
+"""For the light and the dark theme: the background with the least contrast to text, and the text colour."""
 ATTRIBUTES = {"placeholder": "placeholder", "label": "aria-label", "title": "title", "content": "content"}
 Texts = dict[str, Any]
 
 
 class Assets(Struct, frozen=True):
-    """`files` by their paths below the version, `pages` by name and language; the first language is the one for
-    whoever wants none of them. `root` is the path that everything on the public URL lies below, `""` for most."""
+    """`files` by their path below the version, `pages` by name and language.
+
+    The first of `languages` is for clients that accept none of them. `root` is the path of the public URL, usually "".
+    """
 
     root: str
     version: str
@@ -57,14 +59,16 @@ class Assets(Struct, frozen=True):
 
 
 def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
-    """Raises ValueError where a page says what is not known."""
+    """Load the files of `folder` with the branding of `config`. Raises ValueError for an unknown key or file."""
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in MEDIA_TYPES and not path.name.startswith(".")
     }
-    spoken = {name[5:-3]: texts(text) for name, text in files.items() if re.fullmatch(r"i18n/[a-z-]+\.js", name)}
-    languages = (FIRST_LANGUAGE, *sorted(spoken.keys() - {FIRST_LANGUAGE}))
+    texts = {
+        name[5:-3]: read_texts(module) for name, module in files.items() if re.fullmatch(r"i18n/[a-z-]+\.js", name)
+    }
+    languages = (FIRST_LANGUAGE, *sorted(texts.keys() - {FIRST_LANGUAGE}))
     logo = _brand(files, config)
     root, version = urlsplit(public_url).path.rstrip("/"), _version(files)
     values = {
@@ -74,47 +78,46 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
         "logo": f"{root}/static/{version}/{logo}",
         "fingerprint": fingerprint(manifest(folder)),
     }
-    names = {name: spoken[name].get("language", name) for name in languages}
+    names = {name: texts[name].get("language", name) for name in languages}
     values["settings"] = json.dumps(_settings(config, values["logo"], names), ensure_ascii=False, separators=(",", ":"))
     pages = {}
     for path in sorted(folder.glob("*.html")):
         for language in languages:
-            said = spoken[FIRST_LANGUAGE] | spoken[language]
-            page = sealed(path.read_text("utf-8").replace("{{lang}}", language), files)
-            pages[path.stem, language] = fill(page, said, values).encode()
+            page = with_integrity(path.read_text("utf-8").replace("{{lang}}", language), files)
+            pages[path.stem, language] = fill(page, texts[FIRST_LANGUAGE] | texts[language], values).encode()
     return Assets(root, version, languages, files, pages)
 
 
-def sealed(page: str, files: Mapping[str, bytes]) -> str:
-    """A page that says of every script and style it loads what its bytes are. Raises ValueError for a file that is not
-    there.
-    """
+def with_integrity(page: str, files: Mapping[str, bytes]) -> str:
+    """Return a page whose scripts and styles carry their SHA-256. Raises ValueError for a missing file."""
 
     def integrity(match: re.Match[str]) -> str:
         if match[1] not in files:
-            raise ValueError(f"a page wants the file {match[1]!r}, which is not there")
+            raise ValueError(f"a page needs the file {match[1]!r}, which does not exist")
         digest = hashlib.sha256(files[match[1]]).digest()
         return f'{match[0]} integrity="sha256-{base64.b64encode(digest).decode()}"'
 
-    return OURS.sub(integrity, page)
+    return ASSET_TAG.sub(integrity, page)
 
 
-def fill(page: str, said: Texts, values: Mapping[str, str]) -> str:
-    """A page with its texts and settings. Raises ValueError for a key that is not there, or a text with another
-    inside. Settings come last, so nothing in them is taken for a placeholder."""
+def fill(page: str, texts: Texts, values: Mapping[str, str]) -> str:
+    """Return a page with its texts and settings. Raises ValueError for an unknown key or setting.
+
+    Settings come last, so that nothing in them is taken for a placeholder.
+    """
 
     def text(key: str) -> str:
-        words = said.get(key)
-        if not isinstance(words, str):
-            raise ValueError(f"a page wants the text {key!r}, which is not there")
-        return html.escape(words)
+        value = texts.get(key)
+        if not isinstance(value, str):
+            raise ValueError(f"a page needs the text {key!r}, which does not exist")
+        return html.escape(value)
 
     def attribute(match: re.Match[str]) -> str:
         return f'{match[0]} {ATTRIBUTES[match[1]]}="{text(match[2])}"'
 
     def setting(match: re.Match[str]) -> str:
         if match[1] not in values:
-            raise ValueError(f"a page wants the setting {match[1]!r}, which is not there")
+            raise ValueError(f"a page needs the setting {match[1]!r}, which does not exist")
         return html.escape(values[match[1]])
 
     page = re.sub(rf'data-t-({"|".join(ATTRIBUTES)})="([^"]*)"', attribute, page)
@@ -122,15 +125,15 @@ def fill(page: str, said: Texts, values: Mapping[str, str]) -> str:
     return re.sub(r"\{\{(\w*)\}\}", setting, page)
 
 
-def texts(module: bytes) -> Texts:
-    """The strict JSON in `export default {...};`."""
+def read_texts(module: bytes) -> Texts:
+    """Return the JSON in `export default {...};`."""
     _, _, value = module.decode("utf-8").partition("export default ")
-    said: Texts = json.loads(value.strip().removesuffix(";"))
-    return said
+    texts: Texts = json.loads(value.strip().removesuffix(";"))
+    return texts
 
 
 def _brand(files: dict[str, bytes], config: Config) -> str:
-    """Put the operator's colour and logo among the files. The logo's path."""
+    """Add the operator's colour and logo to the files; return the logo's path."""
     branding = config.branding
     if branding.accent is not None:
         files["css/style.css"] = files.get("css/style.css", b"") + b"\n" + _colours(branding.accent).encode()
@@ -143,32 +146,33 @@ def _brand(files: dict[str, bytes], config: Config) -> str:
 
 
 def _colours(accent: str) -> str:
-    """The accent as it is for what is filled with it, and so far darker or lighter that it can be read as text."""
+    """Return CSS with the accent colour for fills, and a darker or lighter shade of it that is readable as text."""
     on_accent = max(("#ffffff", "#000000"), key=lambda ink: contrast(ink, accent))
-    light, dark = (_readable(accent, *each) for each in GROUNDS)
+    light, dark = (_readable(accent, background, ink) for background, ink in BACKGROUNDS)
     always = f":root{{--accent:{accent};--on-accent:{on_accent};--accent-text:{light}}}"
     return f"{always}@media (prefers-color-scheme: dark){{:root{{--accent-text:{dark}}}}}\n"
 
 
-def _readable(colour: str, ground: str, ink: str) -> str:
-    steps = [[a + (b - a) * step // 32 for a, b in zip(_parts(colour), _parts(ink), strict=True)] for step in range(33)]
-    mixed = ["#" + bytes(each).hex() for each in steps]
-    return next((each for each in mixed if contrast(each, ground) >= READABLE), ink)
+def _readable(colour: str, background: str, ink: str) -> str:
+    """Return the first of 33 steps from the colour to the ink that has enough contrast to the background."""
+    pairs = list(zip(_channels(colour), _channels(ink), strict=True))
+    shades = ["#" + bytes(a + (b - a) * step // 32 for a, b in pairs).hex() for step in range(33)]
+    return next((shade for shade in shades if contrast(shade, background) >= READABLE_CONTRAST), ink)
 
 
 def contrast(one: str, other: str) -> float:
-    """WCAG's, of two colours."""
+    """Return the contrast of two colours as WCAG defines it."""
     dark, light = sorted((_luminance(one), _luminance(other)))
     return (light + 0.05) / (dark + 0.05)
 
 
 def _luminance(colour: str) -> float:
-    parts = [each / 255 for each in _parts(colour)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    channels = [channel / 255 for channel in _channels(colour)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def _parts(colour: str) -> bytes:
+def _channels(colour: str) -> bytes:
     return bytes.fromhex(colour[1:])
 
 
@@ -180,17 +184,17 @@ def _version(files: Mapping[str, bytes]) -> str:
 
 
 def _settings(config: Config, logo: str, languages: dict[str, str]) -> dict[str, Any]:
-    """What the pages' scripts know of this server."""
-    most = config.expiry.max
+    """Return the settings that the pages' scripts read from `data-settings`."""
+    max_seconds = config.expiry.max
     return {
         "name": config.branding.name,
         "logo": logo,
         "footer": config.branding.footer,
         "links": config.branding.footer_links,
         "create": config.access.create,
-        "choices": [each for each in config.expiry.choices if each <= most] or [most],
+        "choices": [choice for choice in config.expiry.choices if choice <= max_seconds] or [max_seconds],
         "default": config.expiry.default,
-        "max": most,
+        "max": max_seconds,
         "payloadBytes": config.limits.payload_bytes,
         "noteCharacters": NOTE_CHARACTERS,
         "labelCharacters": LABEL_CHARACTERS,

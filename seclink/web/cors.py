@@ -1,7 +1,4 @@
-"""CORS:
-
-the API is open to every origin. No cookies are used there, so there is nothing a foreign page could ride on.
-"""
+"""CORS: the API is open to every origin. It uses no cookies, so another site's page cannot act in a user's name."""
 
 from seclink.web.asgi import App, Message, Receive, Send
 
@@ -22,13 +19,13 @@ _HEADERS = [(name.encode(), value.encode()) for name, value in _ALLOWED.items()]
 
 
 def with_preflight(app: App, base: str) -> App:
-    """`app`, with every OPTIONS below `base` answered 204: it asks about the API, not about a secret."""
+    """Return `app` with a 204 for every OPTIONS request below `base`, which is about the API and not about a secret."""
 
-    async def answering(scope: Message, receive: Receive, send: Send) -> None:
+    async def handle(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "OPTIONS" and scope["path"].startswith(base):
             await send({"type": "http.response.start", "status": 204, "headers": list(_HEADERS)})
             await send({"type": "http.response.body", "body": b""})
         else:
             await app(scope, receive, send)
 
-    return answering
+    return handle

@@ -1,13 +1,14 @@
-"""Telling a program that means it from a browser, scanner or preview that came across an address.
+"""Fetch Metadata checks: tell a program that calls the API from a browser, scanner or preview that follows a URL.
 
-Browsers say in Sec-Fetch headers what a request is for; no page can change them. What a page can make a browser send
-without `fetch` and CORS, links, forms, images, beacons, is sent without asking this server and without being able to
-read the answer, so it could only destroy. Programs outside of browsers send no such headers, and documented ones want
-anything (`*/*`) or JSON; what wants a document, a picture or a stream of events first is looking, not asking.
+Browsers state the purpose of a request in Sec-Fetch headers, which no page can change. A page can make a browser send
+requests without `fetch` and CORS: links, forms, images, beacons. The browser sends these without a preflight, and the
+page cannot read the response, so they could only destroy. Programs outside of browsers send no such headers, and
+documented ones accept anything (`*/*`) or JSON. A request that prefers a document, an image or an event stream is a
+visit, not an API call.
 
-Mere markup can send a GET with CORS as well (`<link rel=preload as=fetch crossorigin>`), and that looks like a
-script's. So a GET that spends and comes from another origin needs one of the headers that make a browser ask this
-server for leave first: those only a script can send.
+Markup alone can also send a GET with CORS (`<link rel=preload as=fetch crossorigin>`), which looks like a script's
+request. So a GET that spends a view and comes from another origin needs a header that causes a preflight: only a script
+can set one.
 """
 
 import re
@@ -15,46 +16,46 @@ from typing import Any
 
 from seclink.errors import BadRequest, NavigationRefused
 
-MEANT = ("cors", "same-origin")
-EARLY = re.compile("prefetch|preview|prerender")
-LOOKS = re.compile(r"\s*(text/(html|css|xml|event-stream)|application/(xhtml\+xml|xml)|(image|audio|video|font)/)")
+API_MODES = ("cors", "same-origin")
+SPECULATIVE = re.compile("prefetch|preview|prerender")
+PAGE_TYPES = re.compile(r"\s*(text/(html|css|xml|event-stream)|application/(xhtml\+xml|xml)|(image|audio|video|font)/)")
 HTML = re.compile("text/html|application/xhtml")
-OWN = (b"none", b"same-origin")
-ASKED_FIRST = frozenset((b"authorization", b"idempotency-key", b"seclink-access", b"seclink-passcode"))
-PARTIAL = frozenset(
+SAME_ORIGIN = (b"none", b"same-origin")
+PREFLIGHTED_HEADERS = frozenset((b"authorization", b"idempotency-key", b"seclink-access", b"seclink-passcode"))
+PARTIAL_HEADERS = frozenset(
     (b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range")
 )
 
 
 def reject_navigation(scope: Any) -> None:
-    """Raise NotANavigation for what nobody meant as a call of the API."""
-    said = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
-    purposes = " ".join(said.get(name, "") for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
-    accept = said.get(b"accept", "")
+    """Raise NavigationRefused for a request that is not meant as a call of the API."""
+    headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
+    purposes = " ".join(headers.get(name, "") for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
+    accept = headers.get(b"accept", "")
     if (
-        said.get(b"sec-fetch-mode", "cors") not in MEANT
-        or said.get(b"sec-fetch-dest", "empty") != "empty"
-        or EARLY.search(purposes)
-        or LOOKS.match(accept)
+        headers.get(b"sec-fetch-mode", "cors") not in API_MODES
+        or headers.get(b"sec-fetch-dest", "empty") != "empty"
+        or SPECULATIVE.search(purposes)
+        or PAGE_TYPES.match(accept)
         or (HTML.search(accept) and not accept.lstrip().startswith("application/json"))
     ):
         raise NavigationRefused()
 
 
 def reject_cross_origin_get(scope: Any) -> None:
-    """The same for a GET that spends: also what another origin's page may have sent without a script.
+    """Raise NavigationRefused, for a GET that spends a view also if another origin's markup could have sent it.
 
-    Browsers that tell no Sec-Fetch-Site, old ones and all of them where the server has no TLS, tell an Origin.
+    Browsers that send no Sec-Fetch-Site send an Origin: old ones, and all of them if the server has no TLS.
     """
     reject_navigation(scope)
-    said = dict(scope["headers"])
-    site = said.get(b"sec-fetch-site")
-    is_foreign = b"origin" in said if site is None else site.lower() not in OWN
-    if is_foreign and ASKED_FIRST.isdisjoint(said):
-        raise NavigationRefused("A page of another origin reveals by POST, or sends an Idempotency-Key")
+    headers = dict(scope["headers"])
+    site = headers.get(b"sec-fetch-site")
+    is_cross_origin = b"origin" in headers if site is None else site.lower() not in SAME_ORIGIN
+    if is_cross_origin and PREFLIGHTED_HEADERS.isdisjoint(headers):
+        raise NavigationRefused("A page of another origin must reveal by POST, or send an Idempotency-Key")
 
 
 def reject_partial(scope: Any) -> None:
-    """Raise BadRequest for what asks for less than the whole: it would be spent all the same."""
-    if not PARTIAL.isdisjoint(name for name, _ in scope["headers"]):
-        raise BadRequest("A secret is revealed whole or not at all: ask without Range or If-... headers")
+    """Raise BadRequest for a range or conditional request: it would spend a view and return less than the secret."""
+    if not PARTIAL_HEADERS.isdisjoint(name for name, _ in scope["headers"]):
+        raise BadRequest("A secret is revealed as a whole; send no Range or If-... headers")

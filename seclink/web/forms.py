@@ -1,9 +1,9 @@
-"""Reading a form (application/x-www-form-urlencoded) as strictly as the JSON: in UTF-8, bounded, no member twice.
+"""Strict parsing of forms (application/x-www-form-urlencoded), as of JSON: UTF-8, bounded, no duplicate members.
 
-An empty member is one that was not filled in, and the same as none. A list comes as PHP, Python or hand write it:
-`a[0]=x&a[1]=y`, `a[]=x&a[]=y`, `a=x`. Where no list belongs one is refused, and not half of it taken.
+An empty member is one that was not filled in, so it counts as missing. A list is accepted as PHP, Python or a person
+write it: `a[0]=x&a[1]=y`, `a[]=x&a[]=y`, `a=x`. A list for a member that is not one is rejected, never taken in part.
 
-What is quoted is unquoted in pieces: the library makes an object of every single quoted byte, at once.
+Values are unquoted in pieces, because the standard library makes an object of every quoted byte at once.
 """
 
 import re
@@ -13,26 +13,29 @@ from urllib.parse import unquote_to_bytes
 
 from seclink.errors import BadRequest, UnsupportedMediaType
 
-MEMBERS, PIECE = 500, 65_536
+MAX_MEMBERS, PIECE_BYTES = 500, 65_536
 _FORM = re.compile(r"application/x-www-form-urlencoded\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
-_LISTED = re.compile(r"\[[^\[\]]{0,10}\]")
+_LIST_INDEX = re.compile(r"\[[^\[\]]{0,10}\]")
 
 
 def parse(body: bytes, content_type: str | None, lists: Collection[str] = ()) -> dict[str, Any]:
-    """The members: texts, and for those in `lists` lists of them. Raises BadRequest, UnsupportedMediaType."""
+    """Return the members: strings, and lists of strings for those in `lists`.
+
+    Raises BadRequest, UnsupportedMediaType.
+    """
     if content_type is None or not _FORM.fullmatch(content_type):
-        raise UnsupportedMediaType("Only application/x-www-form-urlencoded is taken here")
+        raise UnsupportedMediaType("This address accepts only application/x-www-form-urlencoded")
     try:
         pairs = list(_pairs(body))
     except ValueError:
         raise BadRequest("The body is not a valid form") from None
     members: dict[str, Any] = {}
-    for written, value in pairs:
-        name, bracket, _ = written.partition("[")
-        if name in lists and (not bracket or _LISTED.fullmatch(written, len(name))):
+    for key, value in pairs:
+        name, bracket, _ = key.partition("[")
+        if name in lists and (not bracket or _LIST_INDEX.fullmatch(key, len(name))):
             members.setdefault(name, []).extend([value] if value else [])
         elif bracket or name in members:
-            # A password that came as a list, say, may not be left out as something unknown.
+            # A password sent as a list, for example, must not be ignored as an unknown member.
             raise BadRequest("The body names a member twice, or as a list")
         else:
             members[name] = value
@@ -40,23 +43,23 @@ def parse(body: bytes, content_type: str | None, lists: Collection[str] = ()) ->
 
 
 def _pairs(body: bytes) -> Iterator[tuple[str, str]]:
-    """Raises ValueError."""
-    if body.count(b"&") >= MEMBERS:
+    """Yield the names and values, unquoted. Raises ValueError."""
+    if body.count(b"&") >= MAX_MEMBERS:
         raise ValueError
-    body.decode()  # what is not quoted is UTF-8 without what is
-    for each in body.split(b"&"):
-        name, _, value = each.partition(b"=")
-        if each:
-            yield _unquoted(name), _unquoted(value)
+    body.decode()  # the unquoted part must be UTF-8 by itself
+    for pair in body.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if pair:
+            yield _unquote(name), _unquote(value)
 
 
-def _unquoted(quoted: bytes) -> str:
-    """Raises ValueError for what is no UTF-8."""
+def _unquote(quoted: bytes) -> str:
+    """Return the text. Raises ValueError if it is not UTF-8."""
     quoted = quoted.replace(b"+", b" ")
     begin, pieces = 0, []
     while begin < len(quoted):
-        end = begin + PIECE
-        last = quoted.find(b"%", end - 2, end)  # of a %XX that would be cut
+        end = begin + PIECE_BYTES
+        last = quoted.find(b"%", end - 2, end)  # the start of a %XX that would be cut
         end = end if last < 0 else last
         pieces.append(unquote_to_bytes(quoted[begin:end]))
         begin = end

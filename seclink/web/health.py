@@ -1,6 +1,7 @@
-"""Whether the process lives (`/healthz`) and whether it can do its work (`/readyz`).
+"""Health checks: `/healthz`, the process is alive, and `/readyz`, it can do its work.
 
-Strangers may ask, so there is no more in it than which part fails. Nothing is raised: whoever polls would fill the log.
+They are open to strangers, so they name the part that fails and nothing more. They raise no error, because regular
+polling would fill the log.
 """
 
 from typing import Any
@@ -43,7 +44,7 @@ def alive() -> Response:
 async def ready(health: HealthCheck, request_id: str) -> Response:
     failing = await health.failing()
     if not failing:
-        # What is there can still be revealed, so a full store is a ready one.
+        # A full store is ready: the secrets in it can still be revealed.
         return json_response(schemas.Health(status="ready", room="none" if await health.is_full() else ""))
     error = StorageFailed("The server is not ready", tuple(FAULTS[part] for part in failing))
     status, headers, body = render(error, request_id)

@@ -1,8 +1,8 @@
-"""`/metrics`, in two places, each of them off unless the TOML wants it.
+"""`/metrics`, at two addresses that are both off by default.
 
-At the appliance's own address it answers holders of an API key with the scope `metrics`, which may do nothing else, or
-`admin`. At an address of its own (`metrics.listen`) it asks for no key and answers the health checks, too: who gets
-there is settled by where that address is. Pages of other sites may read neither.
+At the server's own address it needs an API key with the scope `metrics`, which permits nothing else, or `admin`. At an
+address of its own (`metrics.listen`) it needs no key and includes the health checks: the network decides who reaches
+that address. Pages of other sites can read neither, because there are no CORS headers.
 """
 
 from typing import Any, cast
@@ -22,47 +22,47 @@ from seclink.web.problems import render
 from seclink.web.response import Response
 
 PATH = "/metrics"
-ADMISSION = AccessRule(rate="peek", scopes=(Scope.METRICS, Scope.ADMIN), needs_key=True)
+ACCESS = AccessRule(rate="peek", scopes=(Scope.METRICS, Scope.ADMIN), needs_key=True)
 MAX_REQUESTS = 16
 
 
 def handler(metrics: MetricsCollector, admission: Admission) -> HTTPRouteHandler:
-    """For the appliance's own address."""
+    """Return the handler for the server's own address."""
 
     async def show(request: Request[Any, Any, Any]) -> Response:
-        await admission.admit(cast("dict[str, Any]", request.scope), ADMISSION)
+        await admission.admit(cast("dict[str, Any]", request.scope), ACCESS)
         return await _exposition(metrics)
 
     return HTTPRouteHandler(PATH, http_method="GET", status_code=200)(show)
 
 
 def metrics_app(metrics: MetricsCollector) -> Middleware:
-    """For an address of its own: an ASGI application without a key, and with any Host, as scrapers call it by many."""
+    """Return an application for a separate address: without a key, and with any Host, as scrapers use many names."""
 
     async def app(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _lifespan(receive, send)
             return
         try:
-            answer = await _answer(metrics, scope)
+            response = await _respond(metrics, scope)
         except SecLinkError as error:
             status, headers, body = render(error, scope["state"]["request_id"])
-            answer = Response(status, body, headers)
-        await answer(scope, receive, send)
+            response = Response(status, body, headers)
+        await response(scope, receive, send)
 
     return Middleware(app, render, max_body_bytes=1024, max_requests=MAX_REQUESTS, methods=("GET", "HEAD"))
 
 
-async def _answer(metrics: MetricsCollector, scope: Any) -> Response:
+async def _respond(metrics: MetricsCollector, scope: Any) -> Response:
     if scope["path"] == PATH:
         return await _exposition(metrics)
     if scope["path"] == health.ALIVE:
         return health.alive()
     if scope["path"] != health.READY:
         raise NotFound()
-    if metrics.parts is None:
+    if metrics.sources is None:
         raise Busy("The server is starting")
-    return await health.ready(metrics.parts.health, scope["state"]["request_id"])
+    return await health.ready(metrics.sources.health, scope["state"]["request_id"])
 
 
 async def _exposition(metrics: MetricsCollector) -> Response:
@@ -70,8 +70,8 @@ async def _exposition(metrics: MetricsCollector) -> Response:
     return Response(200, text, [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", b"%d" % len(text))])
 
 
-async def _live(receive: Receive, send: Send) -> None:
-    """Nothing to start or to end."""
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Complete startup and shutdown; there is nothing to do."""
     while True:
         phase = (await receive())["type"]
         await send({"type": f"{phase}.complete"})

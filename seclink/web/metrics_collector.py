@@ -1,7 +1,7 @@
-"""What `/metrics` says: numbers about the appliance, nothing that tells of a secret, a person, an address, an account
-or a key. Labels are of closed sets: formats, states, codes, operations, rates, parts.
+"""The content of `/metrics`: numbers about the server, without anything that identifies a secret, a person, an address,
+an account or a key. Labels have closed sets of values: formats, states, codes, operations, rates, parts.
 
-`MetricsCollector` outlives a reload: `set_sources` hands it the parts there are now, its instruments go on counting.
+`MetricsCollector` outlives a reload: `set_sources` replaces the objects that it reads, and its counters keep counting.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ from seclink.telemetry.counters import Counters
 from seclink.telemetry.prometheus import Family, family, histograms, render, single
 
 EVENTS = {
-    "created": "Secrets that were created.",
-    "revealed": "Views that were taken.",
-    "burned": "Secrets that were ended on request.",
-    "expired": "Secrets that the reaper erased unread.",
+    "created": "Secrets created.",
+    "revealed": "Views spent.",
+    "burned": "Secrets burned on request.",
+    "expired": "Secrets that expired.",
     "reported": "Reports of abuse.",
 }
 STATES = ("active", "revealed", "burned", "expired")
@@ -36,7 +36,7 @@ BUILD = {"version": __version__, "python": platform.python_version()}
 
 
 class MetricsSources(Struct, frozen=True, kw_only=True):
-    """What is looked at when somebody asks. `in_flight` says how many requests are in flight."""
+    """The objects that are read for each scrape. `in_flight` returns the number of requests in flight."""
 
     store: Store
     passcodes: Passcodes
@@ -46,80 +46,88 @@ class MetricsSources(Struct, frozen=True, kw_only=True):
 
 
 class MetricsCollector:
+    """Collects all metrics; `sources` is None until the server has started."""
+
     def __init__(self) -> None:
-        self.instruments = Counters()
-        self.parts: MetricsSources | None = None
+        self.counters = Counters()
+        self.sources: MetricsSources | None = None
         self._started_at = _started_at()
 
-    def set_sources(self, parts: MetricsSources) -> None:
-        self.parts = parts
+    def set_sources(self, sources: MetricsSources) -> None:
+        self.sources = sources
 
     async def text(self) -> bytes:
-        """The exposition. A store that fails is left out of it, and said to fail."""
-        families = [*self._counted(), *self._process()]
-        if self.parts is not None:
-            failing = await self.parts.health.failing()
-            families += _present(self.parts, failing)
+        """Return the metrics in Prometheus' text format. If the store fails, `seclink_ready` shows it in place of
+        the store's own metrics.
+        """
+        families = [*self._since_start(), *self._process()]
+        if (sources := self.sources) is not None:
+            families += _current(sources, await sources.health.failing())
             with contextlib.suppress(StorageFailed):
-                families += _stored(await self.parts.store.statistics(self.parts.clock.now()))
+                families += _stored(await sources.store.statistics(sources.clock.now()))
         return render(families)
 
-    def _counted(self) -> Iterator[Family]:
-        """Since the process began."""
-        ours = self.instruments
+    def _since_start(self) -> Iterator[Family]:
+        counters = self.counters
         for event, help in EVENTS.items():
-            if event != "expired":  # which only the store knows
-                values = {format: ours.events[event, format] for format in FORMATS}
+            if event != "expired":  # only the store counts these
+                values = {format: counters.events[event, format] for format in FORMATS}
                 yield family(f"seclink_secrets_{event}_total", "counter", help, _by("format", values))
-        yield family("seclink_refusals_total", "counter", "Refused requests, by code.", _by("code", ours.refusals))
+        yield family("seclink_refusals_total", "counter", "Refused requests, by code.", _by("code", counters.refusals))
         help = "Requests beyond a rate, by its name."
-        yield family("seclink_rate_limited_total", "counter", help, _by("rate", ours.limited))
-        help = "Time from routing to the answer, body included, of requests that were not refused."
-        every = list(ours.operations.items())  # a reload adds to them from its thread
-        timed = [({"api": api, "operation": name}, each) for (api, name), each in every if any(each.counts)]
-        yield histograms("seclink_request_seconds", help, timed)
-        yield histograms("seclink_passcode_seconds", "Time of one argon2id.", [({}, ours.passcode_seconds)])
-        yield histograms("seclink_reaped_rows", "Secrets erased or forgotten in a round.", [({}, ours.reaped_rows)])
+        yield family("seclink_rate_limited_total", "counter", help, _by("rate", counters.limited))
+        help = "Time from routing to the response, body included, of requests that succeeded."
+        operations = list(counters.operations.items())  # a copy, because a reload adds to them from its thread
+        durations = [({"api": api, "operation": name}, value) for (api, name), value in operations if any(value.counts)]
+        yield histograms("seclink_request_seconds", help, durations)
+        yield histograms("seclink_passcode_seconds", "Time of one argon2id hash.", [({}, counters.passcode_seconds)])
+        yield histograms(
+            "seclink_reaped_rows", "Rows that the reaper changed in one round.", [({}, counters.reaped_rows)]
+        )
 
     def _process(self) -> Iterator[Family]:
-        """As every exporter calls them."""
-        yield single("process_start_time_seconds", "gauge", "Start of the process, since the epoch.", self._started_at)
+        """The metrics of the process, with the names that every Prometheus client uses."""
+        yield single(
+            "process_start_time_seconds",
+            "gauge",
+            "Start time, in seconds since the epoch.",
+            self._started_at,
+        )
         yield single("process_cpu_seconds_total", "counter", "Processor time used.", time.process_time())
         yield single("process_resident_memory_bytes", "gauge", "Resident memory.", _resident_bytes())
         yield single("process_open_fds", "gauge", "Open file descriptors.", _open_files())
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        yield single("process_max_fds", "gauge", "Most file descriptors that may be open.", limit)
+        yield single("process_max_fds", "gauge", "Maximum number of open file descriptors.", limit)
 
 
-def _present(parts: MetricsSources, failing: tuple[str, ...]) -> Iterator[Family]:
-    """As it is now."""
-    build = {**BUILD, "store": parts.store.engine}
-    yield family("seclink_build_info", "gauge", "What this is.", [(build, 1)])
+def _current(sources: MetricsSources, failing: tuple[str, ...]) -> Iterator[Family]:
+    build = {**BUILD, "store": sources.store.engine}
+    yield family("seclink_build_info", "gauge", "Version of SecLink, Python and the store.", [(build, 1)])
     ready = {part: int(part not in failing) for part in COMPONENTS}
-    yield family("seclink_ready", "gauge", "Whether the part does its work.", _by("part", ready))
-    # The request that asks is one of them.
-    yield single("seclink_requests_in_flight", "gauge", "Requests that are being handled.", parts.in_flight())
-    passcodes = parts.passcodes
+    yield family("seclink_ready", "gauge", "1 if the part works, else 0.", _by("part", ready))
+    # The scrape itself is one of them.
+    yield single("seclink_requests_in_flight", "gauge", "Requests in flight.", sources.in_flight())
+    passcodes = sources.passcodes
     hashing = min(passcodes.hashing, THREADS)
     yield single("seclink_passcodes_running", "gauge", "argon2id hashes being computed.", hashing)
-    yield single("seclink_passcodes_waiting", "gauge", "Requests waiting for one.", passcodes.pending - hashing)
+    yield single("seclink_passcodes_waiting", "gauge", "Requests waiting for a hash.", passcodes.pending - hashing)
 
 
-def _stored(figures: StoreStats) -> Iterator[Family]:
-    if figures.secrets is not None:
-        counts = [({"format": f, "state": s}, figures.secrets.get((f, s), 0)) for f in FORMATS for s in STATES]
-        yield family("seclink_secrets", "gauge", "Secrets there are, ended ones until they are forgotten.", counts)
-    expired = {format: figures.expired.get(format, 0) for format in FORMATS}
+def _stored(stats: StoreStats) -> Iterator[Family]:
+    if stats.secrets is not None:
+        counts = [({"format": f, "state": s}, stats.secrets.get((f, s), 0)) for f in FORMATS for s in STATES]
+        yield family("seclink_secrets", "gauge", "Secrets, including ended ones that still have a receipt.", counts)
+    expired = {format: stats.expired.get(format, 0) for format in FORMATS}
     yield family("seclink_secrets_expired_total", "counter", EVENTS["expired"], _by("format", expired))
-    help = "How long the oldest secret that is due has been waiting for the reaper."
-    yield single("seclink_reaper_lag_seconds", "gauge", help, figures.overdue_ms / 1000)
-    yield single("seclink_database_bytes", "gauge", "Size of the database file.", figures.file_bytes)
-    yield single("seclink_database_used_bytes", "gauge", "Bytes of it that hold something.", figures.used_bytes)
-    yield single("seclink_database_limit_bytes", "gauge", "Used bytes that nothing is added to.", figures.max_bytes)
-    yield single("seclink_wal_bytes", "gauge", "Size of the write-ahead log.", figures.log_bytes)
-    yield histograms("seclink_commit_writes", "Writes that were committed together.", [({}, figures.batches)])
-    help = "Time of a commit: its statements and the sync to the disk."
-    yield histograms("seclink_commit_seconds", help, [({}, figures.commit_seconds)])
+    help = "Time that the oldest expired secret has waited for the reaper."
+    yield single("seclink_reaper_lag_seconds", "gauge", help, stats.overdue_ms / 1000)
+    yield single("seclink_database_bytes", "gauge", "Size of the database file.", stats.file_bytes)
+    yield single("seclink_database_used_bytes", "gauge", "Bytes of the database in use.", stats.used_bytes)
+    yield single("seclink_database_limit_bytes", "gauge", "Used bytes at which creating stops.", stats.max_bytes)
+    yield single("seclink_wal_bytes", "gauge", "Size of the write-ahead log.", stats.log_bytes)
+    yield histograms("seclink_commit_writes", "Writes per commit.", [({}, stats.batches)])
+    help = "Time of a commit: its statements and the sync to disk."
+    yield histograms("seclink_commit_seconds", help, [({}, stats.commit_seconds)])
 
 
 def _by(label: str, values: Mapping[str, float]) -> list[tuple[dict[str, str], float]]:
@@ -127,13 +135,13 @@ def _by(label: str, values: Mapping[str, float]) -> list[tuple[dict[str, str], f
 
 
 def _started_at() -> float:
-    """When the kernel began this process; 22nd field, in ticks since boot."""
+    """Return the start of the process: the 22nd field, in ticks since boot."""
     ticks = int(Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19])
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _open_files() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1  # without the one that looks
+    return sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1  # without the one that lists them
 
 
 def _resident_bytes() -> int:

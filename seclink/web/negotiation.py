@@ -1,10 +1,9 @@
-"""What a client would like to have: packed or not, in which language, as a page or as data."""
+"""Content negotiation: gzip, language, a page or data."""
 
-from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
-MOST_BYTES = 200  # of a wish that is listened to; nobody honest says more, and what is remembered stays small
+MAX_BYTES = 200  # of a header that is read: no honest one is longer, and the caches below stay small
 
 
 def accepts_gzip(scope: Any) -> bool:
@@ -12,54 +11,53 @@ def accepts_gzip(scope: Any) -> bool:
 
 
 def language(scope: Any, known: tuple[str, ...]) -> str:
-    """`?lang=` where there is such a language, else the best of Accept-Language, else the first known."""
+    """Return the language of `?lang=` if it is known, else the best of Accept-Language, else the first known one."""
     for pair in scope["query_string"].split(b"&"):
         name, _, value = pair.partition(b"=")
         if name == b"lang":
-            asked: str = value.decode("latin-1")
-            if asked in known:
-                return asked
+            code: str = value.decode("latin-1")
+            if code in known:
+                return code
     return _best(_first(scope, b"accept-language"), known)
 
 
 def wants_page(scope: Any) -> bool:
-    """It is a person's browser that asks, and not for an address of the API."""
+    """Return True if a browser requests a page, outside of the API."""
     return not scope["path"].startswith("/api/") and b"text/html" in _first(scope, b"accept").lower()
 
 
 def _first(scope: Any, name: bytes) -> bytes:
     for key, value in scope["headers"]:
         if key == name:
-            wish: bytes = value[:MOST_BYTES]
-            return wish
+            first: bytes = value[:MAX_BYTES]
+            return first
     return b""
 
 
 @lru_cache(256)
 def _accepts_gzip(value: bytes) -> bool:
-    wishes = _wishes(value)
-    return wishes.get("gzip", wishes.get("*", 0)) > 0
+    qualities = _qualities(value)
+    return qualities.get("gzip", qualities.get("*", 0)) > 0
 
 
 @lru_cache(1024)
-def _best(value: bytes, known: Collection[str]) -> str:
-    wishes = _wishes(value)
+def _best(value: bytes, known: tuple[str, ...]) -> str:
     best, best_quality = next(iter(known)), 0.0
-    for name, quality in wishes.items():
-        found = next((each for each in known if name.partition("-")[0] == each), None)
-        if found is not None and quality > best_quality:
-            best, best_quality = found, quality
+    for name, quality in _qualities(value).items():
+        code = name.partition("-")[0]
+        if code in known and quality > best_quality:
+            best, best_quality = code, quality
     return best
 
 
-def _wishes(value: bytes) -> dict[str, float]:
-    """`a, b;q=0.5` as names and how much they are wanted; what cannot be read is not wanted."""
-    wishes: dict[str, float] = {}
-    for each in value.decode("latin-1").lower().split(","):
-        name, _, parameters = each.partition(";")
+def _qualities(value: bytes) -> dict[str, float]:
+    """Return the names of a header like `a, b;q=0.5` with their quality, which is 0 if it is malformed."""
+    qualities: dict[str, float] = {}
+    for item in value.decode("latin-1").lower().split(","):
+        name, _, parameters = item.partition(";")
         _, _, quality = parameters.replace(" ", "").partition("q=")
         try:
-            wishes[name.strip()] = float(quality or 1)
+            qualities[name.strip()] = float(quality or 1)
         except ValueError:
-            wishes[name.strip()] = 0
-    return wishes
+            qualities[name.strip()] = 0
+    return qualities

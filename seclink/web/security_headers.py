@@ -1,14 +1,14 @@
-"""The headers that every answer carries.
+"""The security headers of all responses.
 
-A page may load what belongs to it, keeps out what did not agree to be loaded, and gives up what a browser would let
-it do. Only what the application did not set itself is added.
+A page may load only its own files, embeds nothing that did not agree to it, and gives up browser features it does not
+need. Headers that the application set itself are not added.
 """
 
 Header = tuple[bytes, bytes]
 
-# What a browser would let a page do and this one never wants. web-share stays unlisted: the share sheet needs it, and
-# what is not listed is for the page itself.
-_OFF = (
+# Browser features that the pages never use. One that is not listed is available to the page itself: the share sheet
+# needs web-share.
+_UNUSED = (
     *("accelerometer", "autoplay", "browsing-topics", "camera", "clipboard-read", "compute-pressure"),
     *("display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope", "hid"),
     *("identity-credentials-get", "idle-detection", "keyboard-map", "local-fonts", "magnetometer", "microphone"),
@@ -17,8 +17,8 @@ _OFF = (
     *("window-management", "xr-spatial-tracking"),
 )
 
-# For answers that are data. Cross-Origin-Resource-Policy may stay same-origin although CORS is open: it governs only
-# requests made without CORS, such as <img src>.
+# For responses with data. Cross-Origin-Resource-Policy can be same-origin although CORS is open: it applies only
+# to requests without CORS, such as <img src>.
 HEADERS: tuple[Header, ...] = (
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"referrer-policy", b"no-referrer"),
@@ -35,7 +35,7 @@ HEADERS: tuple[Header, ...] = (
     (b"x-robots-tag", b"noindex"),
 )
 
-# What a page and everything that belongs to it adds or has differently.
+# For the pages and their files; they replace HEADERS of the same name.
 PAGE_HEADERS: tuple[Header, ...] = (
     (
         b"content-security-policy",
@@ -45,10 +45,13 @@ PAGE_HEADERS: tuple[Header, ...] = (
         b"trusted-types 'none'",
     ),
     (b"cross-origin-embedder-policy", b"require-corp"),
-    (b"permissions-policy", ", ".join((*(f"{each}=()" for each in _OFF), "clipboard-write=(self)")).encode()),
+    (
+        b"permissions-policy",
+        ", ".join((*(f"{feature}=()" for feature in _UNUSED), "clipboard-write=(self)")).encode(),
+    ),
 )
 
 
 def headers(public_url: str) -> tuple[Header, ...]:
-    """Those of every answer; where people come over https, browsers are told to stay there."""
+    """Return the headers of all responses; with an https URL they tell browsers to keep using https."""
     return (*HEADERS, *(((b"strict-transport-security", b"max-age=31536000"),) if public_url[:6] == "https:" else ()))

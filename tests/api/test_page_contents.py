@@ -88,7 +88,7 @@ async def test_texts_become_attributes_and_stay_texts(make_web: Any) -> None:
 async def test_page_that_wants_what_is_not_there_stops_the_start(make_web: Any, folder: Path, page: str) -> None:
     (folder / "create.html").write_text(page)
     (folder / "i18n/en.js").write_text('export default {"language": "English", "plural": {"one": "a", "other": "b"}};')
-    with pytest.raises(ValueError, match="a page wants"):
+    with pytest.raises(ValueError, match="a page needs"):
         await make_web()
 
 
@@ -160,14 +160,14 @@ async def test_accent_comes_last_in_the_style_readable_in_both_themes(
     always = f":root{{--accent:{accent.lower()};--on-accent:{on_accent};--accent-text:{light}}}"
     inks = f"{always}@media (prefers-color-scheme: dark){{:root{{--accent-text:{dark}}}}}"
     assert style == f":root{{--accent:#123456}}\n\n{inks}\n"
-    for ink, (ground, _) in zip((light, dark), assets.GROUNDS, strict=True):
+    for ink, (ground, _) in zip((light, dark), assets.BACKGROUNDS, strict=True):
         assert assets.contrast(ink, ground) >= 4.5
 
 
 def test_accent_is_made_readable_on_the_grounds_of_the_style() -> None:
     style = (assets.FOLDER / "css/style.css").read_text()
     light, dark = style.partition("@media (prefers-contrast")[0].split("@media (prefers-color-scheme: dark)")
-    for sheet, (nearest, ink) in zip((light, dark), assets.GROUNDS, strict=True):
+    for sheet, (nearest, ink) in zip((light, dark), assets.BACKGROUNDS, strict=True):
         grounds = dict(re.findall(r"--(background|surface): (#[0-9a-f]{3,6});", sheet))
         full = [each if len(each) == 7 else "#" + "".join(2 * digit for digit in each[1:]) for each in grounds.values()]
         assert min(full, key=lambda each: assets.contrast(each, ink)) == nearest

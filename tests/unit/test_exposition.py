@@ -128,10 +128,10 @@ def test_server_cannot_steer_the_terminal() -> None:
 
 
 def test_refusals_are_counted_by_code_and_rates_by_name() -> None:
-    instruments = Counters()
+    counters = Counters()
     for error in (BadRequest(), RateLimited(rate="create"), RateLimited()):
-        instruments.refused(error)
-    assert (instruments.refusals, instruments.limited) == ({"bad_request": 1, "rate_limited": 2}, {"create": 1})
+        counters.refused(error)
+    assert (counters.refusals, counters.limited) == ({"bad_request": 1, "rate_limited": 2}, {"create": 1})
 
 
 class Rows:

@@ -36,7 +36,7 @@ def test_anything_is_read_or_refused(body: bytes) -> None:
 def test_text_is_the_same_whatever_pieces_it_is_unquoted_in(text: str, piece: int) -> None:
     """As the library reads it in one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forms, "PIECE", piece)
+        patch.setattr(forms, "PIECE_BYTES", piece)
         try:
             expected = unquote_plus(text, errors="strict")
         except UnicodeDecodeError:

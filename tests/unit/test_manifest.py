@@ -78,7 +78,7 @@ def test_every_page_says_what_the_bytes_are_that_it_loads(toml: str) -> None:
 def test_page_that_loads_what_is_not_there_stops_the_start() -> None:
     page = '<link rel="stylesheet" href="{{base}}/static/{{version}}/css/none.css">'
     with pytest.raises(ValueError, match=r"css/none\.css"):
-        assets.sealed(page, {})
+        assets.with_integrity(page, {})
 
 
 def test_footer_shows_the_fingerprint() -> None:
