@@ -1,4 +1,4 @@
-"""The audit trail: everything that is done stands in it, nothing that was written is changed unseen, and it ends."""
+"""The audit trail: every change has an entry, tampering is detected, and old entries are pruned."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ def read(path: Path, mark: str | None = None) -> list[Any]:
 
 
 def live(path: Path) -> list[Any]:
-    """What is told of what was done, without what is told of the trail itself."""
+    """Return the entries except those about the trail itself."""
     return [each for each in read(path) if each.event != "forgotten"]
 
 
@@ -51,13 +51,13 @@ def told(path: Path) -> list[tuple[Any, ...]]:
 
 @contextlib.contextmanager
 def tampering(path: Path) -> Any:
-    """Whoever may write to the file, and knows how."""
+    """Connect as an attacker who may write to the file."""
     with contextlib.closing(sqlite3.connect(path, timeout=5)) as db, db:
         db.execute("DROP TRIGGER IF EXISTS audit_stays")
         yield db
 
 
-async def test_everything_that_is_done_is_told(path: Path, store: SqliteStore) -> None:
+async def test_every_change_has_an_entry(path: Path, store: SqliteStore) -> None:
     await store.add(secret("own", account="acme", max_views=2, format="seclink/v1"))
     await store.add(secret("anonymous"))
     await store.peek(link("own"), NOW)
@@ -92,7 +92,7 @@ async def test_everything_that_is_done_is_told(path: Path, store: SqliteStore) -
     assert [each.at - NOW for each in read(path)] == [0, 0, 2, 3, 5, 6, 7, 8, 9, 0, 0, 10, END - NOW]
 
 
-async def test_what_came_to_nothing_is_not_told(path: Path, store: SqliteStore) -> None:
+async def test_refused_changes_have_no_entry(path: Path, store: SqliteStore) -> None:
     await store.add(secret())
     with pytest.raises(IdTaken):
         await store.add(secret())
@@ -104,7 +104,7 @@ async def test_what_came_to_nothing_is_not_told(path: Path, store: SqliteStore) 
     assert [each.event for each in read(path)] == ["created"]
 
 
-async def test_a_write_that_fails_among_others_leaves_no_gap(path: Path, store: SqliteStore) -> None:
+async def test_failed_write_leaves_no_gap_in_the_chain(path: Path, store: SqliteStore) -> None:
     await store.add(secret("taken"))
     names = [f"s{n}" for n in range(20)] + ["taken"] + [f"t{n}" for n in range(20)]
     done = await asyncio.gather(*(store.add(secret(name)) for name in names), return_exceptions=True)
@@ -112,7 +112,7 @@ async def test_a_write_that_fails_among_others_leaves_no_gap(path: Path, store: 
     assert sorted(each.receipt for each in read(path)) == sorted(map(receipt, names))
 
 
-async def test_nothing_of_a_secret_and_nothing_anybody_wrote_is_in_it(path: Path, store: SqliteStore) -> None:
+async def test_trail_holds_no_content_text_or_address(path: Path, store: SqliteStore) -> None:
     private = {"public_note": "NOTE", "label": "LABEL", "access_hash": "ACCESS", "passcode": "ARGON"}
     await store.add(secret("x", account="acme", payload=b"PAYLOAD", **private))
     await store.record(link("x"), "reported", NOW, "REASON")
@@ -125,8 +125,8 @@ async def test_nothing_of_a_secret_and_nothing_anybody_wrote_is_in_it(path: Path
 
 
 @pytest.mark.parametrize("verb", ["create", "reveal", "view", "burn", "change", "guess", "add key"])
-async def test_what_cannot_be_told_is_not_done(path: Path, store: SqliteStore, verb: str) -> None:
-    """ONE-05: in one transaction, or not at all."""
+async def test_change_without_its_entry_is_rolled_back(path: Path, store: SqliteStore, verb: str) -> None:
+    """ONE-05: both are one transaction."""
     await store.add(secret("once"))
     await store.add(secret("often", max_views=9))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -154,8 +154,8 @@ async def test_what_cannot_be_told_is_not_done(path: Path, store: SqliteStore, v
     assert len(read(path)) == 3
 
 
-async def test_many_that_write_at_once_make_one_chain(path: Path, store: SqliteStore) -> None:
-    """A command beside the server writes to the same trail."""
+async def test_concurrent_processes_write_one_chain(path: Path, store: SqliteStore) -> None:
+    """A command that runs beside the server writes to the same trail."""
     other = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30, exclusive=False)
     for turn in range(15):
         await asyncio.gather(
@@ -168,7 +168,7 @@ async def test_many_that_write_at_once_make_one_chain(path: Path, store: SqliteS
     assert {event: events.count(event) for event in events} == {"created": 75, "key_added": 75, "revealed": 70}
 
 
-async def test_endless_views_do_not_make_an_endless_trail(path: Path, store: SqliteStore) -> None:
+async def test_entries_of_views_are_limited(path: Path, store: SqliteStore) -> None:
     await store.add(secret("endless", max_views=None))
     await store.add(secret("thousand", max_views=1000))
     for _ in range(150):
@@ -184,8 +184,8 @@ async def test_endless_views_do_not_make_an_endless_trail(path: Path, store: Sql
     assert len(read(path)) < 310
 
 
-async def test_endless_changes_do_not_make_an_endless_trail(path: Path, store: SqliteStore) -> None:
-    """With the manage token of a secret that anybody can make."""
+async def test_entries_of_edits_are_limited(path: Path, store: SqliteStore) -> None:
+    """Anyone can create a secret and edit it with its manage token."""
     await store.add(secret())
     for n in range(150):
         assert await store.replace(receipt("a"), Changes(label=str(n)), NOW) is State.ACTIVE
@@ -193,8 +193,8 @@ async def test_endless_changes_do_not_make_an_endless_trail(path: Path, store: S
 
 
 @pytest.mark.parametrize("noise", ["reported", "revealed", "changed"])
-async def test_noise_drowns_no_failure(path: Path, store: SqliteStore, noise: str) -> None:
-    """A hundred reports, which take no more than the link's first half, before the guessing begins."""
+async def test_one_kind_of_event_does_not_crowd_out_others(path: Path, store: SqliteStore, noise: str) -> None:
+    """An attacker with the linkId alone could otherwise hide guesses behind a hundred reports."""
     await store.add(secret(max_views=None))
     make: dict[str, Callable[[], Any]] = {
         "reported": lambda: store.record(link("a"), "reported", NOW),
@@ -209,11 +209,11 @@ async def test_noise_drowns_no_failure(path: Path, store: SqliteStore, noise: st
     assert sorted(after) == sorted({"failed", "reported", "changed"} - {noise})
 
 
-# Changes are noticed
+# Tampering is detected
 
 
 async def filled(store: SqliteStore) -> str:
-    """Ten entries; a mark of the last one."""
+    """Add ten entries; return the checkpoint of the last one."""
     for n in range(10):
         await store.add(secret(str(n), account="acme"))
     return await store.audit_checkpoint()
@@ -239,7 +239,7 @@ OTHER = msgspec.json.encode(audit_log.AuditEntry(NOW, "created", "mallory", "mal
         ("UPDATE audit SET seq = 99 WHERE seq = 10", "entries 10 to 98 are missing"),
     ],
 )
-async def test_change_is_noticed(path: Path, store: SqliteStore, change: str, said: str) -> None:
+async def test_tampering_is_detected(path: Path, store: SqliteStore, change: str, said: str) -> None:
     await filled(store)
     with tampering(path) as db:
         db.execute(change)
@@ -258,8 +258,8 @@ async def test_change_is_noticed(path: Path, store: SqliteStore, change: str, sa
         "TABLE IF NOT EXISTS other (a)",
     ],
 )
-async def test_another_table_is_no_trail(path: Path, store: SqliteStore, made: str) -> None:
-    """One without an end, say."""
+async def test_replaced_table_is_refused(path: Path, store: SqliteStore, made: str) -> None:
+    """For example by a view that never ends."""
     await filled(store)
     with tampering(path) as db:
         db.execute("DROP TABLE audit")
@@ -270,7 +270,7 @@ async def test_another_table_is_no_trail(path: Path, store: SqliteStore, made: s
 
 @pytest.mark.parametrize("column", ["digest", "entry"])
 @pytest.mark.parametrize("seq", [0, 3])
-async def test_text_that_is_none_is_a_change(path: Path, store: SqliteStore, column: str, seq: int) -> None:
+async def test_text_that_is_not_utf8_is_detected(path: Path, store: SqliteStore, column: str, seq: int) -> None:
     await filled(store)
     with tampering(path) as db:
         db.execute(f"UPDATE audit SET {column} = CAST(x'ff' AS TEXT) WHERE seq = ?", (seq,))
@@ -278,14 +278,14 @@ async def test_text_that_is_none_is_a_change(path: Path, store: SqliteStore, col
         read(path)
 
 
-async def test_file_of_an_older_release_is_called_that(path: Path, store: SqliteStore) -> None:
+async def test_database_of_an_older_release_is_refused(path: Path, store: SqliteStore) -> None:
     with tampering(path) as db:
         db.execute("PRAGMA user_version = 2")
     with pytest.raises(StoreUnusable, match="older SecLink; start the server once"):
         read(path)
 
 
-async def test_entry_that_was_changed_with_its_digest_is_noticed_by_the_next(path: Path, store: SqliteStore) -> None:
+async def test_entry_changed_with_its_digest_breaks_the_next_one(path: Path, store: SqliteStore) -> None:
     await filled(store)
     with tampering(path) as db:
         before = audit_log.AuditHead(*db.execute("SELECT seq, digest FROM audit WHERE seq = 4").fetchone())
@@ -296,7 +296,7 @@ async def test_entry_that_was_changed_with_its_digest_is_noticed_by_the_next(pat
         read(path)
 
 
-async def test_two_entries_that_changed_places_are_noticed(path: Path, store: SqliteStore) -> None:
+async def test_swapped_entries_are_detected(path: Path, store: SqliteStore) -> None:
     await filled(store)
     with tampering(path) as db:
         (one,), (two,) = db.execute("SELECT entry FROM audit WHERE seq IN (3, 4) ORDER BY seq").fetchall()
@@ -305,7 +305,7 @@ async def test_two_entries_that_changed_places_are_noticed(path: Path, store: Sq
         read(path)
 
 
-async def test_database_itself_refuses_to_change_an_entry(path: Path, store: SqliteStore) -> None:
+async def test_trigger_refuses_to_change_an_entry(path: Path, store: SqliteStore) -> None:
     await filled(store)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         for change in ("entry = '{}'", "seq = 99", "digest = ''"):
@@ -313,8 +313,8 @@ async def test_database_itself_refuses_to_change_an_entry(path: Path, store: Sql
                 db.execute(f"UPDATE audit SET {change} WHERE seq = 10")
 
 
-async def test_an_end_that_was_cut_off_is_noticed_by_its_mark(path: Path, store: SqliteStore) -> None:
-    """The rest of it is a chain: nothing else could tell."""
+async def test_checkpoint_shows_that_the_end_was_cut_off(path: Path, store: SqliteStore) -> None:
+    """The remaining entries are an intact chain: only the checkpoint shows it."""
     mark = await filled(store)
     assert len(read(path, mark)) == 10
     with tampering(path) as db:
@@ -324,8 +324,8 @@ async def test_an_end_that_was_cut_off_is_noticed_by_its_mark(path: Path, store:
         read(path, mark)
 
 
-async def test_a_trail_made_anew_is_noticed_by_its_mark(path: Path, store: SqliteStore) -> None:
-    """Whoever may write to the file can compute digests, too."""
+async def test_checkpoint_shows_that_the_trail_was_rewritten(path: Path, store: SqliteStore) -> None:
+    """An attacker who may write to the file can compute digests, too."""
     mark = await filled(store)
     with tampering(path) as db:
         entries = [each.entry for each in AuditReader(path).new()]
@@ -337,8 +337,8 @@ async def test_a_trail_made_anew_is_noticed_by_its_mark(path: Path, store: Sqlit
         read(path, mark)
 
 
-async def test_trail_that_somebody_emptied_stops_nobody(path: Path, store: SqliteStore) -> None:
-    """And will not verify."""
+async def test_store_works_after_the_trail_was_emptied(path: Path, store: SqliteStore) -> None:
+    """The trail will not verify."""
     await filled(store)
     await store.close()
     with tampering(path) as db:
@@ -363,8 +363,8 @@ TRIGGERS = [
 ]
 
 
-async def test_each_database_begins_with_a_chained_digest_its_own(tmp_path: Path, anyio_backend: str) -> None:
-    """A mark of one fits no other."""
+async def test_every_database_begins_with_another_digest(tmp_path: Path, anyio_backend: str) -> None:
+    """A checkpoint of one database fits no other."""
     marks = set()
     for n in range(3):
         store = await SqliteStore.open(tmp_path / f"{n}.db", keep_seconds=1, max_bytes=2**30)
@@ -373,10 +373,10 @@ async def test_each_database_begins_with_a_chained_digest_its_own(tmp_path: Path
     assert len({each.partition(":")[2] for each in marks}) == 6
 
 
-# It ends
+# Old entries are pruned
 
 
-async def test_what_is_too_old_leaves_it_and_the_rest_is_still_a_chain(path: Path, store: SqliteStore) -> None:
+async def test_pruned_trail_is_still_a_chain(path: Path, store: SqliteStore) -> None:
     early = await filled(store)
     await store.add(secret("not marked"))
     for n in range(5):
@@ -396,8 +396,8 @@ async def test_what_is_too_old_leaves_it_and_the_rest_is_still_a_chain(path: Pat
     assert [each.receipt for each in live(path)] == [receipt("new")]
 
 
-async def test_beginning_that_did_not_leave_but_was_taken_is_noticed(path: Path, store: SqliteStore) -> None:
-    """The very statements that a pruning consists of, without its entry."""
+async def test_removed_beginning_is_told_from_a_pruned_one(path: Path, store: SqliteStore) -> None:
+    """The statements of a pruning without its entry."""
     mark = await filled(store)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("UPDATE audit SET entry = NULL WHERE seq = 6")
@@ -407,16 +407,16 @@ async def test_beginning_that_did_not_leave_but_was_taken_is_noticed(path: Path,
             read(path, each)
 
 
-async def test_what_says_that_something_left_does_not_leave_by_itself(path: Path, store: SqliteStore) -> None:
-    """Or each hour would have one more to tell of."""
+async def test_pruning_entry_is_not_pruned_on_its_own(path: Path, store: SqliteStore) -> None:
+    """Every hour would add another one."""
     store.reconfigure(1, 0, 2**30)
     await filled(store)
     assert [await store.reap(NOW + hours * HOUR + 1, 100) for hours in range(5)] == [10, 0, 0, 0, 0]
     assert [each.detail for each in read(path)] == ["up to entry 10"]
 
 
-async def test_entries_leave_once_an_hour(path: Path, store: SqliteStore) -> None:
-    """So that there are few to tell of it."""
+async def test_trail_is_pruned_once_an_hour(path: Path, store: SqliteStore) -> None:
+    """Each pruning adds an entry, so there must not be many."""
     store.reconfigure(1, 0, 2**30)
     await filled(store)
     assert await store.reap(NOW + 1, 100) == 10
@@ -426,7 +426,7 @@ async def test_entries_leave_once_an_hour(path: Path, store: SqliteStore) -> Non
     assert await store.reap(NOW + HOUR + 1, 100) == 2
 
 
-async def test_trail_that_is_not_to_be_kept_is_not(path: Path, store: SqliteStore) -> None:
+async def test_trail_without_retention_is_pruned_at_once(path: Path, store: SqliteStore) -> None:
     store.reconfigure(1, 0, 2**30)
     await filled(store)
     assert await store.reap(NOW + 1, 100) == 10
@@ -434,7 +434,7 @@ async def test_trail_that_is_not_to_be_kept_is_not(path: Path, store: SqliteStor
     assert live(path) == []
 
 
-async def test_many_old_entries_leave_some_at_a_time(
+async def test_pruning_has_a_maximum_of_entries(
     path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_log, "MAX_PRUNED", 4)
@@ -443,10 +443,8 @@ async def test_many_old_entries_leave_some_at_a_time(
     assert [await store.reap(NOW + 1, 100) for _ in range(4)] == [4, 4, 2, 0]
 
 
-async def test_end_that_another_process_wrote_and_that_left_at_once_is_not_gone_back_behind(
-    path: Path, store: SqliteStore
-) -> None:
-    """What the server remembers of the end is older than all that is there."""
+async def test_head_is_read_again_after_a_pruning(path: Path, store: SqliteStore) -> None:
+    """The head that the server remembers may be older than all entries that are left."""
     await store.add(secret("first"))
     other = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30, exclusive=False)
     for n in range(3):
@@ -462,10 +460,10 @@ async def test_end_that_another_process_wrote_and_that_left_at_once_is_not_gone_
     "entry", ["x", "{", "[]", "null", '{"at":null}', '{"at":"x"}', '{"at":[1]}', '{"at":1e400}', f'{{"at":{10**30}}}']
 )
 @pytest.mark.parametrize("position", [0, 1, 2])
-async def test_entry_that_is_damaged_holds_up_neither_erasing_nor_its_neighbours(
+async def test_damaged_entry_is_pruned_with_its_neighbours(
     path: Path, store: SqliteStore, entry: str, position: int
 ) -> None:
-    """And is not swept away either before it is as old as they are."""
+    """It blocks neither the reaper nor the pruning, and is not pruned before its neighbours are old."""
     names = ("a", "b", "c")
     for name in names:
         await store.add(secret(name))
@@ -484,8 +482,8 @@ async def test_entry_that_is_damaged_holds_up_neither_erasing_nor_its_neighbours
     assert [each.receipt for each in live(path)] == [receipt(f"later {name}") for name in names]
 
 
-async def test_entry_of_a_clock_that_was_ahead_keeps_no_other_from_leaving(path: Path, store: SqliteStore) -> None:
-    """The command line has no other clock than the machine's."""
+async def test_entry_from_the_future_does_not_block_pruning(path: Path, store: SqliteStore) -> None:
+    """The command line uses the clock of the machine, which may be wrong."""
     await store.add_key(key(created_at=NOW + 36500 * DAY))
     await filled(store)
     assert await store.reap(NOW + 1, 100) == 0
@@ -496,7 +494,7 @@ async def test_entry_of_a_clock_that_was_ahead_keeps_no_other_from_leaving(path:
 # Copies
 
 
-async def test_backup_has_it_and_a_restore_is_told(path: Path, store: SqliteStore, tmp_path: Path) -> None:
+async def test_backup_has_the_trail_and_a_restore_adds_an_entry(path: Path, store: SqliteStore, tmp_path: Path) -> None:
     mark = await filled(store)
     backup.save(path, tmp_path / "copy", NOW)
     await store.burn(receipt("0"), NOW)
@@ -510,10 +508,10 @@ async def test_backup_has_it_and_a_restore_is_told(path: Path, store: SqliteStor
     assert len(read(tmp_path / "new.db", mark)) == 12
 
 
-async def test_restore_takes_nothing_back_that_the_trail_in_the_way_tells(
+async def test_restore_keeps_the_newer_entries_of_the_replaced_database(
     path: Path, store: SqliteStore, tmp_path: Path
 ) -> None:
-    """Who rolls a database back does not roll back what is told of it."""
+    """Rolling a database back does not roll back its audit trail."""
     await filled(store)
     backup.save(path, tmp_path / "copy", NOW)
     await store.burn(receipt("0"), NOW + 1)
@@ -526,9 +524,7 @@ async def test_restore_takes_nothing_back_that_the_trail_in_the_way_tells(
         assert events == ["created"] * 10 + ["burned", "revealed"] + ["restored"] * (turn + 1)
 
 
-async def test_restore_in_place_of_another_trail_says_where_that_ended(
-    path: Path, store: SqliteStore, tmp_path: Path
-) -> None:
+async def test_restore_over_another_trail_names_its_end(path: Path, store: SqliteStore, tmp_path: Path) -> None:
     await filled(store)
     await store.close()
     other = await SqliteStore.open(tmp_path / "other.db", keep_seconds=1, max_bytes=2**30)
@@ -541,8 +537,8 @@ async def test_restore_in_place_of_another_trail_says_where_that_ended(
     assert told[-1].detail.endswith(f", in place of a trail with the mark {mark}")
 
 
-async def test_reader_that_looks_again_and_again_misses_nothing(path: Path, store: SqliteStore) -> None:
-    """Whatever leaves the trail meanwhile."""
+async def test_repeated_reads_miss_no_entry(path: Path, store: SqliteStore) -> None:
+    """Even if entries are pruned between the reads."""
     reader, seen = AuditReader(path), []
     for n in range(12):
         await store.add(secret(str(n), created_at=NOW + n * DAY, expires_at=END + 99 * DAY))
@@ -554,12 +550,12 @@ async def test_reader_that_looks_again_and_again_misses_nothing(path: Path, stor
     with tampering(path) as db:
         db.execute("DELETE FROM audit WHERE seq > 3")
         db.execute("INSERT INTO audit VALUES (4, '{}', 'x')")
-    with pytest.raises(Broken):
+    with pytest.raises(Broken, match="entry 14 and all after it are missing"):
         list(reader.new())
 
 
-async def test_reader_that_rests_keeps_nothing_that_is_erased_in_the_log(path: Path, store: SqliteStore) -> None:
-    """Somebody reads the trail's beginning in a pager, and goes for lunch."""
+async def test_paused_reader_does_not_keep_the_log_from_being_truncated(path: Path, store: SqliteStore) -> None:
+    """A pager that shows the beginning of the trail may stay open for hours."""
     await filled(store)
     reading = AuditReader(path).new()
     next(reading)
@@ -570,7 +566,7 @@ async def test_reader_that_rests_keeps_nothing_that_is_erased_in_the_log(path: P
 
 
 @pytest.mark.parametrize("some", [2, 3, 5, 10, 11, 12])
-async def test_trail_is_read_in_parts_and_checked_as_a_whole(
+async def test_trail_read_in_parts_is_checked_as_a_whole(
     path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, some: int
 ) -> None:
     monkeypatch.setattr(audit_reader, "MAX_ROWS", some)
@@ -586,8 +582,8 @@ async def test_trail_is_read_in_parts_and_checked_as_a_whole(
         read(path)
 
 
-async def test_reader_is_told_that_the_end_it_has_seen_is_gone(path: Path, store: SqliteStore) -> None:
-    """Cut off, or an older backup put in place."""
+async def test_reader_detects_that_entries_it_has_read_are_missing(path: Path, store: SqliteStore) -> None:
+    """They were cut off, or an older backup was put in place."""
     await filled(store)
     reader = AuditReader(path)
     assert len(list(reader.new())) == 10

@@ -1,6 +1,6 @@
-"""Backups hold no secret, and nothing that is restored brings one back. BK-01 to BK-04."""
+"""Backups contain no secret, and no restore brings one back. BK-01 to BK-04."""
 
-# ruff: noqa: ASYNC240  between one await and the next, files are looked at
+# ruff: noqa: ASYNC240  these tests inspect files between awaits
 import contextlib
 import fcntl
 import os
@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import keeping
 import pytest
-from keeping import DAY, ENDED, NOW, WAITING, link, payload, receipt, traces
-from stores import asked, open_store
+import schema_snapshots
+from database import OpenStore, query
+from schema_snapshots import DAY, ENDED, NOW, WAITING, link, payload, receipt, traces
 
 from seclink.errors import StoreUnusable
 from seclink.model import Receipt
@@ -22,7 +22,7 @@ from seclink.store import atomic_file, backup, connection, snapshot
 from seclink.store.schema import MIGRATIONS
 from seclink.store.sqlite import SqliteStore
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("tidy")]
+pytestmark = pytest.mark.anyio
 
 KEEP_MS = 30 * DAY
 SAVED, RESTORED = NOW + 5000, NOW + 2 * DAY
@@ -30,10 +30,10 @@ ALIVE = WAITING.keys() - {"overdue"}
 
 
 @pytest.fixture
-async def store(tmp_path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
-    """A server's store, open, with a secret of every kind in it."""
+async def store(tmp_path: Path, anyio_backend: str, open_store: OpenStore) -> AsyncIterator[SqliteStore]:
+    """An open store, as a server has it, with secrets of every kind."""
     path = tmp_path / "seclink.db"
-    await keeping.fill(path)
+    await schema_snapshots.fill(path)
     store = await open_store(path)
     yield store
     await store.close()
@@ -59,7 +59,7 @@ def restore(file: Path, path: Path, now: int = RESTORED, replace: bool = False) 
 
 
 def found(path: Path, *secrets: str) -> list[tuple[str, bytes]]:
-    """Which traces of which secrets stand in the raw bytes of a file."""
+    """Return the traces of secrets that are in the raw bytes of a file, as (name, trace)."""
     data = path.read_bytes()
     return [(name, trace) for name in secrets for trace in traces(name) if trace in data]
 
@@ -70,7 +70,7 @@ async def told(store: SqliteStore, name: str, now: int) -> Receipt:
     return told
 
 
-async def check_nothing_comes_back(store: SqliteStore, now: int) -> None:
+async def check_no_secret_is_revived(store: SqliteStore, now: int) -> None:
     for name in (*WAITING, *ENDED):
         proof = {"access_hash": f"access of {name}", "passcode": f"argon of {name}"}
         assert await store.claim(link(name), now, **proof) is None, name
@@ -81,11 +81,11 @@ async def check_nothing_comes_back(store: SqliteStore, now: int) -> None:
         assert peek.ended_at is not None
 
 
-# What is in a backup
+# Contents of a backup
 
 
-def test_every_column_is_either_kept_or_left_out() -> None:
-    """BK-03: whoever adds one decides."""
+def test_every_column_is_either_copied_or_omitted() -> None:
+    """BK-03: a new column must be added to one of the two lists."""
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         for each in MIGRATIONS:
             db.executescript(each)
@@ -104,45 +104,45 @@ def test_every_column_is_either_kept_or_left_out() -> None:
     )
 
 
-async def test_backup_holds_no_trace_of_any_secret(store: SqliteStore, path: Path, file: Path) -> None:
-    """BK-03: not of those that wait, nor of those that have ended."""
+async def test_backup_has_no_trace_of_any_secret(store: SqliteStore, path: Path, file: Path) -> None:
+    """BK-03: neither of active nor of ended ones."""
     assert {name for name, _ in found(path, *WAITING)} == set(WAITING)
     backup.save(path, file, SAVED)
-    assert found(file, *WAITING, *ENDED, keeping.PURGED) == []
+    assert found(file, *WAITING, *ENDED, schema_snapshots.PURGED) == []
     for table in snapshot.OMITTED_COLUMNS.keys() - {"secrets"}:
-        assert asked(file, f"SELECT count(*) FROM {table}") == [(0,)]
+        assert query(file, f"SELECT count(*) FROM {table}") == [(0,)]
     nothing = " IS NULL AND ".join(snapshot.OMITTED_COLUMNS["secrets"] - {"passcode_tries"})
-    assert asked(file, f"SELECT count(*) FROM secrets WHERE {nothing} IS NULL AND bytes = 0") == [(8,)]
-    [(salt,)] = asked(path, "SELECT salt FROM meta")
+    assert query(file, f"SELECT count(*) FROM secrets WHERE {nothing} IS NULL AND bytes = 0") == [(8,)]
+    [(salt,)] = query(path, "SELECT salt FROM meta")
     assert salt not in file.read_bytes()
 
 
-async def test_backup_holds_no_remnant_of_the_files_free_pages(store: SqliteStore, path: Path, file: Path) -> None:
-    """BK-03: even where something else has deleted without erasing."""
+async def test_backup_has_no_remnant_of_free_pages(store: SqliteStore, path: Path, file: Path) -> None:
+    """BK-03: even if another program has deleted rows without erasing them."""
     await store.close()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA secure_delete = OFF")
         db.execute("DELETE FROM payloads")
         db.execute("UPDATE secrets SET public_note = NULL, label = NULL")
     db.close()
-    assert found(path, "thrice"), "nothing was left behind: this shows nothing"
+    assert found(path, "thrice"), "the deleted payload is gone already: this test shows nothing"
     backup.save(path, file, SAVED)
     assert found(file, *WAITING) == []
 
 
-async def test_backup_is_a_whole_database_of_its_own(store: SqliteStore, path: Path, file: Path) -> None:
-    """BK-03: one file, which can be read where nothing can be written, with no log to lose."""
+async def test_backup_is_a_complete_database(store: SqliteStore, path: Path, file: Path) -> None:
+    """BK-03: one file without a log, readable on a read-only disk."""
     inventory = backup.save(path, file, SAVED)
     assert names(file.parent) == {"monday.db"}
-    assert asked(file, "PRAGMA integrity_check") == [("ok",)]
-    assert asked(file, "PRAGMA foreign_key_check") == []
-    assert asked(file, "PRAGMA journal_mode") == [("delete",)]
-    assert asked(file, "SELECT count(*) FROM secrets WHERE state = 'active'") == [(0,)]
+    assert query(file, "PRAGMA integrity_check") == [("ok",)]
+    assert query(file, "PRAGMA foreign_key_check") == []
+    assert query(file, "PRAGMA journal_mode") == [("delete",)]
+    assert query(file, "SELECT count(*) FROM secrets WHERE state = 'active'") == [(0,)]
     assert (inventory.receipts, inventory.waiting, inventory.keys, inventory.accounts) == (8, 4, 2, 1)
     assert (inventory.bytes, inventory.at) == (file.stat().st_size, SAVED)
 
 
-async def test_backup_changes_nothing(store: SqliteStore, path: Path, file: Path) -> None:
+async def test_backup_does_not_change_the_database(store: SqliteStore, path: Path, file: Path) -> None:
     before = [path.with_name(f"seclink.db{end}").read_bytes() for end in ("", "-wal")]
     backup.save(path, file, SAVED)
     assert [path.with_name(f"seclink.db{end}").read_bytes() for end in ("", "-wal")] == before
@@ -161,7 +161,7 @@ def no_mask() -> Iterator[None]:
         os.umask(before)
 
 
-def test_file_is_its_owners_alone_from_the_first_byte(file: Path) -> None:
+def test_temp_file_is_private_from_the_first_byte(file: Path) -> None:
     """BK-03"""
     with no_mask(), atomic_file.temp_file(file) as part:
         assert part.parent == file.parent
@@ -173,7 +173,7 @@ def test_file_is_its_owners_alone_from_the_first_byte(file: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-async def test_backup_is_its_owners_alone(store: SqliteStore, path: Path, file: Path) -> None:
+async def test_backup_is_private(store: SqliteStore, path: Path, file: Path) -> None:
     """BK-03"""
     with no_mask():
         backup.save(path, file, SAVED)
@@ -181,7 +181,7 @@ async def test_backup_is_its_owners_alone(store: SqliteStore, path: Path, file: 
 
 
 @pytest.mark.parametrize("kind", ["file", "empty file", "folder", "link", "link to nothing", "the database"])
-async def test_backup_overwrites_nothing(store: SqliteStore, path: Path, file: Path, kind: str) -> None:
+async def test_backup_does_not_overwrite_a_file(store: SqliteStore, path: Path, file: Path, kind: str) -> None:
     other = file.with_name("other")
     match kind:
         case "file" | "empty file":
@@ -200,7 +200,7 @@ async def test_backup_overwrites_nothing(store: SqliteStore, path: Path, file: P
     assert {each: each.read_bytes() for each in (file, other) if each.is_file()} == before
 
 
-def test_what_comes_meanwhile_is_not_overwritten(file: Path) -> None:
+def test_commit_does_not_overwrite_a_file_created_meanwhile(file: Path) -> None:
     with atomic_file.temp_file(file) as part:
         part.write_bytes(b"ours")
         file.write_bytes(b"mine")
@@ -210,7 +210,7 @@ def test_what_comes_meanwhile_is_not_overwritten(file: Path) -> None:
     assert names(file.parent) == {"monday.db"}
 
 
-def test_disk_without_hard_links_will_do(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commit_works_without_hard_links(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def link(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
@@ -223,7 +223,7 @@ def test_disk_without_hard_links_will_do(file: Path, monkeypatch: pytest.MonkeyP
     assert names(file.parent) == {"monday.db"}
 
 
-async def test_backup_that_fails_leaves_nothing(store: SqliteStore, path: Path, file: Path) -> None:
+async def test_failed_backup_leaves_no_file(store: SqliteStore, path: Path, file: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         backup.save(path, file.parent / "nowhere" / "x.db", SAVED)
     await store.close()
@@ -235,18 +235,20 @@ async def test_backup_that_fails_leaves_nothing(store: SqliteStore, path: Path, 
     assert names(file.parent) == set()
 
 
-# What comes of a restore
+# Results of a restore
 
 
-async def test_restore_brings_back_everything_but_secrets(store: SqliteStore, path: Path, file: Path) -> None:
-    """BK-01: what waited has ended, for good, and its receipt says why."""
+async def test_restore_brings_back_all_but_contents(
+    store: SqliteStore, path: Path, file: Path, open_store: OpenStore
+) -> None:
+    """BK-01: active secrets have ended for good, and their receipts say why."""
     backup.save(path, file, SAVED)
     other = path.with_name("other.db")
     restored = restore(file, other)
     assert (restored.ended, restored.inventory.seen, restored.kept) == (4, SAVED, None)
     assert other.stat().st_mode & 0o777 == 0o600
     new = await open_store(other)
-    await check_nothing_comes_back(new, RESTORED)
+    await check_no_secret_is_revived(new, RESTORED)
     for name in ALIVE:
         receipt = await told(new, name, RESTORED)
         assert [(each.at, each.type) for each in receipt.events][-2:] == [(RESTORED, "restored"), (RESTORED, "burned")]
@@ -265,8 +267,8 @@ async def test_restore_brings_back_everything_but_secrets(store: SqliteStore, pa
     assert found(other, *WAITING, *ENDED) == []
 
 
-async def test_receipts_of_what_a_restore_ended_are_kept_from_then_on(
-    store: SqliteStore, path: Path, file: Path
+async def test_retention_of_secrets_ended_by_a_restore_begins_then(
+    store: SqliteStore, path: Path, file: Path, open_store: OpenStore
 ) -> None:
     backup.save(path, file, SAVED)
     other = path.with_name("other.db")
@@ -281,15 +283,17 @@ async def test_receipts_of_what_a_restore_ended_are_kept_from_then_on(
     await new.close()
 
 
-async def test_what_ended_after_the_backup_stays_ended(store: SqliteStore, path: Path, file: Path) -> None:
-    """BK-01: ten revealed, ten burned, ten expired, ten untouched, ten made since; nothing of it can be read."""
+async def test_secrets_ended_after_the_backup_stay_ended(
+    store: SqliteStore, path: Path, file: Path, open_store: OpenStore
+) -> None:
+    """BK-01: ten revealed, burned, expired, untouched, and created since: none can be revealed."""
     kinds = ("revealed", "burned", "expired", "untouched", "since")
     secrets = {kind: [f"{kind}{n}" for n in range(10)] for kind in kinds}
 
     async def add(names: list[str], ttl: int) -> None:
         for name in names:
             await store.add(
-                keeping_secret(name, created_at=SAVED - 1, expires_at=SAVED + ttl),
+                make_secret(name, created_at=SAVED - 1, expires_at=SAVED + ttl),
             )
 
     for kind in kinds[:-1]:
@@ -320,7 +324,7 @@ async def test_what_ended_after_the_backup_stays_ended(store: SqliteStore, path:
     await new.close()
 
 
-def keeping_secret(name: str, **more: Any) -> Any:
+def make_secret(name: str, **more: Any) -> Any:
     from seclink.model import Secret
 
     usual: dict[str, Any] = {
@@ -331,10 +335,10 @@ def keeping_secret(name: str, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("with_log", [False, True])
-async def test_database_that_was_copied_by_hand_brings_nothing_back_either(
-    store: SqliteStore, path: Path, file: Path, with_log: bool
+async def test_restore_of_a_copied_database_revives_no_secret(
+    store: SqliteStore, path: Path, file: Path, with_log: bool, open_store: OpenStore
 ) -> None:
-    """BK-02: with all its contents in it, and with its log beside it."""
+    """BK-02: a copy with all contents, with or without its log."""
     if with_log:
         await store.ping(SAVED)
     else:
@@ -345,40 +349,40 @@ async def test_database_that_was_copied_by_hand_brings_nothing_back_either(
     other = path.with_name("other.db")
     assert restore(file, other, SAVED).ended == 4
     new = await open_store(other)
-    await check_nothing_comes_back(new, SAVED)
+    await check_no_secret_is_revived(new, SAVED)
     assert (await told(new, "waiting", SAVED)).events[-2].type == "restored"
     await new.close()
     assert found(other, *WAITING) == []
 
 
-async def test_backup_that_is_put_in_place_by_hand_brings_nothing_back(
-    store: SqliteStore, path: Path, file: Path
+async def test_backup_copied_into_place_revives_no_secret(
+    store: SqliteStore, path: Path, file: Path, open_store: OpenStore
 ) -> None:
-    """BK-02: `cp`, and no command of ours: what it holds has ended already."""
+    """BK-02: `cp` instead of `seclink restore`; its secrets have ended already."""
     backup.save(path, file, SAVED)
     new = await open_store(file)
-    await check_nothing_comes_back(new, SAVED)
+    await check_no_secret_is_revived(new, SAVED)
     assert (await told(new, "waiting", SAVED)).state == "burned"
     assert await new.last_seen_at() == SAVED
     await new.close()
 
 
-@pytest.mark.parametrize("name", sorted(keeping.COMMITS))
-async def test_databases_of_all_earlier_versions_can_be_saved_and_restored(
-    name: str, tmp_path: Path, anyio_backend: str
+@pytest.mark.parametrize("name", sorted(schema_snapshots.COMMITS))
+async def test_databases_of_all_earlier_schemas_can_be_saved_and_restored(
+    name: str, tmp_path: Path, anyio_backend: str, open_store: OpenStore
 ) -> None:
-    """OPS-01, BK-01: saved before the upgrade, restored after it; or the database itself, as it was."""
+    """OPS-01, BK-01: a backup of the old schema, or the old database itself."""
     path, file = tmp_path / "old.db", tmp_path / "backup.db"
-    keeping.loaded(name, path)
+    schema_snapshots.load(name, path)
     backup.save(path, file, SAVED)
-    assert asked(file, "PRAGMA user_version") == [(int(name[0]),)]
+    assert query(file, "PRAGMA user_version") == [(int(name[0]),)]
     assert found(file, *WAITING, *ENDED) == []
     for source in (file, path):
         other = tmp_path / f"from {source.name}"
         assert restore(source, other, SAVED).ended == 4
         new = await open_store(other)
         assert new.upgraded is None
-        await check_nothing_comes_back(new, SAVED)
+        await check_no_secret_is_revived(new, SAVED)
         assert (await told(new, "locked", SAVED)).views == 1
         assert len(await new.keys()) == 3
         await new.close()
@@ -386,8 +390,10 @@ async def test_databases_of_all_earlier_versions_can_be_saved_and_restored(
 
 
 @pytest.mark.parametrize("wall", [1, NOW - DAY])
-async def test_clock_never_goes_back(store: SqliteStore, path: Path, file: Path, wall: int) -> None:
-    """CR-09: neither by an old backup nor by a machine that does not know the time."""
+async def test_last_seen_instant_never_goes_back(
+    store: SqliteStore, path: Path, file: Path, wall: int, open_store: OpenStore
+) -> None:
+    """CR-09: neither by an old backup nor by a machine whose clock is wrong."""
     inventory = backup.save(path, file, wall)
     assert inventory.at == NOW + 3000
     await store.ping(NOW + DAY)
@@ -395,15 +401,15 @@ async def test_clock_never_goes_back(store: SqliteStore, path: Path, file: Path,
     restore(file, path, wall, replace=True)
     new = await open_store(path)
     assert await new.last_seen_at() == NOW + DAY
-    await check_nothing_comes_back(new, NOW + DAY)
+    await check_no_secret_is_revived(new, NOW + DAY)
     assert (await told(new, "waiting", NOW + DAY)).events[-1].at == NOW + DAY
     await new.close()
 
 
-# What a restore refuses
+# Refusals
 
 
-async def test_restore_refuses_while_a_server_runs(store: SqliteStore, path: Path, file: Path) -> None:
+async def test_restore_is_refused_while_a_server_runs(store: SqliteStore, path: Path, file: Path) -> None:
     backup.save(path, file, SAVED)
     before = path.read_bytes()
     for replace in (False, True):
@@ -413,7 +419,7 @@ async def test_restore_refuses_while_a_server_runs(store: SqliteStore, path: Pat
     assert await store.claim(link("waiting"), SAVED, access_hash="access of waiting", passcode="argon of waiting")
 
 
-async def test_restore_overwrites_nothing_unless_it_is_told_to(store: SqliteStore, path: Path, file: Path) -> None:
+async def test_restore_overwrites_a_database_only_with_replace(store: SqliteStore, path: Path, file: Path) -> None:
     backup.save(path, file, SAVED)
     await store.close()
     before = path.read_bytes()
@@ -437,7 +443,7 @@ async def test_restore_overwrites_nothing_unless_it_is_told_to(store: SqliteStor
         ("itself", "is the database itself"),
     ],
 )
-async def test_restore_looks_first_and_then_touches_nothing(
+async def test_refused_restore_changes_nothing(
     store: SqliteStore, path: Path, file: Path, kind: str, said: str
 ) -> None:
     backup.save(path, file, SAVED)
@@ -472,15 +478,15 @@ async def test_restore_looks_first_and_then_touches_nothing(
     }  # fmt: skip
 
 
-# What becomes of the database that was there
+# The replaced database
 
 
-async def test_replaced_database_is_overwritten_and_kept_without_contents(
+async def test_replaced_database_is_erased_and_copied_without_contents(
     store: SqliteStore, path: Path, file: Path
 ) -> None:
-    """FOR-01: or what has ended, as its receipts say, would live on in a file nobody erases."""
+    """FOR-01: contents of ended secrets would otherwise live on in a file that is never erased."""
     backup.save(path, file, SAVED)
-    await store.add(keeping_secret("since", created_at=SAVED, expires_at=SAVED + DAY))
+    await store.add(make_secret("since", created_at=SAVED, expires_at=SAVED + DAY))
     await store.close()
     with path.open("rb") as before:
         restored = restore(file, path, SAVED + 1, replace=True)
@@ -489,7 +495,7 @@ async def test_replaced_database_is_overwritten_and_kept_without_contents(
     assert restored.kept == path.with_name("seclink.db.replaced-20270115-080005")
     assert not restored.is_raw
     assert restored.kept.stat().st_mode & 0o777 == 0o600
-    assert asked(restored.kept, "SELECT count(*) FROM secrets") == [(9,)]
+    assert query(restored.kept, "SELECT count(*) FROM secrets") == [(9,)]
     left = [each for each in path.parent.iterdir() if each.is_file()]
     assert [hit for each in left for hit in found(each, *WAITING, "since")] == []
     assert {each.name for each in left} <= {
@@ -497,10 +503,12 @@ async def test_replaced_database_is_overwritten_and_kept_without_contents(
     }  # fmt: skip
 
 
-async def test_way_back_from_the_wrong_backup(store: SqliteStore, path: Path, file: Path) -> None:
-    """What was replaced can be restored like any backup."""
+async def test_replaced_database_can_be_restored(
+    store: SqliteStore, path: Path, file: Path, open_store: OpenStore
+) -> None:
+    """After a restore of the wrong backup, the copy of the replaced database is a way back."""
     backup.save(path, file, SAVED)
-    await store.add_key(keeping_key("later"))
+    await store.add_key(make_key("later"))
     await store.close()
     kept = restore(file, path, SAVED + 1000, replace=True).kept
     assert kept is not None
@@ -510,7 +518,7 @@ async def test_way_back_from_the_wrong_backup(store: SqliteStore, path: Path, fi
     await new.close()
 
 
-def keeping_key(name: str) -> Any:
+def make_key(name: str) -> Any:
     from seclink.model import ApiKey, Scope
 
     return ApiKey(
@@ -519,7 +527,9 @@ def keeping_key(name: str) -> Any:
     )  # fmt: skip
 
 
-async def test_key_revoked_since_the_backup_stays_revoked(store: SqliteStore, path: Path, file: Path) -> None:
+async def test_key_revoked_since_the_backup_stays_revoked(
+    store: SqliteStore, path: Path, file: Path, open_store: OpenStore
+) -> None:
     backup.save(path, file, SAVED)
     await store.revoke_keys("sk_live_live00", SAVED + 1)
     await store.close()
@@ -530,10 +540,10 @@ async def test_key_revoked_since_the_backup_stays_revoked(store: SqliteStore, pa
 
 
 @pytest.mark.parametrize("kind", ["header", "page", "log alone"])
-async def test_database_that_cannot_be_read_is_moved_aside_as_it_is(
-    store: SqliteStore, path: Path, file: Path, kind: str
+async def test_unreadable_database_is_moved_aside_unchanged(
+    store: SqliteStore, path: Path, file: Path, kind: str, open_store: OpenStore
 ) -> None:
-    """With its log, from which something may be saved, and which must not meet the new file."""
+    """With its log, from which data may be recovered, and which must not be applied to the new file."""
     backup.save(path, file, SAVED)
     await store.ping(SAVED)
     copied = {end: Path(f"{path}{end}").read_bytes() for end in ("", "-wal")}
@@ -556,15 +566,15 @@ async def test_database_that_cannot_be_read_is_moved_aside_as_it_is(
     assert restored.kept.name.startswith("seclink.db.damaged-")
     assert {end: Path(f"{restored.kept}{end}").read_bytes() for end in wanted} == wanted
     new = await open_store(path)
-    await check_nothing_comes_back(new, RESTORED)
+    await check_no_secret_is_revived(new, RESTORED)
     await new.ping(RESTORED + 400 * DAY)
     await new.close()
     await (await open_store(path)).close()
-    assert Path(f"{restored.kept}-wal").exists()  # nobody else's decision
+    assert Path(f"{restored.kept}-wal").exists()  # only the operator deletes it
 
 
-async def test_database_that_is_open_elsewhere_is_not_replaced(store: SqliteStore, path: Path, file: Path) -> None:
-    """Its log could not be taken away, and would meet the new file."""
+async def test_database_open_in_another_program_is_not_replaced(store: SqliteStore, path: Path, file: Path) -> None:
+    """Its log could not be removed, and would be applied to the new file."""
     backup.save(path, file, SAVED)
     await store.close()
     script = (
@@ -580,11 +590,11 @@ async def test_database_that_is_open_elsewhere_is_not_replaced(store: SqliteStor
             restore(file, path, replace=True)
         assert not list(path.parent.glob("seclink.db.*-*"))
         other.communicate()
-    restore(file, path, replace=True)
+    assert restore(file, path, replace=True).kept is not None
 
 
-def test_file_gets_the_databases_owner_where_root_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or the service could not open what was restored for it."""
+def test_file_created_by_root_gets_the_owner_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service could not open the restored database otherwise."""
     made, given = tmp_path / "made", []
     made.touch()
     monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((path, uid, gid)))
@@ -597,10 +607,10 @@ def test_file_gets_the_databases_owner_where_root_makes_it(tmp_path: Path, monke
     assert len(given) == 1
 
 
-async def test_lock_is_let_go_whatever_happens(store: SqliteStore, path: Path, file: Path) -> None:
+async def test_lock_is_released_after_success_and_failure(store: SqliteStore, path: Path, file: Path) -> None:
     backup.save(path, file, SAVED)
     await store.close()
-    with pytest.raises(StoreUnusable):
+    with pytest.raises(StoreUnusable, match="--replace"):
         restore(file, path)
     restore(file, path, replace=True)
     with contextlib.closing(sqlite3.connect(path)):

@@ -1,4 +1,4 @@
-"""SIGKILL at every step of an upgrade, a backup, a restore: what is there is the old or the new, and whole. OPS-01."""
+"""SIGKILL at every step of an upgrade, a backup, a restore leaves the old file or the new one, intact. OPS-01."""
 
 import contextlib
 import os
@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import keeping
 import pytest
-from keeping import DAY, ENDED, NOW, WAITING, link, traces
+import schema_snapshots
+from schema_snapshots import DAY, ENDED, NOW, WAITING, link, traces
 
 from seclink.store import backup, connection, migrate
 
-CALLS = "pwrite64,ftruncate,fsync,fdatasync,rename,link,unlink"  # all that changes a disk
+CALLS = "pwrite64,ftruncate,fsync,fdatasync,rename,link,unlink"  # every call that changes the disk
 LONG = bool(os.environ.get("SECLINK_LONG"))
-MOST = 1000 if LONG else 24  # kills per case, spread evenly
+MAX_KILLS = 1000 if LONG else 24  # per case, spread evenly
 SAVED = NOW + 5000
 
 UPGRADE = "from seclink.store import connection; connection.open_or_create(path)"
@@ -27,15 +27,15 @@ RESTORE = f"from seclink.store import backup; backup.restore(file, path, {SAVED}
 
 
 def run(script: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    """The script under strace, with `path` and `file` in the folder. Python itself writes nothing."""
+    """Run the script under strace, with `path` and `file` in the folder. Python itself writes nothing."""
     code = f"from pathlib import Path; path, file = Path('seclink.db'), Path('backup.db'); {script}"
     command = ["strace", "-f", "-y", "-e", f"trace={CALLS}", *options, sys.executable, "-B", "-c", code]
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def killed_everywhere(script: str, folder: Path, reset: Callable[[], None]) -> Iterator[str]:
-    """Once at each call that changes the disk (or at as many as there is time for), killed as it comes to it."""
+def kill_at_every_step(script: str, folder: Path, reset: Callable[[], None]) -> Iterator[str]:
+    """Run the script once for each call that changes the disk, or for MAX_KILLS of them, killed at that call."""
     reset()
     whole = run(script, folder)
     assert whole.returncode == 0, whole.stderr
@@ -43,9 +43,9 @@ def killed_everywhere(script: str, folder: Path, reset: Callable[[], None]) -> I
     steps = []
     for call in re.findall(rf"^({CALLS.replace(',', '|')})\(", whole.stderr, re.M):
         seen[call] += 1
-        steps.append((call, seen[call]))  # strace counts each call for itself
+        steps.append((call, seen[call]))  # strace counts the calls by name
     assert len(steps) > 10, whole.stderr
-    most = min(len(steps), MOST)
+    most = min(len(steps), MAX_KILLS)
     for call, number in (steps[n * (len(steps) - 1) // (most - 1)] for n in range(most)):
         reset()
         ended = run(script, folder, "-e", f"inject={call}:signal=SIGKILL:when={number}")
@@ -69,7 +69,7 @@ def version(path: Path) -> int:
 
 
 def waiting(path: Path) -> set[str]:
-    """The secrets whose contents the database could still give away."""
+    """Return the link ids of the secrets whose contents are still in the database."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         found = db.execute("SELECT link_id FROM secrets JOIN payloads USING (id) WHERE state = 'active'")
         return {link_id for (link_id,) in found}
@@ -86,18 +86,18 @@ def found(path: Path) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("name", ["1a", "1e", "1g"])
-def test_upgrade_leaves_the_old_file_or_the_new(name: str, tmp_path: Path) -> None:
-    """OPS-01: and the next start finishes it, with a copy that is whole and without contents."""
+def test_killed_upgrade_leaves_the_old_database_or_the_new(name: str, tmp_path: Path) -> None:
+    """OPS-01: and the next start completes it, with an intact copy without contents."""
     path = tmp_path / "seclink.db"
 
     def reset() -> None:
         clear(tmp_path)
-        keeping.loaded(name, path)
+        schema_snapshots.load(name, path)
 
     reset()
     before = rows(path)
     versions = set()
-    for number in killed_everywhere(UPGRADE, tmp_path, reset):
+    for number in kill_at_every_step(UPGRADE, tmp_path, reset):
         versions.add(version(path))
         assert version(path) in (1, migrate.NEWEST), number
         assert rows(path) == before, number
@@ -115,17 +115,17 @@ def test_upgrade_leaves_the_old_file_or_the_new(name: str, tmp_path: Path) -> No
     assert versions == {1, migrate.NEWEST}
 
 
-def test_backup_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_killed_backup_leaves_a_complete_file_or_none(tmp_path: Path) -> None:
     path, file = tmp_path / "seclink.db", tmp_path / "backup.db"
 
     def reset() -> None:
         clear(tmp_path)
-        keeping.loaded("1g", path)
+        schema_snapshots.load("1g", path)
         connection.open_or_create(path)
 
     reset()
     before, seen = rows(path), set()
-    for number in killed_everywhere(SAVE, tmp_path, reset):
+    for number in kill_at_every_step(SAVE, tmp_path, reset):
         seen.add(file.exists())
         assert rows(path) == before
         assert not file.exists() or is_whole(file), number
@@ -135,18 +135,18 @@ def test_backup_is_whole_or_not_there(tmp_path: Path) -> None:
     assert seen == {True, False}
 
 
-def test_restore_leaves_the_old_database_or_the_new(tmp_path: Path) -> None:
-    """BK-01: never both, never half of one, and no secret in any other file."""
+def test_killed_restore_leaves_the_old_database_or_the_new(tmp_path: Path) -> None:
+    """BK-01: never half of one, and no secret in any other file."""
     path, file = tmp_path / "seclink.db", tmp_path / "backup.db"
 
     def reset() -> None:
         clear(tmp_path)
-        keeping.loaded("1g", path)
+        schema_snapshots.load("1g", path)
         connection.open_or_create(path)
         backup.save(path, file, SAVED)
 
     states = set()
-    for number in killed_everywhere(RESTORE, tmp_path, reset):
+    for number in kill_at_every_step(RESTORE, tmp_path, reset):
         assert is_whole(path), number
         states.add(len(waiting(path)))
         assert waiting(path) in (set(), {link(name) for name in WAITING}), number
@@ -160,9 +160,9 @@ def test_restore_leaves_the_old_database_or_the_new(tmp_path: Path) -> None:
     assert states == {0, len(WAITING)}
 
 
-def test_what_is_published_is_durable_first_and_its_name_right_after(tmp_path: Path) -> None:
+def test_backup_is_durable_before_it_has_its_name(tmp_path: Path) -> None:
     """CR-02: file, name, folder, in this order."""
-    keeping.loaded("1g", tmp_path / "seclink.db")
+    schema_snapshots.load("1g", tmp_path / "seclink.db")
     connection.open_or_create(tmp_path / "seclink.db")
     said = run(SAVE, tmp_path).stderr
     steps = re.findall(r"^(fsync|link|pwrite64)\((.*)", said, re.M)

@@ -1,4 +1,4 @@
-"""Databases of every schema there ever was are brought up to date, whole or not at all. OPS-01."""
+"""Databases of every earlier schema are upgraded, all or nothing. OPS-01."""
 
 import contextlib
 import hashlib
@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import keeping
 import pytest
-from keeping import DAY, ENDED, NOW, WAITING, iv, link, payload, receipt, traces
-from stores import asked, open_store
+import schema_snapshots
+from database import OpenStore, query
+from schema_snapshots import DAY, ENDED, NOW, WAITING, iv, link, payload, receipt, traces
 
 from seclink.errors import StoreUnusable
 from seclink.model import Filter, Rate, State
@@ -22,29 +22,29 @@ from seclink.store.db_pages import OVERFLOW, PAGE_FILL
 from seclink.store.schema import MIGRATIONS
 from seclink.store.sqlite import SqliteStore
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("tidy")]
+pytestmark = pytest.mark.anyio
 
-KEPT = sorted(path.stem for path in keeping.KEPT.glob("*.sql"))
+KEPT = sorted(path.stem for path in schema_snapshots.FOLDER.glob("*.sql"))
 NEWEST = len(MIGRATIONS)
-LATER = NOW + 4000  # all that expired within the story has by then
+LATER = NOW + 4000  # after every expiry in the snapshots
 
 
 @pytest.fixture(params=KEPT)
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / "seclink.db"
-    keeping.loaded(request.param, path)
+    schema_snapshots.load(request.param, path)
     return path
 
 
 @pytest.fixture
-async def store(path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
+async def store(path: Path, anyio_backend: str, open_store: OpenStore) -> AsyncIterator[SqliteStore]:
     store = await open_store(path)
     yield store
     await store.close()
 
 
 def version(path: Path) -> int:
-    return int(asked(path, "PRAGMA user_version")[0][0])
+    return int(query(path, "PRAGMA user_version")[0][0])
 
 
 def copy_of(path: Path) -> Path:
@@ -52,19 +52,19 @@ def copy_of(path: Path) -> Path:
 
 
 def raw(path: Path) -> bytes:
-    """The file and its log."""
+    """Return the bytes of the file and its log."""
     files = [each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()]
     return b"".join(each.read_bytes() for each in files)
 
 
-def test_every_schema_before_the_newest_is_kept() -> None:
-    """OPS-01: whoever adds a migration keeps a database of the one before."""
+def test_every_schema_before_the_newest_has_a_snapshot() -> None:
+    """OPS-01: a new migration needs a snapshot of the schema before it; see schema_snapshots."""
     assert {int(name[0]) for name in KEPT} == set(range(1, NEWEST))
-    assert set(KEPT) == set(keeping.COMMITS)
+    assert set(KEPT) == set(schema_snapshots.COMMITS)
 
 
-async def test_secrets_that_waited_can_be_revealed(store: SqliteStore) -> None:
-    """OPS-01: byte for byte, with what is left of their views and tries."""
+async def test_active_secrets_can_be_revealed_after_the_upgrade(store: SqliteStore) -> None:
+    """OPS-01: byte for byte, with their remaining views and attempts."""
     for name in WAITING.keys() - {"overdue"}:
         proof = {"access_hash": f"access of {name}", "passcode": f"argon of {name}"}
         assert await store.claim(link(name), LATER, access_hash="another", passcode=f"argon of {name}") is None
@@ -78,7 +78,7 @@ async def test_secrets_that_waited_can_be_revealed(store: SqliteStore) -> None:
     )
 
 
-async def test_receipts_tell_what_they_told(store: SqliteStore) -> None:
+async def test_receipts_are_the_same_after_the_upgrade(store: SqliteStore) -> None:
     told = {name: await store.receipt(receipt(name), LATER) for name in (*WAITING, *ENDED)}
     assert {name: each and str(each.state) for name, each in told.items()} == {
         **dict.fromkeys(WAITING, "active"),
@@ -100,7 +100,7 @@ async def test_receipts_tell_what_they_told(store: SqliteStore) -> None:
     assert reported.reason == "looks like phishing"
 
 
-async def test_keys_counts_and_clock_stay(store: SqliteStore) -> None:
+async def test_keys_stats_and_clock_are_the_same_after_the_upgrade(store: SqliteStore) -> None:
     keys = {key.prefix: key for key in await store.keys()}
     assert {prefix: key.is_live(LATER) for prefix, key in keys.items()} == {
         "sk_live_live00": True, "sk_live_over00": False, "sk_live_gone00": False,
@@ -114,15 +114,15 @@ async def test_keys_counts_and_clock_stay(store: SqliteStore) -> None:
     assert [each.receipt_id for each in page.receipts] == [receipt(n) for n in ("neighbour", "locked", "waiting")]
 
 
-async def test_upgraded_file_is_like_a_new_one(path: Path, store: SqliteStore, tmp_path: Path) -> None:
-    """OPS-01: table for table, and no two payloads share a page."""
+async def test_upgraded_schema_equals_a_new_one(path: Path, store: SqliteStore, tmp_path: Path) -> None:
+    """OPS-01: the same tables, and no two payloads share a page."""
     connection.open_or_create(tmp_path / "new.db")
     objects = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1, 2"
-    assert asked(path, objects) == asked(tmp_path / "new.db", objects)
+    assert query(path, objects) == query(tmp_path / "new.db", objects)
     assert version(path) == NEWEST
-    assert asked(path, "PRAGMA integrity_check") == [("ok",)]
-    assert asked(path, "PRAGMA foreign_key_check") == []
-    for size, padded, bytes in asked(
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert query(path, "PRAGMA foreign_key_check") == []
+    for size, padded, bytes in query(
         path, "SELECT length(iv) + length(payload), length(payload), bytes FROM payloads JOIN secrets USING (id)"
     ):
         assert size == PAGE_FILL or (size - PAGE_FILL) % OVERFLOW == 0
@@ -133,8 +133,8 @@ async def test_upgraded_file_is_like_a_new_one(path: Path, store: SqliteStore, t
 
 
 @pytest.mark.parametrize("path", ["1a"], indirect=True)
-async def test_nothing_stays_in_the_file_of_what_ends_after_an_upgrade(path: Path, store: SqliteStore) -> None:
-    """FOR-01: gaps that the old tables' pages had do not live on."""
+async def test_secrets_ended_after_an_upgrade_leave_no_trace(path: Path, store: SqliteStore) -> None:
+    """FOR-01: not even in gaps of the old tables' pages."""
     assert all(trace in raw(path) for trace in traces("locked"))
     for name in WAITING:
         await store.burn(receipt(name), LATER)
@@ -143,21 +143,21 @@ async def test_nothing_stays_in_the_file_of_what_ends_after_an_upgrade(path: Pat
     assert [(name, trace) for name in WAITING for trace in traces(name) if trace in raw(path)] == []
 
 
-async def test_copy_of_what_it_was_is_private_and_without_contents(path: Path) -> None:
-    """OPS-01: and such that the SecLink of its time can read it."""
+async def test_copy_of_the_old_database_is_private_and_without_contents(path: Path, open_store: OpenStore) -> None:
+    """OPS-01: and the release of its time can read it."""
     objects = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid"
-    before, before_version = asked(path, objects), version(path)
+    before, before_version = query(path, objects), version(path)
     store = await open_store(path)
     await store.close()
     copy = copy_of(path)
     assert copy.stat().st_mode & 0o777 == 0o600
     assert [(name, trace) for name in (*WAITING, *ENDED) for trace in traces(name) if trace in copy.read_bytes()] == []
-    assert set(asked(copy, objects)) == set(before)
+    assert set(query(copy, objects)) == set(before)
     assert version(copy) == before_version
-    assert asked(copy, "SELECT count(*) FROM secrets WHERE state = 'active'") == [(0,)]
+    assert query(copy, "SELECT count(*) FROM secrets WHERE state = 'active'") == [(0,)]
 
 
-async def test_copy_is_kept_as_long_as_receipts_and_no_longer(path: Path) -> None:
+async def test_copy_of_the_old_database_has_the_retention_of_receipts(path: Path, open_store: OpenStore) -> None:
     store = await open_store(path)
     await store.close()
     stray = path.with_name(".seclink.db.before-v2.x1y2z3.part")
@@ -171,7 +171,7 @@ async def test_copy_is_kept_as_long_as_receipts_and_no_longer(path: Path) -> Non
         await store.ping(seen)
         await store.close()
         await (await open_store(path, exclusive=False)).close()
-        assert copy_of(path).exists()  # a command beside the server tidies nothing up
+        assert copy_of(path).exists()  # a command that runs beside the server removes nothing
         await (await open_store(path)).close()
         assert copy_of(path).exists() is is_there
     assert not stray.exists()
@@ -179,8 +179,8 @@ async def test_copy_is_kept_as_long_as_receipts_and_no_longer(path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", ["1g"], indirect=True)
-async def test_who_does_not_hold_the_lock_changes_no_tables(path: Path) -> None:
-    """A server of the older SecLink may be running."""
+async def test_upgrade_needs_the_lock(path: Path, open_store: OpenStore) -> None:
+    """A server of the older release may be running."""
     before = raw(path)
     with pytest.raises(StoreUnusable, match=r"was written by an older SecLink; start the server once"):
         await open_store(path, exclusive=False)
@@ -188,8 +188,8 @@ async def test_who_does_not_hold_the_lock_changes_no_tables(path: Path) -> None:
     assert not copy_of(path).exists()
 
 
-def test_two_that_make_the_same_new_file_agree(tmp_path: Path) -> None:
-    """The version is read again where nobody else can write."""
+def test_upgrade_reads_the_version_inside_its_transaction(tmp_path: Path) -> None:
+    """Another process may have created the tables just before."""
     path = tmp_path / "seclink.db"
 
     class Late(sqlite3.Connection):
@@ -203,8 +203,8 @@ def test_two_that_make_the_same_new_file_agree(tmp_path: Path) -> None:
     assert version(path) == NEWEST
 
 
-def test_processes_that_make_the_same_new_file_do_not_disturb_each_other(tmp_path: Path) -> None:
-    """A key is added while the server starts: neither takes the other's half for somebody else's database."""
+def test_concurrent_processes_can_create_the_same_database(tmp_path: Path) -> None:
+    """For example a server and `seclink key create`: neither takes a half-made file for a foreign database."""
     script = (
         "import sys; from pathlib import Path; from seclink.store import connection; print('here', flush=True);"
         " sys.stdin.readline(); connection.open_or_create(Path(sys.argv[1]), is_alone=False)"
@@ -222,34 +222,34 @@ def test_processes_that_make_the_same_new_file_do_not_disturb_each_other(tmp_pat
 
 
 class Failing(sqlite3.Connection):
-    """Fails at the statement of that number."""
+    """A connection that fails after `remaining` statements."""
 
-    left = 10**9
+    remaining = 10**9
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        type(self).left -= 1
-        if self.left < 0 and "ROLLBACK" not in sql:
+        type(self).remaining -= 1
+        if self.remaining < 0 and "ROLLBACK" not in sql:
             raise sqlite3.OperationalError("disk I/O error")
         return super().execute(sql, *parameters)
 
 
 @pytest.mark.parametrize("path", ["1a", "1g"], indirect=True)
-def test_failure_at_any_step_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OPS-01: each statement of the upgrade in turn."""
+def test_upgrade_failing_at_any_step_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OPS-01: at each statement in turn."""
     rows = "SELECT id, link_id, state, access_hash, due_at, views FROM secrets"
-    before = (asked(path, "SELECT type, name, sql FROM sqlite_schema"), asked(path, rows), version(path))
+    before = (query(path, "SELECT type, name, sql FROM sqlite_schema"), query(path, rows), version(path))
     steps = 0
     while True:
         with contextlib.closing(connection.connect(path, Failing)) as db:
-            monkeypatch.setattr(Failing, "left", steps)
+            monkeypatch.setattr(Failing, "remaining", steps)
             try:
                 migrate.upgrade(db)
                 break
             except sqlite3.OperationalError:
                 assert not db.in_transaction
             finally:
-                monkeypatch.setattr(Failing, "left", 10**9)
-        assert (asked(path, "SELECT type, name, sql FROM sqlite_schema"), asked(path, rows), version(path)) == before
+                monkeypatch.setattr(Failing, "remaining", 10**9)
+        assert (query(path, "SELECT type, name, sql FROM sqlite_schema"), query(path, rows), version(path)) == before
         assert steps < 200
         steps += 1
     assert version(path) == NEWEST
@@ -257,7 +257,9 @@ def test_failure_at_any_step_leaves_the_old_file(path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("path", ["1g"], indirect=True)
-async def test_upgrade_without_room_for_its_copy_does_not_begin(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_upgrade_does_not_begin_without_its_copy(
+    path: Path, monkeypatch: pytest.MonkeyPatch, open_store: OpenStore
+) -> None:
     copy_of(path).mkdir()
     with pytest.raises(StoreUnusable, match="cannot be copied before its upgrade"):
         await open_store(path)
@@ -265,7 +267,7 @@ async def test_upgrade_without_room_for_its_copy_does_not_begin(path: Path, monk
 
 
 @pytest.mark.parametrize("path", ["1g"], indirect=True)
-async def test_file_of_a_newer_seclink_is_refused_and_stays_as_it_is(path: Path) -> None:
+async def test_database_of_a_newer_release_is_refused_unchanged(path: Path, open_store: OpenStore) -> None:
     """OPS-01"""
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version = {NEWEST + 1}")
@@ -286,8 +288,10 @@ async def test_file_of_a_newer_seclink_is_refused_and_stays_as_it_is(path: Path)
         "DROP TRIGGER secrets_erase; CREATE TRIGGER secrets_erase AFTER DELETE ON purged BEGIN SELECT 1; END",
     ],
 )
-async def test_tables_that_something_else_has_changed_are_refused(tmp_path: Path, change: str) -> None:
-    """Without its trigger a revealed secret would not be erased."""
+async def test_tables_changed_by_another_program_are_refused(
+    tmp_path: Path, change: str, open_store: OpenStore
+) -> None:
+    """Without its trigger, for example, a revealed secret would not be erased."""
     path = tmp_path / "seclink.db"
     connection.open_or_create(path)
     with sqlite3.connect(path) as db:
@@ -297,16 +301,19 @@ async def test_tables_that_something_else_has_changed_are_refused(tmp_path: Path
         await open_store(path)
 
 
-async def test_statistics_of_sqlite_are_no_change(tmp_path: Path) -> None:
+async def test_tables_of_analyze_are_accepted(tmp_path: Path, open_store: OpenStore) -> None:
     path = tmp_path / "seclink.db"
     connection.open_or_create(path)
     with sqlite3.connect(path) as db:
         db.execute("ANALYZE")
     db.close()
-    await (await open_store(path)).close()
+    assert query(path, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'") != [(0,)]
+    store = await open_store(path)
+    assert store.upgraded is None
+    assert await store.peek(link("unknown"), NOW) is None
 
 
-def test_migrations_are_only_ever_added_to() -> None:
-    """Version 1 was not: seven files go by that name."""
+def test_existing_migrations_are_never_changed() -> None:
+    """Version 1 was: it has seven variants."""
     digests = [hashlib.sha256(re.sub(r"\s+", " ", each).encode()).hexdigest()[:16] for each in MIGRATIONS]
     assert digests == ["067702adf80405c8", hashlib.sha256(b"").hexdigest()[:16], "f055da9a21a656d5"]

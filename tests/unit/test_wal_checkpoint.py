@@ -1,4 +1,4 @@
-"""The log is emptied beside the writer once, and then only by the writer."""
+"""The log is emptied: once beside the writer, then by the writer alone."""
 
 import asyncio
 import contextlib
@@ -15,38 +15,36 @@ from seclink.store.sqlite import SqliteStore
 pytestmark = pytest.mark.anyio
 
 
-async def until(is_so: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not is_so():  # noqa: ASYNC110  it has no event
+        while not condition():  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0.01)
 
 
-async def test_no_second_checkpoint_meets_a_write(
+async def test_passive_checkpoint_runs_once_per_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
 ) -> None:
-    """SQLite before 3.51.3 may damage the file where a write resets the log during a checkpoint that follows a
-    complete one.
-    """
+    """SQLite before 3.51.3 may damage the file if a write resets the log during a second one after a complete one."""
     monkeypatch.setattr(wal_checkpoint, "INTERVAL_SECONDS", 0.1)
-    path, said = tmp_path / "store.db", []
+    path, statements = tmp_path / "store.db", list[str]()
     store = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30)
-    await store._checkpointer.set_trace_callback(said.append)
-    await store._writer.set_trace_callback(said.append)
+    await store._checkpointer.set_trace_callback(statements.append)
+    await store._writer.set_trace_callback(statements.append)
 
     def count(mode: str) -> int:
-        return sum(f"wal_checkpoint({mode})" in each for each in said)
+        return sum(f"wal_checkpoint({mode})" in statement for statement in statements)
 
     await store.add(secret("first"))
     with contextlib.closing(sqlite3.connect(path)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM secrets").fetchone()
         await store.add(secret("second"))
-        await until(lambda: count("TRUNCATE") >= 4)  # in vain
+        await wait_until(lambda: count("TRUNCATE") >= 4)  # without success, because of the reader
         assert count("PASSIVE") == 1
     wal = path.with_name("store.db-wal")
-    await until(lambda: wal.stat().st_size == 0)
+    await wait_until(lambda: wal.stat().st_size == 0)
     assert count("PASSIVE") == 1
     await store.add(secret("third"))
-    await until(lambda: wal.stat().st_size == 0)
+    await wait_until(lambda: wal.stat().st_size == 0)
     assert count("PASSIVE") == 2
     await store.close()

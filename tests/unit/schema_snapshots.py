@@ -1,7 +1,7 @@
-"""Databases of every schema there ever was, kept as SQL in `kept/`, each written by the code of its time.
+"""Databases of every earlier schema, as SQL in `schemas/`, each written by the code of its time.
 
-Before a migration is added, the schema it starts from is kept: name in COMMITS the commit that wrote it last, and run
-`python tests/unit/keeping.py`, which needs the history and writes what is missing.
+Before you add a migration, take a snapshot of the schema it starts from: name in COMMITS the last commit that wrote it,
+and run `python tests/unit/schema_snapshots.py`, which needs the git history and writes the missing files.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-KEPT = Path(__file__).parent / "kept"
-# Version 1 was rewritten while it was young; what a file is called here is no part of it.
+FOLDER = Path(__file__).parent / "schemas"
+# Version 1 was changed six times; the letters are only names of its variants.
 COMMITS = {
     "1a": "0fd6714",
     "1b": "5d98d02",
@@ -29,7 +29,7 @@ COMMITS = {
 }
 NOW = 1_800_000_000_000
 DAY = 86_400_000
-# What waits, and how long its payload is: in a cell, beside others on a page, on overflow pages.
+# Active secrets, and the lengths of their payloads: in a cell, beside others on a page, on overflow pages.
 WAITING = {"waiting": 40, "locked": 300, "thrice": 5000, "neighbour": 100, "overdue": 60}
 ENDED = {"read": "revealed", "burned": "burned", "late": "expired"}
 PURGED = "forgotten"
@@ -52,13 +52,13 @@ def receipt(name: str) -> str:
 
 
 def traces(name: str) -> list[bytes]:
-    """What of a secret may be in no backup."""
+    """Return the bytes of a secret that must not be in any backup."""
     texts = [f"note of {name}", f"label of {name}", f"access of {name}", f"argon of {name}"]
     return [payload(name)[:32], iv(name), *(text.encode() for text in texts)]
 
 
 async def fill(path: Path) -> None:
-    """With whatever SecLink is found: secrets in every state, keys, receipts with a history."""
+    """Fill a database, with whatever release is installed: secrets in every state, keys, receipts with a history."""
     from seclink.model import ApiKey, Changes, Rate, Scope, Secret
     from seclink.store.sqlite import SqliteStore
 
@@ -98,14 +98,14 @@ async def fill(path: Path) -> None:
     await store.replace(receipt("neighbour"), Changes(label="label of neighbour"), NOW + 5)
     await store.burn(receipt("burned"), NOW + 6)
     await store.reap(NOW + 1999, 10)
-    held = frozenset({Scope.CREATE, Scope.MANAGE})
+    scopes = frozenset({Scope.CREATE, Scope.MANAGE})
     for name, more in {"live": {"rate": Rate(5, 60)}, "over": {"expires_at": NOW}, "gone": {}}.items():
         digest, prefix = hashlib.sha256(name.encode()).digest(), f"sk_live_{name}00"
-        await store.add_key(ApiKey(digest=digest, prefix=prefix, account="acme", scopes=held, created_at=NOW, **more))
+        await store.add_key(ApiKey(digest=digest, prefix=prefix, account="acme", scopes=scopes, created_at=NOW, **more))
     await store.revoke_keys("sk_live_gone", NOW + 7)
     await store.close()
     with sqlite3.connect(path) as db:
-        # As `late` had expired and been reaped, and `overdue`, of the same age, had not.
+        # As if `late` had expired and been reaped, and `overdue`, of the same age, had not.
         db.execute(
             "UPDATE secrets SET state = 'expired', ended_at = expires_at, access_hash = NULL, passcode = NULL,"
             " public_note = NULL, label = NULL, due_at = expires_at + ? WHERE link_id = ?",
@@ -116,7 +116,7 @@ async def fill(path: Path) -> None:
     db.close()
 
 
-def dumped(path: Path) -> str:
+def dump(path: Path) -> str:
     with sqlite3.connect(path) as db:
         pragmas = [
             f"PRAGMA {name} = {db.execute(f'PRAGMA {name}').fetchone()[0]};"
@@ -124,31 +124,31 @@ def dumped(path: Path) -> str:
         ]
         lines = "\n".join([*pragmas, *db.iterdump(), ""])
     db.close()
-    # Zeros at the end of padded payloads, in fewer letters.
-    return re.sub(r"X'((?:[0-9A-F]{2})*?)((?:00){64,})'", _shorter, lines)
+    # Shorten the zeros at the end of padded payloads.
+    return re.sub(r"X'((?:[0-9A-F]{2})*?)((?:00){64,})'", _with_zeroblob, lines)
 
 
-def _shorter(found: "re.Match[str]") -> str:
-    return f"CAST(X'{found[1]}' || zeroblob({len(found[2]) // 2}) AS BLOB)"
+def _with_zeroblob(match: "re.Match[str]") -> str:
+    return f"CAST(X'{match[1]}' || zeroblob({len(match[2]) // 2}) AS BLOB)"
 
 
-def loaded(name: str, path: Path) -> None:
-    """A database as `name` keeps it, in a file of its own."""
+def load(name: str, path: Path) -> None:
+    """Create the database of a snapshot."""
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA journal_mode = wal")
-        db.executescript((KEPT / f"{name}.sql").read_text())
+        db.executescript((FOLDER / f"{name}.sql").read_text())
     db.close()
     path.chmod(0o600)
 
 
-def keep(name: str, commit: str, root: Path) -> None:
+def take(name: str, commit: str, root: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(["git", "archive", commit, "seclink"], cwd=root, check=True, capture_output=True)
         subprocess.run(["tar", "x", "-C", folder], input=archive.stdout, check=True)
-        path = Path(folder) / "kept.db"
+        path = Path(folder) / "snapshot.db"
         command = [sys.executable, __file__, str(path)]
         subprocess.run(command, check=True, cwd=folder, env={**os.environ, "PYTHONPATH": folder})
-        (KEPT / f"{name}.sql").write_text(dumped(path))
+        (FOLDER / f"{name}.sql").write_text(dump(path))
 
 
 if __name__ == "__main__":
@@ -156,5 +156,5 @@ if __name__ == "__main__":
         asyncio.run(fill(Path(sys.argv[1])))
     else:
         for name, commit in COMMITS.items():
-            if not (KEPT / f"{name}.sql").exists():
-                keep(name, commit, Path(__file__).parents[2])
+            if not (FOLDER / f"{name}.sql").exists():
+                take(name, commit, Path(__file__).parents[2])
