@@ -15,9 +15,9 @@ import msgspec
 
 from seclink.cli import formats
 from seclink.cli.config import config_option
+from seclink.cli.durations import DURATION
 from seclink.cli.terminal import printable
 from seclink.config.locate import existing_database, load
-from seclink.config.types import parse_duration
 from seclink.store.audit_reader import AuditReader, Broken, Outdated, TrailEntry, parse_checkpoint
 
 NOT_INTACT, MAX_BREAKS = 1, 10
@@ -30,12 +30,14 @@ Show = Callable[[TrailEntry], None]
 @click.command()
 @click.option("--follow", "-f", is_flag=True, help="Print new entries as they are added, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print entries as JSON, one per line.")
-@click.option("--since", metavar="DURATION", help="Print only newer entries, like 24h; all entries are verified.")
+@click.option(
+    "--since", type=DURATION, help="Print only entries of this last time, like 24h or 2w; all entries are verified."
+)
 @click.option("--account", metavar="NAME", help="Print only entries about or by this account.")
 @click.option("--mark", metavar="MARK", help="An earlier end of the trail; entries up to it must be unchanged.")
 @config_option
 def audit(
-    follow: bool, as_json: bool, since: str | None, account: str | None, mark: str | None, config: Path | None
+    follow: bool, as_json: bool, since: int | None, account: str | None, mark: str | None, config: Path | None
 ) -> None:
     """Print who created, revealed, burned or failed to open which secret, and verify that no entry was changed.
 
@@ -137,8 +139,5 @@ def _mark(text: str | None) -> tuple[int, str] | None:
         ) from None
 
 
-def _instant(since: str | None) -> int:
-    try:
-        return -(2**63) if since is None else int(time.time() - parse_duration(since)) * 1000
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from None
+def _instant(since: int | None) -> int:
+    return -(2**63) if since is None else int(time.time() - since) * 1000

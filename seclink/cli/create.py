@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import secrets
 import sys
 from typing import TextIO
@@ -12,23 +11,12 @@ from click.core import ParameterSource
 
 from seclink.cli import terminal, wordlist
 from seclink.cli.connection import RemoteServer, connection
+from seclink.cli.durations import DURATION
 from seclink.cli.error_text import RequestedOptions, in_options
 from seclink.cli.formats import local_time
 from seclink.client.models import CreatedSecret
 from seclink.client.secrets import SecretType
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
-
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def duration(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """`90m`, `12h`, `7d`, `2w` as seconds."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"([0-9]{1,9})([mhdw])", value.strip().lower())
-    if found is None:
-        raise click.BadParameter("a lifetime is written 90m, 12h, 7d or 2w")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -48,7 +36,9 @@ def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
     show_default=True,
     help="Lifetime in hours.",
 )
-@click.option("--expires", callback=duration, metavar="7d", help="Lifetime, like 90m, 12h, 7d or 2w, instead of hours.")
+@click.option(
+    "--expires", type=DURATION, metavar="7d", help="Lifetime, like 90s, 15m, 24h, 7d or 2w, instead of hours."
+)
 @click.option(
     "--views",
     type=click.IntRange(1, 1000),

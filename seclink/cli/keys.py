@@ -11,9 +11,10 @@ import click
 
 from seclink.cli import terminal
 from seclink.cli.config import config_option
+from seclink.cli.durations import DURATION
 from seclink.cli.formats import utc_date
 from seclink.config.locate import database, existing_database, find, load
-from seclink.config.types import parse_duration, parse_rate, to_toml
+from seclink.config.types import format_rate, parse_rate
 from seclink.domain.api_keys import ApiKeys
 from seclink.errors import NotFound, StoreUnusable
 from seclink.model import ApiKey, Rate, Scope
@@ -21,16 +22,6 @@ from seclink.store.sqlite import SqliteStore
 
 T = TypeVar("T")
 ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
-
-
-class _Duration(click.ParamType[int]):
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return parse_duration(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class _Rate(click.ParamType[Rate]):
@@ -57,7 +48,7 @@ def key() -> None:
     type=click.Choice([str(scope) for scope in Scope]),
     help="A permission of the key; repeat for several. Default: create and manage.",
 )
-@click.option("--expires", type=_Duration(), help="Lifetime of the key, like 90d. Default: unlimited.")
+@click.option("--expires", type=DURATION, help="Lifetime of the key, like 90d or 2w. Default: unlimited.")
 @click.option("--rate", type=_Rate(), help="Rate limit of the key, like 500/hour. Default: rates.key.")
 @config_option
 def add(account: str, scopes: tuple[str, ...], expires: int | None, rate: Rate | None, config: Path | None) -> None:
@@ -123,7 +114,7 @@ def _with_api_keys(path: Path | None, work: Callable[[ApiKeys, int], Awaitable[T
 
 
 def _row(key: ApiKey, now: int) -> tuple[str, ...]:
-    rate = to_toml(key.rate).strip('"') if key.rate else "-"
+    rate = format_rate(key.rate) if key.rate else "-"
     state = "revoked" if key.revoked_at else "live" if key.is_live(now) else "expired"
     if state == "live" and key.expires_at:
         state = f"until {utc_date(key.expires_at)}"

@@ -42,7 +42,7 @@ def is_public(config: Config) -> bool:
 
 def host_names(config: Config) -> set[str]:
     """Return the Host names that the server accepts: loopback, the public URL's, the enabled dialects', the allowed."""
-    dialects = [options.host for options in config.dialects.by_name().values() if options.enabled and options.host]
+    dialects = [options.host for _, options in config.dialects.enabled() if options.host]
     names = (*LOOPBACK, urlsplit(public_url(config)).hostname or "", *dialects, *config.server.allowed_hosts)
     return {bracketed(name) for name in names}
 

@@ -5,16 +5,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from seclink.config.addresses import WILDCARDS
+from seclink.config.durations import format_duration
 from seclink.config.schema import Config
-from seclink.config.types import LOOPBACK, to_toml
+from seclink.config.types import LOOPBACK
 
 OWN_PATHS = {"api", "receipt", "static", "healthz", "readyz", "metrics"}  # a proxy may hand on everything below /api
 
-Conflict = tuple[tuple[str, ...], str]
+Problem = tuple[tuple[str, ...], str]
 """The path of an option, and the message about it."""
 
 
-def conflicts(config: Config, document: dict[str, Any]) -> Iterator[Conflict]:
+def conflicts(config: Config, document: dict[str, Any]) -> Iterator[Problem]:
     """Yield every broken rule. `document` is the TOML, which tells a value from a default."""
     yield from _expiry(config, document)
     yield from _tls(config)
@@ -23,18 +24,18 @@ def conflicts(config: Config, document: dict[str, Any]) -> Iterator[Conflict]:
     yield from _dialect_hosts(config)
 
 
-def _expiry(config: Config, document: dict[str, Any]) -> Iterator[Conflict]:
+def _expiry(config: Config, document: dict[str, Any]) -> Iterator[Problem]:
     if config.expiry.default <= config.expiry.max:
         return
     section = document["expiry"]  # the defaults obey the rule, so at least one of the two is set
     default, longest = (
-        f"expiry.{name} ({to_toml(getattr(config.expiry, name))}{'' if name in section else ' by default'})"
+        f"expiry.{name} ({format_duration(getattr(config.expiry, name))}{'' if name in section else ' by default'})"
         for name in ("default", "max")
     )
     yield ("expiry", "default" if "default" in section else "max"), f"{default} is longer than {longest}"
 
 
-def _tls(config: Config) -> Iterator[Conflict]:
+def _tls(config: Config) -> Iterator[Problem]:
     server = config.server
     if (server.tls_cert is None) != (server.tls_key is None):
         option, missing = ("tls_cert", "tls_key") if server.tls_cert else ("tls_key", "tls_cert")
@@ -43,19 +44,19 @@ def _tls(config: Config) -> Iterator[Conflict]:
         yield ("server", "public_url"), "server.public_url is http:, but with server.tls_cert the server speaks https"
 
 
-def _metrics_listener(config: Config) -> Iterator[Conflict]:
+def _metrics_listener(config: Config) -> Iterator[Problem]:
     listen, server = config.metrics.listen, config.server
     if listen is not None and listen.port == server.port and listen.host in (server.host, *WILDCARDS):
         yield ("metrics", "listen"), f"metrics.listen ({listen}) is the address of server.host and server.port already"
 
 
-def _public_url_path(config: Config) -> Iterator[Conflict]:
+def _public_url_path(config: Config) -> Iterator[Problem]:
     first = urlsplit(config.server.public_url or "").path.split("/")[1:2]
     if {*first} & {*OWN_PATHS, *config.dialects.by_name()}:
         yield ("server", "public_url"), f"server.public_url: /{first[0]} is one of SecLink's own paths; take another"
 
 
-def _dialect_hosts(config: Config) -> Iterator[Conflict]:
+def _dialect_hosts(config: Config) -> Iterator[Problem]:
     """Every request for a dialect's host is served in that dialect, so the host can have no other use."""
     owners = dict.fromkeys(LOOPBACK, "this machine")
     owners[urlsplit(config.server.public_url or "").hostname or ""] = "server.public_url"

@@ -9,37 +9,43 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from seclink.config.types import HostName
+from seclink.config.types import BOOLEAN, HOST_NAME, Declared
 
 
-class DialectOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The section [dialects.NAME] of a dialect without options of its own."""
+class DialectOptions(Struct, frozen=True, kw_only=True):
+    """The section [dialects.NAME] of a dialect without options of its own. DIALECT in a help stands for its name."""
 
-    enabled: Annotated[bool, Meta(description="Serve clients of that system, below the path /NAME.")] = True
+    enabled: Annotated[bool, Declared(BOOLEAN, "Serve the clients of DIALECT, below the path /DIALECT.")] = True
     host: Annotated[
-        HostName | None,
-        Meta(description="A Host name that serves that system's own paths at its root. Unset: none."),
+        str | None,
+        Declared(
+            HOST_NAME,
+            "A host name on which the paths of DIALECT work from the root. Unset: none.",
+            "DIALECT.example.org",
+        ),
     ] = None
 
 
-class SharokeyOptions(DialectOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SharokeyOptions(DialectOptions, frozen=True, kw_only=True):
     allow_attachments: Annotated[
         bool,
-        Meta(
-            description="Accept attachments, although its clients seal them with the text's key and iv: "
-            "anyone who knows one of them can read the rest without the key."
+        Declared(
+            BOOLEAN,
+            "Accept attachments, although the clients seal them with the key and iv of the text: "
+            "anyone who knows one of the two can read the other without the key.",
         ),
     ] = False
 
 
-class SeecretOptions(DialectOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SeecretOptions(DialectOptions, frozen=True, kw_only=True):
     enabled: Annotated[
         bool,
-        Meta(
-            description="Serve clients of that system, below the path /seecret. They send plaintext, which the "
-            "server seals on arrival: anyone who controls the server or its TLS proxy can read every secret."
+        Declared(
+            BOOLEAN,
+            "Serve the clients of DIALECT, below the path /DIALECT. They send plaintext, which the server "
+            "seals on arrival: anyone who controls the server or its TLS proxy can read every secret.",
         ),
     ] = False
 
@@ -103,7 +109,7 @@ DIALECTS = (
 )
 
 
-class DialectSections(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DialectSections(Struct, frozen=True, kw_only=True):
     """The section [dialects]. `DialectsOptions` adds a field for each row."""
 
     def by_name(self) -> dict[str, DialectOptions]:
@@ -126,5 +132,4 @@ else:
         rename={row.attribute: row.name for row in DIALECTS},
         frozen=True,
         kw_only=True,
-        forbid_unknown_fields=True,
     )

@@ -1,107 +1,103 @@
-"""The options as data: listed, written out as TOML, compared. What they are stands in `config.py`."""
+"""The options as data: listed, compared, and written as TOML."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, cast, get_args
 
-import msgspec
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields, replace
 
-from seclink.config.convert import bounds
-from seclink.config.parser import is_section
-from seclink.config.schema import Config
-from seclink.config.types import to_toml
-
-# What a commented option looks like that has no default.
-EXAMPLES = {
-    "public_url": '"https://secrets.example.org"',
-    "accent": '"#1a5fb4"',
-    "listen": '"127.0.0.1:9464"',
-    "logo": '"logo.svg"',
-    "tls_cert": '"fullchain.pem"',
-    "tls_key": '"privkey.pem"',
-}
+from seclink.config.schema import Config, is_section
+from seclink.config.types import Declared, OptionType, to_toml
 
 HEAD = """\
-# Every option of SecLink, at its default. To change one, take the # off its line and write what you want;
-# `systemctl reload seclink` or SIGHUP makes it so, except where it says that a restart is needed.
+# Every option of SecLink at its default. To change one, remove the # from its line and write your value;
+# `systemctl reload seclink` or SIGHUP applies it, unless a restart is needed.
 """
 
 
 class Option(Struct, frozen=True):
-    """One option as data, for documents and listings. `bounds` are written as in the TOML; what is read `at_start`
-    stays until a restart.
-    """
+    """One option. `example` is its default in TOML, or a possible value where that is None."""
 
     section: str
     name: str
+    type: OptionType
     default: Any
-    bounds: str
+    example: str
     help: str
     at_start: bool
 
     def __str__(self) -> str:
         return f"{self.section}.{self.name}"
 
-    def of(self, config: Config) -> Any:
-        """Its value there."""
-        at: Any = config
-        for name in self.section.split("."):
-            at = getattr(at, name.replace("-", "_"))
-        return getattr(at, self.name)
+    @property
+    def comment(self) -> str:
+        return f"{self.help} ({self.type.bounds})"
 
-    def put(self, config: Config, value: Any) -> Config:
-        """The same configuration with another value there."""
-        names = [each.replace("-", "_") for each in self.section.split(".")]
-        return cast(Config, _put(config, [*names, self.name], value))
+    def get(self, config: Config) -> Any:
+        """Return the option's value in a configuration."""
+        value: Any = config
+        for name in self._attributes():
+            value = getattr(value, name)
+        return value
+
+    def set(self, config: Config, value: Any) -> Config:
+        """Return the configuration with another value of the option."""
+        return cast(Config, _replaced(config, self._attributes(), value))
+
+    def _attributes(self) -> list[str]:
+        return str(self).replace("-", "_").split(".")
 
 
 def options(kind: type[Struct] = Config, above: str = "") -> Iterator[Option]:
-    for each in msgspec.structs.fields(kind):
-        if is_section(each.type):
-            yield from options(each.type, f"{above}.{each.encode_name}".lstrip("."))
-            continue
-        value, meta = get_args(each.type)[:2]
-        default = each.default_factory() if each.default is msgspec.NODEFAULT else each.default
-        at_start = bool((meta.extra or {}).get("at_start"))
-        said = f"{meta.description} Changes need a restart." if at_start else meta.description
-        yield Option(above, each.name, default, bounds(value, meta), said, at_start)
+    """Yield the options of a section and of all sections below it, in the order of their declaration."""
+    for field in fields(kind):
+        if is_section(field.type):
+            yield from options(field.type, f"{above}.{field.encode_name}".lstrip("."))
+        else:
+            yield _option(field, above)
+
+
+def _option(field: FieldInfo, section: str) -> Option:
+    declared: Declared = get_args(field.type)[1]
+    default = field.default_factory() if field.default is NODEFAULT else field.default
+    example = to_toml(declared.example) if default is None else declared.type.to_toml(default)
+    help = f"{declared.help} Changes need a restart." if declared.at_start else declared.help
+    example, help = (text.replace("DIALECT", section.rpartition(".")[2]) for text in (example, help))
+    return Option(section, field.name, declared.type, default, example, help, declared.at_start)
 
 
 def changes(old: Config, new: Config) -> list[Option]:
-    """The options that are not the same."""
-    return [each for each in options() if each.of(old) != each.of(new)]
-
-
-def _put(at: Struct, names: list[str], value: Any) -> Struct:
-    first, *rest = names
-    return msgspec.structs.replace(at, **{first: _put(getattr(at, first), rest, value) if rest else value})
+    """Return the options whose values differ."""
+    return [option for option in options() if option.get(old) != option.get(new)]
 
 
 def render(config: Config) -> str:
-    """The configuration as commented TOML that `parse` reads back to the same."""
-    return _listed(lambda option: ("# " if option.of(config) is None else "") + _line(option, option.of(config)))
+    """Return the configuration as commented TOML that `parse` reads back to an equal one."""
+
+    def line(option: Option) -> str:
+        value = option.get(config)
+        is_unset = value is None
+        return f"{'# ' * is_unset}{option.name} = {option.example if is_unset else option.type.to_toml(value)}"
+
+    return _document(line)
 
 
 def defaults() -> str:
-    """Every option at its default, commented out: systemd/seclink.toml."""
-    return f"{HEAD}\n{_listed(lambda option: f'#{_line(option, option.default)}')}"
+    """Return every option at its default, commented out: the content of systemd/seclink.toml."""
+    return f"{HEAD}\n{_document(lambda option: f'#{option.name} = {option.example}')}"
 
 
-def _listed(line: Callable[[Option], str]) -> str:
+def _document(line: Callable[[Option], str]) -> str:
     lines: list[str] = []
-    current = ""
+    section = ""
     for option in options():
-        if option.section != current:
-            current = option.section
-            lines += ["", f"[{current}]"] if lines else [f"[{current}]"]
-        lines += [f"# {option.help} ({option.bounds})", line(option)]
-    return "\n".join(lines) + "\n"
+        if option.section != section:
+            section = option.section
+            lines += ["", f"[{section}]"]
+        lines += [f"# {option.comment}", line(option)]
+    return "\n".join([*lines[1:], ""])
 
 
-def _line(option: Option, value: Any) -> str:
-    return f"{option.name} = {_example(option) if value is None else to_toml(value)}"
-
-
-def _example(option: Option) -> str:
-    """A dialect's host is nobody else's."""
-    return EXAMPLES.get(option.name) or f'"{option.section.rpartition(".")[2]}.example.org"'
+def _replaced(section: Struct, names: list[str], value: Any) -> Struct:
+    name, *below = names
+    return replace(section, **{name: _replaced(getattr(section, name), below, value) if below else value})

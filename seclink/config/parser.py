@@ -1,43 +1,21 @@
-"""Sections of the TOML: from a document to the structures it fills, and where in the file each thing stands.
+"""From a TOML text to a Config. All problems are reported at once, each as `FILE:LINE: message`."""
 
-Every problem is told, with its line; nothing is guessed.
-"""
-
-import re
+import difflib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import FieldInfo, fields
 
-from seclink.config.conflicts import conflicts
-from seclink.config.convert import hint, plain, typed
-from seclink.config.schema import Config
+from seclink.config.conflicts import Problem, conflicts
+from seclink.config.schema import Config, is_section
+from seclink.config.toml_lines import error_line, key_lines
+from seclink.config.types import Declared
 from seclink.errors import ConfigError
 
 S = TypeVar("S", bound=Struct)
-
-_NAME = r"(?:\"[^\"]*\"|'[^']*'|[\w-]+)"
-_NAMES = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
-_HEADER, _KEY = re.compile(rf"\s*\[+\s*({_NAMES})\s*\]"), re.compile(rf"\s*({_NAMES})\s*=")
-
-
-class TomlSource(Struct, frozen=True):
-    """The file that is read, and what was found wrong with it so far. Relative paths in it begin at `folder`."""
-
-    text: str
-    name: str
-    folder: Path
-    problems: list[str]
-
-    def tell(self, path: tuple[str, ...], message: str) -> None:
-        self.problems.append(f"{self.name}:{line_of(self.text, *path)}: {message}")
-
-    def refuse(self) -> None:
-        if self.problems:
-            raise ConfigError("\n".join(self.problems))
 
 
 def read_file(path: Path | None) -> Config:
@@ -53,94 +31,76 @@ def read_file(path: Path | None) -> Config:
 
 
 def parse(text: str, name: str, folder: Path = Path()) -> Config:
-    """Return the configuration of a TOML text, like `read_file`; problems name the file `name`, and relative paths
+    """Return the configuration of a TOML text, like `read_file`. Messages name the file `name`, and relative paths
     begin at `folder`.
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        where = line[1] if line else str(text.count("\n") + 1)
-        raise ConfigError(f"{name}:{where}: not valid TOML: {str(error).partition(' (at')[0]}") from None
-    source = TomlSource(text, name, folder, [])
-    config = section(Config, document, source)
-    source.refuse()
-    for path, message in conflicts(config, document):
-        source.tell(path, message)
-    source.refuse()
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{name}:{error_line(text)}: not valid TOML: {error}") from None
+    problems: list[Problem] = []
+    config = _section(Config, document, folder, problems)
+    problems = problems or list(conflicts(config, document))
+    if problems:
+        lines = key_lines(text)
+        raise ConfigError("\n".join(f"{name}:{_line(lines, path)}: {message}" for path, message in problems))
     return config
 
 
-def is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Struct)
+def location_prefix(file: Path | None, *path: str) -> str:
+    """Return `FILE:LINE: section.option: ` for a message about an option; empty if the file does not set it."""
+    try:
+        line = key_lines(file.read_text("utf-8-sig")).get(path) if file else None
+    except (OSError, UnicodeDecodeError):  # the file has changed since it was read
+        line = None
+    return f"{file}:{line}: {'.'.join(path)}: " if line else ""
 
 
-def section(kind: type[S], values: dict[str, Any], source: TomlSource, above: tuple[str, ...] = ()) -> S:
-    """What `values` say of the section at `above`. Every problem is told to `source`; what has one stays as it was."""
-    known = {each.encode_name: each for each in msgspec.structs.fields(kind)}
-    good: dict[str, Any] = {}
+def _line(lines: dict[tuple[str, ...], int], path: tuple[str, ...]) -> int:
+    return lines[path] if path in lines else _line(lines, path[:-1])
+
+
+def _section(
+    kind: type[S], values: dict[str, Any], folder: Path, problems: list[Problem], above: tuple[str, ...] = ()
+) -> S:
+    """Return the section at the path `above`; an option with a problem keeps its default."""
+    known = {field.encode_name: field for field in fields(kind)}
+    options: dict[str, Any] = {}
     for key, value in values.items():
-        path = (*above, key)
-        each = known.get(key)
-        if each is None:
-            source.tell(path, _unknown(kind, path, known))
-        elif not is_section(each.type):
+        path, field = (*above, key), known.get(key)
+        dotted = ".".join(path)
+        if field is None:
+            problems.append((path, _unknown(kind, dotted, known)))
+        elif not is_section(field.type):
+            declared: Declared = get_args(field.type)[1]
             try:
-                good[each.name] = typed(value, each.type, source.folder)
-            except (msgspec.ValidationError, ValueError) as error:
-                source.tell(path, f"{'.'.join(path)}: {plain(error)}")
+                options[field.name] = declared.type.parse(value, folder)
+            except ValueError as error:
+                problems.append((path, f"{dotted}: {error}"))
         elif isinstance(value, dict):
-            good[each.name] = section(each.type, value, source, path)
+            options[field.name] = _section(field.type, value, folder, problems, path)
         else:
-            source.tell(path, f"{'.'.join(path)} is a section: write [{'.'.join(path)}] on a line of its own")
-    return kind(**good)
+            problems.append((path, f"{dotted} is a section: write [{dotted}] on a line of its own"))
+    return kind(**options)
 
 
-def _unknown(kind: type[Struct], path: tuple[str, ...], known: dict[str, Any]) -> str:
-    if not all(is_section(each.type) for each in known.values()):
-        return f"unknown option {'.'.join(path)}{hint(path[-1], known)}"
-    meant = next(_places(kind, path[-1]), None)
-    return f"unknown section [{'.'.join(path)}]" + (f"; did you mean {meant}?" if meant else hint(path[-1], known))
+def _unknown(kind: type[Struct], dotted: str, known: dict[str, FieldInfo]) -> str:
+    """Return the message about an unknown name, with the most similar one, or the option's section if it lacks one."""
+    name = dotted.rpartition(".")[2]
+    if not all(is_section(field.type) for field in known.values()):
+        return f"unknown option {dotted}{_hint(name, known)}"
+    option = next(_options_named(name, kind), None)
+    return f"unknown section [{dotted}]{f'; did you mean {option}?' if option else _hint(name, known)}"
 
 
-def _places(kind: type[Struct], name: str) -> Iterator[str]:
-    """Where below `kind` there is an option of that name."""
-    for each in msgspec.structs.fields(kind):
-        if is_section(each.type):
-            yield from (f"{each.encode_name}.{place}" for place in _places(each.type, name))
-        elif each.encode_name == name:
+def _options_named(name: str, kind: type[Struct]) -> Iterator[str]:
+    for field in fields(kind):
+        if is_section(field.type):
+            yield from (f"{field.encode_name}.{path}" for path in _options_named(name, field.type))
+        elif field.encode_name == name:
             yield name
 
 
-def place(file: Path | None, *path: str) -> str:
-    """What a line about the value of an option begins with, where the file says it: `file:line: section.option: `."""
-    try:
-        text = file.read_text("utf-8-sig") if file else ""
-        at: Any = tomllib.loads(text)
-    except (OSError, ValueError):  # not the file any more that was read
-        return ""
-    for each in path:
-        at = at.get(each) if isinstance(at, dict) else None
-    return "" if at is None else f"{file}:{line_of(text, *path)}: {'.'.join(path)}: "
-
-
-def line_of(text: str, *path: str) -> int:
-    """Where a section or a key stands: the first line that says the most of its path. tomllib does not say, so look;
-    the file is known to be valid TOML.
-    """
-    section: tuple[str, ...] = ()
-    most, found = 0, 1
-    for number, line in enumerate(text.splitlines(), 1):
-        header, key = _HEADER.match(line), _KEY.match(line)
-        if header:
-            section = _parts(header[1])
-        here = section if header else (*section, *_parts(key[1])) if key else ()
-        said = next((at for at, pair in enumerate(zip(here, path, strict=False)) if pair[0] != pair[1]), None)
-        said = min(len(here), len(path)) if said is None else said
-        if said > most:
-            most, found = said, number
-    return found
-
-
-def _parts(names: str) -> tuple[str, ...]:
-    return tuple(each.strip("\"'") for each in re.findall(_NAME, names))
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

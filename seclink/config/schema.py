@@ -1,192 +1,234 @@
-"""The one TOML file: every option with its name, type, default, bounds and help. Nothing else reads configuration.
+"""The options of the TOML file, each with its type, default, bounds and help. No other code reads configuration.
 
-An option is a field of a section below; `Annotated[...]` carries bounds and help, and from that come the checks,
-`seclink config`, systemd/seclink.toml and the README's table (`options.py`). What is unknown, of the wrong type or out
-of bounds stops the start with file, line and a hint: a silent default would be a setting somebody believes in.
-Durations are written `90s`, `15m`, `24h`, `7d`; rates `20/hour`.
+An option is a field of a section below, and `Declared` in its `Annotated[...]` is its metadata. From it come the checks
+(`parser`), `seclink config`, systemd/seclink.toml and the table in the README (`options`). An unknown name, a wrong
+type or a value out of bounds stops the start, with file, line and a hint: with a silent default, an operator would
+rely on a setting that is not in force.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from seclink.config.dialects import DialectsOptions
 from seclink.config.types import (
-    Cidr,
-    Colour,
-    Duration,
+    BOOLEAN,
+    CIDR,
+    COLOUR,
+    ENDPOINT,
+    FILE_PATH,
+    HOST_NAME,
+    IMAGE_PATH,
+    PUBLIC_URL,
+    RATE,
+    Declared,
     Endpoint,
-    FilePath,
-    HostName,
-    ImagePath,
-    PublicUrl,
-    Url,
+    choice,
+    duration,
+    integer,
+    links,
+    list_of,
+    text,
 )
 from seclink.model import Rate
 
-AT_START = {"at_start": True}  # read once; a reload says that it needs a restart
+DAY_SECONDS = 86_400
+MAX_BYTES = 2**44
+
+Creators = Literal["anyone", "keys"]
+PasscodeProfile = Literal["standard", "strong"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "human", "json"]
 
 
-class ServerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    host: Annotated[HostName, Meta(extra=AT_START, description="Address to listen on.")] = HostName("127.0.0.1")
-    port: Annotated[int, Meta(ge=1, le=65535, extra=AT_START, description="TCP port to listen on.")] = 8080
+def is_section(kind: Any) -> bool:
+    """Return whether the type of a field is a section, and not that of an option."""
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+class ServerOptions(Struct, frozen=True, kw_only=True):
+    host: Annotated[str, Declared(HOST_NAME, "Address to listen on.", at_start=True)] = "127.0.0.1"
+    port: Annotated[int, Declared(integer(1, 65535), "TCP port to listen on.", at_start=True)] = 8080
     public_url: Annotated[
-        PublicUrl | None,
-        Meta(description="The address people use; links are built from it. Unset: from host and port."),
+        str | None,
+        Declared(
+            PUBLIC_URL,
+            "The URL at which people reach the server; links begin with it. Unset: made of host and port.",
+            "https://secrets.example.org",
+        ),
     ] = None
     tls_cert: Annotated[
-        FilePath | None,
-        Meta(
-            extra=AT_START,
-            description="The certificate for https with its chain, in PEM, relative to this file; read again when it "
-            "changes. Unset: plain http, for a proxy with https in front.",
+        str | None,
+        Declared(
+            FILE_PATH,
+            "The certificate for https with its chain, in PEM, relative to this file; read again when it changes. "
+            "Unset: plain http, for a proxy that does https.",
+            "fullchain.pem",
+            at_start=True,
         ),
     ] = None
     tls_key: Annotated[
-        FilePath | None,
-        Meta(extra=AT_START, description="The key of tls_cert, in PEM and not encrypted, relative to this file."),
+        str | None,
+        Declared(
+            FILE_PATH,
+            "The private key of tls_cert, in PEM, not encrypted, relative to this file.",
+            "privkey.pem",
+            at_start=True,
+        ),
     ] = None
     allowed_hosts: Annotated[
-        list[HostName],
-        Meta(description="Further Host names to answer to, besides those of host and public_url."),
+        list[str], Declared(list_of(HOST_NAME), "Host names to accept besides those of host and public_url.")
     ] = field(default_factory=list)
     trusted_proxies: Annotated[
-        list[Cidr],
-        Meta(description="Reverse proxies (addresses or CIDR) whose X-Forwarded-For is believed."),
+        list[str], Declared(list_of(CIDR), "Reverse proxies whose X-Forwarded-For header is trusted.")
     ] = field(default_factory=list)
     requests: Annotated[
-        int, Meta(ge=1, le=100_000, description="Requests handled at the same time; more are refused (503).")
+        int, Declared(integer(1, 100_000), "Requests handled at the same time; more are refused (503).")
     ] = 1024
-    body_timeout: Annotated[
-        Duration, Meta(ge=1, le=3600, description="How long a request's body may take to arrive.")
-    ] = Duration(30)
+    body_timeout: Annotated[int, Declared(duration("1s", "1h"), "Time for a request's body to arrive.")] = 30
     shutdown_timeout: Annotated[
-        Duration, Meta(ge=1, le=300, description="How long a stop waits for requests in flight.")
-    ] = Duration(10)
+        int, Declared(duration("1s", "5m"), "Time for requests in flight to finish when the server stops.")
+    ] = 10
 
 
-class StoreOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StoreOptions(Struct, frozen=True, kw_only=True):
     path: Annotated[
         str,
-        Meta(
-            min_length=1,
-            extra=AT_START,
-            description="The database file. Its folder must exist; a relative path begins beside this file, or in "
-            "/var/lib/seclink where this is /etc/seclink/seclink.toml.",
+        Declared(
+            text(min_length=1),
+            "The database file. Its folder must exist; a relative path begins beside this file, or in "
+            "/var/lib/seclink if this is /etc/seclink/seclink.toml.",
+            at_start=True,
         ),
     ] = "seclink.db"
     max_bytes: Annotated[
-        int,
-        Meta(ge=1_048_576, le=2**44, description="Size the database may reach; then creating is refused (507)."),
-    ] = 10_737_418_240
+        int, Declared(integer(2**20, MAX_BYTES), "Maximum size of the database; then creating is refused (507).")
+    ] = 10 * 2**30
 
 
-class AccessOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AccessOptions(Struct, frozen=True, kw_only=True):
     create: Annotated[
-        Literal["anyone", "keys"],
-        Meta(description="Who may create: anyone, or only holders of an API key. Revealing never needs a key."),
+        Creators,
+        Declared(
+            choice(Creators), "Who may create secrets: anyone, or only holders of an API key. Revealing needs no key."
+        ),
     ] = "anyone"
 
 
-class ExpiryOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    default: Annotated[
-        Duration, Meta(ge=60, le=31_536_000, description="How long a view_once secret waits for its reader.")
-    ] = Duration(7 * 86400)
-    max: Annotated[Duration, Meta(ge=3600, le=31_536_000, description="The longest lifetime a caller may ask for.")] = (
-        Duration(30 * 86400)
+class ExpiryOptions(Struct, frozen=True, kw_only=True):
+    default: Annotated[int, Declared(duration("1m", "365d"), "Lifetime of a view_once secret that sets none.")] = (
+        7 * DAY_SECONDS
+    )
+    max: Annotated[int, Declared(duration("1h", "365d"), "The longest lifetime that a secret may have.")] = (
+        30 * DAY_SECONDS
     )
     choices: Annotated[
-        list[Duration],
-        Meta(
-            min_length=1,
-            max_length=20,
-            extra={"each": Meta(ge=60, le=31_536_000)},
-            description="Lifetimes the page offers; those beyond expiry.max are left out.",
+        list[int],
+        Declared(
+            list_of(duration("1m", "365d"), 1, 20),
+            "Lifetimes that the page offers; those above expiry.max are left out.",
         ),
-    ] = field(default_factory=lambda: [Duration(each) for each in (600, 3600, 86400, 7 * 86400, 30 * 86400)])
+    ] = field(default_factory=lambda: [600, 3600, DAY_SECONDS, 7 * DAY_SECONDS, 30 * DAY_SECONDS])
 
 
-class LimitsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LimitsOptions(Struct, frozen=True, kw_only=True):
     payload_bytes: Annotated[
-        int, Meta(ge=1024, le=67_108_864, description="Size of one secret's ciphertext, decoded.")
-    ] = 2_097_152
+        int, Declared(integer(1024, 2**26), "Maximum size of a secret's ciphertext, decoded from base64.")
+    ] = 2 * 2**20
     client_bytes: Annotated[
-        int, Meta(ge=1024, le=2**44, description="Ciphertext an anonymous client may store in a day.")
-    ] = 67_108_864
+        int, Declared(integer(1024, MAX_BYTES), "Bytes of ciphertext that an anonymous client may store in a day.")
+    ] = 64 * 2**20
 
 
-class RatesOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    create: Annotated[Rate, Meta(description="Anonymous creates and reports, by client address.")] = Rate(20, 3600)
-    reveal: Annotated[Rate, Meta(description="Anonymous reveals, by client address.")] = Rate(120, 3600)
-    peek: Annotated[Rate, Meta(description="Anonymous looks at secrets and receipts, by client address.")] = Rate(
+class RatesOptions(Struct, frozen=True, kw_only=True):
+    create: Annotated[Rate, Declared(RATE, "Anonymous creates and reports, by client address.")] = Rate(20, 3600)
+    reveal: Annotated[Rate, Declared(RATE, "Anonymous reveals, by client address.")] = Rate(120, 3600)
+    peek: Annotated[Rate, Declared(RATE, "Anonymous peeks at secrets and receipts, by client address.")] = Rate(
         600, 3600
     )
-    key: Annotated[Rate, Meta(description="All calls of one API key that has no rate of its own.")] = Rate(10_000, 3600)
+    key: Annotated[Rate, Declared(RATE, "All requests with an API key that has no rate of its own.")] = Rate(
+        10_000, 3600
+    )
 
 
-class PasscodesOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PasscodesOptions(Struct, frozen=True, kw_only=True):
     profile: Annotated[
-        Literal["standard", "strong"],
-        Meta(description="argon2id cost: standard is 19 MiB and 2 passes, strong 64 MiB, 3 passes and 4 lanes."),
+        PasscodeProfile,
+        Declared(
+            choice(PasscodeProfile),
+            "Cost of argon2id: standard is 19 MiB and 2 passes, strong is 64 MiB, 3 passes and 4 lanes.",
+        ),
     ] = "standard"
 
 
-class ReceiptsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    keep_days: Annotated[int, Meta(ge=1, le=3650, description="Days the receipt of an ended secret is kept.")] = 30
-
-
-class AuditOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReceiptsOptions(Struct, frozen=True, kw_only=True):
     keep_days: Annotated[
-        int, Meta(ge=0, le=3650, description="Days the audit trail goes back. 0: entries leave it within the hour.")
+        int, Declared(integer(1, 3650), "Days that the receipt is kept after its secret has ended.")
+    ] = 30
+
+
+class AuditOptions(Struct, frozen=True, kw_only=True):
+    keep_days: Annotated[
+        int, Declared(integer(0, 3650), "Days that entries of the audit trail are kept. 0: less than an hour.")
     ] = 90
 
 
-class ReaperOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    every: Annotated[Duration, Meta(ge=1, le=3600, description="Pause between two rounds of erasing the expired.")] = (
-        Duration(30)
-    )
+class ReaperOptions(Struct, frozen=True, kw_only=True):
+    every: Annotated[int, Declared(duration("1s", "1h"), "Interval between rounds of erasing expired secrets.")] = 30
 
 
-class LogOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LogOptions(Struct, frozen=True, kw_only=True):
     level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        Meta(description="The least important event that is written; debug adds every refusal."),
+        LogLevel, Declared(choice(LogLevel), "The lowest level that is logged; debug adds every refused request.")
     ] = "info"
     format: Annotated[
-        Literal["auto", "human", "json"],
-        Meta(description="How: auto is human on a terminal and in systemd's journal, JSON otherwise."),
+        LogFormat,
+        Declared(
+            choice(LogFormat),
+            "Format of log lines: auto is human on a terminal and in systemd's journal, else JSON.",
+        ),
     ] = "auto"
 
 
-class MetricsOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MetricsOptions(Struct, frozen=True, kw_only=True):
     enabled: Annotated[
         bool,
-        Meta(description="Whether /metrics answers API keys of the scope metrics or admin, in Prometheus' format."),
+        Declared(
+            BOOLEAN, "Whether /metrics serves API keys of scope metrics or admin, in the text format of Prometheus."
+        ),
     ] = False
     listen: Annotated[
         Endpoint | None,
-        Meta(
-            extra=AT_START,
-            description="A further address at which /metrics, /healthz and /readyz answer, to anybody. Unset: none.",
+        Declared(
+            ENDPOINT,
+            "A second address that serves /metrics, /healthz and /readyz without a key. Unset: none.",
+            "127.0.0.1:9464",
+            at_start=True,
         ),
     ] = None
 
 
-class BrandingOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    name: Annotated[str, Meta(min_length=1, max_length=40, description="What the pages call this server.")] = "SecLink"
-    accent: Annotated[Colour | None, Meta(description="The pages' accent colour. Unset: theirs.")] = None
-    logo: Annotated[
-        ImagePath | None,
-        Meta(description="An image for the pages' head, 64 KiB at most, relative to this file. Unset: theirs."),
+class BrandingOptions(Struct, frozen=True, kw_only=True):
+    name: Annotated[str, Declared(text(1, 40), "The name of this server on its pages.")] = "SecLink"
+    accent: Annotated[
+        str | None, Declared(COLOUR, "The accent colour of the pages. Unset: SecLink's own.", "#1a5fb4")
     ] = None
-    footer: Annotated[str, Meta(max_length=200, description="A line of text at the foot of the pages.")] = ""
+    logo: Annotated[
+        str | None,
+        Declared(
+            IMAGE_PATH,
+            "The image at the top of the pages, at most 64 KiB, relative to this file. Unset: SecLink's own.",
+            "logo.svg",
+        ),
+    ] = None
+    footer: Annotated[str, Declared(text(0, 200), "A line of text at the foot of the pages.")] = ""
     footer_links: Annotated[
-        dict[str, Url],
-        Meta(max_length=8, description="Links at the foot of the pages, by their texts: an imprint, a privacy notice."),
+        dict[str, str],
+        Declared(links(8), "Links at the foot of the pages, such as an imprint or a privacy notice."),
     ] = field(default_factory=dict)
 
 
-class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(Struct, frozen=True, kw_only=True):
     server: ServerOptions = field(default_factory=ServerOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     access: AccessOptions = field(default_factory=AccessOptions)

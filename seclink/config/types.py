@@ -1,46 +1,29 @@
-"""Durations, rates, addresses and colours, as the TOML and the command line write them.
+"""The types of options: how each is parsed, described, and written as TOML.
 
-Durations are to_toml `90s`, `15m`, `24h`, `7d`; rates `20/hour`; colours `#1a5fb4`.
+The name of a type without bounds is a constant, of one with bounds a function that returns it. Parsing raises
+ValueError with a hint, and never repeats the value: it could be a password.
 """
 
 import ipaddress
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_args
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
+from seclink.config.durations import format_duration, parse_duration
 from seclink.model import Rate
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-
-
-class Duration(int):
-    """Whole seconds, to_toml with a unit."""
-
-
-class PublicUrl(str):
-    """Where people reach the appliance:
-
-    https, or http on this machine alone; no query or fragment, no trailing slash.
-    """
-
-    __slots__ = ()
-
-
-class Cidr(str):
-    """An IP address or CIDR range."""
-
-    __slots__ = ()
-
-
-class HostName(str):
-    """A host name or an IP address, without a port."""
-
-    __slots__ = ()
+PICTURES = {".svg": b"<", ".png": b"\x89PNG\r\n\x1a\n", ".webp": b"RIFF"}
+PICTURE_BYTES = 65_536
+LINK_CHARACTERS, URL_CHARACTERS = 40, 500
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_])?", re.IGNORECASE)
 
 
 class Endpoint(str):
@@ -57,136 +40,199 @@ class Endpoint(str):
         return int(self.rpartition(":")[2])
 
 
-class Colour(str):
-    """Red, green and blue in hexadecimal: `#1a5fb4`."""
-
-    __slots__ = ()
-
-
-class ImagePath(str):
-    """The absolute path of an image that was there and fit to be shown when it was checked."""
-
-    __slots__ = ()
-
-
-class FilePath(str):
-    """The absolute path of a file, with links in it as they were: what they lead to may change."""
-
-    __slots__ = ()
-
-
-class Url(str):
-    """Where a link in the footer leads: an http, https or mailto URL."""
-
-    __slots__ = ()
-
-
-PICTURES = {".svg": b"<", ".png": b"\x89PNG\r\n\x1a\n", ".webp": b"RIFF"}
-PICTURE_BYTES = 65_536
-HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_])?", re.IGNORECASE)
-
-
 def to_toml(value: Any) -> str:
-    """A value as the TOML writes it."""
-    if isinstance(value, Rate):
-        return json.dumps(f"{value.count}/{next(name for name, s in PERIODS.items() if s == value.seconds)}")
-    if isinstance(value, Duration):
-        unit = next(u for u in ("d", "h", "m", "s") if value % UNITS[u] == 0)
-        return json.dumps(f"{value // UNITS[unit]}{unit}")
+    """Return a string, number, boolean, list or table as TOML."""
     if isinstance(value, list):
         return f"[{', '.join(map(to_toml, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{to_toml(name)} = {to_toml(each)}' for name, each in value.items())}}}"
+        return f"{{{', '.join(f'{to_toml(name)} = {to_toml(item)}' for name, item in value.items())}}}"
     return json.dumps(value, ensure_ascii=False)
 
 
-def parse_duration(text: str) -> Duration:
-    """`90s`, `15m`, `24h`, `7d` -> seconds. Raises ValueError."""
-    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
-    if not match:
-        raise ValueError("write a duration like 90s, 15m, 24h or 7d")
-    return Duration(int(match[1]) * UNITS[match[2]])
+class OptionType(NamedTuple):
+    """`parse` takes a value of the TOML file and the folder at which relative paths begin, and raises ValueError."""
+
+    parse: Callable[[Any, Path], Any]
+    bounds: str
+    to_toml: Callable[[Any], str] = to_toml
 
 
-def parse_rate(text: str) -> Rate:
-    """`20/hour` -> Rate. Raises ValueError."""
-    match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", text)
+class Declared(Struct, frozen=True):
+    """The metadata of an option, inside the `Annotated[...]` of its field. A reload does not change `at_start`."""
+
+    type: OptionType
+    help: str
+    example: str = ""
+    at_start: bool = False
+
+
+def integer(low: int, high: int) -> OptionType:
+    def parse(value: Any, _: Path) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"must be a whole number, {low} to {high}")
+        return value
+
+    return OptionType(parse, f"{low} to {high}")
+
+
+def choice(literal: Any) -> OptionType:
+    """Return the type of the values of a `Literal`."""
+    bounds = " or ".join(map(to_toml, get_args(literal)))
+
+    def parse(value: Any, _: Path) -> Any:
+        if value not in get_args(literal):
+            raise ValueError(f"must be {bounds}")
+        return value
+
+    return OptionType(parse, bounds)
+
+
+def duration(shortest: str, longest: str) -> OptionType:
+    bounds = f'"{shortest}" to "{longest}"'
+
+    def parse(value: Any, _: Path) -> int:
+        if not isinstance(value, str):
+            raise ValueError('write a duration in quotes, like "24h"')
+        seconds = parse_duration(value)
+        if not parse_duration(shortest) <= seconds <= parse_duration(longest):
+            raise ValueError(f"must be {bounds}")
+        return seconds
+
+    return OptionType(parse, bounds, lambda seconds: f'"{format_duration(seconds)}"')
+
+
+def text(min_length: int = 0, max_length: int | None = None) -> OptionType:
+    bounds = "text" if max_length is None else f"{min_length} to {max_length} characters"
+
+    def parse(value: Any, _: Path) -> str:
+        string = _string(value, bounds)
+        if max_length is not None and not min_length <= len(string) <= max_length:
+            raise ValueError(f"must have {bounds}")
+        if string.isspace() or len(string) < min_length:
+            raise ValueError("must not be blank")
+        return string
+
+    return OptionType(parse, bounds)
+
+
+def list_of(item: OptionType, min_length: int = 0, max_length: int | None = None) -> OptionType:
+    count = "" if max_length is None else f" of {min_length} to {max_length}"
+    bounds = f"a list{count}, each {item.bounds}"
+
+    def parse(value: Any, folder: Path) -> list[Any]:
+        if not isinstance(value, list) or not min_length <= len(value) <= (max_length or len(value)):
+            raise ValueError(f"must be {bounds}")
+        return [item.parse(element, folder) for element in value]
+
+    return OptionType(parse, bounds, lambda values: f"[{', '.join(map(item.to_toml, values))}]")
+
+
+def links(max_length: int) -> OptionType:
+    """Return the type of a table of URLs by the texts that link to them."""
+    bounds = f"a table of at most {max_length}: text = URL, http, https or mailto"
+
+    def parse(value: Any, _: Path) -> dict[str, str]:
+        if not isinstance(value, dict) or len(value) > max_length:
+            raise ValueError(f"must be {bounds}")
+        if not all(len(name) <= LINK_CHARACTERS and name.strip() for name in value):
+            raise ValueError(f"a link's text must have 1 to {LINK_CHARACTERS} characters")
+        return {_string(name, "text"): _link_url(_string(url, "a URL")) for name, url in value.items()}
+
+    return OptionType(parse, bounds)
+
+
+def parse_rate(string: str) -> Rate:
+    """Return the rate that `20/hour` stands for. Raise ValueError with an example."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", string)
     if not match:
         raise ValueError("write a rate like 20/hour (second, minute, hour or day)")
     return Rate(int(match[1]), PERIODS[match[2]])
 
 
-def host_name(value: str) -> HostName:
-    if not _is_host(value.removeprefix("[").removesuffix("]") if ":" in value else value):
+def format_rate(rate: Rate) -> str:
+    return f"{rate.count}/{next(name for name, seconds in PERIODS.items() if seconds == rate.seconds)}"
+
+
+def _string(value: Any, bounds: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string in quotes ({bounds})")
+    if not value.isprintable():
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _boolean(value: Any, _: Path) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false, without quotes")
+    return value
+
+
+def _host_name(string: str) -> str:
+    if not _is_host(string.removeprefix("[").removesuffix("]") if ":" in string else string):
         raise ValueError("write a host name or address without a port; names with other letters as xn--...")
-    return HostName(value)
+    return string
 
 
-def endpoint(value: str) -> Endpoint:
-    host, _, port = value.rpartition(":")
+def _endpoint(string: str) -> Endpoint:
+    host, _, port = string.rpartition(":")
     is_bracketed = host.startswith("[") and host.endswith("]")
     is_host = _is_host(host[1:-1] if is_bracketed else host) and (":" in host) == is_bracketed
     if not is_host or not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535:
         raise ValueError("write an address with a port like 127.0.0.1:9464 or [::1]:9464")
-    return Endpoint(value)
+    return Endpoint(string)
 
 
-def _is_host(value: str) -> bool:
-    if ":" not in value:
-        return bool(HOST_NAME.fullmatch(value))
+def _is_host(string: str) -> bool:
+    if ":" not in string:
+        return bool(_HOST_NAME.fullmatch(string))
     try:
-        return ipaddress.IPv6Address(value).scope_id is None
+        return ipaddress.IPv6Address(string).scope_id is None
     except ValueError:
         return False
 
 
-def public_url(value: Any) -> PublicUrl:
-    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
-    is_plain = value == "".join(str(value).split()) and value.isascii() and not set("?#@\\") & set(value)
-    if parts.scheme not in ("http", "https") or not is_plain or not _is_host(parts.hostname or "") or parts.port == 0:
+def _public_url(string: str) -> str:
+    is_plain = re.fullmatch(r"[!-~]+", string) and not re.search(r"[?#@\\]", string)
+    parts = urlsplit(string if is_plain else "")
+    if parts.scheme not in ("http", "https") or not _is_host(parts.hostname or "") or parts.port == 0:
         raise ValueError("write an address like https://secrets.example.org, without query or fragment")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ValueError("must be https: browsers only encrypt on https or on this machine itself")
-    return PublicUrl(value.rstrip("/"))
+    return string.rstrip("/")
 
 
-def cidr(value: str) -> Cidr:
+def _cidr(string: str) -> str:
     try:
-        return Cidr(ipaddress.ip_network(value))
+        return str(ipaddress.ip_network(string))
     except ValueError:
         raise ValueError("write addresses or ranges like 10.0.0.1 or 10.0.0.0/8") from None
 
 
-def colour(value: str) -> Colour:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+def _colour(string: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", string):
         raise ValueError("write a colour like #1a5fb4")
-    return Colour(value.lower())
+    return string.lower()
 
 
-def url(value: str) -> Url:
-    parts = urlsplit(value)
-    is_somewhere = bool(parts.path if parts.scheme == "mailto" else parts.hostname)
-    if parts.scheme not in ("http", "https", "mailto") or not is_somewhere or not _is_one_word(value):
+def _link_url(string: str) -> str:
+    parts = urlsplit(string)
+    has_target = bool(parts.path if parts.scheme == "mailto" else parts.hostname)
+    is_word = len(string) <= URL_CHARACTERS and not re.search(r'[\s\\"<>]', string)
+    if parts.scheme not in ("http", "https", "mailto") or not has_target or not is_word:
         raise ValueError("write addresses like https://example.org/imprint or mailto:help@example.org")
-    return Url(value)
+    return string
 
 
-def _is_one_word(value: str) -> bool:
-    return value.isprintable() and not any(each.isspace() or each in '\\"<>' for each in value) and len(value) <= 500
-
-
-def file_path(value: str, folder: Path) -> FilePath:
-    """`value` is relative to `folder`. Whether there is such a file is seen by whoever reads it."""
-    if not value or not value.isprintable():
+def _file_path(value: Any, folder: Path) -> str:
+    if not value:
         raise ValueError("write the path of a file")
-    return FilePath(os.path.abspath(folder / value))  # noqa: PTH100  Path.resolve would follow links
+    return os.path.abspath(folder / _string(value, "a path"))  # noqa: PTH100  Path.resolve would follow links, which may change
 
 
-def image_path(value: str, folder: Path) -> ImagePath:
-    """The image at `value`, which is relative to `folder`. Raises ValueError where pages could not show it."""
-    path = (folder / value).resolve()
-    begins = PICTURES.get(path.suffix.lower())
-    if begins is None:
+def _image_path(value: Any, folder: Path) -> str:
+    path = (folder / _string(value, "a path")).resolve()
+    first_bytes = PICTURES.get(path.suffix.lower())
+    if first_bytes is None:
         raise ValueError("must be an .svg, .png or .webp file")
     try:
         with path.open("rb") as file:
@@ -195,6 +241,21 @@ def image_path(value: str, folder: Path) -> ImagePath:
         raise ValueError(f"cannot be read: {error.strerror}") from None
     if len(content) > PICTURE_BYTES:
         raise ValueError(f"is larger than {PICTURE_BYTES} bytes")
-    if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(begins):
-        raise ValueError(f"is not what {path.suffix} files are")
-    return ImagePath(path)
+    if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(first_bytes):
+        raise ValueError(f"has other content than {path.suffix} files have")
+    return str(path)
+
+
+def _from_string(parse: Callable[[str], Any], bounds: str, to_toml: Callable[[Any], str] = to_toml) -> OptionType:
+    return OptionType(lambda value, _: parse(_string(value, bounds)), bounds, to_toml)
+
+
+BOOLEAN = OptionType(_boolean, "true or false")
+RATE = _from_string(parse_rate, "N/second, minute, hour or day", lambda rate: f'"{format_rate(rate)}"')
+HOST_NAME = _from_string(_host_name, "a host name or address")
+ENDPOINT = _from_string(_endpoint, "HOST:PORT")
+PUBLIC_URL = _from_string(_public_url, "a URL")
+CIDR = _from_string(_cidr, "an address or CIDR range")
+COLOUR = _from_string(_colour, "#RRGGBB")
+FILE_PATH = OptionType(_file_path, "a path")
+IMAGE_PATH = OptionType(_image_path, "a path to an .svg, .png or .webp")

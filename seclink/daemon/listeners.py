@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 from seclink.config.locate import ConfigSource
-from seclink.config.parser import place
+from seclink.config.parser import location_prefix
 from seclink.config.schema import MetricsOptions, ServerOptions
 from seclink.errors import StartRefused
 from seclink.ops.processes import server_process
@@ -19,7 +19,7 @@ def bind_listener(server: ServerOptions, source: ConfigSource, database: Path) -
         if process := server_process(database):
             raise StartRefused(f"{error}, and process {process} already serves {database}") from None
         option, override = ("host", source.host) if error.is_host else ("port", source.port)
-        prefix = place(source.path, "server", option) if override is None else ""
+        prefix = location_prefix(source.path, "server", option) if override is None else ""
         raise StartRefused(f"{prefix}{error}; choose another with --host or --port") from None
 
 
@@ -28,4 +28,4 @@ def bind_metrics_listener(metrics: MetricsOptions, source: ConfigSource) -> sock
     try:
         return bind(metrics.listen.host, metrics.listen.port) if metrics.listen else None
     except CannotListen as error:
-        raise StartRefused(f"{place(source.path, 'metrics', 'listen')}{error}") from None
+        raise StartRefused(f"{location_prefix(source.path, 'metrics', 'listen')}{error}") from None

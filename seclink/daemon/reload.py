@@ -54,7 +54,7 @@ class Reloader:
         changed = changes(self.config, config)
         for option in changed:
             if option.at_start:
-                config = option.put(config, option.of(self.config))
+                config = option.set(config, option.get(self.config))
         app = await asyncio.to_thread(build_app, config, self._engine)
         self._engine.reconfigure(config, lambda: app.in_flight)
         self.config = config

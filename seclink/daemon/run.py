@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seclink.config.locate import ConfigSource
-from seclink.config.parser import place
+from seclink.config.parser import location_prefix
 from seclink.config.schema import Config
 from seclink.daemon.app import Appliance, build
 from seclink.daemon.banner import banner
@@ -135,7 +135,7 @@ async def _open_store(start: Start, log: Log) -> SqliteStore:
     try:
         store = await SqliteStore.open(start.path, keep_seconds=keep_seconds, max_bytes=config.store.max_bytes)
     except StoreUnusable as error:
-        prefix = place(start.source.path, "store", "path")
+        prefix = location_prefix(start.source.path, "store", "path")
         raise StoreUnusable(f"{prefix}{error}", error.fault) from None
     if store.upgraded:
         detail = f"the database had schema version {store.upgraded.before}; a copy without contents is kept"

@@ -4,7 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from seclink.config.parser import place
+from seclink.config.parser import location_prefix
 from seclink.config.schema import ServerOptions
 from seclink.errors import StartRefused
 from seclink.server.certificate import Certificate, CertificateRefused
@@ -22,7 +22,7 @@ def load_certificate(server: ServerOptions, toml: Path | None) -> Certificate | 
         return Certificate(Path(server.tls_cert), Path(server.tls_key))
     except CertificateRefused as error:
         option = "tls_cert" if error.file == Path(server.tls_cert) else "tls_key"
-        raise StartRefused(f"{place(toml, 'server', option)}{error}") from None
+        raise StartRefused(f"{location_prefix(toml, 'server', option)}{error}") from None
 
 
 class TlsRenewal:

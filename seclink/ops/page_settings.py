@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from seclink.config.durations import format_duration
 from seclink.config.parser import parse
 from seclink.config.schema import Config
-from seclink.config.types import PICTURES, Duration, to_toml
+from seclink.config.types import PICTURES, to_toml
 from seclink.errors import ConfigError
 from seclink.web.assets import ICON, Assets, load
 
@@ -73,9 +74,9 @@ def _toml(told: dict[str, Any], accent: str | None, logo: str | None) -> str:
         "access": {"create": told["create"]},
         "limits": {"payload_bytes": told["payloadBytes"]},
         "expiry": {
-            "default": Duration(told["default"]),
-            "max": Duration(told["max"]),
-            "choices": [Duration(each) for each in told["choices"]],
+            "default": format_duration(told["default"]),
+            "max": format_duration(told["max"]),
+            "choices": [format_duration(each) for each in told["choices"]],
         },
         "branding": {**branding, "footer_links": dict(told["links"])},
     }

@@ -1,0 +1,64 @@
+"""The line numbers that tomllib does not report (before Python 3.14, its errors name them only in English).
+
+A statement is the shortest run of lines that parses below its header, so an array over several lines is one. The file
+is read again in this way only when there is a problem to report: 125 lines take 15 ms.
+"""
+
+import tomllib
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Any
+
+MAX_STATEMENT_LINES = 1000  # lines after a syntax error are added to its statement; a log file has millions
+
+Path = tuple[str, ...]
+"""The names that lead to a table or a key."""
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """Return the first line of every table and key of a valid TOML text, and line 1 for the empty path."""
+    lines: dict[Path, int] = {(): 1}
+    for number, document in _statements(text):
+        for path in _paths(document):
+            lines.setdefault(path, number)
+    return lines
+
+
+def error_line(text: str) -> int:
+    """Return the first line of the statement that makes a TOML text invalid."""
+    lines, starts = _lines(text), [number for number, _ in _statements(text)]
+    return starts[bisect_left(starts, True, key=lambda start: _parse("".join(lines[: start - 1])) is None) - 1]
+
+
+def _statements(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the first line and the content of every statement, at last of one that does not end."""
+    header, statement, start = "", "", 1
+    for number, line in enumerate(_lines(text), 1):
+        statement += line
+        is_header = statement.lstrip().startswith("[")
+        document = _parse(statement if is_header else header + statement)
+        if document is not None:
+            yield start, document
+            header, statement, start = statement if is_header else header, "", number + 1
+        elif number - start == MAX_STATEMENT_LINES:
+            break
+    if statement:
+        yield start, {}
+
+
+def _lines(text: str) -> list[str]:
+    return [f"{line}\n" for line in text.split("\n")]
+
+
+def _parse(text: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _paths(table: dict[str, Any]) -> Iterator[Path]:
+    for name, value in table.items():
+        yield (name,)
+        if isinstance(value, dict):
+            yield from ((name, *path) for path in _paths(value))
