@@ -30,9 +30,7 @@ Show = Callable[[TrailEntry], None]
 @click.command()
 @click.option("--follow", "-f", is_flag=True, help="Print new entries as they are added, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print entries as JSON, one per line.")
-@click.option(
-    "--since", type=DURATION, help="Print only entries of this last time, like 24h or 2w; all entries are verified."
-)
+@click.option("--since", type=DURATION, help="Print only entries younger than 24h or 2w; all are verified.")
 @click.option("--account", metavar="NAME", help="Print only entries about or by this account.")
 @click.option("--mark", metavar="MARK", help="An earlier end of the trail; entries up to it must be unchanged.")
 @config_option

@@ -37,7 +37,7 @@ def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
     help="Lifetime in hours.",
 )
 @click.option(
-    "--expires", type=DURATION, metavar="7d", help="Lifetime, like 90s, 15m, 24h, 7d or 2w, instead of hours."
+    "--expires", type=DURATION, metavar="7d", help="Lifetime, like 90s, 15m, 24h, 7d or 2w; not with --hours."
 )
 @click.option(
     "--views",

@@ -41,7 +41,7 @@ def test_every_server_side_command_refuses_a_broken_configuration(tmp_path: Path
     ended = seclink(tmp_path, *command, "--config", str(config))
     assert (ended.returncode, ended.stdout) == (1, "")
     assert f"{config}:2: unknown option server.prot; did you mean port?" in ended.stderr
-    assert f"{config}:4: rates.create: write a rate like 20/hour" in ended.stderr
+    assert f"{config}:4: rates.create: must be a string in quotes (N/second" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["broken.toml"]
 

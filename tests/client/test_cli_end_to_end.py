@@ -265,7 +265,7 @@ def test_remembered_key_that_was_revoked_says_to_log_in_again(here: Shell, serve
         (["--hours", "0.001"], "--hours: at least 0.0167 (1 minute) on this server"),
         (["--hours", "inf"], "--hours: is not a number of hours"),
         (["--expires", "5w"], "--expires: at most 30d on this server"),
-        (["--expires", "0m"], "--expires: at least 1m on this server"),
+        (["--expires", "30s"], "--expires: at least 1m on this server"),
         (["--note", "é" * 301], "--note: at most 300 characters on this server, and this has 301"),
         (["--note", "\a"], "--note: must not contain control characters"),
         (["--label", "x" * 201], "--label: at most 200 characters on this server, and this has 201"),

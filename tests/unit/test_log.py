@@ -110,6 +110,6 @@ def test_settings_can_change_while_it_is_in_use() -> None:
     stream = io.StringIO()
     log = Log(Settings(level="error", format="json"), stream)
     log.info("hidden")
-    log.use(Settings(level="debug", format="human"))
+    log.reconfigure(Settings(level="debug", format="human"))
     log.debug("shown", count=1)
     assert re.fullmatch(r"\d\d:\d\d:\d\d debug   shown      count=1\n", stream.getvalue())
