@@ -11,20 +11,19 @@ from seclink.config.options import render
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="The TOML file. Else $SECLINK_CONFIG, ./seclink.toml, /etc/seclink/seclink.toml, or defaults.",
+    help="The TOML file. Default: $SECLINK_CONFIG, ./seclink.toml or /etc/seclink/seclink.toml.",
 )
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Print nothing; the exit status says whether the file is right.")
-@click.option("--defaults", is_flag=True, help="Print every option at its default instead, commented out.")
+@click.option("--check", is_flag=True, help="Print nothing on success; the exit status is 1 if the file has problems.")
+@click.option("--defaults", is_flag=True, help="Print every option at its default, commented out.")
 @config_option
 def config(config: Path | None, check: bool, defaults: bool) -> None:
     """Print the configuration in force as commented TOML."""
     if defaults:
         click.echo(all_defaults(), nl=False)
         return
-    found = find(config)
-    settings = load(config)
+    loaded = load(config)
     if not check:
-        click.echo(f"# {found or 'all defaults: no file was found'}\n\n{render(settings)}", nl=False)
+        click.echo(f"# {find(config) or 'all defaults: there is no file'}\n\n{render(loaded)}", nl=False)

@@ -6,7 +6,7 @@ from seclink.config.durations import parse_duration
 
 
 class DurationType(click.ParamType[int]):
-    """Whole seconds, written like 90s, 15m, 24h, 7d or 2w."""
+    """A number of seconds, written like 90s, 15m, 24h, 7d or 2w."""
 
     name = "duration"
 

@@ -1,4 +1,4 @@
-"""Where a server-side command finds its configuration and its database."""
+"""The paths of the configuration and the database, for server-side commands."""
 
 import os
 from pathlib import Path
@@ -16,54 +16,56 @@ STATE = Path("/var/lib/seclink")  # /etc holds no data, and is read-only to the 
 
 
 class ConfigSource(Struct, frozen=True):
-    """A TOML file, if there is one, and the options of the command line that override it."""
+    """The TOML file, None if there is none, and the options of the command line that override it."""
 
     path: Path | None
     host: str | None = None
     port: int | None = None
 
     def read(self) -> Config:
-        """Raise ConfigError, also where the file of the start is gone: its absence does not mean the defaults."""
+        """Return the configuration. Raise ConfigError, also if the file has gone since the start: its absence then does
+        not mean the defaults.
+        """
         return with_overrides(read_file(self.path or find(None)), self.host, self.port)
 
 
-def find(named: Path | None) -> Path | None:
-    """Return the file to read: the named one, else $SECLINK_CONFIG, else the first of CONFIG_PATHS that exists.
+def find(path: Path | None) -> Path | None:
+    """Return the file to read: `path`, else $SECLINK_CONFIG, else the first of CONFIG_PATHS that exists.
 
     None means that the defaults apply.
     """
-    if named is not None:
-        return named
+    if path is not None:
+        return path
     from_environment = os.environ.get("SECLINK_CONFIG")
     if from_environment:
         return Path(from_environment)
-    return next((path for path in CONFIG_PATHS if path.exists()), None)
+    return next((candidate for candidate in CONFIG_PATHS if candidate.exists()), None)
 
 
-def load(named: Path | None) -> Config:
-    """Read the configuration from the file that `find` returns. Raises ConfigError."""
-    return read_file(find(named))
+def load(path: Path | None) -> Config:
+    """Return the configuration of the file that `find` returns. Raise ConfigError."""
+    return read_file(find(path))
 
 
-def database(config: Config, named: Path | None) -> Path:
-    """Return the database's absolute path.
+def database(config: Config, toml: Path | None) -> Path:
+    """Return the absolute path of the database.
 
-    A relative path begins beside the TOML file, wherever the command is run from, or in /var/lib/seclink if that file
-    is the one in /etc.
+    A relative path begins at the folder of the TOML file, whatever the working directory is, or at /var/lib/seclink if
+    the file is the one in /etc.
     """
-    return (_data_folder(find(named)) / config.store.path).resolve()
+    return (_data_folder(find(toml)) / config.store.path).resolve()
 
 
-def existing_database(config: Config, named: Path | None) -> Path:
-    """Return the same path as `database`, for commands that never create one. Raises StoreUnusable."""
-    path = database(config, named)
+def existing_database(config: Config, toml: Path | None) -> Path:
+    """Return the same path as `database`, for commands that never create one. Raise StoreUnusable."""
+    path = database(config, toml)
     if not path.exists():
         raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
     return path
 
 
 def with_overrides(config: Config, host: str | None, port: int | None) -> Config:
-    """Return the configuration with the `--host` and `--port` of the command line in its place."""
+    """Return the configuration with `--host` and `--port` of the command line, where these are set."""
     overrides = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     return replace(config, server=replace(config.server, **overrides))
 

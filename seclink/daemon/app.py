@@ -72,13 +72,13 @@ def build_app(config: Config, engine: Engine) -> Middleware:
     dispatcher = DialectDispatcher(dialects, public_url(config))
 
     def dialect_error(scope: Any, error: SecLinkError) -> ErrorResponse | None:
-        counters.refused(error)
+        counters.count_refusal(error)
         return dispatcher.render_error(scope, error)
 
     monitoring = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
     routes = _routes(config, engine, vault, admission, dialects)
     api = cast(App, _framework(routes, Problems(log, dialect_error), engine))
-    pages = Pages(assets, api, monitoring, log, counters.refused)
+    pages = Pages(assets, api, monitoring, log, counters.count_refusal)
     app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
     return _middleware(app, dialect_error, monitoring, config, admission, log)
 

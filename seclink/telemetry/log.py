@@ -1,10 +1,11 @@
-"""One line per event, for a person on a terminal or in systemd's journal and as JSON otherwise.
+"""The log: one line per event, human-readable on a terminal and in systemd's journal, JSON otherwise.
 
-The journal has a time of its own and takes the level from a prefix, `<4>` (sd-daemon): neither is said twice.
+The journal adds the time itself and takes the level from a prefix such as `<4>` (sd-daemon), so a line for it has no
+time and no level.
 
-What may stand in a line is a closed list of field names, none of which can hold a linkId, key, passcode, proof,
-note, token, body or query. A secret is named by its receiptId, which opens nothing. Values are escaped and cut,
-so that a line stays one line.
+The fields of a line are a closed list, and none of them may hold a linkId, key, passcode, proof, note, token, body or
+query. A secret is identified by its receiptId, which opens nothing. Values are escaped and truncated, so that an event
+is always one line.
 """
 
 import os
@@ -16,10 +17,10 @@ from typing import TextIO
 
 import msgspec
 
-from seclink.config.schema import LogOptions as Settings
+from seclink.config.schema import LogOptions
 
 LEVELS = ("debug", "info", "warning", "error")
-PRIORITIES = ("<7>", "<6>", "<4>", "<3>")  # as syslog numbers them
+PRIORITIES = ("<7>", "<6>", "<4>", "<3>")  # the numbers of syslog
 FIELDS = frozenset(
     (
         "receipt",
@@ -39,24 +40,24 @@ FIELDS = frozenset(
         "mark",
     )
 )
-MOST_CHARACTERS = 200
+MAX_CHARACTERS = 200
 
 
 class Log:
-    """Writes to `stream`; `settings` say from which level on and how, and may change while it is in use."""
+    """Writes events of at least the configured level to `stream`, which may be the journal."""
 
     def __init__(
-        self, settings: Settings, stream: TextIO = sys.stderr, environment: Mapping[str, str] = os.environ
+        self, options: LogOptions, stream: TextIO = sys.stderr, environment: Mapping[str, str] = os.environ
     ) -> None:
         self._stream = stream
         self.is_journal = _is_journal(stream, environment)
-        self._second, self._said = -1, ""
-        self.reconfigure(settings)
+        self._second, self._second_text = -1, ""
+        self.reconfigure(options)
 
-    def reconfigure(self, settings: Settings) -> None:
-        self._from = LEVELS.index(settings.level)
-        is_read = self.is_journal or self._stream.isatty()
-        self._json = settings.format == "json" or (settings.format == "auto" and not is_read)
+    def reconfigure(self, options: LogOptions) -> None:
+        self._min_level = LEVELS.index(options.level)
+        is_for_people = self.is_journal or self._stream.isatty()
+        self._json = options.format == "json" or (options.format == "auto" and not is_for_people)
 
     def debug(self, event: str, **fields: str | int | None) -> None:
         self._write(0, event, fields)
@@ -73,47 +74,47 @@ class Log:
     def _stamp(self, now: float) -> str:
         second = int(now)
         if second != self._second:  # the expensive part is the same for all events of a second
-            self._second, self._said = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._said}.{int(now % 1 * 1000):03}Z"
+            self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._second_text}.{int(now % 1 * 1000):03}Z"
 
     def _write(self, level: int, event: str, fields: dict[str, str | int | None]) -> None:
-        if level < self._from:
+        if level < self._min_level:
             return
         if not fields.keys() <= FIELDS:
             raise ValueError(f"not a log field: {sorted(fields.keys() - FIELDS)}")
-        given = {name: _safe(value) for name, value in fields.items() if value is not None}
-        line = self._in_journal(level, event, given) if self.is_journal else self._dated(level, event, given)
-        # One write, so that lines of several threads or processes do not mix.
+        values = {name: _safe(value) for name, value in fields.items() if value is not None}
+        line = self._journal_line(level, event, values) if self.is_journal else self._dated_line(level, event, values)
+        # One write, so that the lines of several threads or processes do not mix.
         self._stream.write(line.rstrip() + "\n")
         self._stream.flush()
 
-    def _dated(self, level: int, event: str, given: dict[str, str | int]) -> str:
+    def _dated_line(self, level: int, event: str, values: dict[str, str | int]) -> str:
         at = self._stamp(time.time())
         if self._json:
-            return msgspec.json.encode({"at": at, "level": LEVELS[level], "event": event, **given}).decode()
-        return f"{at[11:19]} {LEVELS[level]:7} {event:10} {_pairs(given)}"
+            return msgspec.json.encode({"at": at, "level": LEVELS[level], "event": event, **values}).decode()
+        return f"{at[11:19]} {LEVELS[level]:7} {event:10} {_pairs(values)}"
 
-    def _in_journal(self, level: int, event: str, given: dict[str, str | int]) -> str:
-        said = msgspec.json.encode({"event": event, **given}).decode() if self._json else f"{event} {_pairs(given)}"
-        return PRIORITIES[level] + said
+    def _journal_line(self, level: int, event: str, values: dict[str, str | int]) -> str:
+        text = msgspec.json.encode({"event": event, **values}).decode() if self._json else f"{event} {_pairs(values)}"
+        return PRIORITIES[level] + text
 
 
 def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether it is the very stream that systemd has connected, and not one it was redirected to since."""
+    """Return whether systemd has connected this stream to the journal, and nothing has redirected it since."""
     try:
-        found = os.fstat(stream.fileno())
+        status = os.fstat(stream.fileno())
     except (OSError, ValueError):
         return False
-    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def _pairs(given: dict[str, str | int]) -> str:
-    return " ".join(f"{name}={value}" for name, value in given.items())
+def _pairs(values: dict[str, str | int]) -> str:
+    return " ".join(f"{name}={value}" for name, value in values.items())
 
 
 def _safe(value: str | int) -> str | int:
-    """Printable and short: no control character, line separator or escape sequence gets through."""
-    if isinstance(value, int) or (len(value) <= MOST_CHARACTERS and value.isascii() and value.isprintable()):
+    """Return a short, printable value: control characters, line separators and lone surrogates are escaped."""
+    if isinstance(value, int) or (len(value) <= MAX_CHARACTERS and value.isascii() and value.isprintable()):
         return value
-    cut = value[:MOST_CHARACTERS]
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in cut)
+    shortened = value[:MAX_CHARACTERS]
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in shortened)

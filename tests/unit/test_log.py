@@ -1,4 +1,4 @@
-"""A line stays one line, and says only what it may."""
+"""Every event is one line, with listed fields only."""
 
 import io
 import json
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink.config.schema import LogOptions as Settings
+from seclink.config.schema import LogOptions
 from seclink.telemetry.log import FIELDS, LEVELS, Log
 
 HOSTILE = [
@@ -26,24 +26,24 @@ HOSTILE = [
 ]
 
 
-def written(form: str, value: str, level: str = "debug") -> str:
+def log_line(form: str, value: str, level: str = "debug") -> str:
     stream = io.StringIO()
-    Log(Settings(level=level, format=form), stream).info("happened", detail=value)  # type: ignore[arg-type]
+    Log(LogOptions(level=level, format=form), stream).info("happened", detail=value)  # type: ignore[arg-type]
     return stream.getvalue()
 
 
 @pytest.mark.parametrize("form", ["json", "human"])
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_value_stays_in_its_line(form: str, value: str) -> None:
+def test_hostile_value_stays_on_one_line(form: str, value: str) -> None:
     """LOG-02"""
-    check_line(form, written(form, value))
+    check_line(form, log_line(form, value))
 
 
 @pytest.mark.parametrize("form", ["json", "human"])
 @given(value=st.text(st.characters(codec=None), max_size=300))
-def test_no_text_breaks_a_line(form: str, value: str) -> None:
+def test_any_text_stays_on_one_line(form: str, value: str) -> None:
     """LOG-02"""
-    check_line(form, written(form, value))
+    check_line(form, log_line(form, value))
 
 
 def check_line(form: str, line: str) -> None:
@@ -59,31 +59,31 @@ def check_line(form: str, line: str) -> None:
 @pytest.mark.parametrize(
     "name", ["link_id", "passcode", "token", "note", "label", "query", "body", "proof", "blob", "user_agent"]
 )
-def test_field_that_is_not_on_the_list_is_refused(name: str) -> None:
-    """LOG-01: a closed list, so that nobody logs a secret by adding a field."""
+def test_unlisted_field_is_rejected(name: str) -> None:
+    """LOG-01: the list is closed, so that a new field cannot log a secret by accident."""
     assert name not in FIELDS
     with pytest.raises(ValueError, match="not a log field"):
-        Log(Settings(), io.StringIO()).error("happened", **{name: "x"})
+        Log(LogOptions(), io.StringIO()).error("happened", **{name: "x"})
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_level_is_the_least_important_that_is_written(level: str) -> None:
+def test_level_is_the_lowest_that_is_logged(level: str) -> None:
     stream = io.StringIO()
-    log = Log(Settings(level=level, format="json"), stream)  # type: ignore[arg-type]
-    for each in LEVELS:
-        getattr(log, each)("happened")
+    log = Log(LogOptions(level=level, format="json"), stream)  # type: ignore[arg-type]
+    for name in LEVELS:
+        getattr(log, name)("happened")
     assert [json.loads(line)["level"] for line in stream.getvalue().splitlines()] == list(LEVELS[LEVELS.index(level) :])
 
 
-def test_form_is_json_where_nobody_watches() -> None:
-    assert json.loads(written("auto", "x"))["detail"] == "x"
+def test_automatic_format_is_json_without_a_terminal() -> None:
+    assert json.loads(log_line("auto", "x"))["detail"] == "x"
 
 
 def journal(tmp_path: Path, form: str) -> tuple[str, str]:
-    """What two events look like in a file that the environment says is the journal."""
+    """Return the lines of two events in a file that the environment declares to be the journal."""
     with (tmp_path / "journal").open("w+") as stream:
-        found = os.fstat(stream.fileno())
-        log = Log(Settings(format=form), stream, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})  # type: ignore[arg-type]
+        status = os.fstat(stream.fileno())
+        log = Log(LogOptions(format=form), stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})  # type: ignore[arg-type]
         log.info("created", receipt="abc")
         log.error("reaper", detail="a\nb")
         stream.seek(0)
@@ -91,8 +91,8 @@ def journal(tmp_path: Path, form: str) -> tuple[str, str]:
         return first, second
 
 
-def test_journal_is_told_the_level_and_no_time(tmp_path: Path) -> None:
-    """It has a time of its own, and the priority is what `journalctl -p warning` goes by."""
+def test_journal_lines_have_a_priority_and_no_time(tmp_path: Path) -> None:
+    """The journal adds the time, and `journalctl -p warning` filters by priority."""
     assert journal(tmp_path, "auto") == ("<6>created receipt=abc", "<3>reaper detail=a\\u000ab")
     assert journal(tmp_path, "json") == (
         '<6>{"event":"created","receipt":"abc"}',
@@ -100,16 +100,16 @@ def test_journal_is_told_the_level_and_no_time(tmp_path: Path) -> None:
     )
 
 
-def test_file_that_is_not_the_journal_is_none(tmp_path: Path) -> None:
-    """The variable is inherited by whatever is started from a service."""
+def test_redirected_stream_is_not_the_journal(tmp_path: Path) -> None:
+    """Every process that a service starts inherits the variable."""
     with (tmp_path / "file").open("w") as stream:
-        assert not Log(Settings(), stream, {"JOURNAL_STREAM": "1:2"}).is_journal
+        assert not Log(LogOptions(), stream, {"JOURNAL_STREAM": "1:2"}).is_journal
 
 
-def test_settings_can_change_while_it_is_in_use() -> None:
+def test_level_and_format_change_while_in_use() -> None:
     stream = io.StringIO()
-    log = Log(Settings(level="error", format="json"), stream)
+    log = Log(LogOptions(level="error", format="json"), stream)
     log.info("hidden")
-    log.reconfigure(Settings(level="debug", format="human"))
+    log.reconfigure(LogOptions(level="debug", format="human"))
     log.debug("shown", count=1)
     assert re.fullmatch(r"\d\d:\d\d:\d\d debug   shown      count=1\n", stream.getvalue())
