@@ -1,4 +1,4 @@
-"""The rules between options: values that are right by themselves and contradict each other."""
+"""The rules between options: values that are valid by themselves and contradict each other."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,16 +7,18 @@ from urllib.parse import urlsplit
 from seclink.config.addresses import WILDCARDS
 from seclink.config.durations import format_duration
 from seclink.config.schema import Config
+from seclink.config.toml_lines import KeyPath
 from seclink.config.types import LOOPBACK
 
-OWN_PATHS = {"api", "receipt", "static", "healthz", "readyz", "metrics"}  # a proxy may hand on everything below /api
+# A proxy may strip the path of the public URL or leave it, so that path must not begin like one of SecLink's own.
+OWN_PATHS = {"api", "receipt", "static", "healthz", "readyz", "metrics"}
 
-Problem = tuple[tuple[str, ...], str]
+Problem = tuple[KeyPath, str]
 """The path of an option, and the message about it."""
 
 
 def conflicts(config: Config, document: dict[str, Any]) -> Iterator[Problem]:
-    """Yield every broken rule. `document` is the TOML, which tells a value from a default."""
+    """Yield every broken rule. `document` is the parsed TOML, which shows the options that are set."""
     yield from _expiry(config, document)
     yield from _tls(config)
     yield from _metrics_listener(config)

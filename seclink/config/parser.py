@@ -11,7 +11,7 @@ from msgspec.structs import FieldInfo, fields
 
 from seclink.config.conflicts import Problem, conflicts
 from seclink.config.schema import Config, is_section
-from seclink.config.toml_lines import error_line, key_lines
+from seclink.config.toml_lines import KeyPath, error_line, key_lines
 from seclink.config.types import Declared
 from seclink.errors import ConfigError
 
@@ -56,13 +56,12 @@ def location_prefix(file: Path | None, *path: str) -> str:
     return f"{file}:{line}: {'.'.join(path)}: " if line else ""
 
 
-def _line(lines: dict[tuple[str, ...], int], path: tuple[str, ...]) -> int:
+def _line(lines: dict[KeyPath, int], path: KeyPath) -> int:
+    """Return the line of the nearest part of the path that has one; after a very long statement, lines are unknown."""
     return lines[path] if path in lines else _line(lines, path[:-1])
 
 
-def _section(
-    kind: type[S], values: dict[str, Any], folder: Path, problems: list[Problem], above: tuple[str, ...] = ()
-) -> S:
+def _section(kind: type[S], values: dict[str, Any], folder: Path, problems: list[Problem], above: KeyPath = ()) -> S:
     """Return the section at the path `above`; an option with a problem keeps its default."""
     known = {field.encode_name: field for field in fields(kind)}
     options: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """The types of options: how each is parsed, described, and written as TOML.
 
-The name of a type without bounds is a constant, of one with bounds a function that returns it. Parsing raises
-ValueError with a hint, and never repeats the value: it could be a password.
+A type without bounds is a constant, such as HOST_NAME; one with bounds is made by a function, such as `integer`.
+Parsing raises ValueError with a hint that never repeats the value, because that could be a password.
 """
 
 import ipaddress
