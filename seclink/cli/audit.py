@@ -18,7 +18,7 @@ from seclink.cli.config import config_option
 from seclink.cli.durations import DURATION
 from seclink.cli.terminal import printable
 from seclink.config.locate import existing_database, load
-from seclink.store.audit_reader import AuditReader, Broken, Outdated, TrailEntry, parse_checkpoint
+from seclink.store.audit_reader import AuditReader, CheckpointPruned, TrailBroken, TrailEntry, parse_checkpoint
 
 NOT_INTACT, MAX_BREAKS = 1, 10
 INTERVAL_SECONDS = 0.5
@@ -63,9 +63,9 @@ def _print(trail: AuditReader, show: Show) -> bool:
         try:
             for entry in trail.new():
                 show(entry)
-        except Broken as broken:
+        except TrailBroken as broken:
             sys.stdout.flush()
-            verdict = "CANNOT TELL" if isinstance(broken, Outdated) else "NOT INTACT"
+            verdict = "CANNOT TELL" if isinstance(broken, CheckpointPruned) else "NOT INTACT"
             click.echo(printable(f"{verdict}: {broken}"), err=True)
             if not trail.skip(broken):
                 return False
@@ -121,7 +121,7 @@ def _as_text(item: TrailEntry) -> None:
 
 def _summary(trail: AuditReader) -> str:
     head, first = trail.progress.head, trail.progress.first
-    assert head is not None  # noqa: S101  an audit trail without its first digest is Broken
+    assert head is not None  # noqa: S101  an audit trail without its first digest raises TrailBroken
     if first is None:
         reason = f"all entries up to {head.seq:,} were pruned" if head.seq else "no entries yet"
         return f"the audit trail is empty: {reason}, mark {head.checkpoint}"

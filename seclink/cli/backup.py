@@ -51,7 +51,7 @@ def restore(file: Path, replace: bool, config: Path | None) -> None:
 
 
 def _backup_lines(file: Path, inventory: Inventory, seconds: float) -> list[str]:
-    active = counted(inventory.waiting, "active secret")
+    active = counted(inventory.active, "active secret")
     return [
         f"saved {file}: {inventory.bytes:,} bytes in {seconds:.2f} s, readable only by you",
         *_inventory_lines(inventory),
@@ -63,21 +63,21 @@ def _backup_lines(file: Path, inventory: Inventory, seconds: float) -> list[str]
 
 def _restore_lines(file: Path, path: Path, restored: Restored, keep_days: int) -> list[str]:
     lines = [
-        f"restored {path} from {file}, as of {utc_time(restored.inventory.seen)}",
+        f"restored {path} from {file}, as of {utc_time(restored.inventory.last_seen_at)}",
         *_inventory_lines(restored.inventory),
         f"  {counted(restored.ended, 'active secret')} ended, as the receipts show",
     ]
-    if restored.kept is not None and restored.is_raw:
+    if restored.previous is not None and restored.is_raw:
         lines += [
-            f"moved the old database to {restored.kept}",
+            f"moved the old database to {restored.previous}",
             "  it could not be read and may contain secrets, which are not erased: delete it when you are done",
         ]
-    elif restored.kept is not None:
+    elif restored.previous is not None:
         lines += [
             f"overwrote a database with {counted(restored.lost, 'active secret')}",
-            f"  a copy without contents is in {restored.kept}; the server deletes it after {keep_days} days",
+            f"  a copy without contents is in {restored.previous}; the server deletes it after {keep_days} days",
         ]
-    if restored.kept is None or restored.is_raw:
+    if restored.previous is None or restored.is_raw:
         lines.append(
             "API keys revoked since the backup are valid again: check `seclink key list` before you start the server"
         )

@@ -11,8 +11,8 @@ from seclink.doctor.findings import RUN_AS_OWNER, CheckGroup, Finding
 from seclink.errors import StoreFault, StoreUnusable
 from seclink.ops.processes import server_process
 from seclink.store import connection
-from seclink.store.audit_reader import AuditReader, Broken
-from seclink.store.inspect import Inspection, inspect, try_pragmas
+from seclink.store.audit_reader import AuditReader, TrailBroken
+from seclink.store.inspect import Inspection, check_pragmas, inspect
 
 GROUP = CheckGroup("database")
 MAX_BEHIND_MS = 60_000
@@ -52,7 +52,7 @@ def check(config: Config, path: Path, now_ms: int) -> Iterator[Finding]:
         yield finding
         return
     try:
-        connection.check(path, up_to=0)
+        connection.check(path, max_bytes=0)
         inspection = inspect(path)
     except StoreUnusable as error:
         observation = error.message.removeprefix(f"{path}: ")
@@ -110,7 +110,7 @@ def _audit_trail(path: Path) -> Finding:
     """Verify as much of the audit trail as takes about half a second."""
     try:
         count = sum(1 for _ in itertools.islice(AuditReader(path).new(), MAX_AUDIT_ENTRIES))
-    except Broken as broken:
+    except TrailBroken as broken:
         fix = "keep a copy (`seclink backup`), and find out who can write to the file; entries before that are intact"
         return GROUP.problem("the audit trail", f"is broken: {broken}", fix)
     if count == MAX_AUDIT_ENTRIES:
@@ -120,7 +120,7 @@ def _audit_trail(path: Path) -> Finding:
 
 
 def _clock(inspection: Inspection, now_ms: int) -> Finding:
-    behind_ms = inspection.seen_ms - now_ms
+    behind_ms = inspection.last_seen_at - now_ms
     if behind_ms > MAX_BEHIND_MS:
         seconds = behind_ms // 1000
         observation = f"is {seconds:,} s behind the time in the database: nothing expires until it has caught up"
@@ -131,7 +131,7 @@ def _clock(inspection: Inspection, now_ms: int) -> Finding:
 def _pragmas() -> Finding:
     try:
         with tempfile.TemporaryDirectory() as folder:
-            try_pragmas(Path(folder))
+            check_pragmas(Path(folder))
     except (StoreUnusable, OSError) as error:
         fix = "use the SQLite of your distribution, or Python's own"
         return GROUP.problem("SQLite", f"cannot be used: {error}", fix)

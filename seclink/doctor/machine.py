@@ -13,7 +13,7 @@ from seclink.config.schema import Config
 from seclink.doctor.findings import CheckGroup, Finding
 from seclink.domain.passcodes import PROFILES, THREADS
 from seclink.ops.processes import soft_limits
-from seclink.store.inspect import library
+from seclink.store.inspect import sqlite_version
 
 GROUP = CheckGroup("machine")
 # https://sqlite.org/wal.html#walresetbug: one connection's commit restarts the log while the second of two checkpoints
@@ -28,7 +28,7 @@ HASH_RUNS = 3
 def check(config: Config, process: int | None) -> Iterator[Finding]:
     """`process` is the server's id, or None if it does not run."""
     yield GROUP.ok("Python", sys.version.split()[0])
-    yield sqlite(library())
+    yield sqlite(sqlite_version())
     yield from _limits(config, process)
     yield swap()
     yield _clock()

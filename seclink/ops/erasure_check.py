@@ -20,7 +20,7 @@ from msgspec import Struct
 from seclink.errors import BY_CODE, SecLinkError, StoreUnusable, Unreachable
 from seclink.ops.file_search import Match, SearchedFiles, files_to_search, search
 from seclink.ops.http_probe import HttpProbe, ProbeResponse
-from seclink.store.inspect import passcode_of
+from seclink.store.inspect import stored_passcode
 
 SMALL_BYTES, LARGE_BYTES = 300, 20_000  # in a cell of its table, and on overflow pages
 MIN_TTL_SECONDS, TTL_SECONDS = 60, 600
@@ -144,7 +144,7 @@ class ErasureCheck:
 
     def _create(self, canary: Canary) -> None:
         canary.receipt = self._call("POST", "/secrets", self._key_header, canary.create_request())
-        canary.argon2_hash = passcode_of(self._database, str(canary.receipt.get("linkId")))
+        canary.argon2_hash = stored_passcode(self._database, str(canary.receipt.get("linkId")))
 
     def _check_stored(self, canaries: list[Canary]) -> None:
         stored = {name: part for canary in canaries for name, part in canary.stored().items()}

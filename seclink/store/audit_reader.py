@@ -26,7 +26,7 @@ class TrailEntry(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """How far a trail has been read.
+    """The state of a reader.
 
     `head` is the last entry that fits the chain, None before the first read; `first` the number of the first entry
     read. The trail begins after entry `pruned_up_to`; `prunings` are the details of all pruning entries so far.
@@ -39,7 +39,7 @@ class Progress(Struct, frozen=True):
     is_checkpoint_reached: bool = False
 
 
-class Broken(Exception):
+class TrailBroken(Exception):
     """The chain does not hold; the message says where. `entry` is the one that does not fit, if there is one."""
 
     def __init__(self, message: str, entry: AuditHead | None = None) -> None:
@@ -47,7 +47,7 @@ class Broken(Exception):
         self.entry = entry
 
 
-class Outdated(Broken):
+class CheckpointPruned(TrailBroken):
     """The chain may hold, but the checkpoint is too old to prove it."""
 
 
@@ -62,7 +62,7 @@ class AuditReader:
         self.progress = Progress()
 
     def new(self) -> Iterator[TrailEntry]:
-        """Yield the entries added since the last call, at first all. Raises Broken, Outdated, StoreUnusable."""
+        """Yield the entries added since the last call, at first all. Raises TrailBroken, CheckpointPruned, StoreUnusable."""
         while True:
             rows = self._next_rows()
             yield from self._verified(rows)
@@ -71,7 +71,7 @@ class AuditReader:
         self._check_pruning()
         self._check_checkpoint_was_reached()
 
-    def skip(self, broken: Broken) -> bool:
+    def skip(self, broken: TrailBroken) -> bool:
         """Go on behind the entry that did not fit as if it did; return False if no entry is to blame.
 
         The entries that follow are then proved by nothing before it.
@@ -94,14 +94,14 @@ class AuditReader:
                 db.execute("BEGIN")
                 check_version(db, self._path, NEWEST)
                 if not has_our_table(db, "audit"):
-                    raise Broken("it is not in the table that SecLink made for it")
+                    raise TrailBroken("it is not in the table that SecLink made for it")
                 return audit_log.rows(db, -1 if head is None else head.seq - 1, MAX_ROWS)
         except sqlite3.DatabaseError as error:
             raise unusable(self._path, error) from None
 
     def _verified(self, rows: list[tuple[int, str | None, str]]) -> Iterator[TrailEntry]:
         if not rows:
-            raise Broken(_all_missing(self.progress.head))
+            raise TrailBroken(_all_missing(self.progress.head))
         for index, (seq, text, digest) in enumerate(rows):
             entry = AuditHead(seq, digest)
             if index == 0 and entry == self.progress.head:
@@ -112,30 +112,30 @@ class AuditReader:
                 yield TrailEntry(entry, self._verify(entry, text))
 
     def _verify(self, entry: AuditHead, text: str | None) -> AuditEntry:
-        """Check an entry against the one before it and go on to it. Raises Broken."""
+        """Check an entry against the one before it and go on to it. Raises TrailBroken."""
         head = self.progress.head
         if head is None:
-            raise Broken(f"entry {entry.seq} is the first, and the entry it is chained to is missing", entry)
+            raise TrailBroken(f"entry {entry.seq} is the first, and the entry it is chained to is missing", entry)
         if entry.seq != head.seq + 1:
-            raise Broken(_some_missing(head.seq, entry.seq), entry)
+            raise TrailBroken(_some_missing(head.seq, entry.seq), entry)
         if text is None or audit_log.chained_digest(head, text) != entry.digest:
-            raise Broken(f"entry {entry.seq} or the one before it was changed", entry)
+            raise TrailBroken(f"entry {entry.seq} or the one before it was changed", entry)
         self._advance(entry, first=entry.seq if self.progress.first is None else self.progress.first)
         try:
             content = audit_log.decode(text)
         except msgspec.MsgspecError:
-            raise Broken(f"entry {entry.seq} cannot be read by this release", entry) from None
+            raise TrailBroken(f"entry {entry.seq} cannot be read by this release", entry) from None
         if content.event == audit_log.PRUNED:
             self._update(prunings=self.progress.prunings | {content.detail})
         return content
 
     def _advance(self, entry: AuditHead, **changes: Any) -> None:
-        """Go on to an entry that fits the chain. Raises Broken if the checkpoint says another one."""
+        """Go on to an entry that fits the chain. Raises TrailBroken if the checkpoint says another one."""
         self._update(head=entry, **changes)
         if self._checkpoint is not None and entry.seq == self._checkpoint[0]:
             self._update(is_checkpoint_reached=True)
             if not entry.digest.startswith(self._checkpoint[1]):
-                raise Broken(f"entry {entry.seq} is not the one of the mark: the trail was rewritten", entry)
+                raise TrailBroken(f"entry {entry.seq} is not the one of the mark: the trail was rewritten", entry)
 
     def _update(self, **changes: Any) -> None:
         self.progress = msgspec.structs.replace(self.progress, **changes)
@@ -143,7 +143,7 @@ class AuditReader:
     def _check_pruning(self) -> None:
         last = self.progress.pruned_up_to
         if last and audit_log.pruned_detail(last) not in self.progress.prunings:
-            raise Broken(f"the entries up to {last} are missing, and no entry records that they were pruned")
+            raise TrailBroken(f"the entries up to {last} are missing, and no entry records that they were pruned")
 
     def _check_checkpoint_was_reached(self) -> None:
         head, pruned_up_to = self.progress.head, self.progress.pruned_up_to
@@ -151,8 +151,10 @@ class AuditReader:
             return
         seq = self._checkpoint[0]
         if seq < pruned_up_to:
-            raise Outdated(f"the mark's entry {seq} was pruned with all up to {pruned_up_to}; the rest is intact")
-        raise Broken(f"the mark names entry {seq}, but the trail ends with {head.seq}: its end was cut off")
+            raise CheckpointPruned(
+                f"the mark's entry {seq} was pruned with all up to {pruned_up_to}; the rest is intact"
+            )
+        raise TrailBroken(f"the mark names entry {seq}, but the trail ends with {head.seq}: its end was cut off")
 
 
 def _is_beginning(head: AuditHead | None, entry: AuditHead, text: str | None) -> bool:

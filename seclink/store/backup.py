@@ -27,20 +27,20 @@ class Restored(Struct, frozen=True, kw_only=True):
     """The result of a restore.
 
     `inventory` is the file's. `ended` secrets were active when it was saved, `lost` ones in the replaced database.
-    `kept` is a copy of the replaced database without contents, or, if it could not be read (`is_raw`), its own file.
+    `previous` is a copy of the replaced database without contents, or its own file if it could not be read (`is_raw`).
     """
 
     inventory: Inventory
     ended: int
     lost: int = 0
-    kept: Path | None = None
+    previous: Path | None = None
     is_raw: bool = False
 
 
 class _Existing(Struct, frozen=True):
     """A readable database that a restore would replace: its active secrets, and the latest instant it has seen."""
 
-    waiting: int
+    active: int
     last_seen_at: int
 
 
@@ -82,7 +82,7 @@ def restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) ->
         raise connection.unusable(path, error) from None
     finally:
         os.close(lock)
-    return Restored(inventory=inventory, ended=ended, lost=old.waiting if old else 0, kept=aside, is_raw=old is None)
+    return Restored(inventory=inventory, ended=ended, lost=old.active if old else 0, previous=aside, is_raw=old is None)
 
 
 def _check_file(file: Path, path: Path) -> None:
@@ -92,28 +92,28 @@ def _check_file(file: Path, path: Path) -> None:
         raise StoreUnusable(f"{file}: is the database itself")
     if file.stat().st_size == 0:
         raise StoreUnusable(f"{file}: is empty")
-    connection.check(file, up_to=_ANY_SIZE)
+    connection.check(file, max_bytes=_ANY_SIZE)
 
 
 def _read_existing(path: Path, now: int) -> _Existing | None:
     """Return None if the database cannot be read."""
     try:
-        connection.check(path, up_to=_ANY_SIZE)
+        connection.check(path, max_bytes=_ANY_SIZE)
         with open_readonly(path) as db:
             (last_seen_at,) = db.execute(LAST_SEEN).fetchone()
-            (waiting,) = db.execute(
+            (active,) = db.execute(
                 "SELECT count(*) FROM secrets WHERE state = 'active' AND expires_at > ?", (max(now, last_seen_at),)
             ).fetchone()
     except (StoreUnusable, sqlite3.Error, OSError):
         return None
-    return _Existing(waiting, last_seen_at)
+    return _Existing(active, last_seen_at)
 
 
 def _exists_message(path: Path, old: _Existing | None) -> str:
     if old is None:
         return f"{path}: exists already, but cannot be read; --replace moves it aside"
     return (
-        f"{path}: there is a database already (active secrets in it: {old.waiting:,});"
+        f"{path}: there is a database already (active secrets in it: {old.active:,});"
         " --replace ends those and keeps a copy of the rest"
     )
 
@@ -130,7 +130,7 @@ def _complete(temp: Path, inventory: Inventory, keep_ms: int, old: Path | None) 
 
     `old` is the database that it replaces.
     """
-    parameters = {"at": inventory.at, "seen": inventory.seen, "keep": keep_ms}
+    parameters = {"at": inventory.at, "seen": inventory.last_seen_at, "keep": keep_ms}
     with contextlib.closing(connection.connect(temp, sqlite3.Connection)) as db:
         upgrade(db)
         if old is not None:
@@ -140,14 +140,14 @@ def _complete(temp: Path, inventory: Inventory, keep_ms: int, old: Path | None) 
         if old is not None:
             _apply_ends(db, parameters)
         replaced = _extend_trail(db) if old is not None else ""
-        as_of = datetime.fromtimestamp(inventory.seen / 1000, UTC).strftime("as of %Y-%m-%dT%H:%M:%SZ")
+        as_of = datetime.fromtimestamp(inventory.last_seen_at / 1000, UTC).strftime("as of %Y-%m-%dT%H:%M:%SZ")
         entry = audit_log.AuditEntry(inventory.at, "restored", detail=as_of + replaced)
         audit_log.append(db, audit_log.head(db), [entry])
         ended = db.execute(
             f"UPDATE secrets SET ended_at = :at, due_at = :at + :keep WHERE {_ENDED_NOW}", parameters
         ).rowcount
         db.execute("COMMIT")
-    connection.check(temp, up_to=_ANY_SIZE)
+    connection.check(temp, max_bytes=_ANY_SIZE)
     return ended
 
 

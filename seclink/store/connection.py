@@ -151,10 +151,10 @@ def _check_log(path: Path) -> None:
         )
 
 
-def check(path: Path, *, up_to: int = MAX_CHECKED_BYTES) -> None:
+def check(path: Path, *, max_bytes: int = MAX_CHECKED_BYTES) -> None:
     """Check that the file is ours and whole, without writing to it. Raises StoreUnusable.
 
-    Its content is checked if it is not larger than `up_to` bytes.
+    Its content is checked if it is not larger than `max_bytes` bytes.
     """
     if 0 < path.stat().st_size < MIN_PAGE_BYTES:  # SQLite takes a file of one byte for an empty one
         raise StoreUnusable(f"{path}: {_NOT_OURS}")
@@ -163,22 +163,22 @@ def check(path: Path, *, up_to: int = MAX_CHECKED_BYTES) -> None:
             db.execute("PRAGMA trusted_schema = OFF")
             db.execute("PRAGMA cell_size_check = ON")
             db.execute("BEGIN")  # one snapshot: another process may be creating the file
-            _check_content(db, path, up_to)
+            _check_content(db, path, max_bytes)
     except sqlite3.DatabaseError as error:
         # A write that a crash cut short before there was a log is rolled back by the first connection that may write.
         if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
             raise unusable(path, error) from None
 
 
-def _check_content(db: sqlite3.Connection, path: Path, up_to: int) -> None:
+def _check_content(db: sqlite3.Connection, path: Path, max_bytes: int) -> None:
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and application != APPLICATION_ID:
         raise StoreUnusable(
-            f"{path}: is a database of something else; name another file in store.path", StoreFault.FOREIGN
+            f"{path}: is the database of another program; set store.path to another file", StoreFault.FOREIGN
         )
     check_version(db, path)
-    if path.stat().st_size <= up_to:
+    if path.stat().st_size <= max_bytes:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise StoreUnusable(f"{path}: {_DAMAGED}")
@@ -188,12 +188,12 @@ def _check_content(db: sqlite3.Connection, path: Path, up_to: int) -> None:
 
 def check_version(db: sqlite3.Connection, path: Path, oldest: int = 0) -> None:
     """Raise StoreUnusable if the tables are of a later release, or of a schema before `oldest`."""
-    found = version(db)
-    if found > NEWEST:
+    schema = version(db)
+    if schema > NEWEST:
         raise StoreUnusable(
-            f"{path}: was written by a newer SecLink (schema {found}, this one knows {NEWEST})", StoreFault.NEWER
+            f"{path}: was written by a newer SecLink (schema {schema}, this one knows {NEWEST})", StoreFault.NEWER
         )
-    if found < oldest:
+    if schema < oldest:
         raise StoreUnusable(f"{path}: was written by an older SecLink; start the server once to upgrade it")
 
 
@@ -224,7 +224,7 @@ def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
         "SQLITE_CORRUPT": (_DAMAGED, StoreFault.OTHER),
         "SQLITE_BUSY": ("is locked by another program", StoreFault.LOCKED),
         "SQLITE_READONLY": ("cannot be written to", StoreFault.ACCESS),
-        "SQLITE_CANTOPEN": ("cannot be opened; does its folder exist and may it be written to?", StoreFault.ACCESS),
+        "SQLITE_CANTOPEN": ("cannot be opened; does its folder exist, and is it writable?", StoreFault.ACCESS),
         "SQLITE_FULL": ("cannot be written to: the disk is full", StoreFault.DISK_FULL),
     }
     name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")

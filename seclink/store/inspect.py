@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 5
 class Inspection(Struct, frozen=True, kw_only=True):
     """Facts about a database file.
 
-    `schema` is the file's and `newest` the one this release upgrades it to. `seen_ms` is the latest instant that
+    `schema` is the file's and `newest` the one this release upgrades it to. `last_seen_at` is the latest instant that
     the store has seen. `verdict` is the result of SQLite's check, "" if the file is too large for it. `orphans` counts
     rows whose secret is missing. `ended` is the linkId of some ended secret.
     """
@@ -25,23 +25,23 @@ class Inspection(Struct, frozen=True, kw_only=True):
     schema: int
     newest: int
     journal_mode: str
-    seen_ms: int
+    last_seen_at: int
     verdict: str
     orphans: int
     ended: str | None
 
 
-def inspect(path: Path, *, up_to: int = 2**30) -> Inspection:
-    """Return the facts; SQLite checks files of up to `up_to` bytes. See also `connection.check`.
+def inspect(path: Path, *, max_bytes: int = 2**30) -> Inspection:
+    """Return the facts; SQLite checks files of up to `max_bytes` bytes. See also `connection.check`.
 
     Raises StoreUnusable if the file cannot be read, or is not a SecLink database.
     """
     try:
         with open_readonly(path) as db:
             (journal_mode,) = db.execute("PRAGMA journal_mode").fetchone()
-            (seen_ms,) = db.execute(LAST_SEEN).fetchone()
+            (last_seen_at,) = db.execute(LAST_SEEN).fetchone()
             verdict = ""
-            if path.stat().st_size <= up_to:
+            if path.stat().st_size <= max_bytes:
                 verdict = "; ".join(text for (text,) in db.execute("PRAGMA quick_check(3)"))
             ended = db.execute(
                 "SELECT link_id FROM secrets WHERE state <> 'active' ORDER BY id DESC LIMIT 1"
@@ -50,7 +50,7 @@ def inspect(path: Path, *, up_to: int = 2**30) -> Inspection:
                 schema=version(db),
                 newest=NEWEST,
                 journal_mode=journal_mode,
-                seen_ms=seen_ms,
+                last_seen_at=last_seen_at,
                 verdict=verdict,
                 orphans=len(db.execute("PRAGMA foreign_key_check").fetchmany(100)),
                 ended=ended[0] if ended else None,
@@ -59,7 +59,7 @@ def inspect(path: Path, *, up_to: int = 2**30) -> Inspection:
         raise unusable(path, error) from None
 
 
-def passcode_of(path: Path, link_id: str) -> str:
+def stored_passcode(path: Path, link_id: str) -> str:
     """Return the argon2id string that is stored for a secret, "" if there is none. Raises StoreUnusable."""
     try:
         with open_readonly(path) as db:
@@ -69,13 +69,13 @@ def passcode_of(path: Path, link_id: str) -> str:
     return (row[0] if row else "") or ""
 
 
-def try_pragmas(folder: Path) -> None:
+def check_pragmas(folder: Path) -> None:
     """Set the store's pragmas on a new database in an empty folder. Raises StoreUnusable if one is not kept."""
     with contextlib.closing(connect(folder / "try.db", sqlite3.Connection)):
         pass
 
 
-def library() -> tuple[int, ...]:
+def sqlite_version() -> tuple[int, ...]:
     """Return the version of SQLite in use."""
     return sqlite3.sqlite_version_info
 

@@ -55,15 +55,15 @@ _COPY_SUFFIX = r"\.(before-v\d+|replaced-\d{8}-\d{6})"
 class Inventory(Struct, frozen=True, kw_only=True):
     """The contents of a copy.
 
-    `waiting` secrets are active in the source and ended in the copy. `seen` is the latest instant that the source had
-    seen, `at` the instant of the copy.
+    `active` secrets are active in the source and ended in the copy. `last_seen_at` is the latest instant that the
+    source had seen, `at` the instant of the copy.
     """
 
     receipts: int
-    waiting: int
+    active: int
     keys: int
     accounts: int
-    seen: int
+    last_seen_at: int
     at: int
     bytes: int = 0
 
@@ -114,9 +114,9 @@ def remove_old(path: Path, last_seen_at: int, keep_ms: int) -> None:
 
 def _inventory(db: sqlite3.Connection, now: int) -> Inventory:
     """Count the source. This first read begins the transaction: from here on the source does not change for us."""
-    (seen,) = db.execute("SELECT clock_mark FROM old.meta").fetchone()
-    at = max(now, seen)
-    receipts, waiting, keys, accounts = db.execute(
+    (last_seen_at,) = db.execute("SELECT clock_mark FROM old.meta").fetchone()
+    at = max(now, last_seen_at)
+    receipts, active, keys, accounts = db.execute(
         """
         SELECT (SELECT count(*) FROM old.secrets),
                (SELECT count(*) FROM old.secrets WHERE state = 'active' AND expires_at > ?),
@@ -125,7 +125,7 @@ def _inventory(db: sqlite3.Connection, now: int) -> Inventory:
         """,
         (at,),
     ).fetchone()
-    return Inventory(receipts=receipts, waiting=waiting, keys=keys, accounts=accounts, seen=seen, at=at)
+    return Inventory(receipts=receipts, active=active, keys=keys, accounts=accounts, last_seen_at=last_seen_at, at=at)
 
 
 def _copy_rows(db: sqlite3.Connection, at: int) -> None:

@@ -17,7 +17,7 @@ from support.server import HIGH_RATES, Server
 from support.waiting import TIMEOUT_SECONDS
 
 from seclink.ops.erasure_check import Canary
-from seclink.store.inspect import passcode_of
+from seclink.store.inspect import stored_passcode
 
 
 def create(api: ApiClient, server: Server, canary: Canary, **members: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def create(api: ApiClient, server: Server, canary: Canary, **members: Any) -> di
     response = api.http.post("/secrets", json={**canary.create_request(), **members})
     assert response.status_code == 201, response.text
     canary.receipt = response.json()
-    canary.argon2_hash = passcode_of(database_path(server.folder), canary.receipt["linkId"])
+    canary.argon2_hash = stored_passcode(database_path(server.folder), canary.receipt["linkId"])
     return canary.receipt
 
 

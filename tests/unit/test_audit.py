@@ -14,7 +14,7 @@ from test_store import END, NOW, key, link, receipt, secret
 from seclink.errors import StorageFailed, StoreUnusable
 from seclink.model import Changes, State
 from seclink.store import audit_log, audit_reader, backup
-from seclink.store.audit_reader import AuditReader, Broken, Outdated, parse_checkpoint
+from seclink.store.audit_reader import AuditReader, CheckpointPruned, TrailBroken, parse_checkpoint
 from seclink.store.contract import IdTaken
 from seclink.store.sqlite import SqliteStore
 
@@ -243,7 +243,7 @@ async def test_tampering_is_detected(path: Path, store: SqliteStore, change: str
     await filled(store)
     with tampering(path) as db:
         db.execute(change)
-    with pytest.raises(Broken, match=said):
+    with pytest.raises(TrailBroken, match=said):
         read(path)
 
 
@@ -264,7 +264,7 @@ async def test_replaced_table_is_refused(path: Path, store: SqliteStore, made: s
     with tampering(path) as db:
         db.execute("DROP TABLE audit")
         db.execute(f"CREATE {made}")
-    with pytest.raises(Broken, match="not in the table that SecLink made"):
+    with pytest.raises(TrailBroken, match="not in the table that SecLink made"):
         read(path)
 
 
@@ -274,7 +274,7 @@ async def test_text_that_is_not_utf8_is_detected(path: Path, store: SqliteStore,
     await filled(store)
     with tampering(path) as db:
         db.execute(f"UPDATE audit SET {column} = CAST(x'ff' AS TEXT) WHERE seq = ?", (seq,))
-    with pytest.raises(Broken, match=r"entry [013] (or|is)"):
+    with pytest.raises(TrailBroken, match=r"entry [013] (or|is)"):
         read(path)
 
 
@@ -292,7 +292,7 @@ async def test_entry_changed_with_its_digest_breaks_the_next_one(path: Path, sto
         db.execute(
             "UPDATE audit SET entry = ?, digest = ? WHERE seq = 5", (OTHER, audit_log.chained_digest(before, OTHER))
         )
-    with pytest.raises(Broken, match="entry 6 or the one before it was changed"):
+    with pytest.raises(TrailBroken, match="entry 6 or the one before it was changed"):
         read(path)
 
 
@@ -301,7 +301,7 @@ async def test_swapped_entries_are_detected(path: Path, store: SqliteStore) -> N
     with tampering(path) as db:
         (one,), (two,) = db.execute("SELECT entry FROM audit WHERE seq IN (3, 4) ORDER BY seq").fetchall()
         db.executemany("UPDATE audit SET entry = ? WHERE seq = ?", [(two, 3), (one, 4)])
-    with pytest.raises(Broken, match="entry 3 "):
+    with pytest.raises(TrailBroken, match="entry 3 "):
         read(path)
 
 
@@ -320,7 +320,7 @@ async def test_checkpoint_shows_that_the_end_was_cut_off(path: Path, store: Sqli
     with tampering(path) as db:
         db.execute("DELETE FROM audit WHERE seq > 7")
     assert len(read(path)) == 7
-    with pytest.raises(Broken, match="the mark names entry 10, but the trail ends with 7"):
+    with pytest.raises(TrailBroken, match="the mark names entry 10, but the trail ends with 7"):
         read(path, mark)
 
 
@@ -333,7 +333,7 @@ async def test_checkpoint_shows_that_the_trail_was_rewritten(path: Path, store: 
         changed = [msgspec.structs.replace(each, account="mallory") for each in entries]
         audit_log.append(db, audit_log.head(db), changed)
     assert {each.account for each in read(path)} == {"mallory"}
-    with pytest.raises(Broken, match="entry 10 is not the one of the mark"):
+    with pytest.raises(TrailBroken, match="entry 10 is not the one of the mark"):
         read(path, mark)
 
 
@@ -348,7 +348,7 @@ async def test_store_works_after_the_trail_was_emptied(path: Path, store: Sqlite
     assert await again.audit_checkpoint() == "0:"
     await again.add(secret("after"))
     await again.close()
-    with pytest.raises(Broken, match="entry 1 is the first"):
+    with pytest.raises(TrailBroken, match="entry 1 is the first"):
         read(path)
 
 
@@ -386,7 +386,7 @@ async def test_pruned_trail_is_still_a_chain(path: Path, store: SqliteStore) -> 
     kept = read(path, await store.audit_checkpoint())
     assert [each.event for each in kept] == ["created"] * 5 + ["expired"] * 11 + ["forgotten"]
     assert kept[-1].detail == "up to entry 11"
-    with pytest.raises(Outdated, match="the mark's entry 10 was pruned with all up to 11; the rest is intact"):
+    with pytest.raises(CheckpointPruned, match="the mark's entry 10 was pruned with all up to 11; the rest is intact"):
         read(path, early)
     for hours in range(3):
         while await store.reap(NOW + 300 * DAY + hours * HOUR, 100):
@@ -403,7 +403,9 @@ async def test_removed_beginning_is_told_from_a_pruned_one(path: Path, store: Sq
         db.execute("UPDATE audit SET entry = NULL WHERE seq = 6")
         db.execute("DELETE FROM audit WHERE seq < 6")
     for each in (None, mark):
-        with pytest.raises(Broken, match="the entries up to 6 are missing, and no entry records that they were pruned"):
+        with pytest.raises(
+            TrailBroken, match="the entries up to 6 are missing, and no entry records that they were pruned"
+        ):
             read(path, each)
 
 
@@ -473,7 +475,7 @@ async def test_damaged_entry_is_pruned_with_its_neighbours(
         db.execute("UPDATE audit SET entry = ? WHERE seq = ?", (entry, position + 1))
         db.execute(sql)
     assert await store.reap(END, 10) == 3
-    with pytest.raises(Broken, match=f"entry {position + 1} "):
+    with pytest.raises(TrailBroken, match=f"entry {position + 1} "):
         read(path)
     for name in names:
         await store.add(secret(f"later {name}", created_at=END + 80 * DAY, expires_at=END + 200 * DAY))
@@ -550,7 +552,7 @@ async def test_repeated_reads_miss_no_entry(path: Path, store: SqliteStore) -> N
     with tampering(path) as db:
         db.execute("DELETE FROM audit WHERE seq > 3")
         db.execute("INSERT INTO audit VALUES (4, '{}', 'x')")
-    with pytest.raises(Broken, match="entry 14 and all after it are missing"):
+    with pytest.raises(TrailBroken, match="entry 14 and all after it are missing"):
         list(reader.new())
 
 
@@ -574,11 +576,11 @@ async def test_trail_read_in_parts_is_checked_as_a_whole(
     assert [each.receipt for each in read(path, mark)] == [receipt(str(n)) for n in range(10)]
     with tampering(path) as db:
         db.execute("UPDATE audit SET digest = upper(digest) WHERE seq = 9")
-    with pytest.raises(Broken, match="entry 9 or the one before it was changed"):
+    with pytest.raises(TrailBroken, match="entry 9 or the one before it was changed"):
         read(path)
     with tampering(path) as db:
         db.execute("DELETE FROM audit WHERE seq = 9")
-    with pytest.raises(Broken, match="entry 9 is missing"):
+    with pytest.raises(TrailBroken, match="entry 9 is missing"):
         read(path)
 
 
@@ -589,5 +591,5 @@ async def test_reader_detects_that_entries_it_has_read_are_missing(path: Path, s
     assert len(list(reader.new())) == 10
     with tampering(path) as db:
         db.execute("DELETE FROM audit WHERE seq > 7")
-    with pytest.raises(Broken, match="entry 10 and all after it are missing"):
+    with pytest.raises(TrailBroken, match="entry 10 and all after it are missing"):
         list(reader.new())

@@ -138,7 +138,7 @@ async def test_backup_is_a_complete_database(store: SqliteStore, path: Path, fil
     assert query(file, "PRAGMA foreign_key_check") == []
     assert query(file, "PRAGMA journal_mode") == [("delete",)]
     assert query(file, "SELECT count(*) FROM secrets WHERE state = 'active'") == [(0,)]
-    assert (inventory.receipts, inventory.waiting, inventory.keys, inventory.accounts) == (8, 4, 2, 1)
+    assert (inventory.receipts, inventory.active, inventory.keys, inventory.accounts) == (8, 4, 2, 1)
     assert (inventory.bytes, inventory.at) == (file.stat().st_size, SAVED)
 
 
@@ -245,7 +245,7 @@ async def test_restore_brings_back_all_but_contents(
     backup.save(path, file, SAVED)
     other = path.with_name("other.db")
     restored = restore(file, other)
-    assert (restored.ended, restored.inventory.seen, restored.kept) == (4, SAVED, None)
+    assert (restored.ended, restored.inventory.last_seen_at, restored.previous) == (4, SAVED, None)
     assert other.stat().st_mode & 0o777 == 0o600
     new = await open_store(other)
     await check_no_secret_is_revived(new, RESTORED)
@@ -435,7 +435,7 @@ async def test_restore_overwrites_a_database_only_with_replace(store: SqliteStor
         ("folder", "no such file"),
         ("empty", "is empty"),
         ("text", "is not a SecLink database"),
-        ("foreign", "is a database of something else"),
+        ("foreign", "is the database of another program"),
         ("newer", "was written by a newer SecLink"),
         ("damaged", "is damaged"),
         ("cut", "is damaged"),
@@ -492,14 +492,14 @@ async def test_replaced_database_is_erased_and_copied_without_contents(
         restored = restore(file, path, SAVED + 1, replace=True)
         assert restored.lost == 5
         assert set(before.read()) == {0}
-    assert restored.kept == path.with_name("seclink.db.replaced-20270115-080005")
+    assert restored.previous == path.with_name("seclink.db.replaced-20270115-080005")
     assert not restored.is_raw
-    assert restored.kept.stat().st_mode & 0o777 == 0o600
-    assert query(restored.kept, "SELECT count(*) FROM secrets") == [(9,)]
+    assert restored.previous.stat().st_mode & 0o777 == 0o600
+    assert query(restored.previous, "SELECT count(*) FROM secrets") == [(9,)]
     left = [each for each in path.parent.iterdir() if each.is_file()]
     assert [hit for each in left for hit in found(each, *WAITING, "since")] == []
     assert {each.name for each in left} <= {
-        "seclink.db", "seclink.db.lock", "seclink.db-wal", "seclink.db-shm", restored.kept.name,
+        "seclink.db", "seclink.db.lock", "seclink.db-wal", "seclink.db-shm", restored.previous.name,
     }  # fmt: skip
 
 
@@ -510,7 +510,7 @@ async def test_replaced_database_can_be_restored(
     backup.save(path, file, SAVED)
     await store.add_key(make_key("later"))
     await store.close()
-    kept = restore(file, path, SAVED + 1000, replace=True).kept
+    kept = restore(file, path, SAVED + 1000, replace=True).previous
     assert kept is not None
     restore(kept, path, SAVED + 2000, replace=True)
     new = await open_store(path)
@@ -562,15 +562,15 @@ async def test_unreadable_database_is_moved_aside_unchanged(
         restore(file, path)
     restored = restore(file, path, replace=True)
     assert restored.is_raw
-    assert restored.kept is not None
-    assert restored.kept.name.startswith("seclink.db.damaged-")
-    assert {end: Path(f"{restored.kept}{end}").read_bytes() for end in wanted} == wanted
+    assert restored.previous is not None
+    assert restored.previous.name.startswith("seclink.db.damaged-")
+    assert {end: Path(f"{restored.previous}{end}").read_bytes() for end in wanted} == wanted
     new = await open_store(path)
     await check_no_secret_is_revived(new, RESTORED)
     await new.ping(RESTORED + 400 * DAY)
     await new.close()
     await (await open_store(path)).close()
-    assert Path(f"{restored.kept}-wal").exists()  # only the operator deletes it
+    assert Path(f"{restored.previous}-wal").exists()  # only the operator deletes it
 
 
 async def test_database_open_in_another_program_is_not_replaced(store: SqliteStore, path: Path, file: Path) -> None:
@@ -590,7 +590,7 @@ async def test_database_open_in_another_program_is_not_replaced(store: SqliteSto
             restore(file, path, replace=True)
         assert not list(path.parent.glob("seclink.db.*-*"))
         other.communicate()
-    assert restore(file, path, replace=True).kept is not None
+    assert restore(file, path, replace=True).previous is not None
 
 
 def test_file_created_by_root_gets_the_owner_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
