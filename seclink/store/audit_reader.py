@@ -62,7 +62,10 @@ class AuditReader:
         self.progress = Progress()
 
     def new(self) -> Iterator[TrailEntry]:
-        """Yield the entries added since the last call, at first all. Raises TrailBroken, CheckpointPruned, StoreUnusable."""
+        """Yield the entries added since the last call, at first all.
+
+        Raises TrailBroken, CheckpointPruned, StoreUnusable.
+        """
         while True:
             rows = self._next_rows()
             yield from self._verified(rows)

@@ -1,7 +1,9 @@
 """Group commit: writes that arrive together share one transaction, one fsync and one hop between threads.
 
-event loop:        write() -> queue -> _commit_queue() -- a batch -->+           +--> each write's future
-writer's thread:                                                     run_batch --+
+    event loop         write -> queue -> batch                            result -> future of each write
+    writer's thread                             BEGIN, run_batch, COMMIT
+
+While one batch is committed, the next one gathers in the queue.
 """
 
 import asyncio

@@ -124,6 +124,18 @@ async def test_trail_holds_no_content_text_or_address(path: Path, store: SqliteS
         assert each not in kept
 
 
+async def test_key_that_exists_fails_alone(path: Path, store: SqliteStore) -> None:
+    """Its primary key collides, too, but the end of the trail has not moved: the write is not tried again."""
+    await store.add_key(key())
+    results = await asyncio.gather(
+        store.add(secret("one")), store.add_key(key()), store.add(secret("two")), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [type(None), StorageFailed, type(None)]
+    assert isinstance(results[1], StorageFailed)
+    assert isinstance(results[1].__cause__, sqlite3.IntegrityError)
+    assert [each.event for each in read(path)] == ["key_added", "created", "created"]
+
+
 @pytest.mark.parametrize("verb", ["create", "reveal", "view", "burn", "change", "guess", "add key"])
 async def test_change_without_its_entry_is_rolled_back(path: Path, store: SqliteStore, verb: str) -> None:
     """ONE-05: both are one transaction."""
