@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, create, manage, reveal
+from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, create, manage, reveal
 
 from seclink.domain.rate_limiter import RateLimiter
 from seclink.store.audit_reader import AuditReader

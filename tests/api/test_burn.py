@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, check_problem, create, encoded, faults, manage, reveal, state
+from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, check_problem, create, encoded, faults, manage, reveal, state
 
 pytestmark = pytest.mark.anyio
 PROOF = {"access": ACCESS}

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 import pytest
-from asking import ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, encoded, faults, manage, reveal
+from api_helpers import ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, encoded, faults, manage, reveal
 
 from seclink.config.dialects import DIALECTS
 from seclink.errors import BY_CODE, ClientError, SecLinkError, StartRefused

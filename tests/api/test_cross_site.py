@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from asking import ACCESS, ACCESS_HASH, body, check_problem, create, reveal, state
+from api_helpers import ACCESS, ACCESS_HASH, body, check_problem, create, reveal, state
 
 pytestmark = pytest.mark.anyio
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -1,4 +1,4 @@
-"""The documented examples as they stand in the API's documentation, with nothing but the host and the key changed."""
+"""The examples of the API's documentation; only the host, the key and the `...` values are replaced."""
 
 import json
 import shutil
@@ -52,11 +52,11 @@ response = requests.post(
 print(response.json())
 """
 
-# "..." stands for a value of the reader's own.
+# In place of the "..." of the examples.
 BLOB, IV = "ZW5jcnlwdGVkX2RhdGE=", "aW5pdGlhbGl6YXRpb25fdmVjdG9y"
 
 
-def here(example: str, server: Any) -> str:
+def with_values(example: str, server: Any) -> str:
     example = example.replace(HOST, server.url).replace(KEY, server.key())
     for name, value in (("encryptedBlob", BLOB), ("iv", IV)):
         for quote in "\"'":
@@ -70,43 +70,41 @@ def run(*command: str) -> str:
     return subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout
 
 
-def check_created_and_destroyed_by_one_look(created: dict[str, Any], server: Any) -> None:
-    """What the documentation promises of create and retrieve, member by member."""
+def check_created_secret_is_revealed_once(created: dict[str, Any], server: Any) -> None:
+    """Check create and retrieve as the documentation describes them, member by member."""
     assert created["shareUrl"].endswith("/" + created["linkId"])
     assert len(created["linkId"]) == 12
     assert isinstance(created["expiresAt"], int)
-    one = f"{server.url}/api/v1/secrets/{created['linkId']}"
-    first, second = httpx.get(one), httpx.get(one)
-    shown = {name: first.json()[name] for name in ("encryptedBlob", "iv", "expiryType")}
-    assert shown == {"encryptedBlob": BLOB, "iv": IV, "expiryType": "view_once"}
+    url = f"{server.url}/api/v1/secrets/{created['linkId']}"
+    first, second = httpx.get(url), httpx.get(url)
+    revealed = {name: first.json()[name] for name in ("encryptedBlob", "iv", "expiryType")}
+    assert revealed == {"encryptedBlob": BLOB, "iv": IV, "expiryType": "view_once"}
     assert (first.status_code, second.status_code) == (200, 410)
 
 
 def test_curl_example_works(server: Any) -> None:
-    assert shutil.which("curl"), "curl is needed: it is what the documentation tells people to use"
-    check_created_and_destroyed_by_one_look(json.loads(run("sh", "-c", here(CURL, server))), server)
+    assert shutil.which("curl"), "this test needs curl"
+    check_created_secret_is_revealed_once(json.loads(run("sh", "-c", with_values(CURL, server))), server)
 
 
 def test_requests_example_works(server: Any) -> None:
-    pytest.importorskip("requests")
-    printed = run(sys.executable, "-c", here(REQUESTS, server))
-    check_created_and_destroyed_by_one_look(dict(eval(printed)), server)  # it prints a dict as Python writes it
+    output = run(sys.executable, "-c", with_values(REQUESTS, server))
+    check_created_secret_is_revealed_once(dict(eval(output)), server)  # it prints a dict as Python writes it
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_fetch_example_works(server: Any, tmp_path: Path) -> None:
+    assert shutil.which("node"), "this test needs node"
     script = tmp_path / "example.mjs"
-    script.write_text(here(FETCH, server) + "console.log(JSON.stringify(data));\n")
-    check_created_and_destroyed_by_one_look(json.loads(run("node", str(script))), server)
+    script.write_text(with_values(FETCH, server) + "console.log(JSON.stringify(data));\n")
+    check_created_secret_is_revealed_once(json.loads(run("node", str(script))), server)
 
 
-def test_curl_can_do_the_other_documented_calls(server: Any) -> None:
-    """Retrieve and report, as the documentation lists them, without a key."""
-    created = json.loads(run("sh", "-c", here(CURL, server)))
-    one = f"{server.url}/api/v1/secrets/{created['linkId']}"
-    assert run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", f"{one}/report") == "202"
-    assert json.loads(run("curl", "-s", one))["encryptedBlob"] == BLOB
-    assert run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", one) == "410"
+def test_curl_retrieves_and_reports_without_a_key(server: Any) -> None:
+    created = json.loads(run("sh", "-c", with_values(CURL, server)))
+    url = f"{server.url}/api/v1/secrets/{created['linkId']}"
+    assert run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", f"{url}/report") == "202"
+    assert json.loads(run("curl", "-s", url))["encryptedBlob"] == BLOB
+    assert run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url) == "410"
 
 
 @pytest.mark.parametrize(
@@ -114,11 +112,11 @@ def test_curl_can_do_the_other_documented_calls(server: Any) -> None:
     [("view_once", 1), ("1hour", 2), ("24hours", 2), ("7days", 2)],
     ids=lambda value: str(value),
 )
-def test_each_documented_expiry_type_and_passcode_works(server: Any, expiry_type: str, views: int) -> None:
+def test_documented_expiry_types_and_passcode_work(server: Any, expiry_type: str, views: int) -> None:
     passcode = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"  # sha256("password")
-    sent = {"encryptedBlob": BLOB, "iv": IV, "expiryType": expiry_type, "passcodeHash": passcode}
-    created = httpx.post(f"{server.url}/api/v1/secrets", json=sent).json()
-    one = f"{server.url}/api/v1/secrets/{created['linkId']}"
-    assert httpx.get(one).status_code == 401
-    shown = [httpx.get(one, headers={"SecLink-Passcode": passcode}) for _ in range(views)]
-    assert [each.json()["expiryType"] for each in shown] == [expiry_type] * views
+    body = {"encryptedBlob": BLOB, "iv": IV, "expiryType": expiry_type, "passcodeHash": passcode}
+    created = httpx.post(f"{server.url}/api/v1/secrets", json=body).json()
+    url = f"{server.url}/api/v1/secrets/{created['linkId']}"
+    assert httpx.get(url).status_code == 401
+    revealed = [httpx.get(url, headers={"SecLink-Passcode": passcode}) for _ in range(views)]
+    assert [response.json()["expiryType"] for response in revealed] == [expiry_type] * views

@@ -4,7 +4,7 @@ import sqlite3
 from typing import Any
 
 import pytest
-from asking import bearer, body, check_problem, create, encoded, manage, reveal, state
+from api_helpers import bearer, body, check_problem, create, encoded, manage, reveal, state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 from typing import Any, get_args
 
 import pytest
-from asking import bearer, body, check_problem, create, encoded, manage
+from api_helpers import bearer, body, check_problem, create, encoded, manage
 
 from seclink.errors import FaultCode
 

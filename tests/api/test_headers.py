@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import create, manage, reveal
-from looking import BROWSER, outside, version
+from api_helpers import create, manage, reveal
+from page_helpers import BROWSER, outside, version
 
 from seclink.errors import BadRequest
 

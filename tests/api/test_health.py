@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import body, check_problem, create
+from api_helpers import body, check_problem, create
 
 pytestmark = pytest.mark.anyio
 READY = "http://localhost:8080/readyz"

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import ACCESS_HASH, RIGHT, bearer, body, check_problem, create, encoded, faults, manage, reveal, state
+from api_helpers import ACCESS_HASH, RIGHT, bearer, body, check_problem, create, encoded, faults, manage, reveal, state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

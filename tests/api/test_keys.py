@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import ACCESS, ACCESS_HASH, bearer, body, check_problem, create, manage, reveal
+from api_helpers import ACCESS, ACCESS_HASH, bearer, body, check_problem, create, manage, reveal
 
 import seclink
 from seclink.domain import api_keys, tokens

@@ -8,7 +8,7 @@ import sqlite3
 from typing import Any
 
 import pytest
-from asking import bearer, body, create, encoded, manage, reveal
+from api_helpers import bearer, body, create, encoded, manage, reveal
 
 pytestmark = pytest.mark.anyio
 PLENTY = '[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\npeek = "10000/hour"\n'

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, manage, reveal
-from ports import free_port
+from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, manage, reveal
 from prometheus_client.parser import text_string_to_metric_families
+from support.ports import free_port
 from test_log_lines import canaries, check_silent, everything
 
 from seclink.config.dialects import DIALECTS

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from looking import BROWSER, outside, settings, version
+from page_helpers import BROWSER, outside, settings, version
 
 from seclink.web import assets
 

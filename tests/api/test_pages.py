@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 import httpx
 import pytest
-from asking import check_problem, create, reveal, state
-from looking import BROWSER, ROOT, outside, version
+from api_helpers import check_problem, create, reveal, state
+from page_helpers import BROWSER, ROOT, outside, version
 
 from seclink.web import assets
 from seclink.web.pages import Pages

@@ -9,7 +9,7 @@ from typing import Any
 
 import argon2
 import pytest
-from asking import ACCESS, ACCESS_HASH, RIGHT, WRONG, check_problem, create, encoded, manage, reveal, state
+from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, check_problem, create, encoded, manage, reveal, state
 
 from seclink.domain.passcodes import QUEUE, THREADS
 from seclink.format import envelope

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import bearer, body, check_problem, create, encoded, manage, reveal, state
+from api_helpers import bearer, body, check_problem, create, encoded, manage, reveal, state
 
 from seclink.model import Rate
 

@@ -5,7 +5,7 @@ else.
 from typing import Any
 
 import pytest
-from asking import ACCESS_HASH, RIGHT, WRONG, bearer, check_problem, create, encoded, faults, manage, reveal, state
+from api_helpers import ACCESS_HASH, RIGHT, WRONG, bearer, check_problem, create, encoded, faults, manage, reveal, state
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import body, encoded
+from api_helpers import body, encoded
 from support.waiting import TIMEOUT_SECONDS, BackgroundLoad, until
 
 RATES = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\n'

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import (
+from api_helpers import (
     ACCESS,
     ACCESS_HASH,
     RIGHT,

@@ -1,5 +1,6 @@
-"""IN-16: the OpenAPI document against the real server. Whatever a client makes of it, good or bad, no answer is a 500,
-each has the status and shape the document names, and none tells about the machinery.
+"""IN-16: requests generated from the OpenAPI document, valid and invalid, against the real server.
+
+No response is a 500, each has a status and a shape that the document lists, and none reveals internals.
 """
 
 import re
@@ -7,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import PROBLEM_KEYS, bearer
+import schemathesis
+from api_helpers import PROBLEM_KEYS, bearer
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
-
-schemathesis = pytest.importorskip("schemathesis")
-from schemathesis import GenerationMode  # noqa: E402
-from schemathesis.checks import CHECKS, load_all_checks  # noqa: E402
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
 
 load_all_checks()
 NAMES = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
-HERE = re.escape(f"{Path(__file__).resolve().parents[-2]}/")  # whatever lies where this does
+ROOT = re.escape(f"{Path(__file__).resolve().parents[-2]}/")  # any path on this file system branch
 LEAKS = re.compile(
-    rf"Traceback|File \"|sqlite|SELECT |INSERT |litestar|msgspec|uvicorn|site-packages|{HERE}|/tmp/|\.py\b", re.I
+    rf"Traceback|File \"|sqlite|SELECT |INSERT |litestar|msgspec|uvicorn|site-packages|{ROOT}|/tmp/|\.py\b", re.I
 )
 
 
@@ -30,7 +30,7 @@ def api(server: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def credentials(server: Any) -> list[dict[str, str]]:
-    """Nobody, and somebody who may everything."""
+    """Headers of an anonymous client, and of one with all scopes."""
     return [{}, bearer(server.key("create", "manage", "admin", account="fuzz"))]
 
 
@@ -50,13 +50,15 @@ OPERATIONS = [
 ]
 
 
-def test_every_operation_of_the_document_is_asked(api: Any) -> None:
-    assert {(each.ok().method.upper(), each.ok().path) for each in api.get_all_operations()} == set(OPERATIONS)
+def test_every_operation_of_the_document_is_fuzzed(api: Any) -> None:
+    assert {(operation.ok().method.upper(), operation.ok().path) for operation in api.get_all_operations()} == set(
+        OPERATIONS
+    )
 
 
 @pytest.mark.parametrize("mode", ["positive", "negative"])
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_no_request_made_from_the_document_breaks_the_server(
+def test_generated_request_gets_a_documented_response(
     api: Any, credentials: list[dict[str, str]], method: str, path: str, mode: str
 ) -> None:
     checks = [check for check in CHECKS.get_all() if check.__name__ in NAMES]
@@ -65,18 +67,18 @@ def test_no_request_made_from_the_document_breaks_the_server(
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case=strategy)
-    def ask(case: Any) -> None:
+    def send(case: Any) -> None:
         for headers in credentials:
             response = case.call(headers=headers)
-            # A path parameter may lead out of the API, where other statuses are right.
-            is_ours = response.status_code not in (404, 405)
-            case.validate_response(response, checks=checks if is_ours else checks[:1])
+            # A path parameter can lead out of the API, where other statuses are right.
+            is_in_api = response.status_code not in (404, 405)
+            case.validate_response(response, checks=checks if is_in_api else checks[:1])
             assert response.status_code < 500
             assert not LEAKS.search(response.text), response.text
             if response.status_code >= 400:
                 assert response.json().keys() >= PROBLEM_KEYS
 
     try:
-        ask()
+        send()
     except Unsatisfiable:
-        assert mode == "negative"  # nothing in this operation can be got wrong
+        assert mode == "negative"  # the operation takes nothing that could be invalid

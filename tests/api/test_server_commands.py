@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ports import free_port
+from support.ports import free_port
 
 from seclink.config.parser import parse
 from seclink.config.schema import Config

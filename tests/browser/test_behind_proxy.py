@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, expect
-from proxying import Nginx
+from support.proxies import Nginx
 
 PATIENCE_MS = 20_000
 

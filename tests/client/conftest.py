@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from peer import Caller, Peer
-from ports import free_port
+from support.ports import free_port
 from terminal import Shell
 
 

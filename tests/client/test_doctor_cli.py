@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from certificates import pair
 from click.testing import CliRunner
+from support.certificates import pair
 from support.server import Server
 from tampering import Certificate, Said, Tampering, header
 

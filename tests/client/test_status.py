@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from ports import free_port
+from support.ports import free_port
 from support.server import Server
 from terminal import Shell
 

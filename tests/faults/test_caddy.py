@@ -16,7 +16,7 @@ import httpx
 import pytest
 from api_client import create_request
 from fault_injection import require_program
-from proxying import PATIENCE, Caddy, standing
+from support.proxies import PATIENCE, Caddy, standing
 from support.server import Server
 from test_proxies import FEW, FORGED, MANY, REVEALS, Upstream, create, reveal
 

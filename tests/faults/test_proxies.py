@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from api_client import NO_STORAGE_QUOTA, create_request
-from proxying import PATIENCE, Nginx
+from support.proxies import PATIENCE, Nginx
 from support.server import Server
 
 from seclink.config.parser import parse

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 from api_client import create_request
-from certificates import Pair, pair, serial_of
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from sockets import (
@@ -23,6 +22,7 @@ from sockets import (
     seconds_until_reset,
     small_server,
 )
+from support.certificates import Pair, pair, serial_of
 from support.server import Server
 from support.waiting import TIMEOUT_SECONDS, BackgroundLoad, until
 

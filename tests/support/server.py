@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import httpx
-from ports import free_port
+from support.ports import free_port
 
 HIGH_RATES = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\nkey = "1000000/hour"\n'
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
-from certificates import Pair, pair
-from ports import free_port
+from support.certificates import Pair, pair
+from support.ports import free_port
 
-SNIPPETS = Path(__file__).with_name("faults") / "snippets"
+SNIPPETS = Path(__file__).parents[1] / "faults/snippets"
 NOBODY = 65534
 PATIENCE = 20.0
 
