@@ -1,4 +1,4 @@
-"""What the API tests say to the appliance again and again."""
+"""Helpers for tests of the native API."""
 
 import base64
 import hashlib
@@ -9,8 +9,8 @@ import httpx
 from seclink.errors import FaultCode
 
 PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "requestId"}
-# What some problems say beyond the common members.
-FURTHER_KEYS = {
+# Members that some problems have beyond the common ones.
+EXTRA_KEYS = {
     "bad_request": {"errors"}, "payload_too_large": {"errors"}, "storage": {"errors"}, "gone": {"state", "endedAt"},
     "passcode_wrong": {"attemptsLeft"},
 }  # fmt: skip
@@ -26,7 +26,7 @@ def encoded(data: bytes) -> str:
 
 
 def body(**members: Any) -> dict[str, Any]:
-    """A request to create; view_once, unless told otherwise."""
+    """Return the JSON of a create request; view_once by default."""
     return {"encryptedBlob": encoded(b"ciphertext"), "iv": encoded(b"i" * 12), "expiryType": "view_once"} | members
 
 
@@ -34,52 +34,54 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def manage(made: dict[str, Any]) -> dict[str, str]:
-    return {"SecLink-Manage": made["manageToken"]}
+def manage(created: dict[str, Any]) -> dict[str, str]:
+    return {"SecLink-Manage": created["manageToken"]}
 
 
 async def create(http: httpx.AsyncClient, *, key: str | None = None, **members: Any) -> dict[str, Any]:
-    """A new secret's answer."""
-    answer = await http.post("/secrets", json=body(**members), headers=bearer(key) if key else {})
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    """Create a secret; return the JSON of the response."""
+    response = await http.post("/secrets", json=body(**members), headers=bearer(key) if key else {})
+    assert response.status_code == 201, response.text
+    created: dict[str, Any] = response.json()
+    return created
 
 
-async def reveal(http: httpx.AsyncClient, made: dict[str, Any], **headers: str) -> httpx.Response:
-    """By POST; `access`, `passcode` and `idempotency` are the headers' short names."""
+async def reveal(http: httpx.AsyncClient, created: dict[str, Any], **headers: str) -> httpx.Response:
+    """Reveal by POST; `access`, `passcode` and `idempotency` are short names of the headers."""
     names = {"access": "SecLink-Access", "passcode": "SecLink-Passcode", "idempotency": "Idempotency-Key"}
     named = {names[name]: value for name, value in headers.items()}
-    return await http.post(f"/secrets/{made['linkId']}/reveal", headers=named)
+    return await http.post(f"/secrets/{created['linkId']}/reveal", headers=named)
 
 
-async def state(http: httpx.AsyncClient, made: dict[str, Any]) -> dict[str, Any]:
-    """Its receipt."""
-    answer = await http.get(f"/receipts/{made['receiptId']}", headers=manage(made))
-    assert answer.status_code == 200, answer.text
-    receipt: dict[str, Any] = answer.json()
+async def state(http: httpx.AsyncClient, created: dict[str, Any]) -> dict[str, Any]:
+    """Return the receipt of a created secret."""
+    response = await http.get(f"/receipts/{created['receiptId']}", headers=manage(created))
+    assert response.status_code == 200, response.text
+    receipt: dict[str, Any] = response.json()
     return receipt
 
 
-def check_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The one shape all refusals have."""
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
-    problem: dict[str, Any] = answer.json()
+def check_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check the shape that all error responses have; return the JSON."""
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json"), (
+        response.text
+    )
+    problem: dict[str, Any] = response.json()
     assert problem["code"] == code, problem
-    assert PROBLEM_KEYS <= problem.keys() <= PROBLEM_KEYS | FURTHER_KEYS.get(code, set())
+    assert PROBLEM_KEYS <= problem.keys() <= PROBLEM_KEYS | EXTRA_KEYS.get(code, set())
     assert problem["status"] == status
     assert problem["type"] == f"urn:seclink:problem:{code}"
-    assert problem["requestId"] == answer.headers["x-request-id"]
+    assert problem["requestId"] == response.headers["x-request-id"]
     assert problem["title"]
     assert problem["detail"]
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["access-control-allow-origin"] == "*"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["access-control-allow-origin"] == "*"
     return problem
 
 
-def faults(answer: httpx.Response) -> set[str]:
-    """The members a 400 names."""
-    problem = check_problem(answer, 400, "bad_request")
+def faults(response: httpx.Response) -> set[str]:
+    """Return the members that a 400 names."""
+    problem = check_problem(response, 400, "bad_request")
     faults: list[dict[str, Any]] = problem.get("errors", [])
     assert all(fault.keys() - {"limit"} == {"field", "message", "code"} for fault in faults)
     assert all(fault["code"] in get_args(FaultCode) for fault in faults)
