@@ -18,8 +18,26 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
     if total >= ATTEMPTS_PER_SECRET:
         return Attempt(is_allowed=False, attempts_left=0, retry_after=_seconds(expires_at - now))
     client_digest = _client_digest(db, id, client)
-    # One statement counts the attempt, or opens a new window, or refuses (no row): nothing can slip in between.
-    counted = db.execute(
+    attempts = _count(db, id, client_digest, now)
+    if attempts is None:
+        (since,) = db.execute(
+            "SELECT since FROM attempts WHERE secret = ? AND client = ?", (id, client_digest)
+        ).fetchone()
+        return Attempt(is_allowed=False, attempts_left=0, retry_after=_seconds(since + ATTEMPT_WINDOW_MS - now))
+    db.execute("UPDATE secrets SET passcode_tries = passcode_tries + 1 WHERE id = ?", (id,))
+    return Attempt(
+        is_allowed=True,
+        attempts_left=min(ATTEMPTS_PER_CLIENT - attempts, ATTEMPTS_PER_SECRET - total - 1),
+        retry_after=0,
+    )
+
+
+def _count(db: sqlite3.Connection, id: int, client_digest: bytes, now: int) -> int | None:
+    """Count an attempt of a client, in a new window if the last one is over.
+
+    Return the attempts in the window, None if it is full. As one statement: nothing can slip in between.
+    """
+    rows = db.execute(
         """
         INSERT INTO attempts (secret, client, since, tries) VALUES (:id, :client, :now, 1)
         ON CONFLICT DO UPDATE SET tries = iif(:now - since >= :window, 1, tries + 1),
@@ -35,18 +53,7 @@ def attempt(db: sqlite3.Connection, link_id: str, client: str, now: int) -> Atte
             "limit": ATTEMPTS_PER_CLIENT,
         },
     ).fetchall()
-    if not counted:
-        (since,) = db.execute(
-            "SELECT since FROM attempts WHERE secret = ? AND client = ?", (id, client_digest)
-        ).fetchone()
-        return Attempt(is_allowed=False, attempts_left=0, retry_after=_seconds(since + ATTEMPT_WINDOW_MS - now))
-    db.execute("UPDATE secrets SET passcode_tries = passcode_tries + 1 WHERE id = ?", (id,))
-    [(attempts,)] = counted
-    return Attempt(
-        is_allowed=True,
-        attempts_left=min(ATTEMPTS_PER_CLIENT - attempts, ATTEMPTS_PER_SECRET - total - 1),
-        retry_after=0,
-    )
+    return int(rows[0][0]) if rows else None
 
 
 def attempts_left(db: sqlite3.Connection, link_id: str, client: str, now: int) -> int:

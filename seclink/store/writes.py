@@ -12,7 +12,7 @@ import msgspec
 
 from seclink.model import Secret, State
 from seclink.store import audit_log
-from seclink.store.audit_log import AuditedConnection, AuditEntry
+from seclink.store.audit_log import AuditedConnection, AuditEntry, AuditHead
 from seclink.store.connection import placeholder_count
 from seclink.store.db_pages import whole_pages
 from seclink.store.reads import state_at
@@ -45,34 +45,39 @@ def add_all(db: WriteConnection, secrets: list[Secret]) -> None:
             secret.created_at, "created", secret.account, secret.account, secret.receipt_id, secret.format
         )
         head, entry = audit_log.chained(head, created)
-        values += (
-            id,
-            secret.link_id,
-            secret.receipt_id,
-            secret.manage_digest,
-            secret.account,
-            secret.format,
-            secret.expiry_type,
-            secret.created_at,
-            secret.expires_at,
-            secret.expires_at,
-            secret.max_views,
-            secret.access_hash,
-            secret.passcode,
-            secret.passcode is not None,
-            secret.public_note,
-            secret.label,
-            len(secret.payload),
-            secret.iv,
-            whole_pages(secret.iv, secret.payload),
-            head.seq,
-            entry,
-            head.digest,
-        )
+        values += _values(id, secret, head, entry)
     count = placeholder_count(len(secrets))
     values += [None] * (_WIDTH * (count - len(secrets)))  # the view's trigger ignores rows without an id
     db.execute(f"INSERT INTO arrivals ({_COLUMNS}) VALUES {_ROW}" + f",{_ROW}" * (count - 1), values)
     db.head, db.next_id = head, db.next_id + len(secrets)
+
+
+def _values(id: int, secret: Secret, head: AuditHead, entry: str) -> tuple[Any, ...]:
+    """Return the values of _COLUMNS for a new secret."""
+    return (
+        id,
+        secret.link_id,
+        secret.receipt_id,
+        secret.manage_digest,
+        secret.account,
+        secret.format,
+        secret.expiry_type,
+        secret.created_at,
+        secret.expires_at,
+        secret.expires_at,
+        secret.max_views,
+        secret.access_hash,
+        secret.passcode,
+        secret.passcode is not None,
+        secret.public_note,
+        secret.label,
+        len(secret.payload),
+        secret.iv,
+        whole_pages(secret.iv, secret.payload),
+        head.seq,
+        entry,
+        head.digest,
+    )
 
 
 def end(db: WriteConnection, ended: list[tuple[int, int]], state: State, views: int = 0) -> None:
