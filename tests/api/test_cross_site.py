@@ -1,4 +1,4 @@
-"""What a page elsewhere can make a browser send without asking: it does nothing (CSRF-01)."""
+"""Requests that a page of another site can send without a CORS preflight have no effect (CSRF-01)."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ SENT = {
 
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
 @pytest.mark.parametrize("call", ["reveal", "burn", "report"])
-async def test_what_needs_no_preflight_spends_burns_and_reports_nothing(appliance: Any, call: str, sent: Any) -> None:
+async def test_request_without_preflight_spends_burns_and_reports_nothing(appliance: Any, call: str, sent: Any) -> None:
     """CSRF-01"""
     headers, content = sent
     raw, proved = await create(appliance.http), await create(appliance.http, accessHash=ACCESS_HASH)
@@ -39,7 +39,7 @@ async def test_what_needs_no_preflight_spends_burns_and_reports_nothing(applianc
 
 
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
-async def test_what_needs_no_preflight_creates_nothing(appliance: Any, sent: Any) -> None:
+async def test_request_without_preflight_creates_nothing(appliance: Any, sent: Any) -> None:
     """CSRF-01"""
     headers, content = sent
     check_problem(
@@ -48,8 +48,8 @@ async def test_what_needs_no_preflight_creates_nothing(appliance: Any, sent: Any
 
 
 @pytest.mark.parametrize("headers", [{}, CORS, CORS | {"Sec-Fetch-Mode": "same-origin"}])
-async def test_what_is_meant_still_works(appliance: Any, headers: dict[str, str]) -> None:
-    """CSRF-01: curl, which says nothing, and a script that asks with CORS."""
+async def test_deliberate_request_still_works(appliance: Any, headers: dict[str, str]) -> None:
+    """CSRF-01: curl, without Fetch Metadata, and a script that uses CORS."""
     http = appliance.client(headers=headers)
     assert (await reveal(http, await create(http))).status_code == 200
     made = (await http.post("/secrets", json=body(accessHash=ACCESS_HASH))).json()

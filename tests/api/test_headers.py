@@ -1,4 +1,4 @@
-"""HDR-01: the headers of every kind of answer, word for word. What a browser may do with an answer is decided here."""
+"""HDR-01: the exact headers of every kind of response."""
 
 import re
 from typing import Any
@@ -94,7 +94,7 @@ async def every_kind_of_answer(appliance: Any) -> list[tuple[str, int, httpx.Res
     return [("page", *each) for each in pages] + [("data", *each) for each in data]
 
 
-async def test_every_kind_of_answer_has_exactly_its_headers(make_appliance: Any) -> None:
+async def test_every_kind_of_response_has_exactly_its_headers(make_appliance: Any) -> None:
     """HDR-01, HDR-08"""
     made = await make_appliance('[server]\npublic_url = "https://localhost"\n')
     for kind, status, answer in await every_kind_of_answer(made):
@@ -110,7 +110,7 @@ async def test_every_kind_of_answer_has_exactly_its_headers(make_appliance: Any)
         assert answer.headers["cache-control"] == (kept if status == 200 else "no-store"), said
 
 
-async def test_everything_a_page_could_be_allowed_is_off_but_writing_to_the_clipboard(appliance: Any) -> None:
+async def test_every_browser_feature_but_clipboard_write_is_off(appliance: Any) -> None:
     """HDR-01"""
     answer = await outside(appliance).get("/")
     given = dict(each.split("=", 1) for each in answer.headers["permissions-policy"].split(", "))
@@ -129,14 +129,14 @@ async def test_everything_a_page_could_be_allowed_is_off_but_writing_to_the_clip
 
 
 @pytest.mark.parametrize("url", ["", 'public_url = "http://localhost:8080"\n'])
-async def test_plain_http_is_not_told_to_stay_on_https(make_appliance: Any, url: str) -> None:
+async def test_plain_http_sends_no_hsts(make_appliance: Any, url: str) -> None:
     """HDR-01: a promise for the whole host, made only where it is kept."""
     made = await make_appliance(f"[server]\n{url}")
     for _, _, answer in await every_kind_of_answer(made):
         assert "strict-transport-security" not in answer.headers
 
 
-async def test_no_answer_opens_a_page_to_other_sites(appliance: Any) -> None:
+async def test_pages_have_no_cors_headers(appliance: Any) -> None:
     """HDR-08: scripts elsewhere may load modules and read data, never a page."""
     for kind, _, answer in await every_kind_of_answer(appliance):
         if "text/html" in answer.headers.get("content-type", ""):
@@ -147,8 +147,8 @@ async def test_no_answer_opens_a_page_to_other_sites(appliance: Any) -> None:
         assert "server" not in answer.headers
 
 
-async def test_refusal_made_before_there_is_a_request_has_them_too(make_appliance: Any) -> None:
-    """HDR-01: what the server in front refuses by itself."""
+async def test_error_for_malformed_input_has_the_headers(make_appliance: Any) -> None:
+    """HDR-01: an error that the server makes without the application."""
     made = await make_appliance('[server]\npublic_url = "https://localhost"\n')
     head = made.app.render_http11(BadRequest()).partition(b"\r\n\r\n")[0].decode().splitlines()[1:]
     given = dict(each.split(": ", 1) for each in head)

@@ -1,4 +1,4 @@
-"""OPS-05: alive and ready are two questions; both are cheap, true, and tell strangers no more than which part fails."""
+"""OPS-05: liveness and readiness are cheap and true, and name only the part that fails."""
 
 import asyncio
 import base64
@@ -16,11 +16,11 @@ ALIVE = "http://localhost:8080/healthz"
 
 
 async def writes(appliance: Any) -> int:
-    """How often the store has committed."""
+    """Return the number of commits of the store."""
     return sum((await appliance.store.statistics(0)).batches.counts)
 
 
-async def test_asking_costs_one_write_a_second_however_many_ask(appliance: Any) -> None:
+async def test_health_checks_cost_at_most_one_write_a_second(appliance: Any) -> None:
     before = await writes(appliance)
     for second in (1, 2):
         await asyncio.gather(*(appliance.http.get(READY) for _ in range(50)))
@@ -43,7 +43,7 @@ async def test_failing_store_is_named_and_logged_once(appliance: Any) -> None:
     assert [(each["event"], each["detail"]) for each in lines] == [("unready", "store reaper")]
 
 
-async def test_store_that_does_not_answer_is_not_waited_for(appliance: Any) -> None:
+async def test_hanging_store_does_not_delay_readiness(appliance: Any) -> None:
     """Another program holds the database's lock: readiness says so before SQLite gives up, and is back right after."""
     await create(appliance.http)
     before = await writes(appliance)
@@ -60,13 +60,13 @@ async def test_store_that_does_not_answer_is_not_waited_for(appliance: Any) -> N
         appliance.clock.move(1)
 
 
-async def test_nothing_of_the_store_is_told_to_strangers(appliance: Any) -> None:
+async def test_health_reveals_nothing_of_the_store(appliance: Any) -> None:
     await appliance.store.close()
     said = (await appliance.http.get(READY)).text.lower()
     assert not any(word in said for word in ("sqlite", "seclink.db", str(appliance.path), "disk", "closed", "error:"))
 
 
-def test_full_store_is_ready_and_says_that_there_is_no_room(make_server: Any) -> None:
+def test_full_store_is_ready_and_reports_no_room(make_server: Any) -> None:
     """Creating is over, what is there can be revealed, and that makes room again."""
     server = make_server(
         '[store]\nmax_bytes = 1048576\n[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\n'

@@ -1,4 +1,4 @@
-"""The appliance as a service: what it tells the manager that runs it, and whoever asks whether it lives."""
+"""The server as a service: notifications to systemd, and `seclink check`."""
 
 import signal
 import socket
@@ -17,7 +17,7 @@ PATIENCE = 20.0
 
 
 class Manager:
-    """Started by it, a server has $NOTIFY_SOCKET; it hears everything, in order."""
+    """A service manager's end of $NOTIFY_SOCKET; messages arrive in order."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "notify"
@@ -25,8 +25,8 @@ class Manager:
         self.socket.settimeout(PATIENCE)
         self.socket.bind(str(self.path))
 
-    def heard(self, name: str) -> dict[str, str]:
-        """The next message with that in it; what else is said before is of no interest."""
+    def wait_for(self, name: str) -> dict[str, str]:
+        """Return the next message that has the field `name`; skip others."""
         while True:
             said = dict(line.split("=", 1) for line in self.socket.recv(4096).decode().split("\n"))
             if name in said:
@@ -40,16 +40,16 @@ def manager(tmp_path: Path) -> Any:
     made.socket.close()
 
 
-def test_ready_means_that_it_answers(make_server: Any, manager: Manager) -> None:
+def test_ready_is_sent_once_requests_are_served(make_server: Any, manager: Manager) -> None:
     server = make_server("", env={"NOTIFY_SOCKET": str(manager.path)}).start(wait=False)
-    said = manager.heard("READY")
+    said = manager.wait_for("READY")
     assert httpx.get(f"{server.url}/healthz").status_code == 200
     assert said == {"READY": "1", "STATUS": f"Serving {server.url}"}
 
 
-def test_reload_is_told_with_what_became_of_it(make_server: Any, manager: Manager) -> None:
+def test_reload_is_reported_with_its_result(make_server: Any, manager: Manager) -> None:
     server = make_server("", env={"NOTIFY_SOCKET": str(manager.path)}).start()
-    manager.heard("READY")
+    manager.wait_for("READY")
     for toml, remark in (
         ("[server]\nprot = 1\n", "; a new configuration was refused: {config}:2: unknown option server.prot"),
         ("[store]\npath = 'x.db'\n", "; needs a restart for store.path"),
@@ -57,24 +57,24 @@ def test_reload_is_told_with_what_became_of_it(make_server: Any, manager: Manage
     ):
         server.config.write_text(toml)
         server.process.send_signal(signal.SIGHUP)
-        assert int(manager.heard("RELOADING")["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
-        status = manager.heard("READY")["STATUS"]
+        assert int(manager.wait_for("RELOADING")["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+        status = manager.wait_for("READY")["STATUS"]
         assert status.startswith(f"Serving {server.url}{remark.format(config=server.config)}")
         assert bool(remark) or status == f"Serving {server.url}"
 
 
-def test_stop_is_told_with_the_time_it_may_take(make_server: Any, manager: Manager) -> None:
+def test_stop_is_reported_with_its_timeout(make_server: Any, manager: Manager) -> None:
     server = make_server("[server]\nshutdown_timeout = '2m'\n", env={"NOTIFY_SOCKET": str(manager.path)}).start()
     server.process.send_signal(signal.SIGTERM)
-    assert manager.heard("STOPPING") == {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "135000000"}
+    assert manager.wait_for("STOPPING") == {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "135000000"}
     assert server.process.wait(PATIENCE) == 0
 
 
-def test_watchdog_is_fed_by_what_can_work_and_not_by_what_hangs(make_server: Any, manager: Manager) -> None:
-    """OPS-05: the database's file is held by somebody else, so nothing can be written; then it is let go."""
+def test_watchdog_is_fed_only_while_the_store_works(make_server: Any, manager: Manager) -> None:
+    """OPS-05: another process locks the database, so nothing can be written; then it unlocks it."""
     env = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "600000"}
     server = make_server("", env=env).start()
-    manager.heard("WATCHDOG")
+    manager.wait_for("WATCHDOG")
     holder = (
         "import sqlite3,sys\ndb=sqlite3.connect('seclink.db',isolation_level=None)\ndb.execute('BEGIN IMMEDIATE')\n"
     )
@@ -85,25 +85,25 @@ def test_watchdog_is_fed_by_what_can_work_and_not_by_what_hangs(make_server: Any
     try:
         assert held.stdout is not None
         assert held.stdout.readline() == b"held\n"
-        assert manager.heard("STATUS") == {"STATUS": "Not ready: store"}
+        assert manager.wait_for("STATUS") == {"STATUS": "Not ready: store"}
         manager.socket.settimeout(5)  # each look waits two seconds for the store
         with pytest.raises(TimeoutError):
-            manager.heard("WATCHDOG")
+            manager.wait_for("WATCHDOG")
     finally:
         held.communicate()
     manager.socket.settimeout(PATIENCE)
-    manager.heard("WATCHDOG")
-    assert manager.heard("STATUS") == {"STATUS": "Ready again"}
+    manager.wait_for("WATCHDOG")
+    assert manager.wait_for("STATUS") == {"STATUS": "Ready again"}
 
 
-def test_full_disk_is_no_reason_for_a_restart(tmp_path: Path) -> None:
+def test_full_disk_causes_no_restart(tmp_path: Path) -> None:
     """OPS-05: what is there can still be looked at, and starting anew makes no room."""
     assert is_disk_full(Path("/proc/seclink.db"))  # a file system without a free block
     assert not is_disk_full(tmp_path / "seclink.db")
     assert not is_disk_full(tmp_path / "gone" / "seclink.db")
 
 
-def test_journal_gets_no_greeting_and_no_time(make_server: Any) -> None:
+def test_journal_gets_no_banner_and_no_timestamps(make_server: Any) -> None:
     server = make_server("")
     server.log_path.touch()
     found = server.log_path.stat()
@@ -116,7 +116,7 @@ def test_journal_gets_no_greeting_and_no_time(make_server: Any) -> None:
     ]
 
 
-def test_abort_by_the_watchdog_tells_where_it_hung_and_leaves_no_core(make_server: Any) -> None:
+def test_abort_by_the_watchdog_logs_a_traceback_and_leaves_no_core(make_server: Any) -> None:
     server = make_server("").start()
     limits = Path(f"/proc/{server.process.pid}/limits").read_text()
     assert next(line for line in limits.splitlines() if "core" in line).split()[4:6] == ["0", "0"]
@@ -132,7 +132,7 @@ def check(server: Any, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
     return ended
 
 
-def test_check_says_whether_the_server_lives(make_server: Any) -> None:
+def test_check_exits_by_the_state_of_the_server(make_server: Any) -> None:
     server = make_server("")
     toml = f"[server]\nhost = '0.0.0.0'\npublic_url = 'https://secrets.example.org'\nport = {server.port}\n"
     server.config.write_text(toml)
@@ -149,15 +149,15 @@ def test_check_says_whether_the_server_lives(make_server: Any) -> None:
         assert (refused.returncode, refused.stderr.splitlines()[-1][:20]) == (2, b"Error: --url must be")
 
 
-def test_check_asks_where_the_server_was_told_to_listen(make_server: Any) -> None:
-    """On its command line, which its TOML does not know of."""
+def test_check_uses_the_address_from_the_servers_command_line(make_server: Any) -> None:
+    """The TOML has another port."""
     server = make_server("[server]\nport = 1\n").start()
     ended = check(server)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
 
-def test_check_says_so_where_a_server_runs_that_does_not_answer(make_server: Any) -> None:
-    """As `server.port` was changed since, say."""
+def test_check_names_a_running_server_that_does_not_respond(make_server: Any) -> None:
+    """For example because `server.port` was changed since its start."""
     server = make_server("[server]\nport = 1\n")
     path = server.folder / "seclink.db"
     script = (
@@ -177,14 +177,14 @@ def test_check_says_so_where_a_server_runs_that_does_not_answer(make_server: Any
     assert check(server).stderr.decode().splitlines() == [first]
 
 
-def test_check_waits_for_nobody_who_says_nothing(make_server: Any) -> None:
+def test_check_times_out_on_a_silent_port(make_server: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ended = check(make_server(""), "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert (ended.returncode, ended.stderr.endswith(b"does not respond: no response within 5 s\n")) == (1, True)
 
 
-def test_check_loads_nothing_of_the_server(tmp_path: Path) -> None:
-    """Every half minute, in a container."""
+def test_check_does_not_import_the_server(tmp_path: Path) -> None:
+    """A container runs it every half minute."""
     code = "import sys\nfrom seclink.cli.main import cli\ntry:\n    cli(['check','--url','http://127.0.0.1:9'])\n"
     code += "except SystemExit:\n    print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)

@@ -1,4 +1,4 @@
-"""Forms are read strictly: what was written comes out, and what could be read in two ways is refused."""
+"""Strict parsing of forms: encoded members come out unchanged, and ambiguous forms are rejected."""
 
 import tracemalloc
 from urllib.parse import unquote_plus, urlencode
@@ -15,12 +15,12 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
 @given(st.dictionaries(st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1), texts))
-def test_what_was_written_is_read(members: dict[str, str]) -> None:
+def test_encoded_members_are_decoded(members: dict[str, str]) -> None:
     assert forms.parse(urlencode(members).encode(), FORM) == members
 
 
 @given(st.binary(max_size=200))
-def test_anything_is_read_or_refused(body: bytes) -> None:
+def test_any_body_is_parsed_or_rejected(body: bytes) -> None:
     try:
         read = forms.parse(body, FORM, ("a",))
     except BadRequest:
@@ -33,8 +33,8 @@ def test_anything_is_read_or_refused(body: bytes) -> None:
     st.lists(st.sampled_from(["%", "%4", "%41", "%C3%A9", "%ff", "é", "a", "+", "%%", "%zz"])).map("".join),
     st.integers(3, 9),
 )
-def test_text_is_the_same_whatever_pieces_it_is_unquoted_in(text: str, piece: int) -> None:
-    """As the library reads it in one."""
+def test_piece_size_does_not_change_the_text(text: str, piece: int) -> None:
+    """The result is that of the standard library in one piece."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forms, "PIECE_BYTES", piece)
         try:
@@ -47,7 +47,7 @@ def test_text_is_the_same_whatever_pieces_it_is_unquoted_in(text: str, piece: in
 
 
 @pytest.mark.parametrize("body", [b"a=" + b"%41" * 300_000, b"%41" * 300_000 + b"=x"], ids=["value", "name"])
-def test_quoted_bytes_take_no_more_room_than_a_few_times_their_own(body: bytes) -> None:
+def test_unquoting_uses_little_memory(body: bytes) -> None:
     """IN-03: for forms."""
     tracemalloc.start()
     try:
@@ -76,7 +76,7 @@ def test_quoted_bytes_take_no_more_room_than_a_few_times_their_own(body: bytes) 
         (b"%61=x", {"a": "x"}),
     ],
 )
-def test_member_is_its_text(body: bytes, members: dict[str, str]) -> None:
+def test_member_is_a_string(body: bytes, members: dict[str, str]) -> None:
     assert forms.parse(body, FORM) == members
 
 
@@ -91,11 +91,11 @@ def test_member_is_its_text(body: bytes, members: dict[str, str]) -> None:
         b"a[FR]=x&a=y",
     ],
 )
-def test_list_is_read_however_it_is_written(body: bytes) -> None:
+def test_every_notation_of_a_list_is_accepted(body: bytes) -> None:
     assert forms.parse(body, FORM, ("a",)) == {"a": ["x", "y"]}
 
 
-def test_empty_list_is_none() -> None:
+def test_empty_list_is_missing() -> None:
     assert forms.parse(b"a[]=&a=", FORM, ("a",)) == {}
 
 
@@ -120,23 +120,23 @@ def test_empty_list_is_none() -> None:
         b"&".join(b"a%d=x" % each for each in range(501)),
     ],
 )
-def test_what_could_be_read_in_two_ways_is_refused(body: bytes) -> None:
+def test_ambiguous_form_is_rejected(body: bytes) -> None:
     with pytest.raises(BadRequest):
         forms.parse(body, FORM, ("b",))
 
 
-def test_as_many_members_as_a_form_may_have_are_read() -> None:
+def test_form_may_have_500_members() -> None:
     assert len(forms.parse(b"&".join(b"a%d=x" % each for each in range(500)), FORM)) == 500
 
 
 @pytest.mark.parametrize("named", [FORM, FORM.upper(), f"{FORM};charset=UTF-8", f'{FORM} ; charset="utf-8" '])
-def test_type_may_say_utf_8(named: str) -> None:
+def test_content_type_may_name_utf_8(named: str) -> None:
     assert forms.parse(b"a=x", named) == {"a": "x"}
 
 
 @pytest.mark.parametrize(
     "named", [None, "", "application/json", "multipart/form-data; boundary=x", f"{FORM}; charset=latin-1", f"{FORM}x"]
 )
-def test_any_other_type_is_refused(named: str | None) -> None:
+def test_other_content_type_is_rejected(named: str | None) -> None:
     with pytest.raises(UnsupportedMediaType):
         forms.parse(b"a=x", named)

@@ -1,4 +1,4 @@
-"""What the pages are made of is written down, and the pages themselves say what they load. HDR-03."""
+"""The manifest lists the files of the pages, and the pages carry the integrity of what they load. HDR-03."""
 
 import base64
 import hashlib
@@ -17,21 +17,21 @@ from seclink.web.manifest import fingerprint, manifest
 LOADS = ("stylesheet", "modulepreload")
 
 
-class Loaded(HTMLParser):
-    """What a page has a browser fetch and run: pairs of address and integrity."""
+class Subresources(HTMLParser):
+    """The scripts and styles that a page loads: pairs of URL and integrity."""
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
-        self.found: list[tuple[str, str | None]] = []
+        self.pairs: list[tuple[str, str | None]] = []
         self.feed(page.decode())
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = dict(attributes)
-        if tag == "script" or (tag == "link" and given.get("rel") in LOADS):
-            self.found.append((given.get("src") or given.get("href") or "", given.get("integrity")))
+        values = dict(attributes)
+        if tag == "script" or (tag == "link" and values.get("rel") in LOADS):
+            self.pairs.append((values.get("src") or values.get("href") or "", values.get("integrity")))
 
 
-def test_manifest_is_what_sha256sum_checks(tmp_path: Path) -> None:
+def test_manifest_passes_sha256sum(tmp_path: Path) -> None:
     listed = tmp_path / "manifest"
     listed.write_text(manifest(assets.FOLDER))
     checked = subprocess.run(
@@ -52,30 +52,30 @@ def test_manifest_lists_every_file_that_is_served() -> None:
 
 
 def test_fingerprint_changes_with_any_byte_and_any_name(tmp_path: Path) -> None:
-    seen = set()
+    fingerprints = set()
     for name, content in (("a.js", b"x"), ("a.js", b"y"), ("b.js", b"y"), ("c/b.js", b"y"), (".hidden.js", b"y")):
-        folder = tmp_path / str(len(seen))
+        folder = tmp_path / str(len(fingerprints))
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_bytes(content)
-        seen.add(fingerprint(manifest(folder)))
-    assert len(seen) == 5
-    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in seen)
+        fingerprints.add(fingerprint(manifest(folder)))
+    assert len(fingerprints) == 5
+    assert all(re.fullmatch("[0-9a-f]{16}", value) for value in fingerprints)
 
 
 @pytest.mark.parametrize("toml", ["", '[branding]\naccent = "#123456"\n'])
-def test_every_page_says_what_the_bytes_are_that_it_loads(toml: str) -> None:
-    """HDR-03: also where the operator's colour is in the style."""
+def test_pages_carry_the_integrity_of_their_subresources(toml: str) -> None:
+    """HDR-03: also with the operator's colour in the style."""
     loaded = assets.load(parse(toml, "test.toml"), "https://secrets.example.org/below")
     root = f"/below/static/{loaded.version}/"
     for (page, _), content in loaded.pages.items():
-        found = Loaded(content).found
-        assert len(found) > (0 if page == "missing" else 10)
-        for address, integrity in found:
+        pairs = Subresources(content).pairs
+        assert len(pairs) > (0 if page == "missing" else 10)
+        for address, integrity in pairs:
             digest = hashlib.sha256(loaded.files[address.removeprefix(root)]).digest()
             assert integrity == f"sha256-{base64.b64encode(digest).decode()}", (page, address)
 
 
-def test_page_that_loads_what_is_not_there_stops_the_start() -> None:
+def test_missing_subresource_stops_the_start() -> None:
     page = '<link rel="stylesheet" href="{{base}}/static/{{version}}/css/none.css">'
     with pytest.raises(ValueError, match=r"css/none\.css"):
         assets.with_integrity(page, {})
