@@ -111,6 +111,7 @@ def test_only_what_is_young_is_shown_and_all_of_it_checked(here: Shell) -> None:
     done = here.run("audit", "--since", "1s")
     assert done.returncode == 1
     assert b"NOT INTACT" in done.stderr
+    assert here.run("audit", "--since", "2w").returncode == 1
     assert here.run("audit", "--since", "yesterday").returncode == 2
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from seclink.cli.durations import DurationType
 from seclink.cli.main import cli
 from seclink.config.options import options
 
@@ -62,6 +63,12 @@ def test_every_command_is_documented() -> None:
 def test_every_flag_is_documented() -> None:
     names = {(*words, max(flag.opts, key=len)) for words, command in COMMANDS.items() for flag in flags(command)}
     assert [name for name in sorted(names) if not re.search(rf"{name[-1]}\b", README)] == []
+
+
+def test_every_duration_on_the_command_line_has_the_same_grammar() -> None:
+    types = {(*words, flag.opts[0]): flag.type for words, command in COMMANDS.items() for flag in flags(command)}
+    durations = {name for name, type in types.items() if isinstance(type, DurationType)}
+    assert durations == {("create", "--expires"), ("key", "add", "--expires"), ("audit", "--since")}
 
 
 def test_server_side_commands_take_a_config_file() -> None:
