@@ -1,4 +1,4 @@
-"""Answers kept for a moment: bounded in time, number and bytes, and only for who asked."""
+"""Results stored for retries: bounded in time, number and bytes, and only for the same request."""
 
 import asyncio
 
@@ -11,72 +11,72 @@ pytestmark = pytest.mark.anyio
 KB = 1024
 
 
-class Hand:
+class ManualClock:
     seconds = 0.0
 
     def __call__(self) -> float:
         return self.seconds
 
 
-async def kept(replay: "IdempotencyCache[bytes]", key: str, answer: bytes) -> bytes:
+async def store_result(cache: "IdempotencyCache[bytes]", key: str, result: bytes) -> bytes:
     async def work() -> bytes:
-        return answer
+        return result
 
-    return await replay.once(key, b"", work)
+    return await cache.once(key, b"", work)
 
 
 async def test_cache_never_grows_past_its_bytes() -> None:
-    """LR-05: ten thousand answers nobody fetched again; the oldest go first."""
-    replay: IdempotencyCache[bytes] = IdempotencyCache(60, 100_000, 64 * KB, len, Hand())
+    """LR-05: ten thousand results without a retry; the oldest are evicted first."""
+    cache: IdempotencyCache[bytes] = IdempotencyCache(60, 100_000, 64 * KB, len, ManualClock())
     for n in range(10_000):
-        await kept(replay, str(n), b"x" * KB)
-        assert replay.bytes <= 64 * KB
-    assert len(replay) == 64
-    assert await kept(replay, "9999", b"other") == b"x" * KB
-    assert await kept(replay, "0", b"other") == b"other"
+        await store_result(cache, str(n), b"x" * KB)
+        assert cache.bytes <= 64 * KB
+    assert len(cache) == 64
+    assert await store_result(cache, "9999", b"other") == b"x" * KB
+    assert await store_result(cache, "0", b"other") == b"other"
 
 
-async def test_cache_never_grows_past_its_number() -> None:
+async def test_cache_never_grows_past_its_capacity() -> None:
     """LR-05, RL-06"""
-    replay: IdempotencyCache[bytes] = IdempotencyCache(60, 100, 2**30, len, Hand())
+    cache: IdempotencyCache[bytes] = IdempotencyCache(60, 100, 2**30, len, ManualClock())
     for n in range(5000):
-        await kept(replay, str(n), b"x")
-        assert len(replay) <= 101
+        await store_result(cache, str(n), b"x")
+        assert len(cache) <= 101
 
 
-async def test_answer_larger_than_all_there_is_is_not_kept() -> None:
+async def test_result_larger_than_the_cache_is_not_stored() -> None:
     """LR-05"""
-    replay: IdempotencyCache[bytes] = IdempotencyCache(60, 100, KB, len, Hand())
-    assert await kept(replay, "a", b"x" * 2 * KB) == b"x" * 2 * KB
-    assert replay.bytes <= KB
+    cache: IdempotencyCache[bytes] = IdempotencyCache(60, 100, KB, len, ManualClock())
+    assert await store_result(cache, "a", b"x" * 2 * KB) == b"x" * 2 * KB
+    assert cache.bytes <= KB
 
 
-async def test_answer_is_forgotten_in_time() -> None:
+async def test_result_expires() -> None:
     """LR-04"""
-    clock = Hand()
-    replay: IdempotencyCache[bytes] = IdempotencyCache(60, 100, 2**30, len, clock)
-    assert await kept(replay, "a", b"first") == b"first"
+    clock = ManualClock()
+    cache: IdempotencyCache[bytes] = IdempotencyCache(60, 100, 2**30, len, clock)
+    assert await store_result(cache, "a", b"first") == b"first"
     clock.seconds = 59.9
-    assert await kept(replay, "a", b"second") == b"first"
+    assert await store_result(cache, "a", b"second") == b"first"
     clock.seconds = 60
-    assert await kept(replay, "a", b"third") == b"third"
-    assert replay.bytes == len(b"third")
+    assert await store_result(cache, "a", b"third") == b"third"
+    assert cache.bytes == len(b"third")
 
 
-async def test_other_proof_under_the_same_key_is_refused() -> None:
+async def test_other_request_under_the_same_key_is_refused() -> None:
     """LR-06"""
-    replay: IdempotencyCache[int] = IdempotencyCache(60, 100, 2**30, lambda _: 1, Hand())
+    cache: IdempotencyCache[int] = IdempotencyCache(60, 100, 2**30, lambda _: 1, ManualClock())
 
     async def work() -> int:
         return 1
 
-    await replay.once("a", b"one", work)
+    await cache.once("a", b"one", work)
     with pytest.raises(IdempotencyMismatch):
-        await replay.once("a", b"two", work)
+        await cache.once("a", b"two", work)
 
 
-async def test_failure_is_told_to_all_who_wait_and_kept_for_nobody() -> None:
-    replay: IdempotencyCache[int] = IdempotencyCache(60, 100, 2**30, lambda _: 1, Hand())
+async def test_failure_reaches_every_waiting_caller_and_is_not_stored() -> None:
+    cache: IdempotencyCache[int] = IdempotencyCache(60, 100, 2**30, lambda _: 1, ManualClock())
     runs = 0
 
     async def work() -> int:
@@ -87,14 +87,14 @@ async def test_failure_is_told_to_all_who_wait_and_kept_for_nobody() -> None:
             raise ValueError
         return runs
 
-    asked = await asyncio.gather(*(replay.once("a", b"", work) for _ in range(3)), return_exceptions=True)
-    assert [type(each) for each in asked] == [ValueError] * 3
-    assert await replay.once("a", b"", work) == 2
+    results = await asyncio.gather(*(cache.once("a", b"", work) for _ in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [ValueError] * 3
+    assert await cache.once("a", b"", work) == 2
 
 
-async def test_work_outlives_the_caller_who_asked_for_it() -> None:
+async def test_work_continues_after_its_caller_is_cancelled() -> None:
     """LR-01"""
-    replay: IdempotencyCache[int] = IdempotencyCache(60, 100, 2**30, lambda _: 1, Hand())
+    cache: IdempotencyCache[int] = IdempotencyCache(60, 100, 2**30, lambda _: 1, ManualClock())
     gate, runs = asyncio.Event(), 0
 
     async def work() -> int:
@@ -103,19 +103,19 @@ async def test_work_outlives_the_caller_who_asked_for_it() -> None:
         await gate.wait()
         return runs
 
-    asked = asyncio.ensure_future(replay.once("a", b"", work))
+    caller = asyncio.ensure_future(cache.once("a", b"", work))
     await asyncio.sleep(0)
-    asked.cancel()
-    await asyncio.wait([asked])
+    caller.cancel()
+    await asyncio.wait([caller])
     gate.set()
-    assert await replay.once("a", b"", work) == 1
+    assert await cache.once("a", b"", work) == 1
 
 
-async def test_answer_is_forgotten_in_time_although_nobody_asks_again() -> None:
-    """LR-04: what was revealed must not lie in memory until the next caller comes by."""
-    replay: IdempotencyCache[bytes] = IdempotencyCache(0.01, 100, 2**30, len, asyncio.get_running_loop().time)
-    assert await kept(replay, "a", b"x") == b"x"
-    assert len(replay) == 1
+async def test_result_expires_without_another_request() -> None:
+    """LR-04: a revealed payload must not stay in memory until the next request."""
+    cache: IdempotencyCache[bytes] = IdempotencyCache(0.01, 100, 2**30, len, asyncio.get_running_loop().time)
+    assert await store_result(cache, "a", b"x") == b"x"
+    assert len(cache) == 1
     for _ in range(500):
-        await asyncio.sleep(0.02 if len(replay) else 0)
-    assert len(replay) == 0
+        await asyncio.sleep(0.02 if len(cache) else 0)
+    assert len(cache) == 0

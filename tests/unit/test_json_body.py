@@ -1,4 +1,4 @@
-"""What a body of JSON may cost: it is decoded while everybody waits, so it has few parts, and not deep ones (IN-03)."""
+"""The cost of a JSON body: it is decoded on the event loop, so its parts and its depth are limited (IN-03)."""
 
 import json
 from typing import Annotated, Any
@@ -12,16 +12,16 @@ from seclink.web import json_body
 JSON = "application/json"
 
 
-class Sent(Struct):
-    """Ignores what it does not know, as most dialects do."""
+class Model(Struct):
+    """A model that ignores unknown members, as most dialects do."""
 
     a: Any = None
     number: int = 0
     bounded: Annotated[int, Meta(ge=-1000, le=1000)] = 0
 
 
-def read(body: bytes) -> Sent:
-    return json_body.parse(body, JSON, Sent)
+def read(body: bytes) -> Model:
+    return json_body.parse(body, JSON, Model)
 
 
 def nested(depth: int, begin: str, end: str) -> bytes:
@@ -29,14 +29,14 @@ def nested(depth: int, begin: str, end: str) -> bytes:
 
 
 @pytest.mark.parametrize("part", [b"0", b'{"":0}', b"[]", b'"\\u0041"'])
-def test_body_of_too_many_parts_is_refused_before_it_is_decoded(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_parts_are_refused_before_decoding(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """IN-03"""
-    monkeypatch.setattr(json_body, "_decode_json", lambda _: pytest.fail("it was decoded"))
+    monkeypatch.setattr(json_body, "_decode_json", lambda _: pytest.fail("the body was decoded"))
     with pytest.raises(BadRequest, match="too many"):
         read(b'{"x":[' + b",".join([part] * 100_000) + b"]}")
 
 
-def test_body_has_as_many_parts_as_anybody_honest_needs() -> None:
+def test_limit_of_parts_leaves_room_for_honest_bodies() -> None:
     """IN-03: a secret with a thousand attachments, say."""
     assert len(read(b'{"a":[' + b",".join([b"0"] * 4095) + b"]}").a) == 4095
     assert len(read(json.dumps({"a": [{"name": "n", "data": "d"}] * 1000}).encode()).a) == 1000
@@ -46,11 +46,11 @@ def test_body_has_as_many_parts_as_anybody_honest_needs() -> None:
 
 @pytest.mark.parametrize("member", ["a", "nobody knows"])
 @pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"b":', "}"), ('[0,{"b":0,"c":', "}]")])
-def test_nesting_ends_at_32_whatever_member_it_is_in(member: str, begin: str, end: str) -> None:
+def test_nesting_is_limited_in_known_and_unknown_members(member: str, begin: str, end: str) -> None:
     """IN-03"""
     levels = 31 // (2 if begin.startswith("[0") else 1)  # the document itself is one
     deepest = b'{"%s":%s}' % (member.encode(), nested(levels, begin, end))
-    assert isinstance(read(deepest), Sent)
+    assert isinstance(read(deepest), Model)
     for more in (1, 100):
         with pytest.raises(BadRequest):
             read(b'{"%s":%s}' % (member.encode(), nested(levels + more, begin, end)))
@@ -58,8 +58,8 @@ def test_nesting_ends_at_32_whatever_member_it_is_in(member: str, begin: str, en
         read(b'{"%s":%s}' % (member.encode(), nested(levels + 1, begin, end)))
 
 
-def test_integer_has_no_more_digits_than_any_number_here() -> None:
-    """IN-03: what has more is not even read; it is too large or too small wherever one is looked at."""
+def test_integer_with_too_many_digits_becomes_a_huge_number() -> None:
+    """IN-03: the digits are not parsed, and the number is outside every bound."""
     assert read(b'{"number":%d}' % 2**63).number == 2**63
     assert read(b'{"number":-%d}' % 2**63).number == -(2**63)
     for digits in (20, 40, 4000, 100_000):
@@ -71,7 +71,7 @@ def test_integer_has_no_more_digits_than_any_number_here() -> None:
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "\\uDFFF", "\\udbff x", "\\ude00\\ud83d", "\\ud83d\\\\ude00"])
-def test_half_a_character_is_none(text: str) -> None:
+def test_lone_surrogates_are_refused(text: str) -> None:
     """IN-03: in a value, a name, and deep inside."""
     for body in ('{"a":"%s"}', '{"%s":1}', '{"x":[{"y":["%s"]}]}'):
         with pytest.raises(BadRequest):
@@ -81,11 +81,11 @@ def test_half_a_character_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "value"), [("\\ud83d\\ude00", "\U0001f600"), ("\\\\ud800", "\\ud800"), ("\\u0041", "A")]
 )
-def test_whole_character_may_be_escaped(text: str, value: str) -> None:
+def test_escaped_characters_are_decoded(text: str, value: str) -> None:
     assert read(f'{{"a":"{text}"}}'.encode()).a == value
 
 
-def test_name_nobody_knows_is_repeated_short_however_it_is_written() -> None:
+def test_unknown_name_is_cut_in_the_message() -> None:
     """IN-16"""
 
     class Strict(Struct, forbid_unknown_fields=True):

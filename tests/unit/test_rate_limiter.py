@@ -1,4 +1,4 @@
-"""The limiter by itself: exact counts, bounded memory, nobody's budget renewed by somebody else's flood."""
+"""The rate limiter alone: exact counts, bounded memory, and a flood that renews no other client's budget."""
 
 import pytest
 from hypothesis import given
@@ -12,18 +12,18 @@ HOUR = Rate(20, 3600)
 
 
 @given(count=st.integers(1, 2000), seconds=st.sampled_from([1, 60, 3600, 86_400]), start=st.floats(0, 1e7))
-def test_exactly_as_many_as_the_rate_says_at_once(count: int, seconds: int, start: float) -> None:
+def test_burst_is_allowed_up_to_the_rate_exactly(count: int, seconds: int, start: float) -> None:
     """RL-01"""
     limiter, rate = RateLimiter(), Rate(count, seconds)
     decisions = [limiter.take("create a", rate, start) for _ in range(count + 2)]
-    assert [each.is_allowed for each in decisions] == [True] * count + [False] * 2
-    assert [each.remaining for each in decisions[:count]] == list(reversed(range(count)))
+    assert [decision.is_allowed for decision in decisions] == [True] * count + [False] * 2
+    assert [decision.remaining for decision in decisions[:count]] == list(reversed(range(count)))
     assert limiter.take("create a", rate, start + decisions[-1].retry_after + 1e-3).is_allowed
 
 
 @given(gaps=st.lists(st.floats(0, 600), min_size=1, max_size=200))
-def test_never_more_in_any_window_than_twice_the_rate(gaps: list[float]) -> None:
-    """RL-01: a full burst and what has leaked meanwhile; on average the rate."""
+def test_no_window_allows_more_than_twice_the_rate(gaps: list[float]) -> None:
+    """RL-01: a full burst plus the requests that the rate allows meanwhile."""
     limiter, now, allowed = RateLimiter(), 1000.0, []
     for gap in gaps:
         now += gap
@@ -32,7 +32,7 @@ def test_never_more_in_any_window_than_twice_the_rate(gaps: list[float]) -> None
     assert len(allowed) <= HOUR.count + (now - 1000) * HOUR.count / HOUR.seconds + 1
 
 
-def test_refused_request_costs_nothing() -> None:
+def test_refused_request_is_not_counted() -> None:
     limiter = RateLimiter()
     for _ in range(20):
         limiter.take("create a", HOUR, 0)
@@ -41,8 +41,8 @@ def test_refused_request_costs_nothing() -> None:
     assert limiter.take("create a", HOUR, 180).is_allowed
 
 
-def test_memory_stays_in_its_bound_and_the_overflow_is_shared() -> None:
-    """RL-06, scaled: ten times as many clients as there is room for."""
+def test_memory_is_bounded_and_new_keys_share_the_overflow_bucket() -> None:
+    """RL-06, scaled: ten times as many clients as the capacity."""
     limiter = RateLimiter(capacity=5000)
     allowed = sum(limiter.take(f"create {n:x}/64", HOUR, 0).is_allowed for n in range(50_000))
     assert len(limiter) <= 5000 + 1
@@ -59,7 +59,7 @@ def test_busy_bucket_is_never_evicted() -> None:
     assert not limiter.take("create locked", HOUR, 20).is_allowed
 
 
-def test_idle_buckets_make_room() -> None:
+def test_idle_buckets_are_evicted() -> None:
     """RL-06: once the flood is over, new clients get their own buckets again."""
     limiter = RateLimiter(capacity=1000)
     for n in range(5000):
@@ -68,15 +68,15 @@ def test_idle_buckets_make_room() -> None:
     assert len(limiter) <= 1001
 
 
-def test_classes_overflow_apart() -> None:
-    """RL-06: who floods creates does not lock readers out."""
+def test_each_class_has_its_own_overflow_bucket() -> None:
+    """RL-06: a flood of creates does not lock readers out."""
     limiter = RateLimiter(capacity=100)
     for n in range(1000):
         limiter.take(f"create {n}", HOUR, 0)
     assert limiter.take("reveal new", HOUR, 0).is_allowed
 
 
-def test_addresses_fall_into_the_ranges_that_are_counted() -> None:
+def test_addresses_map_to_client_and_subnet() -> None:
     """RL-04, RL-05"""
     assert client_and_subnet("192.0.2.7") == ("192.0.2.7", None)
     assert client_and_subnet("::ffff:192.0.2.7") == client_and_subnet("192.0.2.7")
@@ -91,13 +91,13 @@ def test_addresses_fall_into_the_ranges_that_are_counted() -> None:
     assert client_and_subnet("") == ("unknown", None)
 
 
-def test_ten_thousand_addresses_of_one_network_are_one_client() -> None:
+def test_addresses_of_one_network_are_one_client() -> None:
     """RL-04"""
     assert len({client_and_subnet(f"2001:db8::{n:x}") for n in range(10_000)}) == 1
     assert len({client_and_subnet(f"2001:db8:0:{n:x}::1")[1] for n in range(10_000)}) == 1
 
 
-def test_clock_that_stands_still_or_goes_back_frees_nobody() -> None:
+def test_stopped_or_backward_clock_frees_no_budget() -> None:
     limiter = RateLimiter()
     for _ in range(20):
         limiter.take("create a", HOUR, 1000)
@@ -105,8 +105,8 @@ def test_clock_that_stands_still_or_goes_back_frees_nobody() -> None:
     assert not limiter.take("create a", HOUR, 0).is_allowed
 
 
-def test_changed_rate_lets_nobody_wait_by_the_old_one() -> None:
-    """A reload may turn an hour into a second; what was counted still counts, one new window at most."""
+def test_changed_rate_applies_to_waiting_clients() -> None:
+    """A reload may turn an hour into a second; earlier requests count for one new window at most."""
     limiter = RateLimiter()
     for _ in range(20):
         limiter.take("create a", Rate(20, 3600), 0)

@@ -1,4 +1,4 @@
-"""Names and capabilities: unbiased, of one shape, and a mistyped key is told from a guess."""
+"""Ids and tokens: unbiased, of fixed shapes, and a mistyped key is distinguished from a guess."""
 
 import collections
 import random
@@ -13,14 +13,14 @@ from seclink.format import link
 
 
 def test_characters_are_drawn_evenly() -> None:
-    drawn = tokens.draw(620_000, random.Random(1).randbytes)
-    counts = collections.Counter(drawn)
+    text = tokens.draw(620_000, random.Random(1).randbytes)
+    counts = collections.Counter(text)
     assert set(counts) == set(tokens.ALPHABET)
     assert max(counts.values()) < 1.06 * 10_000
     assert min(counts.values()) > 0.94 * 10_000
 
 
-def test_names_have_their_shapes() -> None:
+def test_new_ids_have_their_shapes() -> None:
     names = tokens.mint(1_800_000_000_000)
     assert tokens.LINK_ID.fullmatch(names.link_id)
     assert tokens.RECEIPT_ID.fullmatch(names.receipt_id)
@@ -37,34 +37,34 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("link_id", FOREIGN)
-def test_ids_of_dialects_have_exactly_their_shapes(link_id: str) -> None:
+def test_dialect_ids_have_their_shapes(link_id: str) -> None:
     assert tokens.LINK_ID.fullmatch(link_id)
     assert not tokens.DRAWN_ID.fullmatch(link_id)
 
 
 @pytest.mark.parametrize("link_id", MALFORMED)
-def test_what_is_almost_an_id_is_none(link_id: str) -> None:
+def test_malformed_ids_are_rejected(link_id: str) -> None:
     assert not tokens.LINK_ID.fullmatch(link_id)
 
 
 def test_receipt_ids_grow_with_time() -> None:
-    made = [tokens.mint(1_800_000_000_000 + n * 1000).receipt_id for n in range(100)]
-    assert made == sorted(made)
+    receipt_ids = [tokens.mint(1_800_000_000_000 + n * 1000).receipt_id for n in range(100)]
+    assert receipt_ids == sorted(receipt_ids)
 
 
 @given(position=st.integers(8, 45), character=st.sampled_from(tokens.ALPHABET))
-def test_mistyped_key_is_not_even_looked_up(position: int, character: str) -> None:
+def test_mistyped_key_fails_its_check_characters(position: int, character: str) -> None:
     key = tokens.mint_key(random.Random(2).randbytes)
     typed = key[:position] + character + key[position + 1 :]
     assert tokens.is_key(typed) is (typed == key)
 
 
 @pytest.mark.parametrize("text", ["", "sk_live_", "sk_live_" + "a" * 38, "sk_test_" + "a" * 38, "ü" * 46, "x" * 10_000])
-def test_what_is_no_key_is_none(text: str) -> None:
+def test_malformed_keys_are_rejected(text: str) -> None:
     assert not tokens.is_key(text)
 
 
-def test_comparison_takes_texts_and_bytes_of_any_kind() -> None:
+def test_comparison_accepts_texts_and_bytes() -> None:
     assert tokens.equal("ü", "ü".encode())
     assert not tokens.equal("", "x")
 
