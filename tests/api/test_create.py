@@ -1,4 +1,4 @@
-"""Creating: what is kept is what was sent, for as long and as often as was asked."""
+"""Creating: the payload is stored unchanged, for the lifetime and the views of the request."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ HOUR, DAY = 3600, 86400
 
 
 @pytest.mark.parametrize(
-    ("sent", "seconds", "views", "said"),
+    ("members", "seconds", "views", "shown_type"),
     [
         ({"expiryType": "view_once"}, 7 * DAY, 1, "view_once"),
         ({"expiryType": "1hour"}, HOUR, None, "1hour"),
@@ -32,57 +32,57 @@ HOUR, DAY = 3600, 86400
         ({"expiryType": None, "expiresIn": 30 * DAY, "maxViews": 1000}, 30 * DAY, 1000, "custom"),
     ],
 )
-async def test_lifetime_and_views_are_as_asked(
-    appliance: Any, sent: dict[str, Any], seconds: int, views: int | None, said: str
+async def test_lifetime_and_views_follow_the_request(
+    appliance: Any, members: dict[str, Any], seconds: int, views: int | None, shown_type: str
 ) -> None:
     http = appliance.http
-    made = await create(http, **sent)
-    assert made["expiresAt"] == appliance.clock.now() + seconds * 1000
-    assert (made["maxViews"], made["expiryType"]) == (views, said)
-    receipt = await state(http, made)
-    assert (receipt["expiresAt"], receipt["maxViews"], receipt["state"]) == (made["expiresAt"], views, "active")
-    shown = (await reveal(http, made)).json()
-    assert shown["expiryType"] == said
+    secret = await create(http, **members)
+    assert secret["expiresAt"] == appliance.clock.now() + seconds * 1000
+    assert (secret["maxViews"], secret["expiryType"]) == (views, shown_type)
+    receipt = await state(http, secret)
+    assert (receipt["expiresAt"], receipt["maxViews"], receipt["state"]) == (secret["expiresAt"], views, "active")
+    shown = (await reveal(http, secret)).json()
+    assert shown["expiryType"] == shown_type
     assert shown["viewsLeft"] == (None if views is None else views - 1)
 
 
-async def test_expiry_type_may_be_left_out_only_with_a_lifetime(appliance: Any) -> None:
-    bare = {"encryptedBlob": encoded(b"x"), "iv": encoded(b"i")}
-    assert faults(await appliance.http.post("/secrets", json=bare)) == {"expiryType"}
-    answer = await appliance.http.post("/secrets", json=bare | {"expiresIn": 60})
-    assert answer.json()["expiryType"] == "custom"
+async def test_expiry_type_is_optional_only_with_a_lifetime(appliance: Any) -> None:
+    minimal = {"encryptedBlob": encoded(b"x"), "iv": encoded(b"i")}
+    assert faults(await appliance.http.post("/secrets", json=minimal)) == {"expiryType"}
+    response = await appliance.http.post("/secrets", json=minimal | {"expiresIn": 60})
+    assert response.json()["expiryType"] == "custom"
 
 
 async def test_lifetime_of_view_once_follows_the_configuration(make_appliance: Any) -> None:
-    made_appliance = await make_appliance('[expiry]\ndefault = "2h"\nmax = "3h"\n')
-    made = await create(made_appliance.http)
-    assert made["expiresAt"] == made_appliance.clock.now() + 2 * HOUR * 1000
-    too_long = await made_appliance.http.post("/secrets", json=body(expiresIn=3 * HOUR + 1))
+    appliance = await make_appliance('[expiry]\ndefault = "2h"\nmax = "3h"\n')
+    secret = await create(appliance.http)
+    assert secret["expiresAt"] == appliance.clock.now() + 2 * HOUR * 1000
+    too_long = await appliance.http.post("/secrets", json=body(expiresIn=3 * HOUR + 1))
     assert faults(too_long) == {"expiresIn"}
 
 
 @pytest.mark.parametrize("fixed", ["24hours", "7days"])
-async def test_fixed_lifetime_is_never_longer_than_the_longest_allowed(make_appliance: Any, fixed: str) -> None:
-    """EXP-03: an expiryType is no way around expiry.max."""
-    made_appliance = await make_appliance('[expiry]\ndefault = "1h"\nmax = "2h"\n')
-    answer = await made_appliance.http.post("/secrets", json=body(expiryType=fixed))
-    assert faults(answer) == {"expiryType"}
+async def test_fixed_lifetime_is_bounded_by_the_maximum(make_appliance: Any, fixed: str) -> None:
+    """EXP-03: an expiryType cannot exceed expiry.max."""
+    appliance = await make_appliance('[expiry]\ndefault = "1h"\nmax = "2h"\n')
+    response = await appliance.http.post("/secrets", json=body(expiryType=fixed))
+    assert faults(response) == {"expiryType"}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(payload=st.binary(min_size=1, max_size=3000), iv=st.binary(min_size=1, max_size=64))
 async def test_payload_and_iv_come_back_byte_for_byte(appliance: Any, payload: bytes, iv: bytes) -> None:
-    made = await create(appliance.http, encryptedBlob=encoded(payload), iv=encoded(iv))
-    shown = (await reveal(appliance.http, made)).json()
+    secret = await create(appliance.http, encryptedBlob=encoded(payload), iv=encoded(iv))
+    shown = (await reveal(appliance.http, secret)).json()
     assert (base64.b64decode(shown["encryptedBlob"]), base64.b64decode(shown["iv"])) == (payload, iv)
     assert (shown["encryptedBlob"], shown["iv"]) == (encoded(payload), encoded(iv))
 
 
-async def test_largest_payload_passes_and_one_byte_more_does_not(make_appliance: Any) -> None:
-    made_appliance = await make_appliance("[limits]\npayload_bytes = 1024\n")
-    made = await create(made_appliance.http, encryptedBlob=encoded(b"x" * 1024))
-    assert (await reveal(made_appliance.http, made)).json()["encryptedBlob"] == encoded(b"x" * 1024)
-    over = await made_appliance.http.post("/secrets", json=body(encryptedBlob=encoded(b"x" * 1025)))
+async def test_payload_limit_is_exact(make_appliance: Any) -> None:
+    appliance = await make_appliance("[limits]\npayload_bytes = 1024\n")
+    secret = await create(appliance.http, encryptedBlob=encoded(b"x" * 1024))
+    assert (await reveal(appliance.http, secret)).json()["encryptedBlob"] == encoded(b"x" * 1024)
+    over = await appliance.http.post("/secrets", json=body(encryptedBlob=encoded(b"x" * 1025)))
     assert faults(over) == {"encryptedBlob"}
 
 
@@ -102,46 +102,46 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-async def test_texts_come_back_as_they_were_sent(appliance: Any, text: str) -> None:
+async def test_texts_come_back_unchanged(appliance: Any, text: str) -> None:
     """IN-05: neither normalised nor escaped nor cut."""
-    made = await create(appliance.http, publicNote=text, label=text)
-    receipt = await state(appliance.http, made)
+    secret = await create(appliance.http, publicNote=text, label=text)
+    receipt = await state(appliance.http, secret)
     assert (receipt["publicNote"], receipt["label"]) == (text, text)
-    meta = (await appliance.http.get(f"/secrets/{made['linkId']}/meta")).json()
+    meta = (await appliance.http.get(f"/secrets/{secret['linkId']}/meta")).json()
     assert meta["publicNote"] == text
     assert "label" not in meta
 
 
-async def test_share_url_comes_from_the_configuration_whatever_the_request_says(make_appliance: Any) -> None:
+async def test_share_url_ignores_the_request_headers(make_appliance: Any) -> None:
     """IN-13"""
     toml = '[server]\npublic_url = "https://secrets.example.org/"\nallowed_hosts = ["evil.example"]\n'
-    made_appliance = await make_appliance(toml)
+    appliance = await make_appliance(toml)
     headers = {
         "Host": "evil.example",
         "X-Forwarded-Host": "evil.example",
         "X-Forwarded-Proto": "ftp",
         "Forwarded": "host=x",
     }
-    made = (await made_appliance.http.post("/secrets", json=body(), headers=headers)).json()
-    assert made["shareUrl"] == f"https://secrets.example.org/{made['linkId']}"
+    secret = (await appliance.http.post("/secrets", json=body(), headers=headers)).json()
+    assert secret["shareUrl"] == f"https://secrets.example.org/{secret['linkId']}"
 
 
-async def test_names_are_never_drawn_twice(appliance: Any) -> None:
-    made = [await create(appliance.http) for _ in range(50)]
+async def test_ids_are_unique(appliance: Any) -> None:
+    secrets = [await create(appliance.http) for _ in range(50)]
     for name in ("linkId", "receiptId", "manageToken"):
-        assert len({each[name] for each in made}) == 50
-    assert all(each["linkId"] not in each["receiptId"] for each in made)
+        assert len({secret[name] for secret in secrets}) == 50
+    assert all(secret["linkId"] not in secret["receiptId"] for secret in secrets)
 
 
-async def test_appliance_for_key_holders_refuses_others_and_still_reveals_to_all(make_appliance: Any) -> None:
-    made_appliance = await make_appliance('[access]\ncreate = "keys"\n')
-    check_problem(await made_appliance.http.post("/secrets", json=body()), 401, "key_required")
-    made = await create(made_appliance.http, key=await made_appliance.key())
-    assert (await reveal(made_appliance.http, made)).status_code == 200
+async def test_create_can_be_limited_to_key_holders(make_appliance: Any) -> None:
+    appliance = await make_appliance('[access]\ncreate = "keys"\n')
+    check_problem(await appliance.http.post("/secrets", json=body()), 401, "key_required")
+    secret = await create(appliance.http, key=await appliance.key())
+    assert (await reveal(appliance.http, secret)).status_code == 200
 
 
-async def test_meta_shows_what_a_reader_needs_and_changes_nothing(appliance: Any) -> None:
-    made = await create(
+async def test_meta_shows_the_secret_and_changes_nothing(appliance: Any) -> None:
+    secret = await create(
         appliance.http,
         maxViews=2,
         passcodeHash=RIGHT,
@@ -150,42 +150,43 @@ async def test_meta_shows_what_a_reader_needs_and_changes_nothing(appliance: Any
         format="seclink/v1",
     )
     for _ in range(3):
-        meta = (await appliance.http.get(f"/secrets/{made['linkId']}/meta")).json()
+        meta = (await appliance.http.get(f"/secrets/{secret['linkId']}/meta")).json()
         assert meta == {
-            "linkId": made["linkId"], "format": "seclink/v1", "expiryType": "view_once", "expiresAt": made["expiresAt"],
+            "linkId": secret["linkId"], "format": "seclink/v1", "expiryType": "view_once",
+            "expiresAt": secret["expiresAt"],
             "viewsLeft": 2, "accessRequired": True, "passcodeRequired": True, "attemptsLeft": 5,
             "publicNote": "for Bob",
         }  # fmt: skip
 
 
-async def test_report_is_accepted_whatever_the_id_and_burns_nothing(appliance: Any) -> None:
+async def test_report_is_accepted_for_any_id_and_burns_nothing(appliance: Any) -> None:
     http = appliance.http
-    made = await create(http)
-    asked = [(made["linkId"], {"json": {"reason": "spam"}}), (made["linkId"], {}), ("x" * 12, {}), ("no-id", {})]
-    answers = [await http.post(f"/secrets/{link_id}/report", **options) for link_id, options in asked]
-    assert {(answer.status_code, answer.content) for answer in answers} == {(202, b'{"accepted":true}')}
-    receipt = await state(http, made)
-    assert [each["type"] for each in receipt["events"]] == ["created", "reported", "reported"]
+    secret = await create(http)
+    requests = [(secret["linkId"], {"json": {"reason": "spam"}}), (secret["linkId"], {}), ("x" * 12, {}), ("no-id", {})]
+    responses = [await http.post(f"/secrets/{link_id}/report", **options) for link_id, options in requests]
+    assert {(response.status_code, response.content) for response in responses} == {(202, b'{"accepted":true}')}
+    receipt = await state(http, secret)
+    assert [event["type"] for event in receipt["events"]] == ["created", "reported", "reported"]
     assert "reason" not in str(receipt)
     admin = await appliance.key("root", "admin")
-    seen = (await http.get(f"/receipts/{made['receiptId']}", headers=bearer(admin))).json()
-    assert [each.get("reason") for each in seen["events"]] == [None, "spam", None]
-    assert (await reveal(http, made)).status_code == 200
+    receipt_of_admin = (await http.get(f"/receipts/{secret['receiptId']}", headers=bearer(admin))).json()
+    assert [event.get("reason") for event in receipt_of_admin["events"]] == [None, "spam", None]
+    assert (await reveal(http, secret)).status_code == 200
 
 
 # Idempotency
 
 
-async def test_create_again_with_the_same_key_gives_the_same_answer(appliance: Any) -> None:
+async def test_create_with_the_same_idempotency_key_is_repeated(appliance: Any) -> None:
     """LR-06"""
-    asked = [
+    responses = [
         await appliance.http.post("/secrets", json=body(), headers={"Idempotency-Key": "a" * 16}) for _ in range(3)
     ]
-    assert len({each.content for each in asked}) == 1
-    assert [each.status_code for each in asked] == [201] * 3
+    assert len({response.content for response in responses}) == 1
+    assert [response.status_code for response in responses] == [201] * 3
 
 
-async def test_create_with_the_same_key_and_another_body_is_refused(appliance: Any) -> None:
+async def test_other_body_under_the_same_idempotency_key_is_refused(appliance: Any) -> None:
     """LR-06"""
     headers = {"Idempotency-Key": "a" * 16}
     first = await appliance.http.post("/secrets", json=body(), headers=headers)
@@ -195,70 +196,74 @@ async def test_create_with_the_same_key_and_another_body_is_refused(appliance: A
     assert (await reveal(appliance.http, first.json())).status_code == 200
 
 
-async def test_creates_at_once_with_the_same_key_make_one_secret(appliance: Any) -> None:
+async def test_concurrent_creates_with_one_idempotency_key_make_one_secret(appliance: Any) -> None:
     """LR-06"""
     key = await appliance.key()
     headers = bearer(key) | {"Idempotency-Key": "a" * 16}
-    asked = await asyncio.gather(*(appliance.http.post("/secrets", json=body(), headers=headers) for _ in range(20)))
-    assert {each.status_code for each in asked} == {201}
-    assert len({each.content for each in asked}) == 1
+    responses = await asyncio.gather(
+        *(appliance.http.post("/secrets", json=body(), headers=headers) for _ in range(20))
+    )
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.content for response in responses}) == 1
     assert (await appliance.http.get("/stats", headers=bearer(key))).json()["totalSecrets"] == 1
 
 
-async def test_create_again_after_ten_minutes_makes_another(appliance: Any) -> None:
+async def test_idempotency_key_expires_after_ten_minutes(appliance: Any) -> None:
     """LR-06"""
     links = []
     for seconds in (599, 2, 0):
-        answer = await appliance.http.post("/secrets", json=body(), headers={"Idempotency-Key": "a" * 16})
-        links.append(answer.json()["linkId"])
+        response = await appliance.http.post("/secrets", json=body(), headers={"Idempotency-Key": "a" * 16})
+        links.append(response.json()["linkId"])
         appliance.clock.move(seconds)
     assert links[0] == links[1] != links[2]
 
 
 async def test_accounts_do_not_share_idempotency_keys(appliance: Any) -> None:
-    """LR-06: a stranger who learns the key gets nothing of the first's answer."""
+    """LR-06: a stranger who learns the key does not get the first response."""
     first, second = await appliance.key("one"), await appliance.key("two")
-    made = [
+    secrets = [
         (await appliance.http.post("/secrets", json=body(), headers=bearer(key) | {"Idempotency-Key": "a" * 16})).json()
         for key in (first, second)
     ]
-    assert made[0]["linkId"] != made[1]["linkId"]
+    assert secrets[0]["linkId"] != secrets[1]["linkId"]
     anonymous = (await appliance.http.post("/secrets", json=body(), headers={"Idempotency-Key": "a" * 16})).json()
-    assert anonymous["linkId"] not in {each["linkId"] for each in made}
+    assert anonymous["linkId"] not in {secret["linkId"] for secret in secrets}
 
 
-async def test_strangers_without_accounts_do_not_share_idempotency_keys(appliance: Any) -> None:
-    """LR-06: neither the first's manage token nor a word about it to who sends the same from elsewhere."""
+async def test_anonymous_clients_do_not_share_idempotency_keys(appliance: Any) -> None:
+    """LR-06: the same request from another address does not get the first manage token."""
     headers = {"Idempotency-Key": "a" * 16}
     addresses = ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1", "2001:db8::2")
-    made = [(await appliance.client(each).post("/secrets", json=body(), headers=headers)).json() for each in addresses]
-    assert made[4] == made[2]  # one /64 is one client
-    assert len({each["manageToken"] for each in made}) == 4
+    secrets = [
+        (await appliance.client(address).post("/secrets", json=body(), headers=headers)).json() for address in addresses
+    ]
+    assert secrets[4] == secrets[2]  # one /64 is one client
+    assert len({secret["manageToken"] for secret in secrets}) == 4
     other = await appliance.client("192.0.2.3").post("/secrets", json=body(label="x"), headers=headers)
     assert other.status_code == 201
 
 
-@pytest.mark.parametrize("given", ["short", "x" * 15, "x" * 129, "with\ttab-----------", "ümläut-----------"])
-async def test_idempotency_key_out_of_bounds_is_refused(appliance: Any, given: str) -> None:
-    headers = httpx.Headers([(b"Idempotency-Key", given.encode("latin-1"))])
+@pytest.mark.parametrize("key", ["short", "x" * 15, "x" * 129, "with\ttab-----------", "ümläut-----------"])
+async def test_idempotency_key_out_of_bounds_is_refused(appliance: Any, key: str) -> None:
+    headers = httpx.Headers([(b"Idempotency-Key", key.encode("latin-1"))])
     check_problem(await appliance.http.post("/secrets", json=body(), headers=headers), 400, "bad_request")
 
 
-async def test_refused_create_may_be_repaired_under_the_same_key(appliance: Any) -> None:
+async def test_refused_create_can_be_corrected_under_the_same_key(appliance: Any) -> None:
     headers = {"Idempotency-Key": "a" * 16}
     check_problem(await appliance.http.post("/secrets", json=body(maxViews=0), headers=headers), 400, "bad_request")
     assert (await appliance.http.post("/secrets", json=body(), headers=headers)).status_code == 201
 
 
-async def test_what_was_created_without_a_key_is_managed_by_its_token_alone(appliance: Any) -> None:
-    made = await create(appliance.http)
-    assert (await state(appliance.http, made))["linkId"] == made["linkId"]
+async def test_anonymous_secret_is_managed_by_its_token_alone(appliance: Any) -> None:
+    secret = await create(appliance.http)
+    assert (await state(appliance.http, secret))["linkId"] == secret["linkId"]
     other = await create(appliance.http)
-    answer = await appliance.http.get(f"/receipts/{made['receiptId']}", headers=manage(other))
-    check_problem(answer, 404, "not_found")
+    response = await appliance.http.get(f"/receipts/{secret['receiptId']}", headers=manage(other))
+    check_problem(response, 404, "not_found")
 
 
-async def test_drawn_id_that_is_taken_is_drawn_again(appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_taken_id_is_drawn_again(appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller whose ids were chosen by the server never learns of a collision."""
     one, two = tokens.mint(1), tokens.mint(2)
     drawn = iter([one, one, two, *[two] * 10])
