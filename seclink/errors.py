@@ -102,7 +102,7 @@ class SecLinkError(Exception):
 
 
 class BadRequest(SecLinkError):
-    """`faults` lists the members that are not valid, if the request as a whole is."""
+    """`faults` lists the invalid members; empty if the reason lies elsewhere."""
 
     code, status, title = "bad_request", 400, "The request is not valid"
 

@@ -87,16 +87,18 @@ async def test_fault_of_an_update_has_a_code(
     make_appliance: Any, members: dict[str, Any], field: str, code: str, limit: dict[str, int] | None
 ) -> None:
     http = (await make_appliance(CONFIG)).http
-    made = await create(http)
-    response = await http.patch(f"/receipts/{made['receiptId']}", json=members, headers=manage(made))
+    secret = await create(http)
+    response = await http.patch(f"/receipts/{secret['receiptId']}", json=members, headers=manage(secret))
     assert only_fault(check_problem(response, 400, "bad_request")) == (field, code, limit)
 
 
 async def test_views_below_those_spent_name_the_lowest_allowed(appliance: Any) -> None:
-    made = await create(appliance.http, maxViews=5)
+    secret = await create(appliance.http, maxViews=5)
     for _ in range(2):
-        assert (await appliance.http.post(f"/secrets/{made['linkId']}/reveal")).status_code == 200
-    response = await appliance.http.patch(f"/receipts/{made['receiptId']}", json={"maxViews": 2}, headers=manage(made))
+        assert (await appliance.http.post(f"/secrets/{secret['linkId']}/reveal")).status_code == 200
+    response = await appliance.http.patch(
+        f"/receipts/{secret['receiptId']}", json={"maxViews": 2}, headers=manage(secret)
+    )
     problem = check_problem(response, 400, "bad_request")
     assert only_fault(problem) == ("maxViews", "out_of_range", {"min": 3})
 

@@ -302,3 +302,21 @@ async def test_account_tells_its_key_and_what_is_left_of_it(make_appliance: Any)
             "rate": {"limit": 10, "windowSeconds": 3600, "remaining": 9 - used},
             "secrets": {"active": 0, "revealed": 0, "burned": 0, "expired": 0},
         }  # fmt: skip
+
+
+async def test_change_reads_the_receipt_once_before_and_once_after(
+    appliance: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await create(appliance.http)
+    read, receipts = appliance.store.receipt, []
+
+    async def counted(receipt_id: str, now: int) -> Any:
+        receipts.append(receipt_id)
+        return await read(receipt_id, now)
+
+    monkeypatch.setattr(appliance.store, "receipt", counted)
+    address = f"/receipts/{made['receiptId']}"
+    assert (await appliance.http.patch(address, json={"label": "x"}, headers=manage(made))).status_code == 200
+    assert receipts == [made["receiptId"]] * 2
+    assert (await appliance.http.delete(address, headers=manage(made))).status_code == 204
+    assert len(receipts) == 3
