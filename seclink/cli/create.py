@@ -47,7 +47,9 @@ def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
     show_default=True,
     help="How often the link can be opened.",
 )
-@click.option("--passcode", callback=_text, metavar="P", help="A passcode for opening; tell it on another channel.")
+@click.option(
+    "--passcode", callback=_text, metavar="P", help="A passcode to open the link; tell it on another channel."
+)
 @click.option("--ask-passcode", is_flag=True, help="Ask for the passcode, without echo.")
 @click.option("--generate-passcode", is_flag=True, help="Generate a passcode of four words, easy to say on the phone.")
 @click.option(
@@ -82,7 +84,7 @@ def create(
     qr: bool,
     at: RemoteServer,
 ) -> None:
-    """Seal TEXT and print its link. On a terminal, also print when it expires, its receipt and its passcode.
+    """Seal TEXT and print its link; on a terminal also its expiry time, its receipt and a generated passcode.
 
     Without TEXT, or with -, the secret is read from stdin: from a pipe, or typed without echo. A single line loses its
     final newline; several lines are kept byte for byte.

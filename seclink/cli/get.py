@@ -30,10 +30,10 @@ from seclink.format.link import key_of, parse
 def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at: RemoteServer) -> None:
     """Open the secret of LINK, or show the details of RECEIPT.
 
-    With -, the first line of stdin is the link and the second line, if any, the passcode: other users of this machine
-    can see arguments. The secret is written to stdout byte for byte; on a terminal, control characters are shown as
-    escapes. If stdout cannot be written after the secret was revealed, the secret is saved to a file beside the
-    client's own, and stderr names it.
+    With -, the first line of stdin is the link and the second line, if any, the passcode. Use it on a shared machine,
+    where other users can see arguments. The secret is written to stdout byte for byte; on a terminal, control
+    characters are shown as escapes. If stdout cannot be written after the secret was revealed, the secret is saved to
+    a file beside the client's own, and stderr names it.
     """
     if target == "-":
         target, passcode = _from_stdin(passcode)

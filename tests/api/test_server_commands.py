@@ -34,7 +34,7 @@ def seclink(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedP
 
 
 @pytest.mark.parametrize("command", SERVER_SIDE, ids=" ".join)
-def test_every_server_side_command_refuses_a_broken_configuration(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_every_server_command_refuses_an_invalid_configuration(tmp_path: Path, command: tuple[str, ...]) -> None:
     """CFG-01: with file, line and hint, status 1, nothing on stdout and no database made."""
     config = tmp_path / "broken.toml"
     config.write_text("[server]\nprot = 8080\n[rates]\ncreate = 20\n")
@@ -55,7 +55,7 @@ def test_every_server_side_command_refuses_a_broken_configuration(tmp_path: Path
         "\x00",
     ],
 )
-def test_server_does_not_start_on_a_value_it_cannot_mean(tmp_path: Path, toml: str) -> None:
+def test_server_does_not_start_with_an_invalid_value(tmp_path: Path, toml: str) -> None:
     """CFG-01"""
     (tmp_path / "seclink.toml").write_text(toml)
     ended = seclink(tmp_path, "serve")
@@ -90,9 +90,7 @@ def taken() -> Iterator[int]:
         ("[server]\ntls_cert = 'file'\ntls_key = 'file'\n", "2: server.tls_cert: not a certificate and its key"),
     ],
 )
-def test_start_that_is_refused_names_the_line_and_leaves_nothing(
-    tmp_path: Path, taken: int, toml: str, said: str
-) -> None:
+def test_failed_start_names_the_line_and_leaves_no_files(tmp_path: Path, taken: int, toml: str, said: str) -> None:
     """CFG-01: what only the start can see is told as what the TOML's check sees."""
     (tmp_path / "file").touch()
     config = tmp_path / "seclink.toml"
@@ -104,7 +102,7 @@ def test_start_that_is_refused_names_the_line_and_leaves_nothing(
     assert {each.name for each in tmp_path.iterdir()} == {"file", "seclink.toml"}
 
 
-def test_port_of_the_command_line_is_not_looked_for_in_the_file(tmp_path: Path, taken: int) -> None:
+def test_failed_start_with_a_port_option_names_no_line(tmp_path: Path, taken: int) -> None:
     (tmp_path / "seclink.toml").write_text("[server]\nport = 1\n")
     refused = seclink(tmp_path, "serve", "--port", str(taken))
     said = f"seclink: 127.0.0.1:{taken} is in use; choose another with --host or --port\n"
@@ -112,7 +110,7 @@ def test_port_of_the_command_line_is_not_looked_for_in_the_file(tmp_path: Path, 
     assert [each.name for each in tmp_path.iterdir()] == ["seclink.toml"]
 
 
-def test_second_start_in_the_same_folder_is_told_of_the_first(make_server: Any) -> None:
+def test_second_start_names_the_running_server(make_server: Any) -> None:
     server = make_server("").start()
     refused = server.seclink("serve", "--port", str(server.port), check=False)
     said = f"in use, and process {server.process.pid} already serves {server.folder}/seclink.db\n"
@@ -120,7 +118,7 @@ def test_second_start_in_the_same_folder_is_told_of_the_first(make_server: Any) 
     assert refused.stderr.decode().endswith(said)
 
 
-def test_named_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_configuration_file_is_refused(tmp_path: Path) -> None:
     """CFG-01: never a silent default."""
     for options, env in ((("--config", "none.toml"), {}), ((), {"SECLINK_CONFIG": "none.toml"})):
         ended = seclink(tmp_path, "config", *options, **env)
@@ -128,7 +126,7 @@ def test_named_configuration_that_is_not_there_is_refused(tmp_path: Path) -> Non
         assert "none.toml: cannot be read" in ended.stderr
 
 
-def test_configuration_is_found_in_its_order(tmp_path: Path) -> None:
+def test_configuration_is_found_in_order(tmp_path: Path) -> None:
     for name, port in (("option", 1), ("environment", 2)):
         (tmp_path / f"{name}.toml").write_text(f"[server]\nport = {port}\n")
     assert "port = 8080" in seclink(tmp_path, "config").stdout
@@ -139,7 +137,7 @@ def test_configuration_is_found_in_its_order(tmp_path: Path) -> None:
     assert "port = 1\n" in seclink(tmp_path, "config", "--config", "option.toml", **env).stdout
 
 
-def test_printed_configuration_reads_back_the_same(tmp_path: Path) -> None:
+def test_printed_configuration_round_trips(tmp_path: Path) -> None:
     printed = seclink(tmp_path, "config")
     assert (printed.returncode, printed.stderr) == (0, "")
     assert parse(printed.stdout, "printed") == Config()
@@ -149,7 +147,7 @@ def test_printed_configuration_reads_back_the_same(tmp_path: Path) -> None:
     assert again.stdout.startswith("# seclink.toml")
 
 
-def test_key_command_makes_the_database_private_and_needs_no_server(tmp_path: Path) -> None:
+def test_key_add_creates_a_private_database_without_a_server(tmp_path: Path) -> None:
     (tmp_path / "seclink.toml").touch()
     added = seclink(tmp_path, "key", "add", "acme")
     assert (added.returncode, added.stderr) == (0, f"created a new database: {tmp_path}/seclink.db\n")
@@ -161,7 +159,7 @@ def test_key_command_makes_the_database_private_and_needs_no_server(tmp_path: Pa
     assert "revoked" in seclink(tmp_path, "key", "list").stdout
 
 
-def test_key_for_no_server_is_not_made(tmp_path: Path) -> None:
+def test_key_add_without_a_toml_needs_an_existing_database(tmp_path: Path) -> None:
     """In the wrong folder, it would be of a database that no server opens. Where one has started, it is right."""
     refused = seclink(tmp_path, "key", "add", "acme")
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -173,7 +171,7 @@ def test_key_for_no_server_is_not_made(tmp_path: Path) -> None:
     assert (added.returncode, added.stderr) == (0, "")
 
 
-def test_database_lies_beside_the_toml_wherever_the_command_runs(tmp_path: Path) -> None:
+def test_database_is_beside_the_toml_wherever_the_command_runs(tmp_path: Path) -> None:
     """Or a key would be added to, or looked for in, a database that no server opens."""
     (tmp_path / "server").mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -206,13 +204,13 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_mistyped_command_is_told_what_may_have_been_meant(tmp_path: Path, typed: tuple[str, ...], said: str) -> None:
+def test_mistyped_command_gets_a_suggestion(tmp_path: Path, typed: tuple[str, ...], said: str) -> None:
     ended = seclink(tmp_path, *typed)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.endswith(f"Error: {said}\n")
 
 
-def test_configuration_can_be_checked_without_a_word(tmp_path: Path) -> None:
+def test_config_check_prints_nothing(tmp_path: Path) -> None:
     """A reload asks first: a file that is wrong must not reach the server."""
     checked = seclink(tmp_path, "config", "--check")
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
@@ -222,7 +220,7 @@ def test_configuration_can_be_checked_without_a_word(tmp_path: Path) -> None:
     assert "seclink.toml:2: " in refused.stderr
 
 
-def test_defaults_are_printed_whatever_is_configured(tmp_path: Path) -> None:
+def test_config_defaults_ignore_the_toml(tmp_path: Path) -> None:
     (tmp_path / "seclink.toml").write_text("[server]\nport = 3\n")
     printed = seclink(tmp_path, "config", "--defaults")
     assert (printed.returncode, printed.stderr) == (0, "")
@@ -230,7 +228,7 @@ def test_defaults_are_printed_whatever_is_configured(tmp_path: Path) -> None:
     assert parse(printed.stdout, "printed") == Config()
 
 
-def test_file_that_cannot_be_made_or_read_is_named(tmp_path: Path) -> None:
+def test_file_that_cannot_be_written_or_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "seclink.toml").touch()
     assert seclink(tmp_path, "key", "add", "acme").returncode == 0
     assert seclink(tmp_path, "backup", "good.db").returncode == 0
@@ -249,7 +247,7 @@ def test_file_that_cannot_be_made_or_read_is_named(tmp_path: Path) -> None:
         assert "Traceback" not in refused.stderr
 
 
-def test_file_that_cannot_even_be_looked_for_is_named(tmp_path: Path) -> None:
+def test_file_name_that_is_too_long_is_named(tmp_path: Path) -> None:
     name = "x" * 300
     (tmp_path / "seclink.toml").write_text(f'[store]\npath = "{name}"\n')
     for command in (("backup", "b.db"), ("key", "list"), ("audit-erasure",), ("serve",)):

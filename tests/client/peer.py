@@ -1,6 +1,6 @@
-"""The network the client is tested on: what is sent is kept, what comes back is scripted or a small peer's answer.
+"""A server for the client's tests: it records requests, and answers with scripted responses or as a small SecLink.
 
-Nothing of the client is replaced; httpx's mock transport stands where the socket would be.
+Nothing of the client is replaced; httpx's mock transport takes the place of the socket.
 """
 
 import asyncio
@@ -20,7 +20,10 @@ Scripted = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response
 
 
 class Peer:
-    """Keeps one secret by the API's rules, and forgets nothing it was sent. `script` is answered first."""
+    """A server with one secret. It answers with the responses of `script` first, then by the rules of the API.
+
+    `stored` is the body of the last create, `changes` are members that replace those of every response.
+    """
 
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
@@ -31,33 +34,33 @@ class Peer:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         if self.script:
-            answer = self.script.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer(request) if callable(answer) else answer
-        return self.answer(request)
+            scripted = self.script.pop(0)
+            if isinstance(scripted, Exception):
+                raise scripted
+            return scripted(request) if callable(scripted) else scripted
+        return self.respond(request)
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    def respond(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api/v1")
         if path == "/secrets":
             self.stored = json.loads(request.content)
-            return httpx.Response(201, json=created() | self.changes)
+            return httpx.Response(201, json=create_response() | self.changes)
         if path.endswith("/meta"):
-            return httpx.Response(200, json=meta(self.stored) | self.changes)
+            return httpx.Response(200, json=meta_response(self.stored) | self.changes)
         if path.endswith("/reveal"):
-            return httpx.Response(200, json=revealed(self.stored) | self.changes)
+            return httpx.Response(200, json=reveal_response(self.stored) | self.changes)
         return problem(404, "not_found")
 
     @property
     def paths(self) -> list[str]:
-        return [f"{each.method} {each.url.path.removeprefix('/api/v1')}" for each in self.requests]
+        return [f"{r.method} {r.url.path.removeprefix('/api/v1')}" for r in self.requests]
 
-    def heard(self) -> str:
-        """Everything that ever reached it, as one text to search in."""
+    def received(self) -> str:
+        """Return everything that was ever sent to this server as one text."""
         return "\n".join(f"{r.url}{dict(r.headers)}{r.content.decode()}" for r in self.requests)
 
 
-def created() -> dict[str, Any]:
+def create_response() -> dict[str, Any]:
     return {
         "linkId": "AbCdEf123456",
         "shareUrl": f"{SERVER}/AbCdEf123456",
@@ -69,7 +72,7 @@ def created() -> dict[str, Any]:
     }
 
 
-def meta(stored: dict[str, Any]) -> dict[str, Any]:
+def meta_response(stored: dict[str, Any]) -> dict[str, Any]:
     return {
         "linkId": "AbCdEf123456",
         "format": stored.get("format", "raw"),
@@ -83,9 +86,9 @@ def meta(stored: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def revealed(stored: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: stored[name] for name in ("encryptedBlob", "iv")}
-    return kept | {
+def reveal_response(stored: dict[str, Any]) -> dict[str, Any]:
+    payload = {name: stored[name] for name in ("encryptedBlob", "iv")}
+    return payload | {
         "expiryType": "custom",
         "format": stored.get("format", "raw"),
         "viewsLeft": 0,
@@ -120,7 +123,7 @@ def raw_secret(key: bytes, body: bytes) -> dict[str, str]:
 
 
 class Caller:
-    """One operation at a time, by the sync or the async client, so that each test speaks for both."""
+    """Calls an operation of the sync or the async client, so that every test covers both."""
 
     def __init__(self, kind: str, peer: Peer) -> None:
         self.kind, self.peer = kind, peer
@@ -130,9 +133,9 @@ class Caller:
         if self.kind == "sync":
             with Client(server, key, transport=httpx.MockTransport(self.peer), sleep=self.waited.append) as client:
                 return getattr(client, operation)(*args, **kwargs)
-        return asyncio.run(self._later(operation, args, kwargs, server, key))
+        return asyncio.run(self._call_async(operation, args, kwargs, server, key))
 
-    async def _later(self, operation: str, args: Any, kwargs: Any, server: str, key: str) -> Any:
+    async def _call_async(self, operation: str, args: Any, kwargs: Any, server: str, key: str) -> Any:
         transport = httpx.MockTransport(self.peer)
         async with AsyncClient(server, key, transport=transport, sleep=self._wait) as client:
             return await getattr(client, operation)(*args, **kwargs)

@@ -53,7 +53,7 @@ def tamper(here: Shell, *changes: str) -> None:
             db.execute(each)
 
 
-def test_who_did_what_and_when(here: Shell, server: Any) -> None:
+def test_trail_shows_every_event(here: Shell, server: Any) -> None:
     key = here.out("key", "add", "alice", "--scope", "create", "--scope", "manage")
     admin = here.out("key", "add", "root", "--scope", "admin")
     link = here.out("create", "--json", "--passcode", "right", "hello", SECLINK_API_KEY=key)
@@ -89,7 +89,7 @@ def test_who_did_what_and_when(here: Shell, server: Any) -> None:
     assert [each["event"] for each in entries(here, "--account", "root")] == ["key_added", "burned"]
 
 
-def test_json_has_a_line_for_each(here: Shell) -> None:
+def test_json_has_one_entry_per_line(here: Shell) -> None:
     before = time.time() * 1000 - 2000
     made = json.loads(here.out("create", "--json", "hello"))
     [entry] = entries(here)
@@ -99,13 +99,13 @@ def test_json_has_a_line_for_each(here: Shell) -> None:
     assert re.fullmatch("[0-9a-f]{64}", entry["digest"])
 
 
-def test_nothing_is_there_yet(here: Shell) -> None:
+def test_empty_trail(here: Shell) -> None:
     done = here.run("audit")
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr.startswith(b"the audit trail is empty: no entries yet, mark 0:")
 
 
-def test_only_what_is_young_is_shown_and_all_of_it_checked(here: Shell) -> None:
+def test_since_filters_entries_but_all_are_verified(here: Shell) -> None:
     here.out("create", "hello")
     tamper(here, "UPDATE audit SET digest = upper(digest)")
     done = here.run("audit", "--since", "1s")
@@ -115,7 +115,7 @@ def test_only_what_is_young_is_shown_and_all_of_it_checked(here: Shell) -> None:
     assert here.run("audit", "--since", "yesterday").returncode == 2
 
 
-def test_what_follows_a_changed_entry_is_still_shown(here: Shell) -> None:
+def test_entries_after_a_changed_one_are_still_shown(here: Shell) -> None:
     """After an incident one wants to read on, and to know from where it is no longer proved."""
     for _ in range(4):
         here.out("create", "hello")
@@ -126,7 +126,7 @@ def test_what_follows_a_changed_entry_is_still_shown(here: Shell) -> None:
     assert done.stderr == b"NOT INTACT: entry 2 or the one before it was changed\n"
 
 
-def test_mark_that_has_left_the_trail_tells_nothing(here: Shell, server: Any) -> None:
+def test_mark_of_a_pruned_entry_cannot_tell(here: Shell, server: Any) -> None:
     """And is not called a fault of the trail."""
     here.out("create", "hello")
     old = mark(here)
@@ -144,7 +144,7 @@ def test_mark_that_has_left_the_trail_tells_nothing(here: Shell, server: Any) ->
     assert [each["event"] for each in entries(here)] == ["forgotten"]
 
 
-def test_mark_tells_that_the_end_was_cut_off(here: Shell) -> None:
+def test_mark_detects_a_truncated_trail(here: Shell) -> None:
     here.out("create", "hello")
     early = mark(here)
     here.out("create", "hello")
@@ -159,7 +159,7 @@ def test_mark_tells_that_the_end_was_cut_off(here: Shell) -> None:
     assert here.run("audit", "--mark", "2:short").returncode == 2
 
 
-def test_log_names_the_mark(here: Shell, server: Any) -> None:
+def test_server_logs_the_mark(here: Shell, server: Any) -> None:
     """Where the server cannot change it any more."""
     here.out("create", "hello")
     here.out("create", "hello")
@@ -169,7 +169,7 @@ def test_log_names_the_mark(here: Shell, server: Any) -> None:
     assert here.run("audit", "--mark", said).returncode == 0
 
 
-def test_last_mark_of_the_log_is_the_end_of_the_trail(here: Shell, server: Any) -> None:
+def test_last_logged_mark_is_the_end_of_the_trail(here: Shell, server: Any) -> None:
     """Also where something was still being told beside an answer when it stopped."""
     made = json.loads(here.out("create", "--json", "hello"))
     assert here.run("get", made["link"]).returncode == 0
@@ -192,7 +192,7 @@ def following(here: Shell, *arguments: str) -> Iterator[Any]:
             process.kill()
 
 
-def test_follows_what_is_added_until_it_is_interrupted(here: Shell) -> None:
+def test_follow_prints_new_entries_until_interrupted(here: Shell) -> None:
     here.out("create", "hello")
     with following(here, "--json") as process:
         assert json.loads(process.stdout.readline())["seq"] == 1
@@ -204,7 +204,7 @@ def test_follows_what_is_added_until_it_is_interrupted(here: Shell) -> None:
         assert said.decode().splitlines()[-1].startswith("intact: entries 1 to 2, mark 2:")
 
 
-def test_following_ends_where_something_was_changed(here: Shell) -> None:
+def test_follow_ends_at_a_changed_entry(here: Shell) -> None:
     here.out("create", "hello")
     with following(here) as process:
         assert process.stdout.readline()
@@ -214,7 +214,7 @@ def test_following_ends_where_something_was_changed(here: Shell) -> None:
         assert said.splitlines()[-1].startswith(b"NOT INTACT: ")
 
 
-def test_strangers_words_cannot_steer_the_terminal(here: Shell) -> None:
+def test_forged_entry_cannot_control_the_terminal(here: Shell) -> None:
     """An entry that somebody has put there, in a chain of its own."""
     here.out("create", "hello")
     tamper(here, "DELETE FROM audit WHERE seq > 0")
@@ -229,7 +229,7 @@ def test_strangers_words_cannot_steer_the_terminal(here: Shell) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_strangers_digest_cannot_steer_the_terminal(here: Shell, options: tuple[str, ...]) -> None:
+def test_forged_digest_cannot_control_the_terminal(here: Shell, options: tuple[str, ...]) -> None:
     """What the trail begins with is chained to nothing; ends of lines and C1 controls are as good as ESC."""
     hostile = "\x1b]0;owned\x07\n\x9b2J\u202e"
     with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
@@ -248,7 +248,7 @@ def test_strangers_digest_cannot_steer_the_terminal(here: Shell, options: tuple[
             db.execute("DELETE FROM audit WHERE seq = 5")
 
 
-def test_without_a_database_it_says_which_was_looked_for(shell: Shell, tmp_path: Path) -> None:
+def test_missing_database_is_named(shell: Shell, tmp_path: Path) -> None:
     done = shell.run("audit", "--config", str(tmp_path / "none.toml"))
     assert done.returncode == 1
     (tmp_path / "some.toml").touch()

@@ -1,4 +1,4 @@
-"""The command line without a server: help, usage errors, its file, its words and what it lets a terminal see."""
+"""The command line without a server: help, usage errors, its profile, generated passcodes and terminal output."""
 
 import io
 import json
@@ -48,7 +48,7 @@ def test_completing_a_command_imports_none_of_them(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("name", ["create", "get", "list", "delete", "stats", "login", "logout", "completion"])
-def test_every_command_explains_itself(name: str) -> None:
+def test_every_command_has_help(name: str) -> None:
     result = CliRunner().invoke(cli, [name, "--help"])
     assert result.exit_code == 0
     assert result.output.startswith(f"Usage: cli {name}")
@@ -59,7 +59,7 @@ def test_unknown_command_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_completion_prints_the_shell_s_script(shell: Shell, name: str) -> None:
+def test_completion_prints_a_script(shell: Shell, name: str) -> None:
     assert "_SECLINK_COMPLETE" in shell.out("completion", name)
 
 
@@ -105,7 +105,7 @@ def test_remembered_receipts_are_completed(shell: Shell) -> None:
         ["completion", "tcsh"],
     ],
 )
-def test_wrong_usage_is_2_and_says_what_is_wrong(shell: Shell, arguments: list[str]) -> None:
+def test_wrong_usage_exits_with_2(shell: Shell, arguments: list[str]) -> None:
     done = shell.run(*arguments)
     assert done.returncode == 2
     assert b"Error: " in done.stderr
@@ -121,7 +121,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(shell: Shell, arguments: list[s
         ["stats"],
     ],
 )
-def test_no_server_is_3(shell: Shell, arguments: list[str]) -> None:
+def test_unreachable_server_exits_with_3(shell: Shell, arguments: list[str]) -> None:
     done = shell.run(*arguments, "--server", "http://127.0.0.1:1")
     assert done.returncode == 3
     assert b"http://127.0.0.1:1 cannot be reached" in done.stderr
@@ -140,7 +140,7 @@ def test_no_server_is_3(shell: Shell, arguments: list[str]) -> None:
         ["get", RECEIPT, "--details-only"],
     ],
 )
-def test_what_needs_no_server_to_be_refused_is_1(shell: Shell, arguments: list[str]) -> None:
+def test_errors_without_a_request_exit_with_1(shell: Shell, arguments: list[str]) -> None:
     """BOT-05"""
     done = shell.run(*arguments, "--server", "http://127.0.0.1:1")
     assert done.returncode == 1
@@ -175,7 +175,7 @@ def test_every_error_has_its_exit_status() -> None:
         (errors.ClientError("one\ntwo"), ["seclink: one", "two"]),
     ],
 )
-def test_errors_say_what_can_be_done(error: errors.SecLinkError, shown: list[str]) -> None:
+def test_errors_have_a_hint(error: errors.SecLinkError, shown: list[str]) -> None:
     assert list(explain(error)) == shown
 
 
@@ -193,7 +193,7 @@ def test_errors_say_what_can_be_done(error: errors.SecLinkError, shown: list[str
     ],
 )
 def test_fault_is_shown_by_its_code_and_limit(fault: Fault, shown: str) -> None:
-    """Whatever its message says: a newer server may reword it."""
+    """A newer server may reword the message."""
     assert in_options(errors.BadRequest("No", (fault,)), OPTIONS).message == shown
 
 
@@ -228,7 +228,7 @@ def test_limit_of_hours_is_shown_in_hours_and_words(max_seconds: int, shown: str
     assert line == f"--hours: at most {shown} on this server"
 
 
-def test_gone_says_when() -> None:
+def test_gone_shows_the_date() -> None:
     lines = list(explain(errors.Gone("Gone", "revealed", NOW)))
     assert lines[1].startswith("  revealed on 2027-01-1")
 
@@ -241,7 +241,7 @@ def test_durations(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "h", "1", "1 h", "1.5h", "١h", "1h30m", "9999999999h", "1s"])
-def test_what_is_no_duration(text: str) -> None:
+def test_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         duration(click.Context(create), create.params[2], text)
 
@@ -262,24 +262,24 @@ def test_what_is_no_duration(text: str) -> None:
         (b"\x00\xff\n\x00", b"\x00\xff\n\x00"),
     ],
 )
-def test_one_line_loses_its_newline_and_files_keep_theirs(piped: bytes, sealed: bytes) -> None:
+def test_only_a_single_line_loses_its_newline(piped: bytes, sealed: bytes) -> None:
     assert without_line_end(piped) == sealed
 
 
 @given(st.text())
-def test_nothing_printable_steers_a_terminal(text: str) -> None:
+def test_printable_text_cannot_control_a_terminal(text: str) -> None:
     shown = printable(text)
     assert all(ord(c) >= 32 and not 127 <= ord(c) < 160 for c in shown)
     assert not set(shown) & set("\u2028\u2029\u202e\u2066\u200f")
 
 
-def test_printable_leaves_languages_alone() -> None:
+def test_printable_keeps_all_languages() -> None:
     assert printable("grüße 👩‍👩‍👧 שלום — naïve") == "grüße 👩‍👩‍👧 שלום — naïve"
     assert printable("a\x1b[31mb\u202ec\n") == "a\\x1b[31mb\\u202ec\\n"
     assert printable("a\n\tb", keep="\n\t") == "a\n\tb"
 
 
-def test_tables_line_up() -> None:
+def test_table_columns_are_aligned() -> None:
     assert table([("A", "B"), ("long", "x")]) == "A     B\nlong  x"
 
 
@@ -291,13 +291,13 @@ def test_four_words_are_at_least_40_bits() -> None:
     assert 4 * math.log2(len(words())) >= 40
 
 
-def test_words_can_be_read_out() -> None:
+def test_words_can_be_dictated() -> None:
     assert all(word.isascii() and word.isalpha() and word.islower() and 3 <= len(word) <= 7 for word in words())
     # Four words joined by "-" must come apart again, and a plural must not pass for its singular on the phone.
     assert not [word for word in words() if word + "s" in words()]
 
 
-def test_words_are_read_when_a_passcode_is_made_and_not_before() -> None:
+def test_words_are_loaded_only_for_a_generated_passcode() -> None:
     program = "import seclink.cli.create, seclink.cli.wordlist as w; print(w.words.cache_info().currsize)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "0\n"
@@ -311,7 +311,7 @@ def test_passcode_is_drawn_word_by_word() -> None:
 # The file
 
 
-def test_profile_keeps_login_and_tokens_for_its_owner_alone(tmp_path: Path) -> None:
+def test_profile_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "a" / "seclink" / "client.json"
     Profile(path, NOW).log_in("https://a.example", "sk_live_k")
     Profile(path, NOW).remember("https://a.example", RECEIPT, "token", NOW + 1)
@@ -333,7 +333,7 @@ def test_logout_keeps_tokens(tmp_path: Path) -> None:
     assert profile.manage_token("https://a.example", RECEIPT) == "token"
 
 
-def test_tokens_go_when_the_server_forgets_their_receipt(tmp_path: Path) -> None:
+def test_tokens_expire_with_their_receipts(tmp_path: Path) -> None:
     path = tmp_path / "client.json"
     Profile(path, NOW).remember("https://a.example", RECEIPT, "token", NOW)
     Profile(path, NOW + RECEIPT_RETENTION_MS - 1).log_in("https://b.example", "")
@@ -342,7 +342,7 @@ def test_tokens_go_when_the_server_forgets_their_receipt(tmp_path: Path) -> None
     assert json.loads(path.read_bytes())["receipts"] == {}
 
 
-def test_commands_at_once_lose_no_token(tmp_path: Path) -> None:
+def test_concurrent_commands_lose_no_token(tmp_path: Path) -> None:
     path = tmp_path / "client.json"
 
     def remember(number: int) -> None:
@@ -370,7 +370,7 @@ def test_commands_at_once_lose_no_token(tmp_path: Path) -> None:
         b'{"receipts": {"https://a.example": {"x": {"manageToken": "t", "expiresAt": "never"}}}}',
     ],
 )
-def test_damaged_profile_is_named_and_never_overwritten(shell: Shell, content: bytes) -> None:
+def test_damaged_profile_is_reported_and_never_overwritten(shell: Shell, content: bytes) -> None:
     shell.profile.parent.mkdir(parents=True)
     shell.profile.write_bytes(content)
     done = shell.run("create", "x")
@@ -395,7 +395,7 @@ def test_failing_write_leaves_the_profile_as_it_was(tmp_path: Path, monkeypatch:
     assert {file.name for file in tmp_path.iterdir()} == {"client.json", "lock"}
 
 
-def test_profile_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_follows_xdg_config_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "/x")
     assert default_path() == Path("/x/seclink/client.json")
     monkeypatch.setenv("HOME", "/home/me")
@@ -407,7 +407,7 @@ def test_profile_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch) -> None:
 # Ends
 
 
-def test_reader_that_goes_away_is_no_traceback(shell: Shell) -> None:
+def test_closed_pipe_exits_with_141(shell: Shell) -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as gone:
@@ -422,14 +422,14 @@ def test_reader_that_goes_away_is_no_traceback(shell: Shell) -> None:
     assert done.stderr == b""
 
 
-def test_ctrl_c_at_a_prompt_is_130(shell: Shell) -> None:
+def test_ctrl_c_at_a_prompt_exits_with_130(shell: Shell) -> None:
     screen = shell.on_terminal("create", "x", "--ask-passcode")
     screen.wait_for("Passcode: ")
     assert screen.interrupt() == 130
     assert "Traceback" not in screen.shown
 
 
-def test_ctrl_c_while_typing_a_secret_is_130_and_the_echo_is_back(shell: Shell) -> None:
+def test_ctrl_c_while_typing_a_secret_exits_with_130(shell: Shell) -> None:
     screen = shell.on_terminal("create")
     screen.wait_for("Ctrl-D on an empty line ends it.")
     screen.type("half\n")
@@ -448,7 +448,7 @@ def test_passcodes_that_differ_are_refused(shell: Shell) -> None:
     assert "the passcodes differ" in screen.shown
 
 
-def test_stdin_may_be_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_and_passcode_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     """A link on stdin with blank lines around it, as editors leave them."""
     from seclink.cli.get import _from_stdin
 

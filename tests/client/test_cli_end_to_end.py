@@ -1,4 +1,4 @@
-"""The command line against a real server: what arrives is what was sealed, and what goes wrong costs nothing."""
+"""The command line against a real server: secrets arrive as they were sealed, and failures spend no view."""
 
 import base64
 import hashlib
@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from tampering import Said, Tampering
 from terminal import COMMAND, Shell
 
 from seclink.format.link import fragment_of
@@ -36,9 +37,9 @@ KEY = bytes(range(16))
 def raw(server: Any, body: bytes, shown_key: bytes, **members: str) -> str:
     """A link as a caller of the documented API makes it, by its own AES-GCM."""
     blob = AESGCM(KEY).encrypt(bytes(12), body, None)
-    sent = {"encryptedBlob": base64.b64encode(blob).decode(), "iv": base64.b64encode(bytes(12)).decode()}
-    answer = httpx.post(f"{server.url}/api/v1/secrets", json=sent | members | {"expiryType": "view_once"})
-    return f"{answer.json()['shareUrl']}#{base64.b64encode(shown_key).decode()}"
+    body = {"encryptedBlob": base64.b64encode(blob).decode(), "iv": base64.b64encode(bytes(12)).decode()}
+    response = httpx.post(f"{server.url}/api/v1/secrets", json=body | members | {"expiryType": "view_once"})
+    return f"{response.json()['shareUrl']}#{base64.b64encode(shown_key).decode()}"
 
 
 # Sealed, shared, revealed once
@@ -62,7 +63,7 @@ def test_bytes_arrive_as_they_were(here: Shell, body: bytes) -> None:
     assert here.run("get", link).stdout == body
 
 
-def test_text_may_be_an_argument_and_the_link_come_from_stdin(here: Shell) -> None:
+def test_text_from_an_argument_and_link_from_stdin(here: Shell) -> None:
     link = here.out("create", "hello ✓")
     assert here.out("get", "-", input=f"{link}\n".encode()) == "hello ✓"
 
@@ -90,7 +91,7 @@ def test_views_and_lifetime_are_kept(here: Shell) -> None:
 # Links and passcodes that are wrong cost nothing
 
 
-def test_mangled_link_is_told_apart_and_spends_nothing(here: Shell) -> None:
+def test_mangled_link_spends_no_view(here: Shell) -> None:
     """BOT-05"""
     link = here.out("create", "hello")
     start = link.index("#") + 1
@@ -110,7 +111,7 @@ def test_generated_passcode_goes_to_stderr_and_opens(here: Shell) -> None:
     assert here.out("get", "-", input=f"{link}\n{passcode}\n".encode()) == "hello"
 
 
-def test_passcode_that_is_missing_or_wrong_spends_nothing(here: Shell) -> None:
+def test_missing_or_wrong_passcode_spends_no_view(here: Shell) -> None:
     """PC-07"""
     link = here.out("create", "hello", "--passcode", "pässwörd")
     missing = here.run("get", link)
@@ -122,7 +123,7 @@ def test_passcode_that_is_missing_or_wrong_spends_nothing(here: Shell) -> None:
     assert here.out("get", link, "--passcode", "pa\u0308sswo\u0308rd") == "hello"
 
 
-def test_passcode_for_a_secret_without_one_spends_nothing(here: Shell) -> None:
+def test_unexpected_passcode_spends_no_view(here: Shell) -> None:
     link = here.out("create", "hello")
     done = here.run("get", link, "--passcode", "1234")
     assert done.returncode == 1
@@ -142,7 +143,7 @@ def test_raw_secret_that_does_not_open_is_not_lost(here: Shell, server: Any) -> 
     assert set(rest) == {"encryptedBlob", "iv"}
 
 
-def test_raw_secret_with_a_key_of_ours_is_left_alone(here: Shell, server: Any) -> None:
+def test_native_key_on_a_raw_link_spends_no_view(here: Shell, server: Any) -> None:
     """BOT-05: two links mixed up; it would be spent, and could not be opened."""
     link = raw(server, b"hello", KEY)
     done = here.run("get", f"{link.split('#')[0]}#{fragment_of(bytes(32))}")
@@ -155,7 +156,7 @@ def test_raw_secret_with_a_key_of_ours_is_left_alone(here: Shell, server: Any) -
 # Receipts
 
 
-def test_what_was_created_anonymously_can_be_burned_and_looked_at(here: Shell, server: Any) -> None:
+def test_secret_created_without_a_key_can_be_burned(here: Shell, server: Any) -> None:
     created = create(here)
     assert here.run("delete", created["receiptId"]).returncode == 0
     assert here.run("get", created["link"]).returncode == 4
@@ -166,7 +167,7 @@ def test_what_was_created_anonymously_can_be_burned_and_looked_at(here: Shell, s
     assert json.loads(here.profile.read_bytes())["receipts"][server.url][created["receiptId"]]["manageToken"]
 
 
-def test_receipt_of_somebody_else_is_not_found(here: Shell, tmp_path: Path) -> None:
+def test_unknown_receipt_is_not_found(here: Shell, tmp_path: Path) -> None:
     """AUTH-08"""
     created = create(here)
     here.profile.unlink()
@@ -176,7 +177,7 @@ def test_receipt_of_somebody_else_is_not_found(here: Shell, tmp_path: Path) -> N
     assert here.out("get", created["link"]) == "hello"
 
 
-def test_link_is_printed_even_where_nothing_can_be_remembered(here: Shell) -> None:
+def test_link_is_printed_even_if_the_receipt_cannot_be_saved(here: Shell) -> None:
     done = here.run("create", "hello", XDG_CONFIG_HOME="/dev/null/x")
     assert done.returncode == 0
     assert b"the receipt is not saved" in done.stderr
@@ -198,8 +199,8 @@ def test_login_list_stats_logout(here: Shell, server: Any) -> None:
     listed = here.out("list", "--status", "active", "--limit", "10")
     assert created["receiptId"] in listed
     assert "for \\u202eBob" in listed
-    found = json.loads(here.out("list", "--search", "Bob", "--json"))
-    assert [each["receiptId"] for each in found["data"]] == [created["receiptId"]]
+    page = json.loads(here.out("list", "--search", "Bob", "--json"))
+    assert [item["receiptId"] for item in page["data"]] == [created["receiptId"]]
     assert here.out("list", "--search", "nobody") == ""
     assert re.search(r"active +1", here.out("stats"))
     assert json.loads(here.out("stats", "--json"))["totalSecrets"] == 1
@@ -211,13 +212,13 @@ def test_login_list_stats_logout(here: Shell, server: Any) -> None:
     assert b"seclink login" in refused.stderr
 
 
-def test_key_that_the_server_does_not_know_is_not_remembered(here: Shell) -> None:
+def test_rejected_key_is_not_saved(here: Shell) -> None:
     done = here.run("login", "--key", "sk_live_" + "0" * 38)
     assert done.returncode == 1
     assert not here.profile.exists()
 
 
-def test_remembered_key_is_not_sent_to_another_server(here: Shell, server: Any) -> None:
+def test_saved_key_is_not_sent_to_another_server(here: Shell, server: Any) -> None:
     key = server.key("create", "manage", account="client-tests-2")
     here.run("login", "--key", key)
     other = server.url.replace("127.0.0.1", "localhost")
@@ -227,13 +228,13 @@ def test_remembered_key_is_not_sent_to_another_server(here: Shell, server: Any) 
     assert b"API key is required" in refused.stderr
 
 
-def test_bad_key_is_refused_and_not_taken_for_nobody(here: Shell) -> None:
+def test_bad_key_is_not_treated_as_no_key(here: Shell) -> None:
     """AUTH-03"""
     done = here.run("create", "hello", SECLINK_API_KEY="sk_live_wrong")
     assert (done.returncode, done.stdout) == (1, b"")
 
 
-def test_bad_key_is_refused_with_where_it_came_from(here: Shell, server: Any) -> None:
+def test_rejected_key_names_its_origin(here: Shell, server: Any) -> None:
     from_environment = here.run("stats", SECLINK_API_KEY="sk_live_wrong")
     assert (
         b"\n  it came from SECLINK_API_KEY, and is unknown to the server, revoked or expired\n"
@@ -242,11 +243,11 @@ def test_bad_key_is_refused_with_where_it_came_from(here: Shell, server: Any) ->
     from_option = here.run("stats", "--key", "sk_live_wrong", SECLINK_API_KEY=server.key("create", account="carol"))
     assert b"\n  it came from --key, and" in from_option.stderr
     assert here.run("stats", "--key", os.fsdecode(b"\xff")).stderr == from_option.stderr
-    asked = here.run("login", input=b"sk_live_wrong\n")
-    assert asked.stderr == b"seclink: The API key is not valid\n  nothing was saved\n"
+    login = here.run("login", input=b"sk_live_wrong\n")
+    assert login.stderr == b"seclink: The API key is not valid\n  nothing was saved\n"
 
 
-def test_remembered_key_that_was_revoked_says_to_log_in_again(here: Shell, server: Any) -> None:
+def test_revoked_saved_key_suggests_another_login(here: Shell, server: Any) -> None:
     key = server.key("create", "manage", account="dave")
     here.run("login", "--key", key)
     assert here.run("stats").returncode == 0
@@ -259,7 +260,7 @@ def test_remembered_key_that_was_revoked_says_to_log_in_again(here: Shell, serve
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--hours", "9999"], "--hours: at most 720 (30 days) on this server"),
         (["--hours", "0.001"], "--hours: at least 0.0167 (1 minute) on this server"),
@@ -276,24 +277,62 @@ def test_remembered_key_that_was_revoked_says_to_log_in_again(here: Shell, serve
         (["--type", "redirect"], "--type redirect: the secret must be an http or https URL, and nothing else"),
     ],
 )
-def test_refusal_speaks_of_the_option_in_its_units(here: Shell, arguments: list[str], said: str) -> None:
+def test_error_names_the_option_in_its_units(here: Shell, arguments: list[str], message: str) -> None:
     done = here.run("create", "hello", *arguments)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.decode() == f"seclink: {said}\n"
+    assert done.stderr.decode() == f"seclink: {message}\n"
 
 
-def test_too_large_secret_is_told_its_size_and_the_most_which_is_taken(here: Shell) -> None:
+def test_too_large_secret_shows_its_size_and_the_maximum(here: Shell) -> None:
     for size in (2_070_000, 5_000_000):  # refused by its member, and before it was read
         done = here.run("create", input=b"x" * size)
         assert (done.returncode, done.stdout) == (1, b"")
-        most = re.fullmatch(rb"seclink: the secret is too large: ([\d,]+) bytes, at most ([\d,]+) on .*\n", done.stderr)
-        assert most
-        assert most[1].decode() == f"{size:,}"
-    assert here.run("create", input=b"x" * int(most[2].replace(b",", b""))).returncode == 0
+        match = re.fullmatch(
+            rb"seclink: the secret is too large: ([\d,]+) bytes, at most ([\d,]+) on .*\n", done.stderr
+        )
+        assert match
+        assert match[1].decode() == f"{size:,}"
+    assert here.run("create", input=b"x" * int(match[2].replace(b",", b""))).returncode == 0
+
+
+def reword(response: Said) -> None:
+    """Replace every message of an error response, as a newer server may."""
+    if ("content-type", "application/problem+json") in response.headers:
+        problem = json.loads(response.body)
+        faults = [fault | {"message": "REWORDED"} for fault in problem.get("errors", [])]
+        problem |= {"title": "REWORDED", "detail": "REWORDED"} | ({"errors": faults} if faults else {})
+        response.body = json.dumps(problem).encode()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],  # the default lifetime is shortened
+        ["--hours", "9999"],
+        ["--expires", "0m"],
+        ["--expires", "5w", "--note", "x" * 301, "--label", "x" * 201],
+        ["a" * 100_000],
+    ],
+)
+def test_server_with_other_messages_gives_the_same_output(make_server: Any, shell: Shell, arguments: list[str]) -> None:
+    """The command line acts on the codes and limits of an error, not on its words."""
+    toml = '[limits]\npayload_bytes = 4096\n[expiry]\nmax = "12h"\ndefault = "1h"\n'
+    server = make_server(toml).start()
+    proxy = Tampering(server.url)
+    try:
+        direct = shell.run("create", "--server", server.url, *arguments, input=b"hello")
+        proxy.rules.append(reword)
+        reworded = shell.run("create", "--server", proxy.url, *arguments, input=b"hello")
+    finally:
+        proxy.close()
+    messages = [re.sub(rb"\d{4}-\d\d-\d\d \d\d:\d\d", b"TIME", done.stderr) for done in (direct, reworded)]
+    assert messages[0]
+    assert messages[0] == messages[1]
+    assert reworded.returncode == direct.returncode
 
 
 @pytest.mark.parametrize("option", ["--note", "--label", "--passcode"])
-def test_what_is_not_text_is_refused_by_its_option(here: Shell, option: str) -> None:
+def test_option_that_is_not_utf8_is_refused(here: Shell, option: str) -> None:
     done = here.run("create", "hello", option, os.fsdecode(b"\xff"))
     assert done.returncode == 2
     assert f"Invalid value for '{option}': is not UTF-8 text".encode() in done.stderr
@@ -306,7 +345,7 @@ def impatient(shell: Shell, make_server: Any) -> Shell:
     return shell
 
 
-def test_day_nobody_asked_for_is_cut_to_what_the_server_allows(impatient: Shell) -> None:
+def test_default_lifetime_is_shortened_to_the_maximum(impatient: Shell) -> None:
     done = impatient.run("create", "hello", "--json", "--passcode", "1234")
     created = json.loads(done.stdout)
     assert re.search(rb"^seclink: this server does not allow 24 hours; .* expires \d{4}-\d\d-\d\d", done.stderr)
@@ -316,15 +355,16 @@ def test_day_nobody_asked_for_is_cut_to_what_the_server_allows(impatient: Shell)
 
 
 @pytest.mark.parametrize(
-    ("option", "lifetime", "most"), [("--hours", "24", "12"), ("--expires", "1d", "12h"), ("--expires", "13h", "12h")]
+    ("option", "lifetime", "maximum"),
+    [("--hours", "24", "12"), ("--expires", "1d", "12h"), ("--expires", "13h", "12h")],
 )
-def test_lifetime_that_was_asked_for_is_not_cut(impatient: Shell, option: str, lifetime: str, most: str) -> None:
+def test_requested_lifetime_is_not_shortened(impatient: Shell, option: str, lifetime: str, maximum: str) -> None:
     done = impatient.run("create", "hello", option, lifetime)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.decode() == f"seclink: {option}: at most {most} on this server\n"
+    assert done.stderr.decode() == f"seclink: {option}: at most {maximum} on this server\n"
 
 
-def test_what_is_not_seclink_is_3(here: Shell, server: Any) -> None:
+def test_server_without_seclink_fails(here: Shell, server: Any) -> None:
     done = here.run("create", "hello", "--server", f"{server.url}/elsewhere")
     assert done.returncode in (1, 3)
     assert done.stdout == b""
@@ -342,7 +382,7 @@ def test_raw_secret_that_does_not_open_after_a_passcode_is_not_lost(here: Shell,
     assert '"encryptedBlob": "' in screen.shown
 
 
-def test_card_shows_everything_and_the_secret_typed_nothing(here: Shell) -> None:
+def test_card_shows_everything_and_typing_shows_nothing(here: Shell) -> None:
     screen = here.on_terminal("create", "--generate-passcode", "--views", "2", "--qr")
     screen.wait_for("ends it.")
     screen.type("typed secret\n\x04")
@@ -359,7 +399,7 @@ def test_card_shows_everything_and_the_secret_typed_nothing(here: Shell) -> None
     assert here.out("get", link[0], "--passcode", passcode[1]) == "typed secret"
 
 
-def test_get_asks_for_the_passcode_until_it_is_right(here: Shell) -> None:
+def test_get_prompts_until_the_passcode_is_right(here: Shell) -> None:
     link = here.out("create", "hello", "--passcode", "right")
     screen = here.on_terminal("get", link)
     screen.wait_for("Passcode: ")
@@ -374,8 +414,8 @@ def test_get_asks_for_the_passcode_until_it_is_right(here: Shell) -> None:
 
 
 @pytest.mark.parametrize("passcode", ["riddle-stadium-orbit-plank", "Riddle Stadium Orbit Plank"])
-def test_four_words_open_as_they_are_heard(here: Shell, passcode: str) -> None:
-    """Whether they were generated, or somebody's own."""
+def test_dictated_passcode_opens_the_secret(here: Shell, passcode: str) -> None:
+    """Whether it was generated or chosen by the sender."""
     link = here.out("create", "hello", "--passcode", passcode)
     screen = here.on_terminal("get", link)
     screen.wait_for("Passcode: ")
@@ -384,7 +424,7 @@ def test_four_words_open_as_they_are_heard(here: Shell, passcode: str) -> None:
     assert "hello\n" in screen.shown
 
 
-def test_asked_passcode_works_while_the_secret_is_piped(here: Shell) -> None:
+def test_passcode_prompt_works_while_the_secret_is_piped(here: Shell) -> None:
     """Prompts go to the terminal itself, so that stdin can carry the secret."""
     program = f"printf piped | {' '.join(COMMAND)} create --ask-passcode > {here.home}/link"
     screen = here.on_terminal("-c", program, command=["/bin/sh"])
@@ -397,7 +437,7 @@ def test_asked_passcode_works_while_the_secret_is_piped(here: Shell) -> None:
     assert here.out("get", (here.home / "link").read_text().strip(), "--passcode", "told") == "piped"
 
 
-def test_secret_cannot_steer_the_terminal(here: Shell) -> None:
+def test_secret_cannot_control_the_terminal(here: Shell) -> None:
     link = here.out("create", input=b"\x1b]0;owned\x07\ttab\nline \xff\n")
     screen = here.on_terminal("get", link)
     assert screen.end() == 0
@@ -405,7 +445,7 @@ def test_secret_cannot_steer_the_terminal(here: Shell) -> None:
     assert "\x1b" not in screen.shown
 
 
-def test_login_asks_for_server_and_key(here: Shell, server: Any) -> None:
+def test_login_prompts_for_server_and_key(here: Shell, server: Any) -> None:
     key = server.key("create", account="client-tests-3")
     del here.env["SECLINK_SERVER"]
     screen = here.on_terminal("login")
@@ -422,22 +462,22 @@ def test_login_asks_for_server_and_key(here: Shell, server: Any) -> None:
 # Ends
 
 
-def in_shell(here: Shell, program: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+def in_shell(here: Shell, program: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[bytes]:
     """`program` in bash, where $seclink is the command and $1 the first argument."""
-    told = here.env | env | {"seclink": " ".join(COMMAND)}
+    env = here.env | changes | {"seclink": " ".join(COMMAND)}
     command = ["bash", "-c", program, "bash", *arguments]
-    return subprocess.run(command, env=told, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
 
 
-def kept(stderr: bytes) -> Path:
-    found = re.search(rb"could not be written; it is saved in (\S+)\n", stderr)
-    assert found, stderr
-    return Path(os.fsdecode(found[1]))
+def saved_file(stderr: bytes) -> Path:
+    match = re.search(rb"could not be written; it is saved in (\S+)\n", stderr)
+    assert match, stderr
+    return Path(os.fsdecode(match[1]))
 
 
-def test_secret_that_cannot_be_written_is_kept_for_its_owner(here: Shell) -> None:
+def test_secret_that_cannot_be_written_is_saved(here: Shell) -> None:
     done = in_shell(here, "$seclink get $1 > /dev/full", here.out("create", "hello"))
-    file = kept(done.stderr)
+    file = saved_file(done.stderr)
     assert (done.returncode, file.read_bytes(), file.parent) == (1, b"hello", here.profile.parent)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert b"No space left" in done.stderr
@@ -445,21 +485,21 @@ def test_secret_that_cannot_be_written_is_kept_for_its_owner(here: Shell) -> Non
     assert b"Exception ignored" not in done.stderr
 
 
-def test_reader_that_goes_away_costs_no_secret(here: Shell) -> None:
+def test_closed_pipe_loses_no_secret(here: Shell) -> None:
     body = os.urandom(900_000)
     program = "$seclink get $1 | exec 0<&-; exit ${PIPESTATUS[0]}"
     done = in_shell(here, program, here.out("create", input=body))
-    assert (done.returncode, kept(done.stderr).read_bytes()) == (141, body)
+    assert (done.returncode, saved_file(done.stderr).read_bytes()) == (141, body)
 
 
-def test_note_is_shown_before_the_secret_and_not_with_it(here: Shell) -> None:
+def test_note_goes_to_stderr(here: Shell) -> None:
     link = here.out("create", "hello", "--note", "for Ada")
     done = in_shell(here, "$seclink get $1", link)
     assert (done.stdout, done.stderr) == (b"hello", b"note from the sender: for Ada\n")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_pipe_that_takes_a_little_at_a_time_gets_all(here: Shell, unbuffered: str) -> None:
+def test_slow_pipe_gets_the_whole_secret(here: Shell, unbuffered: str) -> None:
     body = os.urandom(900_000)
     done = in_shell(here, "$seclink get $1 | cat", here.out("create", input=body), PYTHONUNBUFFERED=unbuffered)
     assert done.stdout == body
@@ -474,7 +514,7 @@ def test_closed_stdout_is_refused_before_anything_is_revealed(here: Shell, close
     assert here.out("get", link) == "hello"
 
 
-def test_secret_that_can_neither_be_written_nor_kept_is_said_to_be_lost(here: Shell) -> None:
+def test_lost_secret_is_reported(here: Shell) -> None:
     link = here.out("create", "hello", "--views", "2")
     first, second = (
         in_shell(here, "$seclink get $1 > /dev/full", link, XDG_CONFIG_HOME="/dev/null/x") for _ in range(2)
@@ -484,15 +524,15 @@ def test_secret_that_can_neither_be_written_nor_kept_is_said_to_be_lost(here: Sh
     assert b"it is lost: " in second.stderr
 
 
-def test_terminal_of_few_characters_costs_no_secret(here: Shell) -> None:
+def test_ascii_terminal_loses_no_secret(here: Shell) -> None:
     screen = here.on_terminal("get", here.out("create", "grüße 🗝"), PYTHONIOENCODING="ascii")
     assert screen.end() == 0
     assert "gr\\xfc\\xdfe \\U0001f5dd\n" in screen.shown
 
 
-def test_nothing_secret_is_left_in_the_home(here: Shell) -> None:
+def test_home_directory_contains_no_secrets(here: Shell) -> None:
     link = here.out("create", "the secret itself", "--passcode", "told by phone")
     here.run("get", link, "--passcode", "told by phone")
-    kept = b"".join(file.read_bytes() for file in here.home.rglob("*") if file.is_file())
+    content = b"".join(file.read_bytes() for file in here.home.rglob("*") if file.is_file())
     for hidden in (b"the secret itself", b"told by phone", link.partition("#")[2].encode()):
-        assert hidden not in kept
+        assert hidden not in content

@@ -1,4 +1,4 @@
-"""Every operation of the client, sync and async alike: what it asks, what it makes of answers, what it never says."""
+"""Every operation of the client, sync and async alike: its requests, its results, and what it never sends."""
 
 import base64
 import inspect
@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from peer import EXPIRES_AT, SERVER, Caller, Peer, created, problem, raw_secret, receipt
+from peer import EXPIRES_AT, SERVER, Caller, Peer, create_response, problem, raw_secret, receipt
 
 from seclink import AsyncClient, Client
 from seclink.client.receipts import KEEP
@@ -28,7 +28,7 @@ def wire(peer: Peer, index: int = -1) -> dict[str, Any]:
 # Creating
 
 
-def test_create_sends_what_the_api_wants_and_nothing_else(call: Caller, peer: Peer) -> None:
+def test_create_sends_the_members_of_the_api_and_no_others(call: Caller, peer: Peer) -> None:
     call("create", "hello", hours=2, views=3, description="for Bob", password="1234", note="ring me")
     assert peer.paths == ["POST /secrets"]
     assert set(wire(peer)) == {
@@ -41,25 +41,25 @@ def test_create_sends_what_the_api_wants_and_nothing_else(call: Caller, peer: Pe
     assert peer.requests[0].headers["content-type"] == "application/json"
 
 
-def test_create_leaves_out_what_was_not_asked_for(call: Caller, peer: Peer) -> None:
+def test_create_omits_unused_members(call: Caller, peer: Peer) -> None:
     call("create", b"hello", views=None, expires_in=90)
     assert set(wire(peer)) == {"encryptedBlob", "iv", "format", "accessHash", "expiresIn", "maxViews"}
     assert (wire(peer)["expiresIn"], wire(peer)["maxViews"]) == (90, None)
 
 
-def test_create_tells_the_network_neither_secret_nor_key_nor_passcode(call: Caller, peer: Peer) -> None:
+def test_secret_key_and_passcode_are_never_sent(call: Caller, peer: Peer) -> None:
     """PC-08"""
-    made = call("create", "the secret itself", password="correct horse", key="sk_live_x")
-    key = key_of(parse(made.link).fragment)
-    call("reveal", made.link, "correct horse")
+    created = call("create", "the secret itself", password="correct horse", key="sk_live_x")
+    key = key_of(parse(created.link).fragment)
+    call("reveal", created.link, "correct horse")
     for hidden in (
         "the secret itself",
         "correct horse",
-        parse(made.link).fragment,
+        parse(created.link).fragment,
         key.hex(),
         base64.b64encode(key).decode(),
     ):
-        assert hidden not in peer.heard()
+        assert hidden not in peer.received()
 
 
 def fault(field: str, code: str | None = None, **limit: Any) -> dict[str, Any]:
@@ -75,13 +75,13 @@ TOO_LONG = fault("expiresIn", "out_of_range", min=60, max=43200)
 
 def test_or_longest_takes_the_longest_lifetime_the_server_allows(call: Caller, peer: Peer) -> None:
     peer.script = [bad_request(TOO_LONG)]
-    made = call("create", "hello", views=2, note="ring me", or_longest=True)
+    created = call("create", "hello", views=2, note="ring me", or_longest=True)
     refused, accepted = wire(peer, 0), wire(peer, 1)
-    assert (refused["expiresIn"], accepted["expiresIn"], made.lifetime) == (86400, 43200, 43200)
+    assert (refused["expiresIn"], accepted["expiresIn"], created.lifetime) == (86400, 43200, 43200)
     assert refused | {"expiresIn": 43200} == accepted  # sealed once
     keys = [request.headers["idempotency-key"] for request in peer.requests]
     assert keys[0] != keys[1]
-    assert call("reveal", made.link).text == "hello"
+    assert call("reveal", created.link).text == "hello"
 
 
 @pytest.mark.parametrize("or_longest", [True, False])
@@ -122,15 +122,15 @@ def test_create_is_repeated_at_most_once_and_only_with_or_longest(call: Caller, 
     assert len(peer.requests) == 3
 
 
-def test_created_has_everything_to_hand_over_and_shows_none_of_it_in_its_repr(call: Caller) -> None:
-    made = call("create", "hello")
-    assert made.link.startswith(f"{LINK}#")
-    assert (made.link_id, made.receipt_id, made.manage_token) == ("AbCdEf123456", "0" * 20, "m" * 32)
-    assert made.expires_at_ms == EXPIRES_AT
-    assert made.expires_at == datetime.fromtimestamp(1_800_000_000, UTC).replace(microsecond=123_000)
-    assert made.views == 1
-    assert parse(made.link).fragment not in repr(made)
-    assert made.manage_token not in repr(made)
+def test_created_secret_is_complete_and_its_repr_hides_link_and_token(call: Caller) -> None:
+    created = call("create", "hello")
+    assert created.link.startswith(f"{LINK}#")
+    assert (created.link_id, created.receipt_id, created.manage_token) == ("AbCdEf123456", "0" * 20, "m" * 32)
+    assert created.expires_at_ms == EXPIRES_AT
+    assert created.expires_at == datetime.fromtimestamp(1_800_000_000, UTC).replace(microsecond=123_000)
+    assert created.views == 1
+    assert parse(created.link).fragment not in repr(created)
+    assert created.manage_token not in repr(created)
 
 
 def test_two_secrets_share_neither_key_nor_iv(call: Caller, peer: Peer) -> None:
@@ -140,7 +140,7 @@ def test_two_secrets_share_neither_key_nor_iv(call: Caller, peer: Peer) -> None:
     assert wire(peer, 0)["encryptedBlob"] != wire(peer, 1)["encryptedBlob"]
 
 
-def test_link_is_under_the_server_s_public_url(call: Caller, peer: Peer) -> None:
+def test_link_begins_with_the_public_url_of_the_server(call: Caller, peer: Peer) -> None:
     peer.changes = {"shareUrl": "https://public.example/s/AbCdEf123456"}
     assert call("create", "hello").link.startswith("https://public.example/s/AbCdEf123456#")
 
@@ -162,7 +162,7 @@ def test_link_is_under_the_server_s_public_url(call: Caller, peer: Peer) -> None
         {"receiptId": 7},
     ],
 )
-def test_create_refuses_an_answer_that_is_not_the_api_s(call: Caller, peer: Peer, change: dict[str, Any]) -> None:
+def test_create_rejects_an_invalid_response(call: Caller, peer: Peer, change: dict[str, Any]) -> None:
     peer.changes = change
     with pytest.raises(Unreachable):
         call("create", "hello")
@@ -185,7 +185,7 @@ def test_create_refuses_an_answer_that_is_not_the_api_s(call: Caller, peer: Peer
         "https://a:99999/",
     ],
 )
-def test_redirect_leads_to_the_web_or_nowhere(call: Caller, peer: Peer, target: str | bytes) -> None:
+def test_redirect_must_be_a_web_address(call: Caller, peer: Peer, target: str | bytes) -> None:
     with pytest.raises(BadRequest):
         call("create", target, type="redirect")
     assert peer.requests == []
@@ -203,7 +203,7 @@ def test_redirect_leads_to_the_web_or_nowhere(call: Caller, peer: Peer, target: 
         ({"text": "x", "hours": float("inf")}, "hours"),
     ],
 )
-def test_bad_arguments_are_named_before_anything_is_sent(
+def test_bad_arguments_are_rejected_before_a_request(
     call: Caller, peer: Peer, arguments: dict[str, Any], field: str
 ) -> None:
     """IN-05"""
@@ -213,8 +213,8 @@ def test_bad_arguments_are_named_before_anything_is_sent(
     assert peer.requests == []
 
 
-def test_lone_surrogates_in_a_note_reach_the_server_as_escapes(call: Caller, peer: Peer) -> None:
-    """IN-05: what is not text is the server's to refuse, and no reason to crash."""
+def test_lone_surrogates_in_a_note_are_sent_as_escapes(call: Caller, peer: Peer) -> None:
+    """IN-05: the server rejects them; the client must not crash."""
     call("create", "x", note="\ud800")
     assert b"\\ud800" in peer.requests[0].content
 
@@ -227,9 +227,9 @@ def test_lone_surrogates_in_a_note_reach_the_server_as_escapes(call: Caller, pee
     ("body", "kind"),
     [("hello ✓\n", "text"), ("", "text"), ("https://example.com/a?b#c", "redirect"), ("Neo", "neogram")],
 )
-def test_what_was_created_is_revealed(call: Caller, body: str, kind: str, passcode: str | None) -> None:
-    made = call("create", body, type=kind, password=passcode)
-    secret = call("reveal", made.link, passcode)
+def test_created_secret_is_revealed(call: Caller, body: str, kind: str, passcode: str | None) -> None:
+    created = call("create", body, type=kind, password=passcode)
+    secret = call("reveal", created.link, passcode)
     assert (secret.text, secret.body, secret.type) == (body, body.encode(), kind)
     assert secret.header == {"type": kind, "size": len(body.encode())}
     assert secret.views_left == 0
@@ -237,35 +237,35 @@ def test_what_was_created_is_revealed(call: Caller, body: str, kind: str, passco
     assert "hello" not in repr(secret)
 
 
-def test_file_keeps_its_base_name_alone(call: Caller) -> None:
-    made = call("create", b"\x00\xff", type="file", name="C:\\Users\\a/b.bin")
-    header = call("reveal", made.link).header
+def test_file_keeps_only_its_base_name(call: Caller) -> None:
+    created = call("create", b"\x00\xff", type="file", name="C:\\Users\\a/b.bin")
+    header = call("reveal", created.link).header
     assert (header["name"], header["mediaType"]) == ("b.bin", "application/octet-stream")
 
 
-def test_reveal_proves_the_key_in_the_body(call: Caller, peer: Peer) -> None:
-    made = call("create", "hello")
-    call("reveal", made.link)
-    keys = envelope.derive(key_of(parse(made.link).fragment))
+def test_reveal_sends_the_proof_of_the_key_in_the_body(call: Caller, peer: Peer) -> None:
+    created = call("create", "hello")
+    call("reveal", created.link)
+    keys = envelope.derive(key_of(parse(created.link).fragment))
     assert peer.paths[1:] == ["POST /secrets/AbCdEf123456/reveal"]
     assert wire(peer) == {"access": keys.access}
 
 
-def test_reveal_with_a_passcode_asks_first_whether_there_is_one(call: Caller, peer: Peer) -> None:
-    made = call("create", "hello", password="1234")
-    call("reveal", made.link, "1234")
+def test_reveal_with_a_passcode_reads_meta_first(call: Caller, peer: Peer) -> None:
+    created = call("create", "hello", password="1234")
+    call("reveal", created.link, "1234")
     assert peer.paths[1:] == ["GET /secrets/AbCdEf123456/meta", "POST /secrets/AbCdEf123456/reveal"]
     assert set(wire(peer)) == {"access", "passcodeHash"}
 
 
-def test_passcode_for_a_secret_without_one_spends_nothing(call: Caller, peer: Peer) -> None:
-    made = call("create", "hello")
+def test_unexpected_passcode_spends_no_view(call: Caller, peer: Peer) -> None:
+    created = call("create", "hello")
     with pytest.raises(BadRequest, match="nothing was used up"):
-        call("reveal", made.link, "1234")
+        call("reveal", created.link, "1234")
     assert peer.paths[1:] == ["GET /secrets/AbCdEf123456/meta"]
 
 
-def test_api_key_is_not_shown_to_whoever_a_link_belongs_to(call: Caller, peer: Peer) -> None:
+def test_api_key_is_not_sent_to_the_server_of_a_link(call: Caller, peer: Peer) -> None:
     call("create", "hello", key="sk_live_mine")
     link = f"https://elsewhere.example/AbCdEf123456#{fragment_of(bytes(32))}"
     with pytest.raises(NotAuthentic):
@@ -277,7 +277,7 @@ def test_api_key_is_not_shown_to_whoever_a_link_belongs_to(call: Caller, peer: P
         assert "authorization" not in request.headers
 
 
-def test_link_under_the_client_s_own_prefix_is_asked_there(call: Caller, peer: Peer) -> None:
+def test_link_below_the_server_s_path_uses_that_path(call: Caller, peer: Peer) -> None:
     call("meta", f"{SERVER}/box/s/AbCdEf123456", server=f"{SERVER}/box/api/v1/")
     assert str(peer.requests[0].url) == f"{SERVER}/box/api/v1/secrets/AbCdEf123456/meta"
     call("meta", f"{SERVER}/boxes/AbCdEf123456", server=f"{SERVER}/box")
@@ -287,23 +287,23 @@ def test_link_under_the_client_s_own_prefix_is_asked_there(call: Caller, peer: P
 @pytest.mark.parametrize(
     "mangle", [lambda f: f[:-1], lambda f: f[:20], lambda f: "", lambda f: f.swapcase(), lambda f: f + "A"]
 )
-def test_mangled_fragment_asks_nothing_of_the_server(call: Caller, peer: Peer, mangle: Any) -> None:
+def test_mangled_fragment_sends_no_request(call: Caller, peer: Peer, mangle: Any) -> None:
     """BOT-05"""
     with pytest.raises(LinkIncomplete):
         call("reveal", f"{LINK}#{mangle(fragment_of(bytes(range(32))))}")
     assert peer.requests == []
 
 
-@pytest.mark.parametrize("kept", [22, 43])
-def test_mangled_fragment_that_could_be_a_raw_key_spends_nothing(call: Caller, peer: Peer, kept: int) -> None:
+@pytest.mark.parametrize("length", [22, 43])
+def test_mangled_fragment_that_looks_like_a_raw_key_spends_no_view(call: Caller, peer: Peer, length: int) -> None:
     """BOT-05"""
-    made = call("create", "hello")
+    created = call("create", "hello")
     with pytest.raises(LinkIncomplete):
-        call("reveal", made.link[: made.link.index("#") + 1 + kept])
+        call("reveal", created.link[: created.link.index("#") + 1 + length])
     assert peer.paths[1:] == ["GET /secrets/AbCdEf123456/meta"]
 
 
-def test_key_of_ours_on_another_s_link_is_proved_whatever_is_there(call: Caller, peer: Peer) -> None:
+def test_native_key_on_a_raw_link_sends_its_proof(call: Caller, peer: Peer) -> None:
     """BOT-05: two links mixed up; it is the server that refuses a proof it does not want (`AccessDenied`)."""
     peer.stored = raw_secret(bytes(32), b"x")
     with pytest.raises(NotAuthentic):
@@ -312,12 +312,12 @@ def test_key_of_ours_on_another_s_link_is_proved_whatever_is_there(call: Caller,
 
 
 @pytest.mark.parametrize("claimed", ["raw", "sharokey", "seclink/v2", ""])
-def test_what_the_link_s_key_cannot_open_is_not_revealed(call: Caller, peer: Peer, claimed: str) -> None:
+def test_secret_of_another_format_is_not_revealed(call: Caller, peer: Peer, claimed: str) -> None:
     """PC-09: where the server is asked first, because of a passcode."""
-    made = call("create", "hello", password="1234")
+    created = call("create", "hello", password="1234")
     peer.changes = {"format": claimed}
     with pytest.raises(LinkIncomplete):
-        call("reveal", made.link, "1234")
+        call("reveal", created.link, "1234")
     assert peer.paths[1:] == ["GET /secrets/AbCdEf123456/meta"]
 
 
@@ -330,13 +330,13 @@ def test_raw_secret_opens_with_the_fragment_as_key(call: Caller, peer: Peer, len
     assert wire(peer) == {}
 
 
-def test_raw_secret_with_a_passcode_sends_its_sha256(call: Caller, peer: Peer) -> None:
+def test_raw_secret_sends_the_sha256_of_its_passcode(call: Caller, peer: Peer) -> None:
     peer.stored = raw_secret(bytes(16), b"x") | {"passcodeHash": "0" * 64}
     call("reveal", f"{LINK}#{base64.b64encode(bytes(16)).decode()}", "1234")
     assert wire(peer) == {"passcodeHash": "03ac674216f3e15c761ee1a5e255f067953623c8b388b4459e13f978d7c846f4"}
 
 
-def test_raw_secret_that_does_not_open_is_handed_over_as_it_came(call: Caller, peer: Peer) -> None:
+def test_raw_secret_that_does_not_open_is_returned_sealed(call: Caller, peer: Peer) -> None:
     peer.stored = raw_secret(bytes(16), b"x")
     with pytest.raises(RawNotOpened) as refused:
         call("reveal", f"{LINK}#{base64.b64encode(bytes(range(16))).decode()}")
@@ -347,25 +347,25 @@ def test_raw_secret_that_does_not_open_is_handed_over_as_it_came(call: Caller, p
 # PC-09: a server that lies
 
 
-def test_server_that_hides_the_passcode_gets_a_reader_nothing(call: Caller, peer: Peer) -> None:
+def test_server_that_hides_the_passcode_cannot_show_a_secret(call: Caller, peer: Peer) -> None:
     """PC-09"""
-    made = call("create", "hello", password="1234")
+    created = call("create", "hello", password="1234")
     peer.changes = {"passcodeRequired": False}
     with pytest.raises(NotAuthentic):
-        call("reveal", made.link)
+        call("reveal", created.link)
     with pytest.raises(BadRequest):
-        call("reveal", made.link, "1234")
+        call("reveal", created.link, "1234")
 
 
-def test_server_that_invents_a_passcode_gets_a_reader_nothing(call: Caller, peer: Peer) -> None:
+def test_server_that_invents_a_passcode_cannot_show_a_secret(call: Caller, peer: Peer) -> None:
     """PC-09"""
-    made = call("create", "hello")
+    created = call("create", "hello")
     peer.changes = {"passcodeRequired": True}
     with pytest.raises(NotAuthentic):
-        call("reveal", made.link, "1234")
+        call("reveal", created.link, "1234")
 
 
-def test_server_that_swaps_two_secrets_shows_neither(call: Caller, peer: Peer) -> None:
+def test_server_that_swaps_two_secrets_cannot_show_either(call: Caller, peer: Peer) -> None:
     """PC-09"""
     first = call("create", "hello")
     call("create", "other")
@@ -374,53 +374,53 @@ def test_server_that_swaps_two_secrets_shows_neither(call: Caller, peer: Peer) -
 
 
 @pytest.mark.parametrize("change", [{"format": "raw"}, {"type": "redirect"}, {"expiryType": "redirect"}])
-def test_server_cannot_change_what_a_secret_is(call: Caller, peer: Peer, change: dict[str, str]) -> None:
+def test_server_cannot_change_the_type_of_a_secret(call: Caller, peer: Peer, change: dict[str, str]) -> None:
     """PC-09: the link says how it was sealed, the envelope of which type it is."""
-    made = call("create", "javascript:alert(1)")
+    created = call("create", "javascript:alert(1)")
     peer.changes = change
-    assert call("reveal", made.link).type == "text"
+    assert call("reveal", created.link).type == "text"
 
 
-def test_server_cannot_replace_a_secret_by_one_without_envelope(call: Caller, peer: Peer) -> None:
+def test_server_cannot_replace_a_secret_by_a_raw_one(call: Caller, peer: Peer) -> None:
     """PC-09"""
-    made = call("create", "hello")
-    peer.changes = raw_secret(key_of(parse(made.link).fragment), b"forged") | {"format": "raw"}
+    created = call("create", "hello")
+    peer.changes = raw_secret(key_of(parse(created.link).fragment), b"forged") | {"format": "raw"}
     with pytest.raises(NotAuthentic):
-        call("reveal", made.link)
+        call("reveal", created.link)
 
 
-def test_passcode_required_and_wrong_come_through(call: Caller, peer: Peer) -> None:
-    made = call("create", "hello", password="1234")
+def test_passcode_required_is_raised(call: Caller, peer: Peer) -> None:
+    created = call("create", "hello", password="1234")
     peer.script = [problem(401, "passcode_required")]
     with pytest.raises(PasscodeRequired):
-        call("reveal", made.link)
+        call("reveal", created.link)
 
 
 # The sender's side
 
 
-def test_list_is_asked_for_and_read(call: Caller, peer: Peer) -> None:
+def test_list_of_receipts(call: Caller, peer: Peer) -> None:
     page = {"currentPage": 2, "perPage": 10, "total": 11, "lastPage": 2}
     peer.script = [httpx.Response(200, json={"data": [receipt()], "pagination": page})]
-    found = call("list_secrets", status="active", search="a&b ü", page=2, limit=10, key="sk_live_k")
+    receipts = call("list_secrets", status="active", search="a&b ü", page=2, limit=10, key="sk_live_k")
     assert dict(peer.requests[0].url.params) == {"status": "active", "search": "a&b ü", "page": "2", "limit": "10"}
-    assert [each.label for each in found] == ["for Bob"]
-    assert len(found) == 1
-    assert (found.pagination.current_page, found.pagination.total) == (2, 11)
-    assert (found.items[0].link_id, found.items[0].events) == (None, ())
+    assert [item.label for item in receipts] == ["for Bob"]
+    assert len(receipts) == 1
+    assert (receipts.pagination.current_page, receipts.pagination.total) == (2, 11)
+    assert (receipts.items[0].link_id, receipts.items[0].events) == (None, ())
 
 
-def test_details_come_with_events(call: Caller, peer: Peer) -> None:
+def test_details_of_a_receipt(call: Caller, peer: Peer) -> None:
     events = [{"at": EXPIRES_AT - 5, "type": "created"}]
     peer.script = [httpx.Response(200, json=receipt(linkId="AbCdEf123456", events=events, maxViews=None))]
-    found = call("get_details", "0" * 20, "token", key="sk_live_k")
-    assert found.events[0].type == "created"
-    assert found.max_views is None
+    details = call("get_details", "0" * 20, "token", key="sk_live_k")
+    assert details.events[0].type == "created"
+    assert details.max_views is None
     assert peer.requests[0].headers["seclink-manage"] == "token"
     assert "authorization" not in peer.requests[0].headers
 
 
-def test_update_sends_only_what_changes(call: Caller, peer: Peer) -> None:
+def test_update_sends_only_changed_members(call: Caller, peer: Peer) -> None:
     peer.script = [httpx.Response(200, json=receipt(linkId=None, events=[]))] * 2
     call("update", "0" * 20, "token", hours=1.5, views=None, note=None)
     assert wire(peer) == {"expiresIn": 5400, "maxViews": None, "publicNote": None}
@@ -428,7 +428,7 @@ def test_update_sends_only_what_changes(call: Caller, peer: Peer) -> None:
     assert wire(peer) == {"label": "x"}
 
 
-def test_delete_and_report_have_nothing_to_return(call: Caller, peer: Peer) -> None:
+def test_delete_and_report_return_none(call: Caller, peer: Peer) -> None:
     peer.script = [httpx.Response(204), httpx.Response(202, json={"accepted": True})]
     assert call("delete", "0" * 20, "token") is None
     assert call("report", f"{LINK}#{fragment_of(bytes(32))}", "phishing") is None
@@ -452,19 +452,19 @@ def test_stats_and_account(call: Caller, peer: Peer) -> None:
     assert (account.name, account.scopes, account.key_prefix) == ("ops", ("create",), "sk_live_abc")
 
 
-@pytest.mark.parametrize("given", [f"{LINK}#{fragment_of(bytes(32))}", "..", "", "a" * 15, "a" * 23, "0" * 19 + "/"])
-def test_what_is_not_a_receipt_is_never_sent(call: Caller, peer: Peer, given: str) -> None:
+@pytest.mark.parametrize("text", [f"{LINK}#{fragment_of(bytes(32))}", "..", "", "a" * 15, "a" * 23, "0" * 19 + "/"])
+def test_invalid_receipt_id_sends_no_request(call: Caller, peer: Peer, text: str) -> None:
     """IN-06: least of all a link with its key."""
     for operation in ("get_details", "update", "delete"):
         with pytest.raises(BadRequest):
-            call(operation, given, "token")
+            call(operation, text, "token")
     assert peer.requests == []
 
 
 # The clients themselves
 
 
-def test_sync_and_async_offer_the_same() -> None:
+def test_sync_and_async_clients_have_the_same_methods() -> None:
     def surface(kind: type) -> dict[str, str]:
         named = {name: member for name, member in vars(kind).items() if not name.startswith("_")}
         return {name: str(inspect.signature(member)) for name, member in named.items()}
@@ -483,7 +483,7 @@ def test_every_operation_has_a_docstring() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "asked"),
+    ("address", "normalised"),
     [
         ("https://a.example", "https://a.example"),
         ("https://A.example/", "https://a.example"),
@@ -492,14 +492,14 @@ def test_every_operation_has_a_docstring() -> None:
         ("http://[::1]:8080", "http://[::1]:8080"),
     ],
 )
-def test_server_addresses_come_in_many_forms(call: Caller, peer: Peer, given: str, asked: str) -> None:
-    peer.script = [httpx.Response(201, json=created())]
-    call("create", "x", server=given)
-    assert str(peer.requests[0].url) == f"{asked}/api/v1/secrets"
+def test_server_address_is_normalised(call: Caller, peer: Peer, address: str, normalised: str) -> None:
+    peer.script = [httpx.Response(201, json=create_response())]
+    call("create", "x", server=address)
+    assert str(peer.requests[0].url) == f"{normalised}/api/v1/secrets"
 
 
 @pytest.mark.parametrize(
-    "given",
+    "address",
     [
         "a.example",
         "localhost:8080",
@@ -513,27 +513,27 @@ def test_server_addresses_come_in_many_forms(call: Caller, peer: Peer, given: st
     ],
 )
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
-def test_server_addresses_that_cannot_be_are_refused(given: str, kind: type) -> None:
+def test_invalid_server_address_is_refused(address: str, kind: type) -> None:
     with pytest.raises(BadRequest):
-        kind(given)
+        kind(address)
 
 
 @pytest.mark.parametrize("key", ["sk_live_ä", "sk_live_a\r\nX: y"])
-def test_key_that_cannot_be_one_is_refused(key: str) -> None:
+def test_invalid_api_key_is_refused(key: str) -> None:
     with pytest.raises(KeyInvalid):
         Client(SERVER, key)
 
 
 @pytest.mark.parametrize("token", ["a\r\nX: y", "ä"])
-def test_manage_token_that_cannot_be_one_is_refused(call: Caller, token: str) -> None:
+def test_invalid_manage_token_is_refused(call: Caller, token: str) -> None:
     with pytest.raises(BadRequest):
         call("delete", "0" * 20, token)
 
 
-def test_environment_is_the_default(monkeypatch: pytest.MonkeyPatch, peer: Peer) -> None:
+def test_environment_sets_server_and_key(monkeypatch: pytest.MonkeyPatch, peer: Peer) -> None:
     monkeypatch.setenv("SECLINK_SERVER", "https://env.example")
     monkeypatch.setenv("SECLINK_API_KEY", " sk_live_env\n")
-    peer.script = [httpx.Response(201, json=created())]
+    peer.script = [httpx.Response(201, json=create_response())]
     with Client(transport=httpx.MockTransport(peer)) as client:
         client.create("x")
     assert peer.requests[0].url.host == "env.example"
@@ -544,7 +544,7 @@ def test_environment_is_the_default(monkeypatch: pytest.MonkeyPatch, peer: Peer)
 @pytest.mark.parametrize(
     "setting", [{"ALL_PROXY": "socks5://127.0.0.1:1"}, {"ALL_PROXY": "x://"}, {"SSL_CERT_FILE": "/none"}]
 )
-def test_environment_that_cannot_be_used_is_said_to_be(
+def test_unusable_proxy_settings_are_unreachable(
     monkeypatch: pytest.MonkeyPatch, kind: type, setting: dict[str, str]
 ) -> None:
     for name, value in setting.items():

@@ -1,4 +1,4 @@
-"""Retries and refusals: what is tried again, what never is, and which exception an answer becomes."""
+"""Retries, and the exceptions of error responses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from peer import SERVER, Caller, Peer, created, problem
+from peer import SERVER, Caller, Peer, create_response, problem
 
 from seclink import errors
 from seclink.errors import BY_CODE, Busy, ClientError, Gone, SecLinkError, StorageFailed, Unreachable
@@ -29,7 +29,7 @@ LOSSES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_create_is_tried_again_under_the_same_name(call: Caller, peer: Peer, loss: str) -> None:
+def test_create_is_retried_with_the_same_idempotency_key(call: Caller, peer: Peer, loss: str) -> None:
     """LR-06: the client's half"""
     peer.script = [LOSSES[loss](), LOSSES[loss]()]
     call("create", "hello")
@@ -42,7 +42,7 @@ def test_create_is_tried_again_under_the_same_name(call: Caller, peer: Peer, los
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_reveal_is_tried_again_under_the_same_name(call: Caller, peer: Peer, loss: str) -> None:
+def test_reveal_is_retried_with_the_same_idempotency_key(call: Caller, peer: Peer, loss: str) -> None:
     """LR-02: the client's half"""
     link = call("create", "hello").link
     peer.requests.clear()
@@ -51,7 +51,7 @@ def test_reveal_is_tried_again_under_the_same_name(call: Caller, peer: Peer, los
     assert [len(peer.requests), len({request.headers["idempotency-key"] for request in peer.requests})] == [2, 1]
 
 
-def test_each_call_has_a_name_of_its_own(call: Caller, peer: Peer) -> None:
+def test_each_call_has_its_own_idempotency_key(call: Caller, peer: Peer) -> None:
     """LR-03"""
     link = call("create", "hello").link
     call("reveal", link)
@@ -59,7 +59,7 @@ def test_each_call_has_a_name_of_its_own(call: Caller, peer: Peer) -> None:
     assert len({request.headers["idempotency-key"] for request in peer.requests}) == 3
 
 
-def test_it_gives_up_after_three_tries_and_says_why(call: Caller, peer: Peer) -> None:
+def test_client_gives_up_after_three_attempts(call: Caller, peer: Peer) -> None:
     peer.script = [LOSSES["refused"]() for _ in range(9)]
     with pytest.raises(Unreachable, match=r"https://secret\.example cannot be reached: .*refused"):
         call("create", "hello")
@@ -68,20 +68,22 @@ def test_it_gives_up_after_three_tries_and_says_why(call: Caller, peer: Peer) ->
 
 
 @pytest.mark.parametrize(("code", "kind"), [("busy", Busy), ("storage", StorageFailed)])
-def test_server_that_stays_busy_is_busy(call: Caller, peer: Peer, code: str, kind: type[SecLinkError]) -> None:
+def test_error_of_a_server_that_stays_busy_is_raised(
+    call: Caller, peer: Peer, code: str, kind: type[SecLinkError]
+) -> None:
     peer.script = [problem(503, code) for _ in range(9)]
     with pytest.raises(kind):
         call("create", "hello")
     assert len(peer.requests) == 3
 
 
-def test_retry_after_is_kept(call: Caller, peer: Peer) -> None:
+def test_retry_after_is_obeyed(call: Caller, peer: Peer) -> None:
     peer.script = [problem(503, "busy", {"retry-after": "4"})]
     call("create", "hello")
     assert call.waited == [4]
 
 
-def test_long_retry_after_is_the_caller_s_to_decide(call: Caller, peer: Peer) -> None:
+def test_long_retry_after_is_left_to_the_caller(call: Caller, peer: Peer) -> None:
     peer.script = [problem(503, "busy", {"retry-after": "600"})]
     with pytest.raises(Busy):
         call("create", "hello")
@@ -94,7 +96,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "code"), REFUSALS)
-def test_refusal_is_final_and_has_its_own_exception(call: Caller, peer: Peer, status: int, code: str) -> None:
+def test_error_response_is_final_and_raises_its_exception(call: Caller, peer: Peer, status: int, code: str) -> None:
     peer.script = [problem(status, code)]
     with pytest.raises(BY_CODE[code]) as refused:
         call("create", "hello")
@@ -104,24 +106,24 @@ def test_refusal_is_final_and_has_its_own_exception(call: Caller, peer: Peer, st
 
 
 @pytest.mark.parametrize("operation", ["delete", "update"])
-def test_what_has_no_name_is_tried_once(call: Caller, peer: Peer, operation: str) -> None:
+def test_request_without_idempotency_key_is_not_retried(call: Caller, peer: Peer, operation: str) -> None:
     peer.script = [LOSSES["reset"]()]
     with pytest.raises(Unreachable):
         call(operation, RECEIPT, "token")
     assert len(peer.requests) == 1
 
 
-def test_reads_are_tried_again(call: Caller, peer: Peer) -> None:
+def test_reads_are_retried(call: Caller, peer: Peer) -> None:
     peer.stored = {}
     peer.script = [LOSSES["reset"]()]
     call("meta", f"{SERVER}/AbCdEf123456")
     assert len(peer.requests) == 2
 
 
-# What a refusal carries
+# The data of an error
 
 
-def test_bad_request_names_the_members(call: Caller, peer: Peer) -> None:
+def test_bad_request_has_its_faults(call: Caller, peer: Peer) -> None:
     limit = {"min": 60, "max": 90}
     faults: list[Any] = [
         {"field": "iv", "message": "is missing", "code": "required"},
@@ -152,7 +154,7 @@ def test_too_large_payload_has_its_limit(call: Caller, peer: Peer) -> None:
         assert refused.value.faults == faults
 
 
-def test_wrong_passcode_says_how_often_it_may_be_tried(call: Caller, peer: Peer) -> None:
+def test_wrong_passcode_has_the_attempts_left(call: Caller, peer: Peer) -> None:
     link = call("create", "hello").link
     peer.script = [problem(401, "passcode_wrong", attemptsLeft=3)]
     with pytest.raises(errors.PasscodeWrong) as refused:
@@ -160,7 +162,7 @@ def test_wrong_passcode_says_how_often_it_may_be_tried(call: Caller, peer: Peer)
     assert refused.value.attempts_left == 3
 
 
-def test_gone_says_how_and_when(call: Caller, peer: Peer) -> None:
+def test_gone_has_state_and_time(call: Caller, peer: Peer) -> None:
     link = call("create", "hello").link
     peer.script = [problem(410, "gone", state="burned", endedAt=1_800_000_000_000), problem(410, "gone")]
     with pytest.raises(Gone) as refused:
@@ -172,16 +174,16 @@ def test_gone_says_how_and_when(call: Caller, peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("code", ["rate_limited", "passcode_locked"])
-@pytest.mark.parametrize(("said", "seconds"), [("600", 600), ("0", 1), ("soon", 1), ("", 1), ("²", 1), ("9" * 40, 1)])
-def test_rate_limits_say_how_long(call: Caller, peer: Peer, code: str, said: str, seconds: int) -> None:
-    header = [(b"retry-after", said.encode())]
-    peer.script = [httpx.Response(429, headers=header, json={"code": code})]
+@pytest.mark.parametrize(("header", "seconds"), [("600", 600), ("0", 1), ("soon", 1), ("", 1), ("²", 1), ("9" * 40, 1)])
+def test_rate_limit_has_the_seconds_to_wait(call: Caller, peer: Peer, code: str, header: str, seconds: int) -> None:
+    headers = [(b"retry-after", header.encode())]
+    peer.script = [httpx.Response(429, headers=headers, json={"code": code})]
     with pytest.raises(errors.RateLimited) as refused:
         call("create", "hello")
     assert (refused.value.retry_after, refused.value.code) == (seconds, code)
 
 
-def test_extension_members_of_a_wrong_type_are_left_out(call: Caller, peer: Peer) -> None:
+def test_members_of_a_wrong_type_are_ignored(call: Caller, peer: Peer) -> None:
     peer.script = [problem(410, "gone", state=None, endedAt="yesterday"), problem(400, "bad_request", errors="iv")]
     with pytest.raises(Gone) as gone:
         call("create", "hello")
@@ -191,7 +193,7 @@ def test_extension_members_of_a_wrong_type_are_left_out(call: Caller, peer: Peer
     assert bad.value.faults == ()
 
 
-# Not SecLink's answer
+# Responses that are not SecLink's
 
 
 class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -204,7 +206,7 @@ class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield bytes(2**20)
 
 
-def test_answer_without_end_does_not_fill_the_memory(call: Caller, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_response_is_cut_off(call: Caller, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seclink.client.client.MAX_RESPONSE_BYTES", 3 * 2**20)
     peer.script = [httpx.Response(200, stream=Endless()) for _ in range(3)]
     with pytest.raises(Unreachable, match="larger than any secret"):
@@ -212,7 +214,7 @@ def test_answer_without_end_does_not_fill_the_memory(call: Caller, peer: Peer, m
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         lambda: httpx.Response(404, html="<h1>Not Found</h1>"),
         lambda: httpx.Response(401, json={"error": "no"}),
@@ -226,37 +228,37 @@ def test_answer_without_end_does_not_fill_the_memory(call: Caller, peer: Peer, m
         lambda: httpx.Response(301, headers={"location": "https://other.example/"}),
     ],
 )
-def test_stranger_s_answer_is_unreachable_at_once(
-    call: Caller, peer: Peer, answer: Callable[[], httpx.Response]
+def test_error_that_is_not_seclinks_is_unreachable_at_once(
+    call: Caller, peer: Peer, response: Callable[[], httpx.Response]
 ) -> None:
-    peer.script = [answer()]
+    peer.script = [response()]
     with pytest.raises(Unreachable):
         call("create", "hello")
     assert len(peer.requests) == 1
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"linkId": NaN}'])
-def test_stranger_s_success_is_unreachable_in_the_end(call: Caller, peer: Peer, content: bytes) -> None:
+def test_success_that_is_not_seclinks_is_unreachable_after_retries(call: Caller, peer: Peer, content: bytes) -> None:
     peer.script = [httpx.Response(200, content=content) for _ in range(3)]
     with pytest.raises(Unreachable):
         call("create", "hello")
 
 
-def test_code_of_a_newer_server_is_still_a_refusal(call: Caller, peer: Peer) -> None:
+def test_unknown_code_of_a_newer_server_is_raised(call: Caller, peer: Peer) -> None:
     peer.script = [problem(451, "quota_of_the_future")]
     with pytest.raises(SecLinkError, match="about quota_of_the_future") as refused:
         call("create", "hello")
     assert not isinstance(refused.value, ClientError)
 
 
-def test_message_of_a_server_is_kept_short(call: Caller, peer: Peer) -> None:
+def test_message_of_a_server_is_truncated(call: Caller, peer: Peer) -> None:
     peer.script = [httpx.Response(404, json={"code": "not_found", "detail": "x" * 10_000})]
     with pytest.raises(errors.NotFound) as refused:
         call("create", "hello")
     assert len(refused.value.message) == 500
 
 
-def test_real_sockets_that_nobody_listens_on_are_unreachable(unused_tcp_port: int) -> None:
+def test_closed_port_is_unreachable(unused_tcp_port: int) -> None:
     from seclink import AsyncClient, Client
 
     async def later(seconds: float) -> None:
@@ -272,7 +274,7 @@ def test_real_sockets_that_nobody_listens_on_are_unreachable(unused_tcp_port: in
         asyncio.run(ask())
 
 
-def test_answers_are_only_read_once_each(call: Caller, peer: Peer) -> None:
-    peer.script = [httpx.Response(201, json=created())]
+def test_successful_create_sends_one_request(call: Caller, peer: Peer) -> None:
+    peer.script = [httpx.Response(201, json=create_response())]
     call("create", "x")
     assert peer.paths == ["POST /secrets"]

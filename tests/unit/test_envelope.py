@@ -21,7 +21,7 @@ headers = st.fixed_dictionaries(
 
 
 @given(body=st.binary(max_size=2000), header=headers)
-def test_what_was_sealed_opens_byte_for_byte(body: bytes, header: dict[str, str]) -> None:
+def test_sealed_body_opens_byte_for_byte(body: bytes, header: dict[str, str]) -> None:
     opened = envelope.open(KEYS.content_key, IV, envelope.seal(KEYS.content_key, IV, header, body))
     assert opened.body == body
     assert opened.header == {**header, "size": len(body)}
@@ -55,17 +55,17 @@ def test_padding_leaves_few_distinct_sizes() -> None:
     assert len(sizes) < 150
 
 
-def test_short_secrets_all_look_alike() -> None:
+def test_short_secrets_have_the_same_length() -> None:
     blobs = [envelope.seal(KEYS.content_key, IV, {"type": "text"}, b"x" * n) for n in (0, 1, 20, 200)]
     assert {len(blob) for blob in blobs} == {256 + 16}
 
 
-def test_a_forged_size_in_the_header_given_to_seal_is_overwritten() -> None:
+def test_seal_overwrites_the_size_in_the_header() -> None:
     blob = envelope.seal(KEYS.content_key, IV, {"size": 99, "type": "text"}, b"hello")
     assert envelope.open(KEYS.content_key, IV, blob).body == b"hello"
 
 
-def test_every_derived_value_is_its_own() -> None:
+def test_derived_values_reveal_no_secret() -> None:
     """PC-08: nothing a server receives is, or contains, what opens the secret."""
     keys = envelope.derive(KEY, "493027")
     shown = [keys.access, keys.access_hash, str(keys.passcode_hash)]

@@ -1,4 +1,4 @@
-"""Links survive what people and programs do to them, or say so before anything is spent."""
+"""Links survive what people and programs do to them, or are recognised as incomplete before a view is spent."""
 
 import base64
 import secrets
@@ -20,7 +20,7 @@ def key_in(text: str) -> bytes:
 
 
 @given(st.binary(min_size=32, max_size=32))
-def test_every_key_comes_back(key: bytes) -> None:
+def test_every_key_round_trips(key: bytes) -> None:
     assert key_in(build(SHARE_URL, key)) == key
 
 
@@ -36,12 +36,12 @@ def test_ten_thousand_links_are_safe_in_mail() -> None:
         assert len(link) < 120
 
 
-@pytest.mark.parametrize("kept", range(48))
-def test_every_truncation_is_incomplete(kept: int) -> None:
+@pytest.mark.parametrize("length", range(48))
+def test_every_truncation_is_incomplete(length: int) -> None:
     """BOT-05"""
     fragment = fragment_of(KEY)
     with pytest.raises(LinkIncomplete):
-        key_in(f"{SHARE_URL}#{fragment[:kept]}")
+        key_in(f"{SHARE_URL}#{fragment[:length]}")
 
 
 @pytest.mark.parametrize("position", range(48))
@@ -63,7 +63,7 @@ def test_random_fragments_are_incomplete(fragment: str) -> None:
 
 
 @given(before=st.sampled_from(["", " ", "<", "(", "\n\t", '"', "['"]), after=st.text(max_size=20))
-def test_what_stands_around_a_link_is_ignored(before: str, after: str) -> None:
+def test_text_around_a_link_is_ignored(before: str, after: str) -> None:
     """BOT-05: unless it could be part of the key, and then it is noticed."""
     alphabet = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-")
     text = f"{before}{LINK}{after}"
@@ -75,14 +75,14 @@ def test_what_stands_around_a_link_is_ignored(before: str, after: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_arbitrary_text_is_a_link_or_incomplete(text: str) -> None:
+def test_arbitrary_text_raises_nothing_but_link_incomplete(text: str) -> None:
     try:
         parse(text)
     except LinkIncomplete:
         return
 
 
-def test_long_garbage_is_refused_quickly() -> None:
+def test_long_text_is_refused_quickly() -> None:
     with pytest.raises(LinkIncomplete):
         parse("https://a/" + "a/" * 100_000)
 
@@ -112,6 +112,6 @@ def test_raw_keys_have_16_or_32_bytes(length: int) -> None:
         raw_key_of(base64.b64encode(bytes(length)).decode())
 
 
-def test_a_whole_fragment_of_ours_is_no_raw_key() -> None:
+def test_native_fragment_is_not_a_raw_key() -> None:
     with pytest.raises(LinkIncomplete):
         raw_key_of(fragment_of(KEY))

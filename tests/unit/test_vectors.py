@@ -1,5 +1,5 @@
 """Every file of our own format under tests/vectors, against the Python implementation (PC-01, PC-09, BOT-05, BOT-06,
-IN-05). Those of other systems' formats are for the page alone."""
+IN-05). The vectors of other formats are tested in the page."""
 
 import base64
 import hashlib
@@ -17,13 +17,13 @@ from seclink.format import link as links
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 ALL = sorted(FOLDER.glob("*.json"))
-FILES = [each for each in ALL if not each.name.startswith("foreign_")]
+FILES = [file for file in ALL if not file.name.startswith("foreign_")]
 
 Json = dict[str, Any]
 
 
-def derive(given: Json) -> Json:
-    keys = envelope.derive(bytes.fromhex(given["key"]), given["passcode"])
+def derive(inputs: Json) -> Json:
+    keys = envelope.derive(bytes.fromhex(inputs["key"]), inputs["passcode"])
     return {
         "access": keys.access,
         "accessHash": keys.access_hash,
@@ -32,50 +32,50 @@ def derive(given: Json) -> Json:
     }
 
 
-def seal(given: Json) -> Json:
-    keys = envelope.derive(bytes.fromhex(given["key"]), given["passcode"])
-    rule = given.get("bodyRule")
-    body = bytes.fromhex(rule["byte"]) * rule["count"] if rule else base64.b64decode(given["body"])
-    blob = envelope.seal(keys.content_key, bytes.fromhex(given["iv"]), given["header"], body)
+def seal(inputs: Json) -> Json:
+    keys = envelope.derive(bytes.fromhex(inputs["key"]), inputs["passcode"])
+    rule = inputs.get("bodyRule")
+    body = bytes.fromhex(rule["byte"]) * rule["count"] if rule else base64.b64decode(inputs["body"])
+    blob = envelope.seal(keys.content_key, bytes.fromhex(inputs["iv"]), inputs["header"], body)
     if rule:
         return {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob)}
     return {"encryptedBlob": base64.b64encode(blob).decode()}
 
 
-def open_(given: Json) -> Json:
-    keys = envelope.derive(bytes.fromhex(given["key"]), given["passcode"])
-    blob = base64.b64decode(given["encryptedBlob"])
-    opened = envelope.open(keys.content_key, bytes.fromhex(given["iv"]), blob)
+def open_(inputs: Json) -> Json:
+    keys = envelope.derive(bytes.fromhex(inputs["key"]), inputs["passcode"])
+    blob = base64.b64decode(inputs["encryptedBlob"])
+    opened = envelope.open(keys.content_key, bytes.fromhex(inputs["iv"]), blob)
     return {"header": opened.header, "body": base64.b64encode(opened.body).decode()}
 
 
-def raw(given: Json) -> Json:
-    key = links.raw_key_of(given["fragment"])
-    body = envelope.open_raw(key, bytes.fromhex(given["iv"]), base64.b64decode(given["encryptedBlob"]))
+def raw(inputs: Json) -> Json:
+    key = links.raw_key_of(inputs["fragment"])
+    body = envelope.open_raw(key, bytes.fromhex(inputs["iv"]), base64.b64decode(inputs["encryptedBlob"]))
     return {"body": base64.b64encode(body).decode()}
 
 
-def build(given: Json) -> Json:
-    return {"link": links.build(given["shareUrl"], bytes.fromhex(given["key"]))}
+def build(inputs: Json) -> Json:
+    return {"link": links.build(inputs["shareUrl"], bytes.fromhex(inputs["key"]))}
 
 
-def draw(given: Json) -> Json:
-    draws = iter(given["draws"])
+def draw(inputs: Json) -> Json:
+    draws = iter(inputs["draws"])
     return {"key": links.draw_key(lambda _: bytes.fromhex(next(draws))).hex()}
 
 
-def link(given: Json) -> Json:
-    found = links.parse(given["text"])
-    return {"base": found.base, "linkId": found.link_id, "key": links.key_of(found.fragment).hex()}
+def link(inputs: Json) -> Json:
+    parsed = links.parse(inputs["text"])
+    return {"base": parsed.base, "linkId": parsed.link_id, "key": links.key_of(parsed.fragment).hex()}
 
 
-def rawlink(given: Json) -> Json:
-    found = links.parse(given["text"])
-    return {"base": found.base, "linkId": found.link_id, "rawKey": links.raw_key_of(found.fragment).hex()}
+def rawlink(inputs: Json) -> Json:
+    parsed = links.parse(inputs["text"])
+    return {"base": parsed.base, "linkId": parsed.link_id, "rawKey": links.raw_key_of(parsed.fragment).hex()}
 
 
-def padded(given: Json) -> Json:
-    return {"padded": [envelope.padded(length) for length in given["lengths"]]}
+def padded(inputs: Json) -> Json:
+    return {"padded": [envelope.padded(length) for length in inputs["lengths"]]}
 
 
 RUN: dict[str, Callable[[Json], Json]] = {
@@ -108,7 +108,7 @@ def test_generators_still_write_exactly_these_files(tmp_path: Path) -> None:
     assert written == {file.name: file.read_bytes() for file in ALL}
 
 
-def test_there_are_the_format_s_own_vectors_and_more_than_thirty_others() -> None:
+def test_vectors_of_the_format_and_more_than_thirty_others_exist() -> None:
     own = [file for file in FILES if file.stem.startswith("format_")]
     assert {"format_1", "format_2", "format_3"} == {file.stem[:8] for file in own}
     assert len(FILES) - len(own) > 30
