@@ -1,18 +1,20 @@
-"""The command line as its users meet it: a process with pipes, or one with a terminal of its own."""
+"""The command line as a process, with pipes or with a terminal of its own."""
 
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "seclink"]
+TIMEOUT_SECONDS = 60
 
 
 class Shell:
-    """Runs `seclink` with an empty home in `folder`, in an environment without settings of anybody else's."""
+    """Runs `seclink` with an empty home in `folder`, without any SECLINK_ settings of the environment."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
@@ -28,13 +30,13 @@ class Shell:
             input=input,
             env=self.env | env,
             capture_output=True,
-            timeout=60,
+            timeout=TIMEOUT_SECONDS,
             check=False,
             start_new_session=True,  # without a terminal to fall back on
         )
 
     def out(self, *arguments: str, input: bytes | None = b"", **env: str) -> str:
-        """What it prints, without the line's end, where it succeeds."""
+        """Return the output without its last newline. The command must succeed."""
         done = self.run(*arguments, input=input, **env)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().rstrip("\n")
@@ -49,24 +51,29 @@ class Terminal:
 
     def __init__(self, command: list[str], env: dict[str, str]) -> None:
         self._screen, slave = pty.openpty()
-        self._process = subprocess.Popen(command, env=env, preexec_fn=lambda: os.login_tty(slave), close_fds=False)
+
+        def take_terminal() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored if the tests run in the background of a shell
+            os.login_tty(slave)
+
+        self._process = subprocess.Popen(command, env=env, preexec_fn=take_terminal, close_fds=False)
         os.close(slave)
-        self.shown, self._seen = "", 0
+        self.shown, self._position = "", 0
 
     def wait_for(self, text: str) -> None:
-        """Until `text` shows after what was waited for before."""
-        deadline = time.monotonic() + 30
-        while (found := self.shown.find(text, self._seen)) < 0:
+        """Wait until `text` is shown, after the text of the previous call."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while (index := self.shown.find(text, self._position)) < 0:
             assert time.monotonic() < deadline, f"{text!r} did not show in {self.shown!r}"
             assert self._read(), f"it ended without {text!r}: {self.shown!r}"
-        self._seen = found + len(text)
+        self._position = index + len(text)
 
     def type(self, text: str) -> None:
         os.write(self._screen, text.encode())
 
     def interrupt(self) -> int:
-        """Ctrl-C, and the exit status. Once more where nothing comes of it, as a person would: one that falls between
-        Python's last look for signals and its read is heard only with the next.
+        """Press Ctrl-C and return the exit status. Press it again if nothing happens: Python handles a signal that
+        arrives between its last check and a read only after that read.
         """
         for _ in range(10):
             self.type("\x03")
@@ -76,9 +83,10 @@ class Terminal:
         raise TimeoutError(self.shown)
 
     def end(self) -> int:
-        """Wait until it ends; the exit status."""
+        """Wait until the process ends, and return its exit status."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self._read():
-            pass
+            assert time.monotonic() < deadline, f"it did not end: {self.shown!r}"
         return self._process.wait(30)
 
     def close(self) -> None:
@@ -91,7 +99,7 @@ class Terminal:
             raise TimeoutError(self.shown)
         try:
             data = os.read(self._screen, 65536)
-        except OSError:  # how Linux says that the other side is closed
+        except OSError:  # on Linux: the other side is closed
             return False
         self.shown += data.decode(errors="replace").replace("\r\n", "\n")
         return bool(data)
