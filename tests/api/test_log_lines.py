@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from api_helpers import bearer, body, create, encoded, manage, reveal
+from support.server import HIGH_RATES
 
 pytestmark = pytest.mark.anyio
-PLENTY = '[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\npeek = "10000/hour"\n'
 PROOF = b"CANARYproof" * 3
 
 
@@ -79,7 +79,7 @@ async def test_no_level_and_no_form_tells_a_secret(
     make_appliance: Any, level: str, form: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """LOG-01"""
-    appliance = await make_appliance(f'{PLENTY}[log]\nlevel = "{level}"\nformat = "{form}"\n')
+    appliance = await make_appliance(f'{HIGH_RATES}[log]\nlevel = "{level}"\nformat = "{form}"\n')
     words = canaries()
     words |= await everything(appliance, words)
     written = appliance.log.getvalue()
@@ -91,7 +91,7 @@ async def test_no_level_and_no_form_tells_a_secret(
 
 async def test_mistake_of_ours_tells_no_secret(make_appliance: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """LOG-01: a forced 500, whose exception itself quotes the canary; then a store that is away."""
-    appliance = await make_appliance(f'{PLENTY}[log]\nlevel = "debug"\n')
+    appliance = await make_appliance(f'{HIGH_RATES}[log]\nlevel = "debug"\n')
     words = canaries()
     made = await create(appliance.http, publicNote=words["note"])
     db = sqlite3.connect(appliance.path)
@@ -112,7 +112,7 @@ async def test_mistake_of_ours_tells_no_secret(make_appliance: Any, capfd: pytes
 
 
 async def test_lines_name_a_secret_by_its_receipt(make_appliance: Any) -> None:
-    appliance = await make_appliance(f'{PLENTY}[log]\nformat = "json"\n')
+    appliance = await make_appliance(f'{HIGH_RATES}[log]\nformat = "json"\n')
     made = await create(appliance.http, key=await appliance.key())
     await appliance.http.post(f"/secrets/{made['linkId']}/report")
     await reveal(appliance.http, made)

@@ -10,10 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.daemon.readiness import is_disk_full
-
-PATIENCE = 20.0
 
 
 class Manager:
@@ -22,7 +21,7 @@ class Manager:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "notify"
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.settimeout(PATIENCE)
+        self.socket.settimeout(TIMEOUT_SECONDS)
         self.socket.bind(str(self.path))
 
     def wait_for(self, name: str) -> dict[str, str]:
@@ -67,7 +66,7 @@ def test_stop_is_reported_with_its_timeout(make_server: Any, manager: Manager) -
     server = make_server("[server]\nshutdown_timeout = '2m'\n", env={"NOTIFY_SOCKET": str(manager.path)}).start()
     server.process.send_signal(signal.SIGTERM)
     assert manager.wait_for("STOPPING") == {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "135000000"}
-    assert server.process.wait(PATIENCE) == 0
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
 
 
 def test_watchdog_is_fed_only_while_the_store_works(make_server: Any, manager: Manager) -> None:
@@ -91,7 +90,7 @@ def test_watchdog_is_fed_only_while_the_store_works(make_server: Any, manager: M
             manager.wait_for("WATCHDOG")
     finally:
         held.communicate()
-    manager.socket.settimeout(PATIENCE)
+    manager.socket.settimeout(TIMEOUT_SECONDS)
     manager.wait_for("WATCHDOG")
     assert manager.wait_for("STATUS") == {"STATUS": "Ready again"}
 
@@ -121,7 +120,7 @@ def test_abort_by_the_watchdog_logs_a_traceback_and_leaves_no_core(make_server: 
     limits = Path(f"/proc/{server.process.pid}/limits").read_text()
     assert next(line for line in limits.splitlines() if "core" in line).split()[4:6] == ["0", "0"]
     server.process.send_signal(signal.SIGABRT)
-    assert server.process.wait(PATIENCE) == -signal.SIGABRT
+    assert server.process.wait(TIMEOUT_SECONDS) == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in server.log()
     assert "most recent call first" in server.log()
     assert not list(server.folder.glob("core*"))

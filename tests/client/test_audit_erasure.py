@@ -1,4 +1,4 @@
-"""`seclink audit-erasure` finds what is left of an ended secret and says where. FOR-01."""
+"""`seclink audit-erasure` finds the remains of ended secrets and their place. FOR-01."""
 
 import contextlib
 import os
@@ -35,94 +35,94 @@ def audit(server: Server, *options: str) -> "subprocess.CompletedProcess[bytes]"
 
 @pytest.fixture(scope="module", autouse=True)
 def controls(serve: Callable[..., Server]) -> Iterator[dict[str, Any]]:
-    """Servers that leave something, each with its audit. That looks for ten seconds whether it goes after all: all of
-    them begin at once, and before the other tests.
+    """Servers that do not erase, each with its audit. An audit waits ten seconds for the remains to disappear, so all
+    of them start at once, before the other tests.
     """
     with contextlib.ExitStack() as stack:
         begun = {}
         for name, constants in CONTROLS.items():
             server = serve(prefix=with_constants(constants))
-            begun[name] = (server, stack.enter_context(auditing(server, "--quick")))
+            begun[name] = (server, stack.enter_context(running_audit(server, "--quick")))
         yield begun
 
 
 def test_report_of_a_server_that_erases(make_server: Callable[..., Server]) -> None:
-    server = make_server().start()  # told its port on the command line, of which the TOML says nothing
+    server = make_server().start()  # its port is set on the command line, not in the TOML
     done = server.seclink("audit-erasure", "--config", str(server.config), "--quick", check=False)
-    said = done.stdout.decode()
-    assert (done.returncode, done.stderr) == (0, b""), said
-    assert said.startswith(f"server    {server.url}\n")
-    assert re.findall(r"(\w+) +([\d,]+) bytes: (\d+) parts were stored, none remain", said) == [
+    output = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (0, b""), output
+    assert output.startswith(f"server    {server.url}\n")
+    assert re.findall(r"(\w+) +([\d,]+) bytes: (\d+) parts were stored, none remain", output) == [
         ("revealed", "268", "7"),
         ("revealed", "19,968", "7"),
         ("burned", "268", "7"),
         ("burned", "19,968", "7"),
     ]
     for name in ("seclink.db", "seclink.db-wal", "seclink.db-shm", "server.log"):
-        assert f"  {server.folder / name}\n" in said, "what the server has open is searched, its log too"
-    assert said.endswith("erased: nothing remains of the ended secrets\n")
+        assert f"  {server.folder / name}\n" in output, "files that the server has open are searched, its log too"
+    assert output.endswith("erased: nothing remains of the ended secrets\n")
 
 
 def test_server_that_does_not_overwrite_deleted_data_is_found(controls: dict[str, Any]) -> None:
     """FOR-01, FOR-03: the negative control."""
     server, process = controls["does not overwrite"]
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 1, said
-    found = re.findall(r"FOUND +the payload of the (\w+) canary of [\d]+ bytes: (\S+), byte (\d+)", said)
-    assert {how for how, _, _ in found} == {"revealed", "burned"}
-    for _, file, offset in found:
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    matches = re.findall(r"FOUND +the payload of the (\w+) canary of [\d]+ bytes: (\S+), byte (\d+)", output)
+    assert {ending for ending, _, _ in matches} == {"revealed", "burned"}
+    for _, file, offset in matches:
         assert Path(file) == server.folder / "seclink.db"
         assert 0 < int(offset) < Path(file).stat().st_size
-    assert said.endswith("not erased\n")
+    assert output.endswith("not erased\n")
 
 
 def test_log_that_is_not_truncated_is_found(controls: dict[str, Any]) -> None:
-    """FOR-01: another control; what was deleted is overwritten in the database, and still in the log of it."""
+    """FOR-01: another control; deleted data is overwritten in the database, but still in its log."""
     server, process = controls["does not cut its log"]
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 1, said
-    assert re.search(rf"FOUND .*: {server.folder}/seclink.db-wal, byte \d+", said)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert re.search(rf"FOUND .*: {server.folder}/seclink.db-wal, byte \d+", output)
 
 
 def test_also_option_searches_a_copy_of_the_database(make_server: Callable[..., Server], tmp_path: Path) -> None:
-    """Somebody's own backup, made of the raw file while the canaries were in it."""
+    """A copy of the raw files, made while the canaries were in them."""
     server = make_server().start()
     folder = tmp_path / "backups" / "nightly"
     folder.mkdir(parents=True)
-    with auditing(server, "--quick", "--also", str(folder.parent)) as process:
+    with running_audit(server, "--quick", "--also", str(folder.parent)) as process:
         until(lambda: labels(server))
         os.kill(server.process.pid, 19)
         for each in server.folder.glob("seclink.db*"):
             (folder / each.name).write_bytes(each.read_bytes())
         os.kill(server.process.pid, 18)
-        said, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert re.search(rf"FOUND .*: {folder}/seclink.db(-wal)?, byte \d+", said)
-    assert not re.search(rf"FOUND .*: {server.folder}/", said)
+    assert re.search(rf"FOUND .*: {folder}/seclink.db(-wal)?, byte \d+", output)
+    assert not re.search(rf"FOUND .*: {server.folder}/", output)
 
 
 def test_expired_secrets_are_erased_too(make_server: Callable[..., Server]) -> None:
-    """Its minute is made shorter here; the reaper does the rest."""
+    """The canaries expire early here; the reaper does the rest."""
     server = make_server(OFTEN).start()
-    with auditing(server) as process:
+    with running_audit(server) as process:
         until(lambda: waiting(server) == 2)
         expire(server)
-        said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert len(re.findall(r"expired +[\d,]+ bytes: 7 parts were stored, none remain", said)) == 2
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert len(re.findall(r"expired +[\d,]+ bytes: 7 parts were stored, none remain", output)) == 2
 
 
 def test_secret_that_has_not_been_reaped_is_found(make_server: Callable[..., Server]) -> None:
     server = make_server(OFTEN).start()
     constants = {"seclink.ops.erasure_check.MIN_TTL_SECONDS": 60, "seclink.ops.erasure_check.GRACE_SECONDS": -59}
-    with auditing(server, prefix=with_constants(constants)) as process:
-        said, _ = process.communicate(timeout=60)
+    with running_audit(server, prefix=with_constants(constants)) as process:
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "FOUND     the payload of the expired canary" in said
+    assert "FOUND     the payload of the expired canary" in output
 
 
 def test_search_in_the_files_of_another_server_is_refused(make_server: Callable[..., Server]) -> None:
-    """Nothing found in the wrong place would look like a clean one."""
+    """Finding nothing in the wrong files would prove nothing."""
     server, other = make_server().start(), make_server().start()
     done = server.seclink("audit-erasure", "--config", str(other.config), "--server", server.url, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
@@ -159,51 +159,51 @@ def test_running_server_that_does_not_respond_is_named(make_server: Callable[...
 
 
 def test_deleted_open_file_is_searched(tmp_path: Path, make_server: Callable[..., Server]) -> None:
-    """As SQLite's temporary files are: deleted as soon as they are open."""
+    """Like SQLite's temporary files, which are deleted as soon as they are open."""
     server = make_server().start()
     needle = secrets.token_bytes(32)
     database = server.folder / "seclink.db"
     os.kill(server.process.pid, 0)
     assert search(files_to_search(database).files, {"it": needle})[0] == []
-    with server.log_path.open("ab") as log:  # the server has it open for writing; its name goes away
+    with server.log_path.open("ab") as log:  # the server has it open; then it is deleted
         log.write(b"x" * 3_000_000 + needle)
     server.log_path.unlink()
-    [trace], size = search(files_to_search(database).files, {"it": needle})
-    assert "(deleted)" in trace.file
-    assert 3_000_000 <= trace.offset < size
+    [match], size = search(files_to_search(database).files, {"it": needle})
+    assert "(deleted)" in match.file
+    assert 3_000_000 <= match.offset < size
     server.log_path.write_text("")
 
 
 def test_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or a backup would be called clean that nobody has searched."""
+    """Otherwise a folder that was not searched would be reported as clean."""
     for name in ("open", "closed"):
         (tmp_path / "backups" / name).mkdir(parents=True)
         (tmp_path / "backups" / name / "seclink.db").touch()
-    look = os.scandir
+    original = os.scandir
 
     def scandir(path: str) -> Any:
         if Path(path).name == "closed":
             raise PermissionError(13, "Permission denied", path)
-        return look(path)
+        return original(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
     (tmp_path / "data").mkdir()
-    found = files_to_search(tmp_path / "data" / "seclink.db", [tmp_path / "backups"])
-    assert found.unsearched == (f"{tmp_path}/backups/closed, Permission denied",)
-    assert tmp_path / "backups" / "open" / "seclink.db" in found.files
+    searched = files_to_search(tmp_path / "data" / "seclink.db", [tmp_path / "backups"])
+    assert searched.unsearched == (f"{tmp_path}/backups/closed, Permission denied",)
+    assert tmp_path / "backups" / "open" / "seclink.db" in searched.files
 
 
 @pytest.mark.parametrize("at", [0, 1, 2**20 - 33, 2**20 - 16, 2**20 - 1, 2**20, 2**21 - 5, 3 * 2**20 - 32])
 def test_needle_is_found_at_every_offset(tmp_path: Path, at: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(at) + b"n" * 32 + bytes(3 * 2**20 - at - 32))
-    [trace], size = search([path], {"it": b"n" * 32, "not it": b"m" * 64})
-    assert (trace.needle, trace.offset, size) == ("it", at, 3 * 2**20)
+    [match], size = search([path], {"it": b"n" * 32, "not it": b"m" * 64})
+    assert (match.needle, match.offset, size) == ("it", at, 3 * 2**20)
 
 
 @contextlib.contextmanager
-def auditing(server: Server, *options: str, prefix: tuple[str, ...] = ()) -> Any:
-    """The audit as a process that goes on meanwhile."""
+def running_audit(server: Server, *options: str, prefix: tuple[str, ...] = ()) -> Any:
+    """Run the audit as a process for the duration of the block."""
     command = [*(prefix or (sys.executable,)), "-m", "seclink", "audit-erasure", "--config", str(server.config)]
     with subprocess.Popen(
         [*command, "--server", server.url, *options], cwd=server.folder, stdout=subprocess.PIPE, text=True
@@ -214,19 +214,19 @@ def auditing(server: Server, *options: str, prefix: tuple[str, ...] = ()) -> Any
             process.kill()
 
 
-def looking(server: Server, sql: str) -> Any:
+def query_value(server: Server, sql: str) -> Any:
     path = server.folder / "seclink.db"
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=TIMEOUT_SECONDS)) as db:
         return db.execute(sql).fetchone()[0]
 
 
 def labels(server: Server) -> int:
-    return int(looking(server, "SELECT count(*) FROM secrets WHERE label LIKE 'canary%'"))
+    return int(query_value(server, "SELECT count(*) FROM secrets WHERE label LIKE 'canary%'"))
 
 
 def waiting(server: Server) -> int:
-    """The canaries that are left once the others have been ended."""
-    ended = looking(server, "SELECT count(*) FROM secrets WHERE state <> 'active'")
+    """Return the number of active canaries after the others have ended."""
+    ended = query_value(server, "SELECT count(*) FROM secrets WHERE state <> 'active'")
     return labels(server) if ended == 4 else 0
 
 

@@ -1,4 +1,4 @@
-"""`seclink doctor` beside a real server, with and without something in front that does its work badly."""
+"""`seclink doctor` beside a real server, with and without a proxy that works badly."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ ENDED = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "PAUSE_SECONDS", 0.01)
 
 
@@ -40,21 +40,30 @@ def doctor(server: Server, *options: str) -> tuple[int, dict[str, Any]]:
 
 
 def problems(facts: dict[str, Any], level: str = "problem") -> dict[str, str]:
-    """What is wrong, by what was looked at; each with a cure."""
-    assert all(each["fix"] for each in facts["findings"] if each["level"] != "ok")
-    return {each["looked"]: each["said"] for each in facts["findings"] if each["level"] == level}
+    """Return the observations of a level by subject, and check that every one has a fix."""
+    findings = facts["findings"]
+    assert all(finding["fix"] for finding in findings if finding["level"] != "ok")
+    return {finding["looked"]: finding["said"] for finding in findings if finding["level"] == level}
+
+
+def problem_findings(facts: dict[str, Any]) -> list[dict[str, str]]:
+    return [finding for finding in facts["findings"] if finding["level"] == "problem"]
+
+
+def by_subject(facts: dict[str, Any]) -> dict[str, str]:
+    return {finding["looked"]: finding["said"] for finding in facts["findings"]}
 
 
 @pytest.fixture
 def alone(make_server: Callable[..., Server]) -> Server:
-    """A server that nothing stands before."""
+    """A server without a proxy."""
     server = make_server()
     server.config.write_text(f'[server]\nport = {server.port}\npublic_url = "http://localhost:{server.port}"\n')
     return server.start()
 
 
 class Behind:
-    """A server behind a proxy that does its work well, until a test changes it."""
+    """A server behind a proxy that works correctly, until a test changes it."""
 
     def __init__(self, server: Server, proxy: Tampering) -> None:
         self.server, self.proxy = server, proxy
@@ -83,17 +92,17 @@ def behind(
 def test_healthy_server_has_no_problems(alone: Server) -> None:
     status, facts = doctor(alone)
     assert (status, problems(facts)) == (0, {})
-    assert {each["part"] for each in facts["findings"]} == {
+    assert {finding["part"] for finding in facts["findings"]} == {
         "configuration",
         "files",
         "database",
         "machine",
         "address",
     }
-    said = {each["looked"]: each["said"] for each in facts["findings"]}
-    assert said[f"{alone.folder / 'seclink.db'}.lock"] == f"is held by process {alone.process.pid}"
-    assert said["the clients' addresses"] == "arrive, and cannot be forged"
-    assert said["the pages"].startswith("arrive unchanged")
+    observations = by_subject(facts)
+    assert observations[f"{alone.folder / 'seclink.db'}.lock"] == f"is held by process {alone.process.pid}"
+    assert observations["the clients' addresses"] == "arrive, and cannot be forged"
+    assert observations["the pages"].startswith("arrive unchanged")
 
 
 def test_checks_create_nothing_and_spend_nothing(alone: Server) -> None:
@@ -109,7 +118,7 @@ def test_checks_create_nothing_and_spend_nothing(alone: Server) -> None:
 
 
 def content(server: Server) -> dict[str, str]:
-    """Every table but the one with the clock's mark."""
+    """Return a digest of every table except the one with the recorded time."""
     with closing(sqlite3.connect(f"{(server.folder / 'seclink.db').as_uri()}?mode=ro", uri=True)) as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         rows = {name: repr(db.execute(f"SELECT * FROM {name}").fetchall()) for name in tables if name != "meta"}
@@ -133,12 +142,12 @@ def test_warnings_do_not_fail(make_server: Callable[..., Server]) -> None:
 
 
 def test_broken_configuration_is_reported_with_its_lines(make_server: Callable[..., Server]) -> None:
-    """CFG-01: and what can be looked at without it still is."""
+    """CFG-01: the checks that need no configuration still run."""
     server = make_server("[server]\nprot = 1\n")
     status, facts = doctor(server)
     assert status == 1
     assert f"{server.config}:2: unknown option server.prot" in problems(facts)["the TOML file"]
-    assert {each["part"] for each in facts["findings"]} == {"configuration", "machine"}
+    assert {finding["part"] for finding in facts["findings"]} == {"configuration", "machine"}
 
 
 def test_damaged_database_is_explained(make_server: Callable[..., Server]) -> None:
@@ -159,16 +168,16 @@ def test_stopped_server_is_a_problem_unless_offline(alone: Server) -> None:
 
 
 def test_listen_address_of_the_command_line_is_used(make_server: Callable[..., Server]) -> None:
-    """On its command line, which its TOML does not know of."""
+    """The command line overrides the TOML."""
     status, facts = doctor(make_server("[server]\nport = 1\n").start())
     assert (status, problems(facts)) == (0, {})
-    said = {each["looked"]: each["said"] for each in facts["findings"]}
-    assert said["the clients' addresses"] == "arrive, and cannot be forged"
-    assert "127.0.0.1" not in said, "an address needs no name"
+    observations = by_subject(facts)
+    assert observations["the clients' addresses"] == "arrive, and cannot be forged"
+    assert "127.0.0.1" not in observations, "an address needs no name"
 
 
 def test_running_server_that_does_not_respond_is_reported(make_server: Callable[..., Server]) -> None:
-    """As `server.port` was changed since, say."""
+    """For example, because `server.port` has been changed since its start."""
     server = make_server("[server]\nport = 1\n")
     server.key("create")
     held = connection.lock(server.folder / "seclink.db")
@@ -201,12 +210,12 @@ def test_unreadable_certificate_is_not_to_be_corrected(
 
     monkeypatch.setattr(command, "Certificate", refuse)
     server = make_server("[server]\ntls_cert = 'fullchain.pem'\ntls_key = 'privkey.pem'\n")
-    [finding] = [each for each in doctor(server, "--offline")[1]["findings"] if each["level"] == "problem"]
+    [finding] = problem_findings(doctor(server, "--offline")[1])
     assert (finding["said"], "as root" in finding["fix"]) == ("cannot be used: any words", True)
 
 
 def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Server]) -> None:
-    host = f"{'a' * 64}.example"  # no name at all, so nobody is asked for it
+    host = f"{'a' * 64}.example"  # not a valid name, so no DNS server is asked
     _, facts = doctor(make_server(f'[server]\npublic_url = "https://{host}"\ntrusted_proxies = ["127.0.0.1"]\n'))
     assert "does not resolve" in problems(facts)[host]
 
@@ -217,9 +226,9 @@ def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Serv
 def test_correct_proxy_has_no_problems(behind: Behind) -> None:
     status, facts = doctor(behind.server)
     assert (status, problems(facts)) == (0, {})
-    said = {each["looked"]: each["said"] for each in facts["findings"]}
-    assert said["the certificate"] in ("is valid for 89 more days", "is valid for 90 more days")
-    assert said["the clients' addresses"] == "arrive, and cannot be forged"
+    observations = by_subject(facts)
+    assert observations["the certificate"] in ("is valid for 89 more days", "is valid for 90 more days")
+    assert observations["the clients' addresses"] == "arrive, and cannot be forged"
 
 
 def test_proxy_that_hides_client_addresses_is_reported(behind: Behind) -> None:
@@ -235,8 +244,9 @@ def test_proxy_that_passes_forged_addresses_is_reported(behind: Behind) -> None:
 
 def test_proxy_with_a_small_body_limit_is_reported(behind: Behind) -> None:
     behind.proxy.most_bytes = 2**20
-    found = problems(doctor(behind.server)[1])
-    assert found == {"a request of 2,797,226 bytes": "is refused as too large before it reaches the server"}
+    assert problems(doctor(behind.server)[1]) == {
+        "a request of 2,797,226 bytes": "is refused as too large before it reaches the server"
+    }
 
 
 @pytest.mark.parametrize(
@@ -255,8 +265,8 @@ def test_proxy_that_redirects_is_reported(behind: Behind) -> None:
 
     behind.proxy.rules = [rule]
     _, facts = doctor(behind.server)
-    [found] = [each for each in facts["findings"] if each["level"] == "problem"]
-    assert (found["said"], "https://www.example.org/" in found["fix"]) == ("redirects (308)", True)
+    [finding] = problem_findings(facts)
+    assert (finding["said"], "https://www.example.org/" in finding["fix"]) == ("redirects (308)", True)
 
 
 def test_proxy_of_another_program_is_reported(behind: Behind) -> None:
@@ -264,16 +274,18 @@ def test_proxy_of_another_program_is_reported(behind: Behind) -> None:
         said.body = b"It works!"
 
     behind.proxy.rules = [rule]
-    assert any("not a response of SecLink" in each for each in problems(doctor(behind.server)[1]).values())
+    assert any(
+        "not a response of SecLink" in observation for observation in problems(doctor(behind.server)[1]).values()
+    )
 
 
 def test_proxy_of_another_appliance_is_reported(behind: Behind, server: Server) -> None:
-    """Known by what has ended in the database here."""
+    """Recognised by a secret that has ended in this database."""
     made = httpx.post(f"{behind.server.url}/api/v1/secrets", json=ENDED).json()
     assert httpx.get(f"{behind.server.url}/api/v1/secrets/{made['linkId']}").status_code == 200
     _, facts = doctor(behind.server)
     assert problems(facts) == {}
-    assert any(each["said"].startswith("is this SecLink server") for each in facts["findings"])
+    assert any(observation.startswith("is this SecLink server") for observation in by_subject(facts).values())
     behind.proxy.hand_on_to(server.url)
     assert "is another SecLink server, or one with another database" in problems(doctor(behind.server)[1]).values()
 
@@ -282,19 +294,19 @@ def test_untrusted_certificate_is_a_problem(behind: Behind, monkeypatch: pytest.
     monkeypatch.delenv("SSL_CERT_FILE")
     _, facts = doctor(behind.server)
     assert problems(facts).keys() == {"the certificate"}
-    [found] = [each for each in facts["findings"] if each["level"] == "problem"]
-    assert found["said"].startswith("is self-signed")
-    assert "SSL_CERT_FILE" in found["fix"]
+    [finding] = problem_findings(facts)
+    assert finding["said"].startswith("is self-signed")
+    assert "SSL_CERT_FILE" in finding["fix"]
 
 
 @pytest.mark.parametrize(("code", "words"), [(10, "has expired"), (62, "is for another name"), (99, "is not valid")])
 def test_certificate_error_has_an_observation_and_a_fix(code: int, words: str) -> None:
     error = ssl.SSLCertVerificationError(1, "no")
     error.verify_code, error.verify_message = code, "in OpenSSL's words"
-    found = address._untrusted("secrets.example.org", error)
-    assert words in found.observation
-    assert found.fix
-    assert "{" not in found.fix
+    finding = address._untrusted("secrets.example.org", error)
+    assert words in finding.observation
+    assert finding.fix
+    assert "{" not in finding.fix
 
 
 def test_public_url_without_https_is_a_problem(behind: Behind) -> None:
@@ -309,8 +321,8 @@ def test_proxy_without_its_server_is_fixed_by_a_start(behind: Behind) -> None:
         said.status, said.body = 502, b"<h1>Bad Gateway</h1>"
 
     behind.proxy.rules = [rule]
-    [found] = [each for each in doctor(behind.server)[1]["findings"] if each["level"] == "problem"]
-    assert (found["said"][:18], found["fix"][:16]) == ("returns status 502", "start the server")
+    [finding] = problem_findings(doctor(behind.server)[1])
+    assert (finding["said"][:18], finding["fix"][:16]) == ("returns status 502", "start the server")
 
 
 def test_certificate_that_expires_soon_is_a_warning(

@@ -1,4 +1,4 @@
-"""`seclink status`: what an administrator sees of a server, live, once, as JSON, and from elsewhere."""
+"""`seclink status`: the figures of a server, live, once, as JSON, and from another machine."""
 
 import http.server
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.ports import free_port
-from support.server import Server
+from support.server import HIGH_RATES, Server
 from terminal import Shell
 
 from seclink.cli.metrics_snapshot import Reading
@@ -18,19 +18,17 @@ from seclink.cli.profile import Profile
 from seclink.cli.status import WINDOW_SECONDS, add_reading
 from seclink.telemetry.prometheus import parse
 
-PLENTY = '[rates]\ncreate = "100000/hour"\nreveal = "100000/hour"\n'
-
 
 @pytest.fixture(scope="module")
 def watched(serve: Callable[..., Server]) -> Server:
-    """A server that shows its metrics at an address of its own and to keys."""
-    toml = f'{PLENTY}[metrics]\nenabled = true\nlisten = "127.0.0.1:{free_port()}"\n'
+    """A server that serves its metrics at metrics.listen and to API keys."""
+    toml = f'{HIGH_RATES}[metrics]\nenabled = true\nlisten = "127.0.0.1:{free_port()}"\n'
     running = serve(toml)
-    sent = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
+    request = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
     for _ in range(3):
-        made = httpx.post(f"{running.url}/api/v1/secrets", json=sent).json()
-    httpx.post(f"{running.url}/api/v1/secrets/{made['linkId']}/reveal")
-    httpx.get(f"{running.url}/api/v1/secrets/{made['linkId']}/meta")
+        receipt = httpx.post(f"{running.url}/api/v1/secrets", json=request).json()
+    httpx.post(f"{running.url}/api/v1/secrets/{receipt['linkId']}/reveal")
+    httpx.get(f"{running.url}/api/v1/secrets/{receipt['linkId']}/meta")
     return running
 
 
@@ -64,10 +62,10 @@ def test_terminal_is_updated_until_q(shell: Shell, watched: Server) -> None:
     terminal = shell.on_terminal("status", "--config", str(watched.config), TERM="xterm", COLUMNS="80", LINES="24")
     terminal.wait_for("\x1b[?1049h")
     terminal.wait_for("ready")
-    terminal.wait_for("ready")  # a second look
+    terminal.wait_for("ready")  # the second reading
     terminal.type("q")
     assert terminal.end() == 0
-    assert terminal.shown.endswith("\x1b[?25h\x1b[?1049l")  # the screen that was there before, and a cursor
+    assert terminal.shown.endswith("\x1b[?25h\x1b[?1049l")  # the previous screen, with a cursor
 
 
 def test_ctrl_c_ends_like_q(shell: Shell, watched: Server) -> None:
@@ -90,7 +88,7 @@ def test_remote_server_needs_a_key_of_the_scope_metrics(shell: Shell, watched: S
 
 
 def test_local_server_precedes_the_environment_and_the_login(shell: Shell, watched: Server) -> None:
-    """Where its TOML says where to look; and one that is named on the command line comes before both."""
+    """If its TOML sets metrics.listen; a server named on the command line precedes both."""
     elsewhere = {"SECLINK_SERVER": "http://127.0.0.1:9", "SECLINK_API_KEY": "sk_live_x"}
     assert " ready" in shell.out("status", "--config", str(watched.config), **elsewhere)
     Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
@@ -112,7 +110,7 @@ def test_error_names_the_origin_of_the_server_address(shell: Shell) -> None:
 
 
 def test_configured_server_is_reached_where_it_listens(shell: Shell, make_server: Callable[..., Server]) -> None:
-    """Not where servers are by default; and with no key of another one's."""
+    """Not at the default address, and without the key of another server."""
     server = make_server("[server]\nport = 1\npublic_url = 'https://secrets.example.org'\n").start()
     Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
     refused = shell.run("status", "--config", str(server.config))
@@ -161,9 +159,9 @@ def test_unreachable_server_has_its_own_exit_status(shell: Shell, tmp_path: Path
     assert f"127.0.0.1:{unused_tcp_port} cannot be reached".encode() in done.stderr
 
 
-def test_late_reaper_is_not_ready(shell: Shell, answering: Callable[[int, str], str]) -> None:
+def test_late_reaper_is_not_ready(shell: Shell, static_server: Callable[[int, str], str]) -> None:
     exposition = 'seclink_build_info{version="1"} 1\nseclink_ready{part="store"} 1\nseclink_ready{part="reaper"} 0\n'
-    url = answering(200, exposition)
+    url = static_server(200, exposition)
     done = shell.run("status", "--server", url)
     assert (done.returncode, done.stderr) == (1, b"")
     assert b"not ready: reaper" in done.stdout
@@ -174,15 +172,15 @@ def test_late_reaper_is_not_ready(shell: Shell, answering: Callable[[int, str], 
     ("status", "content"), [(200, "<html>"), (200, "up 1\n"), (500, ""), (302, ""), (200, "x" * 5_000_000)]
 )
 def test_other_programs_are_not_seclink(
-    shell: Shell, answering: Callable[[int, str], str], status: int, content: str
+    shell: Shell, static_server: Callable[[int, str], str], status: int, content: str
 ) -> None:
-    done = shell.run("status", "--server", answering(status, content), "--key", "sk_live_x")
+    done = shell.run("status", "--server", static_server(status, content), "--key", "sk_live_x")
     assert (done.returncode, done.stdout) == (3, b"")
     assert b"Traceback" not in done.stderr
 
 
-def test_hostile_server_cannot_steer_the_terminal(shell: Shell, answering: Callable[[int, str], str]) -> None:
-    url = answering(200, 'seclink_build_info{version="\x1b[2J\u202e"} 1\nseclink_refusals_total{code="\x9b0m"} 2\n')
+def test_hostile_server_cannot_steer_the_terminal(shell: Shell, static_server: Callable[[int, str], str]) -> None:
+    url = static_server(200, 'seclink_build_info{version="\x1b[2J\u202e"} 1\nseclink_refusals_total{code="\x9b0m"} 2\n')
     shown = shell.out("status", "--server", url)
     assert not any(character in shown for character in "\x1b\x9b\u202e")
 
@@ -196,12 +194,12 @@ def test_window_slides_and_restarts_with_the_process() -> None:
         add_reading(readings, at(seconds))
     assert WINDOW_SECONDS <= readings[-1].at - readings[0].at <= WINDOW_SECONDS + 1
     add_reading(readings, at(301, started=300))
-    assert [each.at for each in readings] == [301]
+    assert [reading.at for reading in readings] == [301]
 
 
 @pytest.fixture
-def answering() -> Iterator[Callable[[int, str], str]]:
-    """Starts a server that answers everything alike; its URL."""
+def static_server() -> Iterator[Callable[[int, str], str]]:
+    """Starts servers that return the same response to every request; returns their URL."""
     started: list[http.server.HTTPServer] = []
 
     def start(status: int, content: str) -> str:
@@ -221,6 +219,6 @@ def answering() -> Iterator[Callable[[int, str], str]]:
         return f"http://127.0.0.1:{started[-1].server_address[1]}"
 
     yield start
-    for each in started:
-        each.shutdown()
-        each.server_close()
+    for server in started:
+        server.shutdown()
+        server.server_close()

@@ -1,4 +1,4 @@
-"""`seclink verify`: finds whatever differs from the installed release, and nothing where nothing does. HDR-03."""
+"""`seclink verify` finds every difference from the installed release, and none if there is none. HDR-03."""
 
 import json
 import re
@@ -55,8 +55,8 @@ def between_branded(branded: Server) -> Iterator[Tampering]:
     made.close()
 
 
-def found(between: Tampering, *rules: Rule) -> list[dict[str, str]]:
-    """What is said to differ; and then it fails."""
+def differences(between: Tampering, *rules: Rule) -> list[dict[str, str]]:
+    """Return the reported differences, and check the exit status."""
     between.rules = list(rules)
     done = verify(between.url, "--json")
     facts = json.loads(done.stdout)
@@ -66,7 +66,7 @@ def found(between: Tampering, *rules: Rule) -> list[dict[str, str]]:
 
 
 def paths(differences: list[dict[str, str]]) -> set[str]:
-    """Without version, language and what was drawn."""
+    """Return the paths without version, language and random ids."""
     short = (re.sub(r"/static/[0-9a-f]{12}/|\?.*", "", each["path"]) for each in differences)
     return {re.sub(r"/[A-Za-z0-9]{20}$|^/[A-Za-z0-9]{12}$", "/*", each) for each in short}
 
@@ -77,31 +77,31 @@ def paths(differences: list[dict[str, str]]) -> set[str]:
 def test_server_of_this_release_is_the_same(server: Server, shell: Shell) -> None:
     done = shell.run("verify", server.url)
     assert (done.returncode, done.stderr) == (0, b"")
-    said = done.stdout.decode()
-    assert fingerprint(manifest(FOLDER)) in said
-    assert said.endswith("the same, every byte and header\n")
+    output = done.stdout.decode()
+    assert fingerprint(manifest(FOLDER)) in output
+    assert output.endswith("the same, every byte and header\n")
 
 
 def test_options_of_the_operator_make_no_difference(branded: Server) -> None:
     done = verify(branded.url, "--json")
     facts = json.loads(done.stdout)
     assert (done.exit_code, facts["differences"]) == (0, [])
-    told = facts["declared"]
-    assert (told["name"], told["accent"], told["hasLogo"]) == ('Söhne & "Co" <b>', "#1a5fb4", True)
-    assert (told["create"], told["payloadBytes"], told["maxSeconds"]) == ("keys", 4096, 10800)
+    declared = facts["declared"]
+    assert (declared["name"], declared["accent"], declared["hasLogo"]) == ('Söhne & "Co" <b>', "#1a5fb4", True)
+    assert (declared["create"], declared["payloadBytes"], declared["maxSeconds"]) == ("keys", 4096, 10800)
 
 
 def test_every_file_that_a_page_loads_is_fetched(between: Tampering) -> None:
-    """At once or later: every file, in every language, and the module for other sites."""
-    asked: list[str] = []
-    assert found(between, lambda said: asked.append(said.path)) == []
-    files = {re.sub(r"^/static/[0-9a-f]{12}/", "", each) for each in asked}
+    """At once or later: every file in every language, and the module for other sites."""
+    requested: list[str] = []
+    assert differences(between, lambda said: requested.append(said.path)) == []
+    files = {re.sub(r"^/static/[0-9a-f]{12}/", "", each) for each in requested}
     shipped = {each.split("  ")[1] for each in manifest(FOLDER).splitlines()}
     assert {each for each in shipped if not each.endswith(".html")} < files
     languages = {each.stem for each in (FOLDER / "i18n").glob("*.js")}
     for page in (r"/", r"/[A-Za-z0-9]{12}", r"/receipt/[A-Za-z0-9]{20}", r"/nothing/[A-Za-z0-9]{20}"):
-        assert {f[1] for each in asked if (f := re.fullmatch(rf"{page}\?lang=(\w+)", each))} == languages
-    assert {"/api/v1/client-module", "/robots.txt", "/favicon.ico"} <= set(asked)
+        assert {f[1] for each in requested if (f := re.fullmatch(rf"{page}\?lang=(\w+)", each))} == languages
+    assert {"/api/v1/client-module", "/robots.txt", "/favicon.ico"} <= set(requested)
 
 
 def test_tls_and_a_path_make_no_difference(
@@ -112,12 +112,12 @@ def test_tls_and_a_path_make_no_difference(
     server = make_server(f'[server]\npublic_url = "{url}"\n').start()
     between = Tampering(server.url, port=unused_tcp_port, tls=certificate, below="/below")
     try:
-        assert verify(url).exit_code == 3  # nobody here knows that certificate
+        assert verify(url).exit_code == 3  # this machine does not trust the certificate
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
-        assert found(between) == []
+        assert differences(between) == []
         between.rules = [header("/", "Strict-Transport-Security", "max-age=63072000; includeSubDomains")]
-        assert verify(url).exit_code == 0  # more than was promised
-        weak = found(between, header("/", "Strict-Transport-Security", "max-age=60"))
+        assert verify(url).exit_code == 0  # longer than required
+        weak = differences(between, header("/", "Strict-Transport-Security", "max-age=60"))
         assert {each["what"].split(" is ")[0] for each in weak} == {"the header strict-transport-security"}
     finally:
         between.close()
@@ -125,23 +125,23 @@ def test_tls_and_a_path_make_no_difference(
 
 def test_proxy_headers_make_no_difference(between: Tampering) -> None:
     names = ("Server", "Via", "Date", "Age", "Alt-Svc", "ETag")
-    assert found(between, *(header("/", name, "x") for name in names)) == []
+    assert differences(between, *(header("/", name, "x") for name in names)) == []
 
 
 # Not the same
 
 
 def test_changed_byte_of_any_file_is_a_difference(between: Tampering) -> None:
-    """HDR-03: the last byte of each, those loaded only later included."""
+    """HDR-03: the last byte of every file, including those loaded only later."""
     whole: list[dict[str, str]] = []
-    found(between, lambda said: whole.append({"path": said.path}))
+    differences(between, lambda said: whole.append({"path": said.path}))
 
     def flip(said: Said) -> None:
         said.body = said.body[:-1] + bytes([said.body[-1] ^ 1])
 
-    different = [each for each in found(between, flip) if "differs from byte" in each["what"]]
+    different = [each for each in differences(between, flip) if "differs from byte" in each["what"]]
     assert paths(different) == paths(whole)
-    assert len(different) == len(whole) - 2  # the start page and the style are looked at twice
+    assert len(different) == len(whole) - 2  # the start page and the style sheet are fetched twice
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_changed_byte_of_any_file_is_a_difference(between: Tampering) -> None:
     ids=lambda each: each if isinstance(each, str) else "",
 )
 def test_change_is_shown_with_its_path(between: Tampering, rule: Rule, where: str, what: str) -> None:
-    different = found(between, rule)
+    different = differences(between, rule)
     assert paths(different) == {where}
     assert any(what in each["what"] for each in different)
 
@@ -180,7 +180,7 @@ def test_change_is_shown_with_its_path(between: Tampering, rule: Rule, where: st
 def test_missing_repeated_changed_or_added_header_is_a_difference(
     between: Tampering, name: str, values: tuple[str, ...], what: str
 ) -> None:
-    different = found(between, header("/", name, *values))
+    different = differences(between, header("/", name, *values))
     assert len(different) > 50
     assert all(f"the header {name.lower()} " in each["what"] and what in each["what"] for each in different)
 
@@ -188,12 +188,12 @@ def test_missing_repeated_changed_or_added_header_is_a_difference(
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("&quot;name&quot;:", "&quot;more&quot;:1,&quot;name&quot;:"),  # a member nobody knows
+        ("&quot;name&quot;:", "&quot;more&quot;:1,&quot;name&quot;:"),  # an unknown member
         ("&quot;create&quot;:&quot;keys&quot;", "&quot;create&quot;:&quot;ours&quot;"),
         ("&quot;max&quot;:10800", "&quot;max&quot;:99999999999"),
         ("&quot;max&quot;:10800", "&quot;max&quot;:[10800]"),
         ("https://example.org/", "javascript:alert(1)//"),
-        ("we&#x27;re", "w" * 300),  # longer than may be configured
+        ("we&#x27;re", "w" * 300),  # longer than the TOML allows
         ("we&#x27;re", "we&#39;re"),  # the same text in other bytes
         ("we&#x27;re", "we\\ud800re"),
         ("{&quot;name", "[&quot;name"),
@@ -202,7 +202,7 @@ def test_missing_repeated_changed_or_added_header_is_a_difference(
     ],
 )
 def test_settings_that_no_toml_allows_are_a_difference(between_branded: Tampering, old: str, new: str) -> None:
-    different = found(between_branded, replace("/?lang=", old.encode(), new.encode()))
+    different = differences(between_branded, replace("/?lang=", old.encode(), new.encode()))
     assert "/" in paths(different)
 
 
@@ -210,19 +210,19 @@ def test_settings_that_no_toml_allows_are_a_difference(between_branded: Tamperin
     "logo", [b"<!doctype html>" * 10_000, b"GIF89a", b"<svg" + b" " * 70_000, b"", SVG.encode() + b" "]
 )
 def test_logo_must_be_an_image_and_match_its_version(between_branded: Tampering, logo: bytes) -> None:
-    """Its bytes are in the version that is part of every address."""
+    """Its bytes are part of the version in every URL."""
 
     def rule(said: Said) -> None:
         if said.path.endswith("img/logo.svg"):
             said.body = logo
 
-    assert found(between_branded, rule)
+    assert differences(between_branded, rule)
 
 
 def test_style_may_only_add_the_accent_colour(between_branded: Tampering) -> None:
     accent = b"--accent:#1a5fb4;"
     for new in (accent + b"background:url(//elsewhere);", b"--accent:#1a5fb5;", b"--accent:red;"):
-        assert found(between_branded, replace("css/style.css", accent, new))
+        assert differences(between_branded, replace("css/style.css", accent, new))
 
 
 def test_redirect_is_not_followed(between: Tampering) -> None:
@@ -232,7 +232,7 @@ def test_redirect_is_not_followed(between: Tampering) -> None:
             said.headers.append(("Location", "https://elsewhere.example/"))
 
     [different] = [
-        each for each in found(between, rule) if "returns status" in each["what"] and "lang=en" in each["path"]
+        each for each in differences(between, rule) if "returns status" in each["what"] and "lang=en" in each["path"]
     ]
     assert different["what"] == "returns status 302 instead of 200 and redirects to https://elsewhere.example/"
 

@@ -14,8 +14,6 @@ from transcripts import GOLDEN, ROOT
 
 from seclink.format import envelope
 
-PLENTY = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\nkey = "1000000/hour"\n'
-
 
 async def ask(appliance: Any, method: str, url: str, **options: Any) -> httpx.Response:
     async with appliance.client() as http:

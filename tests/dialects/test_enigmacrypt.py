@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from dialect_helpers import PLENTY, ask, enigmacrypt_request, wait_until_gone, written
+from dialect_helpers import ask, enigmacrypt_request, wait_until_gone, written
+from support.server import HIGH_RATES
 from transcripts import GOLDEN, ROOT
 
 from seclink.domain import tokens
@@ -32,7 +33,7 @@ async def create(appliance: Any, views: int | None = 1, **headers: str) -> Any:
 @pytest.mark.parametrize("views", [1, 3])
 async def test_parallel_fetches_get_exactly_the_allowed_accesses(make_appliance: Any, views: int) -> None:
     """ONE-01: through the dialect and the native API at the same time."""
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance, views)
     native = f"{ROOT}/api/v1/secrets/enigmacrypt.{message['messageId']}/reveal"
     urls = [f"{URL}/{message['messageId']}/access", native] * 10
@@ -42,7 +43,7 @@ async def test_parallel_fetches_get_exactly_the_allowed_accesses(make_appliance:
 
 async def test_either_fetch_or_parallel_delete_succeeds(make_appliance: Any) -> None:
     """ONE-01"""
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     for _ in range(10):
         message = await create(appliance)
         url, headers = f"{URL}/{message['messageId']}", {"X-Delete-Token": message["deleteToken"]}
@@ -54,7 +55,7 @@ async def test_either_fetch_or_parallel_delete_succeeds(make_appliance: Any) -> 
 
 async def test_delete_token_is_stored_only_as_a_digest(make_appliance: Any) -> None:
     """FOR-01"""
-    appliance = await make_appliance(PLENTY + '[log]\nlevel = "debug"\nformat = "json"\n')
+    appliance = await make_appliance(HIGH_RATES + '[log]\nlevel = "debug"\nformat = "json"\n')
     message = await create(appliance)
     token = message["deleteToken"]
     assert tokens.digest(token) in written(appliance)  # the search finds what is there
@@ -67,7 +68,7 @@ async def test_delete_token_is_stored_only_as_a_digest(make_appliance: Any) -> N
 
 async def test_taken_id_is_drawn_again(make_appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The id of an ended message stays taken: a link never leads to another message."""
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     ids = iter(["AAAAAAAA", "AAAAAAAA", "BBBBBBBB", "AAAAAAAA", "BBBBBBBB", "CCCCCCCC"])
     draw = tokens.draw
     monkeypatch.setattr(tokens, "draw", lambda length, *more: next(ids) if length == 8 else draw(length, *more))
@@ -78,7 +79,7 @@ async def test_taken_id_is_drawn_again(make_appliance: Any, monkeypatch: pytest.
 
 
 async def test_create_is_busy_if_every_id_is_taken(make_appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     draw = tokens.draw
     monkeypatch.setattr(tokens, "draw", lambda length, *more: "AAAAAAAA" if length == 8 else draw(length, *more))
     await create(appliance)
@@ -88,7 +89,7 @@ async def test_create_is_busy_if_every_id_is_taken(make_appliance: Any, monkeypa
 
 
 async def test_malformed_id_does_not_reach_the_store(make_appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
 
     async def fail(*_: Any) -> None:
         raise StorageFailed
@@ -100,7 +101,7 @@ async def test_malformed_id_does_not_reach_the_store(make_appliance: Any, monkey
 
 
 async def test_two_delete_tokens_are_rejected(make_appliance: Any) -> None:
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance)
     twice = [("X-Delete-Token", message["deleteToken"]), ("X-Delete-Token", "x")]
     response = await ask(appliance, "DELETE", f"{URL}/{message['messageId']}", headers=twice)
@@ -114,7 +115,7 @@ async def test_two_delete_tokens_are_rejected(make_appliance: Any) -> None:
     "name", ["Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"]
 )
 async def test_partial_request_spends_no_access(make_appliance: Any, name: str) -> None:
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance)
     response = await ask(appliance, "POST", f"{URL}/{message['messageId']}/access", headers={name: "bytes=0-1"})
     assert (response.status_code, response.json()["success"]) == (400, False)
@@ -123,7 +124,7 @@ async def test_partial_request_spends_no_access(make_appliance: Any, name: str) 
 
 async def test_idempotency_key_repeats_a_lost_response(make_appliance: Any) -> None:
     """For a minute, to the same key only, and without a second access, as in the native API."""
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance, 2)
     url, headers = f"{URL}/{message['messageId']}/access", {"Idempotency-Key": "k" * 16}
     responses = await asyncio.gather(*(ask(appliance, "POST", url, headers=headers) for _ in range(5)))
@@ -138,7 +139,7 @@ async def test_idempotency_key_repeats_a_lost_response(make_appliance: Any) -> N
 
 
 async def test_fetch_with_a_large_body_spends_no_access(make_appliance: Any) -> None:
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance)
     url = f"{URL}/{message['messageId']}/access"
     assert (await ask(appliance, "POST", url, content=b"x" * 20_000)).status_code == 413
@@ -170,7 +171,7 @@ def test_fetch_with_an_incomplete_body_spends_no_access(server: Any) -> None:
 )  # fmt: skip
 async def test_instant_that_is_not_iso_8601_is_rejected(make_appliance: Any, text: str) -> None:
     """IN-02"""
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     body = {"encryptedContent": CONTENT, "expiresAt": text}
     response = await ask(appliance, "POST", URL, content=json.dumps(body), headers=JSON)
     assert (response.status_code, response.json()["success"]) == (400, False)
@@ -178,7 +179,7 @@ async def test_instant_that_is_not_iso_8601_is_rejected(make_appliance: Any, tex
 
 async def test_fetched_payload_is_erased(make_appliance: Any) -> None:
     """FOR-01"""
-    appliance = await make_appliance(PLENTY)
+    appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance)
     sealed = CONTENT.encode()
     assert sealed in written(appliance)

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from dialect_helpers import PASSWORD_HASH, PLENTY, ROWS, CreatedSecret, Row, ask, wait_until_gone, written
+from dialect_helpers import PASSWORD_HASH, ROWS, CreatedSecret, Row, ask, wait_until_gone, written
+from support.server import HIGH_RATES
 from transcripts import ROOT
 
 from seclink.errors import StorageFailed, StorageFull
@@ -34,7 +35,7 @@ def without_password(secret: CreatedSecret) -> dict[str, str]:
 async def test_parallel_readers_get_exactly_the_allowed_views(make_appliance: Any, row: Row, views: int) -> None:
     """ONE-01"""
     for _ in range(5):
-        appliance = await make_appliance(PLENTY + row.toml)
+        appliance = await make_appliance(HIGH_RATES + row.toml)
         secret = await row.create(appliance, views)
         proof = without_password(secret)
         responses = await asyncio.gather(*(reveal(appliance, secret, proof) for _ in range(READERS)))
@@ -45,7 +46,7 @@ async def test_parallel_readers_get_exactly_the_allowed_views(make_appliance: An
 
 async def test_wrong_or_missing_password_spends_no_view(make_appliance: Any, row: Row) -> None:
     """The native API checks the password, too. If the whole key is derived from it, the server reports none."""
-    appliance = await make_appliance(PLENTY + row.toml)
+    appliance = await make_appliance(HIGH_RATES + row.toml)
     secret = await row.create(appliance, 1, has_password=True)
     meta = (await ask(appliance, "GET", f"{ROOT}/api/v1/secrets/{secret.link_id}/meta")).json()
     assert (meta["passcodeRequired"], meta["viewsLeft"]) == (row.checks_password, 1)
@@ -63,7 +64,7 @@ async def test_wrong_or_missing_password_spends_no_view(make_appliance: Any, row
 
 async def test_text_password_and_key_are_never_written(make_appliance: Any, row: Row) -> None:
     """FOR-01: search the raw bytes while the secret is active and after; its payload is gone once it has ended."""
-    appliance = await make_appliance(PLENTY + '[log]\nlevel = "debug"\nformat = "json"\n' + row.toml)
+    appliance = await make_appliance(HIGH_RATES + '[log]\nlevel = "debug"\nformat = "json"\n' + row.toml)
     secret = await row.create(appliance, 2 if row.checks_password else 3, has_password=True)
     forbidden = [*secret.traces, b"foobar123", PASSWORD_HASH.encode(), *map(str.encode, secret.proof.values())]
     await reveal(appliance, secret, without_password(secret))
@@ -91,7 +92,7 @@ def check_envelope(row: Row, response: httpx.Response, status: int) -> None:
 
 
 async def test_errors_of_middleware_and_framework_are_in_the_envelope(make_appliance: Any, row: Row) -> None:
-    appliance = await make_appliance(PLENTY + row.toml)
+    appliance = await make_appliance(HIGH_RATES + row.toml)
     twice = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")]
     for status, method, url, options in (
         (404, "GET", f"{ROOT}/{row.name}", {}),
@@ -113,13 +114,13 @@ async def test_too_large_chunked_body_is_rejected_in_the_envelope(make_appliance
         for _ in range(80):
             yield b"x" * 65_536
 
-    appliance = await make_appliance(PLENTY + row.toml)
+    appliance = await make_appliance(HIGH_RATES + row.toml)
     named = row.request(await appliance.key(), 1, False)["headers"]
     check_envelope(row, await ask(appliance, "POST", row.url, content=endless(), headers=named), 413)
 
 
 async def test_unknown_key_is_rejected_in_the_envelope(make_appliance: Any, row: Row) -> None:
-    appliance = await make_appliance(PLENTY + row.toml)
+    appliance = await make_appliance(HIGH_RATES + row.toml)
     for key in ("sk_live_" + "0" * 38, "", "x"):
         response = await ask(appliance, "POST", row.url, **row.request(key, 1, False))
         check_envelope(row, response, 401)
@@ -137,7 +138,7 @@ async def test_rate_limit_is_in_the_envelope_with_retry_after(make_appliance: An
 async def test_internal_errors_are_in_the_envelope_without_details(
     make_appliance: Any, row: Row, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
-    appliance = await make_appliance(PLENTY + row.toml)
+    appliance = await make_appliance(HIGH_RATES + row.toml)
 
     async def fail(_: Any) -> None:
         raise error
@@ -149,7 +150,7 @@ async def test_internal_errors_are_in_the_envelope_without_details(
 
 
 async def test_overload_and_crashes_are_in_the_envelope(make_appliance: Any, row: Row) -> None:
-    appliance = await make_appliance(PLENTY + row.toml)
+    appliance = await make_appliance(HIGH_RATES + row.toml)
 
     async def fail(*_: Any) -> None:
         raise RuntimeError
@@ -161,7 +162,7 @@ async def test_overload_and_crashes_are_in_the_envelope(make_appliance: Any, row
 
 
 async def test_every_path_answers_a_preflight(make_appliance: Any, row: Row) -> None:
-    appliance = await make_appliance(PLENTY + row.toml)
+    appliance = await make_appliance(HIGH_RATES + row.toml)
     for url in (row.url, f"{row.url}/x", f"{ROOT}/{row.name}/nothing"):
         response = await ask(appliance, "OPTIONS", url)
         assert (response.status_code, response.headers["access-control-allow-origin"]) == (204, "*")
@@ -174,7 +175,7 @@ async def test_every_path_answers_a_preflight(make_appliance: Any, row: Row) -> 
 
 
 async def test_disabled_dialect_has_no_routes(make_appliance: Any, row: Row) -> None:
-    appliance = await make_appliance(f"{PLENTY}[dialects.{row.name}]\nenabled = false\nhost = 'own.example'\n")
+    appliance = await make_appliance(f"{HIGH_RATES}[dialects.{row.name}]\nenabled = false\nhost = 'own.example'\n")
     request = row.request(await appliance.key(), 1, False)
     for method in ("POST", "GET", "OPTIONS", "DELETE"):
         for url in (row.url, f"{ROOT}/{row.name}", f"{ROOT}/{row.name}/s"):
@@ -190,7 +191,7 @@ async def test_disabled_dialect_has_no_routes(make_appliance: Any, row: Row) -> 
 async def test_own_host_serves_only_the_dialects_paths(make_appliance: Any, row: Row) -> None:
     host = f"[dialects.{row.name}]\nhost = 'own.example'\n"
     toml = row.toml.replace(f"[dialects.{row.name}]\n", host) if row.toml else host
-    appliance = await make_appliance(PLENTY + toml)
+    appliance = await make_appliance(HIGH_RATES + toml)
     request = row.request(await appliance.key(), 1, False)
     there = {"Host": "own.example:8443"}
     response = await ask(appliance, "POST", ROOT + row.path, **request | {"headers": request["headers"] | there})

@@ -9,7 +9,8 @@ from urllib.parse import quote_plus, urlencode
 
 import httpx
 import pytest
-from dialect_helpers import PASSWORD_HASH, PLENTY, ask, wait_until_gone, written
+from dialect_helpers import PASSWORD_HASH, ask, wait_until_gone, written
+from support.server import HIGH_RATES
 from transcripts import ROOT
 
 from seclink.domain import tokens
@@ -23,7 +24,7 @@ from seclink.web import forms
 
 pytestmark = pytest.mark.anyio
 URL = f"{ROOT}/seecret/api"
-TOML = PLENTY + "[dialects.seecret]\nenabled = true\n"
+TOML = HIGH_RATES + "[dialects.seecret]\nenabled = true\n"
 DEBUG = '[log]\nlevel = "debug"\nformat = "json"\n'
 OLD, NEW = "SSH password: s3cr3t! ✓", "New password: N3wPwd! ✓"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

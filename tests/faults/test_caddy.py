@@ -16,8 +16,9 @@ import httpx
 import pytest
 from api_client import create_request
 from fault_injection import require_program
-from support.proxies import PATIENCE, Caddy, standing
+from support.proxies import Caddy, standing
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 from test_proxies import FEW, FORGED, MANY, REVEALS, Upstream, create, reveal
 
 LARGEST = 8 * 2**20  # four times what it is by default: more than the kernel keeps of an answer that is not read
@@ -100,7 +101,7 @@ def test_slow_reader_gets_the_whole_secret(both: Behind) -> None:
     with both.caddy.client() as client, socket.socket() as raw:
         path = f"/api/v1/secrets/{create(client, payload).json()['linkId']}/reveal"
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        raw.settimeout(PATIENCE)
+        raw.settimeout(TIMEOUT_SECONDS)
         raw.connect(("127.0.0.1", both.caddy.port))
         with both.caddy.pair.context().wrap_socket(raw, server_hostname="localhost") as reader:
             reader.sendall(f"POST {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
@@ -117,7 +118,7 @@ def test_secret_can_be_sent_over_http2(both: Behind, tmp_path: Path) -> None:
     caddy, payload = both.caddy, os.urandom(LARGEST)
     with caddy.client() as client:
         url = f"{caddy.url}/api/v1/secrets/{create(client, payload).json()['linkId']}/reveal"
-    trusting = ["--cacert", str(caddy.folder / "fullchain.pem"), "--noproxy", "*", "--max-time", str(PATIENCE)]
+    trusting = ["--cacert", str(caddy.folder / "fullchain.pem"), "--noproxy", "*", "--max-time", str(TIMEOUT_SECONDS)]
     output = ["--output", str(tmp_path / "answer"), "--write-out", "%{http_version} %{http_code}"]
     said = subprocess.run(["curl", "-sS", "--http2", "-X", "POST", *trusting, *output, url], stdout=subprocess.PIPE)
     assert said.stdout == b"2 200"
@@ -173,7 +174,7 @@ def hits(make_caddy: Callable[..., Caddy], **options: Any) -> set[str]:
             assert client.get(f"/api/v1/secrets/{LINK}").status_code == 200
             upstream.answers = False
             assert client.get(f"/api/v1/secrets/{LINK}").status_code == 502
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while '"status":502' not in caddy.log():
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 from api_client import NO_STORAGE_QUOTA, create_request
-from support.proxies import PATIENCE, Nginx
+from support.proxies import Nginx
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.config.parser import parse
 from seclink.errors import ConfigError
@@ -141,7 +142,7 @@ def slowly(behind: Behind, made: httpx.Response) -> bytes:
     """Reveals, and reads more slowly than the appliance sends."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.settimeout(PATIENCE)
+    raw.settimeout(TIMEOUT_SECONDS)
     raw.connect(("127.0.0.1", behind.nginx.port))
     with behind.nginx.pair.context().wrap_socket(raw, server_hostname="localhost") as client:
         path = f"/api/v1/secrets/{made.json()['linkId']}/reveal"

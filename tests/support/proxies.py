@@ -14,10 +14,10 @@ from typing import Any, Self, TypeVar
 import httpx
 from support.certificates import Pair, pair
 from support.ports import free_port
+from support.waiting import TIMEOUT_SECONDS
 
 SNIPPETS = Path(__file__).parents[1] / "faults/snippets"
 NOBODY = 65534
-PATIENCE = 20.0
 
 
 class Proxy:
@@ -63,7 +63,7 @@ class Proxy:
             self.process = subprocess.Popen(
                 [found, *arguments], cwd=self.folder, env=home, stdout=log, stderr=log, **rights
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log()
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -74,7 +74,7 @@ class Proxy:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT_SECONDS)
         shutil.rmtree(self.folder)
 
     def log(self) -> str:
@@ -83,7 +83,7 @@ class Proxy:
     def client(self, address: str = "127.0.0.2", **options: Any) -> httpx.Client:
         """A visitor who comes from there."""
         transport = httpx.HTTPTransport(verify=self.pair.context(), local_address=address)
-        return httpx.Client(base_url=self.url, transport=transport, timeout=PATIENCE, **options)
+        return httpx.Client(base_url=self.url, transport=transport, timeout=TIMEOUT_SECONDS, **options)
 
 
 # What a distribution's nginx.conf has around a server, with every path below the folder.

@@ -1,4 +1,4 @@
-"""What the service manager is told, over a real socket."""
+"""The notifications to the service manager, over a real socket."""
 
 import asyncio
 import os
@@ -20,13 +20,13 @@ class Manager:
         self.socket.settimeout(20)
         self.socket.bind(address)
 
-    def heard(self) -> list[str]:
+    def receive(self) -> list[str]:
         return self.socket.recv(4096).decode().split("\n")
 
 
 @pytest.fixture(params=["file", "abstract"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Manager, dict[str, str]]]:
-    """A manager, and what it puts into our environment."""
+def manager_and_environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Manager, dict[str, str]]]:
+    """A manager, and the environment variables it sets."""
     name = f"seclink-{os.getpid()}-{time.monotonic_ns()}"
     is_file = request.param == "file"
     manager = Manager(str(tmp_path / name) if is_file else f"\0{name}")
@@ -34,44 +34,44 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Mana
     manager.socket.close()
 
 
-def test_every_state_is_sent(place: tuple[Manager, dict[str, str]]) -> None:
-    manager, environment = place
+def test_every_state_is_sent(manager_and_environment: tuple[Manager, dict[str, str]]) -> None:
+    manager, environment = manager_and_environment
     notify = SystemdNotifier(environment)
     notify.ready("Answering http://localhost:8080")
-    assert manager.heard() == ["READY=1", "STATUS=Answering http://localhost:8080"]
+    assert manager.receive() == ["READY=1", "STATUS=Answering http://localhost:8080"]
     before = time.monotonic_ns() // 1000
     notify.reloading()
-    name, at = manager.heard()
+    name, at = manager.receive()
     assert (name, at.partition("=")[0]) == ("RELOADING=1", "MONOTONIC_USEC")
     assert before <= int(at.partition("=")[2]) <= time.monotonic_ns() // 1000
     notify.stopping(10)
-    assert manager.heard() == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=25000000"]
+    assert manager.receive() == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=25000000"]
 
 
-def test_watchdog_is_fed_while_there_is_no_problem(place: tuple[Manager, dict[str, str]]) -> None:
-    """OPS-05: what hangs or cannot write is not kept alive."""
-    manager, environment = place
+def test_watchdog_is_fed_while_there_is_no_problem(manager_and_environment: tuple[Manager, dict[str, str]]) -> None:
+    """OPS-05: a server that hangs or cannot write is not kept alive."""
+    manager, environment = manager_and_environment
     problems = iter(["", "", "storage", "storage", ""])
-    over = asyncio.Event()
+    is_hanging = asyncio.Event()
 
     async def problem() -> str:
-        found = next(problems, None)
-        if found is None:
-            over.set()
+        current = next(problems, None)
+        if current is None:
+            is_hanging.set()
             await asyncio.Event().wait()  # hangs from here on
-        return found or ""
+        return current or ""
 
-    async def live() -> None:
+    async def run() -> None:
         watching = asyncio.create_task(SystemdNotifier({**environment, "WATCHDOG_USEC": "3000"}).feed_watchdog(problem))
-        await over.wait()
+        await is_hanging.wait()
         watching.cancel()
 
-    asyncio.run(live())
-    said = [manager.heard() for _ in range(5)]
-    assert said == [["WATCHDOG=1"], ["WATCHDOG=1"], ["STATUS=storage"], ["WATCHDOG=1"], ["STATUS=Ready again"]]
+    asyncio.run(run())
+    messages = [manager.receive() for _ in range(5)]
+    assert messages == [["WATCHDOG=1"], ["WATCHDOG=1"], ["STATUS=storage"], ["WATCHDOG=1"], ["STATUS=Ready again"]]
     manager.socket.setblocking(False)
     with pytest.raises(BlockingIOError):
-        manager.heard()
+        manager.receive()
 
 
 @pytest.mark.parametrize(
