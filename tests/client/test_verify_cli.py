@@ -67,7 +67,7 @@ def differences(between: Tampering, *rules: Rule) -> list[dict[str, str]]:
 
 def paths(differences: list[dict[str, str]]) -> set[str]:
     """Return the paths without version, language and random ids."""
-    short = (re.sub(r"/static/[0-9a-f]{12}/|\?.*", "", each["path"]) for each in differences)
+    short = (re.sub(r"/static/[0-9a-f]{12}/|\?.*", "", difference["path"]) for difference in differences)
     return {re.sub(r"/[A-Za-z0-9]{20}$|^/[A-Za-z0-9]{12}$", "/*", each) for each in short}
 
 
@@ -98,7 +98,7 @@ def test_every_file_that_a_page_loads_is_fetched(between: Tampering) -> None:
     files = {re.sub(r"^/static/[0-9a-f]{12}/", "", each) for each in requested}
     shipped = {each.split("  ")[1] for each in manifest(FOLDER).splitlines()}
     assert {each for each in shipped if not each.endswith(".html")} < files
-    languages = {each.stem for each in (FOLDER / "i18n").glob("*.js")}
+    languages = {path.stem for path in (FOLDER / "i18n").glob("*.js")}
     for page in (r"/", r"/[A-Za-z0-9]{12}", r"/receipt/[A-Za-z0-9]{20}", r"/nothing/[A-Za-z0-9]{20}"):
         assert {f[1] for each in requested if (f := re.fullmatch(rf"{page}\?lang=(\w+)", each))} == languages
     assert {"/api/v1/client-module", "/robots.txt", "/favicon.ico"} <= set(requested)

@@ -62,36 +62,36 @@ class LoadThread(threading.Thread):
         )
 
     def hand_over(self) -> None:
-        made = self.create(self.chance.choice((20, 300, 5000)), publicNote="a note")
-        self.ask(200, "GET", f"/secrets/{made['linkId']}/meta")
-        self.ask(200, "GET", f"/secrets/{made['linkId']}")
-        self.ask(410, "GET", f"/secrets/{made['linkId']}")
+        receipt = self.create(self.chance.choice((20, 300, 5000)), publicNote="a note")
+        self.ask(200, "GET", f"/secrets/{receipt['linkId']}/meta")
+        self.ask(200, "GET", f"/secrets/{receipt['linkId']}")
+        self.ask(410, "GET", f"/secrets/{receipt['linkId']}")
 
     def hand_over_large(self) -> None:
-        made = self.create(self.chance.randrange(LARGE))
-        self.ask(200, "POST", f"/secrets/{made['linkId']}/reveal", json={})
+        receipt = self.create(self.chance.randrange(LARGE))
+        self.ask(200, "POST", f"/secrets/{receipt['linkId']}/reveal", json={})
 
     def burn(self) -> None:
-        made = self.create()
-        headers = {"SecLink-Manage": made["manageToken"]}
-        self.ask(204, "DELETE", f"/receipts/{made['receiptId']}", headers=headers)
-        self.ask(200, "GET", f"/receipts/{made['receiptId']}", headers=headers)
+        receipt = self.create()
+        headers = {"SecLink-Manage": receipt["manageToken"]}
+        self.ask(204, "DELETE", f"/receipts/{receipt['receiptId']}", headers=headers)
+        self.ask(200, "GET", f"/receipts/{receipt['receiptId']}", headers=headers)
 
     def leave_to_expire(self) -> None:
-        made = self.create(self.chance.choice((300, 20_000)), expiresIn=60, maxViews=3)
-        self.ask(200, "GET", f"/secrets/{made['linkId']}")
+        receipt = self.create(self.chance.choice((300, 20_000)), expiresIn=60, maxViews=3)
+        self.ask(200, "GET", f"/secrets/{receipt['linkId']}")
 
     def use_passcode(self) -> None:
-        made = self.create(passcodeHash=RIGHT_PASSCODE)
-        self.ask(401, "GET", f"/secrets/{made['linkId']}", headers={"SecLink-Passcode": WRONG_PASSCODE})
-        self.ask(200, "GET", f"/secrets/{made['linkId']}", headers={"SecLink-Passcode": RIGHT_PASSCODE})
+        receipt = self.create(passcodeHash=RIGHT_PASSCODE)
+        self.ask(401, "GET", f"/secrets/{receipt['linkId']}", headers={"SecLink-Passcode": WRONG_PASSCODE})
+        self.ask(200, "GET", f"/secrets/{receipt['linkId']}", headers={"SecLink-Passcode": RIGHT_PASSCODE})
 
     def retry(self) -> None:
         """Retry like a client whose responses are lost."""
         key = {"Idempotency-Key": secrets.token_hex(16)}
-        made = self.create(2000, key)
+        receipt = self.create(2000, key)
         for _ in range(2):
-            self.ask(200, "GET", f"/secrets/{made['linkId']}", headers=key)
+            self.ask(200, "GET", f"/secrets/{receipt['linkId']}", headers=key)
 
     def visit_other_pages(self) -> None:
         self.ask(200, "GET", f"{self.server.url}/")
@@ -106,12 +106,12 @@ class LoadThread(threading.Thread):
 
     def disconnect(self) -> None:
         """Disconnect in the middle of a head, of a body, or before the response."""
-        made = self.create()
+        receipt = self.create()
         head = b"POST /api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         for data in (
             head,
             head + b"Content-Length: 90000\r\n\r\n" + b" " * 70_000,
-            reveal_request(made["linkId"]).encode(),
+            reveal_request(receipt["linkId"]).encode(),
         ):
             client = socket.create_connection(("127.0.0.1", self.server.port), 20)
             client.sendall(data)

@@ -29,7 +29,7 @@ DAY = 86_400
 
 
 class Model(Struct):
-    """What must be true of one secret."""
+    """The expected state of one secret."""
 
     payload: bytes
     expires_at: int
@@ -88,22 +88,22 @@ class OneTime(RuleBasedStateMachine):
     )
     def create(self, payload: bytes, kind: str, views: int | None) -> str:
         more = {} if views is None else {"maxViews": views}
-        made = self.ask("POST", "/secrets", json={**create_request(payload), "expiryType": kind, **more}).json()
+        receipt = self.ask("POST", "/secrets", json={**create_request(payload), "expiryType": kind, **more}).json()
         hours = {"view_once": 168, "1hour": 1, "24hours": 24, "7days": 168}[kind]
-        assert made["expiresAt"] == self.now + hours * 3_600_000
+        assert receipt["expiresAt"] == self.now + hours * 3_600_000
         left = views or (1 if kind == "view_once" else None)
-        assert made["maxViews"] == left
-        self.models[made["linkId"]] = Model(
-            payload, made["expiresAt"], left, manage=made["manageToken"], receipt=made["receiptId"]
+        assert receipt["maxViews"] == left
+        self.models[receipt["linkId"]] = Model(
+            payload, receipt["expiresAt"], left, manage=receipt["manageToken"], receipt=receipt["receiptId"]
         )
-        link_id: str = made["linkId"]
+        link_id: str = receipt["linkId"]
         return link_id
 
     @rule(link=links)
     def peek(self, link: str) -> None:
         model = self.models[link]
-        answer = self.ask("GET", f"/secrets/{link}/meta")
-        self.check_gone(model, answer)
+        response = self.ask("GET", f"/secrets/{link}/meta")
+        self.check_gone(model, response)
 
     @rule(link=links, by_post=st.booleans(), count=st.integers(1, 3))
     def reveal(self, link: str, by_post: bool, count: int) -> None:
@@ -114,8 +114,8 @@ class OneTime(RuleBasedStateMachine):
         async def together() -> list[httpx.Response]:
             return await asyncio.gather(*(self.http.request(method, path) for _ in range(count)))
 
-        answers = sorted(self.loop.run(together()), key=lambda answer: answer.status_code)
-        for answer in answers:
+        responses = sorted(self.loop.run(together()), key=lambda answer: answer.status_code)
+        for answer in responses:
             if model.at(self.now) != "active":
                 self.check_gone(model, answer)
                 continue
@@ -130,12 +130,12 @@ class OneTime(RuleBasedStateMachine):
     @rule(link=links)
     def burn(self, link: str) -> None:
         model = self.models[link]
-        answer = self.ask("DELETE", f"/receipts/{model.receipt}", headers={"SecLink-Manage": model.manage})
+        response = self.ask("DELETE", f"/receipts/{model.receipt}", headers={"SecLink-Manage": model.manage})
         if model.at(self.now) == "active":
-            assert answer.status_code == 204, answer.text
+            assert response.status_code == 204, response.text
             model.state = "burned"
         else:
-            self.check_gone(model, answer)
+            self.check_gone(model, response)
 
     @rule(
         link=links,
@@ -152,15 +152,17 @@ class OneTime(RuleBasedStateMachine):
             changes["maxViews"] = views
         if expires_in is not None:
             changes["expiresIn"] = expires_in
-        answer = self.ask("PATCH", f"/receipts/{model.receipt}", json=changes, headers={"SecLink-Manage": model.manage})
-        if not changes and answer.status_code == 400:
+        response = self.ask(
+            "PATCH", f"/receipts/{model.receipt}", json=changes, headers={"SecLink-Manage": model.manage}
+        )
+        if not changes and response.status_code == 400:
             return
         if model.at(self.now) != "active":
-            assert answer.status_code == 409, answer.text
+            assert response.status_code == 409, response.text
         elif views is not None and views <= model.views:
-            assert answer.status_code == 400, answer.text
+            assert response.status_code == 400, response.text
         else:
-            assert answer.status_code == 200, answer.text
+            assert response.status_code == 200, response.text
             model.payload = payload or model.payload
             model.left = model.left if views is None else views - model.views
             model.expires_at = model.expires_at if expires_in is None else self.now + expires_in * 1000
@@ -186,11 +188,11 @@ class OneTime(RuleBasedStateMachine):
             endings = [each["type"] for each in told["events"] if each["type"] in ("revealed", "burned", "expired")]
             assert endings.count("burned") + endings.count("expired") == (model.state in ("burned", "expired"))
 
-    def check_gone(self, model: Model, answer: httpx.Response) -> None:
+    def check_gone(self, model: Model, response: httpx.Response) -> None:
         state = model.at(self.now)
-        assert answer.status_code == (200 if state == "active" else 410), answer.text
+        assert response.status_code == (200 if state == "active" else 410), response.text
         if state != "active":
-            assert answer.json()["state"] == state
+            assert response.json()["state"] == state
 
     def down(self) -> None:
         self.loop.run(self.http.aclose())

@@ -26,7 +26,7 @@ CLIENTS = 3
 
 
 class Traffic(BackgroundLoad):
-    """Clients that create, reveal and burn without a pause; `born` is what was acknowledged, in its order."""
+    """Clients that create, reveal and burn without a pause; `born` lists the acknowledged secrets in order."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(CLIENTS)
@@ -37,14 +37,14 @@ class Traffic(BackgroundLoad):
     def work(self, number: int) -> None:
         with ApiClient(self.server) as api:
             for turn in itertools.takewhile(lambda _: not self.over.is_set(), itertools.count()):
-                made = api.create(self.marker * (20 if turn % 7 else 400))
-                self.born.append(made)
+                receipt = api.create(self.marker * (20 if turn % 7 else 400))
+                self.born.append(receipt)
                 if (turn + number) % 3 == 0:
-                    assert api.reveal(made["linkId"]).status_code == 200
-                    self.ended[made["linkId"]] = "revealed"
+                    assert api.reveal(receipt["linkId"]).status_code == 200
+                    self.ended[receipt["linkId"]] = "revealed"
                 elif (turn + number) % 3 == 1:
-                    assert api.burn(made).status_code == 204
-                    self.ended[made["linkId"]] = "burned"
+                    assert api.burn(receipt).status_code == 204
+                    self.ended[receipt["linkId"]] = "burned"
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def states(path: Path) -> dict[str, str]:
 
 
 def give_a_long_history(server: Server) -> None:
-    """So that a backup takes a while, and what comes meanwhile would be half in it."""
+    """Make a backup take long enough for other writes to happen during it."""
     with ApiClient(server) as api:
         api.create()
     with contextlib.closing(sqlite3.connect(database_path(server.folder), timeout=TIMEOUT_SECONDS)) as db, db:
@@ -72,7 +72,7 @@ def give_a_long_history(server: Server) -> None:
 
 
 def test_backup_under_load_is_intact_consistent_and_without_payloads(server: Server, tmp_path: Path) -> None:
-    """BK-03: everything that was acknowledged before it began is in it; the server answers as ever."""
+    """BK-03: everything acknowledged before its start is in it; the server responds as usual."""
     key = server.key(account="acme")
     give_a_long_history(server)
     with Traffic(server) as traffic:
@@ -95,29 +95,29 @@ def test_backup_under_load_is_intact_consistent_and_without_payloads(server: Ser
     assert traffic.failed == []
     assert len(traffic.born) > 10 * BACKUPS
     assert find_bytes(database_path(server.folder).parent, traffic.marker)
-    assert [each for each in tmp_path.glob("*.db*") if traffic.marker in each.read_bytes()] == []
-    assert {each.name for each in tmp_path.glob("*.db*")} == {f"{n}.db" for n in range(BACKUPS)}
+    assert [path for path in tmp_path.glob("*.db*") if traffic.marker in path.read_bytes()] == []
+    assert {path.name for path in tmp_path.glob("*.db*")} == {f"{n}.db" for n in range(BACKUPS)}
     assert is_intact(database_path(server.folder))
 
 
 def test_secret_revealed_during_a_backup_is_erased_right_after_it(server: Server, tmp_path: Path) -> None:
-    """FOR-02: a backup is a reader, and the log can only be cut after it."""
+    """FOR-02: a backup is a reader, and the log can only be truncated after it."""
     with ApiClient(server) as api:
         marker = secrets.token_bytes(24)
-        made = [api.create(marker * 50) for _ in range(50)]
+        receipts = [api.create(marker * 50) for _ in range(50)]
         backup = subprocess.Popen(
             [sys.executable, "-m", "seclink", "backup", str(tmp_path / "b.db"), "--config", str(server.config)],
             stdout=subprocess.DEVNULL,
         )
-        for each in made:
-            assert api.reveal(each["linkId"]).status_code == 200
+        for receipt in receipts:
+            assert api.reveal(receipt["linkId"]).status_code == 200
         assert backup.wait(TIMEOUT_SECONDS) == 0
         wait_until_erased(server.folder, marker, seconds=5)
         assert marker not in (tmp_path / "b.db").read_bytes()
 
 
 def test_restored_server_reveals_nothing_and_reports_the_reason(server: Server, tmp_path: Path) -> None:
-    """BK-01: links of before and after the backup, revealed, burned or waiting."""
+    """BK-01: links from before and after the backup, revealed, burned or active."""
     file = tmp_path / "b.db"
     key = server.key("create", "manage", account="acme")
     with ApiClient(server) as api:
@@ -141,9 +141,9 @@ def test_restored_server_reveals_nothing_and_reports_the_reason(server: Server, 
     server.start()
     with ApiClient(server) as api:
         for how, each in made.items():
-            answer = api.reveal(each["linkId"])
+            response = api.reveal(each["linkId"])
             state = how.split()[0] if how != "waiting" else "burned"
-            assert (answer.status_code, answer.json()["state"]) == (410, state), how
+            assert (response.status_code, response.json()["state"]) == (410, state), how
             receipt = api.receipt(each)
             assert (receipt["state"], receipt["publicNote"]) == (state, None)
             types = [event["type"] for event in receipt["events"]]
@@ -158,8 +158,8 @@ def test_restored_server_reveals_nothing_and_reports_the_reason(server: Server, 
 def test_backup_reports_what_it_contains_and_omits(server: Server, tmp_path: Path) -> None:
     server.key(account="acme")
     with ApiClient(server) as api:
-        made = [api.create() for _ in range(3)]
-        api.burn(made[0])
+        receipts = [api.create() for _ in range(3)]
+        api.burn(receipts[0])
     said = server.seclink("backup", str(tmp_path / "b.db"), "--config", str(server.config)).stdout.decode()
     assert f"saved {tmp_path}/b.db: " in said
     for line in (
@@ -179,7 +179,7 @@ def test_backup_of_a_missing_database_creates_no_file(make_server: Callable[...,
     ended = server.seclink("backup", "b.db", "--config", str(server.config), check=False)
     assert (ended.returncode, ended.stdout) == (1, b"")
     assert b"there is no such database; name the server's TOML with --config" in ended.stderr
-    assert {each.name for each in server.folder.iterdir()} == {"seclink.toml"}
+    assert {path.name for path in server.folder.iterdir()} == {"seclink.toml"}
 
 
 def test_backup_on_a_full_disk_leaves_no_file_and_the_server_unharmed(server: Server, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_backup_on_a_full_disk_leaves_no_file_and_the_server_unharmed(server: Se
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
     with ApiClient(server) as api:
-        made = api.create()
+        receipt = api.create()
         file = tmp_path / "backups" / "b.db"
         file.parent.mkdir()
         command = [sys.executable, "-m", "seclink", "backup", str(file), "--config", str(server.config)]
@@ -205,11 +205,11 @@ def test_backup_on_a_full_disk_leaves_no_file_and_the_server_unharmed(server: Se
         assert (ended.returncode, ended.stdout) == (1, "")
         assert ended.stderr.startswith(f"seclink: {file}: cannot be ")
         assert list(file.parent.iterdir()) == []
-        assert api.reveal(made["linkId"]).status_code == 200
+        assert api.reveal(receipt["linkId"]).status_code == 200
 
 
 def make_older(path: Path) -> None:
-    """The same secrets in a file as the first version had it."""
+    """Return a database of the first schema version with the same secrets."""
     older = path.with_name("older.db")
     with contextlib.closing(sqlite3.connect(older, isolation_level=None)) as db:
         db.executescript(MIGRATIONS[0])
@@ -225,10 +225,10 @@ def make_older(path: Path) -> None:
 
 
 def test_older_database_is_upgraded_and_that_is_logged(make_server: Callable[..., Server]) -> None:
-    """OPS-01: and the commands beside it do not."""
+    """OPS-01: the other commands do not upgrade it."""
     server = make_server(HIGH_RATES).start()
     with ApiClient(server) as api:
-        made = api.create(b"from before")
+        receipt = api.create(b"from before")
     assert server.stop() == 0
     make_older(database_path(server.folder))
     beside = server.seclink("key", "list", "--config", str(server.config), check=False)
@@ -237,5 +237,5 @@ def test_older_database_is_upgraded_and_that_is_logged(make_server: Callable[...
     assert '"event":"upgraded"' in server.log()
     assert f"{database_path(server.folder)}.before-v{len(MIGRATIONS)}" in server.log()
     with ApiClient(server) as api:
-        assert api.reveal(made["linkId"]).status_code == 200
+        assert api.reveal(receipt["linkId"]).status_code == 200
     assert query_value(Path(f"{database_path(server.folder)}.before-v{len(MIGRATIONS)}"), "PRAGMA user_version") == 1

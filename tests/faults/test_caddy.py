@@ -113,7 +113,7 @@ def test_slow_reader_gets_the_whole_secret(both: Behind) -> None:
 
 
 def test_secret_can_be_sent_over_http2(both: Behind, tmp_path: Path) -> None:
-    """As browsers ask for it."""
+    """Browsers use HTTP/2 by default."""
     require_program("curl")
     caddy, payload = both.caddy, os.urandom(LARGEST)
     with caddy.client() as client:
@@ -138,9 +138,9 @@ def test_responses_pass_unchanged(both: Behind, accepted: str) -> None:
         assert there.get("/").headers.get("content-encoding", "identity") == accepted
 
 
-def told(answer: httpx.Response) -> dict[str, str]:
-    """Its headers, without what Caddy says of itself and what is another each time."""
-    return {name: value for name, value in answer.headers.items() if name not in ("server", "date", "x-request-id")}
+def told(response: httpx.Response) -> dict[str, str]:
+    """Return the headers, without Caddy's own and without those that differ in every response."""
+    return {name: value for name, value in response.headers.items() if name not in ("server", "date", "x-request-id")}
 
 
 def test_verify_finds_no_difference_behind_caddy(both: Behind) -> None:
@@ -167,7 +167,7 @@ LINK = "AbCdEfGhIjKl"
 
 
 def hits(make_caddy: Callable[..., Caddy], **options: Any) -> set[str]:
-    """What of a request that was answered, and of one that was not, stands in Caddy's log."""
+    """Return Caddy's log of a request that succeeded and of one that failed."""
     with closing(Upstream(True)) as upstream:
         caddy = make_caddy(upstream.port, **options)
         with caddy.client("127.0.0.2", headers={"SecLink-Access": "proof", "SecLink-Manage": "token"}) as client:
@@ -185,7 +185,7 @@ def hits(make_caddy: Callable[..., Caddy], **options: Any) -> set[str]:
 
 
 def asked(make_caddy: Callable[..., Caddy], method: str, path: str, headers: dict[str, str], **options: Any) -> int:
-    """How often a request arrives whose answer is lost, on a connection that was kept if any is."""
+    """Return how often a request arrives whose response is lost, on a kept connection if there is one."""
     with closing(Upstream(True)) as upstream, make_caddy(upstream.port, **options).client() as client:
         assert client.get("/").text == "ok"
         upstream.answers = False

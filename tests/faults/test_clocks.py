@@ -34,7 +34,7 @@ LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/li
 
 @pytest.fixture
 def faked(tmp_path: Path) -> tuple[dict[str, str], Callable[[str], None]]:
-    """An environment in which the wall clock is what the function was last told, like `+1d`."""
+    """Return an environment with a fake wall clock, and a function that sets it, to `+1d` for example."""
     found = [Path(folder, "faketime", "libfaketimeMT.so.1") for folder in LIBRARIES]
     library = next((path for path in found if path.exists()), None)
     assert library is not None, "libfaketime is missing: install the package faketime"
@@ -58,7 +58,7 @@ def wall() -> int:
 
 
 def test_running_server_does_not_follow_the_wall_clock(make_server: Callable[..., Server], faked: Any) -> None:
-    """CR-09: a day forward ends nothing early, a day back keeps nothing alive longer."""
+    """CR-09: a day forward ends no secret early, a day back extends no life."""
     environment, tell = faked
     server = make_server(env=environment).start()
     with ApiClient(server) as api:
@@ -67,24 +67,24 @@ def test_running_server_does_not_follow_the_wall_clock(make_server: Callable[...
             tell(jump)
             meta = api.meta(hour["linkId"])
             assert (meta.status_code, meta.json()["expiresAt"]) == (200, hour["expiresAt"]), jump
-            made = api.create(expiryType="1hour")
-            assert 0 <= made["expiresAt"] - hour["expiresAt"] < 60_000, jump
-            assert api.reveal(made["linkId"]).status_code == 200
+            receipt = api.create(expiryType="1hour")
+            assert 0 <= receipt["expiresAt"] - hour["expiresAt"] < 60_000, jump
+            assert api.reveal(receipt["linkId"]).status_code == 200
         assert api.reveal(hour["linkId"]).status_code == 200
     assert server.stop() == 0
 
 
 def test_limits_do_not_follow_the_wall_clock(make_server: Callable[..., Server], faked: Any) -> None:
-    """CR-09: neither a day ahead gives a new allowance, nor one back takes it away for longer."""
+    """CR-09: a day ahead gives no new allowance, and a day back does not block longer."""
     environment, tell = faked
     server = make_server('[rates]\ncreate = "3/hour"\n', env=environment).start()
     with ApiClient(server) as api:
         waits = []
         for jump, status in (("+0", 201), ("+1d", 201), ("-1d", 201), ("+1d", 429), ("-1d", 429), ("+400d", 429)):
             tell(jump)
-            answer = api.http.post("/secrets", json=create_request())
-            assert answer.status_code == status, jump
-            waits.append(int(answer.headers.get("Retry-After", 0)))
+            response = api.http.post("/secrets", json=create_request())
+            assert response.status_code == status, jump
+            waits.append(int(response.headers.get("Retry-After", 0)))
         assert 0 < max(waits) <= 3600
     assert server.stop() == 0
 
@@ -93,22 +93,22 @@ def test_limits_do_not_follow_the_wall_clock(make_server: Callable[..., Server],
 def test_daylight_saving_time_does_not_change_durations(
     make_server: Callable[..., Server], faked: Any, month: int
 ) -> None:
-    """CR-09: over the change, and over restarts after it."""
+    """CR-09: across the change, and across restarts after it."""
     environment, tell = faked
     last_sunday = {3: datetime(2027, 3, 28, 1, tzinfo=UTC), 10: datetime(2027, 10, 31, 1, tzinfo=UTC)}[month]
     ahead = int(last_sunday.timestamp() - time.time()) - 10
     tell(f"+{ahead}")
     server = make_server(env={**environment, "TZ": "Europe/Berlin"}).start()
     with ApiClient(server) as api:
-        made = api.create(expiryType="1hour")
-        told = api.receipt(made)
+        receipt = api.create(expiryType="1hour")
+        told = api.receipt(receipt)
         assert told["expiresAt"] - told["createdAt"] == 3_600_000
     for minutes, status in ((40, 200), (61, 410)):
         assert server.stop() == 0
         tell(f"+{ahead + 60 * minutes}")
         server.start()
         with ApiClient(server) as api:
-            assert api.meta(made["linkId"]).status_code == status, minutes
+            assert api.meta(receipt["linkId"]).status_code == status, minutes
     assert server.stop() == 0
 
 
@@ -145,20 +145,20 @@ def test_killed_server_continues_from_its_last_recorded_time(make_server: Callab
     environment, tell = faked
     server = make_server(env=environment).start()
     with ApiClient(server) as api:
-        made = api.create(expiryType="1hour")
+        receipt = api.create(expiryType="1hour")
         assert api.ready().status_code == 200
     server.kill()
     tell("@1970-01-02 00:00:00")
     server.start()
     with ApiClient(server) as api:
-        assert api.meta(made["linkId"]).status_code == 200
+        assert api.meta(receipt["linkId"]).status_code == 200
         fresh = api.create(expiryType="1hour")
-        assert abs(fresh["expiresAt"] - made["expiresAt"]) < 60_000
+        assert abs(fresh["expiresAt"] - receipt["expiresAt"]) < 60_000
     assert server.stop() == 0
 
 
 async def test_expired_secret_stays_expired_after_a_restart_with_a_clock_that_is_behind(tmp_path: Path) -> None:
-    """CR-09, EXP-02: the last thing a stop does is to note what time it was."""
+    """CR-09, EXP-02: a stop records the time last."""
     path, hand = tmp_path / "seclink.db", [1_800_000_000.0]
     clock = Clock(0, wall=lambda: 1_800_000_000.0, monotonic=lambda: hand[0])
     store, vault, reaper = await parts(path, clock, every=3600)
@@ -200,7 +200,7 @@ async def test_reaper_survives_a_failing_store_and_reports_its_last_success(tmp_
 
 
 async def test_requests_are_served_while_100_000_secrets_expire_in_the_same_second(tmp_path: Path) -> None:
-    """EXP-07: creates and reveals go on; how late the loop was is printed, not judged."""
+    """EXP-07: creates and reveals go on; the delay of the event loop is printed, not asserted."""
     path, clock, count = tmp_path / "seclink.db", Clock(), 100_000
     connection.open_or_create(path)
     fill(path, count, clock.now())
@@ -264,7 +264,7 @@ def secret(link_id: str, created_at: int, expires_at: int) -> Secret:
 
 
 def fill(path: Path, count: int, now: int) -> None:
-    """Rows as a server would have written them, all ending in the second before now."""
+    """Insert rows like those a server writes, which all expired in the last second."""
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute(
             """

@@ -27,7 +27,7 @@ CLIENTS = 4
 
 
 class Journal:
-    """What a client was told about its secrets. `begun` names what it asked and had no answer to."""
+    """The acknowledged actions of a client. `begun` is a request that has no response yet."""
 
     def __init__(self) -> None:
         self.created: dict[str, dict[str, Any]] = {}
@@ -39,40 +39,40 @@ class Journal:
 
 
 def work(server: Server, journal: Journal, seed: int) -> None:
-    """Creates, reveals and burns until the server is gone; notes only what was acknowledged."""
+    """Create, reveal and burn until the server is gone; record only acknowledged actions."""
     chance = random.Random(seed)
     with ApiClient(server) as api, contextlib.suppress(httpx.TransportError):
         while True:
             payload = hashlib.sha256(chance.randbytes(16)).hexdigest().encode()
-            made = api.create(payload)
-            journal.created[made["linkId"]] = {**made, "payload": payload}
+            receipt = api.create(payload)
+            journal.created[receipt["linkId"]] = {**receipt, "payload": payload}
             what = chance.choice(("keep", "reveal", "burn"))
             if what == "keep":
                 continue
-            journal.begun.add(made["linkId"])
-            answer = api.reveal(made["linkId"]) if what == "reveal" else api.burn(made)
-            assert answer.status_code == (200 if what == "reveal" else 204), answer.text
-            journal.ended[made["linkId"]] = "revealed" if what == "reveal" else "burned"
+            journal.begun.add(receipt["linkId"])
+            response = api.reveal(receipt["linkId"]) if what == "reveal" else api.burn(receipt)
+            assert response.status_code == (200 if what == "reveal" else 204), response.text
+            journal.ended[receipt["linkId"]] = "revealed" if what == "reveal" else "burned"
 
 
 def settle(api: ApiClient, journal: Journal, tally: Counter[str]) -> None:
-    """The server after a crash against what it had acknowledged before; reads what may still be read, once."""
+    """Compare the server after a crash with its acknowledged actions; reveal every secret that is still active."""
     for link_id, made in journal.created.items():
         fate = journal.fate(link_id)
-        answer = api.reveal(link_id)
-        tally[f"{fate} {answer.status_code}"] += 1
+        response = api.reveal(link_id)
+        tally[f"{fate} {response.status_code}"] += 1
         if fate in ("revealed", "burned"):
-            assert (answer.status_code, answer.json()["state"]) == (410, fate)
-        elif fate == "active" or answer.status_code == 200:
-            assert answer.status_code == 200, answer.text
-            assert payload_of(answer.json()) == made["payload"]
+            assert (response.status_code, response.json()["state"]) == (410, fate)
+        elif fate == "active" or response.status_code == 200:
+            assert response.status_code == 200, response.text
+            assert payload_of(response.json()) == made["payload"]
             assert api.reveal(link_id).status_code == 410
         else:
-            assert answer.status_code == 410
+            assert response.status_code == 410
 
 
 def test_kill_undoes_no_acknowledged_write(make_server: Callable[..., Server]) -> None:
-    """CR-01: no acknowledged reveal or burn comes back, no acknowledged create is lost, the file stays whole."""
+    """CR-01: no acknowledged reveal or burn comes back, no acknowledged create is lost, the file stays intact."""
     server = make_server(HIGH_RATES + '[log]\nlevel = "error"\n').start()
     chance = random.Random(1)
     tally: Counter[str] = Counter()
@@ -122,36 +122,36 @@ def test_response_cached_for_a_retry_is_lost_with_the_process(make_server: Calla
     server = make_server().start()
     again = {"Idempotency-Key": "0123456789abcdef"}
     with ApiClient(server) as api:
-        made = api.create(b"only in memory")
-        first = api.reveal(made["linkId"], **again)
+        receipt = api.create(b"only in memory")
+        first = api.reveal(receipt["linkId"], **again)
         assert first.status_code == 200
         wait_until_erased(server.folder, b"only in memory")
-        assert api.reveal(made["linkId"], **again).content == first.content
+        assert api.reveal(receipt["linkId"], **again).content == first.content
         assert find_bytes(server.folder, b"only in memory") == []
     server.kill()
     assert find_bytes(server.folder, b"only in memory") == []
     server.start()
     with ApiClient(server) as api:
-        gone = api.reveal(made["linkId"], **again)
+        gone = api.reveal(receipt["linkId"], **again)
         assert (gone.status_code, gone.json()["state"]) == (410, "revealed")
-        assert api.receipt(made)["views"] == 1
+        assert api.receipt(receipt)["views"] == 1
     assert find_bytes(server.folder, b"only in memory") == []
 
 
 def test_kill_right_after_a_reveal_leaves_nothing_after_the_next_start(make_server: Callable[..., Server]) -> None:
-    """LR-04, FOR-01: killed before the log was emptied, the next start empties it."""
+    """LR-04, FOR-01: killed before the log is truncated, the next start truncates it."""
     server = make_server().start()
     for n in range(3):
         payload = b"killed at once %d" % n
         with ApiClient(server) as api:
-            made = api.create(payload)
-            assert api.reveal(made["linkId"]).status_code == 200
+            receipt = api.create(payload)
+            assert api.reveal(receipt["linkId"]).status_code == 200
         server.kill()
         assert find_bytes(server.folder, payload), "the log was emptied before the kill: this round shows nothing"
         server.start()
         wait_until_erased(server.folder, payload)
         with ApiClient(server) as api:
-            assert api.reveal(made["linkId"]).status_code == 410
+            assert api.reveal(receipt["linkId"]).status_code == 410
 
 
 def test_reaper_killed_between_batches_finishes_after_the_next_start(make_server: Callable[..., Server]) -> None:
@@ -195,29 +195,29 @@ def test_passcode_attempts_are_still_counted_after_a_kill(make_server: Callable[
     server = make_server().start()
     right, wrong = hashlib.sha256(b"right").hexdigest(), hashlib.sha256(b"wrong").hexdigest()
     with ApiClient(server) as api:
-        made = api.create(b"behind a passcode", passcodeHash=right)
+        receipt = api.create(b"behind a passcode", passcodeHash=right)
     left = []
     for _ in range(5):
         with ApiClient(server) as api:
-            refused = api.reveal(made["linkId"], **{"SecLink-Passcode": wrong})
+            refused = api.reveal(receipt["linkId"], **{"SecLink-Passcode": wrong})
             assert refused.status_code == 401, refused.text
             left.append(refused.json()["attemptsLeft"])
         server.kill()
         server.start()
     assert left == [4, 3, 2, 1, 0]
     with ApiClient(server) as api:
-        locked_out = api.reveal(made["linkId"], **{"SecLink-Passcode": right})
+        locked_out = api.reveal(receipt["linkId"], **{"SecLink-Passcode": right})
         assert (locked_out.status_code, locked_out.json()["code"]) == (429, "passcode_locked")
         assert 1 <= int(locked_out.headers["Retry-After"]) <= 600
-        assert api.receipt(made)["state"] == "active"
+        assert api.receipt(receipt)["state"] == "active"
 
 
 def test_stop_finishes_reveals_in_flight_and_leaves_no_log(make_server: Callable[..., Server]) -> None:
-    """CR-13: twenty reveals wait for the disk when SIGTERM comes; all are answered, the log is empty, the status 0."""
+    """CR-13: twenty reveals wait for the disk at SIGTERM; all get a response, the log is empty, the exit status 0."""
     server = make_server().start()
     with ApiClient(server) as api, Crowd(server, 20) as crowd:
-        made = [api.create(b"in flight %d" % n) for n in range(20)]
-        requests = [reveal_request(each["linkId"]) for each in made]
+        receipts = [api.create(b"in flight %d" % n) for n in range(20)]
+        requests = [reveal_request(receipt["linkId"]) for receipt in receipts]
         with lock_database(database_path(server.folder)):
             crowd.prime(requests)
             crowd.release(requests)
@@ -225,9 +225,9 @@ def test_stop_finishes_reveals_in_flight_and_leaves_no_log(make_server: Callable
             server.process.send_signal(signal.SIGTERM)
             time.sleep(0.5)
             assert server.process.poll() is None
-        found = crowd.read(20)
-    assert [each.status for each in found] == [200] * 20
-    assert [payload_of(each.json) for each in found] == [b"in flight %d" % n for n in range(20)]
+        responses = crowd.read(20)
+    assert [response.status for response in responses] == [200] * 20
+    assert [payload_of(response.json) for response in responses] == [b"in flight %d" % n for n in range(20)]
     assert server.process.wait(TIMEOUT_SECONDS) == 0, server.log()
     log = server.folder / "seclink.db-wal"
     assert not log.exists() or log.stat().st_size == 0
@@ -235,11 +235,11 @@ def test_stop_finishes_reveals_in_flight_and_leaves_no_log(make_server: Callable
     assert is_intact(database_path(server.folder))
     server.start()
     with ApiClient(server) as api:
-        assert {api.reveal(each["linkId"]).status_code for each in made} == {410}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in receipts} == {410}
 
 
 def fill(server: Server, count: int, ends_in_ms: int) -> None:
-    """Rows as a server would have written them, many at a time."""
+    """Insert rows like those a server writes, many at a time."""
     now = time.time_ns() // 1_000_000
     with contextlib.closing(sqlite3.connect(database_path(server.folder), isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")

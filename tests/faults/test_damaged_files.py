@@ -322,11 +322,11 @@ def test_running_store_has_the_pragmas_that_erasure_needs(tmp_path: Path) -> Non
 def test_upgrade_keeps_the_rows(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
     with ApiClient(server) as api:
-        made = api.create(b"from before")
+        receipt = api.create(b"from before")
     assert server.stop() == 0
     server.start()
     with ApiClient(server) as api:
-        assert payload_of(api.reveal(made["linkId"]).json()) == b"from before"
+        assert payload_of(api.reveal(receipt["linkId"]).json()) == b"from before"
 
 
 def test_readable_database_is_made_private(make_server: Callable[..., Server]) -> None:
@@ -336,4 +336,4 @@ def test_readable_database_is_made_private(make_server: Callable[..., Server]) -
     (server.folder / "seclink.db").chmod(0o644)
     server.start()
     server.key()
-    assert {each.stat().st_mode & 0o777 for each in server.folder.glob("seclink.db*")} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in server.folder.glob("seclink.db*")} == {0o600}

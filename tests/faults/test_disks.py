@@ -25,7 +25,7 @@ SMALL = 6 * 2**20
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with a few megabytes."""
+    """A file system of a few megabytes."""
     require_program("mount")
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -42,7 +42,7 @@ def mount(*arguments: str) -> None:
 
 
 def fill(folder: Path) -> Path:
-    """A file that leaves not a byte of its disk."""
+    """Fill the disk with a file."""
     path = folder / "ballast"
     with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
         while True:
@@ -51,11 +51,11 @@ def fill(folder: Path) -> Path:
 
 
 def check_ready(api: ApiClient, is_ready: bool) -> None:
-    answer = api.ready()
-    assert answer.status_code == (200 if is_ready else 503), answer.text
+    response = api.ready()
+    assert response.status_code == (200 if is_ready else 503), response.text
     assert api.http.get(f"{api.root}/healthz").status_code == 200
     for word in ("seclink.db", "/", "SQL", "disk", "locked", "sqlite"):
-        assert word not in answer.text.replace("application/", "")
+        assert word not in response.text.replace("application/", "")
 
 
 @needs_mount
@@ -70,20 +70,20 @@ def test_full_disk_stores_no_secret_and_spends_no_view(make_server: Callable[...
         ballast = fill(small_disk)
         refused = [api.http.post("/secrets", json=big()) for _ in range(3)]
         assert {each.status_code for each in refused} <= {503, 507}
-        for each in kept:
-            answer = api.reveal(each["linkId"], **{"Idempotency-Key": f"0123456789{each['linkId']}"})
-            assert (answer.status_code, answer.json()["code"]) == (503, "storage")
-            assert int(answer.headers["Retry-After"]) >= 1
-            meta = api.meta(each["linkId"])
+        for receipt in kept:
+            response = api.reveal(receipt["linkId"], **{"Idempotency-Key": f"0123456789{receipt['linkId']}"})
+            assert (response.status_code, response.json()["code"]) == (503, "storage")
+            assert int(response.headers["Retry-After"]) >= 1
+            meta = api.meta(receipt["linkId"])
             assert (meta.status_code, meta.json()["publicNote"]) == (200, "note")
-            assert api.receipt(each)["state"] == "active"
+            assert api.receipt(receipt)["state"] == "active"
         assert api.burn(kept[0]).status_code == 503
         check_ready(api, False)
         ballast.unlink()
         wait_until_ready(api)
         for n, each in enumerate(kept):
-            answer = api.reveal(each["linkId"], **{"Idempotency-Key": f"0123456789{each['linkId']}"})
-            assert payload_of(answer.json()) == b"before it was full %d" % n
+            response = api.reveal(each["linkId"], **{"Idempotency-Key": f"0123456789{each['linkId']}"})
+            assert payload_of(response.json()) == b"before it was full %d" % n
         assert api.reveal(api.create()["linkId"]).status_code == 200
     assert server.stop() == 0, server.log()
     assert is_intact(path)
@@ -93,7 +93,7 @@ def test_full_disk_stores_no_secret_and_spends_no_view(make_server: Callable[...
 def test_disk_filled_by_creating_returns_507_and_still_reveals(
     make_server: Callable[..., Server], small_disk: Path
 ) -> None:
-    """CR-04: what was acknowledged on the way there is all readable, and reading makes room again."""
+    """CR-04: all acknowledged secrets are readable, and revealing them frees space."""
     path = small_disk / "seclink.db"
     server = make_server(
         HIGH_RATES + NO_STORAGE_QUOTA + f'[store]\npath = "{path}"\nmax_bytes = {SMALL // 3}\n'
@@ -101,16 +101,16 @@ def test_disk_filled_by_creating_returns_507_and_still_reveals(
     with ApiClient(server) as api:
         made = []
         for _ in range(100):
-            answer = api.http.post("/secrets", json=big())
-            if answer.status_code != 201:
-                assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+            response = api.http.post("/secrets", json=big())
+            if response.status_code != 201:
+                assert (response.status_code, response.json()["code"]) == (507, "storage_full")
                 break
-            made.append(answer.json())
+            made.append(response.json())
         else:
             raise AssertionError("the store never said that it is full")
         assert len(made) > 3
         check_ready(api, True)
-        assert {api.reveal(each["linkId"]).status_code for each in made} == {200}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in made} == {200}
         assert api.http.post("/secrets", json=big()).status_code == 201
     assert server.stop() == 0
 
@@ -121,7 +121,7 @@ def big() -> dict[str, Any]:
 
 @needs_strace
 def test_read_only_file_system_spends_no_view(make_server: Callable[..., Server]) -> None:
-    """CR-05, OPS-05: as the kernel does it after an error, under open files."""
+    """CR-05, OPS-05: as the kernel does after an error, while files are open."""
     require_program("strace")
     server = make_server().start()
     with ApiClient(server) as api:
@@ -130,12 +130,12 @@ def test_read_only_file_system_spends_no_view(make_server: Callable[..., Server]
         time.sleep(1.1)
         with failing_calls(server.process.pid, "pwrite64,ftruncate,fallocate", "EROFS"):
             assert api.http.post("/secrets", json=big()).status_code == 503
-            for each in kept:
-                assert api.reveal(each["linkId"]).status_code == 503
-                assert api.meta(each["linkId"]).status_code == 200
+            for receipt in kept:
+                assert api.reveal(receipt["linkId"]).status_code == 503
+                assert api.meta(receipt["linkId"]).status_code == 200
             check_ready(api, False)
         wait_until_ready(api)
-        assert [payload_of(api.reveal(each["linkId"]).json()) for each in kept] == [b"before"] * 3
+        assert [payload_of(api.reveal(receipt["linkId"]).json()) for receipt in kept] == [b"before"] * 3
     assert server.stop() == 0
     assert is_intact(database_path(server.folder))
 
@@ -165,49 +165,49 @@ def test_start_on_a_read_only_file_system_is_refused(make_server: Callable[..., 
     ],
 )
 def test_no_secret_leaves_without_a_durable_claim(make_server: Callable[..., Server], calls: str, error: str) -> None:
-    """CR-03: whatever fails, nothing is acknowledged; afterwards each secret is read once or is gone, never twice."""
+    """CR-03: whichever call fails, nothing is acknowledged; afterwards every secret can be read at most once."""
     require_program("strace")
     server = make_server().start()
     with ApiClient(server) as api, Crowd(server, 8) as crowd:
         kept = [api.create(b"durable or not %d" % n) for n in range(8)]
         time.sleep(1.1)
         with failing_calls(server.process.pid, calls, error):
-            found = crowd.ask([reveal_request(each["linkId"]) for each in kept])
-            assert {each.status for each in found} == {503}
-            assert {each.json["code"] for each in found} == {"storage"}
+            responses = crowd.ask([reveal_request(receipt["linkId"]) for receipt in kept])
+            assert {response.status for response in responses} == {503}
+            assert {response.json["code"] for response in responses} == {"storage"}
             assert api.http.post("/secrets", json=big()).status_code in (503, 507)
             assert api.burn(kept[0]).status_code == 503
             assert api.http.get(f"{api.root}/healthz").status_code == 200
         wait_until_ready(api)
-        again = [api.reveal(each["linkId"]) for each in kept]
+        again = [api.reveal(receipt["linkId"]) for receipt in kept]
         assert {each.status_code for each in again} <= {200, 410}
-        assert {api.reveal(each["linkId"]).status_code for each in kept} == {410}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in kept} == {410}
         made = api.create(b"works again")
         assert payload_of(api.reveal(made["linkId"]).json()) == b"works again"
     server.kill()
     server.start()
     with ApiClient(server) as api:
-        assert {api.reveal(each["linkId"]).status_code for each in kept} == {410}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in kept} == {410}
     assert server.stop() == 0
     assert is_intact(database_path(server.folder))
 
 
 @needs_strace
 def test_failing_commit_fails_every_write_of_its_group(make_server: Callable[..., Server]) -> None:
-    """CR-03: thirty reveals that wait for one commit are all refused when it fails, and nobody is told otherwise."""
+    """CR-03: thirty reveals that wait for one commit all fail with it."""
     require_program("strace")
     server = make_server().start()
     with ApiClient(server) as api, Crowd(server, 30) as crowd:
-        made = [api.create() for _ in range(30)]
-        requests = [reveal_request(each["linkId"]) for each in made]
+        receipts = [api.create() for _ in range(30)]
+        requests = [reveal_request(receipt["linkId"]) for receipt in receipts]
         time.sleep(1.1)
         with failing_calls(server.process.pid, "fdatasync", "EIO"), lock_database(database_path(server.folder)) as lock:
             crowd.prime(requests)
             crowd.release(requests)
             time.sleep(0.5)  # all of them wait for the lock; then they go as one group
             lock.kill()
-            found = crowd.read(30)
-        assert {each.status for each in found} == {503}
+            responses = crowd.read(30)
+        assert {response.status for response in responses} == {503}
     assert server.stop() == 0
 
 
@@ -215,43 +215,43 @@ def test_requests_wait_for_a_lock_of_three_seconds(make_server: Callable[..., Se
     """CR-07"""
     server = make_server().start()
     with ApiClient(server) as api, Crowd(server, 20) as crowd:
-        made = [api.create(b"waited for") for _ in range(20)]
-        requests = [reveal_request(each["linkId"]) for each in made]
+        receipts = [api.create(b"waited for") for _ in range(20)]
+        requests = [reveal_request(receipt["linkId"]) for receipt in receipts]
         with lock_database(database_path(server.folder)) as lock:
             crowd.prime(requests)
             crowd.release(requests)
-            assert api.meta(made[0]["linkId"]).status_code == 200  # looking goes on meanwhile
+            assert api.meta(receipts[0]["linkId"]).status_code == 200  # looking goes on meanwhile
             time.sleep(3)
             lock.kill()
-            assert [payload_of(each.json) for each in crowd.read(20)] == [b"waited for"] * 20
+            assert [payload_of(response.json) for response in crowd.read(20)] == [b"waited for"] * 20
     assert server.stop() == 0
 
 
 def test_longer_lock_returns_503_to_all_at_once_and_loses_nothing(make_server: Callable[..., Server]) -> None:
-    """CR-07, OPS-05: those who wait together are refused together, not one after the other."""
+    """CR-07, OPS-05: requests that wait together fail together, not one after the other."""
     server = make_server().start()
     with ApiClient(server) as api, Crowd(server, 20) as crowd:
-        made = [api.create(b"not lost") for _ in range(20)]
-        requests = [reveal_request(each["linkId"]) for each in made]
+        receipts = [api.create(b"not lost") for _ in range(20)]
+        requests = [reveal_request(receipt["linkId"]) for receipt in receipts]
         time.sleep(1.1)
         with lock_database(database_path(server.folder)):
             began = time.monotonic()
             crowd.prime(requests)
             crowd.release(requests)
-            found = crowd.read(20)
+            responses = crowd.read(20)
             took = time.monotonic() - began
-            assert {each.status for each in found} == {503}
-            assert {each.json["code"] for each in found} == {"storage"}
-            assert all(int(each.headers["retry-after"]) >= 1 for each in found)
+            assert {response.status for response in responses} == {503}
+            assert {response.json["code"] for response in responses} == {"storage"}
+            assert all(int(response.headers["retry-after"]) >= 1 for response in responses)
             assert 4 < took < 25  # two groups at most, where one by one would be 100 s
             check_ready(api, False)
         wait_until_ready(api)
-        assert [payload_of(api.reveal(each["linkId"]).json()) for each in made] == [b"not lost"] * 20
+        assert [payload_of(api.reveal(receipt["linkId"]).json()) for receipt in receipts] == [b"not lost"] * 20
     assert server.stop() == 0
 
 
 def test_health_needs_no_store_and_readiness_needs_the_reaper(make_server: Callable[..., Server]) -> None:
-    """OPS-05: the server is ready once the reaper has been round, and says nothing else."""
+    """OPS-05: the server is ready after the reaper's first round."""
     server = make_server().start()
     with ApiClient(server) as api:
         wait_until_ready(api)

@@ -98,9 +98,9 @@ def test_many_secrets_under_load_are_all_erased(server: Server) -> None:
     """FOR-01: while others write without a pause."""
     with ApiClient(server) as api:
         marker = secrets.token_bytes(16)
-        made = [api.create(marker * 40) for _ in range(100)]
-        for each in made:
-            assert api.reveal(each["linkId"]).status_code == 200
+        receipts = [api.create(marker * 40) for _ in range(100)]
+        for receipt in receipts:
+            assert api.reveal(receipt["linkId"]).status_code == 200
         deadline = time.monotonic() + 5
         while find_bytes(server.folder, marker):
             assert time.monotonic() < deadline
@@ -142,13 +142,13 @@ def test_api_key_and_manage_token_are_stored_as_digests_only(make_server: Callab
     key = server.key("create", "manage")
     with ApiClient(server) as api:
         bearer = {"Authorization": f"Bearer {key}"}
-        answer = api.http.post("/secrets", json=create_request(), headers=bearer)
-        assert answer.status_code == 201
-        made = answer.json()
-        for path in ("/account", "/receipts", "/stats", f"/receipts/{made['receiptId']}"):
+        response = api.http.post("/secrets", json=create_request(), headers=bearer)
+        assert response.status_code == 201
+        receipt = response.json()
+        for path in ("/account", "/receipts", "/stats", f"/receipts/{receipt['receiptId']}"):
             assert api.http.get(path, headers=bearer).status_code == 200
-        assert api.burn(made).status_code == 204
-        token = made["manageToken"]
+        assert api.burn(receipt).status_code == 204
+        token = receipt["manageToken"]
         check_key(server, key, token)
         server.seclink("key", "revoke", key[:14], "--config", str(server.config))
         assert api.http.get("/account", headers=bearer).status_code == 401
@@ -197,6 +197,6 @@ def test_neighbours_leave_no_copy_of_erased_secrets(make_server: Callable[..., S
         for n in gone:
             assert api.http.get(f"/secrets/{made[n]['linkId']}").status_code == 200
         time.sleep(3)
-        files = b"".join(each.read_bytes() for each in server.folder.glob("seclink.db*"))
+        files = b"".join(path.read_bytes() for path in server.folder.glob("seclink.db*"))
     assert [n for n in gone if any(payloads[n][at : at + 32] in files for at in range(0, 240, 32))] == []
     assert all(payload in files for n, payload in payloads.items() if n not in gone)

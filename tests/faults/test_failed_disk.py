@@ -46,7 +46,7 @@ class Disk:
             self.folder.joinpath("probe").touch()
 
     def repair(self) -> None:
-        """As after a reboot."""
+        """Mount the disk again, like after a reboot."""
         run("umount", str(self.folder))
         # Whoever is in a mount namespace of its own, as other tests' servers are, has had a copy of the mount.
         until(lambda: not Path(f"/sys/block/{self.device}/loop/backing_file").exists())
@@ -80,10 +80,10 @@ def test_failed_disk_accepts_nothing_and_loses_nothing_once_repaired(
         wait_for_complaints(server, 3)
         for _ in range(2):
             assert api.http.post("/secrets", json=create_request(b"new")).status_code == 503
-            assert {api.reveal(each["linkId"]).status_code for each in kept} == {503}
+            assert {api.reveal(receipt["linkId"]).status_code for receipt in kept} == {503}
             assert api.burn(kept[0]).status_code == 503
             assert guess(api, guarded).status_code == 503, "a try that cannot be counted must not be answered"
-            assert {api.meta(each["linkId"]).status_code for each in kept} == {200}
+            assert {api.meta(receipt["linkId"]).status_code for receipt in kept} == {200}
             assert api.receipt(kept[0])["state"] == "active"
             assert (api.ready().status_code, api.http.get(f"{api.root}/healthz").status_code) == (503, 200)
     assert server.stop() == 0, server.log()
@@ -93,14 +93,18 @@ def test_failed_disk_accepts_nothing_and_loses_nothing_once_repaired(
     with ApiClient(server) as api:
         wait_until_ready(api)
         assert guess(api, guarded).json()["attemptsLeft"] == 3
-        assert [payload_of(api.reveal(each["linkId"]).json()) for each in kept] == [b"kept 0", b"kept 1", b"kept 2"]
-        assert {api.reveal(each["linkId"]).status_code for each in kept} == {410}
+        assert [payload_of(api.reveal(receipt["linkId"]).json()) for receipt in kept] == [
+            b"kept 0",
+            b"kept 1",
+            b"kept 2",
+        ]
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in kept} == {410}
     assert server.stop() == 0, server.log()
     assert is_intact(path)
 
 
-def guess(api: ApiClient, made: dict[str, Any]) -> Any:
-    return api.reveal(made["linkId"], **{"SecLink-Passcode": WRONG_PASSCODE})
+def guess(api: ApiClient, receipt: dict[str, Any]) -> Any:
+    return api.reveal(receipt["linkId"], **{"SecLink-Passcode": WRONG_PASSCODE})
 
 
 def wait_for_complaints(server: Server, count: int) -> None:

@@ -139,10 +139,10 @@ async def test_start_on_a_failing_disk_is_refused_and_changes_nothing(
     folder.mkdir()
     server.config.write_text(f'[store]\npath = "{folder}/seclink.db"\n')
     secrets = killed(server) if files != "none" else {}
-    before = {each: each.read_bytes() for each in folder.iterdir()}
+    before = {path: path.read_bytes() for path in folder.iterdir()}
     for number in range(1, MOST, STEPS[calls]):
-        for each in folder.iterdir():
-            each.unlink()
+        for path in folder.iterdir():
+            path.unlink()
         for each, content in before.items():
             each.write_bytes(content)
         done = start(folder / "seclink.db", f"{calls}:error={error}:when={number}")

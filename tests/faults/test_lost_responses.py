@@ -16,9 +16,9 @@ def connect(server: Server) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), TIMEOUT_SECONDS)
 
 
-def wait_for_state(api: ApiClient, made: dict[str, Any], state: str) -> dict[str, Any]:
+def wait_for_state(api: ApiClient, receipt: dict[str, Any], state: str) -> dict[str, Any]:
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while (told := api.receipt(made))["state"] != state:
+    while (told := api.receipt(receipt))["state"] != state:
         assert time.monotonic() < deadline, told
         time.sleep(0.02)
     return told
@@ -30,28 +30,28 @@ def test_client_that_dies_has_spent_the_view_and_the_receipt_shows_it(
 ) -> None:
     """LR-01: RST 20 ms after the request."""
     for _ in range(5):
-        made = api.create()
+        receipt = api.create()
         client = connect(appliance_server)
-        client.sendall(how(made["linkId"]).encode())
+        client.sendall(how(receipt["linkId"]).encode())
         time.sleep(0.02)
         close_with_reset(client)
-        told = wait_for_state(api, made, "revealed")
+        told = wait_for_state(api, receipt, "revealed")
         assert told["views"] == 1
         assert [event["type"] for event in told["events"]] == ["created", "revealed"]
-        assert api.reveal(made["linkId"]).status_code == 410
+        assert api.reveal(receipt["linkId"]).status_code == 410
 
 
 def test_client_that_dies_during_its_request_has_spent_nothing(appliance_server: Server, api: ApiClient) -> None:
     """LR-01"""
     for cut in (1, 20, 60):
-        made = api.create(b"still there")
+        receipt = api.create(b"still there")
         client = connect(appliance_server)
-        client.sendall(post_reveal_request(made["linkId"]).encode()[:-cut])
+        client.sendall(post_reveal_request(receipt["linkId"]).encode()[:-cut])
         time.sleep(0.02)
         close_with_reset(client)
         time.sleep(0.05)
-        assert api.receipt(made)["state"] == "active"
-        assert payload_of(api.reveal(made["linkId"]).json()) == b"still there"
+        assert api.receipt(receipt)["state"] == "active"
+        assert payload_of(api.reveal(receipt["linkId"]).json()) == b"still there"
 
 
 @pytest.mark.parametrize("cut", ["nothing", "one", "half", "all but one"])
@@ -59,7 +59,7 @@ def test_client_that_dies_during_its_request_has_spent_nothing(appliance_server:
 def test_same_client_gets_the_lost_response_again_byte_for_byte(
     appliance_server: Server, api: ApiClient, how: Any, cut: str
 ) -> None:
-    """LR-02: cut after 0, 1, half and all but one of its bytes; one view is spent."""
+    """LR-02: cut off after 0, 1, half and all but one of its bytes; one view is spent."""
     payload = bytes(range(256)) * 400
     key = ("Idempotency-Key", uuid.uuid4().hex)
     made, twin = (api.create(payload, expiryType="24hours", maxViews=3) for _ in range(2))
@@ -88,14 +88,14 @@ def test_same_client_gets_the_lost_response_again_byte_for_byte(
 
 def test_last_view_can_be_fetched_again_although_it_is_erased(appliance_server: Server, api: ApiClient) -> None:
     """LR-02"""
-    made = api.create(b"the only view")
+    receipt = api.create(b"the only view")
     key = ("Idempotency-Key", uuid.uuid4().hex)
     client = connect(appliance_server)
-    client.sendall(post_reveal_request(made["linkId"], key).encode())
+    client.sendall(post_reveal_request(receipt["linkId"], key).encode())
     close_with_reset(client)
-    wait_for_state(api, made, "revealed")
+    wait_for_state(api, receipt, "revealed")
     with connect(appliance_server) as client:
-        client.sendall(post_reveal_request(made["linkId"], key).encode())
+        client.sendall(post_reveal_request(receipt["linkId"], key).encode())
         assert payload_of(read_response(client).json) == b"the only view"
 
 
@@ -118,10 +118,10 @@ def test_other_client_gets_410_at_once(appliance_server: Server, api: ApiClient)
 
 
 def test_concurrent_retries_spend_one_view(appliance_server: Server, api: ApiClient) -> None:
-    """LR-02: the retry arrives while the first try is still at work."""
+    """LR-02: the retry arrives during the first request."""
     for _ in range(10):
-        made = api.create(b"overtaken", expiryType="24hours", maxViews=5)
-        request = post_reveal_request(made["linkId"], ("Idempotency-Key", uuid.uuid4().hex)).encode()
+        receipt = api.create(b"overtaken", expiryType="24hours", maxViews=5)
+        request = post_reveal_request(receipt["linkId"], ("Idempotency-Key", uuid.uuid4().hex)).encode()
         clients = [connect(appliance_server) for _ in range(8)]
         for client in clients:
             client.sendall(request)
@@ -130,11 +130,11 @@ def test_concurrent_retries_spend_one_view(appliance_server: Server, api: ApiCli
             with client:
                 bodies.add(read_response(client).body)
         assert len(bodies) == 1
-        assert api.receipt(made)["views"] == 1
+        assert api.receipt(receipt)["views"] == 1
 
 
 def size(server: Server, request: bytes) -> int:
-    """How many bytes the answer has, headers included."""
+    """Return the size of the response, including its headers."""
     with connect(server) as client:
         client.sendall(request)
         data = b""
@@ -144,7 +144,7 @@ def size(server: Server, request: bytes) -> int:
 
 
 def take(client: socket.socket, count: int) -> None:
-    """Read so many bytes and not one more."""
+    """Read exactly that many bytes."""
     while count > 0:
         data = client.recv(min(count, 65536))
         assert data

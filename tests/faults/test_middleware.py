@@ -27,7 +27,7 @@ def test_body_at_the_limit_is_accepted(server: SmallServer) -> None:
 
 @pytest.mark.parametrize("size", [MOST + 1, 11_000_000, 1_000_000_000, 10**18])
 def test_content_length_over_the_limit_is_refused_before_the_body(server: SmallServer, size: int) -> None:
-    """IN-01: 413 while not a byte of the body was sent, and the application was not asked."""
+    """IN-01: 413 before the first byte of the body was sent, and without calling the application."""
     before = server.seen("/big-body")
     with server.connect(b"POST /big-body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size) as client:
         [answer] = parse_responses(read_all(client))
@@ -63,7 +63,7 @@ def test_chunks_over_the_limit_are_refused(server: SmallServer) -> None:
     "piece", [b"10000\r\n" + b"x" * 65536 + b"\r\n", b"1;" + b"e" * 65536, b"0\r\nx: " + b"t" * 65536]
 )
 def test_endless_body_is_cut_off_and_memory_stays_flat(server: SmallServer, piece: bytes) -> None:
-    """IN-01: chunks, a chunk extension, a trailer; none of them ends."""
+    """IN-01: chunks, a chunk extension, a trailer; all endless."""
     server.get()
     before = server.get().json["rss"]
     for _ in range(5):
@@ -103,9 +103,9 @@ def test_endless_body_is_cut_off_and_memory_stays_flat(server: SmallServer, piec
 def test_ambiguous_request_is_refused_and_no_request_after_it_runs(server: SmallServer, head: bytes) -> None:
     """IN-09"""
     with server.connect(POST + head + b"\r\n0\r\n\r\n" + BURN) as client:
-        found = parse_responses(read_all(client))
-    assert [answer.status for answer in found] == [400]
-    check_error_response(found[0], 400, "bad_request")
+        responses = parse_responses(read_all(client))
+    assert [answer.status for answer in responses] == [400]
+    check_error_response(responses[0], 400, "bad_request")
     assert server.seen("/burn") == 0
 
 
@@ -149,7 +149,7 @@ def test_pipelined_requests_are_served_in_order_and_a_flood_is_not(server: Small
 
 
 def test_garbage_after_a_request_does_not_cost_its_response(server: SmallServer) -> None:
-    """IN-09: the request was whole and is carried out; being told otherwise would make its sender try again."""
+    """IN-09: the request was complete and is executed; an error would make its sender retry it."""
     with server.connect(b"GET /slow?0.3 HTTP/1.1\r\nHost: x\r\n\r\n\x00\x01\x02 garbage\r\n\r\n" + BURN) as client:
         [answer] = parse_responses(read_all(client))
     assert answer.status == 200
@@ -157,7 +157,7 @@ def test_garbage_after_a_request_does_not_cost_its_response(server: SmallServer)
 
 
 def test_trailers_do_not_become_headers(server: SmallServer) -> None:
-    """IN-09: what comes after the body was checked by nobody."""
+    """IN-09: bytes after the body have not been checked."""
     body = b"1\r\nA\r\n0\r\nAuthorization: Bearer late\r\nConnection: close\r\n\r\n"
     with server.connect(POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + body) as client:
         [answer] = parse_responses(read_all(client))
@@ -184,7 +184,7 @@ def test_only_allowed_hosts_are_served() -> None:
 
 
 def test_client_address_is_the_peer_despite_headers(server: SmallServer) -> None:
-    """IN-13: who may be believed is decided by the limiter, not by the server."""
+    """IN-13: admission decides which proxies are trusted, not the server."""
     head = b"GET /look HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"
     assert server.ask(head)[0].json["client"][0] == "127.0.0.1"
 
@@ -245,18 +245,18 @@ def test_response_has_security_headers_and_our_request_id(server: SmallServer) -
 
 
 def test_application_keeps_its_own_headers_and_adds_late_ones(server: SmallServer) -> None:
-    answer = server.get("/page")
-    assert answer.headers["content-security-policy"] == "default-src 'self'"
-    assert answer.headers["cache-control"] == "max-age=60"
-    assert answer.headers["ratelimit"] == "r=1"
-    assert answer.headers["x-frame-options"] == SECURITY["x-frame-options"]
+    response = server.get("/page")
+    assert response.headers["content-security-policy"] == "default-src 'self'"
+    assert response.headers["cache-control"] == "max-age=60"
+    assert response.headers["ratelimit"] == "r=1"
+    assert response.headers["x-frame-options"] == SECURITY["x-frame-options"]
 
 
 def test_escaped_error_becomes_a_500_without_details(server: SmallServer) -> None:
     """IN-16"""
-    answer = server.get("/boom")
-    check_error_response(answer, 500, "internal")
-    assert b"shadow" not in answer.body
+    response = server.get("/boom")
+    check_error_response(response, 500, "internal")
+    assert b"shadow" not in response.body
 
 
 def test_error_after_half_a_response_closes_the_connection(server: SmallServer) -> None:
@@ -271,17 +271,17 @@ def test_requests_over_the_limit_get_503() -> None:
         ask = b"GET /slow?2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         with server.connect(ask) as first, server.connect(ask) as second:
             while True:
-                answer = server.get("/look")
-                if answer.status == 503:
+                response = server.get("/look")
+                if response.status == 503:
                     break
-            check_error_response(answer, 503, "busy")
-            assert answer.headers["retry-after"] == "1"
+            check_error_response(response, 503, "busy")
+            assert response.headers["retry-after"] == "1"
             assert [parse_responses(read_all(each))[0].status for each in (first, second)] == [200, 200]
         assert server.get().status == 200
 
 
 def test_disconnect_does_not_stop_the_application(server: SmallServer) -> None:
-    """A lost client may not leave a claim half done."""
+    """A disconnect must not leave a claim half done."""
     before = server.seen("/slow done")
     server.connect(b"GET /slow?0.3 HTTP/1.1\r\nHost: x\r\n\r\n").close()
     while server.seen("/slow done") == before:

@@ -79,7 +79,7 @@ def test_server_needs_only_its_state_folder(make_server: Callable[..., Server], 
     ill = image.run("-m", "seclink", "check", "--config", "/var/lib/seclink/seclink.toml")
     assert ill.returncode == 1
     assert "Traceback" not in server.log() + ill.stderr
-    assert {each.name for each in image.state.iterdir()} == {"seclink.toml", "seclink.db", "seclink.db.lock"}
-    assert {each.stat().st_uid for each in image.state.iterdir()} == {USER, inside.stat().st_uid}
+    assert {path.name for path in image.state.iterdir()} == {"seclink.toml", "seclink.db", "seclink.db.lock"}
+    assert {path.stat().st_uid for path in image.state.iterdir()} == {USER, inside.stat().st_uid}
     assert list(image.root.iterdir()) == []
     assert is_intact(image.state / "seclink.db")

@@ -52,16 +52,16 @@ class Before:
     def check_swept(self, api: ApiClient) -> None:
         for each in self.ended:
             assert api.reveal(each["linkId"]).status_code == 410
-        assert [payload_of(api.reveal(each["linkId"]).json()) for each in self.kept] == [
+        assert [payload_of(api.reveal(receipt["linkId"]).json()) for receipt in self.kept] == [
             b"kept %d" % n for n in range(3)
         ]
-        assert {api.reveal(each["linkId"]).status_code for each in self.kept} == {410}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in self.kept} == {410}
 
 
-def end(api: ApiClient, made: list[dict[str, Any]]) -> None:
-    for each in made[1:]:
-        assert api.reveal(each["linkId"]).status_code == 200
-    assert api.burn(made[0]).status_code == 204
+def end(api: ApiClient, receipts: list[dict[str, Any]]) -> None:
+    for receipt in receipts[1:]:
+        assert api.reveal(receipt["linkId"]).status_code == 200
+    assert api.burn(receipts[0]).status_code == 204
 
 
 def test_lost_shared_memory_file_loses_nothing(make_server: Callable[..., Server]) -> None:
@@ -113,12 +113,12 @@ def test_changed_configuration_ends_no_secret(make_server: Callable[..., Server]
     with ApiClient(server) as api:
         bearer = {"Authorization": f"Bearer {key}"}
         assert api.http.get("/account", headers=bearer).status_code == 200
-        for each in kept:
-            told = api.meta(each["linkId"]).json()
-            assert (told["expiresAt"], told["publicNote"], told["viewsLeft"]) == (each["expiresAt"], "note", 1)
-            assert api.receipt(each)["state"] == "active"
+        for receipt in kept:
+            told = api.meta(receipt["linkId"]).json()
+            assert (told["expiresAt"], told["publicNote"], told["viewsLeft"]) == (receipt["expiresAt"], "note", 1)
+            assert api.receipt(receipt)["state"] == "active"
         assert api.reveal(spent["linkId"]).status_code == 410
         assert api.reveal(guarded["linkId"], **{"SecLink-Passcode": WRONG_PASSCODE}).json()["attemptsLeft"] == 3
         assert payload_of(api.reveal(guarded["linkId"], **{"SecLink-Passcode": RIGHT_PASSCODE}).json()) == b"guarded"
-        assert {payload_of(api.reveal(each["linkId"]).json()) for each in kept} == {b"x" * 20_000}
+        assert {payload_of(api.reveal(receipt["linkId"]).json()) for receipt in kept} == {b"x" * 20_000}
     assert server.stop() == 0

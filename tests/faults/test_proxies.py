@@ -116,9 +116,9 @@ def test_rightmost_untrusted_address_counts_behind_two_proxies(
 
 def reveal(client: httpx.Client, made: httpx.Response) -> bytes:
     assert made.status_code == 201, made.text
-    answer = client.post(f"/api/v1/secrets/{made.json()['linkId']}/reveal")
-    assert answer.status_code == 200, answer.text
-    return base64.b64decode(answer.json()["encryptedBlob"])
+    response = client.post(f"/api/v1/secrets/{made.json()['linkId']}/reveal")
+    assert response.status_code == 200, response.text
+    return base64.b64decode(response.json()["encryptedBlob"])
 
 
 def test_largest_secret_arrives_and_a_larger_one_gets_our_error(behind: Callable[..., Behind]) -> None:
@@ -184,8 +184,8 @@ def test_default_nginx_would_write_secrets_to_its_disk(behind: Callable[..., Beh
 class Upstream:
     """Reads requests; answers them, or hangs up on them instead, as one does that dies with the answer on its lips."""
 
-    def __init__(self, answers: bool) -> None:
-        self.answers, self.requests, self.connections = answers, 0, 0
+    def __init__(self, responses: bool) -> None:
+        self.answers, self.requests, self.connections = responses, 0, 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -222,8 +222,8 @@ def upstreams() -> Iterator[Callable[[bool], Upstream]]:
         return made[-1]
 
     yield make
-    for each in made:
-        each.close()
+    for receipt in made:
+        receipt.close()
 
 
 REVEALS = [("POST", "/api/v1/secrets/AbCdEfGhIjKl/reveal"), ("GET", "/api/v1/secrets/AbCdEfGhIjKl")]

@@ -32,18 +32,20 @@ def test_few_open_files_only_reject_some_clients(make_server: Callable[..., Serv
     toml = HIGH_RATES + '[reaper]\nevery = "1s"\n'
     server = make_server(toml, prefix=("prlimit", f"--nofile={files}:{files}")).start()
     with ApiClient(server) as api:
-        made = [api.create(b"kept %d" % n) for n in range(5)]
+        receipts = [api.create(b"kept %d" % n) for n in range(5)]
     with contextlib.ExitStack() as stack:
         for n in range(200):
             client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), TIMEOUT_SECONDS))
             with contextlib.suppress(ConnectionError):
-                client.sendall(reveal_request(made[n % 5]["linkId"]).encode()[: n % 40])
+                client.sendall(reveal_request(receipts[n % 5]["linkId"]).encode()[: n % 40])
         assert resource_usage(server)["files"] <= files
         with httpx.Client(timeout=TIMEOUT_SECONDS) as newcomer:
             assert newcomer.get(f"{server.url}/healthz").status_code == 200
             assert newcomer.get(f"{server.url}/readyz").status_code == 200
     with ApiClient(server) as api:
-        assert [payload_of(api.reveal(each["linkId"]).json()) for each in made] == [b"kept %d" % n for n in range(5)]
+        assert [payload_of(api.reveal(receipt["linkId"]).json()) for receipt in receipts] == [
+            b"kept %d" % n for n in range(5)
+        ]
         assert api.reveal(api.create()["linkId"]).status_code == 200
     assert server.stop() == 0, server.log()
     assert "Traceback" not in server.log()
@@ -57,7 +59,7 @@ def test_many_large_uploads_at_once_use_bounded_memory(make_server: Callable[...
     assert set(told) <= {201, 503}
     assert told[201] >= 5
     with ApiClient(server) as api:
-        assert {len(payload_of(api.reveal(each["linkId"]).json())) for each in made} == {MOST_BYTES}
+        assert {len(payload_of(api.reveal(receipt["linkId"]).json())) for receipt in made} == {MOST_BYTES}
     peak = status_of(server, "VmHWM")
     print(f"\nCR-12: {dict(told)}, {before:.0f} MiB before, {peak:.0f} MiB at most")
     assert peak < before + 400  # 64 MiB of bodies, and what becomes of them on the way
@@ -77,8 +79,8 @@ def test_exhausted_memory_fails_requests_but_not_the_server(make_server: Callabl
         print(f"\nCR-12: with 24 MiB to spare: {dict(told)}")
         assert set(told) <= {0, 201, 503}  # 0: not even room to read it
         assert told[503] > 5, "it had enough: this shows nothing"
-        assert {api.reveal(each["linkId"]).status_code for each in [*kept, *made]} == {200}
-        assert {api.reveal(each["linkId"]).status_code for each in [*kept, *made]} == {410}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in [*kept, *made]} == {200}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in [*kept, *made]} == {410}
         assert api.reveal(api.create(os.urandom(MOST_BYTES))["linkId"]).status_code == 200
         assert api.ready().status_code == 200
     assert server.stop() == 0, server.log()
@@ -94,19 +96,19 @@ def upload(server: Server) -> tuple[Counter[int], list[Any]]:
         with httpx.Client(transport=transport, timeout=TIMEOUT_SECONDS * 2) as client:
             ready.wait(TIMEOUT_SECONDS)
             try:
-                answer = client.post(f"{server.url}/api/v1/secrets", json=said)
+                response = client.post(f"{server.url}/api/v1/secrets", json=said)
             except httpx.TransportError:
                 told[0] += 1
                 return
-            told[answer.status_code] += 1
-            if answer.status_code == 201:
-                made.append(answer.json())
+            told[response.status_code] += 1
+            if response.status_code == 201:
+                made.append(response.json())
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(UPLOADS)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join(TIMEOUT_SECONDS * 3)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(TIMEOUT_SECONDS * 3)
     assert sum(told.values()) == UPLOADS
     return told, made
 
@@ -125,17 +127,17 @@ def test_suspended_server_continues_where_it_was(make_server: Callable[..., Serv
     """OPS-05: while its loop stands it does not seem alive; then all who waited are answered, each secret once."""
     server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n').start()
     with ApiClient(server) as api, Crowd(server, 20) as crowd:
-        made = [api.create(b"waited %d" % (n % 10)) for n in range(10)]
-        crowd.prime([reveal_request(each["linkId"]) for each in made * 2])
+        receipts = [api.create(b"waited %d" % (n % 10)) for n in range(10)]
+        crowd.prime([reveal_request(receipt["linkId"]) for receipt in receipts * 2])
         os.kill(server.process.pid, signal.SIGSTOP)
-        crowd.release([reveal_request(each["linkId"]) for each in made * 2])
+        crowd.release([reveal_request(receipt["linkId"]) for receipt in receipts * 2])
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{server.url}/healthz", timeout=1)
         time.sleep(2)
         os.kill(server.process.pid, signal.SIGCONT)
-        found = crowd.read(20)
-        assert Counter(each.status for each in found) == {200: 10, 410: 10}
-        assert sorted(payload_of(each.json) for each in found if each.status == 200) == [
+        responses = crowd.read(20)
+        assert Counter(response.status for response in responses) == {200: 10, 410: 10}
+        assert sorted(payload_of(response.json) for response in responses if response.status == 200) == [
             b"waited %d" % n for n in range(10)
         ]
         assert api.ready().status_code == 200

@@ -37,17 +37,17 @@ def test_mixed_load_leaves_the_server_as_it_was(
     server = make_server(toml, prefix=(sys.executable, forgetful, str(KEPT_SECONDS))).start()
     stop = threading.Event()
     visitors = [LoadThread(server, seed, PAUSE, stop) for seed in range(VISITORS)]
-    for each in visitors:
-        each.start()
+    for visitor in visitors:
+        visitor.start()
     try:
         figures = watch(server, visitors, minutes * 60 or SHORT)
     finally:
         stop.set()
-        for each in visitors:
-            each.join(TIMEOUT_SECONDS)
-    wrong = sum((each.wrong for each in visitors), Counter[str]())
+        for visitor in visitors:
+            visitor.join(TIMEOUT_SECONDS)
+    wrong = sum((visitor.wrong for visitor in visitors), Counter[str]())
     assert not wrong
-    assert all(each.asked > 20 for each in visitors)
+    assert all(visitor.asked > 20 for visitor in visitors)
     if minutes:
         check_flat(figures)
     assert server.stop() == 0, server.log()
@@ -62,7 +62,7 @@ def watch(server: Server, visitors: list[LoadThread], seconds: float) -> list[di
         time.sleep(seconds / SAMPLES)
         assert server.process.poll() is None, server.log()
         figures.append(resource_usage(server))
-        figures[-1]["asked"] = sum(each.asked for each in visitors)
+        figures[-1]["asked"] = sum(visitor.asked for visitor in visitors)
     return figures
 
 

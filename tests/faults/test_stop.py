@@ -31,9 +31,9 @@ def test_stop_finishes_requests_in_flight_and_accepts_no_new_ones() -> None:
         assert read_all(idle) == b""
         with pytest.raises(ConnectionRefusedError):
             server.connect()
-        found = [parse_responses(read_all(each))[0] for each in in_flight]
-        assert [each.status for each in found] == [200] * 20
-        assert {each.headers["connection"] for each in found} == {"close"}
+        responses = [parse_responses(read_all(each))[0] for each in in_flight]
+        assert [response.status for response in responses] == [200] * 20
+        assert {response.headers["connection"] for response in responses} == {"close"}
         read_all(upload)
         code, out, err = server.finish()
     assert (code, out, err) == (0, "closed 20\n", "")
