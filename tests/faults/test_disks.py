@@ -64,24 +64,24 @@ def test_full_disk_stores_no_secret_and_spends_no_view(make_server: Callable[...
     path = small_disk / "seclink.db"
     server = make_server(HIGH_RATES + NO_STORAGE_QUOTA + f'[store]\npath = "{path}"\n').start()
     with ApiClient(server) as api:
-        kept = [api.create(b"before it was full %d" % n, publicNote="note") for n in range(10)]
+        receipts = [api.create(b"before it was full %d" % n, publicNote="note") for n in range(10)]
         check_ready(api, True)
         time.sleep(1.5)  # the log has been emptied
         ballast = fill(small_disk)
         refused = [api.http.post("/secrets", json=big()) for _ in range(3)]
         assert {each.status_code for each in refused} <= {503, 507}
-        for receipt in kept:
+        for receipt in receipts:
             response = api.reveal(receipt["linkId"], **{"Idempotency-Key": f"0123456789{receipt['linkId']}"})
             assert (response.status_code, response.json()["code"]) == (503, "storage")
             assert int(response.headers["Retry-After"]) >= 1
             meta = api.meta(receipt["linkId"])
             assert (meta.status_code, meta.json()["publicNote"]) == (200, "note")
             assert api.receipt(receipt)["state"] == "active"
-        assert api.burn(kept[0]).status_code == 503
+        assert api.burn(receipts[0]).status_code == 503
         check_ready(api, False)
         ballast.unlink()
         wait_until_ready(api)
-        for n, each in enumerate(kept):
+        for n, each in enumerate(receipts):
             response = api.reveal(each["linkId"], **{"Idempotency-Key": f"0123456789{each['linkId']}"})
             assert payload_of(response.json()) == b"before it was full %d" % n
         assert api.reveal(api.create()["linkId"]).status_code == 200
@@ -125,17 +125,17 @@ def test_read_only_file_system_spends_no_view(make_server: Callable[..., Server]
     require_program("strace")
     server = make_server().start()
     with ApiClient(server) as api:
-        kept = [api.create(b"before") for _ in range(3)]
+        receipts = [api.create(b"before") for _ in range(3)]
         check_ready(api, True)
         time.sleep(1.1)
         with failing_calls(server.process.pid, "pwrite64,ftruncate,fallocate", "EROFS"):
             assert api.http.post("/secrets", json=big()).status_code == 503
-            for receipt in kept:
+            for receipt in receipts:
                 assert api.reveal(receipt["linkId"]).status_code == 503
                 assert api.meta(receipt["linkId"]).status_code == 200
             check_ready(api, False)
         wait_until_ready(api)
-        assert [payload_of(api.reveal(receipt["linkId"]).json()) for receipt in kept] == [b"before"] * 3
+        assert [payload_of(api.reveal(receipt["linkId"]).json()) for receipt in receipts] == [b"before"] * 3
     assert server.stop() == 0
     assert is_intact(database_path(server.folder))
 
@@ -169,25 +169,25 @@ def test_no_secret_leaves_without_a_durable_claim(make_server: Callable[..., Ser
     require_program("strace")
     server = make_server().start()
     with ApiClient(server) as api, Crowd(server, 8) as crowd:
-        kept = [api.create(b"durable or not %d" % n) for n in range(8)]
+        receipts = [api.create(b"durable or not %d" % n) for n in range(8)]
         time.sleep(1.1)
         with failing_calls(server.process.pid, calls, error):
-            responses = crowd.ask([reveal_request(receipt["linkId"]) for receipt in kept])
+            responses = crowd.ask([reveal_request(receipt["linkId"]) for receipt in receipts])
             assert {response.status for response in responses} == {503}
             assert {response.json["code"] for response in responses} == {"storage"}
             assert api.http.post("/secrets", json=big()).status_code in (503, 507)
-            assert api.burn(kept[0]).status_code == 503
+            assert api.burn(receipts[0]).status_code == 503
             assert api.http.get(f"{api.root}/healthz").status_code == 200
         wait_until_ready(api)
-        again = [api.reveal(receipt["linkId"]) for receipt in kept]
+        again = [api.reveal(receipt["linkId"]) for receipt in receipts]
         assert {each.status_code for each in again} <= {200, 410}
-        assert {api.reveal(receipt["linkId"]).status_code for receipt in kept} == {410}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in receipts} == {410}
         made = api.create(b"works again")
         assert payload_of(api.reveal(made["linkId"]).json()) == b"works again"
     server.kill()
     server.start()
     with ApiClient(server) as api:
-        assert {api.reveal(receipt["linkId"]).status_code for receipt in kept} == {410}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in receipts} == {410}
     assert server.stop() == 0
     assert is_intact(database_path(server.folder))
 

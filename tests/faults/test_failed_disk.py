@@ -73,18 +73,18 @@ def test_failed_disk_accepts_nothing_and_loses_nothing_once_repaired(
     path = disk.folder / "seclink.db"
     server = make_server(HIGH_RATES + f'[store]\npath = "{path}"\n[reaper]\nevery = "1s"\n').start()
     with ApiClient(server) as api:
-        kept = [api.create(b"kept %d" % n) for n in range(3)]
+        receipts = [api.create(b"kept %d" % n) for n in range(3)]
         guarded = api.create(b"guarded", passcodeHash=RIGHT_PASSCODE)
         assert guess(api, guarded).json()["attemptsLeft"] == 4
         disk.fail()
         wait_for_complaints(server, 3)
         for _ in range(2):
             assert api.http.post("/secrets", json=create_request(b"new")).status_code == 503
-            assert {api.reveal(receipt["linkId"]).status_code for receipt in kept} == {503}
-            assert api.burn(kept[0]).status_code == 503
+            assert {api.reveal(receipt["linkId"]).status_code for receipt in receipts} == {503}
+            assert api.burn(receipts[0]).status_code == 503
             assert guess(api, guarded).status_code == 503, "a try that cannot be counted must not be answered"
-            assert {api.meta(receipt["linkId"]).status_code for receipt in kept} == {200}
-            assert api.receipt(kept[0])["state"] == "active"
+            assert {api.meta(receipt["linkId"]).status_code for receipt in receipts} == {200}
+            assert api.receipt(receipts[0])["state"] == "active"
             assert (api.ready().status_code, api.http.get(f"{api.root}/healthz").status_code) == (503, 200)
     assert server.stop() == 0, server.log()
     assert "Traceback" not in server.log()
@@ -93,12 +93,12 @@ def test_failed_disk_accepts_nothing_and_loses_nothing_once_repaired(
     with ApiClient(server) as api:
         wait_until_ready(api)
         assert guess(api, guarded).json()["attemptsLeft"] == 3
-        assert [payload_of(api.reveal(receipt["linkId"]).json()) for receipt in kept] == [
+        assert [payload_of(api.reveal(receipt["linkId"]).json()) for receipt in receipts] == [
             b"kept 0",
             b"kept 1",
             b"kept 2",
         ]
-        assert {api.reveal(receipt["linkId"]).status_code for receipt in kept} == {410}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in receipts} == {410}
     assert server.stop() == 0, server.log()
     assert is_intact(path)
 

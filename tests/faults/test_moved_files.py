@@ -102,7 +102,7 @@ def test_changed_configuration_ends_no_secret(make_server: Callable[..., Server]
     server = make_server(HIGH_RATES + "[receipts]\nkeep_days = 30\n").start()
     key = server.key()
     with ApiClient(server) as api:
-        kept = [api.create(b"x" * 20_000, expiryType="7days", publicNote="note", maxViews=1) for _ in range(5)]
+        receipts = [api.create(b"x" * 20_000, expiryType="7days", publicNote="note", maxViews=1) for _ in range(5)]
         guarded = api.create(b"guarded", passcodeHash=RIGHT_PASSCODE)
         spent = api.create(b"spent")
         assert api.reveal(spent["linkId"]).status_code == 200
@@ -113,12 +113,12 @@ def test_changed_configuration_ends_no_secret(make_server: Callable[..., Server]
     with ApiClient(server) as api:
         bearer = {"Authorization": f"Bearer {key}"}
         assert api.http.get("/account", headers=bearer).status_code == 200
-        for receipt in kept:
+        for receipt in receipts:
             told = api.meta(receipt["linkId"]).json()
             assert (told["expiresAt"], told["publicNote"], told["viewsLeft"]) == (receipt["expiresAt"], "note", 1)
             assert api.receipt(receipt)["state"] == "active"
         assert api.reveal(spent["linkId"]).status_code == 410
         assert api.reveal(guarded["linkId"], **{"SecLink-Passcode": WRONG_PASSCODE}).json()["attemptsLeft"] == 3
         assert payload_of(api.reveal(guarded["linkId"], **{"SecLink-Passcode": RIGHT_PASSCODE}).json()) == b"guarded"
-        assert {payload_of(api.reveal(receipt["linkId"]).json()) for receipt in kept} == {b"x" * 20_000}
+        assert {payload_of(api.reveal(receipt["linkId"]).json()) for receipt in receipts} == {b"x" * 20_000}
     assert server.stop() == 0

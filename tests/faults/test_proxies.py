@@ -38,9 +38,9 @@ def make_nginx() -> Iterator[Callable[..., Nginx]]:
     with contextlib.ExitStack() as stack:
 
         def make(*upstreams: int, changes: dict[str, str] | None = None) -> Nginx:
-            made = Nginx(*upstreams, changes=changes)
-            stack.callback(made.stop)
-            return made.start()
+            nginx = Nginx(*upstreams, changes=changes)
+            stack.callback(nginx.stop)
+            return nginx.start()
 
         yield make
 
@@ -68,16 +68,16 @@ def create(client: httpx.Client, payload: bytes = b"payload", **headers: str) ->
 
 def test_rate_limits_count_each_client(behind: Callable[..., Behind]) -> None:
     """RL-03"""
-    made = behind()
-    with made.client("127.0.0.2") as one, made.client("127.0.0.3") as other:
+    proxy = behind()
+    with proxy.client("127.0.0.2") as one, proxy.client("127.0.0.3") as other:
         assert [create(one).status_code for _ in range(4)] == [201, 201, 201, 429]
         assert create(other).status_code == 201
 
 
 def test_untrusted_proxy_counts_as_one_client(behind: Callable[..., Behind]) -> None:
     """RL-02: what is not configured is not believed."""
-    made = behind(trusted="[]")
-    with made.client("127.0.0.2") as one, made.client("127.0.0.3") as other:
+    proxy = behind(trusted="[]")
+    with proxy.client("127.0.0.2") as one, proxy.client("127.0.0.3") as other:
         assert [create(one).status_code for _ in range(3)] == [201] * 3
         assert create(other).status_code == 429
 
@@ -88,9 +88,9 @@ FORGED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "CF-Connecting-IP", "True
 @pytest.mark.parametrize("name", FORGED)
 def test_forged_client_address_is_ignored(behind: Callable[..., Behind], name: str) -> None:
     """RL-02, RL-03"""
-    made = behind()
+    proxy = behind()
     claims = [f"for=192.0.2.{each}" if name == "Forwarded" else f"192.0.2.{each}, 127.0.0.1" for each in range(4)]
-    with made.client() as client:
+    with proxy.client() as client:
         assert [create(client, **{name: each}).status_code for each in claims] == [201, 201, 201, 429]
 
 
@@ -98,10 +98,10 @@ def test_rightmost_untrusted_address_counts_behind_two_proxies(
     behind: Callable[..., Behind], make_nginx: Callable[..., Nginx]
 ) -> None:
     """RL-03: the first is seen by the second as 127.0.0.9, which is trusted, too."""
-    made = behind(trusted='["127.0.0.1", "127.0.0.9"]')
+    proxy = behind(trusted='["127.0.0.1", "127.0.0.9"]')
     changes = {
-        "proxy_pass http://seclink;": f"proxy_pass {made.url}; proxy_bind 127.0.0.9; proxy_ssl_verify off;",
-        "proxy_set_header Host $http_host;": f"proxy_set_header Host localhost:{made.nginx.port};",
+        "proxy_pass http://seclink;": f"proxy_pass {proxy.url}; proxy_bind 127.0.0.9; proxy_ssl_verify off;",
+        "proxy_set_header Host $http_host;": f"proxy_set_header Host localhost:{proxy.nginx.port};",
     }
     first = make_nginx(1, changes=changes)
     with first.client("127.0.0.2") as one, first.client("127.0.0.3") as other:
@@ -114,16 +114,16 @@ def test_rightmost_untrusted_address_counts_behind_two_proxies(
 # Large bodies
 
 
-def reveal(client: httpx.Client, made: httpx.Response) -> bytes:
-    assert made.status_code == 201, made.text
-    response = client.post(f"/api/v1/secrets/{made.json()['linkId']}/reveal")
+def reveal(client: httpx.Client, created: httpx.Response) -> bytes:
+    assert created.status_code == 201, created.text
+    response = client.post(f"/api/v1/secrets/{created.json()['linkId']}/reveal")
     assert response.status_code == 200, response.text
     return base64.b64decode(response.json()["encryptedBlob"])
 
 
 def test_largest_secret_arrives_and_a_larger_one_gets_our_error(behind: Callable[..., Behind]) -> None:
-    made = behind(MANY)
-    with made.client() as client:
+    proxy = behind(MANY)
+    with proxy.client() as client:
         payload = os.urandom(TWO_MIB)
         assert reveal(client, create(client, payload)) == payload
         refused = create(client, payload + b"x" * 100_000)
@@ -132,20 +132,20 @@ def test_largest_secret_arrives_and_a_larger_one_gets_our_error(behind: Callable
 
 
 def test_default_nginx_body_limit_is_too_small(behind: Callable[..., Behind]) -> None:
-    made = behind(MANY, changes={"client_max_body_size 8m;": ""})
-    with made.client() as client:
+    proxy = behind(MANY, changes={"client_max_body_size 8m;": ""})
+    with proxy.client() as client:
         refused = create(client, b"x" * TWO_MIB)
         assert (refused.status_code, refused.headers["content-type"]) == (413, "text/html")
 
 
-def slowly(behind: Behind, made: httpx.Response) -> bytes:
+def read_slowly(behind: Behind, created: httpx.Response) -> bytes:
     """Reveals, and reads more slowly than the appliance sends."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.settimeout(TIMEOUT_SECONDS)
     raw.connect(("127.0.0.1", behind.nginx.port))
     with behind.nginx.pair.context().wrap_socket(raw, server_hostname="localhost") as client:
-        path = f"/api/v1/secrets/{made.json()['linkId']}/reveal"
+        path = f"/api/v1/secrets/{created.json()['linkId']}/reveal"
         client.sendall(
             f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
         )
@@ -158,24 +158,24 @@ def slowly(behind: Behind, made: httpx.Response) -> bytes:
 
 def test_nginx_writes_no_secret_to_its_disk(behind: Callable[..., Behind]) -> None:
     """A temporary file that is deleted stays readable on the disk: there must be none."""
-    made = behind(MANY)
-    with made.nginx.without_disk(), made.client() as client:
+    proxy = behind(MANY)
+    with proxy.nginx.without_disk(), proxy.client() as client:
         payload = os.urandom(TWO_MIB)
         created = create(client, payload)
         assert created.status_code == 201
-        assert base64.b64encode(payload) in slowly(made, created)
-    assert "temp" not in made.nginx.log()
+        assert base64.b64encode(payload) in read_slowly(proxy, created)
+    assert "temp" not in proxy.nginx.log()
 
 
 @pytest.mark.parametrize("setting", ["proxy_request_buffering", "proxy_buffering"])
 def test_default_nginx_would_write_secrets_to_its_disk(behind: Callable[..., Behind], setting: str) -> None:
     """The same test sees it."""
-    made = behind(MANY, changes={f"        {setting} off;": ""})
-    with made.nginx.without_disk(), made.client() as client:
+    proxy = behind(MANY, changes={f"        {setting} off;": ""})
+    with proxy.nginx.without_disk(), proxy.client() as client:
         created = create(client, b"x" * (TWO_MIB if setting == "proxy_request_buffering" else 1_500_000))
         if created.status_code == 201:
-            slowly(made, created)
-    assert "Permission denied" in made.nginx.log()
+            read_slowly(proxy, created)
+    assert "Permission denied" in proxy.nginx.log()
 
 
 # Never twice
@@ -215,15 +215,15 @@ class Upstream:
 
 @pytest.fixture
 def upstreams() -> Iterator[Callable[[bool], Upstream]]:
-    made: list[Upstream] = []
+    upstreams: list[Upstream] = []
 
     def make(answers: bool) -> Upstream:
-        made.append(Upstream(answers))
-        return made[-1]
+        upstreams.append(Upstream(answers))
+        return upstreams[-1]
 
     yield make
-    for receipt in made:
-        receipt.close()
+    for upstream in upstreams:
+        upstream.close()
 
 
 REVEALS = [("POST", "/api/v1/secrets/AbCdEfGhIjKl/reveal"), ("GET", "/api/v1/secrets/AbCdEfGhIjKl")]
@@ -272,9 +272,9 @@ KEEPS = {"location / {": "location /secrets/ {"}
 @pytest.mark.parametrize("changes", [STRIPS, KEEPS], ids=["taken away", "left there"])
 def test_public_path_works(behind: Callable[..., Behind], changes: dict[str, str]) -> None:
     hosted = '[dialects.scrt-link]\nhost = "links.example.org"\n'
-    made = behind(MANY + hosted, root="/secrets", changes=changes)
-    root = f"{made.url}/secrets"
-    with made.client() as client:
+    proxy = behind(MANY + hosted, root="/secrets", changes=changes)
+    root = f"{proxy.url}/secrets"
+    with proxy.client() as client:
         created = client.post("/secrets/api/v1/secrets", json=create_request())
         share = created.json()["shareUrl"]
         assert share == f"{root}/{created.json()['linkId']}"
@@ -296,7 +296,7 @@ def test_public_path_works(behind: Callable[..., Behind], changes: dict[str, str
         revealed = client.get(f"/secrets/api/v1/secrets/{created.json()['linkId']}")
         assert base64.b64decode(revealed.json()["encryptedBlob"]) == b"payload"
     # What a dialect's own host sends on leads below the path, too.
-    sent_on = httpx.get(f"{made.server.url}/s", headers={"Host": "links.example.org"})
+    sent_on = httpx.get(f"{proxy.server.url}/s", headers={"Host": "links.example.org"})
     assert sent_on.headers["location"] == f"{root}/scrt-link/s"
 
 

@@ -71,7 +71,7 @@ def test_exhausted_memory_fails_requests_but_not_the_server(make_server: Callabl
     """CR-12: with hardly more than it has; afterwards it works as before, and what was acknowledged is there."""
     server = make_server(HIGH_RATES + NO_STORAGE_QUOTA).start()
     with ApiClient(server) as api:
-        kept = [api.create(os.urandom(300_000)) for _ in range(3)]
+        receipts = [api.create(os.urandom(300_000)) for _ in range(3)]
         room = int(status_of(server, "VmSize") + 24) * 2**20
         limit_memory(server, room)
         told, made = upload(server)
@@ -79,8 +79,8 @@ def test_exhausted_memory_fails_requests_but_not_the_server(make_server: Callabl
         print(f"\nCR-12: with 24 MiB to spare: {dict(told)}")
         assert set(told) <= {0, 201, 503}  # 0: not even room to read it
         assert told[503] > 5, "it had enough: this shows nothing"
-        assert {api.reveal(receipt["linkId"]).status_code for receipt in [*kept, *made]} == {200}
-        assert {api.reveal(receipt["linkId"]).status_code for receipt in [*kept, *made]} == {410}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in [*receipts, *made]} == {200}
+        assert {api.reveal(receipt["linkId"]).status_code for receipt in [*receipts, *made]} == {410}
         assert api.reveal(api.create(os.urandom(MOST_BYTES))["linkId"]).status_code == 200
         assert api.ready().status_code == 200
     assert server.stop() == 0, server.log()

@@ -42,7 +42,7 @@ GET = HEAD + b"Connection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    ("toml", "said"),
+    ("toml", "message"),
     [
         ("tls_cert = 'a.pem'", "x.toml:2: server.tls_cert needs server.tls_key, too"),
         ("port = 443\ntls_key = 'a.pem'", "x.toml:3: server.tls_key needs server.tls_cert, too"),
@@ -53,11 +53,11 @@ GET = HEAD + b"Connection: close\r\n\r\n"
         ),
     ],
 )
-def test_certificate_without_key_is_refused_with_its_line(toml: str, said: str) -> None:
+def test_certificate_without_key_is_refused_with_its_line(toml: str, message: str) -> None:
     """CFG-01"""
     with pytest.raises(ConfigError) as refused:
         parse(f"[server]\n{toml}\n", "x.toml")
-    assert refused.value.message == said
+    assert refused.value.message == message
 
 
 def test_paths_are_relative_to_the_toml_and_links_are_not_resolved(tmp_path: Path) -> None:
@@ -82,13 +82,13 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_unusable_pair_is_refused_with_its_reason(tmp_path: Path, name: str) -> None:
-    made, said = WRONG[name]
-    made.write(tmp_path)
-    if not made.chain:
+    broken, message = WRONG[name]
+    broken.write(tmp_path)
+    if not broken.chain:
         (tmp_path / "fullchain.pem").unlink()
     with pytest.raises(CertificateRefused) as refused:
         Certificate(tmp_path / "fullchain.pem", tmp_path / "privkey.pem")
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "PRIVATE" not in str(refused.value)
 
 
@@ -97,8 +97,8 @@ def test_start_with_an_unusable_pair_prints_one_line(make_server: Callable[..., 
     pair(-60, -1).write(server.folder)
     ended = server.seclink("serve", "--port", str(server.port), check=False)
     assert (ended.returncode, ended.stdout) == (1, b"")
-    said = f"seclink: seclink.toml:2: server.tls_cert: {server.folder}/fullchain.pem: certificate has expired\n"
-    assert ended.stderr.decode() == said
+    message = f"seclink: seclink.toml:2: server.tls_cert: {server.folder}/fullchain.pem: certificate has expired\n"
+    assert ended.stderr.decode() == message
 
 
 # The appliance
@@ -135,17 +135,17 @@ class Secure:
         with context.wrap_socket(plain) as client:
             return serial_of(client)
 
-    def said(self, word: str) -> int:
-        return int(self.server.log().count(word))
+    def count_in_log(self, text: str) -> int:
+        return self.server.log().count(text)
 
 
 @pytest.fixture
 def secure(make_server: Callable[..., Server]) -> Iterator[Secure]:
-    made = Secure(make_server(TOML))
-    yield made
-    assert made.server.stop() == 0
-    assert "Traceback" not in made.server.log()
-    assert '"event":"loop"' not in made.server.log()
+    secure = Secure(make_server(TOML))
+    yield secure
+    assert secure.server.stop() == 0
+    assert "Traceback" not in secure.server.log()
+    assert '"event":"loop"' not in secure.server.log()
 
 
 def test_all_urls_use_https(secure: Secure) -> None:
@@ -155,10 +155,10 @@ def test_all_urls_use_https(secure: Secure) -> None:
     assert f'"event":"started","url":"{secure.url}"' in log
     assert "TLS       none" not in log
     with secure.client() as client:
-        made = client.post("/api/v1/secrets", json=create_request())
-        assert made.headers["strict-transport-security"] == "max-age=31536000"
-        assert made.json()["shareUrl"].startswith(f"{secure.url}/")
-        assert client.get(f"/api/v1/secrets/{made.json()['linkId']}").status_code == 200
+        created = client.post("/api/v1/secrets", json=create_request())
+        assert created.headers["strict-transport-security"] == "max-age=31536000"
+        assert created.json()["shareUrl"].startswith(f"{secure.url}/")
+        assert client.get(f"/api/v1/secrets/{created.json()['linkId']}").status_code == 200
         assert client.get("/").headers["strict-transport-security"] == "max-age=31536000"
 
 
@@ -215,9 +215,9 @@ OLD = ssl.TLSVersion.TLSv1_1
 
 def test_plain_http_at_the_tls_port_is_closed_without_a_log_line(secure: Secure) -> None:
     before = secure.server.log()
-    for said in (GET, b"\0" * 100, b"\x16\x03\x01\xff\xff" + b"\xff" * 500):
+    for data in (GET, b"\0" * 100, b"\x16\x03\x01\xff\xff" + b"\xff" * 500):
         with socket.create_connection(("127.0.0.1", secure.server.port), TIMEOUT_SECONDS) as client:
-            client.sendall(said)
+            client.sendall(data)
             read_all(client)  # until it is closed
     assert secure.is_up()
     assert secure.server.log() == before
@@ -262,7 +262,7 @@ def test_renewed_files_are_loaded_without_disturbing_clients(secure: Secure) -> 
         assert open_one.recv(65536).startswith(b"HTTP/1.1 200 ")
     assert visitors.failed == []
     assert visitors.serials == {GOOD.serial, new.serial}
-    assert secure.said('"level":"error"') == 0
+    assert secure.count_in_log('"level":"error"') == 0
 
 
 def test_changed_symbolic_link_is_a_renewal(make_server: Callable[..., Server]) -> None:
@@ -287,14 +287,14 @@ def test_changed_symbolic_link_is_a_renewal(make_server: Callable[..., Server]) 
 
 @pytest.mark.parametrize("name", ["another's key", "encrypted"])
 def test_broken_renewal_keeps_the_old_pair_and_can_be_corrected(secure: Secure, name: str) -> None:
-    made, said = WRONG[name]
-    made.write(secure.server.folder)
-    until(lambda: secure.said("the current certificate stays in use: "))
-    assert said in secure.server.log()
+    broken, message = WRONG[name]
+    broken.write(secure.server.folder)
+    until(lambda: secure.count_in_log("the current certificate stays in use: "))
+    assert message in secure.server.log()
     assert secure.shown() == GOOD.serial
     new = pair().write(secure.server.folder)
     until(lambda: secure.shown() == new.serial)
-    assert secure.said("the current certificate stays in use: ") == 1  # once, not every few seconds
+    assert secure.count_in_log("the current certificate stays in use: ") == 1  # once, not every few seconds
 
 
 def test_reload_loads_the_certificate_and_survives_a_bad_one(secure: Secure) -> None:
@@ -302,12 +302,12 @@ def test_reload_loads_the_certificate_and_survives_a_bad_one(secure: Secure) -> 
     Pair(GOOD.chain, b"").write(secure.server.folder)
     secure.server.config.write_text(f"{TOML}\nwrong = 1\n")
     secure.server.process.send_signal(signal.SIGHUP)
-    until(lambda: secure.said('"event":"not reloaded"'))
-    assert secure.said("the current certificate stays in use: ") == 1
+    until(lambda: secure.count_in_log('"event":"not reloaded"'))
+    assert secure.count_in_log("the current certificate stays in use: ") == 1
     new = pair().write(secure.server.folder)
     secure.server.config.write_text("")
     secure.server.process.send_signal(signal.SIGHUP)
-    until(lambda: secure.said("needs a restart: server.tls_cert, server.tls_key"))
+    until(lambda: secure.count_in_log("needs a restart: server.tls_cert, server.tls_key"))
     assert secure.shown() == new.serial
     with secure.client(new) as client:
         assert client.get("/healthz").status_code == 200
@@ -351,18 +351,18 @@ def get(process: SmallServer) -> Any:
 
 def hello() -> bytes:
     """The first message of a handshake."""
-    said = ssl.MemoryBIO()
-    client = GOOD.context().wrap_bio(ssl.MemoryBIO(), said, server_hostname="localhost")
+    outgoing = ssl.MemoryBIO()
+    client = GOOD.context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
     with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
-    return said.read()
+    return outgoing.read()
 
 
 @pytest.mark.parametrize("start", ["silent", "half", "drip", "no answer"])
 def test_slow_handshakes_are_closed_while_others_are_served(tiny: SmallServer, start: str) -> None:
     """IN-10"""
-    said = {"silent": b"", "half": hello()[:100], "drip": hello()[:20], "no answer": hello()}[start]
-    clients = [tiny.connect(said) for _ in range(50)]
+    data = {"silent": b"", "half": hello()[:100], "drip": hello()[:20], "no answer": hello()}[start]
+    clients = [tiny.connect(data) for _ in range(50)]
     with contextlib.ExitStack() as stack:
         for client in clients:
             stack.enter_context(client)
