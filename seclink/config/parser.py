@@ -38,13 +38,25 @@ def parse(text: str, name: str, folder: Path = Path()) -> Config:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name}:{error_line(text)}: not valid TOML: {error}") from None
-    problems: list[Problem] = []
-    config = _section(Config, document, folder, problems)
-    problems = problems or list(conflicts(config, document))
+    config, problems = _check(document, folder)
     if problems:
         lines = key_lines(text)
         raise ConfigError("\n".join(f"{name}:{_line(lines, path)}: {message}" for path, message in problems))
     return config
+
+
+def from_document(document: dict[str, Any], name: str, folder: Path = Path()) -> Config:
+    """Return the configuration of sections and options that do not come from a TOML text, like `parse`."""
+    config, problems = _check(document, folder)
+    if problems:
+        raise ConfigError("\n".join(f"{name}: {message}" for _, message in problems))
+    return config
+
+
+def _check(document: dict[str, Any], folder: Path) -> tuple[Config, list[Problem]]:
+    problems: list[Problem] = []
+    config = _section(Config, document, folder, problems)
+    return config, problems or list(conflicts(config, document))
 
 
 def location_prefix(file: Path | None, *path: str) -> str:

@@ -1,8 +1,8 @@
-"""What a page says of its server, read back into a configuration.
+"""Reading a server's settings back from its start page.
 
-A page is the shipped file with the server's settings in it. To know whether there is anything else in it, its settings
-are taken out, put through the very checks that the TOML goes through, and the page is made anew with them: what comes
-out must be the same bytes. So a value can be no more than an operator may write down, and can hide nothing.
+A page is an installed file with the server's settings filled in. To find anything else in it, its settings are read,
+checked by the same rules as the TOML file, and the page is rendered anew with them: the result must be the same bytes.
+So a setting can only have a value that an operator may set, and can hide nothing.
 """
 
 import html
@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from seclink.config.durations import format_duration
-from seclink.config.parser import parse
+from seclink.config.parser import from_document
 from seclink.config.schema import Config
-from seclink.config.types import PICTURES, to_toml
+from seclink.config.types import PICTURES
 from seclink.errors import ConfigError
 from seclink.web.assets import ICON, Assets, load
 
@@ -25,62 +25,68 @@ VERSION = re.compile(rb'/static/([0-9a-f]{12})/css/style\.css"')
 ACCENT = re.compile(rb"\n:root\{--accent:(#[0-9a-f]{6});[^\n]{1,200}\n\Z")
 
 Fetch = Callable[[str], bytes]
-"""A path below the public URL -> what is there."""
+"""A path below the public URL -> the body of its response."""
 
 
 def settings_from_page(page: bytes, address: str, fetch: Fetch) -> tuple[Config, Assets]:
-    """The configuration that a start page declares, and all that the installed release makes of it.
+    """Return the configuration that a start page declares, and the assets of the installed release for it.
 
-    Raises ConfigError where the page declares what no TOML file may say.
+    Raises ConfigError if it declares settings that no TOML file may have.
     """
-    told, version = _settings(page), VERSION.search(page)
-    if told is None or version is None:
+    settings, version = _settings(page), VERSION.search(page)
+    if settings is None or version is None:
         raise ConfigError("this is not SecLink's start page")
-    below = f"/static/{version[1].decode()}/"
-    accent = ACCENT.search(fetch(f"{below}css/style.css"))
+    static = f"/static/{version[1].decode()}/"
+    accent = ACCENT.search(fetch(f"{static}css/style.css"))
     try:
-        with TemporaryDirectory() as folder:
-            logo = _logo(str(told["logo"]), Path(folder), lambda name: fetch(below + name))
-            config = parse(_toml(told, accent[1].decode() if accent else None, logo), "its settings", Path(folder))
+        with TemporaryDirectory() as folder:  # for the logo, whose file the configuration names
+            logo = _save_logo(str(settings["logo"]), Path(folder), lambda name: fetch(static + name))
+            document = _document(settings, accent[1].decode() if accent else None, logo)
+            config = from_document(document, "its settings", Path(folder))
             return config, load(config, address)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise ConfigError("the settings of its pages are not of the known shape") from None
+        raise ConfigError("the settings of its pages do not have the known form") from None
 
 
 def _settings(page: bytes) -> dict[str, Any] | None:
-    found = SETTINGS.search(page)
+    match = SETTINGS.search(page)
     try:
-        told = json.loads(html.unescape(found[1].decode())) if found else None
+        settings = json.loads(html.unescape(match[1].decode())) if match else None
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) else None
+    return settings if isinstance(settings, dict) else None
 
 
-def _logo(address: str, folder: Path, fetch: Fetch) -> str | None:
-    """The operator's picture as a file, whose type and size `parse` checks; None for the shipped one."""
-    if address.endswith(f"/{ICON}"):
+def _save_logo(url: str, folder: Path, fetch: Fetch) -> str | None:
+    """Save the operator's logo, and return its file name; None for the installed one."""
+    if url.endswith(f"/{ICON}"):
         return None
-    name = PurePosixPath(address).name
+    name = PurePosixPath(url).name
     if name.removeprefix("logo") not in PICTURES:
         raise ValueError
     (folder / name).write_bytes(fetch(f"img/{name}"))
     return name
 
 
-def _toml(told: dict[str, Any], accent: str | None, logo: str | None) -> str:
-    """Only what the pages show of it; the rest is at its default."""
-    branding = {"name": told["name"], "footer": told["footer"], "accent": accent, "logo": logo}
-    sections = {
-        "access": {"create": told["create"]},
-        "limits": {"payload_bytes": told["payloadBytes"]},
+def _document(settings: dict[str, Any], accent: str | None, logo: str | None) -> dict[str, Any]:
+    """Return the sections of a TOML file with these settings; the pages do not show the others."""
+    branding = {"name": settings["name"], "footer": settings["footer"], "accent": accent, "logo": logo}
+    return {
+        "access": {"create": settings["create"]},
+        "limits": {"payload_bytes": settings["payloadBytes"]},
         "expiry": {
-            "default": format_duration(told["default"]),
-            "max": format_duration(told["max"]),
-            "choices": [format_duration(each) for each in told["choices"]],
+            "default": _duration(settings["default"]),
+            "max": _duration(settings["max"]),
+            "choices": [_duration(seconds) for seconds in settings["choices"]],
         },
-        "branding": {**branding, "footer_links": dict(told["links"])},
+        "branding": {
+            **{name: value for name, value in branding.items() if value is not None},
+            "footer_links": dict(settings["links"]),
+        },
     }
-    lines = []
-    for section, options in sections.items():
-        lines += [f"[{section}]", *(f"{name} = {to_toml(each)}" for name, each in options.items() if each is not None)]
-    return "\n".join(lines)
+
+
+def _duration(seconds: Any) -> str:
+    if type(seconds) is not int:
+        raise TypeError
+    return format_duration(seconds)
