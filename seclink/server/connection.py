@@ -1,122 +1,24 @@
 """One HTTP/1.1 connection: uvicorn's httptools protocol with the limits it lacks.
 
 Added here: deadlines for heads, for idle connections and for clients that do not read; limits on a head's size and on
-the raw bytes of a message (endless chunk extensions and trailers never reach the application); a limit on connections,
-at which the one that has waited longest is closed; error responses for malformed requests. One task checks all
-deadlines, so a request pays for no timer.
+the raw bytes of a message (endless chunk extensions and trailers never reach the application); error responses for
+malformed requests. `registry` checks the deadlines and limits the number of connections.
 """
 
 import asyncio
 import sys
-from collections.abc import Awaitable
-from email.utils import formatdate
 from math import inf
-from typing import Any, Protocol
 
 import httptools
 from uvicorn._types import ASGI3Application
-from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
 from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, SecLinkError
-from seclink.server.settings import ServerSettings
+from seclink.server.registry import ConnectionRegistry
 from seclink.server.transport import Transport
 
 MAX_DISCARDED_BYTES = 16 * 1024 * 1024  # so that a client busy sending gets to read its error response
 MAX_PIPELINED = 32  # requests sent ahead of their responses; one read of 256 KiB could hold ten thousand
-
-
-class ConnectionLike(Protocol):
-    """A connection, or the handshake that becomes one."""
-
-    deadline: float
-    write_deadline: float
-    transport: Transport
-
-    def expire(self, now: float) -> None: ...
-
-    def reject(self, error: SecLinkError) -> None: ...
-
-    def shutdown(self) -> None: ...
-
-
-class ConnectionRegistry:
-    """The connections and the state they share.
-
-    A request gets the `settings` that are in force when its head is complete.
-    """
-
-    def __init__(self, settings: ServerSettings, app_state: dict[str, Any]) -> None:
-        # The rate limiter reads forwarded headers itself: uvicorn would trust them from 127.0.0.1. uvicorn's logger is
-        # silent: it would print paths, and the middleware reports what escapes the application.
-        self.config = Config(
-            self._call_app,
-            interface="asgi3",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            proxy_headers=False,
-        )
-        self.config.load()
-        self.loop = asyncio.get_running_loop()
-        self.state = ServerState()
-        self.app_state = app_state
-        self.settings = settings
-        self.stopping = False
-        self.connections: set[ConnectionLike] = set()
-        self._update_date()
-
-    async def run_deadlines(self) -> None:
-        """Expire connections whose deadlines have passed; never returns."""
-        limits = self.settings.limits
-        shortest = min(4.0, limits.header_seconds, limits.idle_seconds, limits.write_seconds, limits.linger_seconds)
-        while True:
-            self._update_date()
-            now = self.loop.time()
-            for overdue in [one for one in self.connections if now > one.deadline or now > one.write_deadline]:
-                overdue.expire(now)
-            await asyncio.sleep(shortest / 4)
-
-    def add(self, connection: ConnectionLike) -> None:
-        """Register a new connection. Over the limit, make room for it or reject it; during a stop, drop it."""
-        self.connections.add(connection)
-        if self.stopping:
-            connection.transport.abort()
-        elif len(self.connections) > self.settings.limits.connections:
-            self._evict_idle(connection)
-
-    async def drain(self) -> None:
-        """Close idle connections, wait for the requests in flight, then close the rest."""
-        self.stopping = True
-        end = self.loop.time() + self.settings.grace_seconds
-        for connection in list(self.connections):
-            connection.shutdown()
-        while (self.connections or self.state.tasks) and self.loop.time() < end:  # noqa: ASYNC110 - two sets, once
-            await asyncio.sleep(0.02)
-        if late := [task for task in self.state.tasks if task.cancel()]:
-            await asyncio.wait(late, timeout=1)
-        for connection in list(self.connections):
-            connection.transport.abort()
-
-    def _evict_idle(self, newcomer: ConnectionLike) -> None:
-        """Close the connection that has waited longest without a request in flight, as nginx does under pressure."""
-        waiting = [one for one in self.connections if one.deadline < inf and one is not newcomer]
-        if waiting:
-            oldest = min(waiting, key=lambda one: one.deadline)
-            self.connections.discard(oldest)
-            oldest.transport.reset()
-        else:
-            newcomer.reject(Busy())
-
-    def _call_app(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        response: Awaitable[None] = self.settings.app(scope, receive, send)
-        return response
-
-    def _update_date(self) -> None:
-        self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
 
 
 class Connection(HttpToolsProtocol):

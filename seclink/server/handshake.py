@@ -10,7 +10,8 @@ import ssl
 from math import inf
 
 from seclink.errors import SecLinkError
-from seclink.server.connection import Connection, ConnectionRegistry
+from seclink.server.connection import Connection
+from seclink.server.registry import ConnectionRegistry
 from seclink.server.transport import Transport
 
 DAY_SECONDS = 86_400.0

@@ -33,8 +33,9 @@ from dataclasses import replace
 from typing import Any
 
 from seclink.server.certificate import Certificate
-from seclink.server.connection import Connection, ConnectionRegistry
+from seclink.server.connection import Connection
 from seclink.server.handshake import Handshake
+from seclink.server.registry import ConnectionRegistry
 from seclink.server.settings import ServerSettings
 
 __all__ = [
