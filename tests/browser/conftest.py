@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from elsewhere import CALL, Site
-from payloads import SHOW
+from leak_check import LeakCheck, record_document, sent_requests
+from other_origin import CALL, Site
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError, sync_playwright
-from untold import Untold, remember, sent
+from xss_payloads import SHOW
 
 from seclink import Client
 
@@ -51,7 +51,7 @@ STORED = """async () => ({
 
 
 class Watch:
-    """What a test's pages did. `origins` may be asked, `expected` are patterns of errors that belong here."""
+    """Records what a test's pages do. `origins` may be asked, `expected` are patterns of errors that belong here."""
 
     def __init__(self, server_url: str) -> None:
         self.origins = {server_url}
@@ -69,8 +69,8 @@ class Watch:
         self.expected += patterns
 
     def urls(self, part: str = "") -> list[str]:
-        """What was asked for, in order, as far as `part` is in it."""
-        return [each.url for each in self.requests if part in each.url]
+        """Return the requested URLs that contain `part`, in order."""
+        return [request.url for request in self.requests if part in request.url]
 
     def add(self, context: BrowserContext) -> None:
         context.on("request", self._request)
@@ -80,7 +80,7 @@ class Watch:
         context.add_init_script(REPORT_VIOLATIONS)
 
     def leave(self, context: BrowserContext) -> None:
-        """What comes now is our own looking around."""
+        """Stop recording: later requests are the test's own."""
         context.remove_listener("request", self._request)
         context.remove_listener("console", self._console)
         context.remove_listener("weberror", self._error)
@@ -93,7 +93,7 @@ class Watch:
         assert self._unexpected(self.errors) == [], "the console holds errors"
 
     def _unexpected(self, happened: list[str]) -> list[str]:
-        return [each for each in happened if not any(re.search(known, each) for known in self.expected)]
+        return [item for item in happened if not any(re.search(known, item) for known in self.expected)]
 
     def _request(self, request: Request) -> None:
         self.requests.append(request)
@@ -123,15 +123,15 @@ def launch() -> Iterator[Callable[..., Browser]]:
         def start(*arguments: str, program: str = SHELL, ignored: Sequence[str] = ()) -> Browser:
             path = shutil.which(program)
             assert path, f"{program} is missing: install the package {program}"
-            given = [*ARGUMENTS, *arguments]
+            values = [*ARGUMENTS, *arguments]
             started.append(
-                playwright.chromium.launch(executable_path=path, args=given, ignore_default_args=list(ignored))
+                playwright.chromium.launch(executable_path=path, args=values, ignore_default_args=list(ignored))
             )
             return started[-1]
 
         yield start
-        for each in started:
-            each.close()
+        for item in started:
+            item.close()
 
 
 @pytest.fixture(scope="module")
@@ -155,21 +155,21 @@ def make_context(request: pytest.FixtureRequest, watch: Watch) -> Iterator[Calla
     """Makes watched contexts, each a visitor of its own; options as of `Browser.new_context`."""
     is_whole = request.node.get_closest_marker("whole_browser") is not None
     browser: Browser = request.getfixturevalue("whole_browser" if is_whole else "browser")
-    made: list[BrowserContext] = []
+    created: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:
         context = browser.new_context(service_workers="block", **options)
         context.set_default_timeout(PATIENCE_MS)
         watch.add(context)
-        made.append(context)
+        created.append(context)
         return context
 
     yield make
-    left = [remains(context, watch) for context in made]
-    for context in made:
+    remaining = [remains(context, watch) for context in created]
+    for context in created:
         context.close()
     watch.check()
-    assert not any(left), "HDR-07: something is kept in the browser"
+    assert not any(remaining), "HDR-07: something is kept in the browser"
 
 
 @pytest.fixture
@@ -184,10 +184,10 @@ def page(context: BrowserContext) -> Page:
 
 @pytest.fixture(scope="module")
 def static_url(server: Any) -> str:
-    """Where the server's pages have their files, version and all, without a trailing slash."""
-    found = re.search(r"/static/\w+", httpx.get(server.url).text)
-    assert found
-    return server.url + found[0]
+    """Return the URL of the pages' files, with the version and without a trailing slash."""
+    match = re.search(r"/static/\w+", httpx.get(server.url).text)
+    assert match
+    return server.url + match[0]
 
 
 @pytest.fixture(scope="module")
@@ -218,22 +218,22 @@ def foreign(page: Page, site: Site, watch: Watch) -> Page:
 
 @pytest.fixture
 def call(foreign: Page, server: Any, watch: Watch) -> Callable[..., Any]:
-    """One call of the client module from the other origin: whom is an API key (scrt.link's client) or a dict."""
+    """Call the client module from the other origin; `client` is an API key (scrt.link's client) or a dict."""
     watch.expect(r"the server responded with a status of 4\d\d .*/api/v1/")
 
-    def called(whom: str | dict[str, str], method: str, *given: Any) -> Any:
-        return foreign.evaluate(CALL, [f"{server.url}/api/v1/client-module", whom, method, given])
+    def called(client: str | dict[str, str], method: str, *arguments: Any) -> Any:
+        return foreign.evaluate(CALL, [f"{server.url}/api/v1/client-module", client, method, arguments])
 
     return called
 
 
 @pytest.fixture
-def untold(context: BrowserContext, watch: Watch) -> Iterator[Untold]:
-    """What is added to it is told by no request of the test; the pages remember all that they ever showed."""
-    remember(context)
-    untold = Untold()
-    yield untold
-    untold.check(sent(watch))
+def leak_check(context: BrowserContext, watch: Watch) -> Iterator[LeakCheck]:
+    """Check that no request of the test contains an added secret; the pages record all they ever showed."""
+    record_document(context)
+    leak_check = LeakCheck()
+    yield leak_check
+    leak_check.check(sent_requests(watch))
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def unharmed(context: BrowserContext) -> Iterator[None]:
 
 @pytest.fixture
 def shown(page: Page, server: Any, static_url: str) -> Callable[..., list[dict[str, Any]]]:
-    """What the page makes of many secrets of one type, given their texts."""
+    """Show many secrets of one type on a page, from their texts, and return what it contains."""
     page.goto(server.url)
     return lambda kind, texts: page.evaluate(SHOW, [static_url, kind, texts])  # type: ignore[no-any-return]
 
@@ -259,15 +259,15 @@ def shown(page: Page, server: Any, static_url: str) -> Callable[..., list[dict[s
 def remains(context: BrowserContext, watch: Watch) -> dict[str, Any]:
     """Everything that is kept, by place; empty where nothing is."""
     watch.leave(context)
-    kept: dict[str, Any] = {"cookies": context.cookies()}
+    saved: dict[str, Any] = {"cookies": context.cookies()}
     for number, page in enumerate(context.pages):
         if page.url.startswith("http"):
-            kept[f"sessionStorage {number}"] = page.evaluate("Object.entries(sessionStorage)")
+            saved[f"sessionStorage {number}"] = page.evaluate("Object.entries(sessionStorage)")
     # The storage of an origin is there for any document of it, also for one that no server has to send.
     context.set_offline(False)
     page = context.new_page()
     page.route("**/*", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
-    for each in watch.origins:
-        page.goto(each)
-        kept |= {f"{place} {each}": stored for place, stored in page.evaluate(STORED).items()}
-    return {place: stored for place, stored in kept.items() if stored}
+    for item in watch.origins:
+        page.goto(item)
+        saved |= {f"{place} {item}": stored for place, stored in page.evaluate(STORED).items()}
+    return {place: stored for place, stored in saved.items() if stored}

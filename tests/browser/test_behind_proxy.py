@@ -44,13 +44,13 @@ def test_secret_goes_through_the_proxy_and_below_its_path(
     page.locator("#secret").fill("below a path")
     page.locator("#create").click()
     expect(page.locator("#link")).to_be_visible(timeout=PATIENCE_MS)
-    found = page.locator("#link").input_value()
-    assert found.startswith(f"{address}/")
+    match = page.locator("#link").input_value()
+    assert match.startswith(f"{address}/")
     reader = context.new_page()
-    reader.goto(found)
+    reader.goto(match)
     reader.locator("#reveal").click()
     expect(reader.get_by_text("below a path")).to_be_visible(timeout=PATIENCE_MS)
     assert {url for url in watch.urls("http") if not url.startswith(f"{address}/")} == set()
     with httpx.Client(verify=False) as client:
-        meta = client.get(f"{address}/api/v1/secrets/{urlsplit(found).path.rpartition('/')[2]}/meta")
+        meta = client.get(f"{address}/api/v1/secrets/{urlsplit(match).path.rpartition('/')[2]}/meta")
     assert meta.status_code == 410

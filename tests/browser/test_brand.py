@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
+from page_actions import axe, choose, create, reveal, text_of, visit
 from playwright.sync_api import Page, expect
-from visitors import axe, choose, reveal, says, seal, visit
 
 from seclink import Client
 
@@ -64,20 +64,20 @@ def test_every_page_wears_it_and_stays_readable(page: Page, branded: Any, mine: 
     wears_the_brand(page)
     choose(page, kind="neogram")
     is_readable(page)
-    made = seal(page, None, "branded")
+    created = create(page, None, "branded")
     is_readable(page)
-    page.goto(made.receipt_url)
-    expect(page.locator("#state")).to_have_text(says("state.active"))
+    page.goto(created.receipt_url)
+    expect(page.locator("#state")).to_have_text(text_of("state.active"))
     wears_the_brand(page)
     is_readable(page)
-    visit(page, made.link)
+    visit(page, created.link)
     wears_the_brand(page)
     is_readable(page)
     reveal(page, mine.create("https://example.org/", type="redirect").link)
     expect(page.locator("#content a")).to_be_visible()
     is_readable(page)
     page.goto(f"{branded.url}/no/such/page")
-    expect(page.locator("h1")).to_have_text(says("missing.title"))
+    expect(page.locator("h1")).to_have_text(text_of("missing.title"))
     wears_the_brand(page, scripted=False)
     is_readable(page)
 
@@ -85,23 +85,23 @@ def test_every_page_wears_it_and_stays_readable(page: Page, branded: Any, mine: 
 def test_the_accent_is_seen_and_the_focus_too(page: Page, branded: Any, mine: Client) -> None:
     """What is filled is the accent itself. As text and lines it is the accent where it can be read on the page's
     grounds, and of its hue where not: 4.5:1 at least, in both themes."""
-    accent = f"rgb({', '.join(str(each) for each in bytes.fromhex(branded.accent[1:]))})"
-    seal(page, branded.url, "x")
+    accent = f"rgb({', '.join(str(part) for part in bytes.fromhex(branded.accent[1:]))})"
+    create(page, branded.url, "x")
     expect(page.locator("#status")).to_be_visible()
-    kept = []
+    stored = []
     for scheme in SCHEMES:
         page.emulate_media(reduced_motion="reduce", color_scheme=scheme)
         assert page.locator("#copy").evaluate("(each) => getComputedStyle(each).backgroundColor") == accent
         page.keyboard.press("Tab")
         ring = page.evaluate("getComputedStyle(document.activeElement).outlineColor")
-        said = page.locator("#status").evaluate("(each) => getComputedStyle(each).color")
+        message = page.locator("#status").evaluate("(each) => getComputedStyle(each).color")
         framed = page.locator("#link").evaluate("(each) => getComputedStyle(each).borderColor")
         grounds = page.evaluate("""[document.body, document.querySelector("#result .card")]
             .map((each) => getComputedStyle(each).backgroundColor)""")
-        assert ring == said == framed
+        assert ring == message == framed
         assert all(contrast(ring, ground) >= 4.5 for ground in grounds), scheme
-        kept.append(ring == accent)
-    assert kept == {"#1a1a66": [True, False], "#ffd84d": [False, True], "#777777": [False, False]}[branded.accent]
+        stored.append(ring == accent)
+    assert stored == {"#1a1a66": [True, False], "#ffd84d": [False, True], "#777777": [False, False]}[branded.accent]
 
 
 def contrast(one: str, other: str) -> float:
@@ -111,13 +111,13 @@ def contrast(one: str, other: str) -> float:
 
 
 def luminance(colour: str) -> float:
-    parts = [int(each) / 255 for each in colour.removeprefix("rgb(").removesuffix(")").split(",")]
-    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts]
-    return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    parts = [int(value) / 255 for value in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * item for weight, item in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def test_the_printed_sheet_names_the_service(page: Page, branded: Any, mine: Client) -> None:
-    seal(page, branded.url, "x")
+    create(page, branded.url, "x")
     page.emulate_media(media="print")
     assert "Ærø & <b>Söhne</b>" in page.locator("#print-sheet").inner_text()
 
@@ -127,8 +127,8 @@ def test_the_404_page_leads_home_and_asks_nothing(page: Page, server: Any, watch
     response = page.goto(f"{server.url}/no/such/page#AQAB")
     assert response
     assert response.status == 404
-    expect(page.locator("h1")).to_have_text(says("missing.title"))
-    expect(page.locator("main p")).to_have_text([says("missing.why"), says("missing.next")])
+    expect(page.locator("h1")).to_have_text(text_of("missing.title"))
+    expect(page.locator("main p")).to_have_text([text_of("missing.why"), text_of("missing.next")])
     assert watch.urls("/api/") == []
-    page.get_by_role("link", name=says("missing.home")).click()
+    page.get_by_role("link", name=text_of("missing.home")).click()
     expect(page.locator("#secret")).to_be_focused()

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from elsewhere import Site
+from other_origin import Site
 from playwright.sync_api import Page, Route
 
 from seclink import Client
@@ -83,10 +83,10 @@ def test_the_advanced_example_runs_as_documented(
     foreign: Page, site: Site, server: Any, python: Client, key: str, watch: Any
 ) -> None:
     """The white-label host is asked over https and nobody else gets the key: here it leads to the same server."""
-    asked = []
+    requests = []
 
     def white_label(route: Route) -> None:
-        asked.append(route.request.url)
+        requests.append(route.request.url)
         route.fulfill(response=route.fetch(url=route.request.url.replace("https://br3f.com", server.url)))
 
     foreign.route("https://br3f.com/**", white_label)
@@ -94,7 +94,7 @@ def test_the_advanced_example_runs_as_documented(
     result = printed(foreign, site, ADVANCED, server.url, key)
     assert set(result) == DOCUMENTED
     assert result["expiresIn"] == 86_400_000
-    assert asked == ["https://br3f.com/api/v1/secrets"]
+    assert requests == ["https://br3f.com/api/v1/secrets"]
     assert watch.urls(f"{server.url}/api/v1/secrets") == []
     assert python.meta(result["secretLink"]).public_note == "Bitcoin wallet address"
     opened = python.reveal(result["secretLink"], "foobar123")
@@ -134,8 +134,8 @@ def test_scrt_link_options_that_mean_nothing_are_refused(
 @pytest.mark.parametrize("passcode", [None, "pa\u0308ss 🗝 word"], ids=["no passcode", "passcode"])
 @pytest.mark.parametrize("text", ["", UNICODE, MEGABYTE], ids=["empty", "unicode", "megabyte"])
 def test_what_the_module_seals_python_opens(call: Call, python: Client, text: str, passcode: str | None) -> None:
-    made = call({}, "createSecret", text, {"passcode": passcode} if passcode else {})
-    assert python.reveal(made["link"], passcode).text == text
+    created = call({}, "createSecret", text, {"passcode": passcode} if passcode else {})
+    assert python.reveal(created["link"], passcode).text == text
 
 
 @pytest.mark.parametrize("passcode", [None, "p\u00e4ss 🗝 word"], ids=["no passcode", "passcode"])
@@ -150,51 +150,51 @@ def test_what_python_seals_the_module_opens(call: Call, python: Client, text: st
 def test_files_keep_bytes_name_and_media_type(call: Call, python: Client) -> None:
     link = python.create(b"\xff\x00\x01", type="file", name="größe.bin", media_type="a/b").link
     opened = call({}, "revealSecret", link)
-    assert [opened[each] for each in ("type", "name", "mediaType", "text", "body")] == [
+    assert [opened[item] for item in ("type", "name", "mediaType", "text", "body")] == [
         "file",
         "größe.bin",
         "a/b",
         None,
         [255, 0, 1],
     ]
-    made = call({}, "createSecret", "text of a file", {"type": "file", "name": "C:\\secret\\a.txt"})
-    assert python.reveal(made["link"]).header["name"] == "a.txt"
+    created = call({}, "createSecret", "text of a file", {"type": "file", "name": "C:\\secret\\a.txt"})
+    assert python.reveal(created["link"]).header["name"] == "a.txt"
 
 
 def test_the_command_line_opens_what_the_module_made(call: Call, server: Any) -> None:
-    made = call({}, "createSecret", UNICODE)
-    printed = server.seclink("get", made["link"])
+    created = call({}, "createSecret", UNICODE)
+    printed = server.seclink("get", created["link"])
     assert printed.stdout.decode().rstrip("\n") == UNICODE.rstrip("\n")
 
 
 def test_a_key_s_own_secrets_are_listed_described_counted_and_deleted(call: Call, server: Any) -> None:
-    whom = {"token": server.key(account="lists"), "server": server.url + "/"}
+    client = {"token": server.key(account="lists"), "server": server.url + "/"}
     terms = {"type": "neogram", "expiresIn": 600, "maxViews": 3, "label": "for Ann", "publicNote": "note"}
-    made = call(whom, "createSecret", "Wake up", terms)
-    assert set(made) == {"link", "linkId", "receiptId", "manageToken", "expiresAt", "maxViews"}
-    listed = call(whom, "listSecrets", {"status": "active", "search": "Ann", "page": 1, "limit": 5})
+    created = call(client, "createSecret", "Wake up", terms)
+    assert set(created) == {"link", "linkId", "receiptId", "manageToken", "expiresAt", "maxViews"}
+    listed = call(client, "listSecrets", {"status": "active", "search": "Ann", "page": 1, "limit": 5})
     assert listed["pagination"] == {"currentPage": 1, "perPage": 5, "total": 1, "lastPage": 1}
-    assert [each["label"] for each in listed["data"]] == ["for Ann"]
-    details = call(whom, "getSecretDetails", made["receiptId"])
-    assert details["linkId"] == made["linkId"]
-    assert [details[each] for each in ("state", "views", "maxViews", "publicNote")] == ["active", 0, 3, "note"]
-    assert [each["type"] for each in details["events"]] == ["created"]
-    assert call(whom, "getStats")["activeSecrets"] == 1
-    assert call(whom, "deleteSecret", made["receiptId"]) is None
-    assert call(whom, "getSecretDetails", made["receiptId"])["state"] == "burned"
-    gone = call({}, "revealSecret", made["link"])["error"]
+    assert [value["label"] for value in listed["data"]] == ["for Ann"]
+    details = call(client, "getSecretDetails", created["receiptId"])
+    assert details["linkId"] == created["linkId"]
+    assert [details[item] for item in ("state", "views", "maxViews", "publicNote")] == ["active", 0, 3, "note"]
+    assert [event["type"] for event in details["events"]] == ["created"]
+    assert call(client, "getStats")["activeSecrets"] == 1
+    assert call(client, "deleteSecret", created["receiptId"]) is None
+    assert call(client, "getSecretDetails", created["receiptId"])["state"] == "burned"
+    gone = call({}, "revealSecret", created["link"])["error"]
     assert (gone["code"], gone["state"], gone["message"]) == ("gone", "burned", "The secret is gone")
-    assert gone["endedAt"] > made["expiresAt"] - 700_000
+    assert gone["endedAt"] > created["expiresAt"] - 700_000
 
 
 def test_a_manage_token_opens_its_receipt_without_a_key(call: Call, python: Client) -> None:
-    made = call({}, "createSecret", "x")
-    by_token = {"manageToken": made["manageToken"]}
-    assert call({}, "getSecretDetails", made["receiptId"])["error"]["code"] == "not_found"
-    assert call({}, "getSecretDetails", made["receiptId"], by_token)["state"] == "active"
-    assert call({}, "deleteSecret", made["receiptId"], by_token) is None
+    created = call({}, "createSecret", "x")
+    by_token = {"manageToken": created["manageToken"]}
+    assert call({}, "getSecretDetails", created["receiptId"])["error"]["code"] == "not_found"
+    assert call({}, "getSecretDetails", created["receiptId"], by_token)["state"] == "active"
+    assert call({}, "deleteSecret", created["receiptId"], by_token) is None
     with pytest.raises(Gone):
-        python.reveal(made["link"])
+        python.reveal(created["link"])
 
 
 def test_refusals_spend_nothing_and_say_why(call: Call, python: Client) -> None:
@@ -238,9 +238,9 @@ def test_refusals_spend_nothing_and_say_why(call: Call, python: Client) -> None:
     ],
 )
 def test_errors_have_the_server_s_codes_and_readable_messages(
-    call: Call, whom: dict[str, str], method: str, given: list[Any], code: str
+    call: Call, client_options: dict[str, str], method: str, parameters: list[Any], code: str
 ) -> None:
-    error = call(whom, method, *given)["error"]
+    error = call(client_options, method, *parameters)["error"]
     assert error["code"] == code
     assert error["message"] != code
     assert " " in error["message"]
@@ -262,19 +262,19 @@ def test_errors_have_the_server_s_codes_and_readable_messages(
     ],
 )
 def test_what_is_no_text_or_an_empty_passcode_is_refused_by_name(
-    call: Call, watch: Any, whom: Any, method: str, given: list[Any], field: str
+    call: Call, watch: Any, client_options: Any, method: str, parameters: list[Any], field: str
 ) -> None:
     """An empty passcode would be a secret without one, and nobody would know."""
-    error = call(whom, method, *given)["error"]
+    error = call(client_options, method, *parameters)["error"]
     assert (error["name"], error["code"], error["fields"]) == ("ApiError", "bad_request", [field])
     assert watch.urls("/api/v1/secrets") == []
 
 
 @pytest.mark.parametrize("none", [{}, {"passcode": None}])
 def test_no_passcode_is_none_however_it_is_said(call: Call, python: Client, none: dict[str, None]) -> None:
-    made = call({}, "createSecret", "for anybody", none)
-    assert python.meta(made["link"]).passcode_required is False
-    assert call({}, "revealSecret", made["link"], none)["text"] == "for anybody"
+    created = call({}, "createSecret", "for anybody", none)
+    assert python.meta(created["link"]).passcode_required is False
+    assert call({}, "revealSecret", created["link"], none)["text"] == "for anybody"
 
 
 def test_a_payload_over_the_limit_is_refused(call: Call) -> None:
@@ -286,8 +286,8 @@ def test_raw_secrets_made_as_documented_open(call: Call, server: Any) -> None:
 
     def posted(blob: bytes, **more: str) -> str:
         body = {"encryptedBlob": b64encode(blob).decode(), "iv": b64encode(iv).decode(), "expiryType": "view_once"}
-        made = httpx.post(f"{server.url}/api/v1/secrets", json=body | more).json()
-        return f"{made['shareUrl']}#{urlsafe_b64encode(key).decode().rstrip('=')}"
+        created = httpx.post(f"{server.url}/api/v1/secrets", json=body | more).json()
+        return f"{created['shareUrl']}#{urlsafe_b64encode(key).decode().rstrip('=')}"
 
     sealed = AESGCM(key).encrypt(iv, UNICODE.encode(), None)
     assert call({}, "revealSecret", posted(sealed))["text"] == UNICODE
@@ -299,22 +299,22 @@ def test_raw_secrets_made_as_documented_open(call: Call, server: Any) -> None:
 
 def imported(name: str, sources: dict[str, str]) -> set[str]:
     """A module and all it may load."""
-    found, open_ends = {name}, [name]
+    match, open_ends = {name}, [name]
     while open_ends:
         here = open_ends.pop()
         names = re.findall(r"""(?:from|import)[ (]"(\.[^"]+)\"""", sources[here])
-        new = {os.path.normpath(Path(here).parent / each) for each in names} - found
-        found |= new
+        new = {os.path.normpath(Path(here).parent / item) for item in names} - match
+        match |= new
         open_ends += new
-    return found
+    return match
 
 
 def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: Any) -> None:
     """Nothing is loaded that pages do not load, one module asks and one encrypts what is ours."""
-    made = call({}, "createSecret", "x")
-    call({}, "revealSecret", made["link"])
+    created = call({}, "createSecret", "x")
+    call({}, "revealSecret", created["link"])
     loaded = {url.removeprefix(static_url + "/js/") for url in watch.urls(static_url)}
-    sources = {str(each.relative_to(STATIC)): each.read_text() for each in STATIC.rglob("*.js")}
+    sources = {str(item.relative_to(STATIC)): item.read_text() for item in STATIC.rglob("*.js")}
     pages = imported("create.js", sources) | imported("reveal.js", sources)
     assert {"api.js", "envelope.js", "seal.js", "openers/seclink-v1.js"} < pages
     assert loaded - pages == {"client.js"}

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from payloads import FILE_NAMES, PAYLOADS
+from page_actions import texts, visit
 from playwright.sync_api import Page, expect
-from visitors import texts, visit
+from xss_payloads import FILE_NAMES, PAYLOADS
 
 from seclink import Client
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.usefixtures("unharmed")
 
 def test_names_of_files_are_names(shown: Callable[..., Any], page: Page, server: Any, python: Client) -> None:
     """XSS-02: shown as text, saved under a name that leads nowhere."""
-    for made in shown("file", [*FILE_NAMES, *PAYLOADS]):
-        assert set(made["tags"]) <= {"p", "div", "button"}
+    for created in shown("file", [*FILE_NAMES, *PAYLOADS]):
+        assert set(created["tags"]) <= {"p", "div", "button"}
     for name in FILE_NAMES[:7]:
         visit(page, python.create(b"x", type="file", name=name).link)
         page.locator("#reveal").click()
@@ -95,14 +95,14 @@ GOOD_ADDRESSES = {
 
 def test_only_web_addresses_become_links_and_tell_their_host(shown: Callable[..., Any]) -> None:
     """XSS-04: as a sender may have sealed them who does not ask our code."""
-    for text, made in zip(BAD_ADDRESSES, shown("redirect", list(BAD_ADDRESSES)), strict=True):
-        assert made["href"] is None, text
-        assert made["text"] == text
-        assert made["whole"].startswith(texts()["opened.badLink"]), text
-    for (text, host), made in zip(GOOD_ADDRESSES.items(), shown("redirect", list(GOOD_ADDRESSES)), strict=True):
-        assert made["host"] == host, text
-        assert made["text"] == made["href"], text
-        assert (made["rel"], made["target"]) == ("noopener noreferrer", "_blank")
+    for text, created in zip(BAD_ADDRESSES, shown("redirect", list(BAD_ADDRESSES)), strict=True):
+        assert created["href"] is None, text
+        assert created["text"] == text
+        assert created["whole"].startswith(texts()["opened.badLink"]), text
+    for (text, host), created in zip(GOOD_ADDRESSES.items(), shown("redirect", list(GOOD_ADDRESSES)), strict=True):
+        assert created["host"] == host, text
+        assert created["text"] == created["href"], text
+        assert (created["rel"], created["target"]) == ("noopener noreferrer", "_blank")
 
 
 @pytest.mark.parametrize("address", ["javascript:window.__xss=1", "https://bank.example@127.0.0.1:9/"])
@@ -125,11 +125,11 @@ def test_addresses_with_markup_in_them_are_escaped_or_no_links(shown: Callable[.
     """XSS-01: in path, query, fragment and user; the host stays the one that is shown."""
     for form in ("https://example.com/{}", "https://example.com/?q={}", "https://example.com/#{}"):
         texts = [form.format(payload) for payload in PAYLOADS]
-        for text, made in zip(texts, shown("redirect", texts), strict=True):
-            if made["href"] is None:
-                assert made["text"] == text
+        for text, created in zip(texts, shown("redirect", texts), strict=True):
+            if created["href"] is None:
+                assert created["text"] == text
             else:
-                assert made["text"] == made["href"]
-                assert made["href"].startswith("https://example.com/")
-                assert made["host"] == "example.com"
-                assert not set('<> "') & set(made["href"])
+                assert created["text"] == created["href"]
+                assert created["href"].startswith("https://example.com/")
+                assert created["host"] == "example.com"
+                assert not set('<> "') & set(created["href"])

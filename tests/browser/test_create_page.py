@@ -8,19 +8,19 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
-from visitors import (
+from page_actions import (
     LANGUAGES,
     STATIC,
     choose,
     clipboard,
-    held,
+    create,
+    page_contents,
     result,
-    says,
-    seal,
+    text_of,
     texts,
     visit,
 )
+from playwright.sync_api import BrowserContext, Page, expect
 
 from seclink import Client
 from seclink.errors import PasscodeRequired
@@ -52,19 +52,19 @@ def test_the_keyboard_alone_seals(page: Page, server: Any, python: Client, chord
     visit(page, server.url)
     page.keyboard.type(SECRET)
     page.keyboard.press(chord)
-    made = result(page)
-    meta = made.meta()
+    created = result(page)
+    meta = created.meta()
     assert (meta["viewsLeft"], meta["passcodeRequired"], meta["accessRequired"]) == (1, False, True)
     assert meta["publicNote"] is None
-    opened = python.reveal(made.link)
+    opened = python.reveal(created.link)
     assert (opened.text, opened.type) == (SECRET, "text")
 
 
 @pytest.mark.parametrize("kind", ["text", "redirect", "neogram"])
 def test_each_kind_arrives_as_what_it_is(page: Page, server: Any, python: Client, kind: str) -> None:
     text = "https://example.org/päth?a=b#c" if kind == "redirect" else "zwei\nZeilen ✓"
-    made = seal(page, server.url, text, kind=kind)
-    opened = python.reveal(made.link)
+    created = create(page, server.url, text, kind=kind)
+    opened = python.reveal(created.link)
     assert opened.type == kind
     assert opened.text == ("https://example.org/p%C3%A4th?a=b#c" if kind == "redirect" else text)
 
@@ -79,7 +79,7 @@ def test_what_is_no_web_address_is_not_sealed_as_one(page: Page, server: Any, wa
     choose(page, kind="redirect")
     page.locator("#secret").fill(text)
     page.locator("#create").click()
-    expect(page.locator("#problem")).to_have_text(says("create.notLink"))
+    expect(page.locator("#problem")).to_have_text(text_of("create.notLink"))
     expect(page.locator("#secret")).to_be_focused()
     assert watch.urls("/api/") == []
 
@@ -87,7 +87,7 @@ def test_what_is_no_web_address_is_not_sealed_as_one(page: Page, server: Any, wa
 def test_nothing_is_sealed_where_nothing_was_typed(page: Page, server: Any, watch: Any) -> None:
     visit(page, server.url)
     page.locator("#create").click()
-    expect(page.locator("#problem")).to_have_text(says("create.empty"))
+    expect(page.locator("#problem")).to_have_text(text_of("create.empty"))
     page.locator("#secret").fill("x")
     expect(page.locator("#problem")).to_be_hidden()
     assert watch.urls("/api/") == []
@@ -102,9 +102,9 @@ def test_too_much_is_refused_before_it_is_sent(page: Page, make_server: Callable
     expect(page.locator("#problem")).to_have_text(re.compile(r"3,000 .*1,\d{3}"))
     assert watch.urls("/api/") == []
     expect(page.locator("#secret")).to_have_value("ä" * 1500)
-    most = re.search(r"of ([\d,]+)", page.locator("#problem").inner_text())
-    assert most
-    seal(page, None, "x" * int(most[1].replace(",", "")))
+    max_length = re.search(r"of ([\d,]+)", page.locator("#problem").inner_text())
+    assert max_length
+    create(page, None, "x" * int(max_length[1].replace(",", "")))
 
 
 def test_lifetimes_are_those_of_the_server(page: Page, make_server: Callable[..., Any], watch: Any) -> None:
@@ -115,18 +115,18 @@ def test_lifetimes_are_those_of_the_server(page: Page, make_server: Callable[...
     offered = page.locator("#lifetime option")
     assert offered.all_inner_texts() == ["5 minutes", "2 hours", "3 days"]
     expect(page.locator("#lifetime")).to_have_value("7200")
-    made = seal(page, None, SECRET, lifetime="300")
-    receipt = made.receipt()
+    created = create(page, None, SECRET, lifetime="300")
+    receipt = created.receipt()
     assert receipt["expiresAt"] - receipt["createdAt"] == 300_000
     page.locator("#another").click()
     expect(page.locator("#lifetime")).to_have_value("7200")
 
 
-@pytest.mark.parametrize(("views", "left"), [("1", 1), ("5", 5), ("any", None)])
-def test_it_opens_as_often_as_was_chosen(page: Page, server: Any, views: str, left: int | None) -> None:
-    made = seal(page, server.url, SECRET, views=views)
-    assert made.meta()["viewsLeft"] == left
-    assert made.receipt()["maxViews"] == left
+@pytest.mark.parametrize(("views", "views_left"), [("1", 1), ("5", 5), ("any", None)])
+def test_it_opens_as_often_as_was_chosen(page: Page, server: Any, views: str, views_left: int | None) -> None:
+    created = create(page, server.url, SECRET, views=views)
+    assert created.meta()["viewsLeft"] == views_left
+    assert created.receipt()["maxViews"] == views_left
 
 
 def test_page_promises_as_many_openings_as_are_chosen(page: Page, server: Any) -> None:
@@ -138,7 +138,7 @@ def test_page_promises_as_many_openings_as_are_chosen(page: Page, server: Any) -
         expect(lead).to_contain_text(f" opens {promised}")
     page.locator("#language").select_option("fr")
     expect(lead).to_have_text(texts("fr")["create.leadAny"])
-    seal(page, None, SECRET, views="2")
+    create(page, None, SECRET, views="2")
     page.locator("#another").click()
     expect(lead).to_have_text(texts("fr")["create.lead"]["one"])
 
@@ -148,24 +148,24 @@ def test_a_passcode_of_words_goes_another_way_than_the_link(
     context: BrowserContext, page: Page, server: Any, python: Client
 ) -> None:
     """What a click copies is copied without a permission."""
-    made = seal(page, server.url, SECRET, passcode="words")
-    assert made.passcode
-    words = made.passcode.split("-")
+    created = create(page, server.url, SECRET, passcode="words")
+    assert created.passcode
+    words = created.passcode.split("-")
     assert len(words) == 4
     assert set(words) <= set((STATIC / "words.txt").read_text().split())
     expect(page.locator("#passcode")).to_be_visible()
     page.locator("#message").click()
-    expect(page.locator("#status")).to_have_text(says("result.messageCopied"))
+    expect(page.locator("#status")).to_have_text(text_of("result.messageCopied"))
     message = clipboard(context, server.url)
-    assert made.link in message
-    assert made.passcode not in message
-    assert not [each for each in words if len(each) > 4 and each in made.link]
+    assert created.link in message
+    assert created.passcode not in message
+    assert not [word for word in words if len(word) > 4 and word in created.link]
     page.locator("#copy-passcode").click()
-    expect(page.locator("#status")).to_have_text(says("result.copied"))
-    assert clipboard(context, server.url) == made.passcode
+    expect(page.locator("#status")).to_have_text(text_of("result.copied"))
+    assert clipboard(context, server.url) == created.passcode
     with pytest.raises(PasscodeRequired):
-        python.reveal(made.link)
-    assert python.reveal(made.link, made.passcode).text == SECRET
+        python.reveal(created.link)
+    assert python.reveal(created.link, created.passcode).text == SECRET
 
 
 def test_a_passcode_of_ones_own_is_asked_for(page: Page, server: Any, python: Client) -> None:
@@ -173,14 +173,14 @@ def test_a_passcode_of_ones_own_is_asked_for(page: Page, server: Any, python: Cl
     page.locator("#secret").fill(SECRET)
     page.select_option("#passcode-kind", "own")
     page.locator("#create").click()
-    expect(page.locator("#problem")).to_have_text(says("create.noPasscode"))
+    expect(page.locator("#problem")).to_have_text(text_of("create.noPasscode"))
     expect(page.locator("#own-passcode")).to_be_focused()
     page.keyboard.type("mein Paß wört")
     page.keyboard.press("Enter")
-    made = result(page)
-    assert made.passcode == "mein Paß wört"
-    assert made.meta()["passcodeRequired"] is True
-    assert python.reveal(made.link, "mein Paß wört").text == SECRET
+    created = result(page)
+    assert created.passcode == "mein Paß wört"
+    assert created.meta()["passcodeRequired"] is True
+    assert python.reveal(created.link, "mein Paß wört").text == SECRET
 
 
 def test_notes_that_are_too_long_are_pointed_at(page: Page, server: Any, watch: Any) -> None:
@@ -189,7 +189,7 @@ def test_notes_that_are_too_long_are_pointed_at(page: Page, server: Any, watch: 
     choose(page, note="🗝" * 301)
     page.locator("summary", has_text=re.compile(f"^{texts()['create.more']}$")).click()
     page.locator("#create").click()
-    expect(page.locator("#problem")).to_have_text(says("create.noteTooLong", size="301", most="300"))
+    expect(page.locator("#problem")).to_have_text(text_of("create.noteTooLong", size="301", most="300"))
     expect(page.locator("#note")).to_be_focused()
     assert watch.urls("/api/") == []
     page.locator("#note").fill("🗝" * 300)
@@ -206,38 +206,38 @@ def test_with_keys_only_the_page_asks_for_one_first(page: Page, make_server: Cal
     expect(page.locator("#key-lead")).to_be_visible()
     page.locator("#secret").fill(SECRET)
     page.locator("#create").click()
-    expect(page.locator("#problem")).to_have_text(says("key.needed"))
+    expect(page.locator("#problem")).to_have_text(text_of("key.needed"))
     expect(page.locator("#key")).to_be_focused()
     assert watch.urls("/api/") == []
     page.keyboard.type("sk_live_wrong")
     page.keyboard.press("Enter")
-    expect(page.locator("#key-problem")).to_have_text(says("error.key_invalid"))
+    expect(page.locator("#key-problem")).to_have_text(text_of("error.key_invalid"))
     page.locator("#key").fill(key)
     page.keyboard.press("Enter")
-    expect(page.locator("#key-account")).to_have_text(says("key.account", account="acme"))
+    expect(page.locator("#key-account")).to_have_text(text_of("key.account", account="acme"))
     expect(page.locator("#secret")).to_have_value(SECRET)
-    assert key not in held(page)
-    made = seal(page, None, SECRET)
+    assert key not in page_contents(page)
+    created = create(page, None, SECRET)
     listed = httpx.get(f"{other.url}/api/v1/receipts", headers={"Authorization": f"Bearer {other.key('manage')}"})
-    assert [each["receiptId"] for each in listed.json()["data"]] == [made.receipt_id]
+    assert [item["receiptId"] for item in listed.json()["data"]] == [created.receipt_id]
     page.locator("#another").click()
     page.locator("#key-forget").click()
     expect(page.locator("#key")).to_have_value("")
     page.locator("#secret").fill("another")
     page.locator("#create").click()
-    expect(page.locator("#problem")).to_have_text(says("key.needed"))
-    assert key not in held(page)
+    expect(page.locator("#problem")).to_have_text(text_of("key.needed"))
+    assert key not in page_contents(page)
 
 
 def test_where_anybody_may_create_no_page_says_otherwise(page: Page, server: Any) -> None:
     """Nor before its script has run."""
     for language in LANGUAGES:
-        said = html.unescape(httpx.get(f"{server.url}/?lang={language}").text)
-        assert str(texts(language)["key.title"]) in said
-        assert str(texts(language)["key.lead"]) not in said
+        message = html.unescape(httpx.get(f"{server.url}/?lang={language}").text)
+        assert str(texts(language)["key.title"]) in message
+        assert str(texts(language)["key.lead"]) not in message
     visit(page, server.url)
     page.locator("#key-panel summary").click()
-    expect(page.locator("#key-lead")).to_have_text(says("key.leadAnyone"))
+    expect(page.locator("#key-lead")).to_have_text(text_of("key.leadAnyone"))
 
 
 def test_the_password_manager_gets_the_key_only_when_asked(page: Page, server: Any) -> None:
@@ -272,10 +272,10 @@ def test_a_dead_network_loses_nothing_that_was_typed(
     page.locator("#secret").fill(SECRET)
     context.set_offline(True)
     page.locator("#create").click()
-    expect(page.locator("#problem")).to_have_text(says("error.unreachable"))
+    expect(page.locator("#problem")).to_have_text(text_of("error.unreachable"))
     expect(page.locator("#secret")).to_have_value(SECRET)
     context.set_offline(False)
     page.locator("#create").click()
-    made = result(page)
-    assert made.meta()["publicNote"] == "still here"
-    assert urlsplit(made.link).netloc == urlsplit(server.url).netloc
+    created = result(page)
+    assert created.meta()["publicNote"] == "still here"
+    assert urlsplit(created.link).netloc == urlsplit(server.url).netloc

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+from leak_check import sent_requests
+from page_actions import open_secret, page_contents, reveal, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, Page, expect
-from untold import sent
-from visitors import held, opened, reveal, reveals, says, visit
 
 DIALECTS = Path(__file__).parents[1] / "dialects"
 GOLDEN = json.loads((DIALECTS / "golden.json").read_text())[3:5]
@@ -54,7 +54,7 @@ def look(link: str) -> httpx.Response:
     return httpx.get(link.replace("/s/", "/api/messages/") + "/meta")
 
 
-def left(link: str) -> Any:
+def views_left(link: str) -> Any:
     return look(link).json()["data"]["remainingAccess"]
 
 
@@ -69,51 +69,51 @@ def test_what_its_client_made_is_fetched_once_and_tried_until_it_opens(
         visit(page, link)
         expect(page.locator("#passcode")).to_be_focused()
     page.locator("#reveal").click()
-    expect(page.locator("#problem")).to_have_text(says("reveal.noPasscode"))
-    assert (left(link), reveals(watch)) == (1, [])
+    expect(page.locator("#problem")).to_have_text(text_of("reveal.noPasscode"))
+    assert (views_left(link), reveal_requests(watch)) == (1, [])
     for wrong in ("passwörd", PASSWORD.upper(), PASSWORD + " "):
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
-        expect(page.locator("#problem")).to_have_text(says("reveal.wrongHere"))
+        expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongHere"))
     assert look(link).status_code == 410  # all that is left of it is in the page
     page.locator("#passcode").fill(PASSWORD)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT, use_inner_text=True)
-    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
     expect(page.locator("#burn")).to_be_hidden()
-    assert len(reveals(watch)) == 1
+    assert len(reveal_requests(watch)) == 1
     assert page.url == link
-    assert not [text for text in (PASSWORD, "passw", "geheim") if text in "".join(sent(watch)).lower()]
+    assert not [text for text in (PASSWORD, "passw", "geheim") if text in "".join(sent_requests(watch)).lower()]
     page.locator("#wipe").click()
-    assert "geheim" not in held(page)
+    assert "geheim" not in page_contents(page)
     page.reload()
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
     visit(page, link)
-    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
 
 
 @pytest.mark.parametrize("recorded", GOLDEN, ids=["crypto-js 4.1.1", "crypto-js 4.2.0"])
 def test_what_was_recorded_opens(page: Page, server: Any, recorded: Any) -> None:
     link = create(server, recorded["encryptedContent"])
-    assert opened(page, link, recorded["password"]) == recorded["plaintext"]
+    assert open_secret(page, link, recorded["password"]) == recorded["plaintext"]
 
 
 def test_each_visitor_counts(make_context: Callable[..., Any], server: Any) -> None:
     link = create(server, views=2)
-    for said in (says("opened.left", count="1"), says("opened.lastOne")):
+    for message in (text_of("opened.left", count="1"), text_of("opened.lastOne")):
         page = make_context().new_page()
-        assert opened(page, link, "pässword") == "hello ✓"
-        expect(page.locator("#remaining")).to_have_text(said)
+        assert open_secret(page, link, "pässword") == "hello ✓"
+        expect(page.locator("#remaining")).to_have_text(message)
     assert look(link).status_code == 410
 
 
 def test_without_a_number_anybody_opens_it_until_it_expires(page: Page, server: Any) -> None:
     link = create(server, views=None)
     visit(page, link)
-    expect(page.locator("#views-left")).to_have_text(says("reveal.leftAny"))
-    assert opened(page, link, "pässword") == "hello ✓"
-    expect(page.locator("#remaining")).to_have_text(says("opened.leftAny"))
-    assert left(link) is None
+    expect(page.locator("#views-left")).to_have_text(text_of("reveal.leftAny"))
+    assert open_secret(page, link, "pässword") == "hello ✓"
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.leftAny"))
+    assert views_left(link) is None
 
 
 def test_what_was_fetched_elsewhere_is_gone(page: Page, server: Any, watch: Any) -> None:
@@ -123,17 +123,17 @@ def test_what_was_fetched_elsewhere_is_gone(page: Page, server: Any, watch: Any)
     httpx.post(link.replace("/s/", "/api/messages/") + "/access")
     page.locator("#passcode").fill("pässword")
     page.locator("#reveal").click()
-    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
     visit(page, f"{server.url}/enigmacrypt/s/zzzzzzzz")
-    expect(page.locator("#notice h1")).to_have_text(says("notFound.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("notFound.title"))
 
 
 def test_damage_cannot_be_told_from_a_wrong_password(page: Page, server: Any) -> None:
     """The server takes what has the shape of a message, whatever is in it; here it says that this did not open it."""
     link = create(server, "0" * 64 + "A" * 43 + "=", views=2)
     reveal(page, link, "pässword")
-    expect(page.locator("#problem")).to_have_text(says("reveal.wrongHere"))
-    assert left(link) == 1
+    expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongHere"))
+    assert views_left(link) == 1
 
 
 def test_link_of_its_own_host_leads_to_the_page(page: Page, server: Any, watch: Any) -> None:
@@ -141,6 +141,6 @@ def test_link_of_its_own_host_leads_to_the_page(page: Page, server: Any, watch: 
     link = create(server)
     there = f"http://{HOST}:{server.port}"
     watch.allow(there)
-    assert opened(page, link.replace(f"{server.url}/enigmacrypt", there), "pässword") == "hello ✓"
+    assert open_secret(page, link.replace(f"{server.url}/enigmacrypt", there), "pässword") == "hello ✓"
     assert page.url == link
     assert len(watch.urls(there)) == 1

@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from between import Asked, Between, answered
+from leak_check import LeakCheck
+from page_actions import create, events, receipt, result, text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
-from untold import Untold
-from visitors import events, receipt, result, says, seal, visit
+from proxy import ProxiedRequest, Proxy, http_response
 
 from seclink import Client
 from seclink.format.link import parse
@@ -23,230 +23,230 @@ CUTS = {"at once": 0, "after one byte": 1, "in the head": 100, "in the body": -1
 
 
 @pytest.fixture
-def between(server: Any, watch: Any, untold: Untold) -> Iterator[Between]:
+def proxy(server: Any, watch: Any, leak_check: LeakCheck) -> Iterator[Proxy]:
     """The page's own origin: its files come through it as well. What was really sent tells nothing either."""
-    between = Between(server.url)
-    watch.allow(between.url)
+    proxy = Proxy(server.url)
+    watch.allow(proxy.url)
     watch.expect("net::ERR_", r"status of 50\d")
-    yield between
-    between.close()
-    untold.check(each.whole.decode("latin-1") for each in between.asked)
+    yield proxy
+    proxy.close()
+    leak_check.check(item.whole.decode("latin-1") for item in proxy.requests)
 
 
-def cut(between: Between, end: str, where: int, times: int) -> None:
+def cut(proxy: Proxy, end: str, where: int, times: int) -> None:
     """Cut the first answers to such a path there; the server has done what it was asked for."""
-    left = [None] * times
+    remaining = [None] * times
 
-    def pieces(asked: Asked, raw: bytes) -> Iterator[bytes]:
-        if asked.method != "POST" or not asked.path.endswith(end) or not left:
+    def pieces(request: ProxiedRequest, raw: bytes) -> Iterator[bytes]:
+        if request.method != "POST" or not request.path.endswith(end) or not remaining:
             yield raw
             return
-        left.pop()
+        remaining.pop()
         yield raw[:where]
 
-    between.pieces = pieces
+    proxy.pieces = pieces
 
 
-def names(asked: list[Asked]) -> set[str]:
-    return {each.headers["Idempotency-Key"] for each in asked}
+def names(requests: list[ProxiedRequest]) -> set[str]:
+    return {item.headers["Idempotency-Key"] for item in requests}
 
 
-def moved(between: Between, link: str) -> str:
+def moved(proxy: Proxy, link: str) -> str:
     """The link as it is on this side of the line."""
-    found = parse(link)
-    return f"{between.url}/{found.link_id}#{found.fragment}"
+    match = parse(link)
+    return f"{proxy.url}/{match.link_id}#{match.fragment}"
 
 
 @pytest.mark.parametrize("where", CUTS.values(), ids=CUTS)
 def test_a_lost_answer_to_a_reveal_is_asked_for_again_and_spends_one_view(
-    server: Any, python: Client, between: Between, page: Page, untold: Untold, where: int
+    server: Any, python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck, where: int
 ) -> None:
     """LR-02, from the page."""
-    made = python.create(PLAINTEXT, views=3)
-    untold.add(made.link, None, PLAINTEXT)
-    visit(page, moved(between, made.link))
-    cut(between, "/reveal", where, times=1)
+    created = python.create(PLAINTEXT, views=3)
+    leak_check.add(created.link, None, PLAINTEXT)
+    visit(page, moved(proxy, created.link))
+    cut(proxy, "/reveal", where, times=1)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
-    asked = between.of("/reveal", "POST")
-    assert [each.status for each in asked] == [200, 200]
-    assert len(names(asked)) == 1
-    assert receipt(server.url, made)["views"] == 1
+    requests = proxy.of("/reveal", "POST")
+    assert [item.status for item in requests] == [200, 200]
+    assert len(names(requests)) == 1
+    assert receipt(server.url, created)["views"] == 1
 
 
 @pytest.mark.parametrize("where", CUTS.values(), ids=CUTS)
 def test_a_lost_answer_to_a_creation_makes_one_secret(
-    python: Client, between: Between, page: Page, untold: Untold, where: int
+    python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck, where: int
 ) -> None:
     """LR-06, from the page: the link that is shown belongs to the only secret there is."""
-    visit(page, between.url)
-    cut(between, "/secrets", where, times=1)
+    visit(page, proxy.url)
+    cut(proxy, "/secrets", where, times=1)
     page.locator("#secret").fill(PLAINTEXT)
     page.locator("#create").click()
-    link = untold.add(result(page).link, None, PLAINTEXT)
-    asked = between.of("/secrets", "POST")
-    assert [each.status for each in asked] == [201, 201]
-    assert len(names(asked)) == len({each.body for each in asked}) == 1
+    link = leak_check.add(result(page).link, None, PLAINTEXT)
+    requests = proxy.of("/secrets", "POST")
+    assert [value.status for value in requests] == [201, 201]
+    assert len(names(requests)) == len({item.body for item in requests}) == 1
     assert python.reveal(link).text == PLAINTEXT
 
 
 def test_an_answer_that_is_lost_every_time_is_had_by_pressing_again(
-    server: Any, python: Client, between: Between, page: Page, untold: Untold
+    server: Any, python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck
 ) -> None:
-    made = python.create(PLAINTEXT, password="told by phone")
-    untold.add(made.link, "told by phone", PLAINTEXT)
-    visit(page, moved(between, made.link))
-    cut(between, "/reveal", -1, times=3)
+    created = python.create(PLAINTEXT, password="told by phone")
+    leak_check.add(created.link, "told by phone", PLAINTEXT)
+    visit(page, moved(proxy, created.link))
+    cut(proxy, "/reveal", -1, times=3)
     page.locator("#passcode").fill("told by phone")
     page.locator("#reveal").click()
-    expect(page.locator("#problem")).to_have_text(says("offline.what"))
-    assert receipt(server.url, made)["views"] == 1, "the server has done it, and the page could not know"
+    expect(page.locator("#problem")).to_have_text(text_of("offline.what"))
+    assert receipt(server.url, created)["views"] == 1, "the server has done it, and the page could not know"
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
-    assert len(names(between.of("/reveal", "POST"))) == 1
-    assert events(server.url, made).count("revealed") == 1
+    assert len(names(proxy.of("/reveal", "POST"))) == 1
+    assert events(server.url, created).count("revealed") == 1
 
 
-def test_a_busy_server_is_waited_for(python: Client, between: Between, page: Page, untold: Untold) -> None:
+def test_a_busy_server_is_waited_for(python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck) -> None:
     """Retry-After is kept to, and the question stays the same one."""
-    made = python.create(PLAINTEXT)
-    untold.add(made.link, None, PLAINTEXT)
+    created = python.create(PLAINTEXT)
+    leak_check.add(created.link, None, PLAINTEXT)
     problem = json.dumps({"code": "busy"}).encode()
-    refusals = iter([answered(503, problem, Retry_After="1"), answered(502, b"<html>")])
-    between.answer = lambda asked: next(refusals, None) if asked.path.endswith("/reveal") else None
-    visit(page, moved(between, made.link))
+    refusals = iter([http_response(503, problem, Retry_After="1"), http_response(502, b"<html>")])
+    proxy.answer = lambda request: next(refusals, None) if request.path.endswith("/reveal") else None
+    visit(page, moved(proxy, created.link))
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
-    asked = between.of("/reveal")
-    assert ([each.status for each in asked], len(names(asked))) == ([503, 502, 200], 1)
+    requests = proxy.of("/reveal")
+    assert ([item.status for item in requests], len(names(requests))) == ([503, 502, 200], 1)
 
 
 @pytest.mark.parametrize("end", ["/meta", "/words.txt"])
-def test_a_lost_look_is_repeated(python: Client, between: Between, page: Page, untold: Untold, end: str) -> None:
+def test_a_lost_look_is_repeated(python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck, end: str) -> None:
     lost = iter([None])
 
-    def pieces(asked: Asked, raw: bytes) -> Iterator[bytes]:
-        yield raw[: len(raw) // 2] if asked.path.endswith(end) and next(lost, 0) is None else raw
+    def pieces(request: ProxiedRequest, raw: bytes) -> Iterator[bytes]:
+        yield raw[: len(raw) // 2] if request.path.endswith(end) and next(lost, 0) is None else raw
 
-    between.pieces = pieces
+    proxy.pieces = pieces
     if end == "/meta":
-        visit(page, moved(between, untold.add(python.create(PLAINTEXT).link, None, PLAINTEXT)))
+        visit(page, moved(proxy, leak_check.add(python.create(PLAINTEXT).link, None, PLAINTEXT)))
         expect(page.locator("#reveal")).to_be_visible()
     else:
-        made = seal(page, between.url, PLAINTEXT, passcode="words")
-        untold.add(made.link, made.passcode, PLAINTEXT)
-    assert len(between.of(end)) == 2
+        created = create(page, proxy.url, PLAINTEXT, passcode="words")
+        leak_check.add(created.link, created.passcode, PLAINTEXT)
+    assert len(proxy.of(end)) == 2
 
 
-def test_an_endless_answer_is_given_up(python: Client, between: Between, page: Page, untold: Untold) -> None:
+def test_an_endless_answer_is_given_up(python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck) -> None:
     """One byte a second for ever: half a minute a try, three tries, then the page says so."""
     stop = threading.Event()
-    made = python.create(PLAINTEXT)
-    untold.add(made.link, None, PLAINTEXT)
+    created = python.create(PLAINTEXT)
+    leak_check.add(created.link, None, PLAINTEXT)
 
-    def pieces(asked: Asked, raw: bytes) -> Iterator[bytes]:
-        at = len(raw) if not asked.path.endswith("/meta") else raw.index(b"{") + 1
+    def pieces(request: ProxiedRequest, raw: bytes) -> Iterator[bytes]:
+        at = len(raw) if not request.path.endswith("/meta") else raw.index(b"{") + 1
         yield raw[:at]
         while at < len(raw) and not stop.wait(1):
             at += 1
             yield raw[at - 1 : at]
 
-    between.pieces = pieces
+    proxy.pieces = pieces
     page.clock.install()
-    page.goto(moved(between, made.link))
+    page.goto(moved(proxy, created.link))
     for tries in (1, 2, 3):
-        between.wait(tries, "/meta")
+        proxy.wait(tries, "/meta")
         expect(page.locator("#waiting")).to_be_visible()
         page.clock.run_for(31_000)
         page.clock.run_for(1_000)  # the pause before the next try
-    expect(page.locator("#notice p").first).to_have_text(says("offline.what"))
+    expect(page.locator("#notice p").first).to_have_text(text_of("offline.what"))
     stop.set()
-    between.pieces = None
+    proxy.pieces = None
     page.locator("#notice button").click()
     expect(page.locator("#reveal")).to_be_visible()
-    assert len(between.of("/meta")) == 4
+    assert len(proxy.of("/meta")) == 4
 
 
 def test_offline_before_the_press_and_online_again(
-    server: Any, python: Client, context: BrowserContext, page: Page, watch: Any, untold: Untold
+    server: Any, python: Client, context: BrowserContext, page: Page, watch: Any, leak_check: LeakCheck
 ) -> None:
     watch.expect("net::ERR_")
-    made = python.create(PLAINTEXT)
-    visit(page, untold.add(made.link, None, PLAINTEXT))
+    created = python.create(PLAINTEXT)
+    visit(page, leak_check.add(created.link, None, PLAINTEXT))
     context.set_offline(True)
     page.locator("#reveal").click()
-    expect(page.locator("#problem")).to_have_text(says("offline.what"))
-    assert set(events(server.url, made)) == {"created", "peeked"}
+    expect(page.locator("#problem")).to_have_text(text_of("offline.what"))
+    assert set(events(server.url, created)) == {"created", "peeked"}
     context.set_offline(False)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
 
 
 def test_offline_during_the_reveal_and_online_again(
-    server: Any, python: Client, context: BrowserContext, between: Between, page: Page, untold: Untold
+    server: Any, python: Client, context: BrowserContext, proxy: Proxy, page: Page, leak_check: LeakCheck
 ) -> None:
     """The server spent the view, the line went before the answer came; pressed again, it is there. One view."""
-    made = python.create(PLAINTEXT, views=2)
-    untold.add(made.link, None, PLAINTEXT)
+    created = python.create(PLAINTEXT, views=2)
+    leak_check.add(created.link, None, PLAINTEXT)
     gone = threading.Event()
 
-    def pieces(asked: Asked, raw: bytes) -> Iterator[bytes]:
-        if asked.path.endswith("/reveal"):
+    def pieces(request: ProxiedRequest, raw: bytes) -> Iterator[bytes]:
+        if request.path.endswith("/reveal"):
             gone.wait(20)
             yield raw[:100]
         else:
             yield raw
 
-    between.pieces = pieces
-    visit(page, moved(between, made.link))
+    proxy.pieces = pieces
+    visit(page, moved(proxy, created.link))
     page.locator("#reveal").click()
-    between.wait(1, "/reveal")
+    proxy.wait(1, "/reveal")
     context.set_offline(True)
     gone.set()
-    expect(page.locator("#problem")).to_have_text(says("offline.what"))
-    between.pieces = None
+    expect(page.locator("#problem")).to_have_text(text_of("offline.what"))
+    proxy.pieces = None
     context.set_offline(False)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
-    assert len(names(between.of("/reveal", "POST"))) == 1
-    assert receipt(server.url, made)["views"] == 1
+    assert len(names(proxy.of("/reveal", "POST"))) == 1
+    assert receipt(server.url, created)["views"] == 1
 
 
 def test_offline_while_sealing_keeps_what_was_typed(
-    server: Any, python: Client, context: BrowserContext, page: Page, watch: Any, untold: Untold
+    server: Any, python: Client, context: BrowserContext, page: Page, watch: Any, leak_check: LeakCheck
 ) -> None:
     watch.expect("net::ERR_")
     visit(page, server.url)
     page.locator("#secret").fill(PLAINTEXT)
     context.set_offline(True)
     page.locator("#create").click()
-    expect(page.locator("#problem")).to_have_text(says("error.unreachable"))
+    expect(page.locator("#problem")).to_have_text(text_of("error.unreachable"))
     expect(page.locator("#secret")).to_have_value(PLAINTEXT)
     context.set_offline(False)
     page.locator("#create").click()
-    assert python.reveal(untold.add(result(page).link, None, PLAINTEXT)).text == PLAINTEXT
+    assert python.reveal(leak_check.add(result(page).link, None, PLAINTEXT)).text == PLAINTEXT
 
 
 @pytest.mark.parametrize("days", [-1, 1, -400])
 def test_a_wrong_clock_changes_nothing(
-    server: Any, context: BrowserContext, page: Page, untold: Untold, days: int
+    server: Any, context: BrowserContext, page: Page, leak_check: LeakCheck, days: int
 ) -> None:
     """Times are the server's; what is left and whether it has ended is not worked out from the device's clock."""
     now = datetime.now(UTC)
     context.clock.install(time=now + timedelta(days=days))
-    made = seal(page, server.url, PLAINTEXT, lifetime="3600")
-    untold.add(made.link, None, PLAINTEXT)
+    created = create(page, server.url, PLAINTEXT, lifetime="3600")
+    leak_check.add(created.link, None, PLAINTEXT)
     ends = datetime.fromtimestamp(
-        httpx.get(f"{server.url}/api/v1/secrets/{made.link_id}/meta").json()["expiresAt"] / 1000, UTC
+        httpx.get(f"{server.url}/api/v1/secrets/{created.link_id}/meta").json()["expiresAt"] / 1000, UTC
     )
     assert abs(ends - now - timedelta(hours=1)) < timedelta(minutes=5)
     reader = context.new_page()
-    visit(reader, made.link)
+    visit(reader, created.link)
     shown = reader.evaluate(
         "(ms) => new Intl.DateTimeFormat('en', {dateStyle: 'long'}).format(ms)", ends.timestamp() * 1000
     )
     expect(reader.locator("#expires")).to_contain_text(shown)
     reader.locator("#reveal").click()
     expect(reader.locator("#content pre")).to_have_text(PLAINTEXT)
-    reader.goto(made.receipt_url)
-    expect(reader.locator("#state")).to_have_text(says("state.revealed"))
+    reader.goto(created.receipt_url)
+    expect(reader.locator("#state")).to_have_text(text_of("state.revealed"))

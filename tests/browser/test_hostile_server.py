@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from elsewhere import Site
+from other_origin import Site
 from playwright.sync_api import Page, Route
 
 from seclink import Client
@@ -43,18 +43,20 @@ def test_a_server_that_is_none_is_told_from_one_that_is_away(call: Call, site: S
 def test_the_key_never_goes_where_a_link_points(call: Call, server: Any, python: Client, key: str, watch: Any) -> None:
     link = python.create("x").link
     assert call({"token": key, "server": server.url}, "revealSecret", link)["text"] == "x"
-    sent = [each.all_headers() for each in watch.requests if "/api/v1/secrets/" in each.url]
-    assert sent
-    assert not any("authorization" in each for each in sent)
+    bodies = [request.all_headers() for request in watch.requests if "/api/v1/secrets/" in request.url]
+    assert bodies
+    assert not any("authorization" in item for item in bodies)
 
 
 def test_no_request_carries_fragment_passcode_or_text(call: Call, server: Any, watch: Any) -> None:
-    made = call({}, "createSecret", "in-the-clear", {"passcode": "told-by-phone"})
-    call({}, "revealSecret", made["link"], {"passcode": "told-by-phone"})
-    sent = "".join(each.url + json.dumps(each.all_headers()) + (each.post_data or "") for each in watch.requests)
-    for secret in (made["link"].split("#")[1], "in-the-clear", "told-by-phone"):
-        assert secret not in sent
-    assert made["linkId"] in sent
+    created = call({}, "createSecret", "in-the-clear", {"passcode": "told-by-phone"})
+    call({}, "revealSecret", created["link"], {"passcode": "told-by-phone"})
+    bodies = "".join(
+        request.url + json.dumps(request.all_headers()) + (request.post_data or "") for request in watch.requests
+    )
+    for secret in (created["link"].split("#")[1], "in-the-clear", "told-by-phone"):
+        assert secret not in bodies
+    assert created["linkId"] in bodies
 
 
 @pytest.mark.parametrize(
@@ -133,12 +135,12 @@ def test_a_lost_answer_is_fetched_again_under_the_same_name(call: Call, foreign:
         route.abort() if len(tries) == 1 else route.fulfill(response=real)
 
     foreign.route(re.compile(r"/secrets(/\w+/reveal)?$"), lose_the_first)
-    whom = {"token": server.key(account="loses")}
-    made = call(whom, "createSecret", "once")
-    assert call(whom, "getStats")["totalSecrets"] == 1
-    assert call({}, "revealSecret", made["link"])["text"] == "once"
-    assert [len(each) for each in names.values()] == [2, 2]
-    assert [len(set(each)) for each in names.values()] == [1, 1]
+    client = {"token": server.key(account="loses")}
+    created = call(client, "createSecret", "once")
+    assert call(client, "getStats")["totalSecrets"] == 1
+    assert call({}, "revealSecret", created["link"])["text"] == "once"
+    assert [len(item) for item in names.values()] == [2, 2]
+    assert [len(set(name)) for name in names.values()] == [1, 1]
 
 
 def test_a_busy_server_is_asked_again_and_a_limit_is_not(call: Call, foreign: Page, python: Client, watch: Any) -> None:

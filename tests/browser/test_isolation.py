@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from between import Asked, Between
-from elsewhere import Site
+from other_origin import Site
+from page_actions import create, events, page_contents, text_of, visit
 from playwright.sync_api import Browser, Page, expect
-from visitors import events, held, says, seal, visit
+from proxy import ProxiedRequest, Proxy
 
 from seclink import Client
 
@@ -37,10 +37,10 @@ def browser(launch: Callable[..., Browser]) -> Browser:
 
 
 @pytest.fixture(scope="module")
-def between(server: Any) -> Iterator[Between]:
-    between = Between(server.url)
-    yield between
-    between.close()
+def proxy(server: Any) -> Iterator[Proxy]:
+    proxy = Proxy(server.url)
+    yield proxy
+    proxy.close()
 
 
 def open_secret(page: Page, link: str) -> None:
@@ -62,26 +62,26 @@ def test_a_walk_through_everything_breaks_no_rule_and_leaves_nothing(
     for language in ("fr", "es", "ru", "en"):
         page.select_option("#language", language)
         expect(page.locator("html")).to_have_attribute("lang", language)
-    made = seal(page, None, PLAINTEXT, passcode="words", note="a note", label="a label")
+    created = create(page, None, PLAINTEXT, passcode="words", note="a note", label="a label")
     page.locator("#show-qr").click()
     expect(page.locator("#qr svg")).to_be_visible()
-    visit(page, made.link)
+    visit(page, created.link)
     page.select_option("#language", "ru")
     page.locator("#passcode").fill("wrong")
     watch.expect("status of 401", "status of 404")
     page.locator("#reveal").click()
-    expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode", "ru"))
-    page.locator("#passcode").fill(made.passcode or "")
+    expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongPasscode", "ru"))
+    page.locator("#passcode").fill(created.passcode or "")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
     for name, body in {"neogram": "x", "redirect": "https://example.org/", "file": b"\0"}.items():
         visit(page, python.create(body, type=name, name="x").link)
         page.locator("#reveal").click()
         expect(page.locator("#opened")).to_be_visible()
-    page.goto(made.receipt_url)
-    expect(page.locator("#state")).to_have_text(says("state.revealed"))
+    page.goto(created.receipt_url)
+    expect(page.locator("#state")).to_have_text(text_of("state.revealed"))
     page.goto(f"{server.url}/nothing/here")
-    assert [each.url for each in watch.requests if each.headers.get("referer")] == []
+    assert [request.url for request in watch.requests if request.headers.get("referer")] == []
 
 
 @pytest.mark.parametrize("leave", ["another page", "another site"])
@@ -94,33 +94,31 @@ def test_going_back_shows_nothing_of_the_secret(
     open_secret(page, python.create(PLAINTEXT).link)
     page.goto(site.url if leave == "another site" else f"{server.url}/")
     page.go_back()
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
-    assert PLAINTEXT not in held(page)
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
+    assert PLAINTEXT not in page_contents(page)
     assert "#" not in page.url
     page.reload()
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
-    assert PLAINTEXT not in held(page)
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
+    assert PLAINTEXT not in page_contents(page)
 
 
-def test_a_page_that_the_browser_kept_was_wiped_before(
-    python: Client, page: Page, between: Between, watch: Any
-) -> None:
+def test_a_page_that_the_browser_kept_was_wiped_before(python: Client, page: Page, proxy: Proxy, watch: Any) -> None:
     """HDR-05: without `no-store` this browser keeps it, with everything that is in it."""
-    watch.allow(between.url)
+    watch.allow(proxy.url)
     page.add_init_script(COUNT_RETURNS)
 
-    def keepable(asked: Asked, raw: bytes) -> Iterator[bytes]:
+    def keepable(request: ProxiedRequest, raw: bytes) -> Iterator[bytes]:
         yield raw.replace(b"no-store", b"no-cache")
 
-    between.pieces = keepable
-    made = python.create(PLAINTEXT)
-    open_secret(page, f"{between.url}/{made.link_id}#{made.link.split('#')[1]}")
+    proxy.pieces = keepable
+    created = python.create(PLAINTEXT)
+    open_secret(page, f"{proxy.url}/{created.link_id}#{created.link.split('#')[1]}")
     page.goto("about:blank")
     page.go_back(wait_until="commit")
-    between.pieces = None
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    proxy.pieces = None
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
     assert page.evaluate("window.returned") is True, "the browser did not keep the page"
-    assert PLAINTEXT not in held(page)
+    assert PLAINTEXT not in page_contents(page)
 
 
 def test_going_back_to_what_was_being_typed_or_sealed_shows_neither(server: Any, page: Page) -> None:
@@ -130,14 +128,14 @@ def test_going_back_to_what_was_being_typed_or_sealed_shows_neither(server: Any,
     page.goto(f"{server.url}/AbCdEfGhIjKl")
     page.go_back()
     expect(page.locator("#secret")).to_be_visible()
-    assert PLAINTEXT not in held(page)
-    made = seal(page, None, PLAINTEXT, passcode=PASSCODE)
+    assert PLAINTEXT not in page_contents(page)
+    created = create(page, None, PLAINTEXT, passcode=PASSCODE)
     page.goto(f"{server.url}/AbCdEfGhIjKl")
     page.go_back()
     expect(page.locator("#secret")).to_be_visible()
-    kept = held(page)
-    for secret in (PLAINTEXT, PASSCODE, made.link.split("#")[1], made.manage_token):
-        assert secret not in kept
+    stored = page_contents(page)
+    for secret in (PLAINTEXT, PASSCODE, created.link.split("#")[1], created.manage_token):
+        assert secret not in stored
 
 
 def test_plain_http_on_a_network_explains_and_sends_nothing(
@@ -149,40 +147,40 @@ def test_plain_http_on_a_network_explains_and_sends_nothing(
     watch.allow(here)
     watch.expect("Cross-Origin-Opener-Policy header has been ignored", "origin-keyed", "untrustworthy")
     with Client(running.url) as client:
-        made = client.create(PLAINTEXT)
-    fragment = made.link.split("#")[1]
-    for path in ("/", f"/{made.link_id}#{fragment}", f"/receipt/{made.receipt_id}#{made.manage_token}"):
+        created = client.create(PLAINTEXT)
+    fragment = created.link.split("#")[1]
+    for path in ("/", f"/{created.link_id}#{fragment}", f"/receipt/{created.receipt_id}#{created.manage_token}"):
         page.goto("about:blank")
         page.goto(here + path)
-        expect(page.locator("#notice h1")).to_have_text(says("insecure.title"))
+        expect(page.locator("#notice h1")).to_have_text(text_of("insecure.title"))
         expect(page.locator("#notice")).to_contain_text("set server.tls_cert")
         assert page.evaluate("[isSecureContext, String(crypto.subtle)]") == [False, "undefined"]
         assert page.locator("main section:not([hidden], #notice, .print)").count() == 0
     assert not watch.urls("/api/")
-    assert events(running.url, made) == ["created"]
+    assert events(running.url, created) == ["created"]
 
 
 FRAMES = '<iframe src="{0}"></iframe><object data="{0}"></object><embed src="{0}">'
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["same site", "another site"])
-def test_nobody_can_frame_a_page(
-    page: Page, python: Client, site: Site, between: Between, watch: Any, host: str
-) -> None:
+def test_nobody_can_frame_a_page(page: Page, python: Client, site: Site, proxy: Proxy, watch: Any, host: str) -> None:
     """HDR-08: start page, secret and receipt; in a frame no script of ours runs, so nothing is asked or pressed."""
     watch.expect(*BLOCKED)
     elsewhere = site.url.replace("127.0.0.1", host)
-    watch.allow(elsewhere, between.url)
-    made = python.create(PLAINTEXT)
-    fragment = made.link.split("#")[1]
-    addresses = (f"{made.link_id}#{fragment}", f"receipt/{made.receipt_id}#{made.manage_token}", "")
-    site.pages["/frames"] = "<!doctype html>" + "".join(FRAMES.format(f"{between.url}/{each}") for each in addresses)
-    del between.asked[:]
+    watch.allow(elsewhere, proxy.url)
+    created = python.create(PLAINTEXT)
+    fragment = created.link.split("#")[1]
+    addresses = (f"{created.link_id}#{fragment}", f"receipt/{created.receipt_id}#{created.manage_token}", "")
+    site.pages["/frames"] = "<!doctype html>" + "".join(
+        FRAMES.format(f"{proxy.url}/{address}") for address in addresses
+    )
+    del proxy.requests[:]
     page.goto(f"{elsewhere}/frames")
-    between.wait(3, f"/{made.link_id}")
+    proxy.wait(3, f"/{created.link_id}")
     assert {frame.url for frame in page.frames[1:]} <= {"", "about:blank", "chrome-error://chromewebdata/"}
-    assert not between.of(".js")
-    assert not [each for each in between.asked if "/api/" in each.path]
+    assert not proxy.of(".js")
+    assert not [item for item in proxy.requests if "/api/" in item.path]
 
 
 def test_no_window_holds_on_to_a_page(page: Page, python: Client, site: Site, server: Any, watch: Any) -> None:
@@ -248,27 +246,27 @@ PER_CALL = 12  # POSTs: three forms, seven of fetch and XMLHttpRequest, two beac
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["another port", "another site"])
 @pytest.mark.parametrize("kind", ["raw", "sealed"])
 def test_a_page_elsewhere_cannot_make_a_browser_do_anything(
-    server: Any, page: Page, python: Client, site: Site, between: Between, watch: Any, kind: str, host: str
+    server: Any, page: Page, python: Client, site: Site, proxy: Proxy, watch: Any, kind: str, host: str
 ) -> None:
     """CSRF-01: everything that is sent without asking this server first, against create, reveal, burn and report."""
     watch.expect(*BLOCKED)
     elsewhere = site.url.replace("127.0.0.1", host)
-    watch.allow(elsewhere, between.url)
+    watch.allow(elsewhere, proxy.url)
     content = {"encryptedBlob": "A" * 64, "iv": "A" * 16, "expiryType": "view_once"}
     if kind == "raw":
-        made = httpx.post(f"{server.url}/api/v1/secrets", json=content).json()
-        names = (made["linkId"], made["receiptId"], made["manageToken"])
+        created = httpx.post(f"{server.url}/api/v1/secrets", json=content).json()
+        names = (created["linkId"], created["receiptId"], created["manageToken"])
     else:
         sealed = python.create(PLAINTEXT)
         names = (sealed.link_id, sealed.receipt_id, sealed.manage_token)
     calls = ["", *(f"/{names[0]}/{call}" for call in ("reveal", "burn", "report"))]
-    del between.asked[:]
+    del proxy.requests[:]
     page.goto(elsewhere)
-    page.evaluate(SENDINGS, [between.url, calls, json.dumps(content)])
+    page.evaluate(SENDINGS, [proxy.url, calls, json.dumps(content)])
     for call in calls:
-        for asked in between.wait(PER_CALL, f"/api/v1/secrets{call}", "POST"):
-            assert asked.status in (400, 415), asked
+        for requests in proxy.wait(PER_CALL, f"/api/v1/secrets{call}", "POST"):
+            assert requests.status in (400, 415), requests
     page.goto("about:blank")
     answer = httpx.get(f"{server.url}/api/v1/receipts/{names[1]}", headers={"SecLink-Manage": names[2]}).json()
     assert (answer["state"], answer["views"]) == ("active", 0)
-    assert [each["type"] for each in answer["events"]] == ["created"]
+    assert [event["type"] for event in answer["events"]] == ["created"]

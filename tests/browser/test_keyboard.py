@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from page_actions import text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
-from visitors import says, visit
 
 from seclink import Client
 
@@ -54,7 +54,7 @@ def test_the_keyboard_alone_seals_with_all_choices(page: Page, server: Any, pyth
     expect(page.locator("#link")).to_be_focused()
     link = page.locator("#link").input_value()
     buttons = ["copy", "copy-passcode", "message", "message-language", "show-qr", "print", "receipt", "copy-receipt"]
-    assert [each for each in tab(page, until="another") if each != "share"] == [*buttons, "burn", "another"]
+    assert [item for item in tab(page, until="another") if item != "share"] == [*buttons, "burn", "another"]
     assert python.meta(link).public_note == "my note"
     page.keyboard.press("Space")
     expect(page.locator("#secret")).to_be_focused()
@@ -63,8 +63,8 @@ def test_the_keyboard_alone_seals_with_all_choices(page: Page, server: Any, pyth
 
 
 def test_the_keyboard_alone_reveals_and_destroys(page: Page, python: Client) -> None:
-    made = python.create("keys only", views=3, password="right")
-    visit(page, made.link)
+    created = python.create("keys only", views=3, password="right")
+    visit(page, created.link)
     assert focused(page) == "passcode"
     page.keyboard.type("right")
     assert tab(page) == ["reveal"]
@@ -78,7 +78,7 @@ def test_the_keyboard_alone_reveals_and_destroys(page: Page, python: Client) -> 
     tab(page, until="destroy")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
-    expect(page.locator("#remaining")).to_have_text(says("opened.destroyed"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.destroyed"))
 
 
 def test_forced_colours_show_choice_and_focus(make_context: Callable[..., BrowserContext], server: Any) -> None:

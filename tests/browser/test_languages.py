@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from page_actions import choose, create, open_secret, reveal, text_of, texts, visit
 from playwright.sync_api import BrowserContext, Page, expect
-from visitors import choose, opened, reveal, says, seal, texts, visit
 
 from seclink import Client
 
@@ -21,10 +21,10 @@ def test_the_browser_chooses_the_language(
     page = make_context(locale=locale).new_page()
     visit(page, server.url)
     expect(page.locator("html")).to_have_attribute("lang", language)
-    expect(page.locator("h1").filter(visible=True)).to_have_text(says("create.title", language))
+    expect(page.locator("h1").filter(visible=True)).to_have_text(text_of("create.title", language))
     expect(page.locator("#language")).to_have_value(language)
     assert page.locator("#language option").all_inner_texts() == [
-        texts(each)["language"] for each in ("en", "es", "fr", "ru")
+        texts(item)["language"] for item in ("en", "es", "fr", "ru")
     ]
 
 
@@ -33,13 +33,13 @@ def test_every_page_follows_the_browser(
 ) -> None:
     watch.expect("status of 404")
     page = make_context(locale="fr").new_page()
-    made = python.create("x")
-    visit(page, made.link)
-    expect(page.locator("#reveal")).to_have_text(says("reveal.button", "fr"))
-    visit(page, f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}")
-    expect(page.locator("h1").filter(visible=True)).to_have_text(says("receipt.title", "fr"))
+    created = python.create("x")
+    visit(page, created.link)
+    expect(page.locator("#reveal")).to_have_text(text_of("reveal.button", "fr"))
+    visit(page, f"{server.url}/receipt/{created.receipt_id}#{created.manage_token}")
+    expect(page.locator("h1").filter(visible=True)).to_have_text(text_of("receipt.title", "fr"))
     page.goto(f"{server.url}/no/such/page")
-    expect(page.locator("h1")).to_have_text(says("missing.title", "fr"))
+    expect(page.locator("h1")).to_have_text(text_of("missing.title", "fr"))
     expect(page.locator("html")).to_have_attribute("lang", "fr")
 
 
@@ -51,28 +51,28 @@ def test_switching_changes_all_words_and_nothing_that_was_typed(page: Page, serv
     for language in ("ru", "fr", "es", "en"):
         page.select_option("#language", language)
         expect(page.locator("html")).to_have_attribute("lang", language)
-        expect(page.locator("#create span")).to_have_text(says("create.seal", language))
-        expect(page.locator("#kind-hint")).to_have_text(says("kind.neogramHint", language))
+        expect(page.locator("#create span")).to_have_text(text_of("create.seal", language))
+        expect(page.locator("#kind-hint")).to_have_text(text_of("kind.neogramHint", language))
         expect(page.locator("#secret")).to_have_attribute("placeholder", texts(language)["create.placeholder"])
         expect(page.locator("#language")).to_have_attribute("aria-label", texts(language)["language.choose"])
         assert page.evaluate(UNTRANSLATED, texts(language)) == []
-        assert {each: page.locator(f"#{each}").input_value() for each in typed} == typed
+        assert {item: page.locator(f"#{item}").input_value() for item in typed} == typed
         expect(page.locator("#secret")).to_have_value("typed")
         expect(page.locator("#own-passcode")).to_have_value("my own")
         expect(page.locator(".kinds input:checked")).to_have_value("neogram")
 
 
 def test_switching_keeps_what_was_opened_and_sealed(page: Page, server: Any, python: Client) -> None:
-    made = seal(page, server.url, "x", views="2", passcode="words")
+    created = create(page, server.url, "x", views="2", passcode="words")
     page.select_option("#language", "fr")
-    expect(page.locator("#copy")).to_have_text(says("result.copy", "fr"))
-    expect(page.locator("#state")).to_have_text(says("state.active", "fr"))
+    expect(page.locator("#copy")).to_have_text(text_of("result.copy", "fr"))
+    expect(page.locator("#state")).to_have_text(text_of("state.active", "fr"))
     expect(page.locator("#message-language")).to_have_value("fr")
-    expect(page.locator("#link")).to_have_value(made.link)
-    expect(page.locator("#passcode")).to_have_text(str(made.passcode))
-    assert opened(page, python.create("opened", views=2).link) == "opened"
+    expect(page.locator("#link")).to_have_value(created.link)
+    expect(page.locator("#passcode")).to_have_text(str(created.passcode))
+    assert open_secret(page, python.create("opened", views=2).link) == "opened"
     page.select_option("#language", "es")
-    expect(page.locator("#remaining")).to_have_text(says("opened.left", "es"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.left", "es"))
     expect(page.locator("#content pre")).to_have_text("opened")
     expect(page.locator("#content pre")).to_have_attribute("aria-label", texts("es")["opened.text"])
     assert "#" not in page.url
@@ -80,41 +80,41 @@ def test_switching_keeps_what_was_opened_and_sealed(page: Page, server: Any, pyt
 
 def test_notices_follow_the_language(page: Page, python: Client, watch: Any) -> None:
     watch.expect("status of 410")
-    made = python.create("x")
-    python.reveal(made.link)
-    visit(page, made.link)
+    created = python.create("x")
+    python.reveal(created.link)
+    visit(page, created.link)
     page.select_option("#language", "ru")
-    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed", "ru"))
-    expect(page.locator("#notice p").nth(0)).to_have_text(says("gone.revealedWhat", "ru"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed", "ru"))
+    expect(page.locator("#notice p").nth(0)).to_have_text(text_of("gone.revealedWhat", "ru"))
 
 
 def test_a_reload_speaks_the_language_that_was_chosen(page: Page, python: Client) -> None:
-    made = python.create("x")
-    visit(page, made.link)
+    created = python.create("x")
+    visit(page, created.link)
     page.select_option("#language", "ru")
     expect(page.locator("html")).to_have_attribute("lang", "ru")
     assert "?lang=ru#" in page.url
     page.reload()
-    expect(page.locator("#reveal")).to_have_text(says("reveal.button", "ru"))
+    expect(page.locator("#reveal")).to_have_text(text_of("reveal.button", "ru"))
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("x")
 
 
 def test_plurals_are_those_of_the_language(make_context: Callable[..., BrowserContext], python: Client) -> None:
     page = make_context(locale="ru").new_page()
-    said = []
+    message = []
     for views in (1, 2, 5, 21):
         visit(page, python.create("x", views=views).link)
-        said.append(page.locator("#views-left").inner_text())
+        message.append(page.locator("#views-left").inner_text())
     forms = texts("ru")["reveal.left"]
-    for text, views, form in zip(said, (1, 2, 5, 21), ("one", "few", "many", "one"), strict=True):
+    for text, views, form in zip(message, (1, 2, 5, 21), ("one", "few", "many", "one"), strict=True):
         assert text == forms[form].replace("{count}", str(views))
 
 
 def test_dates_and_durations_are_the_languages_own(page: Page, python: Client) -> None:
-    made = python.create("x", views=2)
-    reveal(page, made.link)
+    created = python.create("x", views=2)
+    reveal(page, created.link)
     for language, expected in (("en", "10 minutes"), ("ru", "10 минут"), ("es", "10 minutos"), ("fr", "10 minutes")):
         page.select_option("#language", language)
-        expect(page.locator("#countdown")).to_have_text(says("opened.wipesIn", language))
+        expect(page.locator("#countdown")).to_have_text(text_of("opened.wipesIn", language))
         expect(page.locator("#countdown")).to_contain_text(expected)

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 import pytest
+from page_actions import axe, text_of, texts, visit
 from playwright.sync_api import BrowserContext, Page, Route, expect
-from visitors import axe, says, texts, visit
 
 from seclink import Client
 
@@ -15,9 +15,9 @@ LATER = 200  # times as quick: what comes after seconds is there at once
 
 @pytest.fixture
 def addresses(server: Any, python: Client) -> dict[str, str]:
-    made = python.create("x")
-    receipt = f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}"
-    return {"create": f"{server.url}/", "reveal": made.link, "receipt": receipt}
+    created = python.create("x")
+    receipt = f"{server.url}/receipt/{created.receipt_id}#{created.manage_token}"
+    return {"create": f"{server.url}/", "reveal": created.link, "receipt": receipt}
 
 
 def pace(page: Page, rate: float) -> None:
@@ -118,5 +118,5 @@ def test_without_scripts_one_thing_is_said(make_context: Any, addresses: dict[st
     page = context.new_page()
     pace(page, LATER)
     page.goto(addresses[name])
-    expect(page.locator("noscript h1")).to_have_text(says("noscript.title"))
+    expect(page.locator("noscript h1")).to_have_text(text_of("noscript.title"))
     assert page.locator(".not-started").evaluate("(each) => getComputedStyle(each).display") == "none"

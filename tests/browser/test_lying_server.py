@@ -6,24 +6,24 @@ from typing import Any
 
 import httpx
 import pytest
-from lies import (
+from fake_responses import (
     IMPATIENT,
     MARKUP,
     PASSCODE,
     PLAINTEXT,
     again,
+    assert_unspent,
     change,
-    kept,
-    lie,
+    fake_response,
     notice,
     press,
     problem,
-    problems,
-    wronged,
+    problem_document,
+    with_changes,
 )
+from leak_check import LeakCheck, document_history
+from page_actions import events, text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
-from untold import Untold, ever_held
-from visitors import events, says, visit
 
 from seclink import Client
 from seclink.format import envelope
@@ -33,12 +33,12 @@ FORGED = "pay to this account instead"
 
 
 @pytest.fixture(autouse=True)
-def impatient(context: BrowserContext, watch: Any, untold: Untold) -> None:
+def impatient(context: BrowserContext, watch: Any, leak_check: LeakCheck) -> None:
     context.add_init_script(IMPATIENT)
     watch.expect(r"status of [345]\d\d", "net::ERR_")
 
 
-def taken(server_url: str, link: str, passcode: str | None = None) -> Any:
+def reveal_response(server_url: str, link: str, passcode: str | None = None) -> Any:
     """What the server could hand out if it liked: the payload, without any question."""
     keys = envelope.derive(key_of(parse(link).fragment), passcode)
     proof = {"access": keys.access} | ({"passcodeHash": keys.passcode_hash} if passcode else {})
@@ -46,16 +46,16 @@ def taken(server_url: str, link: str, passcode: str | None = None) -> Any:
 
 
 def test_no_passcode_claimed_where_there_is_one_opens_nothing(
-    server: Any, python: Client, page: Page, untold: Untold
+    server: Any, python: Client, page: Page, leak_check: LeakCheck
 ) -> None:
     """PC-09: the whole downgrade, the server hands the payload out as well; the passcode is in the key."""
-    link = untold.add(python.create(PLAINTEXT, password=PASSCODE).link, PASSCODE, PLAINTEXT)
+    link = leak_check.add(python.create(PLAINTEXT, password=PASSCODE).link, PASSCODE, PLAINTEXT)
     change(page, "/meta", lambda meta: meta | {"passcodeRequired": False, "attemptsLeft": None})
     visit(page, link)
-    lie(page, "/reveal", json=taken(server.url, link, PASSCODE))
+    fake_response(page, "/reveal", json=reveal_response(server.url, link, PASSCODE))
     press(page)
     notice(page, "notAuthentic.title")
-    assert PLAINTEXT not in ever_held(page)
+    assert PLAINTEXT not in document_history(page)
     assert page.evaluate("location.hash"), "the key is gone, though nothing was shown"
 
 
@@ -64,32 +64,34 @@ FORMATS = ["raw", "sharokey", "seclink/v2", "__proto__", ""]
 
 @pytest.mark.parametrize("claimed", FORMATS)
 def test_what_the_link_s_key_cannot_open_is_not_revealed(
-    server: Any, python: Client, page: Page, untold: Untold, claimed: str
+    server: Any, python: Client, page: Page, leak_check: LeakCheck, claimed: str
 ) -> None:
     """PC-09: no other format is tried with a key of ours, and no view is spent on what it does not open."""
-    made = python.create(PLAINTEXT)
+    created = python.create(PLAINTEXT)
     change(page, "/meta", lambda answer: answer | {"format": claimed})
-    visit(page, untold.add(made.link, None, PLAINTEXT))
+    visit(page, leak_check.add(created.link, None, PLAINTEXT))
     notice(page, "incomplete.title")
     expect(page.locator("#reveal")).not_to_be_visible()
-    kept(server, made)
+    assert_unspent(server, created)
 
 
 @pytest.mark.parametrize("claimed", FORMATS)
 def test_the_link_says_how_it_was_sealed_whatever_comes_with_the_payload(
-    python: Client, page: Page, untold: Untold, claimed: str
+    python: Client, page: Page, leak_check: LeakCheck, claimed: str
 ) -> None:
     """PC-09"""
-    link = untold.add(python.create(PLAINTEXT).link, None, PLAINTEXT)
+    link = leak_check.add(python.create(PLAINTEXT).link, None, PLAINTEXT)
     change(page, "/reveal", lambda answer: answer | {"format": claimed})
     visit(page, link)
     press(page)
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
 
 
-def test_a_forged_payload_that_is_called_raw_is_called_forged(python: Client, page: Page, untold: Untold) -> None:
+def test_a_forged_payload_that_is_called_raw_is_called_forged(
+    python: Client, page: Page, leak_check: LeakCheck
+) -> None:
     """PC-09: not "made by another program", which would have people look for one."""
-    link = untold.add(python.create(PLAINTEXT).link, None, PLAINTEXT)
+    link = leak_check.add(python.create(PLAINTEXT).link, None, PLAINTEXT)
     change(page, "/reveal", lambda answer: answer | {"format": "raw", "iv": "A" * 16})
     visit(page, link)
     press(page)
@@ -126,29 +128,31 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("forged", FORGERIES.values(), ids=FORGERIES)
 def test_what_does_not_authenticate_is_never_in_the_page(
-    python: Client, page: Page, untold: Untold, forged: Callable[[Any], Any]
+    python: Client, page: Page, leak_check: LeakCheck, forged: Callable[[Any], Any]
 ) -> None:
     """PC-09"""
-    link = untold.add(python.create(PLAINTEXT).link, None, PLAINTEXT)
+    link = leak_check.add(python.create(PLAINTEXT).link, None, PLAINTEXT)
     change(page, "/reveal", lambda real: real | forged(real))
     visit(page, link)
     press(page)
     notice(page, "notAuthentic.title")
-    shown = ever_held(page)
+    shown = document_history(page)
     assert FORGED not in shown
     assert PLAINTEXT not in shown
     expect(page.locator("#opened")).not_to_be_visible()
 
 
-def test_two_secrets_of_one_sender_cannot_be_swapped(server: Any, python: Client, page: Page, untold: Untold) -> None:
+def test_two_secrets_of_one_sender_cannot_be_swapped(
+    server: Any, python: Client, page: Page, leak_check: LeakCheck
+) -> None:
     """PC-09: same passcode, same sender, and still no key for the other one."""
-    one = untold.add(python.create(PLAINTEXT, password=PASSCODE).link, PASSCODE, PLAINTEXT)
+    one = leak_check.add(python.create(PLAINTEXT, password=PASSCODE).link, PASSCODE, PLAINTEXT)
     other = python.create(FORGED, password=PASSCODE, type="neogram").link
-    lie(page, "/reveal", json=taken(server.url, other, PASSCODE))
+    fake_response(page, "/reveal", json=reveal_response(server.url, other, PASSCODE))
     visit(page, one)
     press(page, PASSCODE)
     notice(page, "notAuthentic.title")
-    assert FORGED not in ever_held(page)
+    assert FORGED not in document_history(page)
 
 
 WRONG_META = {
@@ -184,19 +188,21 @@ WRONG_REVEALED = {
 }
 
 
-def test_a_look_that_is_not_as_documented_is_no_look(server: Any, python: Client, page: Page, untold: Untold) -> None:
-    made = python.create(PLAINTEXT, password=PASSCODE)
-    link = untold.add(made.link, PASSCODE, PLAINTEXT)
-    said: Any = None
-    change(page, "/meta", lambda answer: wronged(answer, said))
+def test_a_look_that_is_not_as_documented_is_no_look(
+    server: Any, python: Client, page: Page, leak_check: LeakCheck
+) -> None:
+    created = python.create(PLAINTEXT, password=PASSCODE)
+    link = leak_check.add(created.link, PASSCODE, PLAINTEXT)
+    message: Any = None
+    change(page, "/meta", lambda answer: with_changes(answer, message))
     visit(page, link)
-    for name, said in WRONG_META.items():  # noqa: B007 - the lie told above
+    for name, message in WRONG_META.items():  # noqa: B007 - the lie told above
         again(page)
         expect(page.locator("#notice"), name).to_be_visible()
-        expect(page.locator("#notice p").first, name).to_have_text(says("badAnswer.what"))
+        expect(page.locator("#notice p").first, name).to_have_text(text_of("badAnswer.what"))
         expect(page.locator("#reveal"), name).not_to_be_visible()
     assert page.evaluate("window.__xss") is None
-    kept(server, made)
+    assert_unspent(server, created)
     page.unroute_all(behavior="ignoreErrors")
     again(page)
     press(page, PASSCODE)
@@ -204,35 +210,37 @@ def test_a_look_that_is_not_as_documented_is_no_look(server: Any, python: Client
 
 
 def test_a_reveal_that_is_not_as_documented_shows_nothing_and_can_be_had_again(
-    server: Any, python: Client, page: Page, untold: Untold
+    server: Any, python: Client, page: Page, leak_check: LeakCheck
 ) -> None:
     """The view is spent, and the answer is given again to the same question: nothing is lost over it."""
-    made = python.create(PLAINTEXT)
-    link = untold.add(made.link, None, PLAINTEXT)
-    said: Any = None
-    change(page, "/reveal", lambda answer: wronged(answer, said))
+    created = python.create(PLAINTEXT)
+    link = leak_check.add(created.link, None, PLAINTEXT)
+    message: Any = None
+    change(page, "/reveal", lambda answer: with_changes(answer, message))
     visit(page, link)
-    for name, said in WRONG_REVEALED.items():  # noqa: B007 - the lie told above
+    for name, message in WRONG_REVEALED.items():  # noqa: B007 - the lie told above
         press(page)
         expect(page.locator("#reveal[aria-busy]"), name).to_have_count(0)
         problem(page, "badAnswer.what")
-        assert PLAINTEXT not in ever_held(page), name
+        assert PLAINTEXT not in document_history(page), name
         page.locator("#form").dispatch_event("input")
     page.unroute_all(behavior="ignoreErrors")
     press(page)
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
-    assert events(server.url, made).count("revealed") == 1
+    assert events(server.url, created).count("revealed") == 1
 
 
-@pytest.mark.parametrize("left", [-5, 1e99, "3", None, MARKUP, 2.5])
-def test_absurd_numbers_of_tries_are_not_shown(python: Client, page: Page, untold: Untold, left: Any) -> None:
-    made = python.create(PLAINTEXT, password=PASSCODE)
-    link = untold.add(made.link, PASSCODE, PLAINTEXT)
-    lie(page, "/reveal", status=401, json=problems("passcode_wrong", attemptsLeft=left))
+@pytest.mark.parametrize("attempts", [-5, 1e99, "3", None, MARKUP, 2.5])
+def test_absurd_numbers_of_attempts_are_not_shown(
+    python: Client, page: Page, leak_check: LeakCheck, attempts: Any
+) -> None:
+    created = python.create(PLAINTEXT, password=PASSCODE)
+    link = leak_check.add(created.link, PASSCODE, PLAINTEXT)
+    fake_response(page, "/reveal", status=401, json=problem_document("passcode_wrong", attemptsLeft=attempts))
     visit(page, link)
     press(page, "guess")
     problem(page, "reveal.wrongPasscode")
-    expect(page.locator("#passcode-hint")).to_have_text(says("reveal.passcodeHint"))
+    expect(page.locator("#passcode-hint")).to_have_text(text_of("reveal.passcodeHint"))
 
 
 @pytest.mark.parametrize(
@@ -247,28 +255,28 @@ def test_absurd_numbers_of_tries_are_not_shown(python: Client, page: Page, untol
     ],
 )
 def test_absurd_ends_are_told_without_their_time(
-    server: Any, python: Client, page: Page, untold: Untold, state: Any, ended: Any, key: str
+    server: Any, python: Client, page: Page, leak_check: LeakCheck, state: Any, ended: Any, key: str
 ) -> None:
-    made = python.create(PLAINTEXT)
-    link = untold.add(made.link, None, PLAINTEXT)
-    lie(page, "/meta", status=410, json=problems("gone", state=state, endedAt=ended))
+    created = python.create(PLAINTEXT)
+    link = leak_check.add(created.link, None, PLAINTEXT)
+    fake_response(page, "/meta", status=410, json=problem_document("gone", state=state, endedAt=ended))
     visit(page, link)
     notice(page, key)
-    expect(page.locator("#notice p").first).to_have_text(says("gone.unknownTime"))
-    kept(server, made)
+    expect(page.locator("#notice p").first).to_have_text(text_of("gone.unknownTime"))
+    assert_unspent(server, created)
 
 
 def test_a_passcode_that_was_set_after_the_page_was_loaded_is_asked_for(
-    server: Any, python: Client, page: Page, untold: Untold
+    server: Any, python: Client, page: Page, leak_check: LeakCheck
 ) -> None:
     """Or one that the server did not mention: nothing is spent, and the reader gets a field to type it in."""
-    made = python.create(PLAINTEXT, password=PASSCODE)
-    link = untold.add(made.link, PASSCODE, PLAINTEXT)
+    created = python.create(PLAINTEXT, password=PASSCODE)
+    link = leak_check.add(created.link, PASSCODE, PLAINTEXT)
     change(page, "/meta", lambda meta: meta | {"passcodeRequired": False})
     visit(page, link)
     press(page)
     expect(page.locator("#passcode")).to_be_visible()
     problem(page, "reveal.noPasscode")
-    kept(server, made)
+    assert_unspent(server, created)
     press(page, PASSCODE)
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)

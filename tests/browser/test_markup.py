@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from lies import change
-from payloads import PAYLOADS, chunks
+from fake_responses import change
+from page_actions import result, text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
-from visitors import result, says, visit
+from xss_payloads import PAYLOADS, join_payloads
 
 from seclink import Client
 
@@ -36,8 +36,8 @@ SILENT = {
 }
 
 
-def annotate(server_url: str, made: Any, **texts: str) -> None:
-    url, proof = f"{server_url}/api/v1/receipts/{made.receipt_id}", {"SecLink-Manage": made.manage_token}
+def annotate(server_url: str, created: Any, **texts: str) -> None:
+    url, proof = f"{server_url}/api/v1/receipts/{created.receipt_id}", {"SecLink-Manage": created.manage_token}
     httpx.patch(url, json=texts, headers=proof).raise_for_status()
 
 
@@ -47,10 +47,10 @@ def test_there_are_two_hundred_of_them() -> None:
 
 def test_notes_are_text(server: Any, python: Client, page: Page) -> None:
     """XSS-01: every one in a public note, as the reader sees it before revealing."""
-    made = python.create("x")
-    visit(page, made.link)
-    for number, note in enumerate(chunks(300)):
-        annotate(server.url, made, publicNote=note)
+    created = python.create("x")
+    visit(page, created.link)
+    for number, note in enumerate(join_payloads(300)):
+        annotate(server.url, created, publicNote=note)
         page.evaluate("(again) => void (location.hash += again)", f"&{number}")
         page.wait_for_function("(note) => document.querySelector('#note-text').textContent === note", arg=note)
     assert page.locator("#note-text *").count() == 0
@@ -58,14 +58,14 @@ def test_notes_are_text(server: Any, python: Client, page: Page) -> None:
 
 def test_labels_and_notes_of_a_receipt_are_text(server: Any, python: Client, page: Page) -> None:
     """XSS-01"""
-    made = python.create("x")
-    page.goto(f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}")
-    for label in chunks(200):
-        annotate(server.url, made, label=label, publicNote=label)
+    created = python.create("x")
+    page.goto(f"{server.url}/receipt/{created.receipt_id}#{created.manage_token}")
+    for label in join_payloads(200):
+        annotate(server.url, created, label=label, publicNote=label)
         page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
         page.wait_for_function("(label) => document.querySelector('#label').textContent === label", arg=label)
     page.reload()
-    expect(page.locator("#note")).to_have_value(chunks(200)[-1])
+    expect(page.locator("#note")).to_have_value(join_payloads(200)[-1])
     assert page.locator("#label *").count() == 0
 
 
@@ -86,16 +86,16 @@ def test_secrets_are_text(make_context: Callable[..., BrowserContext], python: C
 @pytest.mark.parametrize("kind", ["text", "redirect", "binary"])
 def test_every_single_one_is_text(shown: Callable[..., Any], kind: str) -> None:
     """XSS-01: as a text, as a redirect that is no address, as a type nobody knows."""
-    for payload, made in zip(PAYLOADS, shown(kind, list(PAYLOADS)), strict=True):
-        assert made["text"] == payload
-        assert set(made["tags"]) <= {"pre", "div", "button", "p"}
-        assert made["href"] is None
+    for payload, created in zip(PAYLOADS, shown(kind, list(PAYLOADS)), strict=True):
+        assert created["text"] == payload
+        assert set(created["tags"]) <= {"pre", "div", "button", "p"}
+        assert created["href"] is None
 
 
 def test_what_the_sender_types_stays_text_on_the_senders_side(server: Any, page: Page, python: Client) -> None:
     """XSS-01: typed, sealed, shown as passcode, printed."""
     visit(page, server.url)
-    for note in chunks(200)[:4]:
+    for note in join_payloads(200)[:4]:
         page.locator("#secret").fill("\n".join(PAYLOADS))
         page.select_option("#passcode-kind", "own")
         page.locator("#own-passcode").fill(note)
@@ -103,14 +103,14 @@ def test_what_the_sender_types_stays_text_on_the_senders_side(server: Any, page:
         page.locator("#note").fill(note)
         page.locator("#label").fill(note)
         page.locator("#create").click()
-        made = result(page)
-        assert made.passcode == note
+        created = result(page)
+        assert created.passcode == note
         page.locator("#show-qr").click()
         page.evaluate("window.print = () => {}")
         page.locator("#print").click()
         assert page.locator("#print-sheet img, #print-sheet script, #passcode *").count() == 0
         page.locator("#another").click()
-    assert python.reveal(made.link, note).text == "\n".join(PAYLOADS)
+    assert python.reveal(created.link, note).text == "\n".join(PAYLOADS)
 
 
 def test_the_name_of_an_account_is_text(server: Any, page: Page) -> None:
@@ -120,7 +120,7 @@ def test_the_name_of_an_account_is_text(server: Any, page: Page) -> None:
     page.locator("#key-panel > summary").click()
     page.locator("#key").fill(server.key())
     page.locator("#key-form button[type=submit]").click()
-    expect(page.locator("#key-account")).to_have_text(says("key.account", account=PAYLOADS[0]))
+    expect(page.locator("#key-account")).to_have_text(text_of("key.account", account=PAYLOADS[0]))
     assert page.locator("#key-account *").count() == 0
 
 
@@ -156,5 +156,5 @@ def test_trusted_types_are_enforced(server: Any, page: Page, watch: Any) -> None
         page.evaluate(f"() => {{ try {{ {code}; }} catch {{}} }}")
         page.wait_for_timeout(0)
         assert page.evaluate("window.__xss ?? null") is None, name
-    assert [each for each in watch.violations if each.startswith("require-trusted-types-for")]
-    assert [each for each in watch.violations if each.startswith("script-src")]
+    assert [item for item in watch.violations if item.startswith("require-trusted-types-for")]
+    assert [violation for violation in watch.violations if violation.startswith("script-src")]

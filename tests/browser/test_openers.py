@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from breaking import broken
+from broken_scripts import broken_scripts
+from page_actions import download, open_secret, page_contents, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
-from visitors import downloaded, held, opened, reveals, says, visit
 
 from seclink.domain import tokens
 
@@ -89,9 +89,9 @@ def test_vector(name: str, results: Json) -> None:
 
 @pytest.mark.parametrize("name", BREAK)
 def test_the_vectors_notice_broken_openers(name: str, page: Page, server: Any, static_url: str) -> None:
-    with broken(page, r"/js/(secret-url|openers/[a-z-]+)\.js$", *BREAK[name]):
+    with broken_scripts(page, r"/js/(secret-url|openers/[a-z-]+)\.js$", *BREAK[name]):
         results = run(page, server.url, static_url)
-    assert any(results[key] != each["expect"] for key, each in VECTORS.items())
+    assert any(results[key] != vector["expect"] for key, vector in VECTORS.items())
 
 
 def test_pages_and_server_agree_on_the_forms_of_ids(page: Page, server: Any, static_url: str) -> None:
@@ -107,16 +107,16 @@ class Played:
     """The native API for one secret, and the page at its address. `requests` are the bodies of reveals."""
 
     def __init__(self, page: Page, server_url: str, vector: str, path: str, link_id: str, **meta: Any) -> None:
-        given = VECTORS[vector]["given"]
+        inputs = VECTORS[vector]["given"]
         self.link_id, self.requests = link_id, list[Json]()
-        self.url = f"{server_url}{path}" + (f"#{given['fragment']}" if given["fragment"] else "")
+        self.url = f"{server_url}{path}" + (f"#{inputs['fragment']}" if inputs["fragment"] else "")
         self.meta = {
-            "linkId": link_id, "format": given["format"], "expiresAt": LATER, "viewsLeft": 1, "accessRequired": False,
+            "linkId": link_id, "format": inputs["format"], "expiresAt": LATER, "viewsLeft": 1, "accessRequired": False,
             "passcodeRequired": False, "attemptsLeft": None, "publicNote": None, **meta,
         }  # fmt: skip
-        iv = base64.b64encode(bytes.fromhex(given["iv"])).decode()
+        iv = base64.b64encode(bytes.fromhex(inputs["iv"])).decode()
         self.answer = {
-            "encryptedBlob": given["encryptedBlob"], "iv": iv, "format": given["format"], "viewsLeft": 0,
+            "encryptedBlob": inputs["encryptedBlob"], "iv": iv, "format": inputs["format"], "viewsLeft": 0,
             "expiresAt": LATER,
         }  # fmt: skip
         self.status = 200
@@ -170,7 +170,7 @@ def test_the_secret_of_another_scrt_link_key_has_another_id(page: Page, play: Pl
     scrt_id = VECTORS["addresses_scrt_link"]["expect"]["linkId"]
     text = play("scrt_link_text_of_the_older_alphabet", "/scrt-link/s", scrt_id)
     visit(page, text.url.partition("#")[0])
-    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
     page.evaluate("(hash) => { location.hash = hash; }", text.url.partition("#")[2])
     expect(page.locator("#ready")).to_be_visible()
     assert [url.split("/")[-2] for url in watch.urls("/meta")] == [scrt_id]
@@ -184,11 +184,11 @@ def test_sharokey_text_and_attachments_are_handed_over(page: Page, play: Play) -
     expect(page.locator("#note-text")).to_have_text("from Sharokey")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("hello ✓")
-    expect(page.locator("#content > p")).to_have_text(says("opened.attached", name="f.txt", size="70"))
+    expect(page.locator("#content > p")).to_have_text(text_of("opened.attached", name="f.txt", size="70"))
     button = page.locator("#content > p + .actions button")
-    assert downloaded(page, button) == ("f.txt", b"x" * 70)
+    assert download(page, button) == ("f.txt", b"x" * 70)
     page.locator("#wipe").click()
-    assert "f.txt" not in held(page)
+    assert "f.txt" not in page_contents(page)
 
 
 def test_attachments_names_are_only_names(page: Page, play: Play) -> None:
@@ -197,8 +197,8 @@ def test_attachments_names_are_only_names(page: Page, play: Play) -> None:
     page.locator("#reveal").click()
     buttons = page.locator("#content > p + .actions button")
     expect(buttons).to_have_count(2)
-    assert downloaded(page, buttons.nth(0)) == ("ä.txt", b"one")
-    assert downloaded(page, buttons.nth(1)) == ("b", b"two")
+    assert download(page, buttons.nth(0)) == ("ä.txt", b"one")
+    assert download(page, buttons.nth(1)) == ("b", b"two")
 
 
 def test_a_seecret_proves_its_key_and_its_password(page: Page, play: Play) -> None:
@@ -218,29 +218,29 @@ def test_an_enigma_is_fetched_once_and_tried_again_here(page: Page, enigma: Play
     visit(page, enigma.url)
     expect(page.locator("#passcode")).to_be_focused()
     page.locator("#reveal").click()
-    expect(page.locator("#problem")).to_have_text(says("reveal.noPasscode"))
-    assert reveals(watch) == []
+    expect(page.locator("#problem")).to_have_text(text_of("reveal.noPasscode"))
+    assert reveal_requests(watch) == []
     for wrong in ("password", "Pässword", ""):
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
-        expect(page.locator("#problem")).to_have_text(says("reveal.wrongHere"))
+        expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongHere"))
         expect(page.locator("#views-left")).to_be_hidden()
     page.locator("#passcode").fill("pässword")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("hello ✓")
-    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
     assert enigma.requests == [{}]
-    assert len(reveals(watch)) == 1
+    assert len(reveal_requests(watch)) == 1
     page.locator("#wipe").click()
-    assert "hello ✓" not in held(page)
+    assert "hello ✓" not in page_contents(page)
 
 
 def test_what_is_kept_is_not_left_by_mistake(page: Page, enigma: Played) -> None:
     """It may be nowhere else: the browser asks before it goes, and no longer once it is open."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     def stay(dialog: Dialog) -> None:
-        asked.append(dialog.type)
+        requests.append(dialog.type)
         dialog.dismiss()
 
     page.on("dialog", stay)
@@ -250,20 +250,22 @@ def test_what_is_kept_is_not_left_by_mistake(page: Page, enigma: Played) -> None
     expect(page.locator("#problem")).to_be_visible()
     page.close(run_before_unload=True)
     page.locator("#passcode").fill("pässword")
-    assert asked == ["beforeunload"]
+    assert requests == ["beforeunload"]
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("hello ✓")
     page.reload()
     page.locator("body[data-ready]").wait_for()
-    assert asked == ["beforeunload"]
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    assert requests == ["beforeunload"]
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
 
 
 def test_a_lost_enigma_is_asked_for_under_the_same_name(page: Page, enigma: Played, watch: Any) -> None:
     """It was counted when its answer was lost; another password is no other question."""
     watch.expect("status of 503")
     names: list[str] = []
-    page.on("request", lambda each: each.url.endswith("/reveal") and names.append(each.headers["idempotency-key"]))
+    page.on(
+        "request", lambda request: request.url.endswith("/reveal") and names.append(request.headers["idempotency-key"])
+    )
     visit(page, enigma.url)
     enigma.status, answer = 503, enigma.answer
     enigma.answer = {"code": "storage"}
@@ -282,7 +284,7 @@ def test_a_damaged_enigma_asks_for_no_other_password(page: Page, play: Play) -> 
     visit(page, play("enigmacrypt_block_cut", "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4").url)
     page.locator("#passcode").fill("pässword")
     page.locator("#reveal").click()
-    expect(page.locator("#notice h1")).to_have_text(says("notAuthentic.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("notAuthentic.title"))
 
 
 def test_what_is_in_an_enigma_is_text_whatever_it_looks_like(page: Page, play: Play) -> None:
@@ -315,7 +317,7 @@ def test_a_mangled_link_is_noticed_before_anything_is_asked(
 ) -> None:
     """BOT-05: also a fragment that belongs to another system's path."""
     visit(page, play(vector, path, "nobody").url)
-    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
     assert watch.urls("/api/") == []
 
 
@@ -335,8 +337,8 @@ def test_a_server_cannot_call_a_secret_something_else(
 ) -> None:
     """PC-09: no passcode is asked for, and nothing is revealed, in the name of a format the link does not have."""
     visit(page, play(vector, path, link_id, format=claimed).url)
-    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
-    assert reveals(watch) == []
+    expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
+    assert reveal_requests(watch) == []
 
 
 @pytest.mark.parametrize("claimed", ["enigmacrypt", "sharokey", "scrt-link", "seecret", "raw"])
@@ -350,19 +352,19 @@ def test_a_link_of_ours_is_never_opened_as_anything_else(page: Page, python: Any
 
     page.route("**/meta", lie)
     visit(page, link)
-    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
-    assert reveals(watch) == []
+    expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
+    assert reveal_requests(watch) == []
     assert [url for url in watch.urls("/openers/") if not url.endswith("seclink-v1.js")] == []
     page.unroute_all()
-    assert opened(page, link, "right") == "ours"
+    assert open_secret(page, link, "right") == "ours"
 
 
 def test_a_forged_foreign_secret_is_not_shown(page: Page, play: Play) -> None:
     """PC-09"""
     visit(page, play("sharokey_attachment_damaged", "/AbCdEf123456", "AbCdEf123456").url)
     page.locator("#reveal").click()
-    expect(page.locator("#notice h1")).to_have_text(says("notAuthentic.title"))
-    assert "hello" not in held(page)
+    expect(page.locator("#notice h1")).to_have_text(text_of("notAuthentic.title"))
+    assert "hello" not in page_contents(page)
 
 
 def test_the_start_page_loads_no_opener(page: Page, server: Any, watch: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from breaking import broken
+from broken_scripts import broken_scripts
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -120,18 +120,18 @@ def test_the_vectors_notice_broken_code(name: str, page: Page, server: Any, stat
         route.fulfill(response=answer, body=re.sub(r' integrity="[^"]*"', "", answer.text()))
 
     page.route(f"{server.url}/", let_it)
-    few = {key: each for key, each in VECTORS.items() if key not in ("seal_one_megabyte",)}
-    with broken(page, r"/js/(envelope|link)\.js$", *BREAK[name]):
+    few = {key: vector for key, vector in VECTORS.items() if key not in ("seal_one_megabyte",)}
+    with broken_scripts(page, r"/js/(envelope|link)\.js$", *BREAK[name]):
         results = run(page, server.url, static_url, few)
-    assert any(results[key] != each["expect"] for key, each in few.items())
+    assert any(results[key] != item["expect"] for key, item in few.items())
 
 
 def test_ten_thousand_drawn_links_survive_mail(page: Page, server: Any, static_url: str) -> None:
     """BOT-06: nothing but [A-Za-z0-9_-] and one #, a letter or digit at the end, under 120 characters."""
     page.goto(server.url)
     links = page.evaluate(DRAW, [static_url, 10_000])
-    kept = re.compile(r"https://secrets\.example\.org/[A-Za-z0-9]{12}#[A-Za-z0-9_-]{47}[A-Za-z0-9]")
-    assert [each for each in links if not kept.fullmatch(each) or len(each) >= 120] == []
+    stored = re.compile(r"https://secrets\.example\.org/[A-Za-z0-9]{12}#[A-Za-z0-9_-]{47}[A-Za-z0-9]")
+    assert [link for link in links if not stored.fullmatch(link) or len(link) >= 120] == []
     assert len(set(links)) == 10_000
 
 

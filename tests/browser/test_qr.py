@@ -52,9 +52,9 @@ def read(symbol: Symbol) -> str:
         for column, dark in enumerate(modules):
             picture.putpixel((column + 4, row + 4), 0 if dark else 255)
     large = picture.resize((4 * picture.width,) * 2, Image.Resampling.NEAREST)
-    found = zxingcpp.read_barcodes(large, formats=zxingcpp.BarcodeFormat.QRCode)
-    assert [each.ec_level for each in found] == ["M"]
-    return str(found[0].text)
+    match = zxingcpp.read_barcodes(large, formats=zxingcpp.BarcodeFormat.QRCode)
+    assert [item.ec_level for item in match] == ["M"]
+    return str(match[0].text)
 
 
 def version(symbol: Symbol) -> int:
@@ -82,22 +82,22 @@ def penalty(symbol: Symbol) -> int:
 
 
 def by_segno(text: str, mask: int) -> Symbol:
-    made = segno.make(text.encode(), mode="byte", micro=False, error="m", boost_error=False, mask=mask)
-    return [list(row) for row in made.matrix]
+    created = segno.make(text.encode(), mode="byte", micro=False, error="m", boost_error=False, mask=mask)
+    return [list(row) for row in created.matrix]
 
 
 def test_every_version_is_read_back_and_is_the_smallest(draw: Draw) -> None:
-    sizes = [size for most in CAPACITY for size in (most, most + 1)][:-1]
+    sizes = [size for max_length in CAPACITY for size in (max_length, max_length + 1)][:-1]
     for size, symbol in zip(sizes, draw(["q" * size for size in sizes]), strict=True):
         assert read(symbol) == "q" * size
-        assert version(symbol) == next(at + 1 for at, most in enumerate(CAPACITY) if size <= most)
+        assert version(symbol) == next(at + 1 for at, max_length in enumerate(CAPACITY) if size <= max_length)
 
 
 def test_full_symbols_are_segnos_module_by_module_with_the_least_penalised_mask(draw: Draw) -> None:
     # Full, because segno 1.6 pads otherwise: it puts a whole byte of zeros where none is wanted.
-    texts = ["".join(random.Random(each).choices(string.printable, k=size)) for each in range(4) for size in CAPACITY]
+    texts = ["".join(random.Random(item).choices(string.printable, k=size)) for item in range(4) for size in CAPACITY]
     for text, symbol in zip(texts, draw(texts), strict=True):
-        candidates = [by_segno(text, each) for each in range(8)]
+        candidates = [by_segno(text, number) for number in range(8)]
         assert symbol == candidates[mask(symbol)]
         assert penalty(symbol) == min(map(penalty, candidates))
 

@@ -6,53 +6,53 @@ from typing import Any
 
 import httpx
 import pytest
+from page_actions import receipt, restart_later, text_of, texts, visit
 from playwright.sync_api import BrowserContext, Page, expect
-from visitors import receipt, restart_later, says, texts, visit
 
 from seclink import Client
 from seclink.format import envelope
 from seclink.format.link import key_of, parse
 
 
-def address(server_url: str, made: Any) -> str:
-    return f"{server_url}/receipt/{made.receipt_id}#{made.manage_token}"
+def address(server_url: str, created: Any) -> str:
+    return f"{server_url}/receipt/{created.receipt_id}#{created.manage_token}"
 
 
 def happened(page: Page) -> list[str]:
     """The history as it is read."""
     named = {text: key[6:] for key, text in texts().items() if key.startswith("event.")}
-    return [named[each] for each in page.locator("#events li span").all_inner_texts()]
+    return [named[all_inner_text] for all_inner_text in page.locator("#events li span").all_inner_texts()]
 
 
 def test_a_waiting_secret_has_its_label_and_its_end(page: Page, server: Any, python: Client) -> None:
-    made = python.create("x", description="for Ann", note="about the printer")
-    visit(page, address(server.url, made))
+    created = python.create("x", description="for Ann", note="about the printer")
+    visit(page, address(server.url, created))
     expect(page.locator("#label")).to_have_text("for Ann")
-    expect(page.locator("#state")).to_have_text(says("state.active"))
-    expect(page.locator("#state")).to_contain_text(re.compile(rf"{made.expires_at.year}.*(UTC|GMT)"))
+    expect(page.locator("#state")).to_have_text(text_of("state.active"))
+    expect(page.locator("#state")).to_contain_text(re.compile(rf"{created.expires_at.year}.*(UTC|GMT)"))
     expect(page.locator("#note")).to_have_value("about the printer")
     assert happened(page) == ["created"]
-    expect(page.locator("#updated")).to_have_text(says("receipt.fresh"))
-    assert python.meta(made.link).views_left == 1
+    expect(page.locator("#updated")).to_have_text(text_of("receipt.fresh"))
+    assert python.meta(created.link).views_left == 1
 
 
 def test_it_brings_itself_up_to_date(page: Page, server: Any, python: Client) -> None:
     page.clock.install()
-    made = python.create("x", views=2, password="right")
-    visit(page, address(server.url, made))
-    proof = envelope.derive(key_of(parse(made.link).fragment)).access
+    created = python.create("x", views=2, password="right")
+    visit(page, address(server.url, created))
+    proof = envelope.derive(key_of(parse(created.link).fragment)).access
     wrong = {"access": proof, "passcodeHash": "0" * 64}
-    assert httpx.post(f"{server.url}/api/v1/secrets/{made.link_id}/reveal", json=wrong).status_code == 401
+    assert httpx.post(f"{server.url}/api/v1/secrets/{created.link_id}/reveal", json=wrong).status_code == 401
     page.clock.fast_forward(4000)
     expect(page.locator("#events li")).to_have_count(2)
     assert happened(page) == ["created", "passcode_wrong"]
-    python.reveal(made.link, "right")
+    python.reveal(created.link, "right")
     page.clock.fast_forward(4000)
-    expect(page.locator("#state")).to_have_text(says("state.activeSome", count="1"))
-    python.reveal(made.link, "right")
+    expect(page.locator("#state")).to_have_text(text_of("state.activeSome", count="1"))
+    python.reveal(created.link, "right")
     page.clock.fast_forward(4000)
-    expect(page.locator("#state")).to_have_text(says("state.revealed"))
-    assert [each for each in happened(page) if each != "peeked"] == [
+    expect(page.locator("#state")).to_have_text(text_of("state.revealed"))
+    assert [item for item in happened(page) if item != "peeked"] == [
         "created",
         "passcode_wrong",
         "revealed",
@@ -61,47 +61,47 @@ def test_it_brings_itself_up_to_date(page: Page, server: Any, python: Client) ->
     expect(page.locator("#change")).to_be_hidden()
     expect(page.locator("#updated")).to_be_hidden()
     stamps = page.locator("#events time")
-    assert all(re.search(r"\d{4}.*\d:\d\d", each) for each in stamps.all_inner_texts())
-    known = receipt(server.url, made)["events"]
+    assert all(re.search(r"\d{4}.*\d:\d\d", all_inner_text) for all_inner_text in stamps.all_inner_texts())
+    known = receipt(server.url, created)["events"]
     assert stamps.last.get_attribute("datetime") == page.evaluate("(at) => new Date(at).toISOString()", known[-1]["at"])
 
 
 def test_it_asks_no_more_when_all_is_over(page: Page, server: Any, python: Client, watch: Any) -> None:
     page.clock.install()
-    made = python.create("x")
-    python.reveal(made.link)
-    visit(page, address(server.url, made))
-    asked = len(watch.urls("/receipts/"))
+    created = python.create("x")
+    python.reveal(created.link)
+    visit(page, address(server.url, created))
+    requests = len(watch.urls("/receipts/"))
     page.clock.fast_forward(600_000)
-    expect(page.locator("#state")).to_have_text(says("state.revealed"))
-    assert len(watch.urls("/receipts/")) == asked == 1
+    expect(page.locator("#state")).to_have_text(text_of("state.revealed"))
+    assert len(watch.urls("/receipts/")) == requests == 1
 
 
 def test_burning_here_is_asked_twice_too(page: Page, server: Any, python: Client) -> None:
-    made = python.create("x")
-    visit(page, address(server.url, made))
+    created = python.create("x")
+    visit(page, address(server.url, created))
     page.locator("#burn").click()
-    expect(page.locator("#burn")).to_have_text(says("result.burnSure"))
-    assert receipt(server.url, made)["state"] == "active"
+    expect(page.locator("#burn")).to_have_text(text_of("result.burnSure"))
+    assert receipt(server.url, created)["state"] == "active"
     page.locator("#burn").click()
-    expect(page.locator("#state")).to_have_text(says("state.burned"))
+    expect(page.locator("#state")).to_have_text(text_of("state.burned"))
     expect(page.locator("#change")).to_be_hidden()
     assert happened(page) == ["created", "burned"]
-    assert receipt(server.url, made)["state"] == "burned"
+    assert receipt(server.url, created)["state"] == "burned"
 
 
 def test_the_life_is_shortened_and_the_note_changed(page: Page, server: Any, python: Client) -> None:
-    made = python.create("x", hours=48, note="first")
-    visit(page, address(server.url, made))
+    created = python.create("x", hours=48, note="first")
+    visit(page, address(server.url, created))
     page.locator("#change [type=submit]").click()
-    expect(page.locator("#status")).to_have_text(says("receipt.noChange"))
+    expect(page.locator("#status")).to_have_text(text_of("receipt.noChange"))
     page.select_option("#lifetime", "3600")
     page.locator("#note").fill("second")
     page.locator("#note").press("Enter")
-    expect(page.locator("#status")).to_have_text(says("receipt.saved"))
-    known = receipt(server.url, made)
+    expect(page.locator("#status")).to_have_text(text_of("receipt.saved"))
+    known = receipt(server.url, created)
     assert known["publicNote"] == "second"
-    assert made.expires_at_ms - known["expiresAt"] > 40 * 3_600_000
+    assert created.expires_at_ms - known["expiresAt"] > 40 * 3_600_000
     minute = page.evaluate("(at) => new Date(at).getMinutes()", known["expiresAt"])
     expect(page.locator("#state")).to_contain_text(f":{minute:02}")
     expect(page.locator("#lifetime")).to_have_value("")
@@ -109,16 +109,16 @@ def test_the_life_is_shortened_and_the_note_changed(page: Page, server: Any, pyt
     page.locator("#note").fill("")
     page.locator("#change [type=submit]").click()
     expect(page.locator("#events li")).to_have_count(3)
-    assert python.meta(made.link).public_note is None
+    assert python.meta(created.link).public_note is None
 
 
 def test_what_is_being_typed_is_left_alone(page: Page, server: Any, python: Client) -> None:
     page.clock.install()
-    made = python.create("x", note="first")
-    visit(page, address(server.url, made))
+    created = python.create("x", note="first")
+    visit(page, address(server.url, created))
     page.select_option("#lifetime", "3600")
     page.locator("#note").fill("half a no")
-    python.meta(made.link)
+    python.meta(created.link)
     page.clock.fast_forward(4000)
     expect(page.locator("#events li")).to_have_count(2)
     expect(page.locator("#note")).to_have_value("half a no")
@@ -126,13 +126,13 @@ def test_what_is_being_typed_is_left_alone(page: Page, server: Any, python: Clie
 
 
 def test_a_note_that_is_too_long_is_not_sent(page: Page, server: Any, python: Client, watch: Any) -> None:
-    made = python.create("x")
-    visit(page, address(server.url, made))
-    asked = len(watch.urls("/api/"))
+    created = python.create("x")
+    visit(page, address(server.url, created))
+    requests = len(watch.urls("/api/"))
     page.locator("#note").fill("x" * 301)
     page.locator("#change [type=submit]").click()
-    expect(page.locator("#problem")).to_have_text(says("create.noteTooLong", size="301", most="300"))
-    assert len(watch.urls("/api/")) == asked
+    expect(page.locator("#problem")).to_have_text(text_of("create.noteTooLong", size="301", most="300"))
+    assert len(watch.urls("/api/")) == requests
 
 
 @pytest.mark.parametrize("read", [False, True])
@@ -142,12 +142,12 @@ def test_an_expired_one_says_whether_it_was_read(
     other = make_server().start()
     watch.allow(other.url)
     with Client(other.url) as client:
-        made = client.create("x", hours=1, views=2)
+        created = client.create("x", hours=1, views=2)
         if read:
-            client.reveal(made.link)
+            client.reveal(created.link)
     restart_later(other, days=2)
-    visit(page, address(other.url, made))
-    expect(page.locator("#state")).to_have_text(says("state.expiredRead" if read else "state.expired"))
+    visit(page, address(other.url, created))
+    expect(page.locator("#state")).to_have_text(text_of("state.expiredRead" if read else "state.expired"))
     assert happened(page)[-1] == "expired"
 
 
@@ -156,18 +156,18 @@ def test_a_receipt_link_that_is_not_whole_shows_nothing(
     page: Page, server: Any, python: Client, watch: Any, broken: str
 ) -> None:
     watch.expect("status of 404")
-    made = python.create("x", description="the label")
-    url = address(server.url, made)
+    created = python.create("x", description="the label")
+    url = address(server.url, created)
     page.goto(
         {
             "no token": url.split("#")[0],
-            "another token": f"{url.split('#')[0]}#{'A' * len(made.manage_token)}",
-            "half a token": url[: -len(made.manage_token) // 2],
-            "no such receipt": url.replace(made.receipt_id, "A" * len(made.receipt_id)),
+            "another token": f"{url.split('#')[0]}#{'A' * len(created.manage_token)}",
+            "half a token": url[: -len(created.manage_token) // 2],
+            "no such receipt": url.replace(created.receipt_id, "A" * len(created.receipt_id)),
         }[broken]
     )
-    expect(page.locator("#notice h1")).to_have_text(says("receipt.missingTitle"))
-    expect(page.locator("#notice p")).to_have_text(says("receipt.missing"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("receipt.missingTitle"))
+    expect(page.locator("#notice p")).to_have_text(text_of("receipt.missing"))
     assert "the label" not in page.content()
 
 
@@ -176,26 +176,26 @@ def test_a_dead_network_is_told_and_got_over(
 ) -> None:
     watch.expect("ERR_INTERNET_DISCONNECTED")
     page.clock.install()
-    made = python.create("x")
-    visit(page, address(server.url, made))
+    created = python.create("x")
+    visit(page, address(server.url, created))
     page.context.set_offline(True)
     page.clock.fast_forward(4000)
     page.wait_for_event("requestfailed")
     page.clock.run_for(5000)
-    expect(page.locator("#updated")).to_have_text(says("receipt.stale"))
+    expect(page.locator("#updated")).to_have_text(text_of("receipt.stale"))
     page.context.set_offline(False)
     page.clock.run_for(10_000)
-    expect(page.locator("#updated")).to_have_text(says("receipt.fresh"))
+    expect(page.locator("#updated")).to_have_text(text_of("receipt.fresh"))
 
 
 @pytest.mark.parametrize("which", ["create", "reveal", "receipt"])
 def test_without_javascript_each_page_says_why_it_needs_it(
     make_context: Callable[..., BrowserContext], server: Any, python: Client, watch: Any, which: str
 ) -> None:
-    made = python.create("x")
-    url = {"create": server.url, "reveal": made.link, "receipt": address(server.url, made)}[which]
+    created = python.create("x")
+    url = {"create": server.url, "reveal": created.link, "receipt": address(server.url, created)}[which]
     page = make_context(java_script_enabled=False).new_page()
     page.goto(url)
-    expect(page.locator("h1").filter(visible=True)).to_have_text([says("noscript.title")])
-    expect(page.locator("main p").filter(visible=True)).to_have_text([says(f"noscript.{which}")])
+    expect(page.locator("h1").filter(visible=True)).to_have_text([text_of("noscript.title")])
+    expect(page.locator("main p").filter(visible=True)).to_have_text([text_of(f"noscript.{which}")])
     assert watch.urls("/api/") == []

@@ -7,18 +7,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
-from visitors import (
+from page_actions import (
     LANGUAGES,
-    Sealed,
+    Created,
     blank,
     clipboard,
-    held,
-    says,
-    scanned,
-    seal,
+    create,
+    page_contents,
+    scan_qr_codes,
+    text_of,
     texts,
 )
+from playwright.sync_api import BrowserContext, Page, expect
 
 from seclink import Client
 
@@ -28,13 +28,13 @@ PRINTING = "window.print = () => { window.printed = true; };"
 
 
 @pytest.fixture
-def sealed(page: Page, server: Any) -> Sealed:
+def sealed(page: Page, server: Any) -> Created:
     """The page after a secret with everything was sealed."""
     choices = {"passcode": "words", "views": "3", "note": "the note", "label": "the label"}
-    return seal(page, server.url, SECRET, **choices)
+    return create(page, server.url, SECRET, **choices)
 
 
-def test_the_note_is_for_the_reader_and_the_label_for_the_sender(sealed: Sealed) -> None:
+def test_the_note_is_for_the_reader_and_the_label_for_the_sender(sealed: Created) -> None:
     meta, receipt = sealed.meta(), sealed.receipt()
     assert meta["publicNote"] == receipt["publicNote"] == "the note"
     assert receipt["label"] == "the label"
@@ -43,21 +43,21 @@ def test_the_note_is_for_the_reader_and_the_label_for_the_sender(sealed: Sealed)
 
 def test_the_link_is_selected_and_copied(context: BrowserContext, page: Page, server: Any) -> None:
     context.grant_permissions(["clipboard-write"], origin=server.url)
-    made = seal(page, server.url, SECRET)
-    expect(page.locator("#status")).to_have_text(says("result.linkCopied"))
+    created = create(page, server.url, SECRET)
+    expect(page.locator("#status")).to_have_text(text_of("result.linkCopied"))
     expect(page.locator("#link")).to_be_focused()
-    assert page.evaluate("getSelection().toString()") == made.link
-    assert clipboard(context, server.url) == made.link
+    assert page.evaluate("getSelection().toString()") == created.link
+    assert clipboard(context, server.url) == created.link
     with blank(context, server.url) as other:
         other.evaluate("navigator.clipboard.writeText('something else')")
     page.locator("#copy").click()
-    expect(page.locator("#status")).to_have_text(says("result.linkCopied"))
-    assert clipboard(context, server.url) == made.link
+    expect(page.locator("#status")).to_have_text(text_of("result.linkCopied"))
+    assert clipboard(context, server.url) == created.link
 
 
 def test_of_a_link_that_is_too_long_its_beginning_is_seen(page: Page, server: Any) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
-    seal(page, server.url, "x")
+    create(page, server.url, "x")
     assert page.locator("#link").evaluate("(each) => [each.scrollLeft, each.scrollWidth > each.clientWidth]") == [
         0,
         True,
@@ -69,30 +69,30 @@ def test_without_the_clipboard_the_page_says_so(context: BrowserContext, page: P
     visitor = devtools.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]
     denied = {"permission": {"name": "clipboard-write"}, "setting": "denied", "browserContextId": visitor}
     devtools.send("Browser.setPermission", denied)
-    made = seal(page, server.url, SECRET)
-    expect(page.locator("#status")).to_have_text(says("result.linkNotCopied"))
-    assert page.evaluate("getSelection().toString()") == made.link
+    created = create(page, server.url, SECRET)
+    expect(page.locator("#status")).to_have_text(text_of("result.linkNotCopied"))
+    assert page.evaluate("getSelection().toString()") == created.link
     page.locator("#copy").click()
-    expect(page.locator("#status")).to_have_text(says("result.copyFailed"))
-    assert page.evaluate("getSelection().toString()") == made.link
+    expect(page.locator("#status")).to_have_text(text_of("result.copyFailed"))
+    assert page.evaluate("getSelection().toString()") == created.link
 
 
 def test_the_message_speaks_the_readers_language(make_context: Callable[..., BrowserContext], server: Any) -> None:
     context = make_context(timezone_id="Asia/Kathmandu", permissions=["clipboard-write"])
     page = context.new_page()
-    made = seal(page, server.url, SECRET, views="5", passcode="words")
-    until = datetime.fromtimestamp(made.receipt()["expiresAt"] / 1000, UTC).astimezone(ZoneInfo("Asia/Kathmandu"))
+    created = create(page, server.url, SECRET, views="5", passcode="words")
+    until = datetime.fromtimestamp(created.receipt()["expiresAt"] / 1000, UTC).astimezone(ZoneInfo("Asia/Kathmandu"))
     messages = set()
     for language in LANGUAGES:
         page.locator("#copy").click()
-        expect(page.locator("#status")).to_have_text(says("result.linkCopied"))
+        expect(page.locator("#status")).to_have_text(text_of("result.linkCopied"))
         page.select_option("#message-language", language)
         page.locator("#message").click()
-        expect(page.locator("#status")).to_have_text(says("result.messageCopied"))
+        expect(page.locator("#status")).to_have_text(text_of("result.messageCopied"))
         message = clipboard(context, server.url)
-        assert made.link in message.splitlines()
+        assert created.link in message.splitlines()
         assert re.search(rf"\b{until.day}\b.*{until.year}.*:{until.minute:02}.*(GMT|UTC)\+5:45", message)
-        assert re.search(r"\b5\b", message.replace(made.link, "").partition(str(until.year))[0])
+        assert re.search(r"\b5\b", message.replace(created.link, "").partition(str(until.year))[0])
         assert texts(language)["message.passcode"].strip() in message
         assert "{" not in message
         messages.add(message)
@@ -101,37 +101,37 @@ def test_the_message_speaks_the_readers_language(make_context: Callable[..., Bro
 
 def test_the_share_sheet_gets_the_message_where_there_is_one(page: Page, server: Any) -> None:
     page.add_init_script(SHARING)
-    made = seal(page, server.url, SECRET)
+    created = create(page, server.url, SECRET)
     page.locator("#share").click()
     shared = page.evaluate("window.shared")
     assert list(shared) == ["text"]
-    assert made.link in shared["text"].splitlines()
+    assert created.link in shared["text"].splitlines()
 
 
 def test_no_share_button_where_there_is_no_sheet(page: Page, server: Any) -> None:
     page.add_init_script("delete Navigator.prototype.share;")
-    seal(page, server.url, SECRET)
+    create(page, server.url, SECRET)
     expect(page.locator("#share")).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_qr_code_is_the_link(make_context: Callable[..., BrowserContext], server: Any, scheme: str) -> None:
     page = make_context(color_scheme=scheme).new_page()
-    made = seal(page, server.url, SECRET)
+    created = create(page, server.url, SECRET)
     page.locator("#show-qr").click()
     expect(page.locator("#show-qr")).to_have_attribute("aria-expanded", "true")
     expect(page.locator("#qr svg")).to_be_visible()
-    assert scanned(page.locator("#qr")) == [made.link]
+    assert scan_qr_codes(page.locator("#qr")) == [created.link]
     page.locator("#show-qr").click()
     expect(page.locator("#qr svg")).to_have_count(0)
 
 
 def test_the_receipt_is_one_click_away(context: BrowserContext, page: Page, server: Any) -> None:
     context.grant_permissions(["clipboard-write"], origin=server.url)
-    made = seal(page, server.url, SECRET, label="for Ann")
+    created = create(page, server.url, SECRET, label="for Ann")
     page.locator("#copy-receipt").click()
-    expect(page.locator("#status")).to_have_text(says("result.copied"))
-    assert clipboard(context, server.url) == made.receipt_url
+    expect(page.locator("#status")).to_have_text(text_of("result.copied"))
+    assert clipboard(context, server.url) == created.receipt_url
     with context.expect_page() as opened:
         page.locator("#receipt").click()
     expect(opened.value.locator("#label")).to_have_text("for Ann")
@@ -139,56 +139,56 @@ def test_the_receipt_is_one_click_away(context: BrowserContext, page: Page, serv
 
 
 def test_burning_is_asked_twice_and_final(page: Page, server: Any) -> None:
-    made = seal(page, server.url, SECRET)
+    created = create(page, server.url, SECRET)
     page.locator("#burn").click()
-    expect(page.locator("#burn")).to_have_text(says("result.burnSure"))
-    assert made.receipt()["state"] == "active"
+    expect(page.locator("#burn")).to_have_text(text_of("result.burnSure"))
+    assert created.receipt()["state"] == "active"
     page.locator("#burn").click()
-    expect(page.locator("#state")).to_have_text(says("state.burned"))
+    expect(page.locator("#state")).to_have_text(text_of("state.burned"))
     expect(page.locator("#burn")).to_be_hidden()
-    assert made.receipt()["state"] == "burned"
-    assert made.meta()["code"] == "gone"
+    assert created.receipt()["state"] == "burned"
+    assert created.meta()["code"] == "gone"
 
 
 def test_a_press_on_burn_is_forgotten_after_a_while(page: Page, server: Any) -> None:
     page.clock.install()
-    made = seal(page, server.url, SECRET)
+    created = create(page, server.url, SECRET)
     page.locator("#burn").click()
     page.clock.fast_forward(6000)
-    expect(page.locator("#burn")).to_have_text(says("result.burn"))
+    expect(page.locator("#burn")).to_have_text(text_of("result.burn"))
     page.locator("#burn").click()
-    expect(page.locator("#burn")).to_have_text(says("result.burnSure"))
-    assert made.receipt()["state"] == "active"
+    expect(page.locator("#burn")).to_have_text(text_of("result.burnSure"))
+    assert created.receipt()["state"] == "active"
 
 
 def test_the_sender_sees_it_opened_without_asking(page: Page, server: Any, python: Client) -> None:
     page.clock.install()
-    made = seal(page, server.url, SECRET)
-    expect(page.locator("#state")).to_have_text(says("state.active"))
-    python.reveal(made.link)
+    created = create(page, server.url, SECRET)
+    expect(page.locator("#state")).to_have_text(text_of("state.active"))
+    python.reveal(created.link)
     page.clock.fast_forward(5000)
-    expect(page.locator("#state")).to_have_text(says("state.revealed"))
+    expect(page.locator("#state")).to_have_text(text_of("state.revealed"))
     expect(page.locator("#burn")).to_be_hidden()
 
 
-def test_another_secret_begins_with_nothing_of_the_first(page: Page, sealed: Sealed) -> None:
+def test_another_secret_begins_with_nothing_of_the_first(page: Page, sealed: Created) -> None:
     page.locator("#show-qr").click()
     page.locator("#message").click()
     page.locator("#another").click()
     expect(page.locator("#secret")).to_be_focused()
-    left = held(page)
+    remaining = page_contents(page)
     parts = (SECRET, "the note", "the label", sealed.link_id, sealed.receipt_id, sealed.manage_token, "<path")
-    assert [each for each in (*parts, str(sealed.passcode), sealed.link) if each in left] == []
+    assert [item for item in (*parts, str(sealed.passcode), sealed.link) if item in remaining] == []
     expect(page.locator("#views")).to_have_value("1")
     expect(page.locator("#passcode-kind")).to_have_value("")
-    again = seal(page, None, "second")
+    again = create(page, None, "second")
     assert again.passcode is None
     assert again.link != sealed.link
     expect(page.locator("#passcode-card")).to_be_hidden()
 
 
 @pytest.mark.parametrize("away", ["back", "kept by the browser"])
-def test_going_back_to_the_page_finds_nothing(page: Page, sealed: Sealed, server: Any, watch: Any, away: str) -> None:
+def test_going_back_to_the_page_finds_nothing(page: Page, sealed: Created, server: Any, watch: Any, away: str) -> None:
     """HDR-05, at the sender's: from the browser's memory of pages or without."""
     watch.expect("status of 404")
     if away == "back":
@@ -198,20 +198,22 @@ def test_going_back_to_the_page_finds_nothing(page: Page, sealed: Sealed, server
         expect(page.locator("#secret")).to_have_value("")
     else:
         page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
-    left = held(page)
-    assert [each for each in (SECRET, sealed.link_id, sealed.manage_token, str(sealed.passcode)) if each in left] == []
+    remaining = page_contents(page)
+    assert [
+        item for item in (SECRET, sealed.link_id, sealed.manage_token, str(sealed.passcode)) if item in remaining
+    ] == []
 
 
 def test_the_printed_sheet_has_the_link_but_no_passcode(page: Page, server: Any) -> None:
     page.add_init_script(PRINTING)
-    made = seal(page, server.url, SECRET, passcode="words")
+    created = create(page, server.url, SECRET, passcode="words")
     page.locator("#print").click()
     page.wait_for_function("window.printed")
     page.emulate_media(media="print")
     printed = page.locator("body").inner_text()
-    assert made.link in printed
-    assert str(made.passcode) not in printed
+    assert created.link in printed
+    assert str(created.passcode) not in printed
     assert SECRET not in printed
     assert texts()["print.how"] in printed
-    assert scanned(page) == [made.link]
+    assert scan_qr_codes(page) == [created.link]
     expect(page.locator("#result")).to_be_hidden()

@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 import pytest
+from page_actions import Raw, create, download, open_secret, reveal, reveal_requests, text_of, texts, visit
 from playwright.sync_api import Page, expect
-from visitors import Raw, downloaded, opened, reveal, reveals, says, seal, texts, visit
 
 from seclink import Client
 from seclink.format.link import fragment_of
@@ -19,30 +19,30 @@ MEGABYTE = "0123456789abcdeé" * 61_681
 @pytest.mark.parametrize("passcode", [None, PASSCODE])
 def test_the_command_line_seals_and_the_page_opens(page: Page, server: Any, passcode: str | None) -> None:
     options = ["--passcode", passcode] if passcode else []
-    made = server.seclink("create", "--server", server.url, *options, "-", input=UNICODE.encode())
-    assert opened(page, made.stdout.decode().strip(), passcode) == UNICODE
+    created = server.seclink("create", "--server", server.url, *options, "-", input=UNICODE.encode())
+    assert open_secret(page, created.stdout.decode().strip(), passcode) == UNICODE
 
 
 @pytest.mark.parametrize("passcode", [None, PASSCODE, "words"])
 def test_the_page_seals_and_the_command_line_opens(page: Page, server: Any, passcode: str | None) -> None:
-    made = seal(page, server.url, UNICODE, **({"passcode": passcode} if passcode else {}))
-    asked = "\n".join(filter(None, (made.link, made.passcode)))
-    got = server.seclink("get", "-", "--server", server.url, input=f"{asked}\n".encode())
+    created = create(page, server.url, UNICODE, **({"passcode": passcode} if passcode else {}))
+    requests = "\n".join(filter(None, (created.link, created.passcode)))
+    got = server.seclink("get", "-", "--server", server.url, input=f"{requests}\n".encode())
     assert got.stdout.decode() == UNICODE
 
 
 def test_a_megabyte_goes_both_ways(page: Page, server: Any, python: Client) -> None:
     assert len(MEGABYTE.encode()) > 1_000_000
-    made = seal(page, server.url, MEGABYTE)
-    assert python.reveal(made.link).text == MEGABYTE
-    assert opened(page, python.create(MEGABYTE).link) == MEGABYTE
+    created = create(page, server.url, MEGABYTE)
+    assert python.reveal(created.link).text == MEGABYTE
+    assert open_secret(page, python.create(MEGABYTE).link) == MEGABYTE
     button = page.get_by_role("button", name=texts()["opened.download"])
-    assert downloaded(page, button) == ("secret.txt", MEGABYTE.encode())
+    assert download(page, button) == ("secret.txt", MEGABYTE.encode())
 
 
 def test_what_the_page_sealed_the_page_opens(page: Page, server: Any) -> None:
-    made = seal(page, server.url, UNICODE, passcode="words")
-    assert opened(page, made.link, made.passcode) == UNICODE
+    created = create(page, server.url, UNICODE, passcode="words")
+    assert open_secret(page, created.link, created.passcode) == UNICODE
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_the_page_sealed_the_page_opens(page: Page, server: Any) -> None:
 )
 def test_raw_text_opens(page: Page, server: Any, key_bytes: int, written: str, passcode: str) -> None:
     raw = Raw(server, UNICODE.encode(), key_bytes, passcode)
-    assert opened(page, raw.link(written), passcode or None) == UNICODE
+    assert open_secret(page, raw.link(written), passcode or None) == UNICODE
     assert "#" not in page.url
     expect(page.locator("#burn")).to_be_hidden()
 
@@ -58,17 +58,17 @@ def test_raw_text_opens(page: Page, server: Any, key_bytes: int, written: str, p
 def test_raw_bytes_are_a_download(page: Page, server: Any) -> None:
     body = bytes(range(256)) * 3
     reveal(page, Raw(server, body).link())
-    expect(page.locator("#content p")).to_have_text(says("opened.binary", size="768"))
+    expect(page.locator("#content p")).to_have_text(text_of("opened.binary", size="768"))
     button = page.get_by_role("button", name=texts()["opened.download"])
-    assert downloaded(page, button) == ("secret.bin", body)
+    assert download(page, button) == ("secret.bin", body)
 
 
 def test_a_raw_secret_that_does_not_open_is_handed_over_as_it_came(page: Page, server: Any) -> None:
     raw = Raw(server, b"sealed otherwise")
     link = raw.link(key=bytes(32))
     reveal(page, link)
-    expect(page.locator("#notice h1")).to_have_text(says("rawFailed.title"))
-    name, content = downloaded(page, page.get_by_role("button", name=texts()["rawFailed.download"]))
+    expect(page.locator("#notice h1")).to_have_text(text_of("rawFailed.title"))
+    name, content = download(page, page.get_by_role("button", name=texts()["rawFailed.download"]))
     assert name == f"{raw.link_id}.json"
     assert json.loads(content) == raw.sealed
     assert page.url == link
@@ -78,27 +78,27 @@ def test_a_raw_link_without_its_key_spends_nothing(page: Page, server: Any) -> N
     raw = Raw(server, b"still there")
     for fragment in ("", "#", "#AAAA", f"#{base64.b64encode(raw.key[:-1]).decode()}"):
         visit(page, raw.url + fragment)
-        expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
-    assert opened(page, raw.link()) == "still there"
+        expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
+    assert open_secret(page, raw.link()) == "still there"
 
 
 def test_a_raw_link_with_a_key_of_ours_spends_nothing(page: Page, server: Any, watch: Any) -> None:
     """BOT-05: two links mixed up. The key is whole and another secret's: it would be spent, and could not be opened."""
     raw = Raw(server, b"still there")
     visit(page, f"{raw.url}#{fragment_of(bytes(range(32)))}")
-    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
-    assert reveals(watch) == []
-    assert opened(page, raw.link()) == "still there"
+    expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
+    assert reveal_requests(watch) == []
+    assert open_secret(page, raw.link()) == "still there"
 
 
 def test_a_link_of_ours_with_a_raw_key_spends_nothing(page: Page, python: Client, watch: Any) -> None:
     """BOT-05: the other way round."""
-    made = python.create("still there")
+    created = python.create("still there")
     for length in (16, 32):
-        visit(page, f"{made.link.split('#')[0]}#{base64.b64encode(bytes(length)).decode()}")
-        expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
-    assert reveals(watch) == []
-    assert opened(page, made.link) == "still there"
+        visit(page, f"{created.link.split('#')[0]}#{base64.b64encode(bytes(length)).decode()}")
+        expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
+    assert reveal_requests(watch) == []
+    assert open_secret(page, created.link) == "still there"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_file_is_a_download_with_a_safe_name(page: Page, python: Client, name:
     """XSS-02, XSS-03."""
     body = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
     reveal(page, python.create(body, type="file", name=name, media_type="image/svg+xml").link)
-    expect(page.locator("#content p")).to_have_text(says("opened.file", name=saved, size=str(len(body))))
+    expect(page.locator("#content p")).to_have_text(text_of("opened.file", name=saved, size=str(len(body))))
     button = page.get_by_role("button", name=texts()["opened.download"])
-    assert downloaded(page, button) == (saved, body)
+    assert download(page, button) == (saved, body)
     assert page.locator("#content img, #content svg").count() == 0

@@ -7,8 +7,20 @@ from typing import Any
 
 import httpx
 import pytest
+from page_actions import (
+    clipboard,
+    download,
+    events,
+    open_secret,
+    page_contents,
+    receipt,
+    reveal,
+    reveal_requests,
+    text_of,
+    texts,
+    visit,
+)
 from playwright.sync_api import BrowserContext, Page, expect
-from visitors import clipboard, downloaded, events, held, opened, receipt, reveal, reveals, says, texts, visit
 
 from seclink import Client
 from seclink.errors import Gone
@@ -18,41 +30,41 @@ SECRET = "Ein Geheimnis: 密碼 🗝️\n\tund noch eine Zeile"
 
 def test_loading_the_page_reveals_nothing(page: Page, server: Any, python: Client, watch: Any) -> None:
     """BOT-01, BOT-03."""
-    made = python.create(SECRET, views=3, note="for the <b>printer</b>")
-    visit(page, made.link)
+    created = python.create(SECRET, views=3, note="for the <b>printer</b>")
+    visit(page, created.link)
     expect(page.locator("#note-text")).to_have_text("for the <b>printer</b>")
-    expect(page.locator("#views-left")).to_have_text(says("reveal.left", count="3"))
-    expect(page.locator("#expires")).to_contain_text(str(made.expires_at.year))
+    expect(page.locator("#views-left")).to_have_text(text_of("reveal.left", count="3"))
+    expect(page.locator("#expires")).to_contain_text(str(created.expires_at.year))
     expect(page.locator("#passcode")).to_be_hidden()
     page.reload()
     page.locator("body[data-ready]").wait_for()
-    assert reveals(watch) == []
-    assert python.meta(made.link).views_left == 3
-    assert events(server.url, made) == ["created", "peeked"]
+    assert reveal_requests(watch) == []
+    assert python.meta(created.link).views_left == 3
+    assert events(server.url, created) == ["created", "peeked"]
 
 
 def test_one_press_reveals_once(page: Page, server: Any, python: Client, watch: Any) -> None:
-    made = python.create(SECRET)
-    visit(page, made.link)
+    created = python.create(SECRET)
+    visit(page, created.link)
     page.locator("#reveal").dblclick()
     expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
     expect(page.locator("#opened-title")).to_be_focused()
-    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
     expect(page.locator("#burn")).to_be_hidden()
-    assert len(reveals(watch)) == 1
-    assert receipt(server.url, made)["state"] == "revealed"
+    assert len(reveal_requests(watch)) == 1
+    assert receipt(server.url, created)["state"] == "revealed"
 
 
 def test_text_is_copied_hidden_and_downloaded(context: BrowserContext, page: Page, server: Any, python: Client) -> None:
     context.grant_permissions(["clipboard-write"], origin=server.url)
-    assert opened(page, python.create(SECRET).link) == SECRET
+    assert open_secret(page, python.create(SECRET).link) == SECRET
     page.get_by_role("button", name=texts()["opened.copy"], exact=True).click()
-    expect(page.locator("#status")).to_have_text(says("opened.copied"))
+    expect(page.locator("#status")).to_have_text(text_of("opened.copied"))
     assert clipboard(context, server.url) == SECRET
     button = page.get_by_role("button", name=texts()["opened.download"])
-    assert downloaded(page, button) == ("secret.txt", SECRET.encode())
+    assert download(page, button) == ("secret.txt", SECRET.encode())
     page.get_by_role("button", name=texts()["opened.hide"], exact=True).click()
-    assert SECRET not in held(page)
+    assert SECRET not in page_contents(page)
     page.get_by_role("button", name=texts()["opened.show"], exact=True).click()
     assert page.locator("#content pre").text_content() == SECRET
 
@@ -83,9 +95,9 @@ def test_a_web_link_is_shown_whole_and_followed_on_a_click_only(
 def test_a_neogram_types_itself_and_wipes_itself(page: Page, server: Any, python: Client) -> None:
     text = "Listen: " + "👩‍👩‍👧e\u0301" * 20
     letters = 8 + 40
-    made = python.create(text, type="neogram", views=2)
+    created = python.create(text, type="neogram", views=2)
     page.clock.install()
-    visit(page, made.link)
+    visit(page, created.link)
     page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     page.locator("#reveal").click()
     typed, clock = page.locator(".neogram"), page.locator("#countdown")
@@ -96,30 +108,30 @@ def test_a_neogram_types_itself_and_wipes_itself(page: Page, server: Any, python
     expect(page.locator("#content .visually-hidden")).to_have_text(text)
     page.clock.run_for(35 * letters)
     expect(typed).to_have_text(text)
-    expect(clock).to_have_text(says("opened.neogramWipes"))
+    expect(clock).to_have_text(text_of("opened.neogramWipes"))
     page.clock.run_for(10_000)
     expect(clock).to_have_text(re.compile(r"\b[1-9]\b"))
     page.clock.run_for(10_000)
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
     expect(page.locator("#notice")).to_contain_text(texts()["wiped.left"])
-    assert "Listen" not in held(page)
-    assert receipt(server.url, made)["state"] == "active"
+    assert "Listen" not in page_contents(page)
+    assert receipt(server.url, created)["state"] == "active"
 
 
 def test_a_long_neogram_says_which_end_comes_first(page: Page, python: Client) -> None:
     page.clock.install()
-    made = python.create("x" * 9_200, type="neogram")
-    visit(page, made.link)
+    created = python.create("x" * 9_200, type="neogram")
+    visit(page, created.link)
     page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     page.locator("#reveal").click()
     clock = page.locator("#countdown")
-    expect(clock).to_have_text(says("opened.wipesIn", time="10 minutes"))
+    expect(clock).to_have_text(text_of("opened.wipesIn", time="10 minutes"))
     page.clock.run_for(60_000)
     page.mouse.click(1, 1)
     page.clock.run_for(1_000)
-    expect(clock).to_have_text(says("opened.neogramWipes"))
+    expect(clock).to_have_text(text_of("opened.neogramWipes"))
     page.clock.run_for(590_000)
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
 
 
 def test_a_neogram_stands_still_for_who_wants_that(make_context: Callable[..., BrowserContext], python: Client) -> None:
@@ -133,50 +145,50 @@ def test_a_neogram_stands_still_for_who_wants_that(make_context: Callable[..., B
 
 @pytest.mark.parametrize("passcode", [None, "told on the phone"])
 def test_the_reader_ends_it_for_everybody(page: Page, server: Any, python: Client, passcode: str | None) -> None:
-    made = python.create(SECRET, views=3, password=passcode)
-    assert opened(page, made.link, passcode) == SECRET
-    expect(page.locator("#remaining")).to_have_text(says("opened.left", count="2"))
+    created = python.create(SECRET, views=3, password=passcode)
+    assert open_secret(page, created.link, passcode) == SECRET
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.left", count="2"))
     page.locator("#burn").click()
-    expect(page.locator("#burn")).to_have_text(says("opened.destroySure"))
-    assert python.meta(made.link).views_left == 2
+    expect(page.locator("#burn")).to_have_text(text_of("opened.destroySure"))
+    assert python.meta(created.link).views_left == 2
     page.locator("#burn").click()
-    expect(page.locator("#remaining")).to_have_text(says("opened.destroyed"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.destroyed"))
     expect(page.locator("#burn")).to_be_hidden()
     with pytest.raises(Gone):
-        python.reveal(made.link, passcode)
-    assert receipt(server.url, made)["state"] == "burned"
+        python.reveal(created.link, passcode)
+    assert receipt(server.url, created)["state"] == "burned"
     expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
 
 
 def test_without_a_limit_the_page_says_until_when(page: Page, python: Client) -> None:
-    made = python.create(SECRET, views=None)
-    visit(page, made.link)
-    expect(page.locator("#views-left")).to_have_text(says("reveal.leftAny"))
+    created = python.create(SECRET, views=None)
+    visit(page, created.link)
+    expect(page.locator("#views-left")).to_have_text(text_of("reveal.leftAny"))
     page.locator("#reveal").click()
-    expect(page.locator("#remaining")).to_have_text(says("opened.leftAny"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.leftAny"))
     expect(page.locator("#burn")).to_be_visible()
 
 
 def test_the_fragment_leaves_the_address_with_success_only(page: Page, python: Client, watch: Any) -> None:
     watch.expect("status of 401")
-    made = python.create(SECRET, password="right")
-    reveal(page, made.link, "wrong")
-    expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
-    assert page.url == made.link
+    created = python.create(SECRET, password="right")
+    reveal(page, created.link, "wrong")
+    expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongPasscode"))
+    assert page.url == created.link
     page.locator("#passcode").fill("right")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_be_visible()
-    assert page.url == made.link.split("#")[0]
-    left = held(page)
-    assert made.link.split("#")[1] not in left
-    assert "right" not in left.split("</main>")[1]
+    assert page.url == created.link.split("#")[0]
+    remaining = page_contents(page)
+    assert created.link.split("#")[1] not in remaining
+    assert "right" not in remaining.split("</main>")[1]
 
 
 @pytest.mark.parametrize("away", ["back", "reload", "kept by the browser", "wiped by hand"])
 def test_nothing_comes_back(page: Page, server: Any, python: Client, watch: Any, away: str) -> None:
     """HDR-05: not with Back and Forward, from the browser's memory of pages or without; not with a reload."""
-    made = python.create(SECRET)
-    assert opened(page, made.link) == SECRET
+    created = python.create(SECRET)
+    assert open_secret(page, created.link) == SECRET
     if away == "back":
         page.goto(server.url)
         page.go_back()
@@ -188,25 +200,25 @@ def test_nothing_comes_back(page: Page, server: Any, python: Client, watch: Any,
         page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
     else:
         page.locator("#wipe").click()
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
-    left = held(page)
-    assert SECRET.split()[0] not in left
-    assert made.link.split("#")[1] not in left
-    assert len(reveals(watch)) == 1
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
+    remaining = page_contents(page)
+    assert SECRET.split()[0] not in remaining
+    assert created.link.split("#")[1] not in remaining
+    assert len(reveal_requests(watch)) == 1
 
 
 @pytest.mark.parametrize("how", ["whole", "half", "another key"])
 def test_its_own_link_pasted_over_what_is_open_costs_nothing(page: Page, python: Client, watch: Any, how: str) -> None:
     """The same secret under the same address: nowhere else is it any more. Only the key leaves the address again."""
     watch.expect("status of 410")
-    made, other = python.create(SECRET), python.create("another")
-    assert opened(page, made.link) == SECRET
-    address, fragment = made.link.split("#")
+    created, other = python.create(SECRET), python.create("another")
+    assert open_secret(page, created.link) == SECRET
+    address, fragment = created.link.split("#")
     pasted = {"whole": fragment, "half": fragment[:20], "another key": other.link.split("#")[1]}[how]
     page.evaluate("(fragment) => { location.hash = fragment; }", pasted)
     page.wait_for_url(address)
     expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
-    assert len(reveals(watch)) == 1
+    assert len(reveal_requests(watch)) == 1
     page.locator("#wipe").click()
     page.goto(f"{address}#{pasted}")
     expect(page.locator("#content pre")).to_have_count(0)
@@ -214,26 +226,26 @@ def test_its_own_link_pasted_over_what_is_open_costs_nothing(page: Page, python:
 
 def test_a_page_left_alone_wipes_itself(page: Page, python: Client) -> None:
     page.clock.install()
-    assert opened(page, python.create(SECRET).link) == SECRET
-    expect(page.locator("#countdown")).to_have_text(says("opened.wipesIn"))
+    assert open_secret(page, python.create(SECRET).link) == SECRET
+    expect(page.locator("#countdown")).to_have_text(text_of("opened.wipesIn"))
     page.clock.fast_forward(590_000)
     page.keyboard.press("ArrowDown")
     page.clock.fast_forward(590_000)
     expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
     page.clock.fast_forward(11_000)
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
-    assert SECRET.split()[0] not in held(page)
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
+    assert SECRET.split()[0] not in page_contents(page)
 
 
 def test_two_tabs_race_and_one_shows_it(
     make_context: Callable[..., BrowserContext], server: Any, python: Client, watch: Any
 ) -> None:
     watch.expect("status of 410")
-    made = python.create(SECRET)
+    created = python.create(SECRET)
     pages = [make_context().new_page() for _ in range(2)]
     waiting: list[Any] = []
     for page in pages:
-        visit(page, made.link)
+        visit(page, created.link)
         page.route("**/reveal", lambda route: waiting.append(route))
         with page.expect_request("**/reveal"):
             page.locator("#reveal").click()
@@ -244,10 +256,10 @@ def test_two_tabs_race_and_one_shows_it(
     shown = [SECRET in str(page.locator("#content").text_content()) for page in pages]
     assert sorted(shown) == [False, True]
     late = pages[shown.index(False)]
-    expect(late.locator("#notice h1")).to_have_text(says("gone.revealed"))
-    expect(late.locator("#notice p").nth(0)).to_have_text(says("gone.revealedWhat"))
+    expect(late.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
+    expect(late.locator("#notice p").nth(0)).to_have_text(text_of("gone.revealedWhat"))
     expect(late.locator("#notice")).to_contain_text(texts()["gone.tell"])
-    assert events(server.url, made).count("revealed") == 1
+    assert events(server.url, created).count("revealed") == 1
 
 
 def test_an_answer_that_was_lost_is_asked_for_again(
@@ -255,8 +267,8 @@ def test_an_answer_that_was_lost_is_asked_for_again(
 ) -> None:
     """Offline in the middle: the view is taken, the answer lost; the next press within a minute still shows it."""
     watch.expect("ERR_FAILED", "ERR_INTERNET_DISCONNECTED")
-    made = python.create(SECRET)
-    visit(page, made.link)
+    created = python.create(SECRET)
+    visit(page, created.link)
 
     def lose(route: Any) -> None:
         route.fetch()
@@ -268,9 +280,9 @@ def test_an_answer_that_was_lost_is_asked_for_again(
     page.locator("#reveal").click()
     page.wait_for_event("requestfailed")
     page.clock.run_for(10_000)
-    expect(page.locator("#problem")).to_have_text(says("offline.what"))
-    assert receipt(server.url, made)["state"] == "revealed"
+    expect(page.locator("#problem")).to_have_text(text_of("offline.what"))
+    assert receipt(server.url, created)["state"] == "revealed"
     context.set_offline(False)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
-    assert httpx.post(f"{server.url}/api/v1/secrets/{made.link_id}/reveal").status_code == 410
+    assert httpx.post(f"{server.url}/api/v1/secrets/{created.link_id}/reveal").status_code == 410

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from page_actions import events, open_secret, receipt, restart_later, reveal, reveal_requests, text_of, texts, visit
 from playwright.sync_api import Page, expect
-from visitors import events, opened, receipt, restart_later, reveal, reveals, says, texts, visit
 
 from seclink import Client
 from seclink.format import envelope
@@ -19,61 +19,61 @@ NFC, NFD = "pässwörd", "pa\u0308sswo\u0308rd"
 
 def test_a_passcode_is_asked_for_until_it_is_right(page: Page, server: Any, python: Client, watch: Any) -> None:
     watch.expect("status of 401")
-    made = python.create(SECRET, password=NFC)
-    visit(page, made.link)
+    created = python.create(SECRET, password=NFC)
+    visit(page, created.link)
     expect(page.locator("#passcode")).to_be_focused()
     expect(page.locator("#passcode-hint")).to_contain_text(re.compile(r"5 attempts left"))
     page.keyboard.press("Enter")
-    expect(page.locator("#problem")).to_have_text(says("reveal.noPasscode"))
-    assert reveals(watch) == []
+    expect(page.locator("#problem")).to_have_text(text_of("reveal.noPasscode"))
+    assert reveal_requests(watch) == []
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
-    expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
+    expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongPasscode"))
     expect(page.locator("#passcode-hint")).to_contain_text(re.compile(r"4 attempts left"))
     page.keyboard.type(NFD)
     expect(page.locator("#problem")).to_be_hidden()
     page.keyboard.press("Enter")
     expect(page.locator("#content pre")).to_have_text(SECRET)
-    assert events(server.url, made) == ["created", "peeked", "passcode_wrong", "revealed"]
+    assert events(server.url, created) == ["created", "peeked", "passcode_wrong", "revealed"]
 
 
 @pytest.mark.parametrize("typed", ["Riddle stadium orbit plank", " RIDDLE, Stadium,orbit  plank "])
 def test_four_words_open_as_they_are_heard(page: Page, server: Any, python: Client, watch: Any, typed: str) -> None:
     """On the phone nobody says dashes, and none of the tries goes on them."""
-    made = python.create(SECRET, password="riddle-stadium-orbit-plank")
-    visit(page, made.link)
+    created = python.create(SECRET, password="riddle-stadium-orbit-plank")
+    visit(page, created.link)
     page.locator("#passcode").fill(typed)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(SECRET)
-    assert events(server.url, made) == ["created", "peeked", "revealed"]
+    assert events(server.url, created) == ["created", "peeked", "revealed"]
 
 
 def test_four_words_of_somebody_s_own_open_as_they_are(page: Page, server: Any, python: Client, watch: Any) -> None:
     watch.expect("status of 401")
-    made = python.create(SECRET, password="Riddle Stadium Orbit Plank")
-    visit(page, made.link)
+    created = python.create(SECRET, password="Riddle Stadium Orbit Plank")
+    visit(page, created.link)
     page.locator("#passcode").fill("Riddle Stadium Orbit Plank")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(SECRET)
-    assert events(server.url, made) == ["created", "peeked", "passcode_wrong", "revealed"]
+    assert events(server.url, created) == ["created", "peeked", "passcode_wrong", "revealed"]
 
 
 def test_too_many_wrong_passcodes_lock_for_a_while(page: Page, server: Any, python: Client, watch: Any) -> None:
     watch.expect("status of 4(01|29)")
-    made = python.create(SECRET, password=NFC)
-    visit(page, made.link)
-    proof = envelope.derive(key_of(parse(made.link).fragment)).access
+    created = python.create(SECRET, password=NFC)
+    visit(page, created.link)
+    proof = envelope.derive(key_of(parse(created.link).fragment)).access
     guess = {"access": proof, "passcodeHash": "0" * 64}
-    tried = [httpx.post(f"{server.url}/api/v1/secrets/{made.link_id}/reveal", json=guess) for _ in range(4)]
-    assert [each.json()["attemptsLeft"] for each in tried] == [4, 3, 2, 1]
+    tried = [httpx.post(f"{server.url}/api/v1/secrets/{created.link_id}/reveal", json=guess) for _ in range(4)]
+    assert [item.json()["attemptsLeft"] for item in tried] == [4, 3, 2, 1]
     page.locator("#passcode").fill("wrong")
     page.locator("#reveal").click()
     expect(page.locator("#passcode-hint")).to_contain_text(re.compile(r"\b0 attempts left"))
     page.locator("#passcode").fill(NFC)
     page.locator("#reveal").click()
-    expect(page.locator("#problem")).to_have_text(says("locked.what"))
+    expect(page.locator("#problem")).to_have_text(text_of("locked.what"))
     expect(page.locator("#problem")).to_contain_text(re.compile(r"\d+ minutes?"))
-    assert receipt(server.url, made)["state"] == "active"
+    assert receipt(server.url, created)["state"] == "active"
 
 
 def mangled(link: str) -> dict[str, str]:
@@ -96,33 +96,33 @@ def mangled(link: str) -> dict[str, str]:
 
 def test_a_mangled_link_spends_nothing(page: Page, python: Client, watch: Any) -> None:
     """BOT-04, BOT-05."""
-    made = python.create(SECRET)
-    for how, link in mangled(made.link).items():
+    created = python.create(SECRET)
+    for how, link in mangled(created.link).items():
         visit(page, link)
-        expect(page.locator("#notice h1"), how).to_have_text(says("incomplete.title"))
+        expect(page.locator("#notice h1"), how).to_have_text(text_of("incomplete.title"))
         expect(page.locator("#notice")).to_contain_text(texts()["incomplete.next"])
         expect(page.locator("#reveal"), how).to_be_hidden()
         expect(page.locator("#notice h1"), how).to_be_focused()
-    assert reveals(watch) == []
-    assert python.meta(made.link).views_left == 1
+    assert reveal_requests(watch) == []
+    assert python.meta(created.link).views_left == 1
 
 
 def test_what_mail_and_trackers_add_is_ignored(page: Page, python: Client) -> None:
     """BOT-05, BOT-06."""
-    made = python.create(SECRET)
-    address, fragment = made.link.split("#")
+    created = python.create(SECRET)
+    address, fragment = created.link.split("#")
     for tail in (".", ")", ">", "%20", "?fbclid=IwAR0", "&utm_source=x", "),", "%C2%A0", "*"):
-        visit(page, made.link + tail)
+        visit(page, created.link + tail)
         expect(page.locator("#reveal"), tail).to_be_visible()
-    assert opened(page, f"{address}?fbclid=IwAR0&utm_source=x#{fragment}.") == SECRET
+    assert open_secret(page, f"{address}?fbclid=IwAR0&utm_source=x#{fragment}.") == SECRET
     assert "#" not in page.url
 
 
 def test_the_whole_link_pasted_over_half_of_one_works(page: Page, python: Client, watch: Any) -> None:
-    made = python.create(SECRET)
-    visit(page, made.link[:-9])
-    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
-    page.goto(made.link)  # only the fragment is another: the browser does not load again
+    created = python.create(SECRET)
+    visit(page, created.link[:-9])
+    expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
+    page.goto(created.link)  # only the fragment is another: the browser does not load again
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(SECRET)
     assert len(watch.urls("/js/reveal.js")) == 1
@@ -131,16 +131,18 @@ def test_the_whole_link_pasted_over_half_of_one_works(page: Page, python: Client
 @pytest.mark.parametrize("state", ["revealed", "burned"])
 def test_too_late_says_when_and_how(page: Page, python: Client, watch: Any, state: str) -> None:
     watch.expect("status of 410")
-    made = python.create(SECRET)
+    created = python.create(SECRET)
     if state == "revealed":
-        python.reveal(made.link)
+        python.reveal(created.link)
     else:
-        python.delete(made.receipt_id, made.manage_token)
-    visit(page, made.link)
-    expect(page.locator("#notice h1")).to_have_text(says(f"gone.{state}"))
-    expect(page.locator("#notice p").nth(0)).to_have_text(says(f"gone.{state}What"))
-    expect(page.locator("#notice p").nth(0)).to_contain_text(re.compile(rf"{made.expires_at.year}.*\d:\d\d.*(UTC|GMT)"))
-    expect(page.locator("#notice p").nth(1)).to_have_text(says("gone.tell"))
+        python.delete(created.receipt_id, created.manage_token)
+    visit(page, created.link)
+    expect(page.locator("#notice h1")).to_have_text(text_of(f"gone.{state}"))
+    expect(page.locator("#notice p").nth(0)).to_have_text(text_of(f"gone.{state}What"))
+    expect(page.locator("#notice p").nth(0)).to_contain_text(
+        re.compile(rf"{created.expires_at.year}.*\d:\d\d.*(UTC|GMT)")
+    )
+    expect(page.locator("#notice p").nth(1)).to_have_text(text_of("gone.tell"))
 
 
 def test_an_expired_secret_is_to_be_sent_again(page: Page, make_server: Callable[..., Any], watch: Any) -> None:
@@ -148,43 +150,43 @@ def test_an_expired_secret_is_to_be_sent_again(page: Page, make_server: Callable
     other = make_server().start()
     watch.allow(other.url)
     with Client(other.url) as client:
-        made = client.create(SECRET, hours=1)
+        created = client.create(SECRET, hours=1)
     restart_later(other, days=2)
-    visit(page, made.link)
-    expect(page.locator("#notice h1")).to_have_text(says("gone.expired"))
-    expect(page.locator("#notice p").nth(0)).to_have_text(says("gone.expiredWhat"))
-    expect(page.locator("#notice p").nth(1)).to_have_text(says("gone.ask"))
-    minute = page.evaluate("(ms) => new Date(ms).getMinutes()", made.expires_at_ms)
+    visit(page, created.link)
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.expired"))
+    expect(page.locator("#notice p").nth(0)).to_have_text(text_of("gone.expiredWhat"))
+    expect(page.locator("#notice p").nth(1)).to_have_text(text_of("gone.ask"))
+    minute = page.evaluate("(ms) => new Date(ms).getMinutes()", created.expires_at_ms)
     expect(page.locator("#notice p").nth(0)).to_contain_text(f":{minute:02}")
 
 
 def test_it_ends_while_the_page_waits(page: Page, python: Client, watch: Any) -> None:
     watch.expect("status of 410")
-    made = python.create(SECRET, password=NFC)
-    visit(page, made.link)
-    python.delete(made.receipt_id, made.manage_token)
+    created = python.create(SECRET, password=NFC)
+    visit(page, created.link)
+    python.delete(created.receipt_id, created.manage_token)
     page.locator("#passcode").fill(NFC)
     page.locator("#reveal").click()
-    expect(page.locator("#notice h1")).to_have_text(says("gone.burned"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.burned"))
 
 
 def test_an_unknown_link_says_so(page: Page, server: Any, python: Client, watch: Any) -> None:
     watch.expect("status of 404")
-    made = python.create(SECRET)
-    visit(page, made.link.replace(made.link_id, "A" * 12))
-    expect(page.locator("#notice h1")).to_have_text(says("notFound.title"))
+    created = python.create(SECRET)
+    visit(page, created.link.replace(created.link_id, "A" * 12))
+    expect(page.locator("#notice h1")).to_have_text(text_of("notFound.title"))
     expect(page.locator("#report")).to_be_hidden()
 
 
 def test_a_dead_network_can_be_tried_again(page: Page, server: Any, python: Client, watch: Any) -> None:
     watch.expect("ERR_FAILED")
-    made = python.create(SECRET)
+    created = python.create(SECRET)
     page.clock.install()
     page.route("**/meta", lambda route: route.abort())
-    page.goto(made.link)
+    page.goto(created.link)
     page.wait_for_event("requestfailed")
     page.clock.run_for(10_000)
-    expect(page.locator("#notice h1")).to_have_text(says("offline.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("offline.title"))
     page.unroute("**/meta")
     page.get_by_role("button", name=texts()["trouble.again"]).click()
     page.locator("#reveal").click()
@@ -193,11 +195,11 @@ def test_a_dead_network_can_be_tried_again(page: Page, server: Any, python: Clie
 
 def test_abuse_is_reported_to_the_receipt(page: Page, server: Any, python: Client, watch: Any) -> None:
     watch.expect("status of 410")
-    made, ended = python.create(SECRET), python.create(SECRET)
-    visit(page, made.link)
+    created, ended = python.create(SECRET), python.create(SECRET)
+    visit(page, created.link)
     report(page)
-    assert events(server.url, made) == ["created", "peeked", "reported"]
-    assert receipt(server.url, made)["state"] == "active"
+    assert events(server.url, created) == ["created", "peeked", "reported"]
+    assert receipt(server.url, created)["state"] == "active"
     reveal(page, ended.link)
     report(page)
     visit(page, ended.link)
@@ -209,5 +211,5 @@ def report(page: Page) -> None:
     page.locator("#report summary").click()
     page.locator("#reason").fill("it is a trap <b>")
     page.locator("#report button").click()
-    expect(page.locator("#report-status")).to_have_text(says("report.sent"))
+    expect(page.locator("#report-status")).to_have_text(text_of("report.sent"))
     expect(page.locator("#reason")).to_have_value("")

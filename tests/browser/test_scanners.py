@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from between import Between
-from elsewhere import Site
+from other_origin import Site
+from page_actions import events, text_of, visit
 from playwright.sync_api import Page, expect
-from visitors import events, says, visit
+from proxy import Proxy
 
 from seclink import Client
 from seclink.client.models import CreatedSecret
@@ -52,14 +52,14 @@ REFUSED = ("net::ERR_", r"status of \d\d\d", "MIME type", "blocked by CORS", "Re
 
 
 @pytest.fixture(scope="module")
-def between(server: Any) -> Iterator[Between]:
-    between = Between(server.url)
-    yield between
-    between.close()
+def proxy(server: Any) -> Iterator[Proxy]:
+    proxy = Proxy(server.url)
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture(params=["sealed", "with a passcode", "raw"])
-def made(request: pytest.FixtureRequest, server: Any, python: Client) -> CreatedSecret:
+def secret(request: pytest.FixtureRequest, server: Any, python: Client) -> CreatedSecret:
     if request.param == "raw":
         return raw(server.url)
     return python.create("kept", password="right" if request.param == "with a passcode" else None)
@@ -68,16 +68,16 @@ def made(request: pytest.FixtureRequest, server: Any, python: Client) -> Created
 def raw(server_url: str) -> CreatedSecret:
     """A secret as curl makes them, which needs nothing but its linkId to be spent."""
     content = {"encryptedBlob": "A" * 64, "iv": "A" * 16, "expiryType": "view_once"}
-    made = httpx.post(f"{server_url}/api/v1/secrets", json=content).raise_for_status().json()
+    created = httpx.post(f"{server_url}/api/v1/secrets", json=content).raise_for_status().json()
     key = base64.b64encode(b"k" * 32).decode()
-    named = (made["linkId"], made["receiptId"], made["manageToken"])
-    return CreatedSecret(f"{made['shareUrl']}#{key}", *named, None, made["expiresAt"], 0, 1)  # type: ignore[arg-type]
+    named = (created["linkId"], created["receiptId"], created["manageToken"])
+    return CreatedSecret(f"{created['shareUrl']}#{key}", *named, None, created["expiresAt"], 0, 1)  # type: ignore[arg-type]
 
 
-def untouched(server_url: str, made: CreatedSecret) -> None:
+def untouched(server_url: str, created: CreatedSecret) -> None:
     """Nothing spent, no passcode tried; looking and reporting are all that may have happened."""
-    assert set(events(server_url, made)) <= {"created", "peeked", "reported"}
-    meta = httpx.get(f"{server_url}/api/v1/secrets/{made.link_id}/meta").json()
+    assert set(events(server_url, created)) <= {"created", "peeked", "reported"}
+    meta = httpx.get(f"{server_url}/api/v1/secrets/{created.link_id}/meta").json()
     assert (meta["viewsLeft"], meta["attemptsLeft"]) == (1, 5 if meta["passcodeRequired"] else None)
 
 
@@ -92,12 +92,12 @@ def click_everything(page: Page, url: str, watch: Any) -> None:
 
 def leave(page: Page) -> None:
     """Answers of the API are sandboxed: nobody, not even a test, may ask them for their storage."""
-    for each in page.context.pages:
-        each.goto("about:blank")
+    for item in page.context.pages:
+        item.goto("about:blank")
 
 
 def reveals(watch: Any) -> list[str]:
-    return [each for each in watch.urls("/api/") if each.endswith("/reveal")]
+    return [url for url in watch.urls("/api/") if url.endswith("/reveal")]
 
 
 def dump(url: str, profile: Path) -> str:
@@ -110,29 +110,29 @@ def dump(url: str, profile: Path) -> str:
 
 @pytest.mark.parametrize("part", ["whole link", "link without fragment"])
 def test_a_browser_that_only_loads_the_link_spends_nothing(
-    server: Any, python: Client, between: Between, tmp_path: Path, part: str
+    server: Any, python: Client, proxy: Proxy, tmp_path: Path, part: str
 ) -> None:
     """BOT-03: Chromium run as scanners run it; what it asked for is known from the line."""
-    made = python.create("kept")
-    fragment = "#" + made.link.split("#")[1] if part == "whole link" else ""
-    del between.asked[:]
-    page = dump(f"{between.url}/{made.link_id}{fragment}", tmp_path)
+    created = python.create("kept")
+    fragment = "#" + created.link.split("#")[1] if part == "whole link" else ""
+    del proxy.requests[:]
+    page = dump(f"{proxy.url}/{created.link_id}{fragment}", tmp_path)
     assert 'data-ready=""' in page, "the page's script did not run to its end"
-    assert between.of("/js/reveal.js")
-    assert len(between.of(f"/api/v1/secrets/{made.link_id}/meta")) == bool(fragment)
-    assert not [each for each in between.asked if each.method != "GET"]
-    untouched(server.url, made)
+    assert proxy.of("/js/reveal.js")
+    assert len(proxy.of(f"/api/v1/secrets/{created.link_id}/meta")) == bool(fragment)
+    assert not [item for item in proxy.requests if item.method != "GET"]
+    untouched(server.url, created)
 
 
-@pytest.mark.parametrize("kept", [0, 30], ids=["without fragment", "with half of one"])
+@pytest.mark.parametrize("length", [0, 30], ids=["without fragment", "with half of one"])
 def test_a_clicker_without_the_key_asks_for_nothing(
-    server: Any, page: Page, watch: Any, made: CreatedSecret, kept: int
+    server: Any, page: Page, watch: Any, secret: CreatedSecret, length: int
 ) -> None:
     """BOT-04: every button, field and form of the page, seen or not."""
-    link, fragment = made.link.split("#")
-    click_everything(page, f"{link}#{fragment[:kept]}" if kept else link, watch)
+    link, fragment = secret.link.split("#")
+    click_everything(page, f"{link}#{fragment[:length]}" if length else link, watch)
     assert not reveals(watch)
-    untouched(server.url, made)
+    untouched(server.url, secret)
 
 
 @pytest.mark.parametrize("passcode", [None, "right"])
@@ -140,18 +140,18 @@ def test_a_clicker_with_another_key_spends_nothing(
     server: Any, python: Client, page: Page, watch: Any, passcode: str | None
 ) -> None:
     """BOT-04: the proof it sends is of no use, the passcode it guesses is not looked at."""
-    made, foreign = python.create("kept", password=passcode), python.create("of another").link.split("#")[1]
-    click_everything(page, f"{made.link.split('#')[0]}#{foreign}", watch)
+    created, foreign = python.create("kept", password=passcode), python.create("of another").link.split("#")[1]
+    click_everything(page, f"{created.link.split('#')[0]}#{foreign}", watch)
     assert reveals(watch)
-    untouched(server.url, made)
+    untouched(server.url, created)
 
 
 def test_the_address_of_the_api_in_the_address_bar_spends_nothing(
-    server: Any, page: Page, watch: Any, made: CreatedSecret
+    server: Any, page: Page, watch: Any, secret: CreatedSecret
 ) -> None:
     """BOT-02: typed, reloaded, gone back to, opened by a link's click, and as source."""
     watch.expect("status of 4", "net::ERR_")
-    address = f"{server.url}/api/v1/secrets/{made.link_id}"
+    address = f"{server.url}/api/v1/secrets/{secret.link_id}"
     answer = page.goto(address)
     assert answer
     assert (answer.status, answer.json()["code"]) == (400, "not_a_navigation")
@@ -160,39 +160,37 @@ def test_the_address_of_the_api_in_the_address_bar_spends_nothing(
     page.go_back()
     page.goto(f"view-source:{address}")
     leave(page)
-    untouched(server.url, made)
+    untouched(server.url, secret)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["same site", "another site"])
-def test_no_element_of_a_page_spends(
-    server: Any, page: Page, site: Site, between: Between, watch: Any, host: str
-) -> None:
+def test_no_element_of_a_page_spends(server: Any, page: Page, site: Site, proxy: Proxy, watch: Any, host: str) -> None:
     """BOT-02: pictures, frames, scripts, styles, media, events, preload, prefetch and prerender, of secrets that need
     no proof.
     """
     watch.expect(*REFUSED)
     elsewhere = site.url.replace("127.0.0.1", host)
-    watch.allow(elsewhere, between.url)
-    made = {each: raw(server.url) for each in LOOKED}
+    watch.allow(elsewhere, proxy.url)
+    created = {element: raw(server.url) for element in LOOKED}
     site.pages["/looks"] = LOOKS.format_map(
-        {each: f"{between.url}/api/v1/secrets/{one.link_id}" for each, one in made.items()}
+        {value: f"{proxy.url}/api/v1/secrets/{one.link_id}" for value, one in created.items()}
     )
     page.goto(f"{elsewhere}/looks")
-    for name, one in made.items():
-        asked = between.wait(name not in SPECULATIVE, one.link_id)
-        assert {each.status for each in asked} <= {400}, name
+    for name, one in created.items():
+        requests = proxy.wait(name not in SPECULATIVE, one.link_id)
+        assert {item.status for item in requests} <= {400}, name
         untouched(server.url, one)
 
 
 @pytest.mark.parametrize("open_it", ["click", "window.open", "location", "ping", "refresh"])
 def test_no_navigation_from_another_page_spends(
-    server: Any, page: Page, site: Site, between: Between, watch: Any, open_it: str
+    server: Any, page: Page, site: Site, proxy: Proxy, watch: Any, open_it: str
 ) -> None:
     """BOT-02"""
-    made = raw(server.url)
+    created = raw(server.url)
     watch.expect(*REFUSED)
-    watch.allow(site.url, between.url)
-    address = f"{between.url}/api/v1/secrets/{made.link_id}"
+    watch.allow(site.url, proxy.url)
+    address = f"{proxy.url}/api/v1/secrets/{created.link_id}"
     refresh = f'<meta http-equiv="refresh" content="0; url={address}">' if open_it == "refresh" else ""
     site.pages["/"] = f'<link rel="icon" href="data:,">{refresh}<a href="{address}">here</a>'
     page.goto(site.url, wait_until="commit")
@@ -208,9 +206,9 @@ def test_no_navigation_from_another_page_spends(
         elif open_it == "click":
             page.locator("a").click()
         page.wait_for_url(address)
-    assert {each.status for each in between.wait(1, made.link_id)} <= {400, 404, 405, 415}
+    assert {item.status for item in proxy.wait(1, created.link_id)} <= {400, 404, 405, 415}
     leave(page)
-    untouched(server.url, made)
+    untouched(server.url, created)
 
 
 def write(page: Page, fragment: str) -> None:
@@ -234,14 +232,14 @@ def test_a_mangled_link_is_told_from_a_whole_one_before_anything_is_asked(
     server: Any, python: Client, page: Page, watch: Any
 ) -> None:
     """BOT-05: what mail clients take away cannot be put back; what they add is ignored."""
-    made = python.create("kept", password="right")
-    link, fragment = made.link.split("#")
+    created = python.create("kept", password="right")
+    link, fragment = created.link.split("#")
     visit(page, f"{link}?fbclid=abc&x=#{fragment}")
     for name, mangle in MANGLED.items():
         expect(page.locator("#reveal"), name).to_be_visible()
         write(page, mangle(fragment))
         expect(page.locator("#notice"), name).to_be_visible()
-        expect(page.locator("#notice h1"), name).to_have_text(says("incomplete.title"))
+        expect(page.locator("#notice h1"), name).to_have_text(text_of("incomplete.title"))
         expect(page.locator("#reveal"), name).not_to_be_visible()
         write(page, fragment)
     for added in ADDED:
@@ -250,8 +248,8 @@ def test_a_mangled_link_is_told_from_a_whole_one_before_anything_is_asked(
         write(page, fragment + added)
         expect(page.locator("#reveal"), added).to_be_visible()
     assert not reveals(watch)
-    assert not [each for each in watch.requests if each.method != "GET"]
-    untouched(server.url, made)
+    assert not [request for request in watch.requests if request.method != "GET"]
+    untouched(server.url, created)
 
 
 def test_links_the_page_makes_survive_mail(server: Any, page: Page) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from leak_check import sent_requests
+from page_actions import open_secret, page_contents, reveal, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, Page, expect
-from untold import sent
-from visitors import held, opened, reveal, reveals, says, visit
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "dialects/golden.json").read_text())[0]
 HOST = "scrt.example.org"
@@ -66,8 +66,8 @@ class Scrt:
         }  # fmt: skip
         send(server, api_key, json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
-    def left(self) -> int | None:
-        return left(self.server, self.key)
+    def views_left(self) -> int | None:
+        return views_left(self.server, self.key)
 
 
 def send(server: Any, api_key: str, body: str) -> None:
@@ -79,7 +79,7 @@ def send(server: Any, api_key: str, body: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def left(server: Any, key: str) -> int | None:
+def views_left(server: Any, key: str) -> int | None:
     """How often it can be opened, as its own status call tells; None: it is gone."""
     answer = httpx.post(f"{server.url}/scrt-link/api/v1/secrets/{hash_of(key)}")
     return answer.json().get("remainingViews")
@@ -93,41 +93,41 @@ def test_recorded_neogram_opens_with_its_password(page: Page, server: Any, key: 
     visit(page, f"{server.url}/scrt-link/s#{master}")
     expect(page.locator("#note-text")).to_have_text("note é")
     page.locator("#reveal").click()
-    expect(page.locator("#problem")).to_have_text(says("reveal.noPasscode"))
+    expect(page.locator("#problem")).to_have_text(text_of("reveal.noPasscode"))
     for wrong, tries in (("foobar12", "4"), ("FOOBAR123", "3")):
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
-        expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
+        expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongPasscode"))
         expect(page.locator("#passcode-hint")).to_contain_text(f"{tries} attempts left")
-    assert left(server, master) == 3
+    assert views_left(server, master) == 3
     page.locator("#passcode").fill("foobar123")
     page.locator("#reveal").click()
     expect(page.locator("#content .neogram")).to_have_text("héllo ✓")
-    expect(page.locator("#remaining")).to_have_text(says("opened.left", count="2"))
-    assert left(server, master) == 2
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.left", count="2"))
+    assert views_left(server, master) == 2
     assert page.url == f"{server.url}/scrt-link/s"
-    assert not [part for part in (master[:28], master[28:], "foobar123") if part in "".join(sent(watch))]
+    assert not [part for part in (master[:28], master[28:], "foobar123") if part in "".join(sent_requests(watch))]
     page.locator("#wipe").click()
-    assert "héllo" not in held(page)
+    assert "héllo" not in page_contents(page)
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS)
 def test_text_opens_once(page: Page, server: Any, key: str, watch: Any, alphabet: str) -> None:
     """Looking spends nothing, however often; then the key is gone from the address, and the secret from the server."""
     watch.expect("status of 410")
-    made = Scrt(server, key, UNICODE, alphabet=ALPHABETS[alphabet])
+    created = Scrt(server, key, UNICODE, alphabet=ALPHABETS[alphabet])
     for _ in range(2):
-        visit(page, made.link)
+        visit(page, created.link)
         expect(page.locator("#passcode")).to_be_hidden()
-    assert (made.left(), reveals(watch)) == (1, [])
-    assert opened(page, made.link) == UNICODE
-    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    assert (created.views_left(), reveal_requests(watch)) == (1, [])
+    assert open_secret(page, created.link) == UNICODE
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
     expect(page.locator("#burn")).to_be_hidden()
     assert page.url == f"{server.url}/scrt-link/s"
-    assert made.left() is None
-    assert made.key[:28] not in "".join(sent(watch))
-    visit(page, made.link)
-    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed"))
+    assert created.views_left() is None
+    assert created.key[:28] not in "".join(sent_requests(watch))
+    visit(page, created.link)
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
 
 
 def test_redirect_is_shown_and_not_followed(page: Page, server: Any, key: str) -> None:
@@ -141,44 +141,44 @@ def test_redirect_is_shown_and_not_followed(page: Page, server: Any, key: str) -
 def test_redirect_to_a_script_is_text(page: Page, server: Any, key: str) -> None:
     """XSS-04: its own page would go there unseen."""
     reveal(page, Scrt(server, key, "javascript:alert(1)", "redirect").link)
-    expect(page.locator("#content .problem")).to_have_text(says("opened.badLink"))
+    expect(page.locator("#content .problem")).to_have_text(text_of("opened.badLink"))
     expect(page.locator("#content a")).to_have_count(0)
 
 
 def test_password_is_asked_for_five_times(page: Page, server: Any, key: str, watch: Any) -> None:
     watch.expect("status of 401", "status of 429")
-    made = Scrt(server, key, "hidden", password="pässword")
-    visit(page, made.link)
-    for said in ["reveal.wrongPasscode"] * 5 + ["locked.what"]:
+    created = Scrt(server, key, "hidden", password="pässword")
+    visit(page, created.link)
+    for message in ["reveal.wrongPasscode"] * 5 + ["locked.what"]:
         page.locator("#passcode").fill("password")
         page.locator("#reveal").click()
-        expect(page.locator("#problem")).to_have_text(says(said))
-    assert made.left() == 1
-    assert page.url == made.link
+        expect(page.locator("#problem")).to_have_text(text_of(message))
+    assert created.views_left() == 1
+    assert page.url == created.link
 
 
 def test_link_that_was_cut_asks_nobody(page: Page, server: Any, key: str, watch: Any) -> None:
     """BOT-05"""
-    made = Scrt(server, key, "still there")
-    for cut in ("", "#", f"#{made.key[:35]}", f"#{made.key}x", f"#{made.key[1:]}!"):
-        visit(page, made.link.partition("#")[0] + cut)
-        expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    created = Scrt(server, key, "still there")
+    for cut in ("", "#", f"#{created.key[:35]}", f"#{created.key}x", f"#{created.key[1:]}!"):
+        visit(page, created.link.partition("#")[0] + cut)
+        expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
     assert watch.urls("/api/") == []
-    assert opened(page, made.link) == "still there"
+    assert open_secret(page, created.link) == "still there"
 
 
 def test_link_with_another_letter_opens_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
     """Among the last eight it is another secret's. Before them nobody can tell before it has come: that is a view."""
     watch.expect("status of 404")
-    made = Scrt(server, key, "there", viewLimit=2)
-    head, tail = made.key[:28], made.key[28:]
+    created = Scrt(server, key, "there", viewLimit=2)
+    head, tail = created.key[:28], created.key[28:]
     visit(page, f"{server.url}/scrt-link/s#{head}{tail[:-1]}{other(tail[-1])}")
-    expect(page.locator("#notice h1")).to_have_text(says("notFound.title"))
-    assert made.left() == 2
+    expect(page.locator("#notice h1")).to_have_text(text_of("notFound.title"))
+    assert created.views_left() == 2
     reveal(page, f"{server.url}/scrt-link/s#{other(head[0])}{head[1:]}{tail}")
-    expect(page.locator("#notice h1")).to_have_text(says("notAuthentic.title"))
-    assert made.left() == 1
-    assert opened(page, made.link) == "there"
+    expect(page.locator("#notice h1")).to_have_text(text_of("notAuthentic.title"))
+    assert created.views_left() == 1
+    assert open_secret(page, created.link) == "there"
 
 
 def test_another_link_in_the_very_task_of_the_press_is_not_spent(page: Page, server: Any, key: str, watch: Any) -> None:
@@ -188,11 +188,11 @@ def test_another_link_in_the_very_task_of_the_press_is_not_spent(page: Page, ser
     page.evaluate("(key) => { document.getElementById('reveal').click(); location.hash = '#' + key; }", second.key)
     expect(page.locator("#content pre")).to_have_text("pressed")
     assert page.url == f"{server.url}/scrt-link/s"
-    assert (first.left(), second.left(), len(reveals(watch))) == (1, 1, 1)
+    assert (first.views_left(), second.views_left(), len(reveal_requests(watch))) == (1, 1, 1)
     page.goto(second.link)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("not pressed")
-    assert (first.left(), second.left()) == (1, None)
+    assert (first.views_left(), second.views_left()) == (1, None)
 
 
 def test_another_link_pasted_while_one_is_open_wipes_it_first(page: Page, server: Any, key: str, watch: Any) -> None:
@@ -201,19 +201,19 @@ def test_another_link_pasted_while_one_is_open_wipes_it_first(page: Page, server
         Scrt(server, key, "the first", viewLimit=2),
         Scrt(server, key, "the second", password="told by phone"),
     )
-    assert opened(page, first.link) == "the first"
+    assert open_secret(page, first.link) == "the first"
     page.goto(second.link)
     expect(page.locator("#passcode")).to_be_focused()
-    assert "the first" not in held(page)
-    assert (second.left(), len(reveals(watch))) == (1, 1)
+    assert "the first" not in page_contents(page)
+    assert (second.views_left(), len(reveal_requests(watch))) == (1, 1)
     page.locator("#passcode").fill("told by phone")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("the second")
-    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
     assert page.url == f"{server.url}/scrt-link/s"
     page.locator("#wipe").click()
-    expect(page.locator("#notice h1")).to_have_text(says("wiped.title"))
-    assert (first.left(), second.left()) == (1, None)
+    expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
+    assert (first.views_left(), second.views_left()) == (1, None)
 
 
 def test_passcode_typed_for_one_link_is_not_offered_to_another(page: Page, server: Any, key: str) -> None:
@@ -225,18 +225,18 @@ def test_passcode_typed_for_one_link_is_not_offered_to_another(page: Page, serve
 
 
 def test_half_a_link_pasted_while_one_is_open_says_so(page: Page, server: Any, key: str) -> None:
-    assert opened(page, Scrt(server, key, "the first").link) == "the first"
+    assert open_secret(page, Scrt(server, key, "the first").link) == "the first"
     page.goto(f"{server.url}/scrt-link/s#{'A' * 30}")
-    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
-    assert "the first" not in held(page)
+    expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
+    assert "the first" not in page_contents(page)
 
 
 def test_link_of_its_own_host_leads_to_the_page_with_its_key(page: Page, server: Any, key: str, watch: Any) -> None:
     """The browser keeps the fragment over the redirect."""
     watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin
-    made, there = Scrt(server, key, "moved"), f"http://{HOST}:{server.port}"
+    created, there = Scrt(server, key, "moved"), f"http://{HOST}:{server.port}"
     watch.allow(there)
-    assert opened(page, f"{there}/s#{made.key}") == "moved"
+    assert open_secret(page, f"{there}/s#{created.key}") == "moved"
     assert page.url == f"{server.url}/scrt-link/s"
     assert watch.urls(there) == [f"{there}/s"]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from leak_check import sent_requests
+from page_actions import open_secret, page_contents, reveal, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, Page, expect
-from untold import sent
-from visitors import held, opened, reveal, reveals, says, visit
 
 CLIENTS = Path(__file__).parents[1] / "dialects/clients"
 PYTHON = [Path(sys.prefix, "clients/python/bin/python"), CLIENTS / "seecret.py"]
@@ -38,11 +38,11 @@ def browser(launch: Callable[..., Browser]) -> Browser:
 def call(server: Any, api_key: str, members: dict[str, Any], program: Any = PYTHON) -> Any:
     """What one call of a sample answers."""
     calls = [members] if program is PYTHON else [[None, members]]
-    given = {"url": f"{server.url}/seecret/api", "token": api_key, "calls": calls}
-    done = subprocess.run(program, input=json.dumps(given).encode(), capture_output=True, timeout=60, check=True)
-    [[status, said]] = json.loads(done.stdout)
-    assert status == said["CODE"]
-    return said
+    arguments = {"url": f"{server.url}/seecret/api", "token": api_key, "calls": calls}
+    done = subprocess.run(program, input=json.dumps(arguments).encode(), capture_output=True, timeout=60, check=True)
+    [[status, message]] = json.loads(done.stdout)
+    assert status == message["CODE"]
+    return message
 
 
 def create(server: Any, api_key: str, program: Any = PYTHON, **members: Any) -> str:
@@ -68,14 +68,14 @@ def test_what_its_clients_made_opens_once_and_leaves_nothing(
     assert "not for the reader" not in page.content()
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
-    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
     fragment = link.partition("#")[2]
-    assert fragment not in held(page)
-    assert fragment not in sent(watch)
+    assert fragment not in page_contents(page)
+    assert fragment not in sent_requests(watch)
     assert fragment not in server.log()
-    assert (looked(server, key, link)["status"], len(reveals(watch))) == ("viewed", 1)
+    assert (looked(server, key, link)["status"], len(reveal_requests(watch))) == ("viewed", 1)
     visit(page, link)
-    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
 
 
 def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: str, watch: Any) -> None:
@@ -83,17 +83,17 @@ def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: s
     link = create(server, key, PHP, password=PASSWORD)
     visit(page, link)
     expect(page.locator("#passcode")).to_be_focused()
-    for wrong, left in ((PASSWORD.upper(), "4"), (PASSWORD + " ", "3")):
+    for wrong, remaining in ((PASSWORD.upper(), "4"), (PASSWORD + " ", "3")):
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
-        expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
-        expect(page.locator("#passcode-hint")).to_contain_text(f"{left} attempts left")
+        expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongPasscode"))
+        expect(page.locator("#passcode-hint")).to_contain_text(f"{remaining} attempts left")
     assert looked(server, key, link)["views_count"] == 0
     page.locator("#passcode").fill(PASSWORD)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
-    assert PASSWORD not in held(page)
-    assert PASSWORD not in sent(watch)
+    assert PASSWORD not in page_contents(page)
+    assert PASSWORD not in sent_requests(watch)
     assert PASSWORD not in server.log()
 
 
@@ -102,15 +102,15 @@ def test_damaged_links_say_so_and_spend_nothing(page: Page, server: Any, key: st
     watch.expect("status of 401")
     link = create(server, key)
     address, _, fragment = link.partition("#")
-    for each in ("", fragment[:-1], fragment[1:], fragment + "x", fragment[:20] + "%20" + fragment[20:]):
-        visit(page, f"{address}#{each}")
-        expect(page.locator("#notice h1"), each).to_have_text(says("incomplete.title"))
+    for item in ("", fragment[:-1], fragment[1:], fragment + "x", fragment[:20] + "%20" + fragment[20:]):
+        visit(page, f"{address}#{item}")
+        expect(page.locator("#notice h1"), item).to_have_text(text_of("incomplete.title"))
         expect(page.locator("#reveal")).to_be_hidden()
-    assert reveals(watch) == []
+    assert reveal_requests(watch) == []
     reveal(page, f"{address}#{fragment[0].swapcase() if fragment[0].isalpha() else 'A'}{fragment[1:]}")
-    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
     assert looked(server, key, link)["views_count"] == 0
-    assert opened(page, link) == TEXT
+    assert open_secret(page, link) == TEXT
 
 
 def test_updated_text_is_what_the_same_link_shows(page: Page, server: Any, key: str) -> None:
@@ -123,15 +123,15 @@ def test_updated_text_is_what_the_same_link_shows(page: Page, server: Any, key: 
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("New password: N3wPwd! ✓")
     call(server, key, {**one, "seecret": "and again", "delete_password": 1}, PHP)
-    assert opened(page, link) == "and again"
+    assert open_secret(page, link) == "and again"
 
 
 def test_reader_can_destroy_what_is_left_of_it(page: Page, server: Any, key: str) -> None:
     link = create(server, key, number_view=3)
-    assert opened(page, link) == TEXT
+    assert open_secret(page, link) == TEXT
     page.locator("#burn").click()
     page.locator("#burn").click()
-    expect(page.locator("#remaining")).to_have_text(says("opened.destroyed"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.destroyed"))
     data = looked(server, key, link)
     assert (data["status"], data["views_count"]) == ("deleted", 1)
 
@@ -141,7 +141,7 @@ def test_link_at_its_own_host_opens_at_the_public_address(page: Page, server: An
     watch.allow(f"http://{HOST}:{server.port}")
     link = create(server, key)
     there = link.replace(f"127.0.0.1:{server.port}/seecret", f"{HOST}:{server.port}")
-    assert opened(page, there) == TEXT
+    assert open_secret(page, there) == TEXT
     assert page.url == link.partition("#")[0]
 
 
@@ -150,5 +150,5 @@ def test_deleted_by_its_sender_it_is_gone_for_the_reader(page: Page, server: Any
     link = create(server, key)
     call(server, key, {"operation": "delete_seecret", "id": link.partition("#")[0][-6:]})
     visit(page, link)
-    expect(page.locator("#notice h1")).to_have_text(says("gone.burned"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.burned"))
     assert httpx.get(link).status_code == 200  # the page itself is there for everybody

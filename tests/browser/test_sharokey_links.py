@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from leak_check import sent_requests
+from page_actions import download, open_secret, page_contents, reveal, reveal_requests, text_of, texts, visit
 from playwright.sync_api import Page, expect
-from untold import sent
-from visitors import downloaded, held, opened, reveal, reveals, says, texts, visit
 
 DIALECTS = Path(__file__).parents[1] / "dialects"
 GOLDEN = json.loads((DIALECTS / "golden.json").read_text())[1:3]
@@ -30,20 +30,24 @@ def server(serve: Callable[..., Any]) -> Any:
     return serve("[dialects.sharokey]\nallow_attachments = true\n")
 
 
-def ran(command: list[Any], given: dict[str, Any]) -> Any:
-    done = subprocess.run(command, input=json.dumps(given).encode(), capture_output=True, timeout=60, check=True)
+def ran(command: list[Any], arguments: dict[str, Any]) -> Any:
+    done = subprocess.run(command, input=json.dumps(arguments).encode(), capture_output=True, timeout=60, check=True)
     return json.loads(done.stdout)[0]
 
 
 def by_python(server: Any, api_key: str, text: str = TEXT, **options: Any) -> str:
     """The link that the SDK returns."""
-    given = {"api_url": f"{server.url}/sharokey/api/v1", "token": api_key, "calls": [["create", [text], options]]}
-    return str(ran(SDK, given)["data"]["share_url"])
+    arguments = {"api_url": f"{server.url}/sharokey/api/v1", "token": api_key, "calls": [["create", [text], options]]}
+    return str(ran(SDK, arguments)["data"]["share_url"])
 
 
 def by_javascript(server: Any, api_key: str, text: str = TEXT, **options: Any) -> str:
-    given = {"apiUrl": f"{server.url}/sharokey/api/v1", "token": api_key, "calls": [["createSecret", text, options]]}
-    return str(ran(NODE, given)["shareUrl"])
+    arguments = {
+        "apiUrl": f"{server.url}/sharokey/api/v1",
+        "token": api_key,
+        "calls": [["createSecret", text, options]],
+    }
+    return str(ran(NODE, arguments)["shareUrl"])
 
 
 def looked(server: Any, api_key: str, link: str) -> Any:
@@ -67,14 +71,14 @@ def test_what_its_clients_made_opens_once_and_leaves_nothing(
     assert "not for the reader" not in page.content()
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
-    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
     expect(page.locator("#burn")).to_be_hidden()
     fragment = link.partition("#")[2]
-    assert fragment not in held(page)
-    assert fragment not in sent(watch)
-    assert (looked(server, key, link)["status"], len(reveals(watch))) == ("expired", 1)
+    assert fragment not in page_contents(page)
+    assert fragment not in sent_requests(watch)
+    assert (looked(server, key, link)["status"], len(reveal_requests(watch))) == ("expired", 1)
     visit(page, link)
-    expect(page.locator("#notice h1")).to_have_text(says("gone.revealed"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
 
 
 def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: str, watch: Any) -> None:
@@ -85,13 +89,13 @@ def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: s
     for wrong in (PASSWORD.upper(), PASSWORD + " "):
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
-        expect(page.locator("#problem")).to_have_text(says("reveal.wrongPasscode"))
+        expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongPasscode"))
     assert looked(server, key, link)["status"] == "active"
     page.locator("#passcode").fill(PASSWORD)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
-    assert PASSWORD not in held(page)
-    assert PASSWORD not in sent(watch)
+    assert PASSWORD not in page_contents(page)
+    assert PASSWORD not in sent_requests(watch)
     assert PASSWORD not in server.log()
 
 
@@ -99,21 +103,21 @@ def test_damaged_links_say_so_and_spend_nothing(page: Page, server: Any, key: st
     """BOT-05. One as long as a raw key is asked about, and no more."""
     link = by_python(server, key)
     address, _, fragment = link.partition("#")
-    for each in ("", fragment[:-1], fragment[1:], fragment[:-2], fragment + "x", fragment[:-1] + "-", fragment[:12]):
-        visit(page, f"{address}#{each}")
-        expect(page.locator("#notice h1"), each).to_have_text(says("incomplete.title"))
+    for item in ("", fragment[:-1], fragment[1:], fragment[:-2], fragment + "x", fragment[:-1] + "-", fragment[:12]):
+        visit(page, f"{address}#{item}")
+        expect(page.locator("#notice h1"), item).to_have_text(text_of("incomplete.title"))
         expect(page.locator("#reveal")).to_be_hidden()
-    assert reveals(watch) == []
-    assert opened(page, link) == TEXT
+    assert reveal_requests(watch) == []
+    assert open_secret(page, link) == TEXT
 
 
 def test_wrong_half_of_a_key_opens_nothing_and_shows_nothing(page: Page, server: Any, key: str) -> None:
     """Nobody but the browser can tell, after it was fetched; where there are views left the right one still opens."""
     link = by_python(server, key, views=2)
     reveal(page, link.partition("#")[0] + "#" + link[-24:].swapcase())
-    expect(page.locator("#notice h1")).to_have_text(says("notAuthentic.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("notAuthentic.title"))
     assert looked(server, key, link)["current_views"] == 1
-    assert opened(page, link) == TEXT
+    assert open_secret(page, link) == TEXT
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=["javascript", "python"])
@@ -124,10 +128,10 @@ def test_what_was_recorded_opens(page: Page, server: Any, key: str, golden: dict
     named = {"Authorization": f"Bearer {key}"}
     answer = httpx.post(f"{server.url}/sharokey/api/v1/secrets", json=body, headers=named)
     link = f"{answer.json()['data']['access_url']}#{golden['keyB']}"
-    assert opened(page, link, body["password"]) == golden["plaintext"]
-    for each in body.get("attachments", ()):
+    assert open_secret(page, link, body["password"]) == golden["plaintext"]
+    for item in body.get("attachments", ()):
         button = page.get_by_role("button", name=texts()["opened.download"]).last
-        assert downloaded(page, button) == (each["name"], b"x" * 70)
+        assert download(page, button) == (item["name"], b"x" * 70)
 
 
 def test_deleted_by_its_sender_it_is_gone_for_the_reader(page: Page, server: Any, key: str, watch: Any) -> None:
@@ -136,4 +140,4 @@ def test_deleted_by_its_sender_it_is_gone_for_the_reader(page: Page, server: Any
     slug = link.partition("#")[0][-12:]
     httpx.delete(f"{server.url}/sharokey/api/v1/secrets/{slug}", headers={"Authorization": f"Bearer {key}"})
     visit(page, link)
-    expect(page.locator("#notice h1")).to_have_text(says("gone.burned"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("gone.burned"))

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from page_actions import text_of, visit
 from playwright.sync_api import Page, expect
-from visitors import says, visit
 
 import seclink
 
@@ -46,8 +46,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, source in MODULES.items():
         shutil.copy(source, copy / name)
     for name, (head, row) in ROWS.items():
-        before, found, after = (copy / name).read_text().partition(head)
-        assert found, f"{name} has no table"
+        before, match, after = (copy / name).read_text().partition(head)
+        assert match, f"{name} has no table"
         (copy / name).write_text(before + head + row + after)
     return root
 
@@ -93,7 +93,7 @@ def test_its_link_opens_in_the_page_and_spends_a_view(page: Page, server: Any) -
     expect(page.locator("#passcode-field")).to_be_hidden()
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
-    expect(page.locator("#remaining")).to_have_text(says("opened.lastOne"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
     meta = httpx.get(f"{server.url}/api/v1/secrets/toy.{response.json()['thing']}/meta")
     assert (meta.status_code, meta.json()["code"]) == (410, "gone")
 
@@ -102,7 +102,7 @@ def test_an_incomplete_link_spends_nothing(page: Page, server: Any) -> None:
     sealed, fragment = seal(TEXT)
     thing = create(server, sealed=sealed).json()["thing"]
     visit(page, f"{server.url}/toy/t/{thing}#{fragment[:-1]}")
-    expect(page.locator("#notice h1")).to_have_text(says("incomplete.title"))
+    expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
     meta = httpx.get(f"{server.url}/api/v1/secrets/toy.{thing}/meta").json()
     assert (meta["format"], meta["viewsLeft"]) == ("toy", 1)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from page_actions import LANGUAGES, Raw, axe, choose, create, open_secret, reveal, text_of, visit
 from playwright.sync_api import Page, expect
-from visitors import LANGUAGES, Raw, axe, choose, opened, reveal, says, seal, visit
 
 from seclink import Client
 
@@ -72,11 +72,11 @@ class Visitor:
         return self.python.create(text, **terms).link
 
     def receipt(self, **terms: Any) -> Any:
-        made = self.python.create("x", **terms)
-        return made, f"{self.server.url}/receipt/{made.receipt_id}#{made.manage_token}"
+        created = self.python.create("x", **terms)
+        return created, f"{self.server.url}/receipt/{created.receipt_id}#{created.manage_token}"
 
     def shows(self, key: str) -> None:
-        expect(self.page.locator("#notice h1")).to_have_text(says(key))
+        expect(self.page.locator("#notice h1")).to_have_text(text_of(key))
 
 
 def create_empty(the: Visitor) -> None:
@@ -96,7 +96,7 @@ def create_refused(the: Visitor) -> None:
     the.page.locator("#create").click()
     the.page.locator("#secret").fill(ADDRESS)
     the.page.locator("#create").click()
-    expect(the.page.locator("#problem")).to_have_text(says("create.noteTooLong"))
+    expect(the.page.locator("#problem")).to_have_text(text_of("create.noteTooLong"))
 
 
 def create_without_key(the: Visitor) -> None:
@@ -116,20 +116,20 @@ def create_with_key(the: Visitor) -> None:
 
 
 def result_plain(the: Visitor) -> None:
-    seal(the.page, the.server.url, "x")
+    create(the.page, the.server.url, "x")
 
 
 def result_with_everything(the: Visitor) -> None:
-    seal(the.page, the.server.url, "x", passcode=LABEL, views="100")
+    create(the.page, the.server.url, "x", passcode=LABEL, views="100")
     the.page.locator("#show-qr").click()
     the.page.locator("#burn").click()
     expect(the.page.locator("#qr svg")).to_be_visible()
 
 
 def result_burned(the: Visitor) -> None:
-    seal(the.page, the.server.url, "x", passcode="words")
+    create(the.page, the.server.url, "x", passcode="words")
     the.page.locator("#burn").dblclick()
-    expect(the.page.locator("#state")).to_have_text(says("state.burned"))
+    expect(the.page.locator("#state")).to_have_text(text_of("state.burned"))
 
 
 def reveal_ready(the: Visitor) -> None:
@@ -143,24 +143,24 @@ def reveal_wrong_passcode(the: Visitor) -> None:
 
 
 def reveal_text(the: Visitor) -> None:
-    opened(the.page, the.link(LONG + "\n" * 50, views=3))
+    open_secret(the.page, the.link(LONG + "\n" * 50, views=3))
     the.page.locator("#burn").click()
-    expect(the.page.locator("#burn")).to_have_text(says("opened.destroySure"))
+    expect(the.page.locator("#burn")).to_have_text(text_of("opened.destroySure"))
 
 
 def reveal_hidden_text(the: Visitor) -> None:
-    opened(the.page, the.link())
+    open_secret(the.page, the.link())
     the.page.locator("#content button", has_text=re.compile("Hide")).click()
 
 
 def reveal_address(the: Visitor) -> None:
-    opened(the.page, the.link(ADDRESS, type="redirect"))
+    open_secret(the.page, the.link(ADDRESS, type="redirect"))
 
 
 def reveal_neogram(the: Visitor) -> None:
     the.page.emulate_media(reduced_motion="reduce")
     reveal(the.page, the.link(LONG, type="neogram"))
-    expect(the.page.locator("#countdown")).to_have_text(says("opened.neogramWipes"))
+    expect(the.page.locator("#countdown")).to_have_text(text_of("opened.neogramWipes"))
 
 
 def reveal_file(the: Visitor) -> None:
@@ -169,7 +169,7 @@ def reveal_file(the: Visitor) -> None:
 
 
 def reveal_wiped(the: Visitor) -> None:
-    opened(the.page, the.link(views=2))
+    open_secret(the.page, the.link(views=2))
     the.page.locator("#wipe").click()
     the.shows("wiped.title")
 
@@ -186,12 +186,12 @@ def reveal_gone(the: Visitor) -> None:
     the.page.locator("#report summary").click()
     the.page.locator("#reason").fill(LONG)
     the.page.locator("#report button").click()
-    expect(the.page.locator("#report-status")).to_have_text(says("report.sent"))
+    expect(the.page.locator("#report-status")).to_have_text(text_of("report.sent"))
 
 
 def reveal_not_found(the: Visitor) -> None:
-    made = the.python.create("x")
-    visit(the.page, made.link.replace(made.link_id, "A" * 12))
+    created = the.python.create("x")
+    visit(the.page, created.link.replace(created.link_id, "A" * 12))
     the.shows("notFound.title")
 
 
@@ -216,11 +216,11 @@ def reveal_over_plain_http(the: Visitor) -> None:
 
 
 def receipt_waiting(the: Visitor) -> None:
-    made, url = the.receipt(description=LABEL, note=LONG, views=3)
-    the.python.reveal(made.link)
+    created, url = the.receipt(description=LABEL, note=LONG, views=3)
+    the.python.reveal(created.link)
     visit(the.page, url)
     the.page.locator("#change [type=submit]").click()
-    expect(the.page.locator("#status")).to_have_text(says("receipt.noChange"))
+    expect(the.page.locator("#status")).to_have_text(text_of("receipt.noChange"))
 
 
 def receipt_refused(the: Visitor) -> None:
@@ -231,8 +231,8 @@ def receipt_refused(the: Visitor) -> None:
 
 
 def receipt_ended(the: Visitor) -> None:
-    made, url = the.receipt(description="x")
-    the.python.reveal(made.link)
+    created, url = the.receipt(description="x")
+    the.python.reveal(created.link)
     visit(the.page, url)
 
 

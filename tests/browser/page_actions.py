@@ -1,4 +1,4 @@
-"""What people do with the pages, and what the server knows of it afterwards."""
+"""Actions of people on the pages, and the server's record of them."""
 
 import base64
 import functools
@@ -25,7 +25,7 @@ STATIC = Path(__file__).parents[2] / "seclink/static"
 expect.set_options(timeout=20_000)  # on a busy machine nothing is late
 LANGUAGES = ("en", "fr", "es", "ru")
 
-# Everything a page holds, also what is typed or hidden, and what a link points at.
+# Everything in a page, including typed and hidden texts and the targets of links.
 HELD = """() => [
   location.href, document.documentElement.outerHTML, JSON.stringify(history.state),
   ...Array.from(document.querySelectorAll("input, textarea, select, output"), (each) => each.value),
@@ -36,8 +36,8 @@ AXE = """async (options) => (await axe.run(document, options)).violations.map(({
 
 
 @dataclass(frozen=True)
-class Sealed:
-    """What the page gave the sender."""
+class Created:
+    """The result that the page shows to the sender."""
 
     server: str
     link: str
@@ -64,15 +64,15 @@ class Sealed:
 
 
 class Raw:
-    """Sealed and sent as the documentation shows it for curl: AES-GCM under a key of the sender's own."""
+    """A raw secret, created as the documentation shows it for curl: AES-GCM under the sender's own key."""
 
     def __init__(self, server: Any, body: bytes, key_bytes: int = 32, passcode: str = "") -> None:
         self.key, iv = AESGCM.generate_key(8 * key_bytes), os.urandom(12)
         self.blob = AESGCM(self.key).encrypt(iv, body, None)
-        sent = {"encryptedBlob": base64.b64encode(self.blob).decode(), "iv": base64.b64encode(iv).decode()}
-        self.sealed = dict(sent)
+        bodies = {"encryptedBlob": base64.b64encode(self.blob).decode(), "iv": base64.b64encode(iv).decode()}
+        self.sealed = dict(bodies)
         hashed = {"passcodeHash": hashlib.sha256(passcode.encode()).hexdigest()} if passcode else {}
-        answer = httpx.post(f"{server.url}/api/v1/secrets", json=sent | hashed | {"expiryType": "view_once"})
+        answer = httpx.post(f"{server.url}/api/v1/secrets", json=bodies | hashed | {"expiryType": "view_once"})
         self.link_id, self.url = answer.json()["linkId"], answer.json()["shareUrl"]
 
     def link(self, written: str = "base64", key: bytes | None = None) -> str:
@@ -81,26 +81,26 @@ class Raw:
         return f"{self.url}#{text.decode()}"
 
 
-def receipt(server_url: str, made: Any) -> Any:
-    """What the server tells a sender; `made` has a receipt_id and a manage_token."""
-    url = f"{server_url}/api/v1/receipts/{made.receipt_id}"
-    return httpx.get(url, headers={"SecLink-Manage": made.manage_token}).raise_for_status().json()
+def receipt(server_url: str, created: Any) -> Any:
+    """Return the receipt of `made`, which has a receipt_id and a manage_token."""
+    url = f"{server_url}/api/v1/receipts/{created.receipt_id}"
+    return httpx.get(url, headers={"SecLink-Manage": created.manage_token}).raise_for_status().json()
 
 
-def events(server_url: str, made: Any) -> list[str]:
-    return [each["type"] for each in receipt(server_url, made)["events"]]
+def events(server_url: str, created: Any) -> list[str]:
+    return [event["type"] for event in receipt(server_url, created)["events"]]
 
 
 def visit(page: Page, url: str) -> None:
-    """Load it and wait until its script is done; also where only the fragment is another than before."""
+    """Load a page and wait until its script is ready, also if only the fragment differs from the last URL."""
     page.goto("about:blank")
     page.goto(url)
     page.locator("body[data-ready]").wait_for()
 
 
-def seal(page: Page, url: str | None, text: str, **choices: str) -> Sealed:
-    """Seal on the start page; None: on the page as it is. Choices: kind, lifetime, views, passcode (`words` or the
-    passcode itself), note, label."""
+def create(page: Page, url: str | None, text: str, **choices: str) -> Created:
+    """Create a secret on the start page, or with `url` None on the page as it is. Choices: kind, lifetime, views,
+    passcode (`words` or the passcode itself), note, label."""
     if url is not None:
         visit(page, url)
     choose(page, **choices)
@@ -127,37 +127,37 @@ def choose(page: Page, **choices: str) -> None:
             page.locator(f"#{name}").fill(choices[name])
 
 
-def result(page: Page) -> Sealed:
-    """What the page shows after sealing."""
+def result(page: Page) -> Created:
+    """Wait for the result of creating a secret, and return it."""
     expect(page.locator("#result")).to_be_visible()
     receipt_url = page.locator("#receipt").get_attribute("href")
     assert receipt_url
     passcode = page.locator("#passcode").text_content() or None
-    return Sealed(receipt_url.split("/receipt/")[0], page.locator("#link").input_value(), passcode, receipt_url)
+    return Created(receipt_url.split("/receipt/")[0], page.locator("#link").input_value(), passcode, receipt_url)
 
 
-def held(page: Page) -> str:
-    """Everything the page holds; for what must not be there any more."""
+def page_contents(page: Page) -> str:
+    """Return everything in the page, to check that something is not there."""
     return str(page.evaluate(HELD))
 
 
 @functools.cache
 def texts(language: str = "en") -> dict[str, Any]:
     module = (STATIC / f"i18n/{language}.js").read_text("utf-8")
-    found: dict[str, Any] = json.loads(module.partition("export default ")[2].strip().removesuffix(";"))
-    return found
+    match: dict[str, Any] = json.loads(module.partition("export default ")[2].strip().removesuffix(";"))
+    return match
 
 
-def says(key: str, language: str = "en", **values: str) -> re.Pattern[str]:
-    """A text of the pages, in any plural form, with whatever stands in it where no value is given."""
-    said = texts(language)[key]
-    forms = said.values() if isinstance(said, dict) else [said]
-    return re.compile("^(" + "|".join(_pattern(each, values) for each in forms) + ")$", re.DOTALL)
+def text_of(key: str, language: str = "en", **values: str) -> re.Pattern[str]:
+    """Return a pattern for a text of the pages in any plural form. Placeholders without a value match anything."""
+    message = texts(language)[key]
+    forms = message.values() if isinstance(message, dict) else [message]
+    return re.compile("^(" + "|".join(_pattern(form, values) for form in forms) + ")$", re.DOTALL)
 
 
 def _pattern(text: str, values: dict[str, str]) -> str:
     parts = re.split(r"\{(\w+)\}", text)
-    filled = [re.escape(values[each]) if each in values else ".*?" for each in parts[1::2]]
+    filled = [re.escape(values[part]) if part in values else ".*?" for part in parts[1::2]]
     return "".join(a + b for a, b in zip(map(re.escape, parts[::2]), [*filled, ""], strict=True))
 
 
@@ -178,10 +178,10 @@ def blank(context: BrowserContext, server_url: str) -> Iterator[Page]:
     page.close()
 
 
-def scanned(target: Locator | Page) -> list[str]:
+def scan_qr_codes(target: Locator | Page) -> list[str]:
     """The QR codes on it, as another program's camera sees them."""
     picture = Image.open(io.BytesIO(target.screenshot())).convert("L")
-    return [each.text for each in zxingcpp.read_barcodes(picture)]
+    return [read_barcode.text for read_barcode in zxingcpp.read_barcodes(picture)]
 
 
 def reveal(page: Page, link: str, passcode: str | None = None) -> None:
@@ -192,13 +192,13 @@ def reveal(page: Page, link: str, passcode: str | None = None) -> None:
     page.locator("#reveal").click()
 
 
-def opened(page: Page, link: str, passcode: str | None = None) -> str:
+def open_secret(page: Page, link: str, passcode: str | None = None) -> str:
     """The text of a secret that opens."""
     reveal(page, link, passcode)
     return str(page.locator("#content pre").text_content())
 
 
-def downloaded(page: Page, button: Locator) -> tuple[str, bytes]:
+def download(page: Page, button: Locator) -> tuple[str, bytes]:
     """The name and the bytes of what a button hands to the browser."""
     with page.expect_download() as download:
         button.click()
@@ -214,7 +214,7 @@ def restart_later(server: Any, days: int) -> None:
     server.start()
 
 
-def reveals(watch: Any) -> list[str]:
+def reveal_requests(watch: Any) -> list[str]:
     """The requests that may spend a view."""
     return [url for url in watch.urls("/api/") if url.endswith("/reveal")]
 

@@ -1,4 +1,4 @@
-"""What must never be told or shown: looked for in everything a page sends, and in everything it ever held."""
+"""Searches everything that a page sends or ever contained for what it must not."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Page
 from seclink.format import envelope
 from seclink.format.link import key_of, parse
 
-# Every text and attribute that was in the document for a moment, fields included.
+# Records every text and attribute that was ever in the document, fields included.
 REMEMBER = """
 (() => {
   const held = [];
@@ -30,36 +30,36 @@ REMEMBER = """
 """
 
 
-def remember(context: BrowserContext) -> None:
+def record_document(context: BrowserContext) -> None:
     context.add_init_script(REMEMBER)
 
 
-def ever_held(page: Page) -> str:
-    """Everything that was in the page's document since it was loaded."""
+def document_history(page: Page) -> str:
+    """Return everything that was in the page's document since it was loaded."""
     return str(page.evaluate("window.everHeld()"))
 
 
-class Untold:
-    """`add` what is a secret; `check` that no request told any of it, in any of the forms it may have."""
+class LeakCheck:
+    """`add` secrets; `check` that no request contains one, in any encoding."""
 
     def __init__(self) -> None:
         self.forms: set[str] = set()
 
     def add(self, link: str, passcode: str | None = None, *texts: str) -> str:
-        """The link, for going on with it."""
+        """Add the link's key, the passcode and the texts. Return the link."""
         fragment = parse(link).fragment
         key = key_of(fragment)
-        for each in (key, envelope.derive(key, passcode).content_key):
-            self._bytes(each)
+        for item in (key, envelope.derive(key, passcode).content_key):
+            self._bytes(item)
         for text in (fragment, *filter(None, (passcode, *texts))):
             self.forms.add(text)
             self._bytes(text.encode())
             self._bytes(hashlib.sha256(text.encode()).digest())
         return link
 
-    def check(self, sent: Iterable[str]) -> None:
-        whole = "\n".join(sent)
-        assert not [each for each in self.forms if each in whole], "a request told what it must not"
+    def check(self, sent_requests: Iterable[str]) -> None:
+        whole = "\n".join(sent_requests)
+        assert not [form for form in self.forms if form in whole], "a request contains a secret"
 
     def _bytes(self, data: bytes) -> None:
         self.forms.add(data.hex())
@@ -67,6 +67,6 @@ class Untold:
             self.forms.add(encoded.decode().rstrip("="))
 
 
-def sent(watch: Any) -> list[str]:
-    """The requests that pages made, whole."""
-    return [each.url + json.dumps(each.headers) + (each.post_data or "") for each in watch.requests]
+def sent_requests(watch: Any) -> list[str]:
+    """Return the pages' requests: URL, headers and body."""
+    return [request.url + json.dumps(request.headers) + (request.post_data or "") for request in watch.requests]

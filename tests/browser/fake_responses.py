@@ -1,17 +1,17 @@
-"""Answers instead of the server's, and what the pages make of them."""
+"""Responses in place of the server's, and checks of the page's reaction."""
 
 import json
 import re
 from collections.abc import Callable
 from typing import Any
 
+from page_actions import events, text_of
 from playwright.sync_api import Page, Route, expect
-from visitors import events, says
 
 PASSCODE = "told by phone"
 PLAINTEXT = "meet me at the old mill"
 MARKUP = "<img src=x onerror=window.__xss=1>"
-# Waits between two tries are over at once; what times out does so as ever.
+# Pauses between attempts end at once; timeouts stay as they are.
 IMPATIENT = """
 (() => {
   const wait = window.setTimeout;
@@ -20,13 +20,13 @@ IMPATIENT = """
 """
 
 
-def lie(page: Page, end: str, **answer: Any) -> None:
-    """Answer calls whose path ends so instead of the server; as of `Route.fulfill`."""
+def fake_response(page: Page, end: str, **answer: Any) -> None:
+    """Send a response instead of the server, with the arguments of `Route.fulfill`, for paths that end with `end`."""
     page.route(re.compile(re.escape(end) + "$"), lambda route: route.fulfill(**answer))
 
 
 def change(page: Page, end: str, changed: Callable[[dict[str, Any]], Any]) -> None:
-    """Ask the server, and change what it says."""
+    """Change the JSON of the server's responses."""
 
     def answer(route: Route) -> None:
         real = route.fetch()
@@ -42,32 +42,32 @@ def press(page: Page, passcode: str | None = None) -> None:
 
 
 def again(page: Page) -> None:
-    """Press "Try again" and wait for what comes of it."""
+    """Press "Try again" and wait until the link was checked."""
     page.locator("#notice button").click()
     expect(page.locator("#waiting")).not_to_be_visible()
 
 
 def notice(page: Page, key: str) -> None:
-    expect(page.locator("#notice h1")).to_have_text(says(key))
+    expect(page.locator("#notice h1")).to_have_text(text_of(key))
 
 
 def problem(page: Page, key: str, **values: str) -> None:
-    expect(page.locator("#problem")).to_have_text(says(key, **values))
+    expect(page.locator("#problem")).to_have_text(text_of(key, **values))
 
 
-def kept(server: Any, made: Any) -> None:
-    """Nothing was revealed, so nothing is spent."""
-    assert set(events(server.url, made)) <= {"created", "peeked"}
+def assert_unspent(server: Any, created: Any) -> None:
+    """Check that no view was spent."""
+    assert set(events(server.url, created)) <= {"created", "peeked"}
 
 
-def problems(code: Any, **more: Any) -> dict[str, Any]:
-    """A problem document that is full of markup."""
-    said = {"type": MARKUP, "title": MARKUP, "detail": MARKUP, "requestId": MARKUP}
-    return said | {"code": code} | more
+def problem_document(code: Any, **more: Any) -> dict[str, Any]:
+    """Return a problem document that is full of markup."""
+    message = {"type": MARKUP, "title": MARKUP, "detail": MARKUP, "requestId": MARKUP}
+    return message | {"code": code} | more
 
 
-def wronged(answer: dict[str, Any], wrong: Any) -> Any:
-    """Members replaced, or taken out where they are `...`; what is no dict is the whole answer."""
+def with_changes(answer: dict[str, Any], wrong: Any) -> Any:
+    """Replace members of a response and remove those that are `...`; anything but a dict replaces it whole."""
     if not isinstance(wrong, dict):
         return wrong
     return {name: value for name, value in (answer | wrong).items() if value is not ...}

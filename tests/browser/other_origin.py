@@ -1,15 +1,15 @@
-"""Another origin, and one call of the client module from there."""
+"""A site of another origin, and one call of the client module from there."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 CALL = """
-async ([module, whom, method, given]) => {
+async ([module, client_options, method, parameters]) => {
   const { scrtLink, seclink } = await import(module);
-  const client = typeof whom === "string" ? scrtLink(whom) : seclink(whom);
+  const client = typeof client_options === "string" ? scrtLink(client_options) : seclink(client_options);
   try {
-    const answer = await client[method](...given);
+    const answer = await client[method](...parameters);
     return answer?.body ? { ...answer, body: Array.from(answer.body.subarray(0, 100)) } : answer ?? null;
   } catch (error) {
     const { name, code, message, fields, attemptsLeft, state, endedAt, retryAfter } = error;
@@ -21,7 +21,7 @@ async ([module, whom, method, given]) => {
 
 
 class Site:
-    """Another origin: pages that are put into it, nothing else."""
+    """A site of another origin that serves the pages a test puts into it."""
 
     def __init__(self) -> None:
         pages = self.pages = {"/": "<!doctype html><link rel=icon href=data:,><title>elsewhere</title>"}

@@ -5,16 +5,26 @@ import re
 from typing import Any
 
 import pytest
-from lies import IMPATIENT, MARKUP, PLAINTEXT, again, change, kept, press, problems, wronged
+from fake_responses import (
+    IMPATIENT,
+    MARKUP,
+    PLAINTEXT,
+    again,
+    assert_unspent,
+    change,
+    press,
+    problem_document,
+    with_changes,
+)
+from leak_check import LeakCheck, document_history
+from page_actions import events, text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
-from untold import Untold, ever_held
-from visitors import events, says, visit
 
 from seclink import Client
 
 
 @pytest.fixture(autouse=True)
-def impatient(context: BrowserContext, watch: Any, untold: Untold) -> None:
+def impatient(context: BrowserContext, watch: Any, leak_check: LeakCheck) -> None:
     context.add_init_script(IMPATIENT)
     watch.expect(r"status of [345]\d\d", "net::ERR_")
 
@@ -30,22 +40,26 @@ NO_ANSWERS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
     "not utf-8": ({"body": b'{"linkId": "\xff\xfe"}'}, "badAnswer.what", {}),
     "500": ({"status": 500, "body": "boom"}, "badAnswer.what", {}),
     "502": ({"status": 502, "body": "<html>bad gateway"}, "offline.what", {}),
-    "503": ({"status": 503, "json": problems("busy"), "headers": {"Retry-After": "1"}}, "error.busy", {}),
+    "503": ({"status": 503, "json": problem_document("busy"), "headers": {"Retry-After": "1"}}, "error.busy", {}),
     "503 for days": (
-        {"status": 503, "json": problems("storage"), "headers": {"Retry-After": "999999999"}},
+        {"status": 503, "json": problem_document("storage"), "headers": {"Retry-After": "999999999"}},
         "error.storage",
         {},
     ),
     "504 for ever": ({"status": 504, "headers": {"Retry-After": "9" * 400}}, "offline.what", {}),
     "redirect": ({"status": 302, "headers": {"Location": "http://127.0.0.1:9/elsewhere"}}, "offline.what", {}),
     "permanent redirect": ({"status": 308, "headers": {"Location": "https://example.com/"}}, "offline.what", {}),
-    "unknown code": ({"status": 400, "json": problems("made_up")}, "error.other", {"code": "made_up"}),
-    "code of ours": ({"status": 400, "json": problems("not_authentic")}, "badAnswer.what", {}),
-    "code of markup": ({"status": 400, "json": problems(MARKUP)}, "badAnswer.what", {}),
-    "code of all objects": ({"status": 418, "json": problems("constructor")}, "error.other", {"code": "constructor"}),
-    "code a list": ({"status": 400, "json": problems(["gone"])}, "badAnswer.what", {}),
+    "unknown code": ({"status": 400, "json": problem_document("made_up")}, "error.other", {"code": "made_up"}),
+    "code of ours": ({"status": 400, "json": problem_document("not_authentic")}, "badAnswer.what", {}),
+    "code of markup": ({"status": 400, "json": problem_document(MARKUP)}, "badAnswer.what", {}),
+    "code of all objects": (
+        {"status": 418, "json": problem_document("constructor")},
+        "error.other",
+        {"code": "constructor"},
+    ),
+    "code a list": ({"status": 400, "json": problem_document(["gone"])}, "badAnswer.what", {}),
     "limit without end": (
-        {"status": 429, "json": problems("rate_limited"), "headers": {"Retry-After": "-1"}},
+        {"status": 429, "json": problem_document("rate_limited"), "headers": {"Retry-After": "-1"}},
         "error.rate_limited",
         {},
     ),
@@ -54,32 +68,32 @@ NO_ANSWERS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
 
 @pytest.mark.parametrize("call", ["/meta", "/reveal"])
 def test_no_answer_ends_in_a_clear_message_and_can_be_tried_again(
-    server: Any, python: Client, page: Page, untold: Untold, call: str
+    server: Any, python: Client, page: Page, leak_check: LeakCheck, call: str
 ) -> None:
     """Whoever answers instead of SecLink: the reader is told, nothing of it is shown, nothing is spent."""
-    made = python.create(PLAINTEXT)
-    link = untold.add(made.link, None, PLAINTEXT)
-    said: dict[str, Any] = {"status": 500}
-    page.route(re.compile(call + "$"), lambda route: route.fulfill(**said))
+    created = python.create(PLAINTEXT)
+    link = leak_check.add(created.link, None, PLAINTEXT)
+    message: dict[str, Any] = {"status": 500}
+    page.route(re.compile(call + "$"), lambda route: route.fulfill(**message))
     visit(page, link)
-    for name, (said, key, values) in NO_ANSWERS.items():  # noqa: B007 - answered above
+    for name, (message, key, values) in NO_ANSWERS.items():  # noqa: B007 - answered above
         if call == "/meta":
             again(page)
             expect(page.locator("#notice"), name).to_be_visible()
-            expect(page.locator("#notice p").first, name).to_have_text(says(key, **values))
+            expect(page.locator("#notice p").first, name).to_have_text(text_of(key, **values))
         else:
             page.locator("#form").dispatch_event("input")
             press(page)
-            expect(page.locator("#problem"), name).to_have_text(says(key, **values))
+            expect(page.locator("#problem"), name).to_have_text(text_of(key, **values))
         assert page.locator("main img").count() == 0, name
     assert page.evaluate("window.__xss") is None
-    kept(server, made)
+    assert_unspent(server, created)
     page.unroute_all(behavior="ignoreErrors")
     if call == "/meta":
         again(page)
     press(page)
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
-    assert events(server.url, made).count("revealed") == 1
+    assert events(server.url, created).count("revealed") == 1
 
 
 WRONG_CREATED = {
@@ -101,27 +115,27 @@ WRONG_CREATED = {
 
 
 def test_a_creation_that_is_not_as_documented_makes_no_link(
-    server: Any, page: Page, watch: Any, untold: Untold
+    server: Any, page: Page, watch: Any, leak_check: LeakCheck
 ) -> None:
     """What was typed stays where it is, for the next try; no link is shown that leads to nobody knows where."""
-    untold.forms |= {PLAINTEXT, base64.b64encode(PLAINTEXT.encode()).decode()}
-    said: dict[str, Any] = {}
+    leak_check.forms |= {PLAINTEXT, base64.b64encode(PLAINTEXT.encode()).decode()}
+    message: dict[str, Any] = {}
 
     def lied(answer: dict[str, Any]) -> dict[str, Any]:
-        filled = {name: v.format(id=answer["linkId"]) if isinstance(v, str) else v for name, v in said.items()}
+        filled = {name: v.format(id=answer["linkId"]) if isinstance(v, str) else v for name, v in message.items()}
         return answer | filled
 
     change(page, "/secrets", lied)
     visit(page, server.url)
     page.locator("#secret").fill(PLAINTEXT)
-    for name, said in WRONG_CREATED.items():  # noqa: B007 - the lie told above
+    for name, message in WRONG_CREATED.items():  # noqa: B007 - the lie told above
         page.locator("#create").click()
-        expect(page.locator("#problem"), name).to_have_text(says("error.bad_answer"))
+        expect(page.locator("#problem"), name).to_have_text(text_of("error.bad_answer"))
         expect(page.locator("#result"), name).not_to_be_visible()
         expect(page.locator("#secret")).to_have_value(PLAINTEXT)
-        assert "evil.example" not in ever_held(page), name
+        assert "evil.example" not in document_history(page), name
         page.locator("#form").dispatch_event("input")
-    said = {}
+    message = {}
     page.locator("#create").click()
     expect(page.locator("#result")).to_be_visible()
 
@@ -130,7 +144,9 @@ def test_a_link_to_another_address_of_the_server_is_shown_whole_and_never_asked(
     server: Any, page: Page, watch: Any
 ) -> None:
     """The public address may be another than the one the page came from; the sender sees it, the page does not go."""
-    change(page, "/secrets", lambda made: made | {"shareUrl": f"https://secrets.example.org/{made['linkId']}"})
+    change(
+        page, "/secrets", lambda response: response | {"shareUrl": f"https://secrets.example.org/{response['linkId']}"}
+    )
     visit(page, server.url)
     page.locator("#secret").fill(PLAINTEXT)
     page.locator("#create").click()
@@ -153,17 +169,17 @@ WRONG_RECEIPTS = {
 
 
 def test_a_receipt_that_is_not_as_documented_is_not_shown(server: Any, python: Client, page: Page) -> None:
-    made = python.create(PLAINTEXT)
+    created = python.create(PLAINTEXT)
     for name, wrong in WRONG_RECEIPTS.items():
-        change(page, f"/receipts/{made.receipt_id}", lambda answer, wrong=wrong: wronged(answer, wrong))
-        page.goto(f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}")
-        expect(page.locator("#notice p").first, name).to_have_text(says("error.bad_answer"))
+        change(page, f"/receipts/{created.receipt_id}", lambda answer, wrong=wrong: with_changes(answer, wrong))
+        page.goto(f"{server.url}/receipt/{created.receipt_id}#{created.manage_token}")
+        expect(page.locator("#notice p").first, name).to_have_text(text_of("error.bad_answer"))
         expect(page.locator("#receipt"), name).not_to_be_visible()
         page.goto("about:blank")
         page.unroute_all(behavior="ignoreErrors")
     unknown = {"events": [{"type": MARKUP, "at": 0}, {"type": "constructor", "at": 253402300799999}]}
-    change(page, f"/receipts/{made.receipt_id}", lambda answer: answer | unknown)
-    page.goto(f"{server.url}/receipt/{made.receipt_id}#{made.manage_token}")
+    change(page, f"/receipts/{created.receipt_id}", lambda answer: answer | unknown)
+    page.goto(f"{server.url}/receipt/{created.receipt_id}#{created.manage_token}")
     expect(page.locator("#events li span").first).to_have_text(f"event.{MARKUP}")
     assert page.locator("#events img").count() == 0
     page.goto("about:blank")

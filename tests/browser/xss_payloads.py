@@ -1,6 +1,6 @@
-"""What people put where text is expected, hoping that some page makes something else of it."""
+"""Texts that try to run as script or to change a page that expects text."""
 
-# The page's own code for showing what was in a secret, without a server and a load for each.
+# Calls the page's own code that shows a secret, without a server and a page load for each.
 SHOW = """async ([base, type, bodies]) => {
   const { showSecret } = await import(`${base}/js/secret-view.js`);
   const { Page } = await import(`${base}/js/ui.js`);
@@ -94,11 +94,11 @@ FILE_NAMES = (
 )
 
 
-def chunks(most: int) -> list[str]:
-    """All payloads in as few texts of at most so many characters as it takes."""
-    made = [""]
-    for each in PAYLOADS:
-        if len(made[-1]) + len(each) + 1 > most:
-            made.append("")
-        made[-1] = f"{made[-1]} {each}".strip(" ")
-    return made
+def join_payloads(max_length: int) -> list[str]:
+    """Return all payloads, joined into as few texts of at most `max_length` characters as possible."""
+    created = [""]
+    for payload in PAYLOADS:
+        if len(created[-1]) + len(payload) + 1 > max_length:
+            created.append("")
+        created[-1] = f"{created[-1]} {payload}".strip(" ")
+    return created
