@@ -162,7 +162,7 @@ def _pattern(text: str, values: dict[str, str]) -> str:
 
 
 def clipboard(context: BrowserContext, server_url: str) -> str:
-    """What is in it; asked by a page without the appliance's policy, which would not let it."""
+    """Read the clipboard from a page without the appliance's policy, which forbids it."""
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server_url)
     with blank(context, server_url) as page:
         return str(page.evaluate("navigator.clipboard.readText()"))
@@ -220,7 +220,7 @@ def reveal_requests(watch: Any) -> list[str]:
 
 
 def axe(page: Page, *rules: str) -> list[str]:
-    """What axe has against the page as it is: WCAG 2 A and AA and best practices, or only some rules."""
+    """Return axe's findings for the page as it is: WCAG 2 A and AA and best practices, or only some rules."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
     chosen = {"runOnly": list(rules)} if rules else {}

@@ -58,7 +58,7 @@ Call = Callable[..., Any]
 
 
 def printed(page: Page, site: Site, example: str, server_url: str, key: str) -> dict[str, Any]:
-    """What the example writes to the console, on a page of its own."""
+    """Return what the example writes to the console, on a page of its own."""
     example = example.replace("https://scrt.link", server_url).replace("<your-api-key>", key)
     site.pages["/example"] = site.pages["/"] + example
     with page.expect_console_message() as message:

@@ -1,4 +1,4 @@
-"""What is in a secret besides text: addresses that lead where they say, files that are handed out (XSS-02 to 04)."""
+"""Secrets other than plain text: web addresses that lead where they say, files that are only downloaded, neograms."""
 
 from collections.abc import Callable
 from typing import Any

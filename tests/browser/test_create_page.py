@@ -147,7 +147,7 @@ def test_page_promises_as_many_openings_as_are_chosen(page: Page, server: Any) -
 def test_a_passcode_of_words_goes_another_way_than_the_link(
     context: BrowserContext, page: Page, server: Any, python: Client
 ) -> None:
-    """What a click copies is copied without a permission."""
+    """A click may copy without a permission."""
     created = create(page, server.url, SECRET, passcode="words")
     assert created.passcode
     words = created.passcode.split("-")

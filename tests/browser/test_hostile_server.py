@@ -1,4 +1,4 @@
-"""What http.js makes of servers that lie, fail, or are none, seen through the client module (PC-09)."""
+"""Servers that lie, fail, or are not SecLink, seen through http.js and the client module (PC-09)."""
 
 import json
 import re

@@ -25,12 +25,12 @@ def proxy(server: Any, watch: Any) -> Iterator[Proxy]:
 
 @pytest.fixture
 def real(server: Any) -> Callable[[str], bytes]:
-    """What the server itself says."""
+    """Return the server's own response."""
     return lambda path: httpx.get(server.url + path).content
 
 
 def changed(path: str, content: bytes) -> bytes:
-    """That file with something more at its end."""
+    """Return the file with a comment appended."""
     if path.endswith(".css"):
         return http_response(200, content + STYLE, Content_Type="text/css")
     return http_response(200, content + SCRIPT, Content_Type="text/javascript")
@@ -69,7 +69,7 @@ def test_file_that_was_changed_on_the_way_is_not_run(
 
 
 def test_change_would_be_run_without_the_attribute(proxy: Proxy, real: Callable[[str], bytes], page: Page) -> None:
-    """What the tests above rest on: nothing else stands in its way."""
+    """Without the attribute the changed script runs, so nothing else stops it in the tests above."""
     plain = re.sub(rb' integrity="[^"]*"', b"", real("/"))
     path = re.findall(r'type="module" src="([^"]+)"', plain.decode())[0]
     answers = {

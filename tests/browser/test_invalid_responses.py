@@ -70,7 +70,7 @@ NO_ANSWERS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
 def test_no_answer_ends_in_a_clear_message_and_can_be_tried_again(
     server: Any, python: Client, page: Page, leak_check: LeakCheck, call: str
 ) -> None:
-    """Whoever answers instead of SecLink: the reader is told, nothing of it is shown, nothing is spent."""
+    """The reader sees a clear message and nothing of the response, and nothing is spent."""
     created = python.create(PLAINTEXT)
     link = leak_check.add(created.link, None, PLAINTEXT)
     message: dict[str, Any] = {"status": 500}
@@ -117,7 +117,7 @@ WRONG_CREATED = {
 def test_a_creation_that_is_not_as_documented_makes_no_link(
     server: Any, page: Page, watch: Any, leak_check: LeakCheck
 ) -> None:
-    """What was typed stays where it is, for the next try; no link is shown that leads to nobody knows where."""
+    """The text stays in its field for the next attempt, and no unusable link is shown."""
     leak_check.forms |= {PLAINTEXT, base64.b64encode(PLAINTEXT.encode()).decode()}
     message: dict[str, Any] = {}
 

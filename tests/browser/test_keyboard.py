@@ -10,7 +10,7 @@ from seclink import Client
 
 
 def focused(page: Page) -> str:
-    """What has the focus, and that it can be seen: an outline around it or around what stands for it."""
+    """Return the focused element's id, and check that an outline around it or its label shows the focus."""
     where, outline = page.evaluate("""() => {
       const now = document.activeElement;
       const seen = now.matches("[type=radio]") ? now.nextElementSibling : now;
@@ -23,7 +23,7 @@ def focused(page: Page) -> str:
 
 
 def tab(page: Page, key: str = "Tab", until: str = "") -> list[str]:
-    """Where Tab leads: one stop, or all up to one."""
+    """Press Tab once, or until an element, and return the stops."""
     stops = []
     while not stops or (until and stops[-1] != until):
         page.keyboard.press(key)

@@ -21,7 +21,7 @@ def addresses(server: Any, python: Client) -> dict[str, str]:
 
 
 def pace(page: Page, rate: float) -> None:
-    """How quickly the page's clock of animations goes; 0 stops it."""
+    """Set the speed of the page's animations; 0 stops them."""
     page.context.new_cdp_session(page).send("Animation.setPlaybackRate", {"playbackRate": rate})
 
 
@@ -113,7 +113,7 @@ def test_a_page_that_begins_in_time_never_says_it(page: Page, addresses: dict[st
 
 @pytest.mark.parametrize("name", PAGES)
 def test_without_scripts_one_thing_is_said(make_context: Any, addresses: dict[str, str], name: str) -> None:
-    """That JavaScript is switched off, not also that it does not come."""
+    """Without JavaScript the page says only that, not that its script did not start."""
     context: BrowserContext = make_context(java_script_enabled=False)
     page = context.new_page()
     pace(page, LATER)

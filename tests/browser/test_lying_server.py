@@ -39,7 +39,7 @@ def impatient(context: BrowserContext, watch: Any, leak_check: LeakCheck) -> Non
 
 
 def reveal_response(server_url: str, link: str, passcode: str | None = None) -> Any:
-    """What the server could hand out if it liked: the payload, without any question."""
+    """Reveal the secret and return the payload, as the server could send it at any time."""
     keys = envelope.derive(key_of(parse(link).fragment), passcode)
     proof = {"access": keys.access} | ({"passcodeHash": keys.passcode_hash} if passcode else {})
     return httpx.post(f"{server_url}/api/v1/secrets/{parse(link).link_id}/reveal", json=proof).json()

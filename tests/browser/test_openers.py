@@ -145,7 +145,7 @@ def enigma(play: Play) -> Played:
 
 
 def test_a_neogram_of_scrt_link_types_itself_out(page: Page, play: Play) -> None:
-    """What is proved is the password's hash, and the key stays in the address until it opens."""
+    """The proof is the password's hash, and the key stays in the URL until the secret opens."""
     scrt_id = "scrt-link.c4bddb9cad13630539a34afde1709089180d44db60b061c44a5780aa82b29e65"
     played = play(SCRT_LINK, "/scrt-link/s", scrt_id, passcodeRequired=True, publicNote="note é")
     visit(page, played.url)

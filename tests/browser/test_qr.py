@@ -46,7 +46,7 @@ def draw(tmp_path_factory: pytest.TempPathFactory) -> Draw:
 
 
 def read(symbol: Symbol) -> str:
-    """What a reader makes of it, four pixels a module and the quiet zone around it."""
+    """Return what a scanner reads from the code, with four pixels a module and the quiet zone around it."""
     picture = Image.new("L", (len(symbol) + 8,) * 2, 255)
     for row, modules in enumerate(symbol):
         for column, dark in enumerate(modules):
@@ -62,7 +62,7 @@ def version(symbol: Symbol) -> int:
 
 
 def mask(symbol: Symbol) -> int:
-    """As the format information names it (7.9): three modules left of the corner, themselves masked."""
+    """Return the mask that the format information names (7.9): three modules left of the corner, themselves masked."""
     return int("".join(str(dark) for dark in symbol[8][2:5]), 2) ^ 0b101
 
 

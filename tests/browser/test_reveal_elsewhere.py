@@ -1,4 +1,4 @@
-"""What other programs sealed opens on the page, and what the page sealed opens elsewhere."""
+"""Secrets of other programs open on the page, and secrets of the page open elsewhere."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Whatever loads a link without a person's press on the button spends nothing: scanners, previews, clickers (BOT)."""
+"""A link that is loaded without a person's press on the button spends nothing: scanners, previews, prefetching."""
 
 import base64
 import re
@@ -101,7 +101,7 @@ def reveals(watch: Any) -> list[str]:
 
 
 def dump(url: str, profile: Path) -> str:
-    """What a scanner with a browser of its own sees after five seconds."""
+    """Return the document that a scanner with a browser of its own sees after five seconds."""
     chromium = shutil.which("chromium") or "chromium"
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}")
     command = (chromium, *options, "--virtual-time-budget=5000", "--dump-dom", url)
@@ -212,7 +212,7 @@ def test_no_navigation_from_another_page_spends(
 
 
 def write(page: Page, fragment: str) -> None:
-    """As pasting another link over this one: the browser does not load the page again."""
+    """Another link pasted over this one: the browser does not load the page again."""
     page.evaluate("(fragment) => void (location.hash = fragment)", fragment)
 
 

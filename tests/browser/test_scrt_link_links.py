@@ -39,7 +39,7 @@ def browser(launch: Callable[..., Browser]) -> Browser:
 
 
 def sealed(text: str, *passwords: str) -> str:
-    """As its client seals, from the innermost layer outwards."""
+    """Encrypt as its client does, from the innermost layer outwards."""
     for password in passwords:
         salt, iv = os.urandom(16), os.urandom(16)
         key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 100_000)
@@ -80,7 +80,7 @@ def send(server: Any, api_key: str, body: str) -> None:
 
 
 def views_left(server: Any, key: str) -> int | None:
-    """How often it can be opened, as its own status call tells; None: it is gone."""
+    """Return how often it can be opened by its own status call; None: it is gone."""
     answer = httpx.post(f"{server.url}/scrt-link/api/v1/secrets/{hash_of(key)}")
     return answer.json().get("remainingViews")
 

@@ -36,7 +36,7 @@ def browser(launch: Callable[..., Browser]) -> Browser:
 
 
 def call(server: Any, api_key: str, members: dict[str, Any], program: Any = PYTHON) -> Any:
-    """What one call of a sample answers."""
+    """Return the response to one call of a sample."""
     calls = [members] if program is PYTHON else [[None, members]]
     arguments = {"url": f"{server.url}/seecret/api", "token": api_key, "calls": calls}
     done = subprocess.run(program, input=json.dumps(arguments).encode(), capture_output=True, timeout=60, check=True)
@@ -114,7 +114,7 @@ def test_damaged_links_say_so_and_spend_nothing(page: Page, server: Any, key: st
 
 
 def test_updated_text_is_what_the_same_link_shows(page: Page, server: Any, key: str) -> None:
-    """Also to whoever had the page open before; and the password that was removed is asked for no more."""
+    """A page that was open before shows the new text, and does not need the removed password any more."""
     link = create(server, key, password=PASSWORD, number_view=2)
     one = {"operation": "update_seecret", "id": link.partition("#")[0][-6:], "cle": link.partition("#")[2]}
     visit(page, link)

@@ -112,7 +112,7 @@ def test_damaged_links_say_so_and_spend_nothing(page: Page, server: Any, key: st
 
 
 def test_wrong_half_of_a_key_opens_nothing_and_shows_nothing(page: Page, server: Any, key: str) -> None:
-    """Nobody but the browser can tell, after it was fetched; where there are views left the right one still opens."""
+    """Only the browser finds out, after the reveal; if views are left, the right key still opens it."""
     link = by_python(server, key, views=2)
     reveal(page, link.partition("#")[0] + "#" + link[-24:].swapcase())
     expect(page.locator("#notice h1")).to_have_text(text_of("notAuthentic.title"))

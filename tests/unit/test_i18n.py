@@ -34,9 +34,9 @@ def source(language: str) -> str:
 
 def texts(language: str) -> Texts:
     """Everything between `export default ` and `;`, which is strict JSON without a key twice."""
-    found = re.fullmatch(r"export default (\{.*\});\n", source(language), re.DOTALL)
-    assert found, f"{language}.js is not one dictionary"
-    pairs = json.loads(found[1], object_pairs_hook=distinct)
+    match = re.fullmatch(r"export default (\{.*\});\n", source(language), re.DOTALL)
+    assert match, f"{language}.js is not one dictionary"
+    pairs = json.loads(match[1], object_pairs_hook=distinct)
     assert isinstance(pairs, dict)
     return pairs
 
@@ -77,7 +77,7 @@ def test_keys_are_the_first_languages_in_its_order_a_line_each(language: str) ->
 def test_no_text_is_empty_or_has_space_around_it(language: str) -> None:
     for key, text in texts(language).items():
         for form in forms(text).values():
-            assert form.strip(), f"{key} says nothing"
+            assert form.strip(), f"{key} is empty"
             assert form.strip(" \u00a0\u202f\t") == form, f"{key} has space around it"
             assert "  " not in form, f"{key} has two spaces"
 
@@ -92,11 +92,11 @@ def test_plurals_have_every_category_of_the_language_and_no_other(language: str)
 def test_placeholders_are_the_first_languages_in_every_form(language: str) -> None:
     for key, text in texts(language).items():
         first = forms(texts(FIRST)[key])
-        wanted = placeholders(first.get("other", first.get("", "")))
+        expected = placeholders(first.get("other", first.get("", "")))
         without_number = language in ONE_IS_ONE and "count" not in placeholders(first.get("one", "{count}"))
         for category, form in forms(text).items():
             may_lack = {"count"} if category == "one" and without_number else set()
-            assert placeholders(form) | may_lack == wanted | may_lack, f"{key} {category}"
+            assert placeholders(form) | may_lack == expected | may_lack, f"{key} {category}"
             assert form.count("{") == form.count("}") == len(re.findall(r"\{\w+\}", form)), f"{key} has a stray brace"
 
 
