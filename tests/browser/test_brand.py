@@ -83,8 +83,8 @@ def test_every_page_wears_it_and_stays_readable(page: Page, branded: Any, mine: 
 
 
 def test_the_accent_is_seen_and_the_focus_too(page: Page, branded: Any, mine: Client) -> None:
-    """Filled areas have the accent itself. Text and lines have it if it is readable on the page's backgrounds, else a shade
-    of its hue: contrast at least 4.5:1 in both themes."""
+    """Filled areas have the accent itself. Text and lines have it if it is readable on the page's backgrounds, else a
+    shade of its hue: contrast at least 4.5:1 in both themes."""
     accent = f"rgb({', '.join(str(part) for part in bytes.fromhex(branded.accent[1:]))})"
     create(page, branded.url, "x")
     expect(page.locator("#status")).to_be_visible()

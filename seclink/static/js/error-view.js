@@ -4,8 +4,9 @@
 import { toBase64 } from "./bytes.js";
 import { $, download, errorText, roundUp } from "./ui.js";
 
+/** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {{ encryptedBlob: Uint8Array, iv: Uint8Array }} Ciphertext */
+/** @typedef {{ encryptedBlob: Bytes, iv: Bytes }} Ciphertext */
 
 // The browser found a part of the link missing, or the server says that the link's key is not the secret's.
 const INCOMPLETE = ["link_incomplete", "access_denied", "access_required"];

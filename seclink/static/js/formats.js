@@ -8,15 +8,7 @@
 // @ts-check
 
 /**
- * @typedef {{access?: string, passcodeHash?: string}} Proof sent to the server with `reveal` and `burn`
- * @typedef {{name: string, body: Uint8Array}} File
- * @typedef {{type: string, name?: string, mediaType?: string, body: Uint8Array, files?: File[]}} Opened
- * @typedef {{proof: Proof, open: (blob: Uint8Array, iv: Uint8Array) => Promise<Opened>}} Unlocked
- * @typedef {{LOCAL_PASSCODE?: boolean,
- *   locate?: (hash: string) => Promise<{id: string, fragment: string}>,
- *   unlock: (fragment: string, passcode?: string | null) => Promise<Unlocked>}} Opener
- *   LOCAL_PASSCODE: the passcode is part of the key and the server does not know it. `open` rejects a wrong one with
- *   `passcode_wrong`, and another one can be tried on the same payload.
+ * @typedef {import("./openers.js").Opener} Opener
  * @typedef {{format: string, id?: string, page?: string, load: () => Promise<Opener>}} Format
  */
 

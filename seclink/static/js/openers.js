@@ -11,8 +11,19 @@ import { FORMATS, NATIVE_FORMATS } from "./formats.js";
 import { keyOf } from "./link.js";
 import { ApiError } from "./api-error.js";
 
-/** @typedef {import("./formats.js").Format} Format */
-/** @typedef {import("./formats.js").Opener} Opener */
+/**
+ * @typedef {import("./formats.js").Format} Format
+ * @typedef {import("./bytes.js").Bytes} Bytes
+ * @typedef {{access?: string, passcodeHash?: string}} Proof sent to the server with `reveal` and `burn`
+ * @typedef {{name: string, body: Bytes}} File
+ * @typedef {{type: string, name?: string, mediaType?: string, body: Bytes, files?: File[]}} Opened
+ * @typedef {{proof: Proof, open: (blob: Bytes, iv: Bytes) => Promise<Opened>}} Unlocked
+ * @typedef {{LOCAL_PASSCODE?: boolean,
+ *   locate?: (hash: string) => Promise<{id: string, fragment: string}>,
+ *   unlock: (fragment: string, passcode?: string | null) => Promise<Unlocked>}} Opener
+ *   LOCAL_PASSCODE: the passcode is part of the key and the server does not know it. `open` rejects a wrong one with
+ *   `passcode_wrong`, and another one can be tried on the same payload.
+ */
 
 /**
  * Return the module that opens a link; its `unlock(fragment, passcode)` gives `{proof, open}`. Rejects with ApiError

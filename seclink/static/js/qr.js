@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * QR Code symbols (ISO/IEC 18004, Model 2), drawn here so that a link goes to nobody else for a picture.
+ * QR Code symbols (ISO/IEC 18004, Model 2), drawn in the browser so that no other service sees the link.
  *
- * Of the standard there is what a link needs: byte mode, error correction level M (a photographed screen), versions
- * 1 to 10, which take 14 to 213 bytes. The smallest version that holds the text is taken, and of the eight masks the
- * one with the least penalty, evaluated over the complete symbol. Text is UTF-8 without an ECI header, which readers
- * recognise; links are ASCII anyway. Section, table and annex numbers are those of the edition of 2015.
+ * Only the part of the standard that links need: byte mode, error correction level M (for a photographed screen), and
+ * versions 1 to 10, which hold 14 to 213 bytes. It chooses the smallest version that holds the text, and the mask with
+ * the least penalty over the complete symbol. Text is UTF-8 without an ECI header, which readers recognise; links are
+ * ASCII. Section, table and annex numbers are those of the edition of 2015.
  *
- * @typedef {boolean[][]} Grid rows of modules, true is dark
- * @typedef {(boolean | null)[][]} Frame the same, null where data goes
+ * @typedef {boolean[][]} Grid rows of modules; true is dark
+ * @typedef {(boolean | null)[][]} Frame the same; null is a module for data
  */
 
 /** @type {[number, number[]][]} by version: correction codewords of each block, then the data codewords (table 9) */
@@ -29,7 +29,7 @@ const MASKS = [
 ];
 
 /**
- * The symbol of a text, without the quiet zone: whoever draws it leaves four light modules around.
+ * Return the symbol of a text, without the quiet zone of four light modules around it.
  * @param {string} text
  * @returns {Grid} RangeError for more than 213 bytes
  */
@@ -37,7 +37,7 @@ export function qr(text) {
   const bytes = [...new TextEncoder().encode(text)];
   const version = BLOCKS.findIndex((_, index) => bytes.length <= capacity(index + 1)) + 1;
   if (version === 0) throw new RangeError("too long for a QR code of version 10");
-  const bits = codewords(version, bytes).flatMap((each) => toBits(each, 8));
+  const bits = codewords(version, bytes).flatMap((codeword) => toBits(codeword, 8));
   const frame = functionPatterns(version);
   const candidates = MASKS.map((_, mask) => symbol(frame, bits, mask));
   const penalties = candidates.map(penalty);
@@ -48,10 +48,10 @@ export function qr(text) {
 
 /** @param {number} version @returns {number} data codewords of all blocks together */
 function dataCodewords(version) {
-  return BLOCKS[version - 1][1].reduce((sum, each) => sum + each);
+  return BLOCKS[version - 1][1].reduce((sum, size) => sum + size);
 }
 
-/** @param {number} version @returns {number} bytes of text: half a byte of mode, as much of terminator, the count */
+/** @param {number} version @returns {number} bytes of text: without mode, count and terminator */
 function capacity(version) {
   return dataCodewords(version) - 1 - (version < 10 ? 1 : 2);
 }
@@ -64,12 +64,12 @@ function toBits(value, count) {
 /** @param {number} version @param {number[]} bytes @returns {number[]} as they are laid out, blocks interleaved */
 function codewords(version, bytes) {
   const head = [...toBits(BYTE_MODE, 4), ...toBits(bytes.length, version < 10 ? 8 : 16)];
-  const bits = [...head, ...bytes.flatMap((each) => toBits(each, 8)), 0, 0, 0, 0]; // the terminator makes bytes whole
+  const bits = [...head, ...bytes.flatMap((byte) => toBits(byte, 8)), 0, 0, 0, 0]; // the terminator fills the last byte
   const data = Array.from({ length: bits.length / 8 }, (_, at) => parseInt(bits.slice(8 * at, 8 * at + 8).join(""), 2));
   for (let pad = 0xec; data.length < dataCodewords(version); pad ^= 0xec ^ 0x11) data.push(pad);
   const [corrections, sizes] = BLOCKS[version - 1];
-  let taken = 0;
-  const blocks = sizes.map((size) => data.slice(taken, (taken += size)));
+  let start = 0;
+  const blocks = sizes.map((size) => data.slice(start, (start += size)));
   const divisor = generator(corrections);
   return [...interleaved(blocks), ...interleaved(blocks.map((block) => remainder(block, divisor)))];
 }
@@ -91,7 +91,7 @@ function times(a, b) {
 function generator(degree) {
   let polynomial = [1];
   for (let root = 1, count = 0; count < degree; count++, root = times(root, 2)) {
-    polynomial = [...polynomial, 0].map((each, at) => each ^ times(at ? polynomial[at - 1] : 0, root));
+    polynomial = [...polynomial, 0].map((coefficient, at) => coefficient ^ times(at ? polynomial[at - 1] : 0, root));
   }
   return polynomial.slice(1);
 }
@@ -99,8 +99,8 @@ function generator(degree) {
 /** @param {number[]} block @param {number[]} divisor @returns {number[]} the Reed-Solomon codewords of a block */
 function remainder(block, divisor) {
   const rest = divisor.map(() => 0);
-  for (const each of block) {
-    const factor = each ^ /** @type {number} */ (rest.shift());
+  for (const codeword of block) {
+    const factor = codeword ^ /** @type {number} */ (rest.shift());
     rest.push(0);
     divisor.forEach((coefficient, at) => (rest[at] ^= times(coefficient, factor)));
   }
@@ -116,7 +116,7 @@ function protectedBits(value, divisor, degree) {
 
 // The modules (7.7 to 7.10)
 
-/** @param {number} version @returns {Frame} all that is neither data nor format; the place of the format is taken */
+/** @param {number} version @returns {Frame} all modules but data and format; those of the format are reserved */
 function functionPatterns(version) {
   const size = 4 * version + 17;
   const frame = Array.from({ length: size }, () => /** @type {(boolean | null)[]} */ (Array(size).fill(null)));
@@ -183,7 +183,7 @@ function symbol(frame, bits, mask) {
 function penalty(grid) {
   const rows = grid.map((row) => row.map(Number)), size = rows.length;
   let total = 0, dark = 0;
-  for (const line of [...rows, ...rows.map((_, at) => rows.map((row) => row[at]))].map((each) => each.join(""))) {
+  for (const line of [...rows, ...rows.map((_, at) => rows.map((row) => row[at]))].map((modules) => modules.join(""))) {
     for (const run of line.match(/0{5,}|1{5,}/g) ?? []) total += run.length - 2;
     const wide = `0000${line}0000`; // the quiet zone is light
     for (let at = wide.indexOf("1011101"); at >= 0; at = wide.indexOf("1011101", at + 1)) {

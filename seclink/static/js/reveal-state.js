@@ -28,7 +28,7 @@
  * @property {{ proof: string, headers: Record<string, string> } | null} pending a reveal whose response may be lost
  * @property {import("./error-view.js").Ciphertext | null} ciphertext of a spent view that the passcode did not open
  * @property {any} response to the reveal, without the ciphertext; null until then, and once the page is wiped
- * @property {import("./formats.js").Proof | null} proof that revealed it, for burning; no other part of the key is kept
+ * @property {import("./openers.js").Proof | null} proof that revealed it, for burning; no other part of the key is kept
  * @property {() => void} stopIdleTimer
  */
 

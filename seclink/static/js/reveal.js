@@ -18,7 +18,7 @@ import { $, errorText, field, onSecondPress, openPage, roundUp, showOnly, whileB
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./error-view.js").Ciphertext} Ciphertext */
-/** @typedef {import("./formats.js").Proof} Proof */
+/** @typedef {import("./openers.js").Proof} Proof */
 /** @typedef {import("./reveal-state.js").Link} Link */
 
 const IDLE_SECONDS = 600;
@@ -226,7 +226,7 @@ function fail(page, error) {
 
 /**
  * @param {Page} page
- * @param {import("./formats.js").Opened} secret
+ * @param {import("./openers.js").Opened} secret
  */
 function showOpened(page, secret) {
   const title = $("opened-title");

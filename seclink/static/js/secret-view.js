@@ -9,7 +9,8 @@ import { redirectUrl } from "./seal.js";
 import { copy, download } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {import("./formats.js").Opened} Opened */
+/** @typedef {import("./openers.js").Opened} Opened */
+/** @typedef {import("./bytes.js").Bytes} Bytes */
 
 const TYPING_MS = 35;
 const MAX_TYPING_MS = 20_000;
@@ -46,7 +47,7 @@ export function remainingViewsText({ viewsLeft: count, expiresAt }) {
   return (locale) => locale.t(key, { count, until: locale.dateTime(expiresAt) });
 }
 
-/** @param {Uint8Array} body */
+/** @param {Bytes} body */
 function decode(body) {
   try {
     return fromUtf8(body);
@@ -112,7 +113,7 @@ function showFile(content, page, { type, name, body }) {
 
 /**
  * @param {Page} page
- * @param {{ name?: string, body: Uint8Array }} file
+ * @param {{ name?: string, body: Bytes }} file
  */
 function fileElements(page, { name = "", body }, key = "opened.file") {
   const fileName = safeName(name) || "file";
@@ -195,7 +196,7 @@ function copyButton(page, text, announce, source, className = "primary") {
 
 /**
  * @param {Page} page
- * @param {Uint8Array} bytes
+ * @param {Bytes} bytes
  * @param {string} name
  * @param {string} className
  */

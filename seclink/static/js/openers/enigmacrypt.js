@@ -31,8 +31,8 @@ export async function unlock(_fragment, passcode) {
   return {
     proof: {},
     /**
-     * @param {Uint8Array} blob
-     * @param {Uint8Array} iv
+     * @param {import("../bytes.js").Bytes} blob
+     * @param {import("../bytes.js").Bytes} iv
      */
     async open(blob, iv) {
       const sealed = matchingText(parsePayload(blob, iv).encryptedContent, SEALED);
@@ -51,9 +51,9 @@ export async function unlock(_fragment, passcode) {
 
 /**
  * Return the content, or null if padding, encoding or form show that the key is wrong.
- * @param {Uint8Array} keyBytes
- * @param {Uint8Array} iv
- * @param {Uint8Array} data
+ * @param {import("../bytes.js").Bytes} keyBytes
+ * @param {import("../bytes.js").Bytes} iv
+ * @param {import("../bytes.js").Bytes} data
  */
 async function decrypt(keyBytes, iv, data) {
   try {

@@ -10,8 +10,8 @@ import { ApiError } from "../api-error.js";
 
 /**
  * Parse a foreign payload, which carries its own iv, if any. The iv beside it is one zero byte.
- * @param {Uint8Array} blob
- * @param {Uint8Array} iv
+ * @param {import("../bytes.js").Bytes} blob
+ * @param {import("../bytes.js").Bytes} iv
  * @returns {Payload}
  */
 export function parsePayload(blob, iv) {
@@ -20,7 +20,7 @@ export function parsePayload(blob, iv) {
 }
 
 /**
- * @param {Uint8Array} bytes
+ * @param {import("../bytes.js").Bytes} bytes
  * @returns {Payload}
  */
 export function parseObject(bytes) {
@@ -50,8 +50,8 @@ export function decodeBase64(value, length) {
 
 /**
  * Derive 32 bytes with PBKDF2-HMAC.
- * @param {Uint8Array} password
- * @param {Uint8Array} salt
+ * @param {import("../bytes.js").Bytes} password
+ * @param {import("../bytes.js").Bytes} salt
  * @param {number} iterations
  */
 export async function pbkdf2(password, salt, iterations, hash = "SHA-256") {

@@ -43,8 +43,8 @@ export async function unlock(fragment, passcode) {
   return {
     proof: passcode ? { passcodeHash: await rawPasscodeHash(passcode) } : {},
     /**
-     * @param {Uint8Array} blob
-     * @param {Uint8Array} iv
+     * @param {import("../bytes.js").Bytes} blob
+     * @param {import("../bytes.js").Bytes} iv
      */
     async open(blob, iv) {
       const { meta, content } = parsePayload(blob, iv);
@@ -57,7 +57,7 @@ export async function unlock(fragment, passcode) {
 /**
  * @param {unknown} sealed
  * @param {string[]} passwords from the outermost layer inwards
- * @returns {Promise<Uint8Array>}
+ * @returns {Promise<import("../bytes.js").Bytes>}
  */
 async function decryptLayers(sealed, [password, ...inner]) {
   const bytes = decodeBase64(matchingText(sealed, DATA_URL).replace(DATA_URL, ""));
@@ -66,7 +66,7 @@ async function decryptLayers(sealed, [password, ...inner]) {
   return inner.length ? decryptLayers(decodeText(plain), inner) : plain;
 }
 
-/** @param {Uint8Array} bytes */
+/** @param {import("../bytes.js").Bytes} bytes */
 function decodeText(bytes) {
   try {
     return fromUtf8(bytes);

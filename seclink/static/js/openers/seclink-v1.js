@@ -15,8 +15,8 @@ export async function unlock(fragment, passcode) {
   return {
     proof: keys.passcodeHash ? { access: keys.access, passcodeHash: keys.passcodeHash } : { access: keys.access },
     /**
-     * @param {Uint8Array} blob
-     * @param {Uint8Array} iv
+     * @param {import("../bytes.js").Bytes} blob
+     * @param {import("../bytes.js").Bytes} iv
      */
     async open(blob, iv) {
       const { header, body } = await open(keys.contentKey, iv, blob);

@@ -20,8 +20,8 @@ export async function unlock(fragment, passcode) {
   return {
     proof: passcode ? { access, passcodeHash: await rawPasscodeHash(passcode) } : { access },
     /**
-     * @param {Uint8Array} blob
-     * @param {Uint8Array} iv
+     * @param {import("../bytes.js").Bytes} blob
+     * @param {import("../bytes.js").Bytes} iv
      */
     async open(blob, iv) {
       const { header, body } = await open(contentKey, iv, blob);

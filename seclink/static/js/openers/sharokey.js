@@ -29,8 +29,8 @@ export async function unlock(fragment, passcode) {
   return {
     proof: passcode ? { passcodeHash: await rawPasscodeHash(passcode) } : {},
     /**
-     * @param {Uint8Array} blob
-     * @param {Uint8Array} iv
+     * @param {import("../bytes.js").Bytes} blob
+     * @param {import("../bytes.js").Bytes} iv
      */
     async open(blob, iv) {
       const payload = parsePayload(blob, iv);
