@@ -37,7 +37,7 @@ def photograph(browser: Browser, local: str) -> Iterator[Image.Image]:
     yield screen(page)
     page.click("details:not(#key-panel) > summary")
     page.fill("#note", "The VPN account, Anna")
-    page.click("#seal")
+    page.click("#create")
     page.wait_for_selector("#result:not([hidden])")
     page.evaluate("scrollTo(0, 0)")
     yield screen(page)
