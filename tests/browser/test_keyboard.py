@@ -70,12 +70,12 @@ def test_the_keyboard_alone_reveals_and_destroys(page: Page, python: Client) -> 
     assert tab(page) == ["reveal"]
     page.keyboard.press("Space")
     expect(page.locator("#opened-title")).to_be_focused()
-    stops = tab(page, until="wipe-now")
-    assert stops == ["content", "opened.copy", "opened.hide", "opened.download", "destroy", "wipe-now"]
+    stops = tab(page, until="wipe")
+    assert stops == ["content", "opened.copy", "opened.hide", "opened.download", "burn", "wipe"]
     tab(page, "Shift+Tab", until="opened.hide")
     page.keyboard.press("Space")
     expect(page.locator("#content pre")).not_to_contain_text("keys only")
-    tab(page, until="destroy")
+    tab(page, until="burn")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     expect(page.locator("#remaining")).to_have_text(text_of("opened.destroyed"))

@@ -147,7 +147,7 @@ async function reveal(page, passcode, link) {
   removeEventListener("beforeunload", confirmLeaving);
   if (!state.response) return; // wiped meanwhile
   enter("opened", { link: null });
-  removeKeyFromUrl(); // not before: until now the same link could be opened again
+  removeKeyFromUrl(); // only now: a failed attempt still needs the key
   field("passcode").value = "";
   showOpened(page, secret);
 }
