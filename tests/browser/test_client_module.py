@@ -133,14 +133,14 @@ def test_scrt_link_options_that_mean_nothing_are_refused(
 
 @pytest.mark.parametrize("passcode", [None, "pa\u0308ss 🗝 word"], ids=["no passcode", "passcode"])
 @pytest.mark.parametrize("text", ["", UNICODE, MEGABYTE], ids=["empty", "unicode", "megabyte"])
-def test_what_the_module_seals_python_opens(call: Call, python: Client, text: str, passcode: str | None) -> None:
+def test_python_opens_secrets_of_the_module(call: Call, python: Client, text: str, passcode: str | None) -> None:
     created = call({}, "createSecret", text, {"passcode": passcode} if passcode else {})
     assert python.reveal(created["link"], passcode).text == text
 
 
 @pytest.mark.parametrize("passcode", [None, "p\u00e4ss 🗝 word"], ids=["no passcode", "passcode"])
 @pytest.mark.parametrize("text", ["", UNICODE, MEGABYTE], ids=["empty", "unicode", "megabyte"])
-def test_what_python_seals_the_module_opens(call: Call, python: Client, text: str, passcode: str | None) -> None:
+def test_the_module_opens_secrets_of_python(call: Call, python: Client, text: str, passcode: str | None) -> None:
     link = python.create(text, password=passcode).link
     opened = call({}, "revealSecret", link, {"passcode": passcode} if passcode else {})
     assert (opened["type"], opened["text"], opened["viewsLeft"]) == ("text", text, 0)
@@ -161,7 +161,7 @@ def test_files_keep_bytes_name_and_media_type(call: Call, python: Client) -> Non
     assert python.reveal(created["link"]).header["name"] == "a.txt"
 
 
-def test_the_command_line_opens_what_the_module_made(call: Call, server: Any) -> None:
+def test_the_command_line_opens_secrets_of_the_module(call: Call, server: Any) -> None:
     created = call({}, "createSecret", UNICODE)
     printed = server.seclink("get", created["link"])
     assert printed.stdout.decode().rstrip("\n") == UNICODE.rstrip("\n")
@@ -261,7 +261,7 @@ def test_errors_have_the_server_s_codes_and_readable_messages(
         ("key", "createSecret", [["x"]], "text"),
     ],
 )
-def test_what_is_no_text_or_an_empty_passcode_is_refused_by_name(
+def test_fields_that_are_no_text_and_empty_passcodes_are_rejected_by_name(
     call: Call, watch: Any, client_options: Any, method: str, parameters: list[Any], field: str
 ) -> None:
     """An empty passcode would be a secret without one, and nobody would know."""
@@ -271,7 +271,7 @@ def test_what_is_no_text_or_an_empty_passcode_is_refused_by_name(
 
 
 @pytest.mark.parametrize("none", [{}, {"passcode": None}])
-def test_no_passcode_is_none_however_it_is_said(call: Call, python: Client, none: dict[str, None]) -> None:
+def test_undefined_and_null_mean_no_passcode(call: Call, python: Client, none: dict[str, None]) -> None:
     created = call({}, "createSecret", "for anybody", none)
     assert python.meta(created["link"]).passcode_required is False
     assert call({}, "revealSecret", created["link"], none)["text"] == "for anybody"

@@ -48,7 +48,7 @@ def test_the_page_opens_with_the_focus_in_the_field(page: Page, server: Any) -> 
 
 
 @pytest.mark.parametrize("chord", ["Control+Enter", "Meta+Enter"])
-def test_the_keyboard_alone_seals(page: Page, server: Any, python: Client, chord: str) -> None:
+def test_the_keyboard_alone_creates(page: Page, server: Any, python: Client, chord: str) -> None:
     visit(page, server.url)
     page.keyboard.type(SECRET)
     page.keyboard.press(chord)
@@ -61,7 +61,7 @@ def test_the_keyboard_alone_seals(page: Page, server: Any, python: Client, chord
 
 
 @pytest.mark.parametrize("kind", ["text", "redirect", "neogram"])
-def test_each_kind_arrives_as_what_it_is(page: Page, server: Any, python: Client, kind: str) -> None:
+def test_each_kind_arrives_with_its_type(page: Page, server: Any, python: Client, kind: str) -> None:
     text = "https://example.org/päth?a=b#c" if kind == "redirect" else "zwei\nZeilen ✓"
     created = create(page, server.url, text, kind=kind)
     opened = python.reveal(created.link)
@@ -73,7 +73,7 @@ def test_each_kind_arrives_as_what_it_is(page: Page, server: Any, python: Client
     "text",
     ["javascript:alert(1)", "data:text/html,x", "//example.org", "https:\\\\example.org", "ftp://example.org", "x"],
 )
-def test_what_is_no_web_address_is_not_sealed_as_one(page: Page, server: Any, watch: Any, text: str) -> None:
+def test_a_redirect_is_not_created_from_an_invalid_address(page: Page, server: Any, watch: Any, text: str) -> None:
     """XSS-04, at the sender's."""
     visit(page, server.url)
     choose(page, kind="redirect")
@@ -84,7 +84,7 @@ def test_what_is_no_web_address_is_not_sealed_as_one(page: Page, server: Any, wa
     assert watch.urls("/api/") == []
 
 
-def test_nothing_is_sealed_where_nothing_was_typed(page: Page, server: Any, watch: Any) -> None:
+def test_an_empty_form_creates_nothing(page: Page, server: Any, watch: Any) -> None:
     visit(page, server.url)
     page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(text_of("create.empty"))

@@ -116,7 +116,7 @@ def test_without_a_number_anybody_opens_it_until_it_expires(page: Page, server: 
     assert views_left(link) is None
 
 
-def test_what_was_fetched_elsewhere_is_gone(page: Page, server: Any, watch: Any) -> None:
+def test_a_secret_that_was_revealed_elsewhere_is_gone(page: Page, server: Any, watch: Any) -> None:
     watch.expect("status of 4(10|04)")
     link = create(server)
     visit(page, link)
@@ -128,7 +128,7 @@ def test_what_was_fetched_elsewhere_is_gone(page: Page, server: Any, watch: Any)
     expect(page.locator("#notice h1")).to_have_text(text_of("notFound.title"))
 
 
-def test_damage_cannot_be_told_from_a_wrong_password(page: Page, server: Any) -> None:
+def test_damage_looks_like_a_wrong_password(page: Page, server: Any) -> None:
     """The server takes what has the shape of a message, whatever is in it; here it says that this did not open it."""
     link = create(server, "0" * 64 + "A" * 43 + "=", views=2)
     reveal(page, link, "pässword")

@@ -122,7 +122,7 @@ def test_a_busy_server_is_waited_for(python: Client, proxy: Proxy, page: Page, l
 
 
 @pytest.mark.parametrize("end", ["/meta", "/words.txt"])
-def test_a_lost_look_is_repeated(python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck, end: str) -> None:
+def test_a_lost_peek_is_repeated(python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck, end: str) -> None:
     lost = iter([None])
 
     def pieces(request: ProxiedRequest, raw: bytes) -> Iterator[bytes]:
@@ -212,7 +212,7 @@ def test_offline_during_the_reveal_and_online_again(
     assert receipt(server.url, created)["views"] == 1
 
 
-def test_offline_while_sealing_keeps_what_was_typed(
+def test_offline_while_creating_keeps_the_form(
     server: Any, python: Client, context: BrowserContext, page: Page, watch: Any, leak_check: LeakCheck
 ) -> None:
     watch.expect("net::ERR_")

@@ -31,7 +31,9 @@ def proof(link: str) -> dict[str, str]:
     return {"access": envelope.derive(key_of(parse(link).fragment)).access}
 
 
-def test_a_server_that_is_none_is_told_from_one_that_is_away(call: Call, site: Site, watch: Any, foreign: Page) -> None:
+def test_a_foreign_server_is_distinguished_from_an_unreachable_one(
+    call: Call, site: Site, watch: Any, foreign: Page
+) -> None:
     site.pages["/api/v1/stats"] = "<h1>Welcome</h1>"
     assert call({"server": site.url}, "getStats")["error"]["code"] == "bad_answer"
     watch.expect("ERR_CONNECTION_REFUSED", "ERR_UNSAFE_PORT")
@@ -70,7 +72,7 @@ def test_no_request_carries_fragment_passcode_or_text(call: Call, server: Any, w
         ("meta", {"linkId": "<b>"}, "bad_answer"),
     ],
 )
-def test_lies_before_revealing_spend_nothing(
+def test_wrong_meta_data_spends_nothing(
     call: Call, foreign: Page, python: Client, path: str, lie: dict[str, Any], code: str
 ) -> None:
     """PC-09: "there is no passcode", "it is somebody else's format", and answers that are none."""
@@ -107,7 +109,7 @@ def test_a_changed_answer_shows_nothing(
 
 
 @pytest.mark.parametrize("code", ["link_incomplete", "unreachable", "not_authentic", "bad_answer", "<b>", 7, None])
-def test_a_server_has_no_say_in_what_the_reader_found_out(call: Call, foreign: Page, python: Client, code: Any) -> None:
+def test_a_server_cannot_send_the_codes_of_the_client(call: Call, foreign: Page, python: Client, code: Any) -> None:
     """Only a reader can tell that a link is cut off or a secret forged; a server that says so is not SecLink."""
     link = python.create("x").link
     headers = {"Access-Control-Allow-Origin": "*"}

@@ -121,7 +121,7 @@ def test_a_page_that_the_browser_kept_was_wiped_before(python: Client, page: Pag
     assert PLAINTEXT not in page_contents(page)
 
 
-def test_going_back_to_what_was_being_typed_or_sealed_shows_neither(server: Any, page: Page) -> None:
+def test_going_back_shows_neither_the_form_nor_the_result(server: Any, page: Page) -> None:
     """HDR-05: the sender's page likewise, text, passcode, link and receipt."""
     visit(page, server.url)
     page.locator("#secret").fill(PLAINTEXT)
@@ -196,7 +196,7 @@ def test_no_window_holds_on_to_a_page(page: Page, python: Client, site: Site, se
         page.evaluate("() => window.other.document.body.innerText")
 
 
-def test_what_a_page_leads_to_does_not_hold_on_to_it(page: Page, python: Client, site: Site, watch: Any) -> None:
+def test_linked_pages_get_neither_opener_nor_referrer(page: Page, python: Client, site: Site, watch: Any) -> None:
     """HDR-08: the address of a redirect gets neither opener nor referrer."""
     watch.allow(site.url)
     visit(page, python.create(site.url, type="redirect").link)

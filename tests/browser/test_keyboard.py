@@ -32,7 +32,7 @@ def tab(page: Page, key: str = "Tab", until: str = "") -> list[str]:
     return stops
 
 
-def test_the_keyboard_alone_seals_with_all_choices(page: Page, server: Any, python: Client) -> None:
+def test_the_keyboard_alone_creates_with_all_choices(page: Page, server: Any, python: Client) -> None:
     visit(page, server.url)
     assert focused(page) == "secret"
     page.keyboard.type("keys only")
@@ -62,7 +62,7 @@ def test_the_keyboard_alone_seals_with_all_choices(page: Page, server: Any, pyth
     assert (opened.text, opened.type) == ("keys only", "neogram")
 
 
-def test_the_keyboard_alone_reveals_and_destroys(page: Page, python: Client) -> None:
+def test_the_keyboard_alone_reveals_and_burns(page: Page, python: Client) -> None:
     created = python.create("keys only", views=3, password="right")
     visit(page, created.link)
     assert focused(page) == "passcode"
@@ -98,7 +98,7 @@ def test_forced_colours_show_choice_and_focus(make_context: Callable[..., Browse
     assert page.locator("#create").evaluate(border).startswith("2px")
 
 
-def test_more_contrast_is_given_to_who_wants_it(page: Page, server: Any) -> None:
+def test_more_contrast_is_shown_on_request(page: Page, server: Any) -> None:
     visit(page, server.url)
     hint = page.locator(".assurance")
     colour = "(each) => getComputedStyle(each).color"

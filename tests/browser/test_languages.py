@@ -62,7 +62,7 @@ def test_switching_changes_all_words_and_nothing_that_was_typed(page: Page, serv
         expect(page.locator(".kinds input:checked")).to_have_value("neogram")
 
 
-def test_switching_keeps_what_was_opened_and_sealed(page: Page, server: Any, python: Client) -> None:
+def test_switching_the_language_keeps_the_secret_and_the_result(page: Page, server: Any, python: Client) -> None:
     created = create(page, server.url, "x", views="2", passcode="words")
     page.select_option("#language", "fr")
     expect(page.locator("#copy")).to_have_text(text_of("result.copy", "fr"))

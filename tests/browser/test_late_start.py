@@ -57,7 +57,7 @@ def test_nor_does_it_stay_blank_for_want_of_a_part(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_an_older_browser_is_told_so(page: Page, addresses: dict[str, str], name: str) -> None:
+def test_an_older_browser_gets_a_message(page: Page, addresses: dict[str, str], name: str) -> None:
     """One that takes a script of this type for data, as browsers did before there were modules."""
 
     def older(route: Route) -> None:
@@ -80,7 +80,7 @@ def test_a_page_whose_script_broke_is_not_blank(page: Page, watch: Any, addresse
 
 
 @pytest.mark.parametrize("language", ["fr", "es", "ru"])
-def test_it_is_said_in_the_readers_language(
+def test_the_message_is_in_the_readers_language(
     make_context: Any, watch: Any, addresses: dict[str, str], language: str
 ) -> None:
     watch.expect("ERR_FAILED")
@@ -92,7 +92,7 @@ def test_it_is_said_in_the_readers_language(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_what_was_said_goes_when_the_script_begins(page: Page, addresses: dict[str, str], name: str) -> None:
+def test_the_message_disappears_when_the_script_starts(page: Page, addresses: dict[str, str], name: str) -> None:
     waiting: list[Route] = []
     page.route(f"**/js/{name}.js", lambda route: waiting.append(route))
     pace(page, LATER)
@@ -112,7 +112,7 @@ def test_a_page_that_begins_in_time_never_says_it(page: Page, addresses: dict[st
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_without_scripts_one_thing_is_said(make_context: Any, addresses: dict[str, str], name: str) -> None:
+def test_without_scripts_there_is_one_message(make_context: Any, addresses: dict[str, str], name: str) -> None:
     """Without JavaScript the page says only that, not that its script did not start."""
     context: BrowserContext = make_context(java_script_enabled=False)
     page = context.new_page()

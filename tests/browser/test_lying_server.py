@@ -63,7 +63,7 @@ FORMATS = ["raw", "sharokey", "seclink/v2", "__proto__", ""]
 
 
 @pytest.mark.parametrize("claimed", FORMATS)
-def test_what_the_link_s_key_cannot_open_is_not_revealed(
+def test_a_format_that_the_key_cannot_open_is_not_revealed(
     server: Any, python: Client, page: Page, leak_check: LeakCheck, claimed: str
 ) -> None:
     """PC-09: no other format is tried with a key of ours, and no view is spent on what it does not open."""
@@ -76,7 +76,7 @@ def test_what_the_link_s_key_cannot_open_is_not_revealed(
 
 
 @pytest.mark.parametrize("claimed", FORMATS)
-def test_the_link_says_how_it_was_sealed_whatever_comes_with_the_payload(
+def test_the_link_decides_the_format_not_the_server(
     python: Client, page: Page, leak_check: LeakCheck, claimed: str
 ) -> None:
     """PC-09"""
@@ -127,7 +127,7 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("forged", FORGERIES.values(), ids=FORGERIES)
-def test_what_does_not_authenticate_is_never_in_the_page(
+def test_unauthenticated_data_is_never_in_the_page(
     python: Client, page: Page, leak_check: LeakCheck, forged: Callable[[Any], Any]
 ) -> None:
     """PC-09"""
@@ -188,7 +188,7 @@ WRONG_REVEALED = {
 }
 
 
-def test_a_look_that_is_not_as_documented_is_no_look(
+def test_invalid_meta_data_is_an_invalid_response(
     server: Any, python: Client, page: Page, leak_check: LeakCheck
 ) -> None:
     created = python.create(PLAINTEXT, password=PASSCODE)
@@ -254,7 +254,7 @@ def test_absurd_numbers_of_attempts_are_not_shown(
         (7, 1.5, "gone.burned"),
     ],
 )
-def test_absurd_ends_are_told_without_their_time(
+def test_invalid_end_times_are_not_shown(
     server: Any, python: Client, page: Page, leak_check: LeakCheck, state: Any, ended: Any, key: str
 ) -> None:
     created = python.create(PLAINTEXT)

@@ -92,7 +92,7 @@ def test_every_single_one_is_text(shown: Callable[..., Any], kind: str) -> None:
         assert created["href"] is None
 
 
-def test_what_the_sender_types_stays_text_on_the_senders_side(server: Any, page: Page, python: Client) -> None:
+def test_the_senders_input_stays_text_on_the_senders_side(server: Any, page: Page, python: Client) -> None:
     """XSS-01: typed, sealed, shown as passcode, printed."""
     visit(page, server.url)
     for note in join_payloads(200)[:4]:

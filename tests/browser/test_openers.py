@@ -235,7 +235,7 @@ def test_an_enigma_is_fetched_once_and_tried_again_here(page: Page, enigma: Play
     assert "hello ✓" not in page_contents(page)
 
 
-def test_what_is_kept_is_not_left_by_mistake(page: Page, enigma: Played) -> None:
+def test_the_browser_asks_before_kept_ciphertext_is_lost(page: Page, enigma: Played) -> None:
     """It may be nowhere else: the browser asks before it goes, and no longer once it is open."""
     requests: list[str] = []
 

@@ -166,7 +166,7 @@ async ([base, [header, size]]) => {
         "[" * 100,
     ],
 )
-def test_headers_that_are_none_do_not_open(page: Page, server: Any, static_url: str, header: str) -> None:
+def test_invalid_headers_do_not_open(page: Page, server: Any, static_url: str, header: str) -> None:
     page.goto(server.url)
     assert page.evaluate(SEALED, [static_url, [header, 8]]) == "not_authentic"
 
@@ -211,7 +211,7 @@ def test_long_numbers_in_a_header_do_not_hold_the_page(
     expect(page.locator("body")).to_have_attribute("data-ended", ended)
 
 
-def test_what_has_no_utf8_form_is_refused_and_not_repaired(page: Page, server: Any, static_url: str) -> None:
+def test_text_without_utf8_form_is_rejected_not_repaired(page: Page, server: Any, static_url: str) -> None:
     """PC-01: half a surrogate pair would become U+FFFD, and the passcode would open nothing."""
     page.goto(server.url)
     refused = """async (base) => {

@@ -125,5 +125,5 @@ def test_nothing_at_all_is_a_symbol_too(draw: Draw) -> None:
     assert [version(symbol) for symbol in draw([""])] == [1]
 
 
-def test_what_is_too_long_is_refused(draw: Draw) -> None:
+def test_too_long_texts_are_rejected(draw: Draw) -> None:
     assert draw(["q" * 214, "é" * 107, "q" * 5000]) == ["RangeError"] * 3

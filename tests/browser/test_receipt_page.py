@@ -112,7 +112,7 @@ def test_the_life_is_shortened_and_the_note_changed(page: Page, server: Any, pyt
     assert python.meta(created.link).public_note is None
 
 
-def test_what_is_being_typed_is_left_alone(page: Page, server: Any, python: Client) -> None:
+def test_polling_does_not_change_the_form(page: Page, server: Any, python: Client) -> None:
     page.clock.install()
     created = python.create("x", note="first")
     visit(page, address(server.url, created))
@@ -171,7 +171,7 @@ def test_a_receipt_link_that_is_not_whole_shows_nothing(
     assert "the label" not in page.content()
 
 
-def test_a_dead_network_is_told_and_got_over(
+def test_a_dead_network_is_shown_and_recovered_from(
     context: BrowserContext, page: Page, server: Any, python: Client, watch: Any
 ) -> None:
     watch.expect("ERR_INTERNET_DISCONNECTED")

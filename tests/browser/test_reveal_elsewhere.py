@@ -17,14 +17,14 @@ MEGABYTE = "0123456789abcdeé" * 61_681
 
 
 @pytest.mark.parametrize("passcode", [None, PASSCODE])
-def test_the_command_line_seals_and_the_page_opens(page: Page, server: Any, passcode: str | None) -> None:
+def test_the_page_opens_secrets_of_the_command_line(page: Page, server: Any, passcode: str | None) -> None:
     options = ["--passcode", passcode] if passcode else []
     created = server.seclink("create", "--server", server.url, *options, "-", input=UNICODE.encode())
     assert open_secret(page, created.stdout.decode().strip(), passcode) == UNICODE
 
 
 @pytest.mark.parametrize("passcode", [None, PASSCODE, "words"])
-def test_the_page_seals_and_the_command_line_opens(page: Page, server: Any, passcode: str | None) -> None:
+def test_the_command_line_opens_secrets_of_the_page(page: Page, server: Any, passcode: str | None) -> None:
     created = create(page, server.url, UNICODE, **({"passcode": passcode} if passcode else {}))
     requests = "\n".join(filter(None, (created.link, created.passcode)))
     got = server.seclink("get", "-", "--server", server.url, input=f"{requests}\n".encode())
@@ -40,7 +40,7 @@ def test_a_megabyte_goes_both_ways(page: Page, server: Any, python: Client) -> N
     assert download(page, button) == ("secret.txt", MEGABYTE.encode())
 
 
-def test_what_the_page_sealed_the_page_opens(page: Page, server: Any) -> None:
+def test_the_page_opens_its_own_secrets(page: Page, server: Any) -> None:
     created = create(page, server.url, UNICODE, passcode="words")
     assert open_secret(page, created.link, created.passcode) == UNICODE
 

@@ -134,7 +134,7 @@ def test_a_long_neogram_says_which_end_comes_first(page: Page, python: Client) -
     expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
 
 
-def test_a_neogram_stands_still_for_who_wants_that(make_context: Callable[..., BrowserContext], python: Client) -> None:
+def test_a_neogram_is_still_with_reduced_motion(make_context: Callable[..., BrowserContext], python: Client) -> None:
     page = make_context(reduced_motion="reduce").new_page()
     page.clock.install()
     visit(page, python.create("all at once", type="neogram").link)
@@ -208,7 +208,9 @@ def test_nothing_comes_back(page: Page, server: Any, python: Client, watch: Any,
 
 
 @pytest.mark.parametrize("how", ["whole", "half", "another key"])
-def test_its_own_link_pasted_over_what_is_open_costs_nothing(page: Page, python: Client, watch: Any, how: str) -> None:
+def test_the_same_link_pasted_over_an_open_secret_spends_nothing(
+    page: Page, python: Client, watch: Any, how: str
+) -> None:
     """The same secret under the same address: nowhere else is it any more. Only the key leaves the address again."""
     watch.expect("status of 410")
     created, other = python.create(SECRET), python.create("another")

@@ -107,7 +107,7 @@ def test_a_mangled_link_spends_nothing(page: Page, python: Client, watch: Any) -
     assert python.meta(created.link).views_left == 1
 
 
-def test_what_mail_and_trackers_add_is_ignored(page: Page, python: Client) -> None:
+def test_characters_of_mail_clients_and_trackers_are_ignored(page: Page, python: Client) -> None:
     """BOT-05, BOT-06."""
     created = python.create(SECRET)
     address, fragment = created.link.split("#")

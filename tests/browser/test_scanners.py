@@ -228,9 +228,7 @@ MANGLED: dict[str, Callable[[str], str]] = {
 ADDED = ("?fbclid=abc", ".", ")", ">", "&utm_source=x", "%20", "\N{RIGHT DOUBLE QUOTATION MARK}", "#again")
 
 
-def test_a_mangled_link_is_told_from_a_whole_one_before_anything_is_asked(
-    server: Any, python: Client, page: Page, watch: Any
-) -> None:
+def test_a_mangled_link_is_rejected_before_any_request(server: Any, python: Client, page: Page, watch: Any) -> None:
     """BOT-05: what mail clients take away cannot be put back; what they add is ignored."""
     created = python.create("kept", password="right")
     link, fragment = created.link.split("#")

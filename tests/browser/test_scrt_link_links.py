@@ -157,7 +157,7 @@ def test_password_is_asked_for_five_times(page: Page, server: Any, key: str, wat
     assert page.url == created.link
 
 
-def test_link_that_was_cut_asks_nobody(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_a_truncated_link_sends_no_request(page: Page, server: Any, key: str, watch: Any) -> None:
     """BOT-05"""
     created = Scrt(server, key, "still there")
     for cut in ("", "#", f"#{created.key[:35]}", f"#{created.key}x", f"#{created.key[1:]}!"):

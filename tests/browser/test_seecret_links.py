@@ -126,7 +126,7 @@ def test_updated_text_is_what_the_same_link_shows(page: Page, server: Any, key: 
     assert open_secret(page, link) == "and again"
 
 
-def test_reader_can_destroy_what_is_left_of_it(page: Page, server: Any, key: str) -> None:
+def test_reader_can_burn_the_remaining_views(page: Page, server: Any, key: str) -> None:
     link = create(server, key, number_view=3)
     assert open_secret(page, link) == TEXT
     page.locator("#burn").click()
