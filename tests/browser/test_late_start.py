@@ -46,9 +46,7 @@ def test_a_page_whose_script_does_not_come_says_so_after_a_while(
 
 
 @pytest.mark.parametrize("lost", ["js/bytes.js", "i18n/en.js"])
-def test_nor_does_it_stay_blank_for_want_of_a_part(
-    page: Page, watch: Any, addresses: dict[str, str], lost: str
-) -> None:
+def test_missing_module_shows_message(page: Page, watch: Any, addresses: dict[str, str], lost: str) -> None:
     watch.expect("ERR_FAILED", "Failed to fetch dynamically imported module")
     page.route(f"**/{lost}", lambda route: route.abort())
     pace(page, LATER)

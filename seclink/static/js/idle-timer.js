@@ -1,5 +1,5 @@
 // @ts-check
-/** The time since somebody last touched a page. Which keys or places were touched is neither kept nor sent. */
+/** The time since the last activity on a page. Nothing else about the activity is recorded or sent. */
 
 const ACTIVITY = ["pointerdown", "keydown", "scroll"];
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** The state of a secret as a text, and polling for it while somebody looks at the page. */
+/** The state of a secret as a text, and polling for it while the page is visible. */
 
 /** @typedef {import("./i18n.js").Locale} Locale */
 
