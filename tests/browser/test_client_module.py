@@ -221,7 +221,7 @@ def test_refusals_spend_nothing_and_say_why(call: Call, python: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("whom", "method", "given", "code"),
+    ("client_options", "method", "parameters", "code"),
     [
         ({"token": "sk_live_no"}, "createSecret", ["x"], "key_invalid"),
         ({"token": "sk live\n"}, "createSecret", ["x"], "key_invalid"),
@@ -247,7 +247,7 @@ def test_errors_have_the_server_s_codes_and_readable_messages(
 
 
 @pytest.mark.parametrize(
-    ("whom", "method", "given", "field"),
+    ("client_options", "method", "parameters", "field"),
     [
         ({}, "createSecret", ["x", {"passcode": ""}], "passcode"),
         ({}, "createSecret", ["x", {"passcode": 1234}], "passcode"),
