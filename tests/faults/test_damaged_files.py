@@ -125,13 +125,13 @@ async def test_file_that_is_not_a_database_is_refused(tmp_path: Path, text: byte
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 async def test_database_of_another_program_is_refused(tmp_path: Path, mode: str) -> None:
-    """CR-06: and its journal mode is not even looked at with a pen in the hand."""
+    """CR-06: and its journal mode is not changed."""
     path = tmp_path / "seclink.db"
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA journal_mode = {mode}")
         db.execute("CREATE TABLE moz_places (url)")
     db.close()
-    await check_refusal(path, "something else", "store.path")
+    await check_refusal(path, "another program", "store.path")
 
 
 async def test_newer_schema_is_refused(path: Path) -> None:
