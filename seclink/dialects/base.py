@@ -123,6 +123,10 @@ class Dialect:
             raise NotFound()
         return f"{self.name}.{foreign_id}"
 
+    def foreign_id(self, link_id: str) -> str:
+        """Return the id in this system's form of one of its link ids."""
+        return link_id.removeprefix(f"{self.name}.")
+
     async def read(self, request: RequestContext, kind: type[T]) -> tuple[T, bytes]:
         """Return the body, parsed strictly as JSON, and its bytes.
 
@@ -202,7 +206,7 @@ def pack_payload(**members: Any) -> bytes:
     return msgspec.json.encode({name: value for name, value in members.items() if value is not None})
 
 
-def password_hash(password: str | None) -> str | None:
+def hash_password(password: str | None) -> str | None:
     """Return the proof of a password: SHA-256 as 64 hex digits. The vault stores only argon2id of it."""
     return hashlib.sha256(password.encode()).hexdigest() if password else None
 

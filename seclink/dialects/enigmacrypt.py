@@ -98,7 +98,7 @@ class EnigmaCrypt(Dialect):
             label=body.name or None,
         )
         created = await self.create_with_short_id(request, new, ID_LENGTH)
-        data = {"messageId": _foreign_id(created.link_id), "expiresAt": iso(created.expires_at)}
+        data = {"messageId": self.foreign_id(created.link_id), "expiresAt": iso(created.expires_at)}
         if request.actor.account is None:
             data["deleteToken"] = created.manage_token
         return _success(201, "Message stored successfully", data)
@@ -162,10 +162,6 @@ def _check_sealed(content: str) -> None:
         raise bad_member("encryptedContent", message, "wrong_format")
     if len(json_body.decode_base64("encryptedContent", data)) % BLOCK_BYTES:
         raise bad_member("encryptedContent", f"must have whole blocks of {BLOCK_BYTES} bytes", "wrong_format")
-
-
-def _foreign_id(link_id: str) -> str:
-    return link_id.rpartition(".")[2]
 
 
 def _success(status: int, message: str | None, data: dict[str, Any] | None = None) -> Response:

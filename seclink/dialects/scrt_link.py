@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from seclink.dialects.base import NO_IV, Dialect, ErrorBody, iso, pack_payload, password_hash
+from seclink.dialects.base import NO_IV, Dialect, ErrorBody, hash_password, iso, pack_payload
 from seclink.domain import tokens
 from seclink.domain.policy import MAX_VIEWS
 from seclink.errors import BadRequest, Gone, KeyInvalid, KeyRequired, NameTaken, NotFound, SecLinkError
@@ -89,7 +89,7 @@ class ScrtLink(Dialect):
             expiry_type="custom",
             ttl_seconds=body.expires_in // 1000,
             max_views=body.view_limit,
-            passcode_hash=password_hash(body.password),
+            passcode_hash=hash_password(body.password),
             public_note=body.public_note,
         )
         created = await self.create_secret(request, new)

@@ -25,7 +25,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from seclink.config.dialects import DialectRow
-from seclink.dialects.base import Dialect, DialectContext, ErrorBody, T, bad_member, iso, password_hash, reject_typos
+from seclink.dialects.base import Dialect, DialectContext, ErrorBody, T, bad_member, hash_password, iso, reject_typos
 from seclink.domain.policy import raise_faults
 from seclink.errors import AccessDenied, Fault, Forbidden, Gone, NotActive, NotFound, SecLinkError
 from seclink.format import envelope
@@ -143,7 +143,7 @@ class Seecret(Dialect):
             expiry_type="custom",
             ttl_seconds=self._ttl_seconds(members.expiration_date),
             max_views=members.number_view,
-            passcode_hash=password_hash(members.password),
+            passcode_hash=hash_password(members.password),
             access_hash=keys.access_hash,
             label=_note(members) or None,
         )
@@ -193,8 +193,8 @@ class Seecret(Dialect):
             "expired": counts.expired_secrets,
             "deleted": counts.burned_secrets,
         }
-        owner = {"email": key.account, "subscription_active": True, "api_token": f"{key.prefix}..."}
-        return {"data": {**owner, "stats": stats}}
+        token = f"{key.prefix}..."
+        return {"data": {"email": key.account, "subscription_active": True, "api_token": token, "stats": stats}}
 
     def render_error(self, error: SecLinkError) -> ErrorBody:
         faults = "; ".join(f"{name}: {message}" for name, message in self.member_faults(error))
@@ -225,9 +225,8 @@ class Seecret(Dialect):
         now, limit = self.now() // 1000, min(MAX_DAYS * DAY_SECONDS, int(self.context.config.expiry.max))
         if day is UNSET:
             return min(DEFAULT_DAYS * DAY_SECONDS, limit)
-        begin = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
-        last_second = begin + DAY_SECONDS - 1
-        if not begin - limit <= now < last_second:
+        last_second = int(datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC).timestamp())
+        if not now < last_second < now + limit + DAY_SECONDS:
             raise bad_member("expiration_date", f"must be today or within {limit // DAY_SECONDS} days", "out_of_range")
         return min(last_second - now, limit)
 
@@ -236,7 +235,7 @@ class Seecret(Dialect):
             ttl_seconds=UNSET if members.expiration_date is UNSET else self._ttl_seconds(members.expiration_date),
             max_views=members.number_view,
             label=_note(members) or UNSET,
-            passcode_hash=password_hash(members.password) or (None if members.delete_password else UNSET),
+            passcode_hash=hash_password(members.password) or (None if members.delete_password else UNSET),
         )
         if not members.cle:
             return edit
@@ -266,7 +265,7 @@ class Seecret(Dialect):
         }
 
     def _urls(self, link_id: str, key: str = "") -> Json:
-        foreign_id = link_id.partition(".")[2]
+        foreign_id = self.foreign_id(link_id)
         url = f"{self.public_url}{self.prefix}/_{foreign_id}" + (f"#{key}" if key else "")
         return {"id": foreign_id, "url": url, "url_short": url}
 

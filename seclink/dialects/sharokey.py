@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Meta, Struct
 
-from seclink.dialects.base import NO_IV, UNSUPPORTED, Dialect, ErrorBody, iso, pack_payload, password_hash
+from seclink.dialects.base import NO_IV, UNSUPPORTED, Dialect, ErrorBody, hash_password, iso, pack_payload
 from seclink.domain import tokens
 from seclink.domain.policy import MAX_VIEWS, raise_faults
 from seclink.errors import BadRequest, Fault, FaultCode, Forbidden, Limit, NotFound, SecLinkError
@@ -108,7 +108,7 @@ class Sharokey(Dialect):
             expiry_type="custom",
             ttl_seconds=body.expiration_hours * 3600,
             max_views=body.maximum_views,
-            passcode_hash=password_hash(body.password),
+            passcode_hash=hash_password(body.password),
             public_note=(body.message or "").replace("\r\n", "\n") or None,
             label=body.description or None,
         )

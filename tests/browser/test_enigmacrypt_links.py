@@ -1,7 +1,7 @@
-"""EnigmaCrypt's links on a real server, in the page: made by its documented sample with either crypto-js, and recorded.
+"""EnigmaCrypt's links in the page, on a real server: created by its documented sample, and recorded ones.
 
-The server cannot tell a wrong password, so each fetch is a view: the page fetches once, on the press, and tries every
-password on what came.
+The server cannot detect a wrong password, so each fetch spends a view: the page fetches once, when the button is
+pressed, and tries every password on the same payload.
 """
 
 import json
@@ -26,7 +26,7 @@ TEXT, PASSWORD = "geheim ✓ <img src=x onerror=alert(1)>\n🗝️", "pässwörd
 
 @pytest.fixture(scope="module")
 def server(serve: Callable[..., Any]) -> Any:
-    """One of its own: anonymous senders share twenty creates."""
+    """A server for this module: anonymous senders share twenty creates."""
     return serve(f'[dialects.enigmacrypt]\nhost = "{HOST}"\n')
 
 
@@ -36,7 +36,7 @@ def browser(launch: Callable[..., Browser]) -> Browser:
 
 
 def sample(server: Any, version: str, api_key: str) -> str:
-    """The link that the documented Node sample returns."""
+    """Return the link that the documented Node sample creates."""
     modules = Path(sys.prefix) / f"clients/crypto-js-{version}/node_modules"
     command = ["node", DIALECTS / "clients/enigmacrypt.js", f"{server.url}/enigmacrypt", TEXT, PASSWORD, api_key]
     env = os.environ | {"NODE_PATH": str(modules)}
@@ -46,23 +46,23 @@ def sample(server: Any, version: str, api_key: str) -> str:
 
 def create(server: Any, content: str = GOLDEN[1]["encryptedContent"], views: int | None = 1) -> str:
     body = {"encryptedContent": content, "maxAccess": views}
-    answer = httpx.post(f"{server.url}/enigmacrypt/api/messages", json=body)
-    return f"{server.url}/enigmacrypt/s/{answer.json()['data']['messageId']}"
+    response = httpx.post(f"{server.url}/enigmacrypt/api/messages", json=body)
+    return f"{server.url}/enigmacrypt/s/{response.json()['data']['messageId']}"
 
 
-def look(link: str) -> httpx.Response:
+def get_meta(link: str) -> httpx.Response:
     return httpx.get(link.replace("/s/", "/api/messages/") + "/meta")
 
 
 def views_left(link: str) -> Any:
-    return look(link).json()["data"]["remainingAccess"]
+    return get_meta(link).json()["data"]["remainingAccess"]
 
 
 @pytest.mark.parametrize("version", ["4.1.1", "4.2.0"])
-def test_what_its_client_made_is_fetched_once_and_tried_until_it_opens(
+def test_sample_link_is_fetched_once_for_several_passwords(
     page: Page, server: Any, key: str, watch: Any, version: str
 ) -> None:
-    """No password is sent in any form; loading the page, and pressing without one, spends nothing."""
+    """No form of the password is sent. Loading the page, or pressing without a password, spends nothing."""
     watch.expect("status of 410")
     link = sample(server, version, key)
     for _ in range(2):
@@ -75,7 +75,7 @@ def test_what_its_client_made_is_fetched_once_and_tried_until_it_opens(
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
         expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongHere"))
-    assert look(link).status_code == 410  # all that is left of it is in the page
+    assert get_meta(link).status_code == 410  # the payload is now only in the page
     page.locator("#passcode").fill(PASSWORD)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT, use_inner_text=True)
@@ -93,21 +93,21 @@ def test_what_its_client_made_is_fetched_once_and_tried_until_it_opens(
 
 
 @pytest.mark.parametrize("recorded", GOLDEN, ids=["crypto-js 4.1.1", "crypto-js 4.2.0"])
-def test_what_was_recorded_opens(page: Page, server: Any, recorded: Any) -> None:
+def test_recorded_message_opens(page: Page, server: Any, recorded: Any) -> None:
     link = create(server, recorded["encryptedContent"])
     assert open_secret(page, link, recorded["password"]) == recorded["plaintext"]
 
 
-def test_each_visitor_counts(make_context: Callable[..., Any], server: Any) -> None:
+def test_each_visitor_spends_an_access(make_context: Callable[..., Any], server: Any) -> None:
     link = create(server, views=2)
     for message in (text_of("opened.left", count="1"), text_of("opened.lastOne")):
         page = make_context().new_page()
         assert open_secret(page, link, "pässword") == "hello ✓"
         expect(page.locator("#remaining")).to_have_text(message)
-    assert look(link).status_code == 410
+    assert get_meta(link).status_code == 410
 
 
-def test_without_a_number_anybody_opens_it_until_it_expires(page: Page, server: Any) -> None:
+def test_unlimited_message_opens_again(page: Page, server: Any) -> None:
     link = create(server, views=None)
     visit(page, link)
     expect(page.locator("#views-left")).to_have_text(text_of("reveal.leftAny"))
@@ -129,18 +129,18 @@ def test_a_secret_that_was_revealed_elsewhere_is_gone(page: Page, server: Any, w
 
 
 def test_damage_looks_like_a_wrong_password(page: Page, server: Any) -> None:
-    """The server takes what has the shape of a message, whatever is in it; here it says that this did not open it."""
+    """The server accepts any bytes in the form of a message; the page reports that the password did not open it."""
     link = create(server, "0" * 64 + "A" * 43 + "=", views=2)
     reveal(page, link, "pässword")
     expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongHere"))
     assert views_left(link) == 1
 
 
-def test_link_of_its_own_host_leads_to_the_page(page: Page, server: Any, watch: Any) -> None:
+def test_link_at_the_dialects_own_host_opens(page: Page, server: Any, watch: Any) -> None:
     watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin
     link = create(server)
-    there = f"http://{HOST}:{server.port}"
-    watch.allow(there)
-    assert open_secret(page, link.replace(f"{server.url}/enigmacrypt", there), "pässword") == "hello ✓"
+    host_url = f"http://{HOST}:{server.port}"
+    watch.allow(host_url)
+    assert open_secret(page, link.replace(f"{server.url}/enigmacrypt", host_url), "pässword") == "hello ✓"
     assert page.url == link
-    assert len(watch.urls(there)) == 1
+    assert len(watch.urls(host_url)) == 1

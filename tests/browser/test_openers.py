@@ -1,6 +1,6 @@
-"""Secrets of other systems on our page: every vector, and what a reader sees of them (PC-01, PC-09, BOT-05).
+"""Secrets of other systems in the page: every vector, and the page's behaviour (PC-01, PC-09, BOT-05).
 
-The server's part is played by routes: the native API as it answers for such secrets.
+Playwright routes mock the native API for these secrets.
 """
 
 import base64
@@ -48,7 +48,7 @@ async ([base, vectors]) => {
   return results;
 }
 """
-# What it takes to make each of the openers wrong; some vector notices every one.
+# Changes that break an opener; at least one vector detects each.
 BREAK = {
     "the id from the key's beginning": ("ID_STARTS_AT = 28", "ID_STARTS_AT = 0"),
     "a letter too many": ("(?![A-Za-z0-9$~_-])", ""),
@@ -88,7 +88,7 @@ def test_vector(name: str, results: Json) -> None:
 
 
 @pytest.mark.parametrize("name", BREAK)
-def test_the_vectors_notice_broken_openers(name: str, page: Page, server: Any, static_url: str) -> None:
+def test_vectors_detect_broken_openers(name: str, page: Page, server: Any, static_url: str) -> None:
     with broken_scripts(page, r"/js/(secret-url|openers/[a-z-]+)\.js$", *BREAK[name]):
         results = run(page, server.url, static_url)
     assert any(results[key] != vector["expect"] for key, vector in VECTORS.items())
@@ -103,8 +103,8 @@ def test_pages_and_server_agree_on_the_forms_of_ids(page: Page, server: Any, sta
 # The page
 
 
-class Played:
-    """The native API for one secret, and the page at its address. `requests` are the bodies of reveals."""
+class MockedSecret:
+    """The mocked API for one secret, and its page. `requests` are the bodies of the reveals."""
 
     def __init__(self, page: Page, server_url: str, vector: str, path: str, link_id: str, **meta: Any) -> None:
         inputs = VECTORS[vector]["given"]
@@ -131,44 +131,44 @@ class Played:
         route.fulfill(status=self.status, json=self.answer)
 
 
-Play = Callable[..., Played]
+MockSecret = Callable[..., MockedSecret]
 
 
 @pytest.fixture
-def play(page: Page, server: Any) -> Play:
-    return lambda vector, path, link_id, **meta: Played(page, server.url, vector, path, link_id, **meta)
+def mock_secret(page: Page, server: Any) -> MockSecret:
+    return lambda vector, path, link_id, **meta: MockedSecret(page, server.url, vector, path, link_id, **meta)
 
 
 @pytest.fixture
-def enigma(play: Play) -> Played:
-    return play(ENIGMACRYPT, "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4")
+def enigma(mock_secret: MockSecret) -> MockedSecret:
+    return mock_secret(ENIGMACRYPT, "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4")
 
 
-def test_a_neogram_of_scrt_link_types_itself_out(page: Page, play: Play) -> None:
+def test_scrt_link_neogram_types_itself_out(page: Page, mock_secret: MockSecret) -> None:
     """The proof is the password's hash, and the key stays in the URL until the secret opens."""
     scrt_id = "scrt-link.c4bddb9cad13630539a34afde1709089180d44db60b061c44a5780aa82b29e65"
-    played = play(SCRT_LINK, "/scrt-link/s", scrt_id, passcodeRequired=True, publicNote="note é")
-    visit(page, played.url)
+    mocked = mock_secret(SCRT_LINK, "/scrt-link/s", scrt_id, passcodeRequired=True, publicNote="note é")
+    visit(page, mocked.url)
     expect(page.locator("#note-text")).to_have_text("note é")
     page.locator("#passcode").fill("foobar123")
     page.locator("#reveal").click()
     expect(page.locator("#content .neogram")).to_have_text("héllo ✓")
-    assert played.requests == [VECTORS[SCRT_LINK]["expect"]["proof"]]
+    assert mocked.requests == [VECTORS[SCRT_LINK]["expect"]["proof"]]
     assert page.url.endswith("/scrt-link/s")
 
 
-def test_a_web_link_of_scrt_link_is_shown_and_not_followed(page: Page, play: Play) -> None:
+def test_scrt_link_redirect_is_shown_and_not_followed(page: Page, mock_secret: MockSecret) -> None:
     """XSS-04"""
     scrt_id = VECTORS["addresses_scrt_link"]["expect"]["linkId"]
-    visit(page, play("scrt_link_redirect", "/scrt-link/s", scrt_id).url)
+    visit(page, mock_secret("scrt_link_redirect", "/scrt-link/s", scrt_id).url)
     page.locator("#reveal").click()
     expect(page.locator("#content .host")).to_have_text("example.org")
 
 
-def test_the_secret_of_another_scrt_link_key_has_another_id(page: Page, play: Play, watch: Any) -> None:
-    """The whole link pasted over another: the path is the same, the secret is not."""
+def test_scrt_link_key_pasted_later_selects_its_own_secret(page: Page, mock_secret: MockSecret, watch: Any) -> None:
+    """Two scrt.link links differ only in the fragment."""
     scrt_id = VECTORS["addresses_scrt_link"]["expect"]["linkId"]
-    text = play("scrt_link_text_of_the_older_alphabet", "/scrt-link/s", scrt_id)
+    text = mock_secret("scrt_link_text_of_the_older_alphabet", "/scrt-link/s", scrt_id)
     visit(page, text.url.partition("#")[0])
     expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
     page.evaluate("(hash) => { location.hash = hash; }", text.url.partition("#")[2])
@@ -178,9 +178,9 @@ def test_the_secret_of_another_scrt_link_key_has_another_id(page: Page, play: Pl
     expect(page.locator("#content pre")).to_have_text("hello ✓")
 
 
-def test_sharokey_text_and_attachments_are_handed_over(page: Page, play: Play) -> None:
-    played = play(SHAROKEY, "/AbCdEf123456", "AbCdEf123456", publicNote="from Sharokey")
-    visit(page, played.url)
+def test_sharokey_text_and_attachments_are_offered(page: Page, mock_secret: MockSecret) -> None:
+    mocked = mock_secret(SHAROKEY, "/AbCdEf123456", "AbCdEf123456", publicNote="from Sharokey")
+    visit(page, mocked.url)
     expect(page.locator("#note-text")).to_have_text("from Sharokey")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("hello ✓")
@@ -191,9 +191,9 @@ def test_sharokey_text_and_attachments_are_handed_over(page: Page, play: Play) -
     assert "f.txt" not in page_contents(page)
 
 
-def test_attachments_names_are_only_names(page: Page, play: Play) -> None:
-    """XSS-04: no folders; every attachment has its own button."""
-    visit(page, play("sharokey_two_attachments", "/AbCdEf123456", "AbCdEf123456").url)
+def test_attachment_names_have_no_folders(page: Page, mock_secret: MockSecret) -> None:
+    """XSS-04. Every attachment has its own button."""
+    visit(page, mock_secret("sharokey_two_attachments", "/AbCdEf123456", "AbCdEf123456").url)
     page.locator("#reveal").click()
     buttons = page.locator("#content > p + .actions button")
     expect(buttons).to_have_count(2)
@@ -201,20 +201,22 @@ def test_attachments_names_are_only_names(page: Page, play: Play) -> None:
     assert download(page, buttons.nth(1)) == ("b", b"two")
 
 
-def test_a_seecret_proves_its_key_and_its_password(page: Page, play: Play) -> None:
-    played = play("seecret_password", "/seecret/_a1B2c3", "seecret.a1B2c3", accessRequired=True, passcodeRequired=True)
-    visit(page, played.url)
+def test_seecret_proves_key_and_password(page: Page, mock_secret: MockSecret) -> None:
+    mocked = mock_secret(
+        "seecret_password", "/seecret/_a1B2c3", "seecret.a1B2c3", accessRequired=True, passcodeRequired=True
+    )
+    visit(page, mocked.url)
     page.locator("#passcode").fill("pässword")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("hello ✓")
-    assert played.requests == [VECTORS["seecret_password"]["expect"]["proof"]]
+    assert mocked.requests == [VECTORS["seecret_password"]["expect"]["proof"]]
 
 
-# EnigmaCrypt: what the server cannot check is tried here, on what came
+# EnigmaCrypt: the page checks passwords, on the payload that it has fetched
 
 
-def test_an_enigma_is_fetched_once_and_tried_again_here(page: Page, enigma: Played, watch: Any) -> None:
-    """The server counts every fetch, so a wrong password must not cost one. Nothing of any password is sent."""
+def test_enigmacrypt_payload_is_fetched_once(page: Page, enigma: MockedSecret, watch: Any) -> None:
+    """The server counts every fetch, so a wrong password must not cause one. No form of a password is sent."""
     visit(page, enigma.url)
     expect(page.locator("#passcode")).to_be_focused()
     page.locator("#reveal").click()
@@ -235,8 +237,8 @@ def test_an_enigma_is_fetched_once_and_tried_again_here(page: Page, enigma: Play
     assert "hello ✓" not in page_contents(page)
 
 
-def test_the_browser_asks_before_kept_ciphertext_is_lost(page: Page, enigma: Played) -> None:
-    """It may be nowhere else: the browser asks before it goes, and no longer once it is open."""
+def test_the_browser_asks_before_kept_ciphertext_is_lost(page: Page, enigma: MockedSecret) -> None:
+    """The page may hold the only copy. Once it is open, the browser no longer asks."""
     requests: list[str] = []
 
     def stay(dialog: Dialog) -> None:
@@ -259,20 +261,20 @@ def test_the_browser_asks_before_kept_ciphertext_is_lost(page: Page, enigma: Pla
     expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
 
 
-def test_a_lost_enigma_is_asked_for_under_the_same_name(page: Page, enigma: Played, watch: Any) -> None:
-    """It was counted when its answer was lost; another password is no other question."""
+def test_fetch_after_a_lost_response_repeats_its_idempotency_key(page: Page, enigma: MockedSecret, watch: Any) -> None:
+    """The lost response was counted; another password makes no other request."""
     watch.expect("status of 503")
     names: list[str] = []
     page.on(
         "request", lambda request: request.url.endswith("/reveal") and names.append(request.headers["idempotency-key"])
     )
     visit(page, enigma.url)
-    enigma.status, answer = 503, enigma.answer
+    enigma.status, response = 503, enigma.answer
     enigma.answer = {"code": "storage"}
     page.locator("#passcode").fill("password")
     page.locator("#reveal").click()
     expect(page.locator("#problem")).to_be_visible()
-    enigma.status, enigma.answer = 200, answer
+    enigma.status, enigma.answer = 200, response
     page.locator("#passcode").fill("pässword")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("hello ✓")
@@ -280,22 +282,22 @@ def test_a_lost_enigma_is_asked_for_under_the_same_name(page: Page, enigma: Play
     assert len(set(names)) == 1
 
 
-def test_a_damaged_enigma_asks_for_no_other_password(page: Page, play: Play) -> None:
-    visit(page, play("enigmacrypt_block_cut", "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4").url)
+def test_damaged_enigmacrypt_payload_allows_no_further_password(page: Page, mock_secret: MockSecret) -> None:
+    visit(page, mock_secret("enigmacrypt_block_cut", "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4").url)
     page.locator("#passcode").fill("pässword")
     page.locator("#reveal").click()
     expect(page.locator("#notice h1")).to_have_text(text_of("notAuthentic.title"))
 
 
-def test_what_is_in_an_enigma_is_text_whatever_it_looks_like(page: Page, play: Play) -> None:
+def test_enigmacrypt_markup_is_text(page: Page, mock_secret: MockSecret) -> None:
     """XSS-05"""
-    visit(page, play("enigmacrypt_markup_is_text", "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4").url)
+    visit(page, mock_secret("enigmacrypt_markup_is_text", "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4").url)
     page.locator("#passcode").fill("pässword")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("<b>hello</b>")
 
 
-# Links that are none, servers that lie
+# Damaged links, lying servers
 
 
 @pytest.mark.parametrize(
@@ -312,11 +314,9 @@ def test_what_is_in_an_enigma_is_text_whatever_it_looks_like(page: Page, play: P
         ("seecret_text", "/scrt-link/s"),
     ],
 )
-def test_a_mangled_link_is_noticed_before_anything_is_asked(
-    page: Page, play: Play, watch: Any, vector: str, path: str
-) -> None:
-    """BOT-05: also a fragment that belongs to another system's path."""
-    visit(page, play(vector, path, "nobody").url)
+def test_damaged_link_sends_no_request(page: Page, mock_secret: MockSecret, watch: Any, vector: str, path: str) -> None:
+    """BOT-05: also for the fragment of another system's path."""
+    visit(page, mock_secret(vector, path, "nobody").url)
     expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
     assert watch.urls("/api/") == []
 
@@ -332,23 +332,23 @@ def test_a_mangled_link_is_noticed_before_anything_is_asked(
         (ENIGMACRYPT, "/enigmacrypt/s/a1B2c3D4", "enigmacrypt.a1B2c3D4", "raw"),
     ],
 )
-def test_a_server_cannot_call_a_secret_something_else(
-    page: Page, play: Play, watch: Any, vector: str, path: str, link_id: str, claimed: str
+def test_server_cannot_change_the_format_of_a_link(
+    page: Page, mock_secret: MockSecret, watch: Any, vector: str, path: str, link_id: str, claimed: str
 ) -> None:
-    """PC-09: no passcode is asked for, and nothing is revealed, in the name of a format the link does not have."""
-    visit(page, play(vector, path, link_id, format=claimed).url)
+    """PC-09: the page asks for no passcode and reveals nothing if the link cannot have the format."""
+    visit(page, mock_secret(vector, path, link_id, format=claimed).url)
     expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
     assert reveal_requests(watch) == []
 
 
 @pytest.mark.parametrize("claimed", ["enigmacrypt", "sharokey", "scrt-link", "seecret", "raw"])
-def test_a_link_of_ours_is_never_opened_as_anything_else(page: Page, python: Any, watch: Any, claimed: str) -> None:
+def test_own_link_is_never_opened_as_another_format(page: Page, python: Any, watch: Any, claimed: str) -> None:
     """PC-09: no downgrade."""
     link = python.create("ours", password="right").link
 
     def lie(route: Route) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, json=answer.json() | {"format": claimed})
+        response = route.fetch()
+        route.fulfill(response=response, json=response.json() | {"format": claimed})
 
     page.route("**/meta", lie)
     visit(page, link)
@@ -359,14 +359,14 @@ def test_a_link_of_ours_is_never_opened_as_anything_else(page: Page, python: Any
     assert open_secret(page, link, "right") == "ours"
 
 
-def test_a_forged_foreign_secret_is_not_shown(page: Page, play: Play) -> None:
+def test_forged_foreign_secret_is_not_shown(page: Page, mock_secret: MockSecret) -> None:
     """PC-09"""
-    visit(page, play("sharokey_attachment_damaged", "/AbCdEf123456", "AbCdEf123456").url)
+    visit(page, mock_secret("sharokey_attachment_damaged", "/AbCdEf123456", "AbCdEf123456").url)
     page.locator("#reveal").click()
     expect(page.locator("#notice h1")).to_have_text(text_of("notAuthentic.title"))
     assert "hello" not in page_contents(page)
 
 
-def test_the_start_page_loads_no_opener(page: Page, server: Any, watch: Any) -> None:
+def test_start_page_loads_no_opener(page: Page, server: Any, watch: Any) -> None:
     visit(page, server.url)
     assert watch.urls("opener") == []

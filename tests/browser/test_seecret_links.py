@@ -1,6 +1,6 @@
-"""Seecret.it's links on a real server, in the page: made by the documented Python and PHP samples.
+"""Seecret.it's links in the page, on a real server: created by the documented Python and PHP samples.
 
-The server asks for the proof of the whole key, so no damaged link spends anything, whichever characters it has lost.
+The server requires a proof of the whole key, so no damaged link spends a view.
 """
 
 import json
@@ -26,7 +26,7 @@ SAMPLE = {"operation": "create_seecret", "lang": "en", "seecret": TEXT}
 
 @pytest.fixture(scope="module")
 def server(serve: Callable[..., Any]) -> Any:
-    """One of its own: elsewhere it is switched off."""
+    """A server for this module: the dialect is off by default."""
     return serve(f'[dialects.seecret]\nenabled = true\nhost = "{HOST}"\n')
 
 
@@ -39,8 +39,8 @@ def call(server: Any, api_key: str, members: dict[str, Any], program: Any = PYTH
     """Return the response to one call of a sample."""
     calls = [members] if program is PYTHON else [[None, members]]
     arguments = {"url": f"{server.url}/seecret/api", "token": api_key, "calls": calls}
-    done = subprocess.run(program, input=json.dumps(arguments).encode(), capture_output=True, timeout=60, check=True)
-    [[status, message]] = json.loads(done.stdout)
+    process = subprocess.run(program, input=json.dumps(arguments).encode(), capture_output=True, timeout=60, check=True)
+    [[status, message]] = json.loads(process.stdout)
     assert status == message["CODE"]
     return message
 
@@ -49,22 +49,22 @@ def create(server: Any, api_key: str, program: Any = PYTHON, **members: Any) -> 
     return str(call(server, api_key, SAMPLE | members, program)["data"]["url"])
 
 
-def looked(server: Any, api_key: str, link: str) -> Any:
+def details(server: Any, api_key: str, link: str) -> Any:
     own_id = link.partition("#")[0][-6:]
     return call(server, api_key, {"operation": "get_seecret", "id": own_id})["data"]
 
 
 @pytest.mark.parametrize("program", [PYTHON, PHP], ids=["python", "php"])
-def test_what_its_clients_made_opens_once_and_leaves_nothing(
+def test_clients_link_opens_once_and_leaves_no_trace(
     page: Page, server: Any, key: str, watch: Any, program: Any
 ) -> None:
-    """The note is the sender's alone. The fragment is gone, and nobody was told it."""
+    """The note is only for the sender. The fragment leaves the page and is never sent."""
     watch.expect("status of 410")
     link = create(server, key, program, note="not for the reader")
     for _ in range(2):
         visit(page, link)
         expect(page.locator("#reveal")).to_be_visible()
-    assert looked(server, key, link)["views_count"] == 0
+    assert details(server, key, link)["views_count"] == 0
     assert "not for the reader" not in page.content()
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
@@ -73,12 +73,12 @@ def test_what_its_clients_made_opens_once_and_leaves_nothing(
     assert fragment not in page_contents(page)
     assert fragment not in sent_requests(watch)
     assert fragment not in server.log()
-    assert (looked(server, key, link)["status"], len(reveal_requests(watch))) == ("viewed", 1)
+    assert (details(server, key, link)["status"], len(reveal_requests(watch))) == ("viewed", 1)
     visit(page, link)
     expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
 
 
-def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_wrong_password_can_be_corrected(page: Page, server: Any, key: str, watch: Any) -> None:
     watch.expect("status of 401")
     link = create(server, key, PHP, password=PASSWORD)
     visit(page, link)
@@ -88,7 +88,7 @@ def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: s
         page.locator("#reveal").click()
         expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongPasscode"))
         expect(page.locator("#passcode-hint")).to_contain_text(f"{remaining} attempts left")
-    assert looked(server, key, link)["views_count"] == 0
+    assert details(server, key, link)["views_count"] == 0
     page.locator("#passcode").fill(PASSWORD)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
@@ -97,8 +97,8 @@ def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: s
     assert PASSWORD not in server.log()
 
 
-def test_damaged_links_say_so_and_spend_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
-    """BOT-05. One that is whole and wrong is asked about, and refused."""
+def test_damaged_links_are_reported_and_spend_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
+    """BOT-05. A complete but wrong key is sent as a proof, and rejected."""
     watch.expect("status of 401")
     link = create(server, key)
     address, _, fragment = link.partition("#")
@@ -109,20 +109,20 @@ def test_damaged_links_say_so_and_spend_nothing(page: Page, server: Any, key: st
     assert reveal_requests(watch) == []
     reveal(page, f"{address}#{fragment[0].swapcase() if fragment[0].isalpha() else 'A'}{fragment[1:]}")
     expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
-    assert looked(server, key, link)["views_count"] == 0
+    assert details(server, key, link)["views_count"] == 0
     assert open_secret(page, link) == TEXT
 
 
-def test_updated_text_is_what_the_same_link_shows(page: Page, server: Any, key: str) -> None:
+def test_link_shows_the_updated_text(page: Page, server: Any, key: str) -> None:
     """A page that was open before shows the new text, and does not need the removed password any more."""
     link = create(server, key, password=PASSWORD, number_view=2)
-    one = {"operation": "update_seecret", "id": link.partition("#")[0][-6:], "cle": link.partition("#")[2]}
+    update = {"operation": "update_seecret", "id": link.partition("#")[0][-6:], "cle": link.partition("#")[2]}
     visit(page, link)
-    assert call(server, key, {**one, "seecret": "New password: N3wPwd! ✓"})["data"]["url"] == link
+    assert call(server, key, {**update, "seecret": "New password: N3wPwd! ✓"})["data"]["url"] == link
     page.locator("#passcode").fill(PASSWORD)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text("New password: N3wPwd! ✓")
-    call(server, key, {**one, "seecret": "and again", "delete_password": 1}, PHP)
+    call(server, key, {**update, "seecret": "and again", "delete_password": 1}, PHP)
     assert open_secret(page, link) == "and again"
 
 
@@ -132,23 +132,23 @@ def test_reader_can_burn_the_remaining_views(page: Page, server: Any, key: str) 
     page.locator("#burn").click()
     page.locator("#burn").click()
     expect(page.locator("#remaining")).to_have_text(text_of("opened.destroyed"))
-    data = looked(server, key, link)
+    data = details(server, key, link)
     assert (data["status"], data["views_count"]) == ("deleted", 1)
 
 
-def test_link_at_its_own_host_opens_at_the_public_address(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_link_at_the_dialects_own_host_opens(page: Page, server: Any, key: str, watch: Any) -> None:
     watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin
     watch.allow(f"http://{HOST}:{server.port}")
     link = create(server, key)
-    there = link.replace(f"127.0.0.1:{server.port}/seecret", f"{HOST}:{server.port}")
-    assert open_secret(page, there) == TEXT
+    own_link = link.replace(f"127.0.0.1:{server.port}/seecret", f"{HOST}:{server.port}")
+    assert open_secret(page, own_link) == TEXT
     assert page.url == link.partition("#")[0]
 
 
-def test_deleted_by_its_sender_it_is_gone_for_the_reader(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_secret_deleted_by_its_sender_is_gone(page: Page, server: Any, key: str, watch: Any) -> None:
     watch.expect("status of 410")
     link = create(server, key)
     call(server, key, {"operation": "delete_seecret", "id": link.partition("#")[0][-6:]})
     visit(page, link)
     expect(page.locator("#notice h1")).to_have_text(text_of("gone.burned"))
-    assert httpx.get(link).status_code == 200  # the page itself is there for everybody
+    assert httpx.get(link).status_code == 200  # the page itself is always served

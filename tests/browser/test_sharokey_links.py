@@ -1,7 +1,6 @@
-"""Sharokey's links on a real server, in the page: made by the PyPI client, by the calls of the JavaScript one.
+"""Sharokey's links in the page, on a real server: created by the PyPI client and by the JavaScript client's requests.
 
-The server has no proof of the fragment's half of the key: one that is whole and wrong spends a view. All else spends
-nothing.
+The server cannot check the fragment's half of the key: a complete but wrong one spends a view. Nothing else does.
 """
 
 import json
@@ -26,48 +25,48 @@ TEXT, PASSWORD = "geheim ✓ <img src=x onerror=alert(1)>\n🗝️", "pässwörd
 
 @pytest.fixture(scope="module")
 def server(serve: Callable[..., Any]) -> Any:
-    """One of its own, which takes attachments."""
+    """A server for this module, which accepts attachments."""
     return serve("[dialects.sharokey]\nallow_attachments = true\n")
 
 
-def ran(command: list[Any], arguments: dict[str, Any]) -> Any:
-    done = subprocess.run(command, input=json.dumps(arguments).encode(), capture_output=True, timeout=60, check=True)
-    return json.loads(done.stdout)[0]
+def run(command: list[Any], arguments: dict[str, Any]) -> Any:
+    process = subprocess.run(command, input=json.dumps(arguments).encode(), capture_output=True, timeout=60, check=True)
+    return json.loads(process.stdout)[0]
 
 
-def by_python(server: Any, api_key: str, text: str = TEXT, **options: Any) -> str:
-    """The link that the SDK returns."""
+def create_in_python(server: Any, api_key: str, text: str = TEXT, **options: Any) -> str:
+    """Return the link that the SDK creates."""
     arguments = {"api_url": f"{server.url}/sharokey/api/v1", "token": api_key, "calls": [["create", [text], options]]}
-    return str(ran(SDK, arguments)["data"]["share_url"])
+    return str(run(SDK, arguments)["data"]["share_url"])
 
 
-def by_javascript(server: Any, api_key: str, text: str = TEXT, **options: Any) -> str:
+def create_in_javascript(server: Any, api_key: str, text: str = TEXT, **options: Any) -> str:
     arguments = {
         "apiUrl": f"{server.url}/sharokey/api/v1",
         "token": api_key,
         "calls": [["createSecret", text, options]],
     }
-    return str(ran(NODE, arguments)["shareUrl"])
+    return str(run(NODE, arguments)["shareUrl"])
 
 
-def looked(server: Any, api_key: str, link: str) -> Any:
-    """The details its sender gets."""
+def details(server: Any, api_key: str, link: str) -> Any:
+    """Return the sender's details of a secret."""
     slug = link.partition("#")[0][-12:]
-    named = {"Authorization": f"Bearer {api_key}"}
-    return httpx.get(f"{server.url}/sharokey/api/v1/secrets/{slug}", headers=named).json()["data"]
+    headers = {"Authorization": f"Bearer {api_key}"}
+    return httpx.get(f"{server.url}/sharokey/api/v1/secrets/{slug}", headers=headers).json()["data"]
 
 
-@pytest.mark.parametrize("create", [by_python, by_javascript])
-def test_what_its_clients_made_opens_once_and_leaves_nothing(
+@pytest.mark.parametrize("create", [create_in_python, create_in_javascript])
+def test_clients_link_opens_once_and_leaves_no_trace(
     page: Page, server: Any, key: str, watch: Any, create: Any
 ) -> None:
-    """The message is the note; the description is the sender's alone. The fragment is gone, and nobody was told it."""
+    """The message is the note, the description only the sender's. The fragment leaves the page and is never sent."""
     watch.expect("status of 410")
     link = create(server, key, description="not for the reader", message="Handle <b>with</b> care")
     for _ in range(2):
         visit(page, link)
         expect(page.locator("#note-text")).to_have_text("Handle <b>with</b> care")
-    assert looked(server, key, link)["current_views"] == 0
+    assert details(server, key, link)["current_views"] == 0
     assert "not for the reader" not in page.content()
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
@@ -76,21 +75,21 @@ def test_what_its_clients_made_opens_once_and_leaves_nothing(
     fragment = link.partition("#")[2]
     assert fragment not in page_contents(page)
     assert fragment not in sent_requests(watch)
-    assert (looked(server, key, link)["status"], len(reveal_requests(watch))) == ("expired", 1)
+    assert (details(server, key, link)["status"], len(reveal_requests(watch))) == ("expired", 1)
     visit(page, link)
     expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
 
 
-def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_wrong_password_can_be_corrected(page: Page, server: Any, key: str, watch: Any) -> None:
     watch.expect("status of 401")
-    link = by_python(server, key, password=PASSWORD)
+    link = create_in_python(server, key, password=PASSWORD)
     visit(page, link)
     expect(page.locator("#passcode")).to_be_focused()
     for wrong in (PASSWORD.upper(), PASSWORD + " "):
         page.locator("#passcode").fill(wrong)
         page.locator("#reveal").click()
         expect(page.locator("#problem")).to_have_text(text_of("reveal.wrongPasscode"))
-    assert looked(server, key, link)["status"] == "active"
+    assert details(server, key, link)["status"] == "active"
     page.locator("#passcode").fill(PASSWORD)
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(TEXT)
@@ -99,9 +98,9 @@ def test_password_is_asked_for_until_it_is_right(page: Page, server: Any, key: s
     assert PASSWORD not in server.log()
 
 
-def test_damaged_links_say_so_and_spend_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
-    """BOT-05. One as long as a raw key is asked about, and no more."""
-    link = by_python(server, key)
+def test_damaged_links_are_reported_and_spend_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
+    """BOT-05. A fragment as long as a raw key causes a request for the metadata, and no other."""
+    link = create_in_python(server, key)
     address, _, fragment = link.partition("#")
     for item in ("", fragment[:-1], fragment[1:], fragment[:-2], fragment + "x", fragment[:-1] + "-", fragment[:12]):
         visit(page, f"{address}#{item}")
@@ -111,32 +110,32 @@ def test_damaged_links_say_so_and_spend_nothing(page: Page, server: Any, key: st
     assert open_secret(page, link) == TEXT
 
 
-def test_wrong_half_of_a_key_opens_nothing_and_shows_nothing(page: Page, server: Any, key: str) -> None:
+def test_wrong_half_of_a_key_shows_nothing(page: Page, server: Any, key: str) -> None:
     """Only the browser finds out, after the reveal; if views are left, the right key still opens it."""
-    link = by_python(server, key, views=2)
+    link = create_in_python(server, key, views=2)
     reveal(page, link.partition("#")[0] + "#" + link[-24:].swapcase())
     expect(page.locator("#notice h1")).to_have_text(text_of("notAuthentic.title"))
-    assert looked(server, key, link)["current_views"] == 1
+    assert details(server, key, link)["current_views"] == 1
     assert open_secret(page, link) == TEXT
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=["javascript", "python"])
-def test_what_was_recorded_opens(page: Page, server: Any, key: str, golden: dict[str, Any]) -> None:
-    """But for the code by mail that it was recorded with. The attachment of the first is a file to download."""
-    refused = ("otp_email", "otp_type", "otp_receiver")
-    body = {name: value for name, value in json.loads(golden["request"]["body"]).items() if name not in refused}
-    named = {"Authorization": f"Bearer {key}"}
-    answer = httpx.post(f"{server.url}/sharokey/api/v1/secrets", json=body, headers=named)
-    link = f"{answer.json()['data']['access_url']}#{golden['keyB']}"
+def test_recorded_secret_opens(page: Page, server: Any, key: str, golden: dict[str, Any]) -> None:
+    """Without the unsupported code by mail. The attachment of the first recording can be downloaded."""
+    unsupported = ("otp_email", "otp_type", "otp_receiver")
+    body = {name: value for name, value in json.loads(golden["request"]["body"]).items() if name not in unsupported}
+    headers = {"Authorization": f"Bearer {key}"}
+    response = httpx.post(f"{server.url}/sharokey/api/v1/secrets", json=body, headers=headers)
+    link = f"{response.json()['data']['access_url']}#{golden['keyB']}"
     assert open_secret(page, link, body["password"]) == golden["plaintext"]
     for item in body.get("attachments", ()):
         button = page.get_by_role("button", name=texts()["opened.download"]).last
         assert download(page, button) == (item["name"], b"x" * 70)
 
 
-def test_deleted_by_its_sender_it_is_gone_for_the_reader(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_secret_deleted_by_its_sender_is_gone(page: Page, server: Any, key: str, watch: Any) -> None:
     watch.expect("status of 410")
-    link = by_python(server, key)
+    link = create_in_python(server, key)
     slug = link.partition("#")[0][-12:]
     httpx.delete(f"{server.url}/sharokey/api/v1/secrets/{slug}", headers={"Authorization": f"Bearer {key}"})
     visit(page, link)

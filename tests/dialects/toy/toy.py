@@ -42,7 +42,7 @@ class Toy(Dialect):
             max_views=body.times,
         )
         created = await self.create_with_short_id(request, new, ID_LENGTH)
-        return json_response({"thing": created.link_id.partition(".")[2]}, 201)
+        return json_response({"thing": self.foreign_id(created.link_id)}, 201)
 
     def render_error(self, error: SecLinkError) -> ErrorBody:
         return error.status, {"broken": error.code, "parts": dict(self.member_faults(error))}
