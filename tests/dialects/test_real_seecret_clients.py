@@ -190,4 +190,4 @@ def test_curl_works_at_the_dialects_own_host(make_server: Any) -> None:
 def test_other_content_types_are_rejected(server: Any, key: str) -> None:
     for form in (("-F", "operation=get_account"), ("-H", "Content-Type: application/json", "-d", "{}")):
         body = curl("-H", f"Authorization: Bearer {key}", *form, f"{server.url}/seecret/api")
-        assert body == {"CODE": 415, "MESSAGE": "Only application/x-www-form-urlencoded is taken here"}
+        assert body == {"CODE": 415, "MESSAGE": "This address accepts only application/x-www-form-urlencoded"}
