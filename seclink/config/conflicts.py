@@ -11,7 +11,7 @@ from seclink.config.toml_lines import KeyPath
 from seclink.config.types import LOOPBACK
 
 # A proxy may strip the path of the public URL or leave it, so that path must not begin like one of SecLink's own.
-OWN_PATHS = {"api", "receipt", "static", "healthz", "readyz", "metrics"}
+OWN_PATHS = {"api", "docs", "receipt", "static", "healthz", "readyz", "metrics"}
 
 Problem = tuple[KeyPath, str]
 """The path of an option, and the message about it."""

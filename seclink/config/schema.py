@@ -1,7 +1,7 @@
 """The options of the TOML file, each with its type, default, bounds and help. No other code reads configuration.
 
 An option is a field of a section below, and `Declared` in its `Annotated[...]` is its metadata. From it come the checks
-(`parser`), `seclink config`, systemd/seclink.toml and the table in the README (`options`). An unknown name, a wrong
+(`parser`), `seclink config`, systemd/seclink.toml and the table in operating.md (`options`). An unknown name, a wrong
 type or a value out of bounds stops the start, with file, line and a hint: with a silent default, an operator would
 rely on a setting that is not in force.
 """

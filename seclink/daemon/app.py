@@ -27,6 +27,7 @@ from seclink.web.asgi import App
 from seclink.web.assets import Assets
 from seclink.web.assets import load as load_assets
 from seclink.web.cors import with_preflight
+from seclink.web.documents import Documents
 from seclink.web.metrics_collector import MetricsCollector
 from seclink.web.middleware import CustomError, ErrorResponse, Middleware
 from seclink.web.openapi import openapi_document
@@ -34,7 +35,7 @@ from seclink.web.pages import Pages, html_error
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
 from seclink.web.response import Response, json_response
-from seclink.web.routes import Operation, router
+from seclink.web.routes import router
 from seclink.web.secrets import SecretsApi
 from seclink.web.security_headers import headers
 
@@ -76,28 +77,22 @@ def build_app(config: Config, engine: Engine) -> Middleware:
         return dispatcher.render_error(scope, error)
 
     monitoring = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
-    routes = _routes(config, engine, vault, admission, dialects)
-    api = cast(App, _framework(routes, Problems(log, dialect_error), engine))
-    pages = Pages(assets, api, monitoring, log, counters.count_refusal)
-    app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
-    return _middleware(app, dialect_error, monitoring, config, admission, log)
-
-
-def _routes(
-    config: Config, engine: Engine, vault: Vault, admission: Admission, dialects: list[Dialect]
-) -> list[ControllerRouterHandler]:
-    counters = engine.metrics.counters
     operations = [
         *SecretsApi(vault, admission, engine.clock, public_url(config)).operations(),
         *ReceiptsApi(vault, admission, engine.clock).operations(),
     ]
-    return [
+    openapi = openapi_document(BASE, operations)
+    routes: list[ControllerRouterHandler] = [
         router(BASE, operations, admission, counters),
         *(router(dialect.prefix, dialect.operations(), admission, counters) for dialect in dialects),
-        _openapi(operations),
+        _openapi_handler(openapi),
         *health_web.handlers(engine.health),
         *([metrics_web.handler(engine.metrics, admission)] if config.metrics.enabled else []),
     ]
+    api = cast(App, _framework(routes, Problems(log, dialect_error), engine))
+    pages = Pages(assets, Documents(assets, openapi), api, monitoring, log, counters.count_refusal)
+    app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
+    return _middleware(app, dialect_error, monitoring, config, admission, log)
 
 
 def _dialects(config: Config, vault: Vault, admission: Admission, clock: Clock, assets: Assets) -> list[Dialect]:
@@ -113,12 +108,12 @@ def _dialects(config: Config, vault: Vault, admission: Admission, clock: Clock, 
     return loader.load(context)
 
 
-def _openapi(operations: list[Operation]) -> HTTPRouteHandler:
-    openapi = json_response(openapi_document(BASE, operations))
+def _openapi_handler(openapi: dict[str, Any]) -> HTTPRouteHandler:
+    response = json_response(openapi)
 
     @get(f"{BASE}/openapi.json")
     async def serve_openapi() -> Response:
-        return openapi
+        return response
 
     return serve_openapi
 

@@ -19,7 +19,8 @@ from seclink.ops.http_probe import BROWSER, NAVIGATION, HttpProbe, ProbeResponse
 from seclink.ops.page_settings import VERSION, settings_from_page
 from seclink.web.assets import FOLDER, Assets, load
 from seclink.web.manifest import fingerprint, manifest
-from seclink.web.pages import Resource, files, pages
+from seclink.web.pages import files, pages
+from seclink.web.resource import Resource
 from seclink.web.security_headers import Header, headers
 
 FINGERPRINT = re.compile(rb"<code>seclink verify: ([0-9a-f]{16})</code>")

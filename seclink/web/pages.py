@@ -6,13 +6,10 @@ the same bytes whether the secret exists or not. Nothing of a request reaches a 
 not rate limited: they cost less than counting them would.
 """
 
-import gzip
 import html
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from typing import Any
-
-from msgspec import Struct
 
 from seclink.domain import tokens
 from seclink.errors import MethodNotAllowed, NotFound, SecLinkError, UnknownHost
@@ -20,39 +17,18 @@ from seclink.telemetry.log import Log
 from seclink.web.asgi import App, Receive, Send
 from seclink.web.assets import ICON, MEDIA_TYPES, Assets
 from seclink.web.cors import CORS_HEADERS
+from seclink.web.documents import PREFIX as DOCS
+from seclink.web.documents import TEMPLATE, Documents
 from seclink.web.middleware import ErrorResponse
-from seclink.web.negotiation import accepts_gzip, language, wants_page
+from seclink.web.negotiation import language, wants_page
 from seclink.web.problems import render
-from seclink.web.security_headers import PAGE_HEADERS, Header
+from seclink.web.resource import HTML, Resource, prepare, send_resource
+from seclink.web.security_headers import PAGE_HEADERS
 
 API = "/api/"
 CLIENT_MODULE = "/api/v1/client-module"
-HTML = "text/html; charset=utf-8"
 CORS_OPEN = (b"access-control-allow-origin", b"*")  # browsers load modules with CORS, also for pages of other sites
 CACHE_FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
-
-
-class Resource(Struct, frozen=True):
-    """A response made in advance, plain and gzipped."""
-
-    status: int
-    body: bytes
-    gzipped: bytes
-    headers: list[Header]
-    gzipped_headers: list[Header]
-
-
-def prepare(body: bytes, media_type: str, *headers: Header, status: int = 200, vary: bytes = b"") -> Resource:
-    """Return the response; it is gzipped only if that saves bytes."""
-    gzipped = gzip.compress(body, 9, mtime=0)
-    is_smaller = len(gzipped) < len(body)
-    vary = b", ".join(filter(None, (b"Accept-Encoding" if is_smaller else b"", vary)))
-    shared = [(b"content-type", media_type.encode()), *headers, *([(b"vary", vary)] if vary else [])]
-    plain = [*shared, (b"content-length", b"%d" % len(body))]
-    if not is_smaller:
-        return Resource(status, body, body, plain, plain)
-    small = [*shared, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(gzipped))]
-    return Resource(status, body, gzipped, plain, small)
 
 
 class Pages:
@@ -62,9 +38,16 @@ class Pages:
     """
 
     def __init__(
-        self, assets: Assets, api: App, api_paths: Iterable[str], log: Log, on_error: Callable[[SecLinkError], None]
+        self,
+        assets: Assets,
+        documents: Documents,
+        api: App,
+        api_paths: Iterable[str],
+        log: Log,
+        on_error: Callable[[SecLinkError], None],
     ) -> None:
         self._api, self._api_paths, self._log, self._on_error = api, frozenset(api_paths), log, on_error
+        self._documents = documents
         self._languages = assets.languages
         self._pages, self._files = pages(assets), files(assets)
 
@@ -74,16 +57,18 @@ class Pages:
             await self._api(scope, receive, send)
             return
         resource = self._files.get(path) or self._page(_page_of(path), scope)
+        if resource is None and path.startswith(DOCS):
+            resource = await self._documents.resource(path)
         if resource is None:
             await self._send_error(scope, send, NotFound())
         elif scope["method"] not in ("GET", "HEAD"):
             await self._send_error(scope, send, MethodNotAllowed())
         else:
-            await _send(scope, send, resource)
+            await send_resource(scope, send, resource)
 
     async def show(self, name: str, scope: Any, send: Send) -> None:
         """Send a page, whatever the path of the request."""
-        await _send(scope, send, self._pages[name, language(scope, self._languages)])
+        await send_resource(scope, send, self._pages[name, language(scope, self._languages)])
 
     def _page(self, name: str | None, scope: Any) -> Resource | None:
         return self._pages.get((name, language(scope, self._languages))) if name is not None else None
@@ -94,7 +79,7 @@ class Pages:
         self._on_error(error)
         missing = self._page("missing", scope) if isinstance(error, NotFound) and wants_page(scope) else None
         if missing is not None:
-            await _send(scope, send, missing)
+            await send_resource(scope, send, missing)
             return
         status, headers, body = html_error(scope, error) or render(error, request_id)
         if not wants_page(scope):
@@ -143,10 +128,11 @@ def _page_of(path: str) -> str | None:
 
 
 def pages(assets: Assets) -> dict[tuple[str, str], Resource]:
-    """Return the pages by name and language."""
+    """Return the pages by name and language; the documents' template is none of them."""
     return {
         key: prepare(body, HTML, *PAGE_HEADERS, status=404 if key[0] == "missing" else 200, vary=b"Accept-Language")
         for key, body in assets.pages.items()
+        if key[0] != TEMPLATE
     }
 
 
@@ -166,11 +152,3 @@ def files(assets: Assets) -> dict[str, Resource]:
 
 def _media_type(name: str) -> str:
     return MEDIA_TYPES[PurePosixPath(name).suffix]
-
-
-async def _send(scope: Any, send: Send, resource: Resource) -> None:
-    is_gzipped = resource.gzipped is not resource.body and accepts_gzip(scope)
-    headers = resource.gzipped_headers if is_gzipped else resource.headers
-    await send({"type": "http.response.start", "status": resource.status, "headers": headers})
-    body = resource.gzipped if is_gzipped else resource.body
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

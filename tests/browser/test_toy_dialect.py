@@ -1,7 +1,7 @@
 """A dialect is one module, one opener and one row in each of two tables: a copy of the package gets a toy dialect this
 way, and it works from its own route to the page.
 
-Besides these, a real dialect is described in the README and in systemd/seclink.toml, which other tests require.
+Besides these, a real dialect is described in dialects.md and in systemd/seclink.toml, which other tests require.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Behind Caddy, as the README sets it up: who is counted, what arrives, what its log says, and nothing twice."""
+"""Behind Caddy, as operating.md sets it up: who is counted, what arrives, what its log says, and nothing twice."""
 
 import base64
 import json

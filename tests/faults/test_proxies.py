@@ -1,4 +1,4 @@
-"""Behind nginx, as the README sets it up: who is counted, what arrives, what is left on its disk, and nothing twice."""
+"""Behind nginx, as operating.md sets it up: client addresses, requests, traces on disk, and nothing sent twice."""
 
 import base64
 import contextlib

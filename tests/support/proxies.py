@@ -1,4 +1,4 @@
-"""Proxies in front of an appliance: the README's snippets, run without rights, on loopback, in folders of their own."""
+"""Proxies in front of an appliance: the snippets of operating.md, unprivileged, on loopback, in their own folders."""
 
 import contextlib
 import os
