@@ -18,6 +18,8 @@ from seclink.errors import ConfigError
 from seclink.ops.http_probe import BROWSER, NAVIGATION, HttpProbe, ProbeResponse
 from seclink.ops.page_settings import VERSION, settings_from_page
 from seclink.web.assets import FOLDER, Assets, load
+from seclink.web.documents import INDEX, NAMES, document
+from seclink.web.documents import PREFIX as DOCS
 from seclink.web.manifest import fingerprint, manifest
 from seclink.web.pages import files, pages
 from seclink.web.resource import Resource
@@ -94,6 +96,8 @@ def _expected(assets: Assets) -> Iterator[tuple[str, dict[str, str], Resource]]:
         yield f"{_page_path(name)}?lang={language}", NAVIGATION, page
     for path, file in files(assets).items():
         yield path, BROWSER, file
+    for name in (INDEX, *NAMES):  # the reference is made from the routes, which only a server has
+        yield f"{DOCS}/{name}", NAVIGATION, document(name, assets)
 
 
 def _page_path(page: str) -> str:

@@ -26,6 +26,7 @@ from seclink.web.manifest import fingerprint, manifest
 FOLDER = Path(__file__).parents[1] / "static"
 FIRST_LANGUAGE = "en"
 ICON = "img/icon.svg"
+TEMPLATE = "document"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -46,7 +47,7 @@ Texts = dict[str, Any]
 
 
 class Assets(Struct, frozen=True):
-    """`files` by their path below the version, `pages` by name and language.
+    """`files` by their path below the version, `pages` by name and language, `template` for the documents, in English.
 
     The first of `languages` is for clients that accept none of them. `root` is the path of the public URL, usually "".
     """
@@ -56,6 +57,7 @@ class Assets(Struct, frozen=True):
     languages: tuple[str, ...]
     files: Mapping[str, bytes]
     pages: Mapping[tuple[str, str], bytes]
+    template: bytes
 
 
 def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
@@ -82,10 +84,11 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
     values["settings"] = json.dumps(_settings(config, values["logo"], names), ensure_ascii=False, separators=(",", ":"))
     pages = {}
     for path in sorted(folder.glob("*.html")):
-        for language in languages:
+        for language in languages if path.stem != TEMPLATE else (FIRST_LANGUAGE,):
             page = with_integrity(path.read_text("utf-8").replace("{{lang}}", language), files)
             pages[path.stem, language] = fill(page, texts[FIRST_LANGUAGE] | texts[language], values).encode()
-    return Assets(root, version, languages, files, pages)
+    template = pages.pop((TEMPLATE, FIRST_LANGUAGE), b"")
+    return Assets(root, version, languages, files, pages, template)
 
 
 def with_integrity(page: str, files: Mapping[str, bytes]) -> str:

@@ -13,12 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from seclink.web.assets import FIRST_LANGUAGE, Assets
+from seclink.web.assets import Assets
 from seclink.web.resource import HTML, Resource, prepare
 from seclink.web.security_headers import PAGE_HEADERS
 
 FOLDER = Path(__file__).parents[1] / "docs"
-PREFIX, TEMPLATE = "/docs", "document"
+PREFIX = "/docs"
 INDEX, REFERENCE = "index", "reference"
 NAMES = (
     "using", "operating", "api", "dialects", "security", "format", "architecture", "contributing", "tests", "changelog",
@@ -35,8 +35,8 @@ class Documents:
 
     async def resource(self, path: str) -> Resource | None:
         """Return the page at a path, or None if there is no document."""
-        name = path.removeprefix(PREFIX).removeprefix("/") or INDEX
-        if name not in (INDEX, REFERENCE, *NAMES) or path.endswith("/"):
+        name = INDEX if path == PREFIX else path.removeprefix(f"{PREFIX}/")
+        if name not in (INDEX, REFERENCE, *NAMES):
             return None
         async with self._lock:  # one at a time: a crowd costs no more than one visitor
             if name not in self._resources:
@@ -44,19 +44,20 @@ class Documents:
         return self._resources[name]
 
     def _render(self, name: str) -> Resource:
-        if name == INDEX:
-            text = index_as_markdown()
-        elif name == REFERENCE:
-            text = reference_as_markdown(self._openapi)
-        else:
-            text = (FOLDER / f"{name}.md").read_text("utf-8")
-        return page(text, self._assets)
+        if name == REFERENCE:
+            return page(reference_as_markdown(self._openapi), self._assets)
+        return document(name, self._assets)
+
+
+def document(name: str, assets: Assets) -> Resource:
+    """Return the page of a document of the package, or of their list."""
+    return page(index_as_markdown() if name == INDEX else (FOLDER / f"{name}.md").read_text("utf-8"), assets)
 
 
 def page(text: str, assets: Assets) -> Resource:
     """Return a document as a whole page."""
     title, body = as_html(text, assets.root + PREFIX)
-    template = assets.pages[TEMPLATE, FIRST_LANGUAGE].decode()
+    template = assets.template.decode()
     filled = template.replace("<!--title-->", html.escape(title)).replace("<!--document-->", body)
     return prepare(filled.encode(), HTML, *PAGE_HEADERS)
 

@@ -18,7 +18,7 @@ from seclink.web.asgi import App, Receive, Send
 from seclink.web.assets import ICON, MEDIA_TYPES, Assets
 from seclink.web.cors import CORS_HEADERS
 from seclink.web.documents import PREFIX as DOCS
-from seclink.web.documents import TEMPLATE, Documents
+from seclink.web.documents import Documents
 from seclink.web.middleware import ErrorResponse
 from seclink.web.negotiation import language, wants_page
 from seclink.web.problems import render
@@ -128,11 +128,10 @@ def _page_of(path: str) -> str | None:
 
 
 def pages(assets: Assets) -> dict[tuple[str, str], Resource]:
-    """Return the pages by name and language; the documents' template is none of them."""
+    """Return the pages by name and language."""
     return {
         key: prepare(body, HTML, *PAGE_HEADERS, status=404 if key[0] == "missing" else 200, vary=b"Accept-Language")
         for key, body in assets.pages.items()
-        if key[0] != TEMPLATE
     }
 
 

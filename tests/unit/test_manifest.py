@@ -48,7 +48,7 @@ def test_manifest_lists_every_file_that_is_served() -> None:
     listed = {line.split("  ", 1)[1] for line in manifest(assets.FOLDER).splitlines()}
     served = assets.load(Config(), "http://localhost:8080").files.keys()
     assert served < listed
-    assert listed - served == {"create.html", "missing.html", "receipt.html", "reveal.html"}
+    assert listed - served == {"create.html", "document.html", "missing.html", "receipt.html", "reveal.html"}
 
 
 def test_fingerprint_changes_with_any_byte_and_any_name(tmp_path: Path) -> None:

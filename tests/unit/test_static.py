@@ -102,7 +102,7 @@ def test_files_named_by_pages_exist() -> None:
                 file = FOLDER / url.removeprefix(PREFIX).replace("{{lang}}", "en")
                 assert file.is_file(), f"{name(path)}: {url}"
             else:
-                assert url in ("{{base}}/", "{{logo}}"), f"{name(path)}: {url}"
+                assert url in ("{{base}}/", "{{base}}/docs", "{{logo}}"), f"{name(path)}: {url}"
 
 
 def test_modules_imported_by_scripts_exist() -> None:
