@@ -36,7 +36,7 @@ export default {
   "create.lifetime": "Срок действия",
   "create.views": "Открыть можно",
   "create.viewsCount": {"one": "{count} раз", "few": "{count} раза", "many": "{count} раз", "other": "{count} раза"},
-  "create.viewsAny": "без ограничений",
+  "create.viewsAny": "без лимита",
   "create.passcode": "Код доступа",
   "passcode.none": "нет",
   "passcode.words": "4 слова",
