@@ -92,7 +92,7 @@ class Span:
         operations = self.quantiles("seclink_request_seconds", "api", "operation").items()
         return dict(sorted(operations, key=lambda item: -item[1].observations)[:MAX_OPERATIONS])
 
-    def refusals(self) -> dict[str, int]:
+    def errors(self) -> dict[str, int]:
         """Return the number of refused requests by error code, the most frequent first."""
         return _descending({code: count for (code,), count in self.growth("seclink_refusals_total", "code").items()})
 
@@ -112,7 +112,7 @@ def facts(span: Span) -> dict[str, Any]:
         "requests": {".".join(key): _to_json(quantiles) for key, quantiles in span.busiest().items()},
         "passcode": _first_to_json(span.quantiles("seclink_passcode_seconds")),
         "commit": _first_to_json(span.quantiles("seclink_commit_seconds")),
-        "refusals": span.refusals(),
+        "refusals": span.errors(),
         "reaperLagSeconds": last.value("seclink_reaper_lag_seconds"),
         **{name: int(last.value(metric)) for name, metric in _INTEGERS.items()},
     }

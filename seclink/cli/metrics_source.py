@@ -93,14 +93,14 @@ class MetricsEndpoint:
         except ProbeFailed as error:
             raise Unreachable(f"{error.message}{self._hint}{self._silent_hint}") from None
         if response.status != 200:
-            raise self._refusal(response.status)
+            raise self._status_error(response.status)
         try:
             return Reading(parse(response.body.decode()), time.time())
         except ValueError:
             message = f"{self.name} did not return SecLink's metrics: is this its address?{self._hint}"
             raise Unreachable(message) from None
 
-    def _refusal(self, status: int) -> SecLinkError:
+    def _status_error(self, status: int) -> SecLinkError:
         listen = f'metrics.listen = "127.0.0.1:9464" in {self._toml}'
         if status == 404:
             fix = f"set {listen} and restart the server; or set metrics.enabled = true and use a key"

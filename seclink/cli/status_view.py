@@ -28,7 +28,7 @@ def _lines(span: Span, name: str, problem: str) -> Iterator[str]:
     yield from _response_table(span)
     yield ""
     yield _line("active", _counts(last.active) or "none")
-    yield _line("refused", _counts(span.refusals()) or "none")
+    yield _line("refused", _counts(span.errors()) or "none")
     running, waiting = _number(span, "passcodes_running"), _number(span, "passcodes_waiting")
     yield _line("passcodes", f"{running} running, {waiting} waiting")
     yield _line("reaper", f"{formats.duration(last.value('seclink_reaper_lag_seconds'))} behind")

@@ -66,11 +66,10 @@ def create(
 ) -> Flow[CreatedSecret]:
     """Seal `text` here and store the ciphertext on the server.
 
-    The secret expires after `hours`, or after `expires_in` seconds, and can be revealed `views` times (None: any number
-    of times). With `or_longest`, a lifetime that is too long for the server is shortened to the longest it allows;
-    otherwise it raises BadRequest, like every other value that is not allowed. `description` is the label, which only
-    the sender sees; the recipient sees `note` before revealing; `password` is the passcode, to be told on another
-    channel. Type redirect needs an http or https URL as text; type file needs `name`.
+    The secret expires after `hours`, or after `expires_in` seconds, and can be revealed `views` times (None: without
+    limit). A value that is not allowed raises BadRequest, but `or_longest` shortens a lifetime that is too long for the
+    server. `description` is the label, which only the sender sees; the recipient sees `note` before revealing; tell the
+    `password` (the passcode) on another channel. Type redirect needs an http or https URL; type file needs `name`.
     """
     body = _body(text, type)
     key = draw_key(session.random)
@@ -78,8 +77,6 @@ def create(
     sealed = _sealed(keys, session.random(envelope.IV_BYTES), _header(type, name, media_type), body)
     lifetime = to_seconds(hours) if expires_in is None else expires_in
     members = sealed | {"maxViews": views, "label": description, "publicNote": note}
-    # Only for maxViews does null differ from an absent member: it means unlimited views.
-    members = {name: value for name, value in members.items() if value is not None or name == "maxViews"}
     try:
         return (yield from _post(session, members, lifetime, key))
     except BadRequest as error:
@@ -178,14 +175,16 @@ def _meta(session: Session, target: Link) -> Flow[SecretInfo]:
 
 def _post(session: Session, members: Mapping[str, str | int | None], lifetime: int, key: bytes) -> Flow[CreatedSecret]:
     headers = session.credentials() | session.idempotency_key()
+    # Only for maxViews does null differ from an absent member: it means unlimited views.
+    members = {name: value for name, value in members.items() if value is not None or name == "maxViews"}
     body = {**members, "expiresIn": lifetime}
     request = HttpRequest("POST", session.url("/secrets"), headers, body, repeatable=True)
     return (yield from exchange(request, lambda data: _created_secret(data, lifetime, key)))
 
 
-def _max_lifetime(refusal: BadRequest) -> int | None:
+def _max_lifetime(error: BadRequest) -> int | None:
     """Return the longest lifetime in seconds that the error names, if the lifetime is its only fault."""
-    match refusal.faults:
+    match error.faults:
         case (Fault(field="expiresIn", code="out_of_range", limit=Limit(max=int(max_seconds))),):
             return max_seconds
         case _:

@@ -66,14 +66,11 @@ def build_app(config: Config, engine: Engine) -> Middleware:
     vault = engine.vault.with_config(config)
     admission = Admission(ApiKeys(engine.store), engine.addresses, engine.keys, config, engine.clock)
     assets = load_assets(config, public_url(config))
-    dialects = _dialects(config, vault, admission, engine.clock, assets)
-    for dialect in dialects:
-        if dialect.row.warning:
-            log.warning("dialect", path=dialect.prefix, detail=dialect.row.warning)
+    dialects = _dialects(config, vault, admission, engine, assets)
     dispatcher = DialectDispatcher(dialects, public_url(config))
 
     def dialect_error(scope: Any, error: SecLinkError) -> ErrorResponse | None:
-        counters.count_refusal(error)
+        counters.count_error(error)
         return dispatcher.render_error(scope, error)
 
     monitoring = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
@@ -90,22 +87,27 @@ def build_app(config: Config, engine: Engine) -> Middleware:
         *([metrics_web.handler(engine.metrics, admission)] if config.metrics.enabled else []),
     ]
     api = cast(App, _framework(routes, Problems(log, dialect_error), engine))
-    pages = Pages(assets, Documents(assets, openapi), api, monitoring, log, counters.count_refusal)
+    pages = Pages(assets, Documents(assets, openapi), api, monitoring, log, counters.count_error)
     app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
     return _middleware(app, dialect_error, monitoring, config, admission, log)
 
 
-def _dialects(config: Config, vault: Vault, admission: Admission, clock: Clock, assets: Assets) -> list[Dialect]:
+def _dialects(config: Config, vault: Vault, admission: Admission, engine: Engine, assets: Assets) -> list[Dialect]:
+    """Load the enabled dialects and log the warnings about them."""
     context = DialectContext(
         vault=vault,
         admission=admission,
-        clock=clock,
+        clock=engine.clock,
         config=config,
         public_url=public_url(config),
         hosts=frozenset(host_names(config)),
         script=f"{public_url(config)}/static/{assets.version}/js/client.js",
     )
-    return loader.load(context)
+    dialects = loader.load(context)
+    for dialect in dialects:
+        if dialect.row.warning:
+            engine.log.warning("dialect", path=dialect.prefix, detail=dialect.row.warning)
+    return dialects
 
 
 def _openapi_handler(openapi: dict[str, Any]) -> HTTPRouteHandler:

@@ -33,7 +33,7 @@ async def metrics_listener(metrics: MetricsCollector, listener: socket.socket | 
     await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
     starting.cancel()
     if serving.done():
-        _raise_refusal(serving)
+        _raise_start_error(serving)
     try:
         yield
     finally:
@@ -43,7 +43,7 @@ async def metrics_listener(metrics: MetricsCollector, listener: socket.socket | 
             log.error("metrics", detail=type(error).__name__)
 
 
-def _raise_refusal(serving: asyncio.Task[None]) -> None:
+def _raise_start_error(serving: asyncio.Task[None]) -> None:
     try:
         serving.result()
     except CannotListen as error:

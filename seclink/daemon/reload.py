@@ -38,9 +38,9 @@ class Reloader:
             return await self._apply()
         except ConfigError as error:
             first, *others = error.message.split("\n")
-            self._refuse(first, *others)
+            self._report_failure(first, *others)
         except Exception as error:  # a bug, or a file that was deleted while it was read
-            self._refuse(type(error).__name__)
+            self._report_failure(type(error).__name__)
         finally:
             self._notifier.ready(self.status())
         return None
@@ -71,7 +71,7 @@ class Reloader:
         if pending:
             self._log.warning("reloaded", detail=f"needs a restart: {', '.join(pending)}")
 
-    def _refuse(self, *problems: str) -> None:
+    def _report_failure(self, *problems: str) -> None:
         for problem in problems:
             self._log.error("not reloaded", detail=problem)
         self._status_suffix = f"; a new configuration was refused: {problems[0]}"

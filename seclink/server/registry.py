@@ -1,4 +1,4 @@
-"""All open connections: their number, their deadlines, their settings, their end.
+"""The registry of open connections: their number, their deadlines, their settings, their end.
 
 At the limit of connections, the one that has waited longest without a request is closed. One task checks all deadlines,
 so a request pays for no timer.

@@ -86,22 +86,28 @@ async def serve(
         async with _lifespan(settings.app) as state:
             registry = ConnectionRegistry(_within_file_limit(settings), state)
             deadlines = loop.create_task(registry.run_deadlines())
-            server = await loop.create_server(
-                _protocol_factory(registry, certificate), sock=listener, backlog=ACCEPTED_AT_ONCE
-            )
+            protocol = _protocol_factory(registry, certificate)
+            server = await loop.create_server(protocol, sock=listener, backlog=ACCEPTED_AT_ONCE)
             _listen(listener)
             ready(_url(listener, "http" if certificate is None else "https"))
-            stopping = loop.create_task(stop.wait())
             reloading = loop.create_task(_reload(registry, hangup, reload)) if hangup and reload else None
-            # The deadlines end only by a bug. Serving on without time limits would be worse than stopping.
-            await asyncio.wait((stopping, deadlines), return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
+            await _wait_for_stop(stop, deadlines)
             if reloading:
                 reloading.cancel()
             server.close()
             await registry.drain()
             if not deadlines.cancel():
                 deadlines.result()
+
+
+async def _wait_for_stop(stop: asyncio.Event, deadlines: asyncio.Task[None]) -> None:
+    """Wait until `stop` is set or the deadlines end.
+
+    They end only by a bug. Serving on without time limits would be worse than stopping.
+    """
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((stopping, deadlines), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
 
 
 def _protocol_factory(registry: ConnectionRegistry, certificate: Certificate | None) -> Callable[[], asyncio.Protocol]:

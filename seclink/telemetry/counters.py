@@ -33,12 +33,12 @@ class Histogram:
 class Counters:
     """The counts since the start of the process, except those of the store.
 
-    `events` are by (event, format), `operations` by (API, operation), `refusals` by code, `limited` by rate.
+    `events` are by (event, format), `operations` by (API, operation), `errors` by code, `limited` by rate.
     """
 
     def __init__(self) -> None:
         self.events: Counter[tuple[str, str]] = Counter()
-        self.refusals: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
         self.limited: Counter[str] = Counter()
         self.operations: dict[tuple[str, str], Histogram] = {}
         self.passcode_seconds = Histogram()
@@ -48,7 +48,7 @@ class Counters:
         """Return the histogram of an operation's durations in seconds."""
         return self.operations.setdefault((api, name), Histogram())
 
-    def count_refusal(self, error: SecLinkError) -> None:
-        self.refusals[error.code] += 1
+    def count_error(self, error: SecLinkError) -> None:
+        self.errors[error.code] += 1
         if isinstance(error, RateLimited) and error.rate:
             self.limited[error.rate] += 1

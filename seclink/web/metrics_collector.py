@@ -73,7 +73,7 @@ class MetricsCollector:
             if event != "expired":  # only the store counts these
                 values = {format: counters.events[event, format] for format in FORMATS}
                 yield family(f"seclink_secrets_{event}_total", "counter", help, _by("format", values))
-        yield family("seclink_refusals_total", "counter", "Refused requests, by code.", _by("code", counters.refusals))
+        yield family("seclink_refusals_total", "counter", "Refused requests, by code.", _by("code", counters.errors))
         help = "Requests beyond a rate, by its name."
         yield family("seclink_rate_limited_total", "counter", help, _by("rate", counters.limited))
         help = "Time from routing to the response, body included, of requests that succeeded."

@@ -89,11 +89,8 @@ class Middleware:
         on_error: Callable[[BaseException, str], None] | None = None,
     ) -> None:
         self.app = app
-        self._json_error = json_error
-        self._custom_error = custom_error
-        self._on_error = on_error
-        self._client_of = client_of
-        self._too_large = too_large
+        self._json_error, self._custom_error, self._on_error = json_error, custom_error, on_error
+        self._client_of, self._too_large = client_of, too_large
         self._max_body_bytes = max_body_bytes
         max_buffered_bytes = max_buffered_bytes or max(MIN_BUFFERED_BYTES, 4 * max_body_bytes)
         self._budget = BodyBudget(body_seconds, min_body_rate, max_buffered_bytes)
@@ -101,13 +98,9 @@ class Middleware:
         self.header_names = frozenset(name for name, _ in self.headers)
         self._allow = ", ".join(methods).encode()
         self._methods = frozenset(methods)
-        self._hosts = frozenset(map(host_name, allowed_hosts))
-        if "" in self._hosts:
-            raise ValueError("an allowed host is not a host name")
-        self._max_header_bytes = max_header_bytes
-        self._max_headers = max_headers
-        self.max_requests = max_requests
-        self._exempt_paths = frozenset(exempt_paths)
+        self._hosts = _host_names(allowed_hosts)
+        self._max_header_bytes, self._max_headers = max_header_bytes, max_headers
+        self.max_requests, self._exempt_paths = max_requests, frozenset(exempt_paths)
         self.in_flight = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -224,6 +217,13 @@ class Middleware:
         if response.started and not response.is_error:
             raise error  # half of the response is out: the server closes the connection
         await response.send_error(response.body_error or (Busy() if isinstance(error, MemoryError) else Internal()))
+
+
+def _host_names(hosts: Iterable[str]) -> frozenset[str]:
+    names = frozenset(map(host_name, hosts))
+    if "" in names:
+        raise ValueError("an allowed host is not a host name")
+    return names
 
 
 def host_name(host: str) -> str:

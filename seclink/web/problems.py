@@ -80,10 +80,13 @@ def retry_headers(error: SecLinkError) -> list[Header]:
 
 
 class Problems:
-    """Litestar's exception handler. It logs 5xx, and the others at level debug. `notice` may replace the response."""
+    """Litestar's exception handler. It logs 5xx, and the others at level debug.
 
-    def __init__(self, log: Log, notice: CustomError = lambda scope, error: None) -> None:
-        self._log, self._notice = log, notice
+    `custom_error` is tried before the response of this module.
+    """
+
+    def __init__(self, log: Log, custom_error: CustomError = lambda scope, error: None) -> None:
+        self._log, self._custom_error = log, custom_error
 
     def __call__(self, request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
         error = exception if isinstance(exception, SecLinkError) else _translated(exception)
@@ -94,7 +97,8 @@ class Problems:
             self._log.error("failed", code=error.code, request=request_id, detail=type(cause).__name__)
         else:
             self._log.debug("refused", code=error.code, status=error.status, request=request_id)
-        status, headers, body = self._notice(cast(Message, request.scope), error) or render(error, request_id)
+        custom = self._custom_error(cast(Message, request.scope), error)
+        status, headers, body = custom or render(error, request_id)
         named = {name.decode(): value.decode() for name, value in headers} | CORS
         allow = getattr(exception, "headers", None) or {}  # Allow, in Litestar's 405
         return Response(body, status_code=status, headers={**named, **allow}, media_type=named["content-type"])

@@ -130,8 +130,8 @@ def test_control_characters_of_a_server_do_not_reach_the_terminal() -> None:
 def test_refusals_are_counted_by_code_and_rates_by_name() -> None:
     counters = Counters()
     for error in (BadRequest(), RateLimited(rate="create"), RateLimited()):
-        counters.count_refusal(error)
-    assert (counters.refusals, counters.limited) == ({"bad_request": 1, "rate_limited": 2}, {"create": 1})
+        counters.count_error(error)
+    assert (counters.errors, counters.limited) == ({"bad_request": 1, "rate_limited": 2}, {"create": 1})
 
 
 class Rows:

@@ -21,7 +21,7 @@ export function endsPage(error) {
  * @param {any} error
  * @returns {import("./ui.js").Text}
  */
-export function refusalText(error) {
+export function revealErrorText(error) {
   const time = roundUp(error?.retryAfter ?? 60);
   switch (error?.code) {
     case "unreachable": return "offline.what";

@@ -7,7 +7,7 @@
 import { setUpReportForm } from "./abuse-report.js";
 import { api, idempotencyHeader } from "./api.js";
 import { attemptDictated } from "./dictated-passcode.js";
-import { endsPage, refusalText, showError, showUndecryptable } from "./error-view.js";
+import { endsPage, revealErrorText, showError, showUndecryptable } from "./error-view.js";
 import { startIdleTimer } from "./idle-timer.js";
 import { checkLink } from "./link-check.js";
 import { openerFor } from "./openers.js";
@@ -209,7 +209,7 @@ function showRefusal(page, error) {
     field("passcode").select();
   } else {
     if (code === "passcode_locked") showAttempts(page, 0);
-    page.setText($("problem"), refusalText(error));
+    page.setText($("problem"), revealErrorText(error));
   }
 }
 
