@@ -1,7 +1,4 @@
-"""The words of the code: docstrings open with a verb or a noun, names are nouns, and no two classes share a name.
-
-The counts below may only fall. Whoever lowers one lowers its number here.
-"""
+"""The words of the code: docstrings open with a verb or a noun, names are nouns, and no two classes share a name."""
 
 import ast
 import re
@@ -15,15 +12,15 @@ ROOT = Path(seclink.__file__).parent
 MODULES = {path: ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
 SCRIPTS = {path: path.read_text() for path in sorted((ROOT / "static/js").rglob("*.js"))}
 
-# A relative clause in place of a verb or a noun.
-CLAUSE = re.compile(r"(What|Who|Whoever|Whose|Whom|Whatever|Whether|None of|Nobody|Somebody|Those|How|Where)\b")
+# A clause in place of a verb or a noun.
+CLAUSE = re.compile(
+    r"(What|Who|Whoever|Whose|Whom|Whatever|Whether|None of|Nobody|Somebody|Those|How|Where|As|Of|Its|There|Not)\b"
+)
 # Participles and pronouns that do not say what the thing is.
-VAGUE = ("each", "said", "told", "found", "given")
-
-CLAUSES_IN_PYTHON = 200
-VAGUE_NAMES_IN_PYTHON = 400
-CLAUSES_IN_SCRIPTS = 60
-VAGUE_NAMES_IN_SCRIPTS = 80
+VAGUE = (
+    "each", "said", "told", "found", "given", "wanted", "sent", "asked", "made", "left", "kept", "seen", "taken",
+    "held", "came", "whom", "whose", "most", "least", "further",
+)  # fmt: skip
 
 
 def docstrings() -> Iterator[str]:
@@ -45,15 +42,14 @@ def bound_names() -> Iterator[str]:
 
 
 def test_docstrings_open_with_a_verb_or_a_noun() -> None:
-    assert len([text for text in docstrings() if CLAUSE.match(text)]) <= CLAUSES_IN_PYTHON
     comments = [text for script in SCRIPTS.values() for text in re.findall(r"/\*\*[\s*]*([^*]*)", script)]
-    assert len([text for text in comments if CLAUSE.match(text)]) <= CLAUSES_IN_SCRIPTS
+    assert [text for text in (*docstrings(), *comments) if CLAUSE.match(text)] == []
 
 
 def test_names_say_what_the_thing_is() -> None:
-    assert len([name for name in bound_names() if name.strip("_") in VAGUE]) <= VAGUE_NAMES_IN_PYTHON
+    assert [name for name in bound_names() if name.strip("_") in VAGUE] == []
     binding = re.compile(rf"\b(?:const|let|function)\s+(?:{'|'.join(VAGUE)})\b|\b(?:{'|'.join(VAGUE)})\s*=>")
-    assert sum(len(binding.findall(script)) for script in SCRIPTS.values()) <= VAGUE_NAMES_IN_SCRIPTS
+    assert [match for script in SCRIPTS.values() for match in binding.findall(script)] == []
 
 
 def test_no_two_classes_share_a_name() -> None:
