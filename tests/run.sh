@@ -36,5 +36,6 @@ tests/dialects/clients/install.sh "$venv/clients" &
 "$venv/bin/ruff" format --check --quiet .
 "$venv/bin/mypy"
 wait $! # for the clients
+"$venv/clients/typescript/node_modules/.bin/tsc" --project tests
 # Two files of tests at a time; -n 0 among the arguments has them all in one process, as -s and --pdb want it.
 exec "$venv/bin/pytest" -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -15,3 +15,9 @@ for version in 4.1.1 4.2.0; do # the two generations: PBKDF2 with SHA-1, with SH
     [ -e "$into/crypto-js-$version/node_modules/crypto-js/package.json" ] && continue
     npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$into/crypto-js-$version" "crypto-js@$version"
 done
+
+# Checks the types of the pages' modules (tests/tsconfig.json); no client, but installed the same way.
+version=5.9.3
+if ! grep -qs "\"version\": \"$version\"" "$into/typescript/node_modules/typescript/package.json"; then
+    npm install --silent --no-audit --no-fund --ignore-scripts --save-exact --prefix "$into/typescript" "typescript@$version"
+fi

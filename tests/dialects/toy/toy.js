@@ -14,8 +14,8 @@ export async function unlock(fragment) {
   return {
     proof: {},
     /**
-     * @param {Uint8Array} blob
-     * @param {Uint8Array} iv
+     * @param {import("../bytes.js").Bytes} blob
+     * @param {import("../bytes.js").Bytes} iv
      */
     async open(blob, iv) {
       const sealed = decodeBase64(parsePayload(blob, iv).sealed);
