@@ -1,16 +1,15 @@
 """What the tests share: an appliance in this process with a clock set by hand, and real servers on real ports."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.appliance import Appliance, HandClock
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Serve, Server
 
-from seclink.config import parser as configuration
-from seclink.store.sqlite import SqliteStore
+if TYPE_CHECKING:
+    from support.appliance import Appliance, MakeAppliance
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,36 +22,21 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def make_appliance(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Callable[..., Any]]:
-    """Makes appliances from TOML text; what is not said is default, but for rates nobody runs into."""
-    made: list[Appliance] = []
-    opened: list[SqliteStore] = []
+async def make_appliance(tmp_path: Path, anyio_backend: str) -> AsyncIterator["MakeAppliance"]:
+    """Make appliances from TOML text, with defaults except for high rates."""
+    from support.appliance import appliances  # the whole application: too slow to import for every unit file
 
-    async def make(toml: str = HIGH_RATES, path: Path | None = None, clock: HandClock | None = None) -> Appliance:
-        config = configuration.parse(toml, "test.toml")
-        path = path or tmp_path / f"seclink-{len(made)}.db"
-        store = await SqliteStore.open(
-            path, keep_seconds=config.receipts.keep_days * 86400, max_bytes=config.store.max_bytes
-        )
-        opened.append(store)
-        made.append(Appliance(config, store, clock or HandClock(), path))
-        return made[-1]
-
-    yield make
-    for each in made:
-        await each.http.aclose()
-    for store in opened:
-        await store.close()
+    async with appliances(tmp_path) as make:
+        yield make
 
 
 @pytest.fixture
-async def appliance(make_appliance: Callable[..., Any]) -> Appliance:
-    made: Appliance = await make_appliance()
-    return made
+async def appliance(make_appliance: "MakeAppliance") -> "Appliance":
+    return await make_appliance()
 
 
 @pytest.fixture
-def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def make_server(tmp_path: Path) -> Iterator[MakeServer]:
     """Makes servers; started by hand, ended by the fixture."""
     made: list[Server] = []
 
@@ -69,7 +53,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Starts servers that stay for all tests of a module; `beside` are files in their folder, by name."""
     with contextlib.ExitStack() as stack:
 

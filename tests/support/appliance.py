@@ -1,11 +1,15 @@
 """The whole application in this process, with a clock that tests set by hand."""
 
+import contextlib
 import io
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
+from support.server import HIGH_RATES
 
+from seclink.config.parser import parse
 from seclink.config.schema import Config
 from seclink.daemon.app import build
 from seclink.domain.api_keys import ApiKeys
@@ -52,3 +56,33 @@ class Appliance:
     ) -> str:
         granted = frozenset(Scope(scope) for scope in scopes or ("create", "manage"))
         return await ApiKeys(self.store).add(account, granted, ttl_seconds, rate, self.clock.now())
+
+
+class MakeAppliance(Protocol):
+    """The fixture `make_appliance`."""
+
+    async def __call__(
+        self, toml: str = HIGH_RATES, path: Path | None = None, clock: HandClock | None = None
+    ) -> Appliance: ...
+
+
+@contextlib.asynccontextmanager
+async def appliances(folder: Path) -> AsyncIterator[MakeAppliance]:
+    """Make appliances from TOML text, with their databases in the folder; close them all in the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        count = 0
+
+        async def make(toml: str = HIGH_RATES, path: Path | None = None, clock: HandClock | None = None) -> Appliance:
+            nonlocal count
+            config = parse(toml, "test.toml")
+            path = path or folder / f"seclink-{count}.db"
+            count += 1
+            store = await SqliteStore.open(
+                path, keep_seconds=config.receipts.keep_days * 86400, max_bytes=config.store.max_bytes
+            )
+            stack.push_async_callback(store.close)
+            appliance = Appliance(config, store, clock or HandClock(), path)
+            stack.push_async_callback(appliance.http.aclose)
+            return appliance
+
+        yield make

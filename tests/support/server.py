@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 from support.ports import free_port
@@ -93,3 +94,15 @@ class Server:
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+
+class MakeServer(Protocol):
+    """The fixture `make_server`; options are those of `Server`."""
+
+    def __call__(self, toml: str = HIGH_RATES, **options: Any) -> Server: ...
+
+
+class Serve(Protocol):
+    """The fixture `serve`; `beside` are files in the server's folder, by name."""
+
+    def __call__(self, toml: str = HIGH_RATES, beside: dict[str, str] | None = None, **options: Any) -> Server: ...
