@@ -16,6 +16,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", type=float, default=0, metavar="MINUTES", help="how long the soak test goes on")
 
 
+QUICK_FOLDERS = {"unit", "api", "client", "dialects"}
+PROCESS_FIXTURES = {"make_server", "serve", "server", "server_type", "shell"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as quick the tests that start no other process and are not marked as slow."""
+    for item in items:
+        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if folder in QUICK_FOLDERS and not fixtures & PROCESS_FIXTURES and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.quick)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

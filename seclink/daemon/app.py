@@ -35,7 +35,7 @@ from seclink.web.pages import Pages, html_error
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
 from seclink.web.response import Response, json_response
-from seclink.web.routes import router
+from seclink.web.routes import route_handlers
 from seclink.web.secrets import SecretsApi
 from seclink.web.security_headers import headers
 
@@ -80,8 +80,12 @@ def build_app(config: Config, engine: Engine) -> Middleware:
     ]
     openapi = openapi_document(BASE, operations)
     routes: list[ControllerRouterHandler] = [
-        router(BASE, operations, admission, counters),
-        *(router(dialect.prefix, dialect.operations(), admission, counters) for dialect in dialects),
+        *route_handlers(BASE, operations, admission, counters),
+        *(
+            handler
+            for dialect in dialects
+            for handler in route_handlers(dialect.prefix, dialect.operations(), admission, counters)
+        ),
         _openapi_handler(openapi),
         *health_web.handlers(engine.health),
         *([metrics_web.handler(engine.metrics, admission)] if config.metrics.enabled else []),

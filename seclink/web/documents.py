@@ -65,19 +65,18 @@ def page(text: str, assets: Assets) -> Resource:
 def as_html(text: str, base: str) -> tuple[str, str]:
     """Return the title and the HTML of a Markdown text; links to `name.md` become links below `base`."""
     markdown = _markdown()
-    tokens = markdown.parse(text)
+    nodes = markdown.parse(text)
     title = ""
-    for position, token in enumerate(tokens):
-        if token.type == "heading_open":
-            heading = tokens[position + 1].content
-            title = title or heading
-            token.attrSet("id", slug(heading))
-        elif token.type in ("table_open", "fence"):
-            token.attrSet("tabindex", "0")  # wide ones scroll, which needs the keyboard's focus
-        for child in token.children or ():
+    for node, following in zip(nodes, [*nodes[1:], None], strict=True):
+        if node.type == "heading_open":
+            title = title or following.content
+            node.attrSet("id", slug(following.content))
+        elif node.type in ("table_open", "fence"):
+            node.attrSet("tabindex", "0")  # wide ones scroll, which needs the keyboard's focus
+        for child in node.children or ():
             if child.type == "link_open":
                 child.attrSet("href", re.sub(r"^(\w+)\.md(?=#|$)", rf"{base}/\1", str(child.attrGet("href"))))
-    return title, markdown.renderer.render(tokens, markdown.options, {})
+    return title, markdown.renderer.render(nodes, markdown.options, {})
 
 
 def slug(heading: str) -> str:

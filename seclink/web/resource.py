@@ -1,6 +1,7 @@
 """Responses that are made in advance: pages, files and documents, plain and gzipped."""
 
 import gzip
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -24,7 +25,7 @@ class Resource(Struct, frozen=True):
 
 def prepare(body: bytes, media_type: str, *headers: Header, status: int = 200, vary: bytes = b"") -> Resource:
     """Return the response; it is gzipped only if that saves bytes."""
-    gzipped = gzip.compress(body, 9, mtime=0)
+    gzipped = _gzip(body)
     is_smaller = len(gzipped) < len(body)
     vary = b", ".join(filter(None, (b"Accept-Encoding" if is_smaller else b"", vary)))
     shared = [(b"content-type", media_type.encode()), *headers, *([(b"vary", vary)] if vary else [])]
@@ -33,6 +34,11 @@ def prepare(body: bytes, media_type: str, *headers: Header, status: int = 200, v
         return Resource(status, body, body, plain, plain)
     small = [*shared, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(gzipped))]
     return Resource(status, body, gzipped, plain, small)
+
+
+@lru_cache(256)  # a reload compresses the same files again
+def _gzip(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)
 
 
 async def send_resource(scope: Any, send: Send, resource: Resource) -> None:

@@ -43,6 +43,7 @@ async def test_failing_store_is_named_and_logged_once(appliance: Any) -> None:
     assert [(each["event"], each["detail"]) for each in lines] == [("unready", "store reaper")]
 
 
+@pytest.mark.slow
 async def test_hanging_store_does_not_delay_readiness(appliance: Any) -> None:
     """Another program holds the database's lock: readiness says so before SQLite gives up, and is back right after."""
     await create(appliance.http)

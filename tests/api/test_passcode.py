@@ -99,6 +99,7 @@ async def test_right_passcode_in_a_burst_counts_like_any_attempt(appliance: Any,
     assert {response.status_code for response in responses} <= {200, 401, 410, 429}
 
 
+@pytest.mark.slow
 async def test_flood_of_attempts_is_bounded(appliance: Any, argon: ArgonCounter) -> None:
     """PC-03: two threads, sixteen in the queue; a request refused as busy uses up no attempt."""
     secrets = [await create(appliance.http, passcodeHash=RIGHT) for _ in range(40)]
@@ -244,6 +245,7 @@ async def test_attempts_outlive_a_restart(make_appliance: Any) -> None:
     assert (await reveal(after.client("198.51.100.1"), secret, passcode=WRONG)).status_code == 401
 
 
+@pytest.mark.slow
 async def test_stored_data_does_not_help_to_guess_a_passcode(appliance: Any) -> None:
     """PC-08: two secrets with one passcode have nothing in common on the server, because each hash is bound to its
     own key; with the passcode but without the key, no stored value can be recomputed.

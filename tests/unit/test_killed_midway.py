@@ -25,6 +25,8 @@ UPGRADE = "from seclink.store import connection; connection.open_or_create(path)
 SAVE = f"from seclink.store import backup; backup.save(path, file, {SAVED})"
 RESTORE = f"from seclink.store import backup; backup.restore(file, path, {SAVED}, {30 * DAY}, replace=True)"
 
+pytestmark = pytest.mark.slow
+
 
 def run(script: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """Run the script under strace, with `path` and `file` in the folder. Python itself writes nothing."""

@@ -101,6 +101,7 @@ def test_vector(file: Path) -> None:
     assert result == vector["expect"], vector["comment"]
 
 
+@pytest.mark.slow
 def test_generators_still_write_exactly_these_files(tmp_path: Path) -> None:
     for name in ("generate", "generate_foreign"):
         load(name).write(tmp_path)
