@@ -13,12 +13,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from seclink.cli import formats
+from seclink.cli import display
 from seclink.cli.config import config_option
 from seclink.cli.durations import DURATION
 from seclink.cli.terminal import printable
 from seclink.config.locate import existing_database, load
-from seclink.store.audit_reader import AuditReader, CheckpointPruned, TrailBroken, TrailEntry, parse_checkpoint
+from seclink.store.audit_reader import AuditReader, MarkPruned, TrailBroken, TrailEntry, parse_mark
 
 NOT_INTACT, MAX_BREAKS = 1, 10
 INTERVAL_SECONDS = 0.5
@@ -35,7 +35,7 @@ Show = Callable[[TrailEntry], None]
 @click.option("--mark", metavar="MARK", help="An earlier end of the trail; entries up to it must be unchanged.")
 @config_option
 def audit(
-    follow: bool, as_json: bool, since: int | None, account: str | None, mark: str | None, config: Path | None
+    follow: bool, as_json: bool, since: int | None, account: str | None, mark: str | None, config_path: Path | None
 ) -> None:
     """Print who created, revealed, burned or failed to open which secret, and verify that no entry was changed.
 
@@ -43,7 +43,7 @@ def audit(
     also shows whether the end was cut off or the whole trail was replaced; the server logs a mark every hour. Exit
     status: 0 if the trail is intact, 1 if it is not or the mark is too old to tell.
     """
-    trail = AuditReader(existing_database(load(config), config), _mark(mark))
+    trail = AuditReader(existing_database(load(config_path), config_path), _mark(mark))
     show = _filtered(_as_json if as_json else _headed(_as_text), account, _instant(since))
     is_intact = _print(trail, show)
     if is_intact:
@@ -65,7 +65,7 @@ def _print(trail: AuditReader, show: Show) -> bool:
                 show(entry)
         except TrailBroken as broken:
             sys.stdout.flush()
-            verdict = "CANNOT TELL" if isinstance(broken, CheckpointPruned) else "NOT INTACT"
+            verdict = "CANNOT TELL" if isinstance(broken, MarkPruned) else "NOT INTACT"
             click.echo(printable(f"{verdict}: {broken}"), err=True)
             if not trail.skip(broken):
                 return False
@@ -107,7 +107,7 @@ def _headed(show: Show) -> Show:
 
 def _as_json(item: TrailEntry) -> None:
     entry = msgspec.to_builtins(item.entry)
-    click.echo(json.dumps({"seq": item.head.seq, **entry, "digest": item.head.digest}))
+    click.echo(json.dumps({"seq": item.position.seq, **entry, "digest": item.position.digest}))
 
 
 def _as_text(item: TrailEntry) -> None:
@@ -115,7 +115,7 @@ def _as_text(item: TrailEntry) -> None:
     is_own_create = entry.event == "created" and entry.by == entry.account
     by = f"by {entry.by}" if entry.by is not None and not is_own_create else None
     detail = " ".join(text for text in (entry.detail, by) if text)
-    cells = (f"{formats.utc_time(entry.at):{TIME}}", f"{entry.event:{EVENT}}", f"{entry.account or '-':{ACCOUNT}}")
+    cells = (f"{display.utc_time(entry.at):{TIME}}", f"{entry.event:{EVENT}}", f"{entry.account or '-':{ACCOUNT}}")
     click.echo(printable("  ".join((*cells, f"{entry.receipt or '-':{RECEIPT}}", detail)).rstrip()))
 
 
@@ -124,13 +124,13 @@ def _summary(trail: AuditReader) -> str:
     assert head is not None  # noqa: S101  an audit trail without its first digest raises TrailBroken
     if first is None:
         reason = f"all entries up to {head.seq:,} were pruned" if head.seq else "no entries yet"
-        return f"the audit trail is empty: {reason}, mark {head.checkpoint}"
-    return f"intact: entries {first:,} to {head.seq:,}, mark {head.checkpoint}"
+        return f"the audit trail is empty: {reason}, mark {head.mark}"
+    return f"intact: entries {first:,} to {head.seq:,}, mark {head.mark}"
 
 
 def _mark(text: str | None) -> tuple[int, str] | None:
     try:
-        return None if text is None else parse_checkpoint(text)
+        return None if text is None else parse_mark(text)
     except ValueError:
         raise click.BadParameter(
             "write the mark as it was printed: a number, a colon and 32 hexadecimal digits", param_hint="--mark"

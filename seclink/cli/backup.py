@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from seclink.cli.config import config_option
-from seclink.cli.formats import counted, utc_time
+from seclink.cli.display import counted, utc_time
 from seclink.cli.terminal import printable
 from seclink.config.locate import database, existing_database, load
 from seclink.errors import StoreUnusable
@@ -20,12 +20,12 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("file", type=_FILE)
 @config_option
-def backup(file: Path, config: Path | None) -> None:
+def backup(file: Path, config_path: Path | None) -> None:
     """Save accounts, API keys and receipts to a new FILE, also while the server runs.
 
     The contents of the secrets are not in it: a restored secret has ended.
     """
-    path = existing_database(load(config), config)
+    path = existing_database(load(config_path), config_path)
     began = time.monotonic()
     try:
         inventory = store.save(path, file, int(time.time() * 1000))
@@ -38,16 +38,16 @@ def backup(file: Path, config: Path | None) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--replace", is_flag=True, help="Replace an existing database; its active secrets end.")
 @config_option
-def restore(file: Path, replace: bool, config: Path | None) -> None:
+def restore(file: Path, replace: bool, config_path: Path | None) -> None:
     """Create a database from the backup FILE. The server must not be running.
 
     Secrets that were active when the backup was made have ended in it.
     """
-    settings = load(config)
-    path = database(settings, config)
-    keep_ms = settings.receipts.keep_days * 86_400_000
+    config = load(config_path)
+    path = database(config, config_path)
+    keep_ms = config.receipts.keep_days * 86_400_000
     restored = store.restore(file, path, int(time.time() * 1000), keep_ms, replace=replace)
-    click.echo("\n".join(map(printable, _restore_lines(file, path, restored, settings.receipts.keep_days))))
+    click.echo("\n".join(map(printable, _restore_lines(file, path, restored, config.receipts.keep_days))))
 
 
 def _backup_lines(file: Path, inventory: Inventory, seconds: float) -> list[str]:

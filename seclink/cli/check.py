@@ -31,13 +31,13 @@ class CheckFailed(SecLinkError):
 @click.command()
 @click.option("--url", help="The server to check instead of the configured one.")
 @config_option
-def check(url: str | None, config: Path | None) -> None:
+def check(url: str | None, config_path: Path | None) -> None:
     """Check that the server responds. Prints nothing if it does; exit status 1 otherwise."""
     path = None
     if url is None:
-        settings = load(config)
-        path = database(settings, config)
-        url = local_url(as_served(settings, path).server)
+        config = load(config_path)
+        path = database(config, config_path)
+        url = local_url(as_served(config, path).server)
     host = _parse_url(url).netloc
     try:
         # An expired certificate is no reason to restart a server, so the local one's is not verified.

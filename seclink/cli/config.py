@@ -10,6 +10,7 @@ from seclink.config.options import render
 
 config_option = click.option(
     "--config",
+    "config_path",
     type=click.Path(path_type=Path),
     help="The TOML file. Default: $SECLINK_CONFIG, ./seclink.toml or /etc/seclink/seclink.toml.",
 )
@@ -19,11 +20,11 @@ config_option = click.option(
 @click.option("--check", is_flag=True, help="Print nothing on success; the exit status is 1 if the file has problems.")
 @click.option("--defaults", is_flag=True, help="Print every option at its default, commented out.")
 @config_option
-def config(config: Path | None, check: bool, defaults: bool) -> None:
+def config(config_path: Path | None, check: bool, defaults: bool) -> None:
     """Print the configuration in force as commented TOML."""
     if defaults:
         click.echo(all_defaults(), nl=False)
         return
-    loaded = load(config)
+    loaded = load(config_path)
     if not check:
-        click.echo(f"# {find(config) or 'all defaults: there is no file'}\n\n{render(loaded)}", nl=False)
+        click.echo(f"# {find(config_path) or 'all defaults: there is no file'}\n\n{render(loaded)}", nl=False)

@@ -11,9 +11,9 @@ from click.core import ParameterSource
 
 from seclink.cli import terminal, wordlist
 from seclink.cli.connection import RemoteServer, connection
+from seclink.cli.display import local_time
 from seclink.cli.durations import DURATION
 from seclink.cli.error_text import RequestedOptions, in_options
-from seclink.cli.formats import local_time
 from seclink.client.models import CreatedSecret
 from seclink.client.secrets import SecretType
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
@@ -164,7 +164,7 @@ def _show(created: CreatedSecret, generated: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_facts(created, generated), indent=2))
     elif sys.stdout.isatty():
-        click.echo(_card(created, generated))
+        click.echo(_summary(created, generated))
     else:
         click.echo(created.link)
         if generated:
@@ -183,7 +183,7 @@ def _facts(created: CreatedSecret, generated: str | None) -> dict[str, object]:
     return facts | ({"passcode": generated} if generated else {})
 
 
-def _card(created: CreatedSecret, generated: str | None) -> str:
+def _summary(created: CreatedSecret, generated: str | None) -> str:
     rows: list[tuple[str, ...]] = [
         ("expires", local_time(created.expires_at)),
         ("views", "unlimited" if created.views is None else str(created.views)),

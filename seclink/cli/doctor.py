@@ -35,14 +35,14 @@ PAUSE_SECONDS = 5.0
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("--offline", is_flag=True, help="Leave out the public URL; send nothing over the network.")
 @config_option
-def doctor(as_json: bool, offline: bool, config: Path | None) -> None:
+def doctor(as_json: bool, offline: bool, config_path: Path | None) -> None:
     """Check the whole appliance for problems, and print how to fix them. Changes nothing.
 
     Run it on the server's machine, as the service's user or as root, while the server runs. Exit status: 1 if there are
     problems, 0 if there are none; warnings do not count.
     """
     findings: list[Finding] = []
-    for finding in _findings(config, offline):
+    for finding in _findings(config_path, offline):
         if not as_json:
             _show(finding, findings[-1] if findings else None)
         findings.append(finding)
@@ -55,15 +55,15 @@ def doctor(as_json: bool, offline: bool, config: Path | None) -> None:
         sys.exit(HAS_PROBLEMS)
 
 
-def _findings(config_file: Path | None, offline: bool) -> Iterator[Finding]:
-    source = find(config_file)
+def _findings(config_path: Path | None, offline: bool) -> Iterator[Finding]:
+    source = find(config_path)
     try:
-        config = load(config_file)
+        config = load(config_path)
     except ConfigError as error:
         yield from configuration.config_problems(error)
         yield from machine.check(Config(), None)
         return
-    path = database(config, config_file)
+    path = database(config, config_path)
     config = as_served(config, path)
     yield from configuration.check(config, source)
     key = config.server.tls_key

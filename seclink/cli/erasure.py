@@ -32,7 +32,7 @@ NOT_ERASED = 1
 @click.option("--quick", is_flag=True, help="Leave out secrets that expire, which takes more than a minute.")
 @config_option
 def audit_erasure(
-    server: str | None, key: str | None, extra: tuple[Path, ...], quick: bool, config: Path | None
+    server: str | None, key: str | None, extra: tuple[Path, ...], quick: bool, config_path: Path | None
 ) -> None:
     """Create secrets; reveal, burn and let expire them; and search the raw files for remains.
 
@@ -40,13 +40,13 @@ def audit_erasure(
     copies beside it, temporary files, and every other file that the server has open. Exit status: 0 if nothing remains,
     1 if something does.
     """
-    settings = load(config)
-    path = existing_database(settings, config)
-    address = _address(server) if server else local_url(as_served(settings, path).server)
+    config = load(config_path)
+    path = existing_database(config, config_path)
+    address = _address(server) if server else local_url(as_served(config, path).server)
     with HttpProbe(address, is_local=not server) as probe:
         erasure_check = ErasureCheck(probe, path, key=key or "", extra=extra)
         try:
-            report = erasure_check.run(settings.limits.payload_bytes, None if quick else settings.reaper.every)
+            report = erasure_check.run(config.limits.payload_bytes, None if quick else config.reaper.every)
         except Unreachable as error:
             hint = "" if server else silent_server_hint(path, "--server")
             raise Unreachable(error.message + hint) from None

@@ -7,7 +7,7 @@ from an older or a newer server, keeps the server's message.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from seclink.cli.formats import exact_duration
+from seclink.cli.display import exact_duration
 from seclink.cli.terminal import printable
 from seclink.client.secrets import max_body_bytes
 from seclink.errors import BadRequest, Fault, Limit, PayloadTooLarge, SecLinkError

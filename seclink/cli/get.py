@@ -9,7 +9,7 @@ import click
 
 from seclink.cli import terminal
 from seclink.cli.connection import RemoteServer, connection
-from seclink.cli.formats import local_time
+from seclink.cli.display import local_time
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
 from seclink.cli.wordlist import passcode_candidates

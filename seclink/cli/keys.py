@@ -11,10 +11,10 @@ import click
 
 from seclink.cli import terminal
 from seclink.cli.config import config_option
+from seclink.cli.display import utc_date
 from seclink.cli.durations import DURATION
-from seclink.cli.formats import utc_date
 from seclink.config.locate import database, existing_database, find, load
-from seclink.config.types import format_rate, parse_rate
+from seclink.config.option_types import format_rate, parse_rate
 from seclink.domain.api_keys import ApiKeys
 from seclink.errors import NotFound, StoreUnusable
 from seclink.model import ApiKey, Rate, Scope
@@ -51,47 +51,51 @@ def key() -> None:
 @click.option("--expires", type=DURATION, help="Lifetime of the key, like 90d or 2w. Default: unlimited.")
 @click.option("--rate", type=_Rate(), help="Rate limit of the key, like 500/hour. Default: rates.key.")
 @config_option
-def add(account: str, scopes: tuple[str, ...], expires: int | None, rate: Rate | None, config: Path | None) -> None:
+def add(
+    account: str, scopes: tuple[str, ...], expires: int | None, rate: Rate | None, config_path: Path | None
+) -> None:
     """Create an API key for ACCOUNT and print only the key. It cannot be shown again."""
     if not ACCOUNT.fullmatch(account):
         raise click.BadParameter("write 1 to 64 letters, digits or . _ @ + -", param_hint="ACCOUNT")
     allowed = frozenset(Scope(scope) for scope in scopes or ("create", "manage"))
-    click.echo(_with_api_keys(config, lambda keys, now: keys.add(account, allowed, expires, rate, now), True))
+    click.echo(_with_api_keys(config_path, lambda keys, now: keys.add(account, allowed, expires, rate, now), True))
 
 
 @key.command("list")
 @config_option
-def list_keys(config: Path | None) -> None:
+def list_keys(config_path: Path | None) -> None:
     """List all API keys by their prefixes."""
 
     async def rows(keys: ApiKeys, now: int) -> list[tuple[str, ...]]:
         return [_row(api_key, now) for api_key in await keys.all()]
 
     heading = ("KEY", "ACCOUNT", "SCOPES", "RATE", "CREATED", "STATE")
-    click.echo(terminal.table([heading, *_with_api_keys(config, rows)]))
+    click.echo(terminal.table([heading, *_with_api_keys(config_path, rows)]))
 
 
 @key.command()
 @click.argument("prefix")
 @config_option
-def revoke(prefix: str, config: Path | None) -> None:
-    """Revoke the API key that begins with PREFIX, as shown by `seclink key list`."""
+def revoke(prefix: str, config_path: Path | None) -> None:
+    """Revoke an API key. PREFIX is the beginning of the key, as `seclink key list` shows it."""
     if len(prefix) < len("sk_live_") + 4:
         raise click.BadParameter("write the prefix as `seclink key list` shows it", param_hint="PREFIX")
     stored = prefix[: len("sk_live_") + 6]  # the user may paste the whole key
-    revoked = _with_api_keys(config, lambda keys, now: keys.revoke(stored, now))
+    revoked = _with_api_keys(config_path, lambda keys, now: keys.revoke(stored, now))
     if not revoked:
         raise NotFound(f"No live key begins with {stored}")
     for api_key in revoked:
         click.echo(f"revoked {api_key.prefix}... of {api_key.account}", err=True)
 
 
-def _with_api_keys(path: Path | None, work: Callable[[ApiKeys, int], Awaitable[T]], may_create: bool = False) -> T:
+def _with_api_keys(
+    config_path: Path | None, work: Callable[[ApiKeys, int], Awaitable[T]], may_create: bool = False
+) -> T:
     """Open the database, with `may_create` a new one if there is none, and return the result of `work(keys, now)`."""
-    settings = load(path)
-    file = database(settings, path) if may_create else existing_database(settings, path)
+    config = load(config_path)
+    file = database(config, config_path) if may_create else existing_database(config, config_path)
     if not file.exists():
-        if find(path) is None:  # most likely the wrong folder, whose database no server will ever open
+        if find(config_path) is None:  # most likely the wrong folder, whose database no server will ever open
             raise StoreUnusable(
                 f"{file}: there is no such database, and no TOML file in this folder;"
                 " name the server's TOML with --config, or start the server here first"
@@ -101,8 +105,8 @@ def _with_api_keys(path: Path | None, work: Callable[[ApiKeys, int], Awaitable[T
     async def run() -> T:
         store = await SqliteStore.open(
             file,
-            keep_seconds=settings.receipts.keep_days * 86400,
-            max_bytes=settings.store.max_bytes,
+            keep_seconds=config.receipts.keep_days * 86400,
+            max_bytes=config.store.max_bytes,
             exclusive=False,
         )
         try:

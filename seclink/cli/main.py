@@ -15,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from seclink import __version__
-from seclink.cli import formats
+from seclink.cli import display
 from seclink.cli.terminal import abandon_stdout, printable
 from seclink.errors import BadRequest, Gone, KeyRequired, PasscodeWrong, RateLimited, SecLinkError, Unreachable
 
@@ -30,7 +30,7 @@ class CommandEntry(NamedTuple):
     help: str
 
 
-TABLE = {
+COMMANDS = {
     "create": CommandEntry("Secrets", "seclink.cli.create:create", "Seal a secret and print its link."),
     "get": CommandEntry("Secrets", "seclink.cli.get:get", "Open the secret of a link, or show a receipt."),
     "list": CommandEntry("Secrets", "seclink.cli.receipts:list_", "List your receipts."),
@@ -59,31 +59,31 @@ class Commands(click.Group):
     """A click group that imports a command when it is called, and turns its errors into messages and exit status."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(TABLE)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in TABLE:
+        if cmd_name not in COMMANDS:
             return None
-        module, _, name = TABLE[cmd_name].target.partition(":")
+        module, _, name = COMMANDS[cmd_name].target.partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if not (args[0] in TABLE or args[0].startswith("-") or ctx.resilient_parsing):
-            matches = get_close_matches(args[0], TABLE, 1)
+        if not (args[0] in COMMANDS or args[0].startswith("-") or ctx.resilient_parsing):
+            matches = get_close_matches(args[0], COMMANDS, 1)
             hint = f" Did you mean '{matches[0]}'?" if matches else ""
             ctx.fail(f"No such command '{printable(args[0])}'.{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for section in dict.fromkeys(entry.section for entry in TABLE.values()):
+        for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
             with formatter.section(section):
-                formatter.write_dl([(n, entry.help) for n, entry in TABLE.items() if entry.section == section])
+                formatter.write_dl([(n, entry.help) for n, entry in COMMANDS.items() if entry.section == section])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        names = [CompletionItem(n, help=entry.help) for n, entry in TABLE.items() if n.startswith(incomplete)]
+        names = [CompletionItem(n, help=entry.help) for n, entry in COMMANDS.items() if n.startswith(incomplete)]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -132,7 +132,7 @@ def explain(error: SecLinkError) -> Iterator[str]:
             yield f"  {state or 'ended'} {_on_date(ended_at)}"
         case PasscodeWrong(attempts_left=remaining):
             wait = "" if remaining else "; wait ten minutes"
-            yield f"  {formats.counted(remaining, 'attempt')} left; nothing was used up{wait}"
+            yield f"  {display.counted(remaining, 'attempt')} left; nothing was used up{wait}"
         case RateLimited(retry_after=seconds):
             yield f"  try again in {seconds} s"
         case KeyRequired():
@@ -151,7 +151,7 @@ def exit_status(error: SecLinkError) -> int:
 
 def _on_date(at_ms: int) -> str:
     try:
-        return f"on {formats.local_time(datetime.fromtimestamp(at_ms / 1000, UTC))}"
+        return f"on {display.local_time(datetime.fromtimestamp(at_ms / 1000, UTC))}"
     except (ValueError, OverflowError, OSError):  # a hostile server may send any number
         return "at an unknown time"
 

@@ -19,7 +19,7 @@ from seclink.telemetry.prometheus import parse
 TIMEOUT_SECONDS = 5.0
 
 
-def find_source(config: Path | None, at: RemoteServer) -> "MetricsEndpoint":
+def find_source(config_path: Path | None, at: RemoteServer) -> "MetricsEndpoint":
     """Return the server named on the command line, else the one that this machine's TOML describes.
 
     The TOML comes before $SECLINK_SERVER and the login, because an administrator who is logged in at another server
@@ -29,19 +29,19 @@ def find_source(config: Path | None, at: RemoteServer) -> "MetricsEndpoint":
     origin = context.get_parameter_source("server")
     if origin is ParameterSource.COMMANDLINE:
         return MetricsEndpoint(at.server, at.key)
-    settings = load(config)
-    path = database(settings, config)
-    if settings.metrics.listen is not None:
-        return MetricsEndpoint(local_metrics_url(settings.metrics.listen), "", hint=_listener_hint(path))
-    if config is None and (origin is ParameterSource.ENVIRONMENT or at.profile.login()[0]):
+    config = load(config_path)
+    path = database(config, config_path)
+    if config.metrics.listen is not None:
+        return MetricsEndpoint(local_metrics_url(config.metrics.listen), "", hint=_listener_hint(path))
+    if config_path is None and (origin is ParameterSource.ENVIRONMENT or at.profile.login()[0]):
         name = "$SECLINK_SERVER" if origin is ParameterSource.ENVIRONMENT else "`seclink login`"
         hint = f"\n  this is the server of {name}; for the one on this machine, name its TOML with --config"
         return MetricsEndpoint(at.server, at.key, hint=hint)
-    address = local_url(as_served(settings, path).server)
+    address = local_url(as_served(config, path).server)
     return MetricsEndpoint(
         address,
         _key_for(address, at),
-        toml=str(find(config) or "seclink.toml"),
+        toml=str(find(config_path) or "seclink.toml"),
         silent_hint=silent_server_hint(path, "--server"),
         is_local=True,
     )

@@ -13,8 +13,8 @@ from seclink.daemon.run import run
 @click.option("--host", help="Address to listen on instead of server.host.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on instead of server.port.")
 @config_option
-def serve(host: str | None, port: int | None, config: Path | None) -> None:
+def serve(host: str | None, port: int | None, config_path: Path | None) -> None:
     """Run the server. Ctrl-C or SIGTERM stops it after the requests in flight; SIGHUP makes it read the TOML again."""
-    source = ConfigSource(find(config), host, port)
-    settings = source.read()
-    run(settings, source, database(settings, config), announce=click.echo)
+    source = ConfigSource(find(config_path), host, port)
+    config = source.read()
+    run(config, source, database(config, config_path), announce=click.echo)

@@ -37,14 +37,14 @@ CURSOR_HOME, END_LINE, CLEAR_REST = "\x1b[H", "\x1b[K\n", "\x1b[J"
 @click.option("--json", "as_json", is_flag=True, help="Print it once, as JSON.")
 @config_option
 @connection
-def status(once: bool, as_json: bool, config: Path | None, at: RemoteServer) -> None:
+def status(once: bool, as_json: bool, config_path: Path | None, at: RemoteServer) -> None:
     """Show the state of a server: live on a terminal until q or Ctrl-C, once through a pipe.
 
     Reads from metrics.listen of this machine's TOML. If that is unset, or with --server, it reads from a server itself,
     with a key of the scope metrics: the server of $SECLINK_SERVER or of the login, else the one configured here. Exit
     status: 0 if the server is ready, 1 if not, 3 if it cannot be reached.
     """
-    source = find_source(config, at)
+    source = find_source(config_path, at)
     if as_json or once or not (sys.stdout.isatty() and sys.stdin.isatty()):
         reading = source.read()
         text = json.dumps(facts(Span(reading)), indent=2) if as_json else "\n".join(screen(Span(reading), source.name))

@@ -6,7 +6,7 @@ Every figure keeps its line, so that the screen can be watched for hours.
 import math
 from collections.abc import Iterator, Mapping
 
-from seclink.cli import formats
+from seclink.cli import display
 from seclink.cli.metrics_snapshot import EVENTS, Quantiles, Span
 from seclink.cli.terminal import printable
 
@@ -22,7 +22,7 @@ def _lines(span: Span, name: str, problem: str) -> Iterator[str]:
     last = span.last
     state = problem or (f"not ready: {', '.join(last.failing)}" if last.failing else "ready")
     yield f"SecLink {last.build.get('version', '?')}  {state}"
-    yield f"{name}, up {formats.duration(last.at - last.started_at)}"
+    yield f"{name}, up {display.duration(last.at - last.started_at)}"
     yield ""
     yield from _event_table(span)
     yield from _response_table(span)
@@ -31,12 +31,12 @@ def _lines(span: Span, name: str, problem: str) -> Iterator[str]:
     yield _line("refused", _counts(span.errors()) or "none")
     running, waiting = _number(span, "passcodes_running"), _number(span, "passcodes_waiting")
     yield _line("passcodes", f"{running} running, {waiting} waiting")
-    yield _line("reaper", f"{formats.duration(last.value('seclink_reaper_lag_seconds'))} behind")
+    yield _line("reaper", f"{display.duration(last.value('seclink_reaper_lag_seconds'))} behind")
     used, limit = (last.value(f"seclink_database_{name}_bytes") for name in ("used", "limit"))
-    share = f"{100 * used / limit:.1f} % of {formats.file_size(limit)}" if limit else "limit unknown"
-    log = formats.file_size(last.value("seclink_wal_bytes"))
-    yield _line("database", f"{formats.file_size(used)} used, {share}; log {log}")
-    memory, files = formats.file_size(last.value("process_resident_memory_bytes")), last.value("process_open_fds")
+    share = f"{100 * used / limit:.1f} % of {display.file_size(limit)}" if limit else "limit unknown"
+    log = display.file_size(last.value("seclink_wal_bytes"))
+    yield _line("database", f"{display.file_size(used)} used, {share}; log {log}")
+    memory, files = display.file_size(last.value("process_resident_memory_bytes")), last.value("process_open_fds")
     requests = _number(span, "requests_in_flight")
     yield _line("process", f"{memory}, {files:.0f} files, {requests} requests in flight")
 
@@ -74,4 +74,4 @@ def _number(span: Span, name: str) -> str:
 
 
 def _response_time(seconds: float) -> str:
-    return "> 10 s" if math.isinf(seconds) else formats.milliseconds(seconds)
+    return "> 10 s" if math.isinf(seconds) else display.milliseconds(seconds)

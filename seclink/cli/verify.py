@@ -14,7 +14,7 @@ from seclink.errors import BadRequest
 from seclink.ops.http_probe import HttpProbe
 from seclink.ops.page_verification import PageComparison, verify_pages
 from seclink.web.assets import FOLDER
-from seclink.web.manifest import fingerprint, manifest
+from seclink.web.page_manifest import fingerprint, manifest
 
 DIFFERENT, MAX_SHOWN = 1, 20
 

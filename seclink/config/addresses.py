@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
+from seclink.config.option_types import LOOPBACK, Endpoint
 from seclink.config.schema import Config, ServerOptions
-from seclink.config.types import LOOPBACK, Endpoint
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not bound to
 """An address that means every address of the machine -> the loopback address among those."""

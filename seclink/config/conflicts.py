@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from seclink.config.addresses import WILDCARDS
 from seclink.config.durations import format_duration
+from seclink.config.option_types import LOOPBACK
 from seclink.config.schema import Config
 from seclink.config.toml_lines import KeyPath
-from seclink.config.types import LOOPBACK
 
 # A proxy may strip the path of the public URL or leave it, so that path must not begin like one of SecLink's own.
 OWN_PATHS = {"api", "docs", "receipt", "static", "healthz", "readyz", "metrics"}

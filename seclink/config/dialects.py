@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Struct
 
-from seclink.config.types import BOOLEAN, HOST_NAME, Declared
+from seclink.config.option_types import BOOLEAN, HOST_NAME, Declared
 
 
 class DialectOptions(Struct, frozen=True, kw_only=True):

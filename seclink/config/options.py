@@ -6,8 +6,8 @@ from typing import Any, cast, get_args
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields, replace
 
+from seclink.config.option_types import Declared, OptionType, to_toml
 from seclink.config.schema import Config, is_section
-from seclink.config.types import Declared, OptionType, to_toml
 
 HEAD = """\
 # Every option of SecLink at its default. To change one, remove the # from its line and write your value;

@@ -10,9 +10,9 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo, fields
 
 from seclink.config.conflicts import Problem, conflicts
+from seclink.config.option_types import Declared
 from seclink.config.schema import Config, is_section
 from seclink.config.toml_lines import KeyPath, error_line, key_lines
-from seclink.config.types import Declared
 from seclink.errors import ConfigError
 
 S = TypeVar("S", bound=Struct)

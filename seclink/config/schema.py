@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Struct, field
 
 from seclink.config.dialects import DialectsOptions
-from seclink.config.types import (
+from seclink.config.option_types import (
     BOOLEAN,
     CIDR,
     COLOUR,

@@ -64,7 +64,7 @@ def build_app(config: Config, engine: Engine) -> Middleware:
     """
     log, counters = engine.log, engine.metrics.counters
     vault = engine.vault.with_config(config)
-    admission = Admission(ApiKeys(engine.store), engine.addresses, engine.keys, config, engine.clock)
+    admission = Admission(ApiKeys(engine.store), engine.address_limiter, engine.key_limiter, config, engine.clock)
     assets = load_assets(config, public_url(config))
     dialects = _dialects(config, vault, admission, engine, assets)
     dispatcher = DialectDispatcher(dialects, public_url(config))

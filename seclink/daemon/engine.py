@@ -20,7 +20,7 @@ from seclink.web.metrics_collector import MetricsCollector, MetricsSources
 
 
 class Engine:
-    """`addresses` and `keys` limit the rates of client addresses and of API keys."""
+    """`address_limiter` and `key_limiter` limit the rates of client addresses and of API keys."""
 
     def __init__(
         self, config: Config, store: Store, log: Log, clock: Clock, metrics: MetricsCollector | None = None
@@ -30,7 +30,7 @@ class Engine:
         self.passcodes = Passcodes(config.passcodes.profile, counters.passcode_seconds)
         state = VaultState(store, self.passcodes, log, clock.monotonic, counters.events)
         self.vault = Vault(state, config)
-        self.addresses, self.keys = RateLimiter(), RateLimiter()
+        self.address_limiter, self.key_limiter = RateLimiter(), RateLimiter()
         self.reaper = Reaper(self.vault, config.reaper.every, clock.now, clock.monotonic, log, counters.reaped_rows)
         self.health = HealthCheck(self.vault, self.reaper, clock, log)
 

@@ -37,7 +37,7 @@ SWITCH_SECONDS = 0.0005
 CLOCK_BEHIND_MS = 60_000
 
 
-class Start(NamedTuple):
+class StartArguments(NamedTuple):
     """Everything a process is started with: `path` is the database's; `announce` prints the banner."""
 
     config: Config
@@ -52,7 +52,7 @@ def run(config: Config, source: ConfigSource, path: Path, announce: Callable[[st
     sys.setswitchinterval(SWITCH_SECONDS)
     faulthandler.enable()  # the watchdog's SIGABRT prints the line each thread was in, and no value of any variable
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would keep secrets that must be forgotten
-    start = Start(config, source, path, load_certificate(config.server, source.path), announce)
+    start = StartArguments(config, source, path, load_certificate(config.server, source.path), announce)
     with (
         bind_listener(config.server, source, path) as listener,
         bind_metrics_listener(config.metrics, source) or contextlib.nullcontext() as metrics_socket,
@@ -63,7 +63,7 @@ def run(config: Config, source: ConfigSource, path: Path, announce: Callable[[st
             raise StartRefused(str(error)) from None
 
 
-async def _run(start: Start, listener: socket.socket, metrics_socket: socket.socket | None) -> None:
+async def _run(start: StartArguments, listener: socket.socket, metrics_socket: socket.socket | None) -> None:
     """Open the store, build the appliance, serve until stopped, and close the store."""
     log = Log(start.config.log)
     stop, hangup = asyncio.Event(), asyncio.Event()
@@ -86,7 +86,7 @@ class Daemon:
     """
 
     def __init__(
-        self, start: Start, appliance: Appliance, log: Log, stop: asyncio.Event, hangup: asyncio.Event
+        self, start: StartArguments, appliance: Appliance, log: Log, stop: asyncio.Event, hangup: asyncio.Event
     ) -> None:
         self._start, self._appliance, self._log = start, appliance, log
         self._stop, self._hangup = stop, hangup
@@ -128,7 +128,7 @@ class Daemon:
         self._notifier.stopping(self._reloader.config.server.shutdown_timeout)
 
 
-async def _open_store(start: Start, log: Log) -> SqliteStore:
+async def _open_store(start: StartArguments, log: Log) -> SqliteStore:
     """Open the database, and log its upgrade if there was one. Raises StoreUnusable."""
     config = start.config
     keep_seconds = config.receipts.keep_days * 86400

@@ -15,7 +15,7 @@ error goes back in the foreign system's format. To write one:
 
         def operations(self) -> Iterator[Operation]:
             rule = AccessRule(rate="create", scopes=(Scope.CREATE,), needs_key=True)
-            yield Operation(method="POST", path="/secrets", handler=self.create, summary="...", admission=rule)
+            yield Operation(method="POST", path="/secrets", handler=self.create, summary="...", access_rule=rule)
 
         async def create(self, request: RequestContext) -> Response:
             body, _ = await self.read(request, ExampleCreate)    # unknown members are ignored, misspelled ones rejected

@@ -60,28 +60,28 @@ class EnigmaCrypt(Dialect):
             path="/api/messages",
             handler=self.create,
             summary="Create a message",
-            admission=AccessRule(rate="create", scopes=(Scope.CREATE,)),
+            access_rule=AccessRule(rate="create", scopes=(Scope.CREATE,)),
         )
         yield Operation(
             method="GET",
             path="/api/messages/{message_id:str}/meta",
             handler=self.meta,
             summary="Describe a message; spends no access",
-            admission=AccessRule(rate="peek"),
+            access_rule=AccessRule(rate="peek"),
         )
         yield Operation(
             method="POST",
             path="/api/messages/{message_id:str}/access",
             handler=self.access,
             summary="Fetch a message; spends an access",
-            admission=AccessRule(rate="reveal"),
+            access_rule=AccessRule(rate="reveal"),
         )
         yield Operation(
             method="DELETE",
             path="/api/messages/{message_id:str}",
             handler=self.delete,
             summary="Delete a message",
-            admission=AccessRule(rate="peek"),
+            access_rule=AccessRule(rate="peek"),
         )
 
     async def create(self, request: RequestContext) -> Response:

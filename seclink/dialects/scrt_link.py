@@ -57,21 +57,21 @@ class ScrtLink(Dialect):
             path="/api/v1/secrets",
             handler=self.create,
             summary="Create a secret",
-            admission=AccessRule(rate="create", scopes=(Scope.CREATE,), needs_key=True),
+            access_rule=AccessRule(rate="create", scopes=(Scope.CREATE,), needs_key=True),
         )
         yield Operation(
             method="POST",
             path="/api/v1/secrets/{secret_id_hash:str}",
             handler=self.probe,
             summary="Report whether a secret exists; changes nothing",
-            admission=AccessRule(rate="peek"),
+            access_rule=AccessRule(rate="peek"),
         )
         yield Operation(
             method="GET",
             path="/api/v1/client-module",
             handler=self.client_module,
             summary="The client module",
-            admission=AccessRule(rate="peek", query=None),
+            access_rule=AccessRule(rate="peek", query=None),
         )
 
     async def create(self, request: RequestContext) -> Response:

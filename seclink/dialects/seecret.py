@@ -107,7 +107,7 @@ class Seecret(Dialect):
             path="/api",
             handler=self.operate,
             summary="Do what the member `operation` names",
-            admission=AccessRule(rate="create", needs_key=True),
+            access_rule=AccessRule(rate="create", needs_key=True),
         )
 
     async def operate(self, request: RequestContext) -> Response:

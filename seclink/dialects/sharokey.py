@@ -251,8 +251,8 @@ class Sharokey(Dialect):
                 yield from _base64_faults(f"attachments.{number}.data", attachment.data)
 
 
-def _route(method: Any, path: str, handler: Handler, summary: str, admission: AccessRule) -> Operation:
-    return Operation(method=method, path=f"/api/v1{path}", handler=handler, summary=summary, admission=admission)
+def _route(method: Any, path: str, handler: Handler, summary: str, access_rule: AccessRule) -> Operation:
+    return Operation(method=method, path=f"/api/v1{path}", handler=handler, summary=summary, access_rule=access_rule)
 
 
 def _success(message: str, data: Any) -> dict[str, Any]:

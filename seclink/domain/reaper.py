@@ -13,7 +13,7 @@ from seclink.errors import SecLinkError
 from seclink.telemetry.counters import ROWS, Histogram
 from seclink.telemetry.log import Log
 
-CHECKPOINT_SECONDS = 3600
+MARK_INTERVAL_SECONDS = 3600
 
 
 class Reaper:
@@ -35,7 +35,7 @@ class Reaper:
         self.finished_at: float | None = None
         self.interval_seconds = self._next_interval_seconds = interval_seconds
         self._interval_changed = asyncio.Event()
-        self._checkpoint, self._checkpoint_due_at = "", monotonic()
+        self._mark, self._mark_due_at = "", monotonic()
 
     def reconfigure(self, interval_seconds: float) -> None:
         """Change the interval between rounds; another one starts a round at once."""
@@ -49,7 +49,7 @@ class Reaper:
             while True:
                 try:
                     await self.reap_all()
-                    await self._log_checkpoint()
+                    await self._log_mark()
                 except SecLinkError as error:
                     self._log.error("reaper", code=error.code)
                 except Exception as error:  # our own bug: without this loop the disk would fill unnoticed
@@ -63,17 +63,17 @@ class Reaper:
             with contextlib.suppress(SecLinkError):
                 await self._vault.drain()
                 await self._vault.ping(self._now())
-                await self._log_checkpoint(at_once=True)
+                await self._log_mark(at_once=True)
 
-    async def _log_checkpoint(self, *, at_once: bool = False) -> None:
+    async def _log_mark(self, *, at_once: bool = False) -> None:
         """Log the end of the audit trail if it has grown: the log is stored elsewhere, so it can prove a cut."""
-        if not at_once and self._monotonic() < self._checkpoint_due_at:
+        if not at_once and self._monotonic() < self._mark_due_at:
             return
-        self._checkpoint_due_at = self._monotonic() + CHECKPOINT_SECONDS
-        checkpoint = await self._vault.audit_checkpoint()
-        if checkpoint != self._checkpoint and not checkpoint.startswith("0:"):
-            self._log.info("audit", mark=checkpoint)
-            self._checkpoint = checkpoint
+        self._mark_due_at = self._monotonic() + MARK_INTERVAL_SECONDS
+        mark = await self._vault.audit_mark()
+        if mark != self._mark and not mark.startswith("0:"):
+            self._log.info("audit", mark=mark)
+            self._mark = mark
 
     async def reap_all(self) -> None:
         """Erase all secrets that are due now."""

@@ -60,7 +60,7 @@ class Receipts:
             check_access(require_live(await self._store.peek(receipt.link_id, now)), edit.access)
         passcode = UNSET if edit.passcode_hash is UNSET else await self._passcodes.hash_if_set(edit.passcode_hash)
         changes = policy.changes(edit, passcode, now)
-        state = await self._store.replace(receipt.receipt_id, changes, now, actor.account, _audit_detail(actor))
+        state = await self._store.edit(receipt.receipt_id, changes, now, actor.account, _audit_detail(actor))
         if state is not State.ACTIVE:
             raise NotActive()
         self._log.info("changed", receipt=receipt.receipt_id)

@@ -29,13 +29,15 @@ class ReleaseChecks:
     def __init__(self, store: Store, passcodes: Passcodes) -> None:
         self._store, self._passcodes = store, passcodes
 
-    async def require(self, link_id: str, proof: Proof, actor: Actor, now: int, *, needs_access: bool = False) -> Peek:
-        """Return the secret if all checks pass. With `needs_access`, a secret that needs no proof of key fails.
+    async def require(
+        self, link_id: str, proof: Proof, actor: Actor, now: int, *, needs_key_proof: bool = False
+    ) -> Peek:
+        """Return the secret if all checks pass. With `needs_key_proof`, a secret that needs no proof of key fails.
 
         Raises NotFound, Gone, AccessRequired, AccessDenied, PasscodeRequired, PasscodeLocked, PasscodeWrong, Busy.
         """
         peek = require_live(await self._store.peek(link_id, now))
-        if peek.access_hash is None and needs_access:
+        if peek.access_hash is None and needs_key_proof:
             raise AccessRequired("This secret needs no proof of its link's key; only its sender can burn it")
         # A proof that this secret does not need belongs to another secret's key, which would not open this payload.
         if peek.access_hash is not None or proof.access is not None:

@@ -119,7 +119,7 @@ class Vault:
         that needs none cannot be burned this way.
         """
         with self._audited_failures(link_id, now, actor.account):
-            peek = await self._checks.require(link_id, proof, actor, now, needs_access=True)
+            peek = await self._checks.require(link_id, proof, actor, now, needs_key_proof=True)
             if await self._store.burn(peek.receipt_id, now, actor.account, "by the link") is not State.ACTIVE:
                 raise gone_error(await self._store.peek(link_id, now))
         self._events["burned", peek.format] += 1
@@ -158,8 +158,8 @@ class Vault:
     async def ping(self, now: int) -> None:
         await self._store.ping(now)
 
-    async def audit_checkpoint(self) -> str:
-        return await self._store.audit_checkpoint()
+    async def audit_mark(self) -> str:
+        return await self._store.audit_mark()
 
     async def free_bytes(self) -> int:
         """Return the bytes that may still be stored; new secrets are refused a little earlier."""

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from seclink.config.durations import format_duration
+from seclink.config.option_types import PICTURES
 from seclink.config.parser import from_document
 from seclink.config.schema import Config
-from seclink.config.types import PICTURES
 from seclink.errors import ConfigError
 from seclink.web.assets import ICON, Assets, load
 

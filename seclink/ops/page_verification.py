@@ -20,7 +20,7 @@ from seclink.ops.page_settings import VERSION, settings_from_page
 from seclink.web.assets import FOLDER, Assets, load
 from seclink.web.documents import INDEX, NAMES, document
 from seclink.web.documents import PREFIX as DOCS
-from seclink.web.manifest import fingerprint, manifest
+from seclink.web.page_manifest import fingerprint, manifest
 from seclink.web.pages import files, pages
 from seclink.web.resource import Resource
 from seclink.web.security_headers import Header, headers

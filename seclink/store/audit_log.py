@@ -4,8 +4,8 @@ An entry is written in the same transaction as the change it records, so neither
 accounts, receiptIds and key prefixes, which open nothing. It holds nothing of a secret, no address and no free text.
 
 Entries past their retention are pruned from the beginning: the last pruned one stays as a bare digest, to which the
-rest is chained. A chain alone cannot show that its end was cut off or that all of it was rewritten. A *checkpoint*,
-noted outside the database, can.
+rest is chained. A chain alone cannot show that its end was cut off or that all of it was rewritten. A *mark*, noted
+outside the database, can.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from msgspec import Struct
 
 MAX_PRUNED, PRUNE_INTERVAL_MS = 1000, 3_600_000
 PRUNED = "forgotten"  # the event of the entry that records a pruning
-CHECKPOINT_DIGITS = 32
+MARK_DIGITS = 32
 LAST = "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1"
 OLDEST = """
     SELECT seq, coalesce(CASE WHEN json_valid(entry) THEN CAST(entry ->> 'at' AS INTEGER) END, 0),
@@ -43,15 +43,15 @@ class AuditEntry(Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
 
-class AuditHead(Struct, frozen=True):
-    """The last entry of the trail: its number, and its digest in 64 hexadecimal digits."""
+class ChainPosition(Struct, frozen=True):
+    """The place of an entry in the chain: its number, and its digest in 64 hexadecimal digits."""
 
     seq: int
     digest: str
 
     @property
-    def checkpoint(self) -> str:
-        return f"{self.seq}:{self.digest[:CHECKPOINT_DIGITS]}"
+    def mark(self) -> str:
+        return f"{self.seq}:{self.digest[:MARK_DIGITS]}"
 
 
 class AuditedConnection(sqlite3.Connection):
@@ -62,32 +62,32 @@ class AuditedConnection(sqlite3.Connection):
     """
 
     pending: list[AuditEntry]
-    head: AuditHead | None = None
+    head: ChainPosition | None = None
     prune_at: int = 0
 
 
-EMPTY = AuditHead(0, "")
+EMPTY = ChainPosition(0, "")
 _encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(AuditEntry).decode
 
 
-def chained(head: AuditHead, entry: AuditEntry) -> tuple[AuditHead, str]:
+def chained(head: ChainPosition, entry: AuditEntry) -> tuple[ChainPosition, str]:
     """Return the head of the trail with the entry added, and the entry's text."""
     text = _encode(entry).decode()
-    return AuditHead(head.seq + 1, chained_digest(head, text)), text
+    return ChainPosition(head.seq + 1, chained_digest(head, text)), text
 
 
-def chained_digest(previous: AuditHead, text: str) -> str:
+def chained_digest(previous: ChainPosition, text: str) -> str:
     return hashlib.sha256(f"{previous.digest} {previous.seq + 1} {text}".encode()).hexdigest()
 
 
-def head(db: sqlite3.Connection) -> AuditHead:
+def head(db: sqlite3.Connection) -> ChainPosition:
     """Read the end of the trail. An emptied trail can be appended to all the same, but will not verify."""
     row = db.execute(LAST).fetchone()
-    return AuditHead(*row) if row else EMPTY
+    return ChainPosition(*row) if row else EMPTY
 
 
-def append(db: sqlite3.Connection, after: AuditHead, entries: list[AuditEntry]) -> AuditHead:
+def append(db: sqlite3.Connection, after: ChainPosition, entries: list[AuditEntry]) -> ChainPosition:
     """Add entries in the current transaction. Raises sqlite3.IntegrityError if `after` is no longer the end."""
     rows = []
     for entry in entries:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from seclink.store import audit_log
-from seclink.store.audit_log import CHECKPOINT_DIGITS, AuditEntry, AuditHead
+from seclink.store.audit_log import MARK_DIGITS, AuditEntry, ChainPosition
 from seclink.store.connection import check_version, unusable
 from seclink.store.inspect import open_readonly
 from seclink.store.migrate import NEWEST, has_our_table
@@ -19,9 +19,9 @@ MAX_ROWS = 5000
 
 
 class TrailEntry(Struct, frozen=True):
-    """An entry with its place in the chain."""
+    """An entry with its position in the chain."""
 
-    head: AuditHead
+    position: ChainPosition
     entry: AuditEntry
 
 
@@ -32,33 +32,33 @@ class Progress(Struct, frozen=True):
     read. The trail begins after entry `pruned_up_to`; `prunings` are the details of all pruning entries so far.
     """
 
-    head: AuditHead | None = None
+    head: ChainPosition | None = None
     first: int | None = None
     pruned_up_to: int = 0
     prunings: frozenset[str | None] = frozenset()
-    is_checkpoint_reached: bool = False
+    is_mark_reached: bool = False
 
 
 class TrailBroken(Exception):
     """The chain does not hold; the message says where. `entry` is the one that does not fit, if there is one."""
 
-    def __init__(self, message: str, entry: AuditHead | None = None) -> None:
+    def __init__(self, message: str, entry: ChainPosition | None = None) -> None:
         super().__init__(message)
         self.entry = entry
 
 
-class CheckpointPruned(TrailBroken):
-    """The chain may hold, but the checkpoint is too old to prove it."""
+class MarkPruned(TrailBroken):
+    """The chain may hold, but the mark is too old to prove it."""
 
 
 class AuditReader:
     """Reads a trail in steps; `progress` is where it stands.
 
-    `checkpoint` is an earlier head that the trail must contain, as `parse_checkpoint` returns it.
+    `mark` names an earlier entry that the trail must contain, as `parse_mark` returns it.
     """
 
-    def __init__(self, path: Path, checkpoint: tuple[int, str] | None = None) -> None:
-        self._path, self._checkpoint = path, checkpoint
+    def __init__(self, path: Path, mark: tuple[int, str] | None = None) -> None:
+        self._path, self._mark = path, mark
         self.progress = Progress()
 
     def new(self) -> Iterator[TrailEntry]:
@@ -72,7 +72,7 @@ class AuditReader:
             if len(rows) < MAX_ROWS:
                 break
         self._check_pruning()
-        self._check_checkpoint_was_reached()
+        self._check_mark_was_reached()
 
     def skip(self, broken: TrailBroken) -> bool:
         """Go on behind the entry that did not fit as if it did; return False if no entry is to blame.
@@ -106,7 +106,7 @@ class AuditReader:
         if not rows:
             raise TrailBroken(_all_missing(self.progress.head))
         for index, (seq, text, digest) in enumerate(rows):
-            entry = AuditHead(seq, digest)
+            entry = ChainPosition(seq, digest)
             if index == 0 and entry == self.progress.head:
                 continue
             if index == 0 and _is_beginning(self.progress.head, entry, text):
@@ -114,7 +114,7 @@ class AuditReader:
             else:
                 yield TrailEntry(entry, self._verify(entry, text))
 
-    def _verify(self, entry: AuditHead, text: str | None) -> AuditEntry:
+    def _verify(self, entry: ChainPosition, text: str | None) -> AuditEntry:
         """Check an entry against the one before it and go on to it. Raises TrailBroken."""
         head = self.progress.head
         if head is None:
@@ -132,12 +132,12 @@ class AuditReader:
             self._update(prunings=self.progress.prunings | {content.detail})
         return content
 
-    def _advance(self, entry: AuditHead, **changes: Any) -> None:
-        """Go on to an entry that fits the chain. Raises TrailBroken if the checkpoint says another one."""
+    def _advance(self, entry: ChainPosition, **changes: Any) -> None:
+        """Go on to an entry that fits the chain. Raises TrailBroken if the mark names another digest."""
         self._update(head=entry, **changes)
-        if self._checkpoint is not None and entry.seq == self._checkpoint[0]:
-            self._update(is_checkpoint_reached=True)
-            if not entry.digest.startswith(self._checkpoint[1]):
+        if self._mark is not None and entry.seq == self._mark[0]:
+            self._update(is_mark_reached=True)
+            if not entry.digest.startswith(self._mark[1]):
                 raise TrailBroken(f"entry {entry.seq} is not the one of the mark: the trail was rewritten", entry)
 
     def _update(self, **changes: Any) -> None:
@@ -148,24 +148,22 @@ class AuditReader:
         if last and audit_log.pruned_detail(last) not in self.progress.prunings:
             raise TrailBroken(f"the entries up to {last} are missing, and no entry records that they were pruned")
 
-    def _check_checkpoint_was_reached(self) -> None:
+    def _check_mark_was_reached(self) -> None:
         head, pruned_up_to = self.progress.head, self.progress.pruned_up_to
-        if self._checkpoint is None or self.progress.is_checkpoint_reached or head is None:
+        if self._mark is None or self.progress.is_mark_reached or head is None:
             return
-        seq = self._checkpoint[0]
+        seq = self._mark[0]
         if seq < pruned_up_to:
-            raise CheckpointPruned(
-                f"the mark's entry {seq} was pruned with all up to {pruned_up_to}; the rest is intact"
-            )
+            raise MarkPruned(f"the mark's entry {seq} was pruned with all up to {pruned_up_to}; the rest is intact")
         raise TrailBroken(f"the mark names entry {seq}, but the trail ends with {head.seq}: its end was cut off")
 
 
-def _is_beginning(head: AuditHead | None, entry: AuditHead, text: str | None) -> bool:
+def _is_beginning(head: ChainPosition | None, entry: ChainPosition, text: str | None) -> bool:
     """Return whether an entry is the bare digest that a pruning has left."""
     return text is None and (head is None or entry.seq > head.seq)
 
 
-def _all_missing(head: AuditHead | None) -> str:
+def _all_missing(head: ChainPosition | None) -> str:
     if head is None:
         return "the trail is empty: even its beginning is missing"
     return f"entry {head.seq} and all after it are missing: the trail's end was cut off, or the database was replaced"
@@ -179,10 +177,10 @@ def _some_missing(before: int, after: int) -> str:
     return f"entries {before + 1} to {after - 1} are missing"
 
 
-def parse_checkpoint(text: str) -> tuple[int, str]:
+def parse_mark(text: str) -> tuple[int, str]:
     """Return the entry's number and the beginning of its digest. Raises ValueError."""
     seq, _, digest = text.partition(":")
-    is_hexadecimal = len(digest) == CHECKPOINT_DIGITS and set(digest) <= set("0123456789abcdef")
+    is_hexadecimal = len(digest) == MARK_DIGITS and set(digest) <= set("0123456789abcdef")
     if not (seq.isascii() and seq.isdecimal() and is_hexadecimal):
         raise ValueError
     return int(seq), digest

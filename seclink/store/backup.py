@@ -184,7 +184,7 @@ def _extend_trail(db: sqlite3.Connection) -> str:
         db.execute("INSERT INTO audit SELECT seq, entry, digest FROM old.audit WHERE seq > ? ORDER BY seq", (head.seq,))
         return ""
     row = db.execute("SELECT seq, digest FROM old.audit ORDER BY seq DESC LIMIT 1").fetchone()
-    return f", in place of a trail with the mark {audit_log.AuditHead(*row).checkpoint}" if row else ""
+    return f", in place of a trail with the mark {audit_log.ChainPosition(*row).mark}" if row else ""
 
 
 _ENDED_NOW = "secrets.id IN (SELECT secret FROM events WHERE type = 'restored' AND at = :at)"

@@ -15,7 +15,7 @@ from typing import Any
 from seclink.errors import SecLinkError
 from seclink.model import Secret
 from seclink.store import audit_log, claims, writes
-from seclink.store.audit_log import AuditHead
+from seclink.store.audit_log import ChainPosition
 from seclink.store.claims import Claim
 from seclink.store.write_connection import WriteConnection
 
@@ -51,7 +51,7 @@ def _commit(db: WriteConnection, batch: list[Write]) -> list[Any]:
     raise sqlite3.OperationalError("other processes append to the audit trail faster than it can be followed")
 
 
-def _has_trail_moved(db: WriteConnection, expected: AuditHead, error: BaseException) -> bool:
+def _has_trail_moved(db: WriteConnection, expected: ChainPosition, error: BaseException) -> bool:
     """Return whether a write collided with an entry of another process behind the expected end of the trail."""
     is_collision = (
         isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
@@ -94,9 +94,9 @@ def _run(db: WriteConnection, batch: list[Write], secrets: list[Secret]) -> list
     waiting = {index: write for index, write in enumerate(batch) if isinstance(write, Claim)}
     while waiting:
         # One claim per secret in each round: the second of two must see the views that the first has left.
-        round = list({claim.link_id: index for index, claim in reversed(waiting.items())}.values())
-        claimed = claims.claim_all(db, [waiting.pop(index) for index in round])
-        for index, result in zip(round, claimed, strict=True):
+        indexes = list({claim.link_id: index for index, claim in reversed(waiting.items())}.values())
+        claimed = claims.claim_all(db, [waiting.pop(index) for index in indexes])
+        for index, result in zip(indexes, claimed, strict=True):
             results[index] = result
     for index, write in enumerate(batch):
         if not isinstance(write, Secret | Claim):

@@ -14,7 +14,7 @@ from seclink.store import passcode_attempts
 from seclink.store.audit_log import AuditEntry
 from seclink.store.connection import placeholder_count
 from seclink.store.write_connection import WriteConnection
-from seclink.store.writes import MAX_EVENTS, add_event, end
+from seclink.store.writes import MAX_EVENTS, add_event, end_and_erase
 
 
 class Claim(Struct, frozen=True):
@@ -75,7 +75,7 @@ def claim_all(db: WriteConnection, claims: list[Claim]) -> list[Claimed | None]:
         if view.number <= MAX_EVENTS or view.is_last:
             claim = claims[view.claim]
             db.pending.append(AuditEntry(claim.now, "revealed", view.account, claim.by, view.receipt_id, str(view)))
-    end(db, [(view.id, claims[view.claim].now) for view in views if view.is_last], State.REVEALED, views=1)
+    end_and_erase(db, [(view.id, claims[view.claim].now) for view in views if view.is_last], State.REVEALED, views=1)
     for view in views:
         if not view.is_last:
             _count(db, view, claims[view.claim])

@@ -90,7 +90,7 @@ class Store(Protocol):
     async def receipts(self, filter: Filter, now: int) -> Page:
         """Return a page of receipts, newest first, without events."""
 
-    async def replace(
+    async def edit(
         self, receipt_id: str, changes: Changes, now: int, by: str | None = None, detail: str | None = None
     ) -> State | None:
         """Edit a live secret. Return its previous state: only an active one was changed. None if there is no receipt.
@@ -139,7 +139,7 @@ class Store(Protocol):
     async def statistics(self, now: int) -> StoreStats:
         """Return sizes, counts and timings for monitoring."""
 
-    async def audit_checkpoint(self) -> str:
+    async def audit_mark(self) -> str:
         """Return the end of the audit trail. Noted elsewhere, it proves later that nothing before it was changed."""
 
     async def last_seen_at(self) -> int:

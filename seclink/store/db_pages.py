@@ -13,7 +13,7 @@ def used_bytes(db: sqlite3.Connection) -> int:
     return int(pages - free) * int(size)
 
 
-def whole_pages(iv: bytes, payload: bytes) -> bytes:
+def pad_to_whole_pages(iv: bytes, payload: bytes) -> bytes:
     """Return the payload padded with zeros so that no two payloads share a page of the file.
 
     If they do, SQLite moves live ones about when their neighbours are deleted, and leaves copies in the gaps of pages

@@ -7,7 +7,7 @@ from msgspec import UNSET
 from seclink.errors import BadRequest, Fault, Limit, StorageFull
 from seclink.model import Changes, State
 from seclink.store.audit_log import AuditEntry
-from seclink.store.db_pages import used_bytes, whole_pages
+from seclink.store.db_pages import pad_to_whole_pages, used_bytes
 from seclink.store.reads import state_at
 from seclink.store.write_connection import WriteConnection
 from seclink.store.writes import add_event
@@ -24,7 +24,7 @@ NAMES = {
 COLUMNS = ("expires_at", "max_views", "label", "public_note")
 
 
-def replace(
+def edit(
     db: WriteConnection, receipt_id: str, changes: Changes, now: int, by: str | None = None, detail: str | None = None
 ) -> State | None:
     row = db.execute(
@@ -78,7 +78,7 @@ def _set_payload(db: WriteConnection, id: int, changes: Changes) -> None:
     """Replace the payload. Raises StorageFull."""
     if changes.payload is UNSET:
         return
-    padded = whole_pages(bytes(changes.iv or b""), changes.payload)
+    padded = pad_to_whole_pages(bytes(changes.iv or b""), changes.payload)
     if used_bytes(db) + len(padded) > db.max_bytes:
         raise StorageFull()
     db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (padded, changes.iv, id))

@@ -8,7 +8,7 @@ import functools
 import sqlite3
 from collections.abc import Callable, Iterator
 
-from seclink.store.db_pages import whole_pages
+from seclink.store.db_pages import pad_to_whole_pages
 from seclink.store.schema import APPLICATION_ID, MIGRATIONS
 
 NEWEST = len(MIGRATIONS)
@@ -64,7 +64,7 @@ def migrate_v1_variants(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     _run(db, MIGRATIONS[0])
     db.execute("DELETE FROM meta")
-    db.create_function("whole_pages", 2, whole_pages, deterministic=True)
+    db.create_function("whole_pages", 2, pad_to_whole_pages, deterministic=True)
     for table, (rows, changes) in _MOVES.items():
         names = [name for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", (f"old_{table}",))]
         values = {name: name for name in names} | changes

@@ -45,9 +45,9 @@ class SqliteStore:
     ) -> None:
         self._path, self._lock, self.upgraded = path, lock, upgraded
         self._write_connection = write_connection
-        self._writer, self._reader, self._list_reader, self._checkpointer = connections
-        self._wal = WalCheckpointer(path, self._writer, self._checkpointer)
-        self._commits = GroupCommit(self._writer, write_connection, self._wal)
+        self._writer, self._reader, self._list_reader, self._checkpoint_connection = connections
+        self._checkpointer = WalCheckpointer(path, self._writer, self._checkpoint_connection)
+        self._commits = GroupCommit(self._writer, write_connection, self._checkpointer)
         self._peeks, self._keys = BatchReader(self._reader, reads.PEEK), BatchReader(self._reader, reads.KEY)
         self.engine = f"SQLite {sqlite3.sqlite_version}"
         self._counter = SecretCounter(self._fetch_list)
@@ -96,7 +96,7 @@ class SqliteStore:
     async def close(self) -> None:
         """Finish all writes, move the log into the file, close it. May be called twice."""
         await self._commits.finish()
-        for reader in (self._reader, self._list_reader, self._checkpointer):
+        for reader in (self._reader, self._list_reader, self._checkpoint_connection):
             await reader.close()
         with contextlib.suppress(sqlite3.Error, ValueError):
             await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -137,10 +137,10 @@ class SqliteStore:
     ) -> None:
         await self._call(lambda db: writes.record(db, link_id, event, now, reason, by))
 
-    async def replace(
+    async def edit(
         self, receipt_id: str, changes: Changes, now: int, by: str | None = None, detail: str | None = None
     ) -> State | None:
-        return await self._call(lambda db: edits.replace(db, receipt_id, changes, now, by, detail))
+        return await self._call(lambda db: edits.edit(db, receipt_id, changes, now, by, detail))
 
     async def burn(self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None) -> State | None:
         return await self._call(lambda db: writes.burn(db, receipt_id, now, by, detail))
@@ -202,14 +202,14 @@ class SqliteStore:
             used_bytes=self._write_connection.max_bytes - await self.free_bytes(),
             max_bytes=self._write_connection.max_bytes,
             file_bytes=file_bytes(self._path),
-            log_bytes=self._wal.wal_bytes(),
+            log_bytes=self._checkpointer.wal_bytes(),
             batches=self._commits.batches,
             commit_seconds=self._commits.seconds,
         )
 
-    async def audit_checkpoint(self) -> str:
+    async def audit_mark(self) -> str:
         row = await self._fetch_one(audit_log.LAST, ())
-        return (audit_log.AuditHead(*row) if row else audit_log.EMPTY).checkpoint
+        return (audit_log.ChainPosition(*row) if row else audit_log.EMPTY).mark
 
     async def last_seen_at(self) -> int:
         (last_seen_at,) = await self._fetch_one(reads.LAST_SEEN, ())

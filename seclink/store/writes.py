@@ -12,9 +12,9 @@ import msgspec
 
 from seclink.model import Secret, State
 from seclink.store import audit_log
-from seclink.store.audit_log import AuditedConnection, AuditEntry, AuditHead
+from seclink.store.audit_log import AuditedConnection, AuditEntry, ChainPosition
 from seclink.store.connection import placeholder_count
-from seclink.store.db_pages import whole_pages
+from seclink.store.db_pages import pad_to_whole_pages
 from seclink.store.reads import state_at
 from seclink.store.write_connection import WriteConnection
 
@@ -52,7 +52,7 @@ def add_all(db: WriteConnection, secrets: list[Secret]) -> None:
     db.head, db.next_id = head, db.next_id + len(secrets)
 
 
-def _values(id: int, secret: Secret, head: AuditHead, entry: str) -> tuple[Any, ...]:
+def _values(id: int, secret: Secret, head: ChainPosition, entry: str) -> tuple[Any, ...]:
     """Return the values of _COLUMNS for a new secret."""
     return (
         id,
@@ -73,14 +73,14 @@ def _values(id: int, secret: Secret, head: AuditHead, entry: str) -> tuple[Any, 
         secret.label,
         len(secret.payload),
         secret.iv,
-        whole_pages(secret.iv, secret.payload),
+        pad_to_whole_pages(secret.iv, secret.payload),
         head.seq,
         entry,
         head.digest,
     )
 
 
-def end(db: WriteConnection, ended: list[tuple[int, int]], state: State, views: int = 0) -> None:
+def end_and_erase(db: WriteConnection, ended: list[tuple[int, int]], state: State, views: int = 0) -> None:
     """End secrets, as pairs of (id, instant), and count `views` for each; erase all but what their receipts show.
 
     The schema's trigger erases payloads and attempts in the same statement.
@@ -127,7 +127,7 @@ def burn(
     id, stored_state, expires_at, account = row
     state = state_at(stored_state, expires_at, now)
     if state is State.ACTIVE:
-        end(db, [(id, now)], State.BURNED)
+        end_and_erase(db, [(id, now)], State.BURNED)
         db.pending.append(AuditEntry(now, "burned", account, by, receipt_id, detail))
     return state
 
@@ -148,7 +148,7 @@ def reap(db: WriteConnection, now: int, limit: int) -> tuple[int, list[str]]:
     ).fetchone()
     due: list[tuple[int, int, str, str, str | None, str]] = msgspec.json.decode(due_json)
     expired = [row for row in due if row[2] == State.ACTIVE]
-    end(db, [(id, expires_at) for id, expires_at, *_ in expired], State.EXPIRED)
+    end_and_erase(db, [(id, expires_at) for id, expires_at, *_ in expired], State.EXPIRED)
     db.pending += [AuditEntry(at, "expired", account, None, receipt_id) for _, at, _, _, account, receipt_id in expired]
     _forget(db, [id for id, _, state, *_ in due if state != State.ACTIVE])
     update_last_seen(db, now)

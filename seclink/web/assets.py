@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from seclink.config.schema import Config
 from seclink.domain.policy import LABEL_CHARACTERS, NOTE_CHARACTERS
-from seclink.web.manifest import fingerprint, manifest
+from seclink.web.page_manifest import fingerprint, manifest
 
 FOLDER = Path(__file__).parents[1] / "static"
 FIRST_LANGUAGE = "en"

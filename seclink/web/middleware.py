@@ -109,7 +109,7 @@ class Middleware:
             return
         response = ResponseWriter(self, scope, send)
         try:
-            unique = self._admit(scope)
+            unique = self._check_head(scope)
             length = self._body_length(unique)
         except SecLinkError as error:
             await response.send_error(error)
@@ -152,7 +152,7 @@ class Middleware:
         status_line = b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())
         return b"\r\n".join((status_line, *map(b": ".join, response_headers), b"", body))
 
-    def _admit(self, scope: Message) -> dict[bytes, bytes]:
+    def _check_head(self, scope: Message) -> dict[bytes, bytes]:
         """Check everything but the body; return the headers of UNIQUE_HEADERS that are present."""
         if scope["method"] not in self._methods:
             raise MethodNotAllowed

@@ -98,7 +98,7 @@ def _operation_object(operation: Operation, refs: dict[type[Struct], Any]) -> di
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     in_path = [part[1:-5] for part in operation.path.split("/") if part.startswith("{")]
-    others = (*operation.headers, *(operation.admission.query or ()))
+    others = (*operation.headers, *(operation.access_rule.query or ()))
     return [
         *(
             {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": PATTERNS[name]}}
@@ -111,14 +111,14 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 def _security(operation: Operation) -> list[dict[str, list[str]]]:
     if operation.by_manage_token:
         return [{"manageToken": []}, {"apiKey": []}]
-    return [{"apiKey": []}] if operation.admission.needs_key else [{}, {"apiKey": []}]
+    return [{"apiKey": []}] if operation.access_rule.needs_key else [{}, {"apiKey": []}]
 
 
 def _error_responses(operation: Operation) -> dict[str, Any]:
     errors: list[type[SecLinkError]] = [BadRequest, KeyInvalid, RateLimited, HeadersTooLarge, Internal, Busy]
     errors += [StorageFailed, *operation.errors]
-    errors += [Forbidden] if operation.admission.scopes else []
-    errors += [KeyRequired] if operation.admission.needs_key else []
+    errors += [Forbidden] if operation.access_rule.scopes else []
+    errors += [KeyRequired] if operation.access_rule.needs_key else []
     if operation.request_body:
         errors += [RequestTimeout, PayloadTooLarge, UnsupportedMediaType]
     codes: dict[int, list[str]] = {}

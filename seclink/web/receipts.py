@@ -39,7 +39,7 @@ class ReceiptsApi:
             path="/receipts",
             handler=self.list_receipts,
             summary="List the account's receipts, newest first; an admin key lists all",
-            admission=LIST_BY_KEY,
+            access_rule=LIST_BY_KEY,
             response_body=schemas.ReceiptPage,
         )
         yield Operation(
@@ -47,7 +47,7 @@ class ReceiptsApi:
             path=receipt_path,
             handler=self.get_receipt,
             summary="Get a receipt with its history",
-            admission=BY_TOKEN,
+            access_rule=BY_TOKEN,
             response_body=schemas.ReceiptDetails,
             headers=("SecLink-Manage",),
             errors=(NotFound,),
@@ -58,7 +58,7 @@ class ReceiptsApi:
             path=receipt_path,
             handler=self.change_receipt,
             summary="Change a live secret",
-            admission=BY_TOKEN,
+            access_rule=BY_TOKEN,
             request_body=schemas.ChangeReceipt,
             response_body=schemas.ReceiptDetails,
             headers=("SecLink-Manage",),
@@ -70,7 +70,7 @@ class ReceiptsApi:
             path=receipt_path,
             handler=self.burn_secret,
             summary="Burn a live secret",
-            admission=BY_TOKEN,
+            access_rule=BY_TOKEN,
             status=204,
             headers=("SecLink-Manage",),
             errors=(NotFound, Gone),
@@ -81,7 +81,7 @@ class ReceiptsApi:
             path="/stats",
             handler=self.get_stats,
             summary="Get the account's statistics",
-            admission=BY_KEY,
+            access_rule=BY_KEY,
             response_body=Stats,
         )
         yield Operation(
@@ -89,7 +89,7 @@ class ReceiptsApi:
             path="/account",
             handler=self.get_account,
             summary="Get the account, with the scopes and the rate of its key",
-            admission=AccessRule(rate="peek", needs_key=True),
+            access_rule=AccessRule(rate="peek", needs_key=True),
             response_body=schemas.Account,
         )
 

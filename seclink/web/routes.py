@@ -25,7 +25,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     path: str
     handler: Handler
     summary: str
-    admission: AccessRule
+    access_rule: AccessRule
     request_body: type[Struct] | None = None
     body_optional: bool = False
     response_body: type[Struct] | None = None
@@ -52,7 +52,7 @@ def route_handlers(
         async def handle(request: Request[Any, Any, Any]) -> Response:
             began = perf_counter()
             scope = cast("dict[str, Any]", request.scope)
-            actor = await admission.admit(scope, operation.admission)
+            actor = await admission.admit(scope, operation.access_rule)
             context = RequestContext(scope, cast(Receive, request.receive), actor)
             response = await operation.handler(context, **scope["path_params"])
             duration.observe(perf_counter() - began)

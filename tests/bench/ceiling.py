@@ -41,7 +41,7 @@ class NullStore:
     async def reap(self, now: int, limit: int) -> int:
         return 0
 
-    async def audit_checkpoint(self) -> str:
+    async def audit_mark(self) -> str:
         return "0:"
 
     async def last_seen_at(self) -> int:

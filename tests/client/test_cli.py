@@ -20,7 +20,7 @@ from terminal import Shell
 from seclink import errors
 from seclink.cli.create import create, duration
 from seclink.cli.error_text import RequestedOptions, in_options
-from seclink.cli.main import TABLE, cli, exit_status, explain
+from seclink.cli.main import COMMANDS, cli, exit_status, explain
 from seclink.cli.profile import RECEIPT_RETENTION_MS, Profile, default_path
 from seclink.cli.terminal import printable, table, without_line_end
 from seclink.cli.wordlist import passcode, words
@@ -43,7 +43,7 @@ def test_completing_a_command_imports_none_of_them(shell: Shell) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=shell.env | env, check=False
     )
-    assert {f"plain,{name}" for name in TABLE} <= set(done.stdout.splitlines())
+    assert {f"plain,{name}" for name in COMMANDS} <= set(done.stdout.splitlines())
     assert "litestar" not in done.stdout.splitlines()[-1]
 
 

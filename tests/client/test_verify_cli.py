@@ -13,7 +13,7 @@ from terminal import Shell
 
 from seclink.cli.main import cli
 from seclink.web.assets import FOLDER
-from seclink.web.manifest import fingerprint, manifest
+from seclink.web.page_manifest import fingerprint, manifest
 
 BRANDED = """[branding]
 name = 'Söhne & "Co" <b>'

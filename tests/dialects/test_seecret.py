@@ -212,13 +212,13 @@ async def test_viewed_secret_cannot_be_updated(sender: Sender) -> None:
 async def test_update_during_the_last_view_is_rejected(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store changes only an active secret, whatever was checked before."""
     secret = await sender.create()
-    replace, reveals = sender.appliance.store.replace, []
+    edit, reveals = sender.appliance.store.edit, []
 
-    async def replace_after_reveal(*arguments: Any) -> Any:
+    async def edit_after_reveal(*arguments: Any) -> Any:
         reveals.append(await sender.reveal(secret))
-        return await replace(*arguments)
+        return await edit(*arguments)
 
-    monkeypatch.setattr(sender.appliance.store, "replace", replace_after_reveal)
+    monkeypatch.setattr(sender.appliance.store, "edit", edit_after_reveal)
     response = await sender.update(secret, seecret=NEW)
     assert response.json() == {"CODE": 400, "MESSAGE": "The secret has ended"}
     assert opened(secret, reveals[0]) == OLD

@@ -95,7 +95,7 @@ async def fill(path: Path) -> None:
         assert claimed is not None
         assert claimed.payload == payload(name)
     await store.record(link("waiting"), "reported", NOW + 4, "looks like phishing")
-    await store.replace(receipt("neighbour"), Changes(label="label of neighbour"), NOW + 5)
+    await store.edit(receipt("neighbour"), Changes(label="label of neighbour"), NOW + 5)
     await store.burn(receipt("burned"), NOW + 6)
     await store.reap(NOW + 1999, 10)
     scopes = frozenset({Scope.CREATE, Scope.MANAGE})

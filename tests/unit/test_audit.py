@@ -14,7 +14,7 @@ from test_store import END, NOW, key, link, receipt, secret
 from seclink.errors import StorageFailed, StoreUnusable
 from seclink.model import Changes, State
 from seclink.store import audit_log, audit_reader, backup
-from seclink.store.audit_reader import AuditReader, CheckpointPruned, TrailBroken, parse_checkpoint
+from seclink.store.audit_reader import AuditReader, MarkPruned, TrailBroken, parse_mark
 from seclink.store.contract import IdTaken
 from seclink.store.sqlite import SqliteStore
 
@@ -37,7 +37,7 @@ async def store(path: Path, anyio_backend: str) -> AsyncIterator[SqliteStore]:
 
 
 def read(path: Path, mark: str | None = None) -> list[Any]:
-    return [each.entry for each in AuditReader(path, None if mark is None else parse_checkpoint(mark)).new()]
+    return [each.entry for each in AuditReader(path, None if mark is None else parse_mark(mark)).new()]
 
 
 def live(path: Path) -> list[Any]:
@@ -68,7 +68,7 @@ async def test_every_change_has_an_entry(path: Path, store: SqliteStore) -> None
     await store.record(link("anonymous"), "passcode_wrong", NOW + 5)
     await store.record(link("anonymous"), "reported", NOW + 6, "says a stranger")
     await store.record(link("anonymous"), "access_denied", NOW + 7, by="acme")
-    await store.replace(receipt("anonymous"), Changes(label="x"), NOW + 8, "acme")
+    await store.edit(receipt("anonymous"), Changes(label="x"), NOW + 8, "acme")
     await store.burn(receipt("anonymous"), NOW + 9, detail="by the manage token")
     await store.add(secret("late", account="acme"))
     await store.add_key(key())
@@ -98,7 +98,7 @@ async def test_refused_changes_have_no_entry(path: Path, store: SqliteStore) -> 
         await store.add(secret())
     await store.burn(receipt("nobody"), NOW)
     await store.burn(receipt("a"), END)
-    await store.replace(receipt("a"), Changes(label="x"), END)
+    await store.edit(receipt("a"), Changes(label="x"), END)
     await store.record(link("nobody"), "access_denied", NOW)
     assert await store.claim(link("a"), NOW, access_hash="wrong") is None
     assert [each.event for each in read(path)] == ["created"]
@@ -154,7 +154,7 @@ async def test_change_without_its_entry_is_rolled_back(path: Path, store: Sqlite
             "reveal": lambda: store.claim(link("once"), NOW),
             "view": lambda: store.claim(link("often"), NOW),
             "burn": lambda: store.burn(receipt("once"), NOW),
-            "change": lambda: store.replace(receipt("once"), Changes(label="x"), NOW),
+            "change": lambda: store.edit(receipt("once"), Changes(label="x"), NOW),
             "guess": lambda: store.record(link("once"), "passcode_wrong", NOW),
             "add key": lambda: store.add_key(key()),
         }
@@ -200,7 +200,7 @@ async def test_entries_of_edits_are_limited(path: Path, store: SqliteStore) -> N
     """Anyone can create a secret and edit it with its manage token."""
     await store.add(secret())
     for n in range(150):
-        assert await store.replace(receipt("a"), Changes(label=str(n)), NOW) is State.ACTIVE
+        assert await store.edit(receipt("a"), Changes(label=str(n)), NOW) is State.ACTIVE
     assert [each.event for each in read(path)] == ["created"] + ["changed"] * 100
 
 
@@ -211,7 +211,7 @@ async def test_one_kind_of_event_does_not_crowd_out_others(path: Path, store: Sq
     make: dict[str, Callable[[], Any]] = {
         "reported": lambda: store.record(link("a"), "reported", NOW),
         "revealed": lambda: store.claim(link("a"), NOW),
-        "changed": lambda: store.replace(receipt("a"), Changes(label="x"), NOW),
+        "changed": lambda: store.edit(receipt("a"), Changes(label="x"), NOW),
     }
     for _ in range(120):
         await make[noise]()
@@ -228,7 +228,7 @@ async def filled(store: SqliteStore) -> str:
     """Add ten entries; return the checkpoint of the last one."""
     for n in range(10):
         await store.add(secret(str(n), account="acme"))
-    return await store.audit_checkpoint()
+    return await store.audit_mark()
 
 
 OTHER = msgspec.json.encode(audit_log.AuditEntry(NOW, "created", "mallory", "mallory", receipt("4"), "raw")).decode()
@@ -300,7 +300,7 @@ async def test_database_of_an_older_release_is_refused(path: Path, store: Sqlite
 async def test_entry_changed_with_its_digest_breaks_the_next_one(path: Path, store: SqliteStore) -> None:
     await filled(store)
     with tampering(path) as db:
-        before = audit_log.AuditHead(*db.execute("SELECT seq, digest FROM audit WHERE seq = 4").fetchone())
+        before = audit_log.ChainPosition(*db.execute("SELECT seq, digest FROM audit WHERE seq = 4").fetchone())
         db.execute(
             "UPDATE audit SET entry = ?, digest = ? WHERE seq = 5", (OTHER, audit_log.chained_digest(before, OTHER))
         )
@@ -357,7 +357,7 @@ async def test_store_works_after_the_trail_was_emptied(path: Path, store: Sqlite
         db.execute("DELETE FROM audit")
         db.executescript("".join(sql + ";" for sql in TRIGGERS))
     again = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30)
-    assert await again.audit_checkpoint() == "0:"
+    assert await again.audit_mark() == "0:"
     await again.add(secret("after"))
     await again.close()
     with pytest.raises(TrailBroken, match="entry 1 is the first"):
@@ -380,7 +380,7 @@ async def test_every_database_begins_with_another_digest(tmp_path: Path, anyio_b
     marks = set()
     for n in range(3):
         store = await SqliteStore.open(tmp_path / f"{n}.db", keep_seconds=1, max_bytes=2**30)
-        marks |= {await store.audit_checkpoint(), await filled(store)}
+        marks |= {await store.audit_mark(), await filled(store)}
         await store.close()
     assert len({each.partition(":")[2] for each in marks}) == 6
 
@@ -395,10 +395,10 @@ async def test_pruned_trail_is_still_a_chain(path: Path, store: SqliteStore) -> 
         await store.add(secret(f"later {n}", created_at=NOW + 50 * DAY, expires_at=NOW + 200 * DAY))
     while await store.reap(NOW + 100 * DAY, 100):
         pass
-    kept = read(path, await store.audit_checkpoint())
+    kept = read(path, await store.audit_mark())
     assert [each.event for each in kept] == ["created"] * 5 + ["expired"] * 11 + ["forgotten"]
     assert kept[-1].detail == "up to entry 11"
-    with pytest.raises(CheckpointPruned, match="the mark's entry 10 was pruned with all up to 11; the rest is intact"):
+    with pytest.raises(MarkPruned, match="the mark's entry 10 was pruned with all up to 11; the rest is intact"):
         read(path, early)
     for hours in range(3):
         while await store.reap(NOW + 300 * DAY + hours * HOUR, 100):
@@ -530,7 +530,7 @@ async def test_restore_keeps_the_newer_entries_of_the_replaced_database(
     backup.save(path, tmp_path / "copy", NOW)
     await store.burn(receipt("0"), NOW + 1)
     await store.claim(link("1"), NOW + 1)
-    mark = await store.audit_checkpoint()
+    mark = await store.audit_mark()
     await store.close()
     for turn in range(2):
         backup.restore(tmp_path / "copy", path, NOW + 2 + turn, 1, replace=True)

@@ -12,7 +12,7 @@ import pytest
 from seclink.config.parser import parse
 from seclink.config.schema import Config
 from seclink.web import assets
-from seclink.web.manifest import fingerprint, manifest
+from seclink.web.page_manifest import fingerprint, manifest
 
 LOADS = ("stylesheet", "modulepreload")
 

@@ -114,7 +114,7 @@ async def test_unknown_ids_have_no_effect(store: Store) -> None:
     assert await store.claim(link("b"), NOW) is None
     assert await store.attempt(link("b"), "client", NOW) is None
     assert await store.receipt(receipt("b"), NOW) is None
-    assert await store.replace(receipt("b"), Changes(label="x"), NOW) is None
+    assert await store.edit(receipt("b"), Changes(label="x"), NOW) is None
     assert await store.burn(receipt("b"), NOW) is None
     assert await store.find_key(b"unknown") is None
     await store.record(link("b"), "peeked", NOW)
@@ -381,12 +381,12 @@ async def test_only_the_first_peek_is_recorded(store: Store) -> None:
 
 async def test_replace_changes_only_the_given_members(store: Store) -> None:
     await store.add(secret(public_note="note", label="label", max_views=2))
-    assert await store.replace(receipt("a"), Changes(label="other"), NOW + 1) is State.ACTIVE
+    assert await store.edit(receipt("a"), Changes(label="other"), NOW + 1) is State.ACTIVE
     found = await store.receipt(receipt("a"), NOW + 2)
     assert found is not None
     assert (found.label, found.public_note, found.max_views, found.expires_at) == ("other", "note", 2, END)
     assert [type for _, type in await history(store, "a", NOW + 2)] == ["created", "changed"]
-    await store.replace(receipt("a"), Changes(public_note=None, label=None, max_views=None), NOW + 3)
+    await store.edit(receipt("a"), Changes(public_note=None, label=None, max_views=None), NOW + 3)
     found = await store.receipt(receipt("a"), NOW + 4)
     assert found is not None
     assert (found.label, found.public_note, found.max_views) == (None, None, None)
@@ -394,7 +394,7 @@ async def test_replace_changes_only_the_given_members(store: Store) -> None:
 
 async def test_claim_returns_the_replaced_payload(store: Store) -> None:
     await store.add(secret())
-    await store.replace(receipt("a"), Changes(payload=b"new", iv=b"newer"), NOW)
+    await store.edit(receipt("a"), Changes(payload=b"new", iv=b"newer"), NOW)
     claimed = await store.claim(link("a"), NOW)
     assert claimed is not None
     assert (claimed.payload, claimed.iv) == (b"new", b"newer")
@@ -410,7 +410,7 @@ async def test_reap_takes_a_few_large_secrets_at_a_time(store: Store) -> None:
 @pytest.mark.parametrize("step", [-DAY // 2, DAY])
 async def test_replaced_expiry_takes_effect(store: Store, step: int) -> None:
     await store.add(secret())
-    await store.replace(receipt("a"), Changes(expires_at=END + step), NOW)
+    await store.edit(receipt("a"), Changes(expires_at=END + step), NOW)
     assert await store.reap(END + step - 1, 10) == 0
     peek = await store.peek(link("a"), END + step - 1)
     assert peek is not None
@@ -425,12 +425,12 @@ async def test_replace_refuses_fewer_views_than_were_spent(store: Store) -> None
         await store.claim(link("a"), NOW)
     for views in (1, 2):
         with pytest.raises(BadRequest) as refusal:
-            await store.replace(receipt("a"), Changes(max_views=views, label="changed"), NOW)
+            await store.edit(receipt("a"), Changes(max_views=views, label="changed"), NOW)
         assert [(fault.field, fault.limit and fault.limit.min) for fault in refusal.value.faults] == [("maxViews", 3)]
     found = await store.receipt(receipt("a"), NOW)
     assert found is not None
     assert found.label == "label"
-    assert await store.replace(receipt("a"), Changes(max_views=3), NOW) is State.ACTIVE
+    assert await store.edit(receipt("a"), Changes(max_views=3), NOW) is State.ACTIVE
     assert await store.claim(link("a"), NOW) is not None
     assert await store.claim(link("a"), NOW) is None
 
@@ -439,12 +439,12 @@ async def test_new_passcode_starts_with_fresh_attempts(store: Store) -> None:
     await store.add(secret(passcode="argon"))
     for _ in range(5):
         await store.attempt(link("a"), "one", NOW)
-    await store.replace(receipt("a"), Changes(passcode="other"), NOW)
+    await store.edit(receipt("a"), Changes(passcode="other"), NOW)
     attempt = await store.attempt(link("a"), "one", NOW)
     assert attempt is not None
     assert (attempt.is_allowed, attempt.attempts_left) == (True, 4)
     assert await store.claim(link("a"), NOW, passcode="argon") is None
-    await store.replace(receipt("a"), Changes(passcode=None), NOW)
+    await store.edit(receipt("a"), Changes(passcode=None), NOW)
     peek = await store.peek(link("a"), NOW)
     assert peek is not None
     assert (peek.passcode, peek.passcode_required) == (None, False)
@@ -458,7 +458,7 @@ async def test_verbs_return_the_state_of_an_ended_secret_and_do_not_change_it(st
     await store.burn(receipt("b"), NOW)
     await store.reap(END, 10)
     for name, state in zip("abc", (State.REVEALED, State.BURNED, State.EXPIRED), strict=True):
-        assert await store.replace(receipt(name), Changes(label="x", payload=b"x", iv=b"x"), END) is state
+        assert await store.edit(receipt(name), Changes(label="x", payload=b"x", iv=b"x"), END) is state
         assert await store.burn(receipt(name), END) is state
         assert await store.claim(link(name), NOW) is None
         peek = await store.peek(link(name), NOW)
@@ -468,7 +468,7 @@ async def test_verbs_return_the_state_of_an_ended_secret_and_do_not_change_it(st
 
 async def test_expired_but_not_reaped_cannot_be_changed_or_burned(store: Store) -> None:
     await store.add(secret())
-    assert await store.replace(receipt("a"), Changes(expires_at=END + DAY), END) is State.EXPIRED
+    assert await store.edit(receipt("a"), Changes(expires_at=END + DAY), END) is State.EXPIRED
     assert await store.burn(receipt("a"), END) is State.EXPIRED
     assert await store.claim(link("a"), END) is None
 
@@ -745,8 +745,8 @@ async def test_failing_write_fails_alone(store: Store) -> None:
     names = [f"{n:04}" for n in range(40)]
     outcomes = await asyncio.gather(
         *(store.add(secret(name)) for name in names),
-        store.replace(receipt("0000"), Changes(max_views=0), NOW),
-        store.replace(receipt("0000"), Changes(label="kept"), NOW),
+        store.edit(receipt("0000"), Changes(max_views=0), NOW),
+        store.edit(receipt("0000"), Changes(label="kept"), NOW),
         return_exceptions=True,
     )
     assert [type(each) for each in outcomes[:40]] == [IdTaken] + [type(None)] * 39

@@ -28,7 +28,7 @@ async def test_passive_checkpoint_runs_once_per_log(
     monkeypatch.setattr(wal_checkpoint, "INTERVAL_SECONDS", 0.1)
     path, statements = tmp_path / "store.db", list[str]()
     store = await SqliteStore.open(path, keep_seconds=1, max_bytes=2**30)
-    await store._checkpointer.set_trace_callback(statements.append)
+    await store._checkpoint_connection.set_trace_callback(statements.append)
     await store._writer.set_trace_callback(statements.append)
 
     def count(mode: str) -> int:
@@ -42,9 +42,14 @@ async def test_passive_checkpoint_runs_once_per_log(
         await wait_until(lambda: count("TRUNCATE") >= 4)  # without success, because of the reader
         assert count("PASSIVE") == 1
     # Until its task has ended, too: a write in between would only prolong it.
-    await wait_until(lambda: store._wal.wal_bytes() == 0 and bool(store._wal._task and store._wal._task.done()))
+    await wait_until(
+        lambda: (
+            store._checkpointer.wal_bytes() == 0
+            and bool(store._checkpointer._task and store._checkpointer._task.done())
+        )
+    )
     assert count("PASSIVE") == 1
     await store.add(secret("third"))
-    await wait_until(lambda: store._wal.wal_bytes() == 0)
+    await wait_until(lambda: store._checkpointer.wal_bytes() == 0)
     assert count("PASSIVE") == 2
     await store.close()

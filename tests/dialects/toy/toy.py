@@ -30,7 +30,7 @@ class Toy(Dialect):
 
     def operations(self) -> Iterator[Operation]:
         rule = AccessRule(rate="create")
-        yield Operation(method="POST", path="/things", handler=self.create, summary="Create a thing", admission=rule)
+        yield Operation(method="POST", path="/things", handler=self.create, summary="Create a thing", access_rule=rule)
 
     async def create(self, request: RequestContext) -> Response:
         body, _ = await self.read(request, ToyCreate)
