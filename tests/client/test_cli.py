@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from terminal import Shell
 
 from seclink import errors
-from seclink.cli.create import create, duration
+from seclink.cli.durations import DURATION
 from seclink.cli.error_text import RequestedOptions, in_options
 from seclink.cli.main import COMMANDS, cli, exit_status, explain
 from seclink.cli.profile import RECEIPT_RETENTION_MS, Profile, default_path
@@ -234,16 +234,16 @@ def test_gone_shows_the_date() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90m", 5400), ("12h", 43200), ("7d", 604800), ("2W", 1209600), (" 1h ", 3600)]
+    ("text", "seconds"), [("90s", 90), ("90m", 5400), ("12h", 43200), ("7d", 604800), ("2W", 1209600), (" 1h ", 3600)]
 )
 def test_durations(text: str, seconds: int) -> None:
-    assert duration(click.Context(create), create.params[2], text) == seconds
+    assert DURATION.convert(text, None, None) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "h", "1", "1 h", "1.5h", "١h", "1h30m", "9999999999h", "1s"])
+@pytest.mark.parametrize("text", ["", "h", "1", "1 h", "1.5h", "١h", "1h30m", "9999999999h", "0s"])
 def test_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
-        duration(click.Context(create), create.params[2], text)
+        DURATION.convert(text, None, None)
 
 
 # stdin and the terminal
