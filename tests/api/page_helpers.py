@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 import httpx
+from support.appliance import Appliance
 
 ROOT = "http://localhost:8080"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
-def outside(appliance: Any, **options: Any) -> httpx.AsyncClient:
+def outside(appliance: Appliance, **options: Any) -> httpx.AsyncClient:
     """Return a client whose paths begin outside of the API."""
     http: httpx.AsyncClient = appliance.client(**options)
     http.base_url = httpx.URL(ROOT)

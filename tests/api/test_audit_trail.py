@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, create, manage, reveal
+from support.appliance import Appliance, MakeAppliance
 
 from seclink.domain.rate_limiter import RateLimiter
 from seclink.store.audit_reader import AuditReader
@@ -14,12 +15,12 @@ from seclink.store.audit_reader import AuditReader
 pytestmark = pytest.mark.anyio
 
 
-def entries(appliance: Any) -> list[tuple[Any, ...]]:
+def entries(appliance: Appliance) -> list[tuple[Any, ...]]:
     audited = [line.entry for line in AuditReader(appliance.path).new()]
     return [(entry.event, entry.account, entry.by, entry.detail) for entry in audited if entry.event != "created"]
 
 
-async def expect_entries(appliance: Any, *expected: tuple[Any, ...]) -> None:
+async def expect_entries(appliance: Appliance, *expected: tuple[Any, ...]) -> None:
     """Wait for the entries: some are written after the response."""
     deadline = time.monotonic() + 10
     while entries(appliance) != list(expected) and time.monotonic() < deadline:  # noqa: ASYNC110  it has no event
@@ -27,7 +28,7 @@ async def expect_entries(appliance: Any, *expected: tuple[Any, ...]) -> None:
     assert entries(appliance) == list(expected)
 
 
-async def test_every_failed_access_is_audited(appliance: Any) -> None:
+async def test_every_failed_access_is_audited(appliance: Appliance) -> None:
     http = appliance.http
     own = await appliance.key()
     secret = await create(http, key=own, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
@@ -51,7 +52,7 @@ async def test_every_failed_access_is_audited(appliance: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["reveal", "burn"])
-async def test_losers_of_a_race_are_audited(appliance: Any, path: str) -> None:
+async def test_losers_of_a_race_are_audited(appliance: Appliance, path: str) -> None:
     """ONE-01: all have passed the checks when the first one is served."""
     secret = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     headers = {"SecLink-Access": ACCESS, "SecLink-Passcode": RIGHT}
@@ -62,7 +63,7 @@ async def test_losers_of_a_race_are_audited(appliance: Any, path: str) -> None:
     await expect_entries(appliance, served, *[("failed", None, None, "gone")] * 3)
 
 
-async def test_retry_after_a_burn_is_audited(appliance: Any) -> None:
+async def test_retry_after_a_burn_is_audited(appliance: Appliance) -> None:
     secret = await create(appliance.http, maxViews=2, expiryType="1hour")
     assert (await reveal(appliance.http, secret, idempotency="a" * 16)).status_code == 200
     assert (await appliance.http.delete(f"/receipts/{secret['receiptId']}", headers=manage(secret))).status_code == 204
@@ -71,7 +72,7 @@ async def test_retry_after_a_burn_is_audited(appliance: Any) -> None:
     await expect_entries(appliance, ("revealed", None, None, "view 1 of 2"), burned, ("failed", None, None, "gone"))
 
 
-async def test_locked_out_guesser_is_audited(appliance: Any) -> None:
+async def test_locked_out_guesser_is_audited(appliance: Appliance) -> None:
     secret = await create(appliance.http, passcodeHash=RIGHT)
     for _ in range(6):
         response = await reveal(appliance.http, secret, passcode=WRONG)
@@ -80,7 +81,7 @@ async def test_locked_out_guesser_is_audited(appliance: Any) -> None:
     await expect_entries(appliance, *[wrong] * 5, ("failed", None, None, "passcode_locked"))
 
 
-async def test_failures_of_one_secret_are_limited_by_day(appliance: Any) -> None:
+async def test_failures_of_one_secret_are_limited_by_day(appliance: Appliance) -> None:
     """At most ten a day for one secret."""
     secret = await create(appliance.http, accessHash=ACCESS_HASH, expiryType="7days")
     for day in range(2):
@@ -90,7 +91,9 @@ async def test_failures_of_one_secret_are_limited_by_day(appliance: Any) -> None
         appliance.clock.move(86400)
 
 
-async def test_failures_of_many_secrets_use_bounded_memory(make_appliance: Any, monkeypatch: Any) -> None:
+async def test_failures_of_many_secrets_use_bounded_memory(
+    make_appliance: MakeAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Some of them are still audited."""
     limiters: list[RateLimiter] = []
 
@@ -109,7 +112,7 @@ async def test_failures_of_many_secrets_use_bounded_memory(make_appliance: Any, 
     await expect_entries(appliance, *revealed * 15, *revealed[:1] * 5)
 
 
-async def test_unknown_secrets_are_not_audited(appliance: Any) -> None:
+async def test_unknown_secrets_are_not_audited(appliance: Appliance) -> None:
     for _ in range(3):
         assert (await appliance.http.get("/secrets/nobodyknows1/meta")).status_code == 404
         assert (await reveal(appliance.http, {"linkId": "nobodyknows1"})).status_code == 404
@@ -118,7 +121,7 @@ async def test_unknown_secrets_are_not_audited(appliance: Any) -> None:
     await expect_entries(appliance, ("revealed", None, None, "view 1 of 1"))
 
 
-async def test_actor_of_every_change_is_audited(appliance: Any) -> None:
+async def test_actor_of_every_change_is_audited(appliance: Appliance) -> None:
     http: httpx.AsyncClient = appliance.http
     own, admin = await appliance.key("acme"), await appliance.key("root", "admin")
     read, mine, theirs, token, link = [

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, check_problem, create, encoded, faults, manage, reveal, state
+from support.appliance import Appliance, MakeAppliance
 
 pytestmark = pytest.mark.anyio
 PROOF = {"access": ACCESS}
@@ -14,7 +15,7 @@ async def burn(http: Any, secret: dict[str, Any], body: Any = None, **headers: s
     return await http.post(f"/secrets/{secret['linkId']}/burn", json=body, headers=headers)
 
 
-async def test_reader_with_the_key_can_burn(appliance: Any) -> None:
+async def test_reader_with_the_key_can_burn(appliance: Appliance) -> None:
     secret = await create(appliance.http, accessHash=ACCESS_HASH, maxViews=3, encryptedBlob=encoded(b"MARKER" * 50))
     assert (await reveal(appliance.http, secret, access=ACCESS)).status_code == 200
     response = await burn(appliance.http, secret, PROOF)
@@ -28,13 +29,13 @@ async def test_reader_with_the_key_can_burn(appliance: Any) -> None:
     assert secret["linkId"] not in appliance.log.getvalue()
 
 
-async def test_proofs_may_come_in_headers(appliance: Any) -> None:
+async def test_proofs_may_come_in_headers(appliance: Appliance) -> None:
     secret = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     response = await burn(appliance.http, secret, **{"SecLink-Access": ACCESS, "SecLink-Passcode": RIGHT})
     assert response.status_code == 204
 
 
-async def test_burn_without_a_body_needs_the_proof(appliance: Any) -> None:
+async def test_burn_without_a_body_needs_the_proof(appliance: Appliance) -> None:
     secret = await create(appliance.http, accessHash=ACCESS_HASH)
     check_problem(await appliance.http.post(f"/secrets/{secret['linkId']}/burn"), 401, "access_required")
 
@@ -52,7 +53,7 @@ async def test_burn_without_a_body_needs_the_proof(appliance: Any) -> None:
         ({"access": ACCESS, "passcodeHash": WRONG}, "passcode_wrong"),
     ],
 )
-async def test_burn_needs_every_proof(appliance: Any, body: Any, code: str) -> None:
+async def test_burn_needs_every_proof(appliance: Appliance, body: Any, code: str) -> None:
     """BOT-04: without the proof, no passcode attempt is counted."""
     secret = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     check_problem(await burn(appliance.http, secret, body), 401, code)
@@ -61,7 +62,7 @@ async def test_burn_needs_every_proof(appliance: Any, body: Any, code: str) -> N
     assert (await state(appliance.http, secret))["state"] == "active"
 
 
-async def test_link_id_alone_burns_nothing(appliance: Any) -> None:
+async def test_link_id_alone_burns_nothing(appliance: Appliance) -> None:
     """BOT-04: a secret without proof of key cannot be burned by a stranger who knows its linkId."""
     for members in ({}, {"passcodeHash": RIGHT}):
         secret = await create(appliance.http, **members)
@@ -70,7 +71,7 @@ async def test_link_id_alone_burns_nothing(appliance: Any) -> None:
         assert (await reveal(appliance.http, secret, passcode=RIGHT)).status_code == 200
 
 
-async def test_passcode_cannot_be_guessed_by_burning(appliance: Any) -> None:
+async def test_passcode_cannot_be_guessed_by_burning(appliance: Appliance) -> None:
     """PC-02: attempts by reveal and by burn are counted together, before they are checked."""
     secret = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     wrong = {"access": ACCESS, "passcodeHash": WRONG}
@@ -85,7 +86,7 @@ async def test_passcode_cannot_be_guessed_by_burning(appliance: Any) -> None:
     assert (await state(appliance.http, secret))["state"] == "active"
 
 
-async def test_burn_reveal_and_delete_race_for_one_end(appliance: Any) -> None:
+async def test_burn_reveal_and_delete_race_for_one_end(appliance: Appliance) -> None:
     """ONE-03: with one view there is one winner, which the receipt names."""
     for turn in range(20):
         secret = await create(appliance.http, accessHash=ACCESS_HASH)
@@ -103,7 +104,7 @@ async def test_burn_reveal_and_delete_race_for_one_end(appliance: Any) -> None:
         assert len(receipt["events"]) == 2
 
 
-async def test_burn_counts_against_the_reveal_rate(make_appliance: Any) -> None:
+async def test_burn_counts_against_the_reveal_rate(make_appliance: MakeAppliance) -> None:
     http = (await make_appliance('[rates]\nreveal = "1/hour"\n')).http
     secret = await create(http, accessHash=ACCESS_HASH)
     check_problem(await burn(http, secret, {}), 401, "access_required")
@@ -111,13 +112,13 @@ async def test_burn_counts_against_the_reveal_rate(make_appliance: Any) -> None:
     assert (await state(http, secret))["state"] == "active"
 
 
-async def test_closed_store_burns_nothing(appliance: Any) -> None:
+async def test_closed_store_burns_nothing(appliance: Appliance) -> None:
     secret = await create(appliance.http, accessHash=ACCESS_HASH)
     await appliance.store.close()
     check_problem(await burn(appliance.http, secret, PROOF), 503, "storage")
 
 
-async def test_unknown_members_and_ids_are_refused(appliance: Any) -> None:
+async def test_unknown_members_and_ids_are_refused(appliance: Appliance) -> None:
     secret = await create(appliance.http, accessHash=ACCESS_HASH)
     assert faults(await burn(appliance.http, secret, PROOF | {"force": True})) == {"force"}
     check_problem(await burn(appliance.http, {"linkId": "no-id"}, PROOF), 404, "not_found")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from api_helpers import ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, encoded, faults, manage, reveal
+from support.appliance import Appliance, MakeAppliance
 
 from seclink.config.dialects import DIALECTS
 from seclink.errors import BY_CODE, ClientError, SecLinkError, StartRefused
@@ -65,18 +66,18 @@ HEADERS = {
 }
 
 
-async def openapi(appliance: Any) -> dict[str, Any]:
+async def openapi(appliance: Appliance) -> dict[str, Any]:
     document: dict[str, Any] = (await appliance.http.get("/openapi.json")).json()
     return document
 
 
-def application(appliance: Any) -> Any:
+def application(appliance: Appliance) -> Any:
     """The framework's application behind the gate and the dialects' door."""
     closure = appliance.app.app.__closure__
     return next(cell.cell_contents for cell in closure if hasattr(cell.cell_contents, "routes"))
 
 
-async def test_routes_are_those_of_the_contract_and_no_others(appliance: Any) -> None:
+async def test_routes_are_those_of_the_contract_and_no_others(appliance: Appliance) -> None:
     served = {
         (method, re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path))
         for route in application(appliance).routes
@@ -86,7 +87,7 @@ async def test_routes_are_those_of_the_contract_and_no_others(appliance: Any) ->
     assert served == ROUTES.keys() | UNLISTED
 
 
-async def test_openapi_document_lists_exactly_the_routes(appliance: Any) -> None:
+async def test_openapi_document_lists_exactly_the_routes(appliance: Appliance) -> None:
     document = await openapi(appliance)
     listed = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
     assert listed == set(ROUTES)
@@ -97,7 +98,7 @@ async def test_openapi_document_lists_exactly_the_routes(appliance: Any) -> None
     assert document["openapi"].startswith("3.1")
 
 
-async def test_openapi_document_names_only_known_codes(appliance: Any) -> None:
+async def test_openapi_document_names_only_known_codes(appliance: Appliance) -> None:
     document = await openapi(appliance)
     for item in document["paths"].values():
         for operation in item.values():
@@ -108,7 +109,7 @@ async def test_openapi_document_names_only_known_codes(appliance: Any) -> None:
                     assert list(response["content"]) == ["application/problem+json"]
 
 
-async def test_every_answer_has_exactly_its_members(appliance: Any) -> None:
+async def test_every_answer_has_exactly_its_members(appliance: Appliance) -> None:
     http, key = appliance.http, await appliance.key()
     made = await create(http, key=key, maxViews=2, passcodeHash=RIGHT, label="l", publicNote="n")
     assert made.keys() == {
@@ -142,7 +143,7 @@ async def test_every_answer_has_exactly_its_members(appliance: Any) -> None:
         assert answer.headers["content-type"] == "application/json"
 
 
-async def test_parts_of_answers_have_exactly_their_members(appliance: Any) -> None:
+async def test_parts_of_answers_have_exactly_their_members(appliance: Appliance) -> None:
     http, key = appliance.http, await appliance.key()
     made = await create(http, key=key)
     page = (await http.get("/receipts", headers=bearer(key))).json()
@@ -155,7 +156,7 @@ async def test_parts_of_answers_have_exactly_their_members(appliance: Any) -> No
     assert [each.keys() for each in receipt["events"]] == [{"at", "type"}]
 
 
-async def test_health_is_told_in_one_word(appliance: Any) -> None:
+async def test_health_is_told_in_one_word(appliance: Appliance) -> None:
     http = appliance.client()
     http.base_url = "http://localhost:8080"
     assert (await http.get("/healthz")).json() == {"status": "alive"}
@@ -179,7 +180,7 @@ def test_tree_in_the_docstring_is_the_tree() -> None:
     assert drawn
 
 
-async def test_every_kind_of_refusal_has_the_one_shape(make_appliance: Any) -> None:
+async def test_every_kind_of_refusal_has_the_one_shape(make_appliance: MakeAppliance) -> None:
     tight = '[rates]\nreveal = "1/hour"\n[limits]\npayload_bytes = 1024\n'
     made_appliance = await make_appliance(tight)
     http = made_appliance.client("198.51.100.1")
@@ -219,7 +220,7 @@ async def test_every_kind_of_refusal_has_the_one_shape(make_appliance: Any) -> N
         assert ("retry-after" in answer.headers) == (status == 429)
 
 
-async def test_refusals_of_a_reveal_have_the_one_shape(appliance: Any) -> None:
+async def test_refusals_of_a_reveal_have_the_one_shape(appliance: Appliance) -> None:
     http = appliance.http
     gated = await create(http, accessHash=ACCESS_HASH)
     coded = await create(http, passcodeHash=RIGHT)
@@ -234,7 +235,7 @@ async def test_refusals_of_a_reveal_have_the_one_shape(appliance: Any) -> None:
     assert 1 <= int(locked.headers["retry-after"]) <= 600
 
 
-async def test_gone_says_how_and_when_and_nothing_else(appliance: Any) -> None:
+async def test_gone_says_how_and_when_and_nothing_else(appliance: Appliance) -> None:
     http = appliance.http
     made = await create(http)
     appliance.clock.move(5)
@@ -243,7 +244,7 @@ async def test_gone_says_how_and_when_and_nothing_else(appliance: Any) -> None:
     assert (problem["state"], problem["endedAt"]) == ("revealed", appliance.clock.now())
 
 
-async def test_store_that_is_away_is_a_503_and_a_full_one_a_507(make_appliance: Any) -> None:
+async def test_store_that_is_away_is_a_503_and_a_full_one_a_507(make_appliance: MakeAppliance) -> None:
     full = await make_appliance('[store]\nmax_bytes = 1048576\n[rates]\ncreate = "1000/hour"\n')
     big = body(encryptedBlob=encoded(b"x" * 1_000_000))
     answer = await full.http.post("/secrets", json=big)
@@ -256,7 +257,7 @@ async def test_store_that_is_away_is_a_503_and_a_full_one_a_507(make_appliance: 
     assert answer.headers["retry-after"] == "1"
 
 
-async def test_mistake_of_ours_is_a_500_that_tells_nothing(appliance: Any) -> None:
+async def test_mistake_of_ours_is_a_500_that_tells_nothing(appliance: Appliance) -> None:
     """IN-16: a row nobody of ours has written; the answer does not repeat it."""
     made = await create(appliance.http)
     with sqlite3.connect(appliance.path) as db:
@@ -269,7 +270,7 @@ async def test_mistake_of_ours_is_a_500_that_tells_nothing(appliance: Any) -> No
     assert problem["detail"] == "The server failed with an internal error"
 
 
-async def test_answers_carry_the_security_headers(appliance: Any) -> None:
+async def test_answers_carry_the_security_headers(appliance: Appliance) -> None:
     http = appliance.http
     answers = [
         await http.post("/secrets", json=body()),
@@ -287,7 +288,7 @@ async def test_answers_carry_the_security_headers(appliance: Any) -> None:
         assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
 
 
-async def test_preflight_is_answered_without_asking_anybody(appliance: Any) -> None:
+async def test_preflight_is_answered_without_asking_anybody(appliance: Appliance) -> None:
     made = await create(appliance.http)
     answer = await appliance.http.options(
         f"/secrets/{made['linkId']}/reveal",
@@ -306,7 +307,7 @@ async def test_preflight_is_answered_without_asking_anybody(appliance: Any) -> N
     } == {*allowed}
 
 
-async def test_unknown_members_are_refused_by_name(appliance: Any) -> None:
+async def test_unknown_members_are_refused_by_name(appliance: Appliance) -> None:
     http = appliance.http
     made = await create(http)
     asked = [

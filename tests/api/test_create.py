@@ -9,6 +9,7 @@ import pytest
 from api_helpers import ACCESS_HASH, RIGHT, bearer, body, check_problem, create, encoded, faults, manage, reveal, state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.appliance import Appliance, MakeAppliance
 
 from seclink.domain import tokens
 
@@ -33,7 +34,7 @@ HOUR, DAY = 3600, 86400
     ],
 )
 async def test_lifetime_and_views_follow_the_request(
-    appliance: Any, members: dict[str, Any], seconds: int, views: int | None, shown_type: str
+    appliance: Appliance, members: dict[str, Any], seconds: int, views: int | None, shown_type: str
 ) -> None:
     http = appliance.http
     secret = await create(http, **members)
@@ -46,14 +47,14 @@ async def test_lifetime_and_views_follow_the_request(
     assert shown["viewsLeft"] == (None if views is None else views - 1)
 
 
-async def test_expiry_type_is_optional_only_with_a_lifetime(appliance: Any) -> None:
+async def test_expiry_type_is_optional_only_with_a_lifetime(appliance: Appliance) -> None:
     minimal = {"encryptedBlob": encoded(b"x"), "iv": encoded(b"i")}
     assert faults(await appliance.http.post("/secrets", json=minimal)) == {"expiryType"}
     response = await appliance.http.post("/secrets", json=minimal | {"expiresIn": 60})
     assert response.json()["expiryType"] == "custom"
 
 
-async def test_lifetime_of_view_once_follows_the_configuration(make_appliance: Any) -> None:
+async def test_lifetime_of_view_once_follows_the_configuration(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance('[expiry]\ndefault = "2h"\nmax = "3h"\n')
     secret = await create(appliance.http)
     assert secret["expiresAt"] == appliance.clock.now() + 2 * HOUR * 1000
@@ -62,7 +63,7 @@ async def test_lifetime_of_view_once_follows_the_configuration(make_appliance: A
 
 
 @pytest.mark.parametrize("fixed", ["24hours", "7days"])
-async def test_fixed_lifetime_is_bounded_by_the_maximum(make_appliance: Any, fixed: str) -> None:
+async def test_fixed_lifetime_is_bounded_by_the_maximum(make_appliance: MakeAppliance, fixed: str) -> None:
     """EXP-03: an expiryType cannot exceed expiry.max."""
     appliance = await make_appliance('[expiry]\ndefault = "1h"\nmax = "2h"\n')
     response = await appliance.http.post("/secrets", json=body(expiryType=fixed))
@@ -71,14 +72,14 @@ async def test_fixed_lifetime_is_bounded_by_the_maximum(make_appliance: Any, fix
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(payload=st.binary(min_size=1, max_size=3000), iv=st.binary(min_size=1, max_size=64))
-async def test_payload_and_iv_come_back_byte_for_byte(appliance: Any, payload: bytes, iv: bytes) -> None:
+async def test_payload_and_iv_come_back_byte_for_byte(appliance: Appliance, payload: bytes, iv: bytes) -> None:
     secret = await create(appliance.http, encryptedBlob=encoded(payload), iv=encoded(iv))
     shown = (await reveal(appliance.http, secret)).json()
     assert (base64.b64decode(shown["encryptedBlob"]), base64.b64decode(shown["iv"])) == (payload, iv)
     assert (shown["encryptedBlob"], shown["iv"]) == (encoded(payload), encoded(iv))
 
 
-async def test_payload_limit_is_exact(make_appliance: Any) -> None:
+async def test_payload_limit_is_exact(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance("[limits]\npayload_bytes = 1024\n")
     secret = await create(appliance.http, encryptedBlob=encoded(b"x" * 1024))
     assert (await reveal(appliance.http, secret)).json()["encryptedBlob"] == encoded(b"x" * 1024)
@@ -102,7 +103,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-async def test_texts_come_back_unchanged(appliance: Any, text: str) -> None:
+async def test_texts_come_back_unchanged(appliance: Appliance, text: str) -> None:
     """IN-05: neither normalised nor escaped nor cut."""
     secret = await create(appliance.http, publicNote=text, label=text)
     receipt = await state(appliance.http, secret)
@@ -112,7 +113,7 @@ async def test_texts_come_back_unchanged(appliance: Any, text: str) -> None:
     assert "label" not in meta
 
 
-async def test_share_url_ignores_the_request_headers(make_appliance: Any) -> None:
+async def test_share_url_ignores_the_request_headers(make_appliance: MakeAppliance) -> None:
     """IN-13"""
     toml = '[server]\npublic_url = "https://secrets.example.org/"\nallowed_hosts = ["evil.example"]\n'
     appliance = await make_appliance(toml)
@@ -126,21 +127,21 @@ async def test_share_url_ignores_the_request_headers(make_appliance: Any) -> Non
     assert secret["shareUrl"] == f"https://secrets.example.org/{secret['linkId']}"
 
 
-async def test_ids_are_unique(appliance: Any) -> None:
+async def test_ids_are_unique(appliance: Appliance) -> None:
     secrets = [await create(appliance.http) for _ in range(50)]
     for name in ("linkId", "receiptId", "manageToken"):
         assert len({secret[name] for secret in secrets}) == 50
     assert all(secret["linkId"] not in secret["receiptId"] for secret in secrets)
 
 
-async def test_create_can_be_limited_to_key_holders(make_appliance: Any) -> None:
+async def test_create_can_be_limited_to_key_holders(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance('[access]\ncreate = "keys"\n')
     check_problem(await appliance.http.post("/secrets", json=body()), 401, "key_required")
     secret = await create(appliance.http, key=await appliance.key())
     assert (await reveal(appliance.http, secret)).status_code == 200
 
 
-async def test_meta_shows_the_secret_and_changes_nothing(appliance: Any) -> None:
+async def test_meta_shows_the_secret_and_changes_nothing(appliance: Appliance) -> None:
     secret = await create(
         appliance.http,
         maxViews=2,
@@ -159,7 +160,7 @@ async def test_meta_shows_the_secret_and_changes_nothing(appliance: Any) -> None
         }  # fmt: skip
 
 
-async def test_report_is_accepted_for_any_id_and_burns_nothing(appliance: Any) -> None:
+async def test_report_is_accepted_for_any_id_and_burns_nothing(appliance: Appliance) -> None:
     http = appliance.http
     secret = await create(http)
     requests = [(secret["linkId"], {"json": {"reason": "spam"}}), (secret["linkId"], {}), ("x" * 12, {}), ("no-id", {})]
@@ -177,7 +178,7 @@ async def test_report_is_accepted_for_any_id_and_burns_nothing(appliance: Any) -
 # Idempotency
 
 
-async def test_create_with_the_same_idempotency_key_is_repeated(appliance: Any) -> None:
+async def test_create_with_the_same_idempotency_key_is_repeated(appliance: Appliance) -> None:
     """LR-06"""
     responses = [
         await appliance.http.post("/secrets", json=body(), headers={"Idempotency-Key": "a" * 16}) for _ in range(3)
@@ -186,7 +187,7 @@ async def test_create_with_the_same_idempotency_key_is_repeated(appliance: Any) 
     assert [response.status_code for response in responses] == [201] * 3
 
 
-async def test_other_body_under_the_same_idempotency_key_is_refused(appliance: Any) -> None:
+async def test_other_body_under_the_same_idempotency_key_is_refused(appliance: Appliance) -> None:
     """LR-06"""
     headers = {"Idempotency-Key": "a" * 16}
     first = await appliance.http.post("/secrets", json=body(), headers=headers)
@@ -196,7 +197,7 @@ async def test_other_body_under_the_same_idempotency_key_is_refused(appliance: A
     assert (await reveal(appliance.http, first.json())).status_code == 200
 
 
-async def test_concurrent_creates_with_one_idempotency_key_make_one_secret(appliance: Any) -> None:
+async def test_concurrent_creates_with_one_idempotency_key_make_one_secret(appliance: Appliance) -> None:
     """LR-06"""
     key = await appliance.key()
     headers = bearer(key) | {"Idempotency-Key": "a" * 16}
@@ -208,7 +209,7 @@ async def test_concurrent_creates_with_one_idempotency_key_make_one_secret(appli
     assert (await appliance.http.get("/stats", headers=bearer(key))).json()["totalSecrets"] == 1
 
 
-async def test_idempotency_key_expires_after_ten_minutes(appliance: Any) -> None:
+async def test_idempotency_key_expires_after_ten_minutes(appliance: Appliance) -> None:
     """LR-06"""
     links = []
     for seconds in (599, 2, 0):
@@ -218,7 +219,7 @@ async def test_idempotency_key_expires_after_ten_minutes(appliance: Any) -> None
     assert links[0] == links[1] != links[2]
 
 
-async def test_accounts_do_not_share_idempotency_keys(appliance: Any) -> None:
+async def test_accounts_do_not_share_idempotency_keys(appliance: Appliance) -> None:
     """LR-06: a stranger who learns the key does not get the first response."""
     first, second = await appliance.key("one"), await appliance.key("two")
     secrets = [
@@ -230,7 +231,7 @@ async def test_accounts_do_not_share_idempotency_keys(appliance: Any) -> None:
     assert anonymous["linkId"] not in {secret["linkId"] for secret in secrets}
 
 
-async def test_anonymous_clients_do_not_share_idempotency_keys(appliance: Any) -> None:
+async def test_anonymous_clients_do_not_share_idempotency_keys(appliance: Appliance) -> None:
     """LR-06: the same request from another address does not get the first manage token."""
     headers = {"Idempotency-Key": "a" * 16}
     addresses = ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1", "2001:db8::2")
@@ -244,18 +245,18 @@ async def test_anonymous_clients_do_not_share_idempotency_keys(appliance: Any) -
 
 
 @pytest.mark.parametrize("key", ["short", "x" * 15, "x" * 129, "with\ttab-----------", "ümläut-----------"])
-async def test_idempotency_key_out_of_bounds_is_refused(appliance: Any, key: str) -> None:
+async def test_idempotency_key_out_of_bounds_is_refused(appliance: Appliance, key: str) -> None:
     headers = httpx.Headers([(b"Idempotency-Key", key.encode("latin-1"))])
     check_problem(await appliance.http.post("/secrets", json=body(), headers=headers), 400, "bad_request")
 
 
-async def test_refused_create_can_be_corrected_under_the_same_key(appliance: Any) -> None:
+async def test_refused_create_can_be_corrected_under_the_same_key(appliance: Appliance) -> None:
     headers = {"Idempotency-Key": "a" * 16}
     check_problem(await appliance.http.post("/secrets", json=body(maxViews=0), headers=headers), 400, "bad_request")
     assert (await appliance.http.post("/secrets", json=body(), headers=headers)).status_code == 201
 
 
-async def test_anonymous_secret_is_managed_by_its_token_alone(appliance: Any) -> None:
+async def test_anonymous_secret_is_managed_by_its_token_alone(appliance: Appliance) -> None:
     secret = await create(appliance.http)
     assert (await state(appliance.http, secret))["linkId"] == secret["linkId"]
     other = await create(appliance.http)
@@ -263,7 +264,7 @@ async def test_anonymous_secret_is_managed_by_its_token_alone(appliance: Any) ->
     check_problem(response, 404, "not_found")
 
 
-async def test_taken_id_is_drawn_again(appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_taken_id_is_drawn_again(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller whose ids were chosen by the server never learns of a collision."""
     one, two = tokens.mint(1), tokens.mint(2)
     drawn = iter([one, one, two, *[two] * 10])

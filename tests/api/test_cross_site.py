@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from api_helpers import ACCESS, ACCESS_HASH, body, check_problem, create, reveal, state
+from support.appliance import Appliance
 
 pytestmark = pytest.mark.anyio
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -26,7 +27,9 @@ SENT = {
 
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
 @pytest.mark.parametrize("call", ["reveal", "burn", "report"])
-async def test_request_without_preflight_spends_burns_and_reports_nothing(appliance: Any, call: str, sent: Any) -> None:
+async def test_request_without_preflight_spends_burns_and_reports_nothing(
+    appliance: Appliance, call: str, sent: Any
+) -> None:
     """CSRF-01"""
     headers, content = sent
     raw, proved = await create(appliance.http), await create(appliance.http, accessHash=ACCESS_HASH)
@@ -39,7 +42,7 @@ async def test_request_without_preflight_spends_burns_and_reports_nothing(applia
 
 
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
-async def test_request_without_preflight_creates_nothing(appliance: Any, sent: Any) -> None:
+async def test_request_without_preflight_creates_nothing(appliance: Appliance, sent: Any) -> None:
     """CSRF-01"""
     headers, content = sent
     check_problem(
@@ -48,7 +51,7 @@ async def test_request_without_preflight_creates_nothing(appliance: Any, sent: A
 
 
 @pytest.mark.parametrize("headers", [{}, CORS, CORS | {"Sec-Fetch-Mode": "same-origin"}])
-async def test_deliberate_request_still_works(appliance: Any, headers: dict[str, str]) -> None:
+async def test_deliberate_request_still_works(appliance: Appliance, headers: dict[str, str]) -> None:
     """CSRF-01: curl, without Fetch Metadata, and a script that uses CORS."""
     http = appliance.client(headers=headers)
     assert (await reveal(http, await create(http))).status_code == 200

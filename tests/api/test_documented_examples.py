@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.server import Server
 
 HOST, KEY = "https://seclink.local", "sk_live_xxx"
 
@@ -56,7 +57,7 @@ print(response.json())
 BLOB, IV = "ZW5jcnlwdGVkX2RhdGE=", "aW5pdGlhbGl6YXRpb25fdmVjdG9y"
 
 
-def with_values(example: str, server: Any) -> str:
+def with_values(example: str, server: Server) -> str:
     example = example.replace(HOST, server.url).replace(KEY, server.key())
     for name, value in (("encryptedBlob", BLOB), ("iv", IV)):
         for quote in "\"'":
@@ -70,7 +71,7 @@ def run(*command: str) -> str:
     return subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout
 
 
-def check_created_secret_is_revealed_once(created: dict[str, Any], server: Any) -> None:
+def check_created_secret_is_revealed_once(created: dict[str, Any], server: Server) -> None:
     """Check create and retrieve as the documentation describes them, member by member."""
     assert created["shareUrl"].endswith("/" + created["linkId"])
     assert len(created["linkId"]) == 12
@@ -82,24 +83,24 @@ def check_created_secret_is_revealed_once(created: dict[str, Any], server: Any) 
     assert (first.status_code, second.status_code) == (200, 410)
 
 
-def test_curl_example_works(server: Any) -> None:
+def test_curl_example_works(server: Server) -> None:
     assert shutil.which("curl"), "this test needs curl"
     check_created_secret_is_revealed_once(json.loads(run("sh", "-c", with_values(CURL, server))), server)
 
 
-def test_requests_example_works(server: Any) -> None:
+def test_requests_example_works(server: Server) -> None:
     output = run(sys.executable, "-c", with_values(REQUESTS, server))
     check_created_secret_is_revealed_once(dict(eval(output)), server)  # it prints a dict as Python writes it
 
 
-def test_fetch_example_works(server: Any, tmp_path: Path) -> None:
+def test_fetch_example_works(server: Server, tmp_path: Path) -> None:
     assert shutil.which("node"), "this test needs node"
     script = tmp_path / "example.mjs"
     script.write_text(with_values(FETCH, server) + "console.log(JSON.stringify(data));\n")
     check_created_secret_is_revealed_once(json.loads(run("node", str(script))), server)
 
 
-def test_curl_retrieves_and_reports_without_a_key(server: Any) -> None:
+def test_curl_retrieves_and_reports_without_a_key(server: Server) -> None:
     created = json.loads(run("sh", "-c", with_values(CURL, server)))
     url = f"{server.url}/api/v1/secrets/{created['linkId']}"
     assert run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", f"{url}/report") == "202"
@@ -112,7 +113,7 @@ def test_curl_retrieves_and_reports_without_a_key(server: Any) -> None:
     [("view_once", 1), ("1hour", 2), ("24hours", 2), ("7days", 2)],
     ids=lambda value: str(value),
 )
-def test_documented_expiry_types_and_passcode_work(server: Any, expiry_type: str, views: int) -> None:
+def test_documented_expiry_types_and_passcode_work(server: Server, expiry_type: str, views: int) -> None:
     passcode = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"  # sha256("password")
     body = {"encryptedBlob": BLOB, "iv": IV, "expiryType": expiry_type, "passcodeHash": passcode}
     created = httpx.post(f"{server.url}/api/v1/secrets", json=body).json()

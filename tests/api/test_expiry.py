@@ -7,13 +7,14 @@ import pytest
 from api_helpers import bearer, body, check_problem, create, encoded, manage, reveal, state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.appliance import Appliance, MakeAppliance
 
 pytestmark = pytest.mark.anyio
 LIFETIMES = {"view_once": 604_800, "1hour": 3600, "24hours": 86_400, "7days": 604_800}
 DAY = 86_400
 
 
-def rows(appliance: Any, sql: str, *parameters: Any) -> list[Any]:
+def rows(appliance: Appliance, sql: str, *parameters: Any) -> list[Any]:
     db = sqlite3.connect(appliance.path)
     try:
         return db.execute(sql, parameters).fetchall()
@@ -22,7 +23,7 @@ def rows(appliance: Any, sql: str, *parameters: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(("expiry_type", "seconds"), LIFETIMES.items())
-async def test_secret_expires_exactly_at_its_time(appliance: Any, expiry_type: str, seconds: int) -> None:
+async def test_secret_expires_exactly_at_its_time(appliance: Appliance, expiry_type: str, seconds: int) -> None:
     """EXP-01: live a millisecond before `expiresAt`, gone at that instant and after it."""
     for moved, status in ((-1, 200), (0, 410), (1, 410)):
         secret = await create(appliance.http, expiryType=expiry_type)
@@ -34,7 +35,7 @@ async def test_secret_expires_exactly_at_its_time(appliance: Any, expiry_type: s
 
 
 @pytest.mark.parametrize("route", ["meta", "get", "post", "retry"])
-async def test_expired_secret_is_gone_before_it_is_reaped(appliance: Any, route: str) -> None:
+async def test_expired_secret_is_gone_before_it_is_reaped(appliance: Appliance, route: str) -> None:
     """EXP-02: this appliance has no reaper; the payload is still in the table and is not sent."""
     secret = await create(appliance.http, expiresIn=60, encryptedBlob=encoded(b"MARKER" * 20))
     appliance.clock.move(60)
@@ -51,7 +52,7 @@ async def test_expired_secret_is_gone_before_it_is_reaped(appliance: Any, route:
     assert encoded(b"MARKER") not in response.text
 
 
-async def test_expired_secret_can_be_neither_changed_nor_burned(appliance: Any) -> None:
+async def test_expired_secret_can_be_neither_changed_nor_burned(appliance: Appliance) -> None:
     secret = await create(appliance.http, expiresIn=60)
     appliance.clock.move(60)
     one = f"/receipts/{secret['receiptId']}"
@@ -78,7 +79,7 @@ STEPS = st.lists(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-async def test_every_secret_expires_after_any_steps(appliance: Any, steps: list[tuple[str, Any]]) -> None:
+async def test_every_secret_expires_after_any_steps(appliance: Appliance, steps: list[tuple[str, Any]]) -> None:
     """EXP-03: after any steps, a live secret ends within the maximum lifetime, at the reaper's due date."""
     secrets: list[dict[str, Any]] = []
     for verb, value in steps:
@@ -114,7 +115,7 @@ async def test_every_secret_expires_after_any_steps(appliance: Any, steps: list[
 
 
 @pytest.mark.parametrize("expires_at", [None, 0, -1, "created_at"])
-async def test_schema_rejects_a_secret_without_an_end(appliance: Any, expires_at: Any) -> None:
+async def test_schema_rejects_a_secret_without_an_end(appliance: Appliance, expires_at: Any) -> None:
     """EXP-03"""
     secret = await create(appliance.http)
     db = sqlite3.connect(appliance.path)
@@ -128,7 +129,7 @@ async def test_schema_rejects_a_secret_without_an_end(appliance: Any, expires_at
         db.close()
 
 
-async def test_reaper_takes_only_what_is_due(appliance: Any) -> None:
+async def test_reaper_takes_only_what_is_due(appliance: Appliance) -> None:
     """EXP-05: live secrets stay; ended ones stay as receipts until their retention ends."""
     http = appliance.http
     due = [await create(http, expiresIn=60) for _ in range(5)]
@@ -148,7 +149,7 @@ async def test_reaper_takes_only_what_is_due(appliance: Any) -> None:
         assert (await reveal(http, secret)).status_code == 200
 
 
-async def test_receipt_is_purged_after_its_retention(make_appliance: Any) -> None:
+async def test_receipt_is_purged_after_its_retention(make_appliance: MakeAppliance) -> None:
     """410 while the receipt exists, 404 afterwards; the account keeps its counts."""
     appliance = await make_appliance('[receipts]\nkeep_days = 2\n[rates]\nreveal = "1000/hour"\n')
     http, key = appliance.http, await appliance.key()
@@ -169,7 +170,7 @@ ERASED = ("access_hash", "passcode", "public_note", "label")
 
 
 @pytest.mark.parametrize("end", ["reveal", "burn", "expire"])
-async def test_end_erases_all_but_the_receipt(appliance: Any, end: str) -> None:
+async def test_end_erases_all_but_the_receipt(appliance: Appliance, end: str) -> None:
     """FOR-01, for rows: the transaction that ends a secret erases payload, notes, hashes and attempts."""
     http = appliance.http
     access, access_hash = "YQ", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
@@ -191,7 +192,7 @@ async def test_end_erases_all_but_the_receipt(appliance: Any, end: str) -> None:
     assert (receipt["label"], receipt["publicNote"], receipt["passcodeRequired"]) == (None, None, True)
 
 
-async def test_lifetime_counts_from_the_create(appliance: Any) -> None:
+async def test_lifetime_counts_from_the_create(appliance: Appliance) -> None:
     secret = await create(appliance.http, expiryType="1hour")
     for _ in range(3):
         appliance.clock.move(1000)

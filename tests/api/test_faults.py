@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import pytest
 from api_helpers import bearer, body, check_problem, create, encoded, manage
+from support.appliance import Appliance, MakeAppliance
 
 from seclink.errors import FaultCode
 
@@ -53,21 +54,21 @@ def only_fault(problem: dict[str, Any]) -> tuple[str, str, dict[str, int] | None
 
 @pytest.mark.parametrize(("members", "field", "code", "limit"), SHARED + CREATE_ONLY)
 async def test_fault_of_a_create_has_a_code(
-    make_appliance: Any, members: dict[str, Any], field: str, code: str, limit: dict[str, int] | None
+    make_appliance: MakeAppliance, members: dict[str, Any], field: str, code: str, limit: dict[str, int] | None
 ) -> None:
     http = (await make_appliance(CONFIG)).http
     problem = check_problem(await http.post("/secrets", json=body(**members)), 400, "bad_request")
     assert only_fault(problem) == (field, code, limit)
 
 
-async def test_missing_member_of_a_create_has_a_code(appliance: Any) -> None:
+async def test_missing_member_of_a_create_has_a_code(appliance: Appliance) -> None:
     for field in ("encryptedBlob", "iv"):
         members = {name: value for name, value in body().items() if name != field}
         problem = check_problem(await appliance.http.post("/secrets", json=members), 400, "bad_request")
         assert only_fault(problem) == (field, "required", None)
 
 
-async def test_every_fault_of_a_create_is_listed(appliance: Any) -> None:
+async def test_every_fault_of_a_create_is_listed(appliance: Appliance) -> None:
     members = body(maxViews=0, expiresIn=1, label="\x00", publicNote="x" * 301, passcodeHash="x")
     problem = check_problem(await appliance.http.post("/secrets", json=members), 400, "bad_request")
     assert [(fault["field"], fault["code"]) for fault in problem["errors"]] == [
@@ -84,7 +85,7 @@ async def test_every_fault_of_a_create_is_listed(appliance: Any) -> None:
     [*SHARED, ({"iv": "aaaa"}, "iv", "required_together", None)],
 )
 async def test_fault_of_an_update_has_a_code(
-    make_appliance: Any, members: dict[str, Any], field: str, code: str, limit: dict[str, int] | None
+    make_appliance: MakeAppliance, members: dict[str, Any], field: str, code: str, limit: dict[str, int] | None
 ) -> None:
     http = (await make_appliance(CONFIG)).http
     secret = await create(http)
@@ -92,7 +93,7 @@ async def test_fault_of_an_update_has_a_code(
     assert only_fault(check_problem(response, 400, "bad_request")) == (field, code, limit)
 
 
-async def test_views_below_those_spent_name_the_lowest_allowed(appliance: Any) -> None:
+async def test_views_below_those_spent_name_the_lowest_allowed(appliance: Appliance) -> None:
     secret = await create(appliance.http, maxViews=5)
     for _ in range(2):
         assert (await appliance.http.post(f"/secrets/{secret['linkId']}/reveal")).status_code == 200
@@ -113,14 +114,14 @@ async def test_views_below_those_spent_name_the_lowest_allowed(appliance: Any) -
     ],
 )
 async def test_fault_of_a_query_has_a_code(
-    appliance: Any, query: str, field: str, code: str, limit: dict[str, int] | None
+    appliance: Appliance, query: str, field: str, code: str, limit: dict[str, int] | None
 ) -> None:
     key = await appliance.key()
     response = await appliance.http.get(f"/receipts?{query}", headers=bearer(key))
     assert only_fault(check_problem(response, 400, "bad_request")) == (field, code, limit)
 
 
-async def test_openapi_document_describes_faults(appliance: Any) -> None:
+async def test_openapi_document_describes_faults(appliance: Appliance) -> None:
     document = (await appliance.http.get("/openapi.json")).json()
     fault = document["components"]["schemas"]["Problem"]["properties"]["errors"]["items"]
     assert fault["required"] == ["field", "message", "code"]

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from api_helpers import create, manage, reveal
 from page_helpers import BROWSER, outside, version
+from support.appliance import Appliance, MakeAppliance
 
 from seclink.errors import BadRequest
 
@@ -33,7 +34,7 @@ FURTHER = {
 KEPT = {"/static/": "public, max-age=31536000, immutable", "/api/v1/client-module": "no-cache"}
 
 
-async def every_kind_of_answer(appliance: Any) -> list[tuple[str, int, httpx.Response]]:
+async def every_kind_of_answer(appliance: Appliance) -> list[tuple[str, int, httpx.Response]]:
     """(page or data, expected status, answer) of every route and refusal."""
     web, api = outside(appliance), appliance.http
     made = await create(api)
@@ -94,7 +95,7 @@ async def every_kind_of_answer(appliance: Any) -> list[tuple[str, int, httpx.Res
     return [("page", *each) for each in pages] + [("data", *each) for each in data]
 
 
-async def test_every_kind_of_response_has_exactly_its_headers(make_appliance: Any) -> None:
+async def test_every_kind_of_response_has_exactly_its_headers(make_appliance: MakeAppliance) -> None:
     """HDR-01, HDR-08"""
     made = await make_appliance('[server]\npublic_url = "https://localhost"\n')
     for kind, status, answer in await every_kind_of_answer(made):
@@ -110,7 +111,7 @@ async def test_every_kind_of_response_has_exactly_its_headers(make_appliance: An
         assert answer.headers["cache-control"] == (kept if status == 200 else "no-store"), said
 
 
-async def test_every_browser_feature_but_clipboard_write_is_off(appliance: Any) -> None:
+async def test_every_browser_feature_but_clipboard_write_is_off(appliance: Appliance) -> None:
     """HDR-01"""
     answer = await outside(appliance).get("/")
     given = dict(each.split("=", 1) for each in answer.headers["permissions-policy"].split(", "))
@@ -129,14 +130,14 @@ async def test_every_browser_feature_but_clipboard_write_is_off(appliance: Any) 
 
 
 @pytest.mark.parametrize("url", ["", 'public_url = "http://localhost:8080"\n'])
-async def test_plain_http_sends_no_hsts(make_appliance: Any, url: str) -> None:
+async def test_plain_http_sends_no_hsts(make_appliance: MakeAppliance, url: str) -> None:
     """HDR-01: a promise for the whole host, made only where it is kept."""
     made = await make_appliance(f"[server]\n{url}")
     for _, _, answer in await every_kind_of_answer(made):
         assert "strict-transport-security" not in answer.headers
 
 
-async def test_pages_have_no_cors_headers(appliance: Any) -> None:
+async def test_pages_have_no_cors_headers(appliance: Appliance) -> None:
     """HDR-08: scripts elsewhere may load modules and read data, never a page."""
     for kind, _, answer in await every_kind_of_answer(appliance):
         if "text/html" in answer.headers.get("content-type", ""):
@@ -147,7 +148,7 @@ async def test_pages_have_no_cors_headers(appliance: Any) -> None:
         assert "server" not in answer.headers
 
 
-async def test_error_for_malformed_input_has_the_headers(make_appliance: Any) -> None:
+async def test_error_for_malformed_input_has_the_headers(make_appliance: MakeAppliance) -> None:
     """HDR-01: an error that the server makes without the application."""
     made = await make_appliance('[server]\npublic_url = "https://localhost"\n')
     head = made.app.render_http11(BadRequest()).partition(b"\r\n\r\n")[0].decode().splitlines()[1:]

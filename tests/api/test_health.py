@@ -4,23 +4,24 @@ import asyncio
 import base64
 import json
 import sqlite3
-from typing import Any
 
 import httpx
 import pytest
 from api_helpers import body, check_problem, create
+from support.appliance import Appliance
+from support.server import MakeServer
 
 pytestmark = pytest.mark.anyio
 READY = "http://localhost:8080/readyz"
 ALIVE = "http://localhost:8080/healthz"
 
 
-async def writes(appliance: Any) -> int:
+async def writes(appliance: Appliance) -> int:
     """Return the number of commits of the store."""
     return sum((await appliance.store.statistics(0)).batches.counts)
 
 
-async def test_health_checks_cost_at_most_one_write_a_second(appliance: Any) -> None:
+async def test_health_checks_cost_at_most_one_write_a_second(appliance: Appliance) -> None:
     before = await writes(appliance)
     for second in (1, 2):
         await asyncio.gather(*(appliance.http.get(READY) for _ in range(50)))
@@ -32,7 +33,7 @@ async def test_health_checks_cost_at_most_one_write_a_second(appliance: Any) -> 
     assert await writes(appliance) == before + 2
 
 
-async def test_failing_store_is_named_and_logged_once(appliance: Any) -> None:
+async def test_failing_store_is_named_and_logged_once(appliance: Appliance) -> None:
     await appliance.store.close()
     for _ in range(5):
         problem = check_problem(await appliance.http.get(READY), 503, "storage")
@@ -44,7 +45,7 @@ async def test_failing_store_is_named_and_logged_once(appliance: Any) -> None:
 
 
 @pytest.mark.slow
-async def test_hanging_store_does_not_delay_readiness(appliance: Any) -> None:
+async def test_hanging_store_does_not_delay_readiness(appliance: Appliance) -> None:
     """Another program holds the database's lock: readiness says so before SQLite gives up, and is back right after."""
     await create(appliance.http)
     before = await writes(appliance)
@@ -61,13 +62,13 @@ async def test_hanging_store_does_not_delay_readiness(appliance: Any) -> None:
         appliance.clock.move(1)
 
 
-async def test_health_reveals_nothing_of_the_store(appliance: Any) -> None:
+async def test_health_reveals_nothing_of_the_store(appliance: Appliance) -> None:
     await appliance.store.close()
     said = (await appliance.http.get(READY)).text.lower()
     assert not any(word in said for word in ("sqlite", "seclink.db", str(appliance.path), "disk", "closed", "error:"))
 
 
-def test_full_store_is_ready_and_reports_no_room(make_server: Any) -> None:
+def test_full_store_is_ready_and_reports_no_room(make_server: MakeServer) -> None:
     """Creating is over, what is there can be revealed, and that makes room again."""
     server = make_server(
         '[store]\nmax_bytes = 1048576\n[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\n'

@@ -9,6 +9,7 @@ import pytest
 from api_helpers import ACCESS_HASH, RIGHT, bearer, body, check_problem, create, encoded, faults, manage, reveal, state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.appliance import Appliance
 
 from seclink.web.request import SMALL_BODY
 
@@ -68,7 +69,7 @@ def is_good(member: str, kind: str, allowed: set[str]) -> bool:
 
 
 @pytest.mark.parametrize("member", CREATE)
-async def test_create_refuses_what_a_member_is_not(appliance: Any, member: str) -> None:
+async def test_create_refuses_what_a_member_is_not(appliance: Appliance, member: str) -> None:
     """IN-02: and names the member."""
     for kind, value in NONSENSE:
         sent = json_of(BARE | {"expiresIn": 60} | {member: value})
@@ -82,7 +83,7 @@ async def test_create_refuses_what_a_member_is_not(appliance: Any, member: str) 
 
 
 @pytest.mark.parametrize("member", PATCH)
-async def test_patch_refuses_what_a_member_is_not(appliance: Any, member: str) -> None:
+async def test_patch_refuses_what_a_member_is_not(appliance: Appliance, member: str) -> None:
     """IN-02"""
     made = await create(appliance.http)
     one, by = f"/receipts/{made['receiptId']}", manage(made)
@@ -99,7 +100,9 @@ async def test_patch_refuses_what_a_member_is_not(appliance: Any, member: str) -
 
 @pytest.mark.parametrize("retry", [{}, {"Idempotency-Key": "k" * 20}])
 @pytest.mark.parametrize("member", REVEAL)
-async def test_reveal_refuses_nonsense_and_spends_nothing(appliance: Any, member: str, retry: dict[str, str]) -> None:
+async def test_reveal_refuses_nonsense_and_spends_nothing(
+    appliance: Appliance, member: str, retry: dict[str, str]
+) -> None:
     """IN-02: what is no proof at all is a wrong proof; what is not even text is a bad request."""
     made = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     path = f"/secrets/{made['linkId']}/reveal"
@@ -112,7 +115,7 @@ async def test_reveal_refuses_nonsense_and_spends_nothing(appliance: Any, member
     assert (receipt["views"], receipt["state"]) == (0, "active")
 
 
-async def test_report_refuses_nonsense(appliance: Any) -> None:
+async def test_report_refuses_nonsense(appliance: Appliance) -> None:
     """IN-02, IN-05"""
     made = await create(appliance.http)
     path = f"/secrets/{made['linkId']}/report"
@@ -140,7 +143,7 @@ DOCUMENTS = st.dictionaries(st.sampled_from(MEMBERS) | st.text(max_size=8), ANYT
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=DOCUMENTS)
-async def test_no_json_whatsoever_is_a_500(appliance: Any, sent: Any) -> None:
+async def test_no_json_whatsoever_is_a_500(appliance: Appliance, sent: Any) -> None:
     """IN-02: known members with any value, unknown members, and documents that are no objects."""
     made = await create(appliance.http)
     link, receipt = f"/secrets/{made['linkId']}", f"/receipts/{made['receiptId']}"
@@ -159,7 +162,7 @@ async def test_no_json_whatsoever_is_a_500(appliance: Any, sent: Any) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=st.binary(max_size=200))
-async def test_no_bytes_whatsoever_are_a_500(appliance: Any, sent: bytes) -> None:
+async def test_no_bytes_whatsoever_are_a_500(appliance: Appliance, sent: bytes) -> None:
     """IN-03"""
     answer = await appliance.http.post("/secrets", content=sent, headers=JSON)
     check_problem(answer, 400, "bad_request")
@@ -206,7 +209,7 @@ HOSTILE: list[tuple[str, bytes]] = [
 ]
 
 
-async def test_hostile_json_is_a_400_and_the_process_lives(appliance: Any) -> None:
+async def test_hostile_json_is_a_400_and_the_process_lives(appliance: Appliance) -> None:
     """IN-03"""
     made = await create(appliance.http)
     for name, sent in HOSTILE:
@@ -217,7 +220,7 @@ async def test_hostile_json_is_a_400_and_the_process_lives(appliance: Any) -> No
     assert (await appliance.http.post("/secrets", content=GOOD, headers=JSON)).status_code == 201
 
 
-async def test_lone_surrogate_spoils_nobody_elses_write(appliance: Any) -> None:
+async def test_lone_surrogate_spoils_nobody_elses_write(appliance: Appliance) -> None:
     """IN-03: what cannot be stored is refused before it is committed together with others'."""
     made = await create(appliance.http)
     bad = {"content": b'{"reason":"\\ud800"}', "headers": JSON}
@@ -229,7 +232,7 @@ async def test_lone_surrogate_spoils_nobody_elses_write(appliance: Any) -> None:
     assert [each.status_code for each in answers] == [400, 201, 201]
 
 
-async def test_name_of_an_unknown_member_is_echoed_only_short_and_printable(appliance: Any) -> None:
+async def test_name_of_an_unknown_member_is_echoed_only_short_and_printable(appliance: Appliance) -> None:
     """IN-16"""
     for name in ("x" * 10_000, "a\u001bb\u2028c\u0000", "`$.evil`"):
         answer = await appliance.http.post("/secrets", content=json_of({name: 1}), headers=JSON)
@@ -266,7 +269,7 @@ BASE64 = [
 
 
 @pytest.mark.parametrize("member", ["encryptedBlob", "iv"])
-async def test_base64_is_taken_exactly_as_it_would_be_written(appliance: Any, member: str) -> None:
+async def test_base64_is_taken_exactly_as_it_would_be_written(appliance: Appliance, member: str) -> None:
     """IN-04: alphabet, padding, canonical; the iv is anything from 1 to 64 bytes."""
     for text, is_valid in BASE64:
         answer = await appliance.http.post("/secrets", json=BARE | {member: text})
@@ -277,7 +280,7 @@ async def test_base64_is_taken_exactly_as_it_would_be_written(appliance: Any, me
 
 
 @pytest.mark.parametrize(("size", "is_valid"), [(0, False), (1, True), (12, True), (64, True), (65, False)])
-async def test_iv_has_one_to_64_bytes(appliance: Any, size: int, is_valid: bool) -> None:
+async def test_iv_has_one_to_64_bytes(appliance: Appliance, size: int, is_valid: bool) -> None:
     """IN-04"""
     answer = await appliance.http.post("/secrets", json=BARE | {"iv": encoded(b"i" * size)})
     assert (answer.status_code == 201) is is_valid
@@ -285,7 +288,7 @@ async def test_iv_has_one_to_64_bytes(appliance: Any, size: int, is_valid: bool)
 
 
 @pytest.mark.parametrize(("member", "most"), [("publicNote", 300), ("label", 200)])
-async def test_texts_are_counted_in_characters(appliance: Any, member: str, most: int) -> None:
+async def test_texts_are_counted_in_characters(appliance: Appliance, member: str, most: int) -> None:
     """IN-05"""
     for each in ("x", "é", "👩"):
         assert (await appliance.http.post("/secrets", json=BARE | {member: each * most})).status_code == 201
@@ -294,7 +297,7 @@ async def test_texts_are_counted_in_characters(appliance: Any, member: str, most
     assert faults(await appliance.http.post("/secrets", json=BARE | {member: grapheme})) == {member}
 
 
-async def test_control_characters_are_refused_in_texts(appliance: Any) -> None:
+async def test_control_characters_are_refused_in_texts(appliance: Appliance) -> None:
     """IN-05: line break and tab are text."""
     made = await create(appliance.http)
     for character in (*range(0x20), *range(0x7F, 0xA0)):
@@ -316,7 +319,7 @@ IDS = [
 ]  # fmt: skip
 
 
-async def test_id_that_is_none_is_a_404_without_a_lookup(appliance: Any) -> None:
+async def test_id_that_is_none_is_a_404_without_a_lookup(appliance: Appliance) -> None:
     """IN-06: the store is closed here, so that a lookup would be a 503."""
     await appliance.store.close()
     http = appliance.http
@@ -338,7 +341,7 @@ async def test_id_that_is_none_is_a_404_without_a_lookup(appliance: Any) -> None
     check_problem(await http.get("/secrets/abcdefghijkl/meta"), 503, "storage")
 
 
-async def test_unknown_and_impossible_ids_get_the_same_answer(appliance: Any) -> None:
+async def test_unknown_and_impossible_ids_get_the_same_answer(appliance: Appliance) -> None:
     """IN-06"""
     answers = [await appliance.http.get(f"/secrets/{name}") for name in ("abcdefghijkl", "no-id", "x" * 1000)]
     told = [{key: value for key, value in each.json().items() if key != "requestId"} for each in answers]
@@ -356,7 +359,7 @@ async def test_unknown_and_impossible_ids_get_the_same_answer(appliance: Any) ->
         "/.git/config",
     ],
 )
-async def test_no_path_reaches_a_file_and_no_cookie_means_anything(appliance: Any, path: str) -> None:
+async def test_no_path_reaches_a_file_and_no_cookie_means_anything(appliance: Appliance, path: str) -> None:
     """IN-12: no file is ever opened by a name from outside, and there is no cookie that selects one."""
     cookies = {"cookie": "; ".join(f"{name}=../../etc/passwd" for name in ("lang", "theme", "template", "session"))}
     for base in ("http://localhost:8080", "http://localhost:8080/api/v1"):
@@ -383,7 +386,7 @@ LIMITS = [
 ]  # fmt: skip
 
 
-async def test_limits_are_the_documented_ones(appliance: Any) -> None:
+async def test_limits_are_the_documented_ones(appliance: Appliance) -> None:
     """IN-07"""
     for member, value, is_valid in LIMITS:
         answer = await appliance.http.post("/secrets", json=BARE | {member: value})
@@ -391,7 +394,7 @@ async def test_limits_are_the_documented_ones(appliance: Any) -> None:
         assert is_valid or faults(answer) == {member}
 
 
-async def test_all_members_at_fault_are_named_at_once(appliance: Any) -> None:
+async def test_all_members_at_fault_are_named_at_once(appliance: Appliance) -> None:
     sent = BARE | {
         "expiresIn": 1,
         "maxViews": 0,
@@ -414,7 +417,7 @@ TYPES = [
 ]  # fmt: skip
 
 
-async def test_only_json_in_utf_8_is_taken(appliance: Any) -> None:
+async def test_only_json_in_utf_8_is_taken(appliance: Appliance) -> None:
     """IN-08"""
     for given_type, status in TYPES:
         headers = httpx.Headers([(b"content-type", given_type)] if given_type is not None else [])
@@ -425,7 +428,7 @@ async def test_only_json_in_utf_8_is_taken(appliance: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/secrets", "/secrets/{}/reveal", "/secrets/{}/burn", "/secrets/{}/report"])
-async def test_forms_are_refused_on_every_route_that_takes_a_body(appliance: Any, path: str) -> None:
+async def test_forms_are_refused_on_every_route_that_takes_a_body(appliance: Appliance, path: str) -> None:
     """IN-08: so that no page elsewhere can post without asking first."""
     made = await create(appliance.http)
     where = path.format(made["linkId"])
@@ -443,7 +446,7 @@ HEADER_NAMES = ["SecLink-Access", "SecLink-Passcode", "SecLink-Manage", "Idempot
 
 @pytest.mark.parametrize("name", HEADER_NAMES)
 @pytest.mark.parametrize("value", [b"", b"\xff\xfe", b"\xe2\x80\xa8", b"x" * 8000, b"' OR 1=1 --", b"{}"])
-async def test_headers_take_any_bytes_without_harm(appliance: Any, name: str, value: bytes) -> None:
+async def test_headers_take_any_bytes_without_harm(appliance: Appliance, name: str, value: bytes) -> None:
     made = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     headers = httpx.Headers([(name.encode(), value)])
     for method, path in (
@@ -462,6 +465,6 @@ async def test_headers_take_any_bytes_without_harm(appliance: Any, name: str, va
     assert (receipt["views"], receipt["state"]) == (0, "active")
 
 
-async def test_oversize_key_of_an_account_changes_nothing(appliance: Any) -> None:
+async def test_oversize_key_of_an_account_changes_nothing(appliance: Appliance) -> None:
     answer = await appliance.http.get("/stats", headers=bearer("sk_live_" + "x" * 10_000))
     check_problem(answer, 401, "key_invalid")

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from api_helpers import ACCESS, ACCESS_HASH, bearer, body, check_problem, create, manage, reveal
+from support.appliance import Appliance, MakeAppliance
+from support.server import Server
 
 import seclink
 from seclink.domain import api_keys, tokens
@@ -41,7 +43,7 @@ pytestmark = pytest.mark.anyio
         ("Bearer {key}, Bearer {key}", 401),
     ],
 )
-async def test_key_counts_only_as_bearer_and_to_the_letter(appliance: Any, given: str, status: int) -> None:
+async def test_key_counts_only_as_bearer_and_to_the_letter(appliance: Appliance, given: str, status: int) -> None:
     """AUTH-01"""
     key = await appliance.key()
     flipped = key[:20] + ("a" if key[20] != "a" else "b") + key[21:]
@@ -52,7 +54,7 @@ async def test_key_counts_only_as_bearer_and_to_the_letter(appliance: Any, given
         check_problem(answer, 401, "key_invalid")
 
 
-async def test_key_elsewhere_is_no_key(appliance: Any) -> None:
+async def test_key_elsewhere_is_no_key(appliance: Appliance) -> None:
     """AUTH-01: a cookie, another header or the body does nothing; in the query it is refused."""
     key, http = await appliance.key(), appliance.http
     for headers in ({"X-Api-Key": key}, {"Cookie": f"key={key}"}, {"Proxy-Authorization": f"Bearer {key}"}):
@@ -64,14 +66,14 @@ async def test_key_elsewhere_is_no_key(appliance: Any) -> None:
     check_problem(await http.post("/secrets", json=body(apiKey=key)), 400, "bad_request")
 
 
-async def test_two_authorizations_are_refused(appliance: Any) -> None:
+async def test_two_authorizations_are_refused(appliance: Appliance) -> None:
     """AUTH-01"""
     key = await appliance.key()
     headers = [("Authorization", f"Bearer {key}"), ("Authorization", f"Bearer {key}")]
     check_problem(await appliance.http.get("/stats", headers=headers), 400, "bad_request")
 
 
-async def test_every_request_after_the_revocation_is_refused(appliance: Any) -> None:
+async def test_every_request_after_the_revocation_is_refused(appliance: Appliance) -> None:
     """AUTH-02: while many are under way."""
     key = await appliance.key()
     ring = api_keys.ApiKeys(appliance.store)
@@ -97,7 +99,7 @@ async def test_every_request_after_the_revocation_is_refused(appliance: Any) -> 
     assert set(late) == {401}
 
 
-async def test_key_ends_on_its_day(appliance: Any) -> None:
+async def test_key_ends_on_its_day(appliance: Appliance) -> None:
     """AUTH-02"""
     key = await appliance.key(ttl_seconds=3600)
     appliance.clock.move(3599)
@@ -123,7 +125,7 @@ async def test_key_ends_on_its_day(appliance: Any) -> None:
         ("GET", "/account"),
     ],
 )
-async def test_bad_key_is_never_taken_for_nobody(appliance: Any, method: str, path: str) -> None:
+async def test_bad_key_is_never_taken_for_nobody(appliance: Appliance, method: str, path: str) -> None:
     """AUTH-03: on every route, also where nobody would be welcome."""
     revoked = await appliance.key()
     await api_keys.ApiKeys(appliance.store).revoke(revoked[:14], appliance.clock.now())
@@ -133,7 +135,7 @@ async def test_bad_key_is_never_taken_for_nobody(appliance: Any, method: str, pa
         check_problem(answer, 401, "key_invalid")
 
 
-async def test_key_is_kept_as_its_digest_and_its_beginning(appliance: Any) -> None:
+async def test_key_is_kept_as_its_digest_and_its_beginning(appliance: Appliance) -> None:
     """AUTH-04: neither the files nor the log hold it, or a longer part than is shown."""
     key = await appliance.key("-acme")  # stands behind the beginning in the file; no key goes on with a dash
     made = await create(appliance.http, key=key)
@@ -192,7 +194,7 @@ MATRIX: dict[tuple[str, str], tuple[int, ...]] = {  # in the order of SCOPES
 
 
 @pytest.mark.parametrize("holder", SCOPES)
-async def test_scopes_open_exactly_what_the_table_says(appliance: Any, holder: str) -> None:
+async def test_scopes_open_exactly_what_the_table_says(appliance: Appliance, holder: str) -> None:
     """AUTH-06"""
     http, scopes = appliance.http, SCOPES[holder]
     maker, stranger = await appliance.key("acme"), await appliance.key("other")
@@ -216,7 +218,7 @@ async def test_scopes_open_exactly_what_the_table_says(appliance: Any, holder: s
         )
 
 
-async def test_table_of_scopes_covers_every_route(appliance: Any) -> None:
+async def test_table_of_scopes_covers_every_route(appliance: Appliance) -> None:
     """AUTH-06"""
     document = (await appliance.http.get("/openapi.json")).json()
     named = {"{live}": "{link_id}", "{own}": "{receipt_id}", "{others}": "{receipt_id}", "{nobodys}": "{receipt_id}"}
@@ -228,7 +230,7 @@ async def test_table_of_scopes_covers_every_route(appliance: Any) -> None:
     assert covered == {(method.upper(), path) for path, item in document["paths"].items() for method in item}
 
 
-async def test_account_reaches_nothing_of_another(appliance: Any) -> None:
+async def test_account_reaches_nothing_of_another(appliance: Appliance) -> None:
     """AUTH-07: not by list, by id, by edit, by burning, nor by another's manage token."""
     http, a, b = appliance.http, await appliance.key("a"), await appliance.key("b")
     theirs, mine = await create(http, key=b, label="theirs"), await create(http, key=a)
@@ -250,7 +252,7 @@ async def test_account_reaches_nothing_of_another(appliance: Any) -> None:
     assert (await http.get(one, headers=bearer(b))).json()["label"] == "theirs"
 
 
-async def test_unknown_and_foreign_receipts_look_the_same(appliance: Any) -> None:
+async def test_unknown_and_foreign_receipts_look_the_same(appliance: Appliance) -> None:
     """AUTH-07"""
     http, key = appliance.http, await appliance.key("a")
     theirs = await create(http)
@@ -262,7 +264,7 @@ async def test_unknown_and_foreign_receipts_look_the_same(appliance: Any) -> Non
     assert len({each.headers["content-length"] for each in answers}) == 1
 
 
-async def test_burning_needs_the_token_and_guessing_it_is_limited(make_appliance: Any) -> None:
+async def test_burning_needs_the_token_and_guessing_it_is_limited(make_appliance: MakeAppliance) -> None:
     """AUTH-08"""
     made_appliance = await make_appliance('[rates]\npeek = "50/hour"\n')
     made = await create(made_appliance.http, accessHash=ACCESS_HASH)
@@ -276,7 +278,7 @@ async def test_burning_needs_the_token_and_guessing_it_is_limited(make_appliance
     assert (await stranger.get(one, headers=manage(made))).json()["state"] == "active"
 
 
-async def test_manage_token_works_beside_a_key_of_somebody_else(appliance: Any) -> None:
+async def test_manage_token_works_beside_a_key_of_somebody_else(appliance: Appliance) -> None:
     made = await create(appliance.http)
     headers = bearer(await appliance.key("acme", "create")) | manage(made)
     assert (await appliance.http.delete(f"/receipts/{made['receiptId']}", headers=headers)).status_code == 204
@@ -286,14 +288,14 @@ async def test_manage_token_works_beside_a_key_of_somebody_else(appliance: Any) 
 # Against the real server, with the real command
 
 
-def test_key_command_prints_the_key_and_only_it(server: Any) -> None:
+def test_key_command_prints_the_key_and_only_it(server: Server) -> None:
     added = server.seclink("key", "add", "printer", "--config", str(server.config))
     assert added.stderr == b""
     assert tokens.is_key(added.stdout.decode().rstrip("\n"))
     assert added.stdout.count(b"\n") == 1
 
 
-def test_keys_come_and_go_at_once_while_the_server_runs(server: Any) -> None:
+def test_keys_come_and_go_at_once_while_the_server_runs(server: Server) -> None:
     """AUTH-02, in two processes: what the command has said holds for the next request."""
     config = ("--config", str(server.config))
     key = server.key("manage", account="comes-and-goes")
@@ -312,7 +314,7 @@ def test_keys_come_and_go_at_once_while_the_server_runs(server: Any) -> None:
     assert key[:14] in again.stderr.decode()
 
 
-def test_requests_that_begin_after_a_revocation_in_another_process_are_refused(server: Any) -> None:
+def test_requests_that_begin_after_a_revocation_in_another_process_are_refused(server: Server) -> None:
     """AUTH-02: fifty callers keep asking while the key goes."""
     key = server.key(account="busy")
     is_revoked, stop = threading.Event(), threading.Event()
@@ -353,7 +355,7 @@ def test_requests_that_begin_after_a_revocation_in_another_process_are_refused(s
     ],
 )
 def test_key_command_takes_scopes_rate_and_end(
-    server: Any, options: tuple[str, ...], scopes: str, rate: str, ends: str
+    server: Server, options: tuple[str, ...], scopes: str, rate: str, ends: str
 ) -> None:
     account = f"k{len(options)}{hash(options) % 10**6}"
     key = server.seclink("key", "add", account, *options, "--config", str(server.config)).stdout.decode().strip()
@@ -386,7 +388,7 @@ def test_key_command_takes_scopes_rate_and_end(
         ("nothing",),
     ],
 )
-def test_key_command_refuses_what_it_does_not_understand(server: Any, arguments: tuple[str, ...]) -> None:
+def test_key_command_refuses_what_it_does_not_understand(server: Server, arguments: tuple[str, ...]) -> None:
     before = server.seclink("key", "list", "--config", str(server.config)).stdout
     refused = server.seclink(
         "key", *arguments, *(() if arguments == ("nothing",) else ("--config", str(server.config))), check=False

@@ -5,10 +5,10 @@ has one.
 import hashlib
 import json
 import sqlite3
-from typing import Any
 
 import pytest
 from api_helpers import bearer, body, create, encoded, manage, reveal
+from support.appliance import Appliance, MakeAppliance
 from support.server import HIGH_RATES
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ def canaries() -> dict[str, str]:
     }  # fmt: skip
 
 
-async def everything(appliance: Any, words: dict[str, str]) -> dict[str, str]:
+async def everything(appliance: Appliance, words: dict[str, str]) -> dict[str, str]:
     """Every flow, right and wrong; further canaries that were drawn on the way."""
     http = appliance.client(headers={"User-Agent": words["agent"], "Cookie": f"a={words['cookie']}"})
     key = await appliance.key("acme", "create", "manage")
@@ -76,7 +76,7 @@ def check_silent(written: str, words: dict[str, str]) -> None:
 @pytest.mark.parametrize("form", ["json", "human"])
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 async def test_no_level_and_no_form_tells_a_secret(
-    make_appliance: Any, level: str, form: str, capfd: pytest.CaptureFixture[str]
+    make_appliance: MakeAppliance, level: str, form: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """LOG-01"""
     appliance = await make_appliance(f'{HIGH_RATES}[log]\nlevel = "{level}"\nformat = "{form}"\n')
@@ -89,7 +89,9 @@ async def test_no_level_and_no_form_tells_a_secret(
         assert all(json.loads(line).keys() >= {"at", "level", "event"} for line in written.splitlines())
 
 
-async def test_mistake_of_ours_tells_no_secret(make_appliance: Any, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_mistake_of_ours_tells_no_secret(
+    make_appliance: MakeAppliance, capfd: pytest.CaptureFixture[str]
+) -> None:
     """LOG-01: a forced 500, whose exception itself quotes the canary; then a store that is away."""
     appliance = await make_appliance(f'{HIGH_RATES}[log]\nlevel = "debug"\n')
     words = canaries()
@@ -111,7 +113,7 @@ async def test_mistake_of_ours_tells_no_secret(make_appliance: Any, capfd: pytes
     check_silent(written + "".join(capfd.readouterr()) + answer.text, words)
 
 
-async def test_lines_name_a_secret_by_its_receipt(make_appliance: Any) -> None:
+async def test_lines_name_a_secret_by_its_receipt(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(f'{HIGH_RATES}[log]\nformat = "json"\n')
     made = await create(appliance.http, key=await appliance.key())
     await appliance.http.post(f"/secrets/{made['linkId']}/report")

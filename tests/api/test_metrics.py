@@ -8,7 +8,9 @@ import httpx
 import pytest
 from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, manage, reveal
 from prometheus_client.parser import text_string_to_metric_families
+from support.appliance import Appliance, MakeAppliance
 from support.ports import free_port
+from support.server import MakeServer
 from test_log_lines import canaries, check_silent, everything
 
 from seclink.config.dialects import DIALECTS
@@ -26,7 +28,7 @@ URL = "http://localhost:8080/metrics"
 LABELS = {"format", "state", "code", "rate", "api", "operation", "le", "part", "version", "python", "store"}
 
 
-async def scrape(appliance: Any) -> str:
+async def scrape(appliance: Appliance) -> str:
     answer = await appliance.http.get(URL, headers=bearer(await appliance.key("watcher", "metrics")))
     assert answer.status_code == 200, answer.text
     return str(answer.text)
@@ -44,7 +46,7 @@ def read(text: str) -> dict[str, dict[tuple[str, ...], float]]:
 # Who gets to see it
 
 
-async def test_metrics_are_off_unless_wanted(appliance: Any) -> None:
+async def test_metrics_are_off_unless_wanted(appliance: Appliance) -> None:
     """Then the address is like any other at which there is nothing, whatever key comes along."""
     for headers in ({}, bearer(await appliance.key("acme", "admin")), bearer(await appliance.key("acme", "metrics"))):
         unknown, metrics = [
@@ -59,7 +61,7 @@ async def test_metrics_are_off_unless_wanted(appliance: Any) -> None:
     ("scopes", "status"),
     [(None, 401), (("create",), 403), (("create", "manage"), 403), (("admin",), 200), (("metrics",), 200)],
 )
-async def test_metrics_answer_keys_of_two_scopes(make_appliance: Any, scopes: Any, status: int) -> None:
+async def test_metrics_answer_keys_of_two_scopes(make_appliance: MakeAppliance, scopes: Any, status: int) -> None:
     appliance = await make_appliance(ON)
     headers = bearer(await appliance.key("acme", *scopes)) if scopes else {}
     answer = await appliance.http.get(URL, headers=headers)
@@ -67,7 +69,7 @@ async def test_metrics_answer_keys_of_two_scopes(make_appliance: Any, scopes: An
     assert ("seclink_build_info" in answer.text) is (status == 200)
 
 
-async def test_bad_and_revoked_keys_see_nothing_and_are_counted(make_appliance: Any) -> None:
+async def test_bad_and_revoked_keys_see_nothing_and_are_counted(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(f'[rates]\npeek = "3/hour"\n{ON.removeprefix(RATES)}')
     key = await appliance.key("acme", "metrics")
     await appliance.store.revoke_keys(key[:14], appliance.clock.now())
@@ -76,7 +78,7 @@ async def test_bad_and_revoked_keys_see_nothing_and_are_counted(make_appliance: 
     check_problem(await appliance.http.get(URL), 429, "rate_limited")
 
 
-async def test_exposition_is_for_scrapers_alone(make_appliance: Any) -> None:
+async def test_exposition_is_for_scrapers_alone(make_appliance: MakeAppliance) -> None:
     """Its type is Prometheus' own; scripts of other sites cannot read it, and nothing keeps it."""
     appliance = await make_appliance(ON)
     key = await appliance.key("acme", "metrics")
@@ -90,7 +92,7 @@ async def test_exposition_is_for_scrapers_alone(make_appliance: Any) -> None:
 # What it tells
 
 
-async def test_every_number_is_right_after_a_day_of_everything(make_appliance: Any) -> None:
+async def test_every_number_is_right_after_a_day_of_everything(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(ON)
     http = appliance.http
     for _ in range(3):
@@ -131,7 +133,7 @@ async def test_every_number_is_right_after_a_day_of_everything(make_appliance: A
     assert found["process_open_fds"][()] > 5
 
 
-async def test_secret_past_its_time_counts_as_expired_and_the_reaper_as_late(make_appliance: Any) -> None:
+async def test_secret_past_its_time_counts_as_expired_and_the_reaper_as_late(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(ON)
     await create(appliance.http, expiryType="1hour")
     appliance.clock.move(3600 + 90)
@@ -140,7 +142,7 @@ async def test_secret_past_its_time_counts_as_expired_and_the_reaper_as_late(mak
     assert found["seclink_reaper_lag_seconds"][()] == 90
 
 
-async def test_rates_that_refuse_are_told_by_their_names(make_appliance: Any) -> None:
+async def test_rates_that_refuse_are_told_by_their_names(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(
         f'[rates]\ncreate = "2/hour"\nkey = "4/hour"\n[limits]\nclient_bytes = 1024\n{ON.removeprefix(RATES)}'
     )
@@ -156,7 +158,7 @@ async def test_rates_that_refuse_are_told_by_their_names(make_appliance: Any) ->
     assert found["seclink_refusals_total"][("rate_limited",)] == 4
 
 
-async def test_a_store_that_fails_is_said_to_and_the_rest_is_told_all_the_same(make_appliance: Any) -> None:
+async def test_a_store_that_fails_is_said_to_and_the_rest_is_told_all_the_same(make_appliance: MakeAppliance) -> None:
     appliance, metrics = await make_appliance(), MetricsCollector()
     build(appliance.config, appliance.store, Log(appliance.config.log, appliance.log), appliance.clock, metrics)
     assert "seclink_secrets" in read((await metrics.text()).decode())
@@ -171,7 +173,7 @@ async def test_a_store_that_fails_is_said_to_and_the_rest_is_told_all_the_same(m
 # That it tells of nobody
 
 
-async def test_metrics_tell_of_no_secret_person_address_account_or_key(make_appliance: Any) -> None:
+async def test_metrics_tell_of_no_secret_person_address_account_or_key(make_appliance: MakeAppliance) -> None:
     """LOG-01: after every flow, right and wrong, with a canary in every place that can hold a secret."""
     appliance = await make_appliance(ON)
     words = canaries()
@@ -182,7 +184,7 @@ async def test_metrics_tell_of_no_secret_person_address_account_or_key(make_appl
     assert "seclink_secrets_created_total" in text
 
 
-async def test_labels_are_of_closed_sets_whatever_was_asked(make_appliance: Any) -> None:
+async def test_labels_are_of_closed_sets_whatever_was_asked(make_appliance: MakeAppliance) -> None:
     """A hostile caller cannot make the exposition grow."""
     appliance = await make_appliance(ON)
     await everything(appliance, canaries())
@@ -204,7 +206,7 @@ async def test_labels_are_of_closed_sets_whatever_was_asked(make_appliance: Any)
     assert {sample.labels["api"] for sample in samples if "api" in sample.labels} <= apis
 
 
-async def test_names_and_units_are_as_prometheus_wants_them(make_appliance: Any) -> None:
+async def test_names_and_units_are_as_prometheus_wants_them(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(ON)
     await everything(appliance, canaries())
     families = list(text_string_to_metric_families(await scrape(appliance)))
@@ -220,7 +222,7 @@ async def test_names_and_units_are_as_prometheus_wants_them(make_appliance: Any)
 # An address of its own
 
 
-def test_own_address_answers_anybody_and_has_nothing_else(make_server: Any) -> None:
+def test_own_address_answers_anybody_and_has_nothing_else(make_server: MakeServer) -> None:
     port = free_port()
     server = make_server(f'[metrics]\nlisten = "127.0.0.1:{port}"\n').start()
     own = httpx.Client(base_url=f"http://127.0.0.1:{port}")
@@ -237,7 +239,7 @@ def test_own_address_answers_anybody_and_has_nothing_else(make_server: Any) -> N
     assert server.stop() == 0
 
 
-def test_own_address_that_is_taken_stops_the_start(make_server: Any) -> None:
+def test_own_address_that_is_taken_stops_the_start(make_server: MakeServer) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

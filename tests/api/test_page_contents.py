@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from page_helpers import BROWSER, outside, settings, version
+from support.appliance import MakeAppliance
 
 from seclink.web import assets
 
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def make_web(make_appliance: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+async def make_web(make_appliance: MakeAppliance, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr(assets.load, "__defaults__", (folder,))
 
     async def make(toml: str = "") -> httpx.AsyncClient:

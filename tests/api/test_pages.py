@@ -9,6 +9,7 @@ import httpx
 import pytest
 from api_helpers import check_problem, create, reveal, state
 from page_helpers import BROWSER, ROOT, outside, version
+from support.appliance import Appliance, MakeAppliance
 
 from seclink.web import assets
 from seclink.web.pages import Pages
@@ -31,14 +32,14 @@ BOTS = [
 
 
 @pytest.fixture
-def web(appliance: Any) -> httpx.AsyncClient:
+def web(appliance: Appliance) -> httpx.AsyncClient:
     return outside(appliance)
 
 
 # Nothing is touched
 
 
-async def test_page_of_a_secret_is_the_same_whether_there_is_one_or_not(appliance: Any) -> None:
+async def test_page_of_a_secret_is_the_same_whether_there_is_one_or_not(appliance: Appliance) -> None:
     """BOT-01: for thirty bots and none; with the store closed, so that a lookup would be a 503."""
     made = await create(appliance.http)
     spent = await create(appliance.http)
@@ -58,7 +59,7 @@ async def test_page_of_a_secret_is_the_same_whether_there_is_one_or_not(applianc
     assert appliance.log.getvalue() == logged
 
 
-async def test_no_page_makes_the_store_do_anything(appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_page_makes_the_store_do_anything(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
     """BOT-01: not one verb of the store is called, and no guard counts."""
     made = await create(appliance.http)
     before = await state(appliance.http, made)
@@ -80,7 +81,7 @@ async def test_no_page_makes_the_store_do_anything(appliance: Any, monkeypatch: 
     assert await state(appliance.http, made) == before
 
 
-async def test_pages_count_against_no_rate(make_appliance: Any) -> None:
+async def test_pages_count_against_no_rate(make_appliance: MakeAppliance) -> None:
     made = await make_appliance('[rates]\npeek = "1/hour"\nreveal = "1/hour"\ncreate = "1/hour"\n')
     web = outside(made)
     assert {(await web.get(path)).status_code for path in ("/", "/AbCdEfGhIjKl") for _ in range(20)} == {200}
@@ -168,7 +169,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-async def test_no_name_leads_out_of_the_files(appliance: Any, name: str) -> None:
+async def test_no_name_leads_out_of_the_files(appliance: Appliance, name: str) -> None:
     """IN-12: a name is looked up, never opened; the path is sent as it stands here."""
     web = outside(appliance)
     below = f"/static/{version((await web.get('/')).text)}/"
@@ -208,7 +209,7 @@ async def test_language_that_is_none_is_ignored(web: httpx.AsyncClient, asked: s
         ("identity", False), ("br", False), ("", False), ("gzip;q=x", False), ("xgzip", False), ("gzip;q=0.001", True),
     ],
 )  # fmt: skip
-async def test_packed_only_for_those_who_take_it(appliance: Any, wish: str | None, packed: bool) -> None:
+async def test_packed_only_for_those_who_take_it(appliance: Appliance, wish: str | None, packed: bool) -> None:
     web = outside(appliance)
     del web.headers["accept-encoding"]
     headers = {} if wish is None else {"Accept-Encoding": wish}
@@ -244,7 +245,7 @@ async def test_files_are_served_for_ever_under_a_version(web: httpx.AsyncClient)
     check_problem(old, 404, "not_found")
 
 
-async def test_client_module_points_at_the_version_in_force(make_appliance: Any) -> None:
+async def test_client_module_points_at_the_version_in_force(make_appliance: MakeAppliance) -> None:
     made = await make_appliance('[server]\npublic_url = "https://secrets.example.org/sub"\n')
     web = outside(made)
     root = version((await web.get("/")).text)
@@ -278,7 +279,7 @@ async def test_person_at_an_unknown_host_is_told_what_to_set(web: httpx.AsyncCli
     check_problem(await web.get("/api/v1/stats", headers=BROWSER | {"Host": "evil.example"}), 400, "unknown_host")
 
 
-async def test_person_at_a_busy_or_broken_server_reads_a_sentence(make_appliance: Any) -> None:
+async def test_person_at_a_busy_or_broken_server_reads_a_sentence(make_appliance: MakeAppliance) -> None:
     busy = await make_appliance()
     busy.app.max_requests = 0
     answer = await outside(busy).get("/", headers=BROWSER)

@@ -10,6 +10,7 @@ from typing import Any
 import argon2
 import pytest
 from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, check_problem, create, encoded, manage, reveal, state
+from support.appliance import Appliance, MakeAppliance
 
 from seclink.domain.passcodes import QUEUE, THREADS
 from seclink.format import envelope
@@ -49,7 +50,7 @@ def argon(monkeypatch: pytest.MonkeyPatch) -> ArgonCounter:
     return count
 
 
-async def test_native_passcode_reveals_and_opens_the_payload(appliance: Any) -> None:
+async def test_native_passcode_reveals_and_opens_the_payload(appliance: Appliance) -> None:
     """PC-01: the server accepts the client's derivation, and the client opens the response."""
     key, iv = b"k" * 32, b"i" * 12
     keys = envelope.derive(key, "pässcode")
@@ -65,7 +66,7 @@ async def test_native_passcode_reveals_and_opens_the_payload(appliance: Any) -> 
     assert envelope.open(retyped.content_key, iv, blob).body == b"hello"
 
 
-async def test_right_passcode_may_be_upper_case_in_header_or_body(appliance: Any) -> None:
+async def test_right_passcode_may_be_upper_case_in_header_or_body(appliance: Appliance) -> None:
     secret = await create(appliance.http, passcodeHash=RIGHT.upper(), maxViews=4)
     link = f"/secrets/{secret['linkId']}"
     http = appliance.http
@@ -75,7 +76,7 @@ async def test_right_passcode_may_be_upper_case_in_header_or_body(appliance: Any
     assert (await http.post(f"{link}/reveal", json={"passcodeHash": RIGHT})).status_code == 200
 
 
-async def test_burst_of_wrong_passcodes_is_checked_within_the_budget(appliance: Any, argon: ArgonCounter) -> None:
+async def test_burst_of_wrong_passcodes_is_checked_within_the_budget(appliance: Appliance, argon: ArgonCounter) -> None:
     """PC-02: attempts are counted before they are checked, so concurrent ones gain nothing."""
     secret = await create(appliance.http, passcodeHash=RIGHT)
     responses = []
@@ -89,7 +90,7 @@ async def test_burst_of_wrong_passcodes_is_checked_within_the_budget(appliance: 
     assert (await state(appliance.http, secret))["views"] == 0
 
 
-async def test_right_passcode_in_a_burst_counts_like_any_attempt(appliance: Any, argon: ArgonCounter) -> None:
+async def test_right_passcode_in_a_burst_counts_like_any_attempt(appliance: Appliance, argon: ArgonCounter) -> None:
     """PC-02"""
     secret = await create(appliance.http, passcodeHash=RIGHT)
     offers = [WRONG] * 3 + [RIGHT] + [WRONG] * 8
@@ -100,7 +101,7 @@ async def test_right_passcode_in_a_burst_counts_like_any_attempt(appliance: Any,
 
 
 @pytest.mark.slow
-async def test_flood_of_attempts_is_bounded(appliance: Any, argon: ArgonCounter) -> None:
+async def test_flood_of_attempts_is_bounded(appliance: Appliance, argon: ArgonCounter) -> None:
     """PC-03: two threads, sixteen in the queue; a request refused as busy uses up no attempt."""
     secrets = [await create(appliance.http, passcodeHash=RIGHT) for _ in range(40)]
     responses = await asyncio.gather(*(reveal(appliance.http, secret, passcode=WRONG) for secret in secrets))
@@ -117,7 +118,7 @@ async def test_flood_of_attempts_is_bounded(appliance: Any, argon: ArgonCounter)
     assert attempts.count(5) >= len(busy)
 
 
-async def test_flood_of_creates_with_passcodes_is_bounded(appliance: Any) -> None:
+async def test_flood_of_creates_with_passcodes_is_bounded(appliance: Appliance) -> None:
     """PC-03"""
     body = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "1hour", "passcodeHash": RIGHT}
     responses = await asyncio.gather(*(appliance.http.post("/secrets", json=body) for _ in range(30)))
@@ -125,7 +126,7 @@ async def test_flood_of_creates_with_passcodes_is_bounded(appliance: Any) -> Non
     assert {response.status_code for response in responses} == {201, 503}
 
 
-async def test_stranger_without_the_key_uses_up_no_attempts(appliance: Any, argon: ArgonCounter) -> None:
+async def test_stranger_without_the_key_uses_up_no_attempts(appliance: Appliance, argon: ArgonCounter) -> None:
     """PC-04: a client that knows only the linkId never reaches the passcode."""
     secret = await create(appliance.http, passcodeHash=RIGHT, accessHash=ACCESS_HASH)
     for number in range(200):
@@ -136,7 +137,7 @@ async def test_stranger_without_the_key_uses_up_no_attempts(appliance: Any, argo
     assert (await reveal(appliance.http, secret, access=ACCESS, passcode=RIGHT)).status_code == 200
 
 
-async def test_lock_is_per_client_and_expires(appliance: Any) -> None:
+async def test_lock_is_per_client_and_expires(appliance: Appliance) -> None:
     """PC-04: another reader of the same link is not locked; the lock ends after ten minutes."""
     secret = await create(appliance.http, passcodeHash=RIGHT, maxViews=3)
     for remaining in (4, 3, 2, 1, 0):
@@ -151,7 +152,7 @@ async def test_lock_is_per_client_and_expires(appliance: Any) -> None:
     assert (await reveal(appliance.http, secret, passcode=RIGHT)).status_code == 200
 
 
-async def test_secret_has_twenty_attempts_in_total(appliance: Any, argon: ArgonCounter) -> None:
+async def test_secret_has_twenty_attempts_in_total(appliance: Appliance, argon: ArgonCounter) -> None:
     """PC-04: over all clients, without a time limit; a new passcode by the sender resets them."""
     secret = await create(appliance.http, passcodeHash=RIGHT)
     for number in range(4):
@@ -168,7 +169,7 @@ async def test_secret_has_twenty_attempts_in_total(appliance: Any, argon: ArgonC
     assert (await reveal(fresh, secret, passcode=other)).status_code == 200
 
 
-async def test_addresses_of_one_network_share_their_attempts(appliance: Any) -> None:
+async def test_addresses_of_one_network_share_their_attempts(appliance: Appliance) -> None:
     """PC-04: a /64 is one client."""
     secret = await create(appliance.http, passcodeHash=RIGHT)
     statuses = [
@@ -177,7 +178,7 @@ async def test_addresses_of_one_network_share_their_attempts(appliance: Any) -> 
     assert statuses == [401] * 5 + [429]
 
 
-async def test_locked_secret_costs_no_hash(appliance: Any, argon: ArgonCounter) -> None:
+async def test_locked_secret_costs_no_hash(appliance: Appliance, argon: ArgonCounter) -> None:
     """PC-05: count, then check; a missing or malformed passcode and an unknown linkId cost no hash."""
     secret = await create(appliance.http, passcodeHash=RIGHT)
     assert (argon.hashes, argon.checks) == (1, 0)
@@ -193,7 +194,7 @@ async def test_locked_secret_costs_no_hash(appliance: Any, argon: ArgonCounter) 
     assert (argon.hashes, argon.checks) == (1, 5)
 
 
-async def test_error_responses_of_one_kind_have_one_shape(appliance: Any) -> None:
+async def test_error_responses_of_one_kind_have_one_shape(appliance: Appliance) -> None:
     """PC-06: one set of members and headers for each code, for any secret."""
     http = appliance.http
     plain, coded, ended = (
@@ -214,7 +215,7 @@ async def test_error_responses_of_one_kind_have_one_shape(appliance: Any) -> Non
     assert all(len(shape) == 1 for shape in shapes.values())
 
 
-async def test_wrong_passcodes_never_burn(appliance: Any) -> None:
+async def test_wrong_passcodes_never_burn(appliance: Appliance) -> None:
     """PC-07"""
     secret = await create(appliance.http, passcodeHash=RIGHT)
     for number in range(30):
@@ -225,7 +226,7 @@ async def test_wrong_passcodes_never_burn(appliance: Any) -> None:
     assert (await reveal(appliance.client("198.51.100.1"), secret, passcode=RIGHT)).status_code == 200
 
 
-async def test_right_passcode_refunds_its_attempt(appliance: Any) -> None:
+async def test_right_passcode_refunds_its_attempt(appliance: Appliance) -> None:
     """Readers with the right passcode use up no attempts."""
     secret = await create(appliance.http, passcodeHash=RIGHT, maxViews=30)
     for _ in range(25):
@@ -233,7 +234,7 @@ async def test_right_passcode_refunds_its_attempt(appliance: Any) -> None:
     assert (await reveal(appliance.http, secret, passcode=WRONG)).json()["attemptsLeft"] == 4
 
 
-async def test_attempts_outlive_a_restart(make_appliance: Any) -> None:
+async def test_attempts_outlive_a_restart(make_appliance: MakeAppliance) -> None:
     """RL-08"""
     before = await make_appliance()
     secret = await create(before.http, passcodeHash=RIGHT)
@@ -246,7 +247,7 @@ async def test_attempts_outlive_a_restart(make_appliance: Any) -> None:
 
 
 @pytest.mark.slow
-async def test_stored_data_does_not_help_to_guess_a_passcode(appliance: Any) -> None:
+async def test_stored_data_does_not_help_to_guess_a_passcode(appliance: Appliance) -> None:
     """PC-08: two secrets with one passcode have nothing in common on the server, because each hash is bound to its
     own key; with the passcode but without the key, no stored value can be recomputed.
     """
@@ -282,7 +283,7 @@ def _stretched(passcode: str, access_hash: str, *accesses: bytes) -> Iterator[st
         yield envelope.derive(key, passcode).passcode_hash or ""
 
 
-async def test_strong_profile_is_used_if_configured(make_appliance: Any) -> None:
+async def test_strong_profile_is_used_if_configured(make_appliance: MakeAppliance) -> None:
     strong = await make_appliance('[passcodes]\nprofile = "strong"\n')
     secret = await create(strong.http, passcodeHash=RIGHT)
     with sqlite3.connect(strong.path) as db:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from api_helpers import bearer, body, check_problem, create, encoded, manage, reveal, state
+from support.appliance import Appliance, MakeAppliance
 
 from seclink.model import Rate
 
@@ -17,7 +18,7 @@ async def statuses(count: int, ask: Any) -> list[int]:
     return [(await ask()).status_code for _ in range(count)]
 
 
-async def test_default_rate_of_creates_is_exact(make_appliance: Any) -> None:
+async def test_default_rate_of_creates_is_exact(make_appliance: MakeAppliance) -> None:
     """RL-01, with the default rates."""
     appliance = await make_appliance("")
     http = appliance.http
@@ -38,7 +39,7 @@ async def test_default_rate_of_creates_is_exact(make_appliance: Any) -> None:
     assert await statuses(2, lambda: http.post("/secrets", json=body())) == [201, 429]
 
 
-async def test_rate_of_a_key_is_exact(make_appliance: Any) -> None:
+async def test_rate_of_a_key_is_exact(make_appliance: MakeAppliance) -> None:
     """RL-01: scaled to a rate of the key; its requests from all addresses count together."""
     appliance = await make_appliance("")
     key = await appliance.key("acme", "create", "manage", rate=Rate(50, 3600))
@@ -55,7 +56,7 @@ async def test_rate_of_a_key_is_exact(make_appliance: Any) -> None:
     assert (await appliance.http.get("/stats", headers=bearer(await appliance.key("acme")))).status_code == 200
 
 
-async def test_rate_limited_request_spends_no_view_and_no_attempt(make_appliance: Any) -> None:
+async def test_rate_limited_request_spends_no_view_and_no_attempt(make_appliance: MakeAppliance) -> None:
     """RL-01"""
     appliance = await make_appliance('[rates]\nreveal = "1/hour"\n')
     right, wrong = "a" * 64, "b" * 64
@@ -78,7 +79,7 @@ SPOOFED = [
 
 
 @pytest.mark.parametrize("name", SPOOFED)
-async def test_headers_of_an_untrusted_peer_are_ignored(make_appliance: Any, name: str) -> None:
+async def test_headers_of_an_untrusted_peer_are_ignored(make_appliance: MakeAppliance, name: str) -> None:
     """RL-02"""
     appliance = await make_appliance('[rates]\ncreate = "3/hour"\n')
     addresses = iter(range(1, 100))
@@ -114,7 +115,7 @@ HOPS = [
 
 @pytest.mark.parametrize(("peer", "lines", "counted_as"), HOPS)
 async def test_trusted_proxy_names_the_client(
-    make_appliance: Any, peer: str, lines: list[str], counted_as: str
+    make_appliance: MakeAppliance, peer: str, lines: list[str], counted_as: str
 ) -> None:
     """RL-03: the right-most untrusted hop is the client; if a hop is malformed, the peer is."""
     appliance = await make_appliance(PROXIED)
@@ -127,7 +128,7 @@ async def test_trusted_proxy_names_the_client(
     assert again.status_code == 429
 
 
-async def test_mapped_address_counts_as_its_ipv4_address(make_appliance: Any) -> None:
+async def test_mapped_address_counts_as_its_ipv4_address(make_appliance: MakeAppliance) -> None:
     """RL-05"""
     appliance = await make_appliance('[rates]\ncreate = "1/hour"\n')
     for first, second in (("::ffff:198.51.100.1", "198.51.100.1"), ("198.51.100.2", "::ffff:c633:6402")):
@@ -135,7 +136,7 @@ async def test_mapped_address_counts_as_its_ipv4_address(make_appliance: Any) ->
         assert (await appliance.client(second).post("/secrets", json=body())).status_code == 429
 
 
-async def test_network_is_one_client_and_subnet_is_ten(make_appliance: Any) -> None:
+async def test_network_is_one_client_and_subnet_is_ten(make_appliance: MakeAppliance) -> None:
     """RL-04: a /64 shares a bucket, a /48 ten times one."""
     appliance = await make_appliance('[rates]\ncreate = "2/hour"\n')
 
@@ -148,7 +149,7 @@ async def test_network_is_one_client_and_subnet_is_ten(make_appliance: Any) -> N
     assert await ask("2001:db8:3::1") == 201
 
 
-async def test_one_network_cannot_use_up_the_rate_of_its_subnet(make_appliance: Any) -> None:
+async def test_one_network_cannot_use_up_the_rate_of_its_subnet(make_appliance: MakeAppliance) -> None:
     """RL-04: requests refused to a /64 are not charged to its /48."""
     appliance = await make_appliance('[rates]\ncreate = "2/hour"\n')
     greedy = appliance.client("2001:db8:1:1::1")
@@ -157,7 +158,7 @@ async def test_one_network_cannot_use_up_the_rate_of_its_subnet(make_appliance: 
     assert (await neighbour.post("/secrets", json=body())).status_code == 201
 
 
-async def test_full_database_refuses_creates_and_still_reveals(make_appliance: Any) -> None:
+async def test_full_database_refuses_creates_and_still_reveals(make_appliance: MakeAppliance) -> None:
     """RL-07: 507 at the cap; stored secrets are revealed, and the freed space is used again."""
     toml = '[store]\nmax_bytes = 1048576\n[rates]\ncreate = "1000/hour"\nreveal = "1000/hour"\n'
     toml += "[limits]\nclient_bytes = 100000000\n"
@@ -178,7 +179,7 @@ async def test_full_database_refuses_creates_and_still_reveals(make_appliance: A
     assert size <= 1_048_576
 
 
-async def test_full_database_refuses_only_the_large_creates_of_a_batch(make_appliance: Any) -> None:
+async def test_full_database_refuses_only_the_large_creates_of_a_batch(make_appliance: MakeAppliance) -> None:
     """RL-07: creates of one commit are refused one by one."""
     appliance = await make_appliance('[store]\nmax_bytes = 1048576\n[rates]\ncreate = "1000/hour"\n')
     big, small = body(encryptedBlob=encoded(b"x" * 1_000_000)), body()
@@ -187,7 +188,7 @@ async def test_full_database_refuses_only_the_large_creates_of_a_batch(make_appl
     assert [response.status_code for response in responses] == [201, 507, 201, 507, 201]
 
 
-async def test_stored_bytes_per_client_are_limited(make_appliance: Any) -> None:
+async def test_stored_bytes_per_client_are_limited(make_appliance: MakeAppliance) -> None:
     """RL-07: 429 for that client; another client, a key and readers are not affected."""
     appliance = await make_appliance("[limits]\nclient_bytes = 10240\npayload_bytes = 4096\n")
     blob = encoded(b"x" * 4096)
@@ -204,7 +205,7 @@ async def test_stored_bytes_per_client_are_limited(make_appliance: Any) -> None:
     await create(http, encryptedBlob=blob)
 
 
-async def test_stored_bytes_per_subnet_are_limited(make_appliance: Any) -> None:
+async def test_stored_bytes_per_subnet_are_limited(make_appliance: MakeAppliance) -> None:
     """RL-07: a /48 has ten times the limit of a client, as with rates."""
     appliance = await make_appliance(
         '[limits]\nclient_bytes = 4096\npayload_bytes = 4096\n[rates]\ncreate = "1000/hour"\n'
@@ -216,7 +217,7 @@ async def test_stored_bytes_per_subnet_are_limited(make_appliance: Any) -> None:
     assert results == [201] * 10 + [429] * 4
 
 
-async def test_invalid_requests_count_like_valid_ones(make_appliance: Any) -> None:
+async def test_invalid_requests_count_like_valid_ones(make_appliance: MakeAppliance) -> None:
     """RL-09"""
     appliance = await make_appliance('[rates]\ncreate = "3/hour"\npeek = "3/hour"\nreveal = "3/hour"\n')
 
@@ -245,7 +246,7 @@ async def test_invalid_requests_count_like_valid_ones(make_appliance: Any) -> No
         assert results[3:] == [429, 429], number
 
 
-async def test_health_openapi_and_preflight_do_not_count(make_appliance: Any) -> None:
+async def test_health_openapi_and_preflight_do_not_count(make_appliance: MakeAppliance) -> None:
     """RL-09"""
     appliance = await make_appliance('[rates]\ncreate = "1/hour"\npeek = "1/hour"\nreveal = "1/hour"\n')
     http = appliance.client()
@@ -258,7 +259,7 @@ async def test_health_openapi_and_preflight_do_not_count(make_appliance: Any) ->
     assert (await http.post("/secrets", json=body())).status_code == 201
 
 
-async def test_creates_do_not_use_up_the_rate_of_reveals(make_appliance: Any) -> None:
+async def test_creates_do_not_use_up_the_rate_of_reveals(make_appliance: MakeAppliance) -> None:
     """RL-10: with the default rates, the rate of creates is used up and 25 readers still read."""
     appliance = await make_appliance("")
     office = appliance.http
@@ -271,7 +272,7 @@ async def test_creates_do_not_use_up_the_rate_of_reveals(make_appliance: Any) ->
         assert (await reveal(office, secret)).status_code == 200
 
 
-async def test_every_response_of_a_limited_route_has_rate_headers(appliance: Any) -> None:
+async def test_every_response_of_a_limited_route_has_rate_headers(appliance: Appliance) -> None:
     http, secret = appliance.http, await create(appliance.http)
     link, receipt = f"/secrets/{secret['linkId']}", f"/receipts/{secret['receiptId']}"
     results = [
@@ -291,7 +292,7 @@ async def test_every_response_of_a_limited_route_has_rate_headers(appliance: Any
         assert re.fullmatch(rf'"{name}";r=\d+;t=\d+', response.headers["ratelimit"])
 
 
-async def test_replaced_payload_counts_as_stored_bytes(make_appliance: Any) -> None:
+async def test_replaced_payload_counts_as_stored_bytes(make_appliance: MakeAppliance) -> None:
     """RL-07: an edit cannot exceed a client's bytes or the cap of the database."""
     appliance = await make_appliance("[limits]\nclient_bytes = 10240\npayload_bytes = 4096\n")
     secret = await create(appliance.http)
@@ -308,7 +309,7 @@ async def test_replaced_payload_counts_as_stored_bytes(make_appliance: Any) -> N
     assert (await state(full.http, secret))["events"][-1]["type"] == "created"
 
 
-async def test_large_body_needs_a_route_with_a_payload(appliance: Any) -> None:
+async def test_large_body_needs_a_route_with_a_payload(appliance: Appliance) -> None:
     """IN-01: a reveal or a report needs no megabytes."""
     secret = await create(appliance.http)
     for call in ("reveal", "report"):

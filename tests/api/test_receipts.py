@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from api_helpers import ACCESS_HASH, RIGHT, WRONG, bearer, check_problem, create, encoded, faults, manage, reveal, state
+from support.appliance import Appliance, MakeAppliance
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400
@@ -18,7 +19,7 @@ async def listed(http: Any, key: str, query: str = "") -> dict[str, Any]:
     return page
 
 
-async def test_receipt_tells_the_whole_history(appliance: Any) -> None:
+async def test_receipt_tells_the_whole_history(appliance: Appliance) -> None:
     http = appliance.http
     made = await create(http, passcodeHash=RIGHT, label="for Bob", publicNote="hello", maxViews=2)
     steps = [
@@ -48,7 +49,7 @@ async def test_receipt_tells_the_whole_history(appliance: Any) -> None:
     }  # fmt: skip
 
 
-async def test_list_has_own_receipts_newest_first_and_no_link_ids(appliance: Any) -> None:
+async def test_list_has_own_receipts_newest_first_and_no_link_ids(appliance: Appliance) -> None:
     """AUTH-07"""
     http, key, other = appliance.http, await appliance.key("one"), await appliance.key("two")
     mine = [await create(http, key=key, label=str(n)) for n in range(3)]
@@ -77,7 +78,7 @@ async def test_list_has_own_receipts_newest_first_and_no_link_ids(appliance: Any
         ("?search=label&limit=2&page=2", "10", (2, 2, 4, 2)),
     ],
 )
-async def test_pages_and_search(appliance: Any, query: str, expected: str, pagination: tuple[int, ...]) -> None:
+async def test_pages_and_search(appliance: Appliance, query: str, expected: str, pagination: tuple[int, ...]) -> None:
     http, key = appliance.http, await appliance.key()
     made = []
     for number in range(7):
@@ -105,7 +106,7 @@ async def test_pages_and_search(appliance: Any, query: str, expected: str, pagin
         (f"search={'x' * 201}", "search"),
     ],
 )
-async def test_bad_query_is_refused_by_name(appliance: Any, query: str, field: str) -> None:
+async def test_bad_query_is_refused_by_name(appliance: Appliance, query: str, field: str) -> None:
     """IN-07"""
     answer = await appliance.http.get(f"/receipts?{query}", headers=bearer(await appliance.key()))
     assert faults(answer) == {field}
@@ -114,12 +115,12 @@ async def test_bad_query_is_refused_by_name(appliance: Any, query: str, field: s
 @pytest.mark.parametrize(
     "query", ["page=1&page=2", "search=%ff", "unknown=1", "key=sk_live_x", "&", "page=1&" * 20, "=1"]
 )
-async def test_query_that_is_not_the_contracts_is_refused(appliance: Any, query: str) -> None:
+async def test_query_that_is_not_the_contracts_is_refused(appliance: Appliance, query: str) -> None:
     answer = await appliance.http.get(f"/receipts?{query}", headers=bearer(await appliance.key()))
     check_problem(answer, 400, "bad_request")
 
 
-async def test_status_filter_sees_states_as_they_are_now(appliance: Any) -> None:
+async def test_status_filter_sees_states_as_they_are_now(appliance: Appliance) -> None:
     """EXP-02: what has expired counts as expired although nothing reaped it."""
     http, key = appliance.http, await appliance.key()
     made = {name: await create(http, key=key, expiresIn=60) for name in ("expired", "revealed", "burned")}
@@ -136,7 +137,7 @@ async def test_status_filter_sees_states_as_they_are_now(appliance: Any) -> None
             await appliance.store.reap(appliance.clock.now(), 10)
 
 
-async def test_admin_sees_all_receipts_and_no_link_id(appliance: Any) -> None:
+async def test_admin_sees_all_receipts_and_no_link_id(appliance: Appliance) -> None:
     """AUTH-07"""
     http, key, admin = appliance.http, await appliance.key("one"), await appliance.key("root", "admin")
     made = [await create(http, key=key), await create(http)]
@@ -165,7 +166,7 @@ async def test_admin_sees_all_receipts_and_no_link_id(appliance: Any) -> None:
     ],
 )
 async def test_patch_changes_what_it_names_and_nothing_else(
-    appliance: Any, sent: dict[str, Any], shown: dict[str, Any]
+    appliance: Appliance, sent: dict[str, Any], shown: dict[str, Any]
 ) -> None:
     http = appliance.http
     made = await create(http, label="label", publicNote="note", maxViews=3)
@@ -180,7 +181,7 @@ async def test_patch_changes_what_it_names_and_nothing_else(
     assert after["events"][-1]["type"] == "changed"
 
 
-async def test_patched_lifetime_is_enforced(appliance: Any) -> None:
+async def test_patched_lifetime_is_enforced(appliance: Appliance) -> None:
     made = await create(appliance.http)
     one = f"/receipts/{made['receiptId']}"
     await appliance.http.patch(one, json={"expiresIn": 60}, headers=manage(made))
@@ -189,7 +190,7 @@ async def test_patched_lifetime_is_enforced(appliance: Any) -> None:
     assert await appliance.store.reap(appliance.clock.now(), 10) == 1
 
 
-async def test_patched_payload_is_what_is_revealed_and_the_old_is_gone(appliance: Any) -> None:
+async def test_patched_payload_is_what_is_revealed_and_the_old_is_gone(appliance: Appliance) -> None:
     made = await create(appliance.http)
     new = {"encryptedBlob": encoded(b"second thoughts"), "iv": encoded(b"j" * 12)}
     await appliance.http.patch(f"/receipts/{made['receiptId']}", json=new, headers=manage(made))
@@ -197,7 +198,7 @@ async def test_patched_payload_is_what_is_revealed_and_the_old_is_gone(appliance
     assert {name: shown[name] for name in new} == new
 
 
-async def test_patched_passcode_replaces_the_old_and_its_tries(appliance: Any) -> None:
+async def test_patched_passcode_replaces_the_old_and_its_tries(appliance: Appliance) -> None:
     http = appliance.http
     made = await create(http, passcodeHash=RIGHT, maxViews=2)
     for _ in range(5):
@@ -232,7 +233,7 @@ async def test_patched_passcode_replaces_the_old_and_its_tries(appliance: Any) -
     ],
 )
 async def test_patch_out_of_bounds_is_refused_and_changes_nothing(
-    appliance: Any, sent: dict[str, Any], field: str
+    appliance: Appliance, sent: dict[str, Any], field: str
 ) -> None:
     """Never below what is already spent; never another secret under the same link's proof."""
     http = appliance.http
@@ -247,7 +248,7 @@ async def test_patch_out_of_bounds_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize("end", ["revealed", "burned"])
-async def test_ended_secret_can_be_neither_changed_nor_burned_again(appliance: Any, end: str) -> None:
+async def test_ended_secret_can_be_neither_changed_nor_burned_again(appliance: Appliance, end: str) -> None:
     http = appliance.http
     made = await create(http)
     one = f"/receipts/{made['receiptId']}"
@@ -260,7 +261,7 @@ async def test_ended_secret_can_be_neither_changed_nor_burned_again(appliance: A
     check_problem(await reveal(http, made), 410, "gone")
 
 
-async def test_burned_secret_is_gone_for_its_reader(appliance: Any) -> None:
+async def test_burned_secret_is_gone_for_its_reader(appliance: Appliance) -> None:
     http = appliance.http
     made = await create(http, accessHash=ACCESS_HASH)
     answer = await http.delete(f"/receipts/{made['receiptId']}", headers=manage(made))
@@ -268,7 +269,7 @@ async def test_burned_secret_is_gone_for_its_reader(appliance: Any) -> None:
     assert check_problem(await reveal(http, made), 410, "gone")["state"] == "burned"
 
 
-async def test_stats_count_what_happened(appliance: Any) -> None:
+async def test_stats_count_what_happened(appliance: Appliance) -> None:
     http, key = appliance.http, await appliance.key()
     appliance.clock.ms = 1_800_000_000_000  # Friday 2027-01-15, 08:00 UTC
     await create(http, key=key, expiresIn=60)
@@ -291,7 +292,7 @@ async def test_stats_count_what_happened(appliance: Any) -> None:
         await appliance.store.reap(appliance.clock.now(), 10)
 
 
-async def test_account_tells_its_key_and_what_is_left_of_it(make_appliance: Any) -> None:
+async def test_account_tells_its_key_and_what_is_left_of_it(make_appliance: MakeAppliance) -> None:
     made_appliance = await make_appliance('[rates]\nkey = "10/hour"\n')
     http = made_appliance.http
     key = await made_appliance.key("acme", "create", ttl_seconds=DAY)
@@ -305,7 +306,7 @@ async def test_account_tells_its_key_and_what_is_left_of_it(make_appliance: Any)
 
 
 async def test_change_reads_the_receipt_once_before_and_once_after(
-    appliance: Any, monkeypatch: pytest.MonkeyPatch
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await create(appliance.http)
     read, receipts = appliance.store.receipt, []

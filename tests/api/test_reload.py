@@ -11,12 +11,13 @@ from typing import Any
 import httpx
 import pytest
 from api_helpers import body, encoded
+from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS, BackgroundLoad, until
 
 RATES = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\n'
 
 
-def reload(server: Any, toml: str | None) -> str:
+def reload(server: Server, toml: str | None) -> str:
     """Replace the file, None for no file at all, and let it be read. What the log says to that."""
     before = server.log()
     if toml is None:
@@ -37,7 +38,7 @@ def http() -> Iterator[Callable[[Any], httpx.Client]]:
 class Load(BackgroundLoad):
     """Callers who keep their connections."""
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Server) -> None:
         super().__init__(3)
         self.server, self.count, self.names = server, 0, set[str]()
 
@@ -56,7 +57,7 @@ class Load(BackgroundLoad):
         self.count += 3
 
 
-def test_twenty_reloads_under_load_fail_no_request(make_server: Any) -> None:
+def test_twenty_reloads_under_load_fail_no_request(make_server: MakeServer) -> None:
     server = make_server(RATES).start()
     with Load(server) as load:
         for number in range(20):
@@ -70,7 +71,7 @@ def test_twenty_reloads_under_load_fail_no_request(make_server: Any) -> None:
     assert server.stop() == 0
 
 
-def test_request_in_flight_ends_by_the_rules_it_began_with(make_server: Any) -> None:
+def test_request_in_flight_ends_by_the_rules_it_began_with(make_server: MakeServer) -> None:
     """An upload that is under way is not cut by a limit that came later; the next one on its connection is."""
     server = make_server(RATES + "[limits]\npayload_bytes = 2000000\n").start()
     sent = b'{"encryptedBlob":"%s","iv":"aQ==","expiryType":"1hour"}' % encoded(b"x" * 900_000).encode()
@@ -101,7 +102,7 @@ def test_request_in_flight_ends_by_the_rules_it_began_with(make_server: Any) -> 
     ],
 )
 def test_bad_file_changes_nothing_and_is_told_by_its_line(
-    make_server: Any, http: Any, toml: str | None, said: str
+    make_server: MakeServer, http: Any, toml: str | None, said: str
 ) -> None:
     """CFG-01: also where the file is gone, which does not mean the defaults."""
     server = make_server("[branding]\nname = 'Old'\n[rates]\ncreate = '7/hour'\n").start()
@@ -115,7 +116,7 @@ def test_bad_file_changes_nothing_and_is_told_by_its_line(
     assert "<title>New" in client.get("/").text
 
 
-def test_what_needs_a_restart_is_named_and_the_rest_takes_effect(make_server: Any, http: Any) -> None:
+def test_what_needs_a_restart_is_named_and_the_rest_takes_effect(make_server: MakeServer, http: Any) -> None:
     server = make_server("").start()
     toml = "[server]\nhost = '127.0.0.2'\n[store]\npath = 'other.db'\n[branding]\nname = 'New'\n"
     told = reload(server, toml)
@@ -129,13 +130,13 @@ def test_what_needs_a_restart_is_named_and_the_rest_takes_effect(make_server: An
     assert "127.0.0.1:" in http(server).post("/api/v1/secrets", json=body()).json()["shareUrl"]
 
 
-def test_command_line_goes_before_the_file_at_a_reload_as_at_the_start(make_server: Any, http: Any) -> None:
+def test_command_line_goes_before_the_file_at_a_reload_as_at_the_start(make_server: MakeServer, http: Any) -> None:
     server = make_server("").start()  # with --port
     assert "restart" not in reload(server, "[server]\nport = 1\n")
     assert http(server).get("/healthz").status_code == 200
 
 
-def test_new_rules_hold_at_once_on_connections_that_were_open(make_server: Any, http: Any) -> None:
+def test_new_rules_hold_at_once_on_connections_that_were_open(make_server: MakeServer, http: Any) -> None:
     server = make_server("").start()
     client = http(server)
     assert client.post("/api/v1/secrets", json=body()).status_code == 201
@@ -157,7 +158,7 @@ def test_new_rules_hold_at_once_on_connections_that_were_open(make_server: Any, 
     assert '"level":"debug"' in server.log()
 
 
-def test_every_language_has_the_new_brand(make_server: Any, http: Any) -> None:
+def test_every_language_has_the_new_brand(make_server: MakeServer, http: Any) -> None:
     server = make_server("").start()
     client = http(server)
     old = client.get("/").text
@@ -172,7 +173,7 @@ def test_every_language_has_the_new_brand(make_server: Any, http: Any) -> None:
     assert "#123456" in client.get(f"/static/{version}/css/style.css").text
 
 
-def test_counts_and_answers_kept_for_a_retry_survive(make_server: Any, http: Any) -> None:
+def test_counts_and_answers_kept_for_a_retry_survive(make_server: MakeServer, http: Any) -> None:
     """A reload hands nobody a fresh budget, and a lost answer can still be asked for again."""
     server = make_server("[rates]\ncreate = '3/hour'\n").start()
     client = http(server)
@@ -186,7 +187,7 @@ def test_counts_and_answers_kept_for_a_retry_survive(make_server: Any, http: Any
     until(lambda: client.post("/api/v1/secrets", json=body()).status_code == 201)  # not after the old hour
 
 
-def test_reaper_goes_by_its_new_pace_at_once_and_never_looks_late(make_server: Any, http: Any) -> None:
+def test_reaper_goes_by_its_new_pace_at_once_and_never_looks_late(make_server: MakeServer, http: Any) -> None:
     server = make_server("[reaper]\nevery = '1h'\n[metrics]\nenabled = true\n").start()
     client = http(server)
     until(lambda: client.get("/readyz").status_code == 200)
@@ -201,7 +202,7 @@ def test_reaper_goes_by_its_new_pace_at_once_and_never_looks_late(make_server: A
     until(lambda: rounds() >= 3 and client.get("/readyz").status_code == 200)
 
 
-def test_hang_up_of_the_terminal_it_runs_at_is_a_stop(make_server: Any) -> None:
+def test_hang_up_of_the_terminal_it_runs_at_is_a_stop(make_server: MakeServer) -> None:
     """CR-13: that is what the signal is sent for; and with the terminal there, it is a reload."""
     server = make_server("")
     master, slave = pty.openpty()

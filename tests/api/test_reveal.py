@@ -25,6 +25,8 @@ from api_helpers import (
     reveal,
     state,
 )
+from support.appliance import Appliance, MakeAppliance
+from support.server import Server
 
 import seclink
 
@@ -47,7 +49,7 @@ async def race(*requests: Any) -> list[httpx.Response]:
 
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=[path for _, path in ROUTES])
-async def test_one_of_many_readers_wins_on_every_route(appliance: Any, route: Route) -> None:
+async def test_one_of_many_readers_wins_on_every_route(appliance: Appliance, route: Route) -> None:
     """ONE-01, ONE-06"""
     for _ in range(10):
         secret = await create(appliance.http)
@@ -57,7 +59,7 @@ async def test_one_of_many_readers_wins_on_every_route(appliance: Any, route: Ro
 
 
 @pytest.mark.parametrize("views", [2, 3, 10])
-async def test_as_many_readers_win_as_there_are_views(appliance: Any, views: int) -> None:
+async def test_as_many_readers_win_as_there_are_views(appliance: Appliance, views: int) -> None:
     """ONE-02"""
     for _ in range(5):
         secret = await create(appliance.http, maxViews=views)
@@ -70,7 +72,7 @@ async def test_as_many_readers_win_as_there_are_views(appliance: Any, views: int
         assert (receipt["state"], receipt["views"]) == ("revealed", views)
 
 
-async def test_unlimited_secret_is_revealed_until_it_expires(appliance: Any) -> None:
+async def test_unlimited_secret_is_revealed_until_it_expires(appliance: Appliance) -> None:
     secret = await create(appliance.http, expiryType="1hour")
     responses = await race(*(reveal(appliance.http, secret) for _ in range(20)))
     assert {response.status_code for response in responses} == {200}
@@ -80,7 +82,7 @@ async def test_unlimited_secret_is_revealed_until_it_expires(appliance: Any) -> 
     check_problem(await reveal(appliance.http, secret), 410, "gone")
 
 
-async def test_get_post_delete_and_reaper_race_for_one_end(appliance: Any) -> None:
+async def test_get_post_delete_and_reaper_race_for_one_end(appliance: Appliance) -> None:
     """ONE-03: at most one of them wins, and the receipt names it."""
     http = appliance.http
     for turn in range(30):
@@ -138,7 +140,7 @@ def test_only_the_claim_reads_a_payload() -> None:
     assert readers == {("store/claims.py", "_query")}
 
 
-async def test_every_route_that_returns_a_payload_is_in_the_races(appliance: Any) -> None:
+async def test_every_route_that_returns_a_payload_is_in_the_races(appliance: Appliance) -> None:
     """ONE-06: a new route that returns a payload fails here until it is in ROUTES."""
     document = (await appliance.http.get("/openapi.json")).json()
     returning = set()
@@ -183,7 +185,7 @@ NEUTRAL: list[tuple[str, str, dict[str, str], int]] = [
 
 @pytest.mark.parametrize(("method", "path", "headers", "status"), NEUTRAL)
 async def test_other_requests_spend_nothing(
-    appliance: Any, method: str, path: str, headers: dict[str, str], status: int
+    appliance: Appliance, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     """ONE-08"""
     secret = await create(appliance.http)
@@ -194,7 +196,7 @@ async def test_other_requests_spend_nothing(
     assert (await reveal(appliance.http, secret)).status_code == 200
 
 
-async def test_only_the_first_peek_is_recorded(appliance: Any) -> None:
+async def test_only_the_first_peek_is_recorded(appliance: Appliance) -> None:
     """ONE-08"""
     secret = await create(appliance.http)
     for _ in range(1000):
@@ -238,7 +240,7 @@ VISITORS = [
 
 
 @pytest.mark.parametrize("headers", VISITORS)
-async def test_request_of_a_browser_spends_nothing(appliance: Any, headers: dict[str, str]) -> None:
+async def test_request_of_a_browser_spends_nothing(appliance: Appliance, headers: dict[str, str]) -> None:
     """BOT-02"""
     secret = await create(appliance.http)
     response = await appliance.http.get(f"/secrets/{secret['linkId']}", headers=headers)
@@ -262,7 +264,7 @@ async def test_request_of_a_browser_spends_nothing(appliance: Any, headers: dict
         PRELOAD | {"Sec-Fetch-Site": "none"},
     ],
 )
-async def test_request_of_a_program_reveals_by_get(appliance: Any, headers: dict[str, str]) -> None:
+async def test_request_of_a_program_reveals_by_get(appliance: Appliance, headers: dict[str, str]) -> None:
     """BOT-02"""
     secret = await create(appliance.http)
     assert (await appliance.http.get(f"/secrets/{secret['linkId']}", headers=headers)).status_code == 200
@@ -271,7 +273,7 @@ async def test_request_of_a_program_reveals_by_get(appliance: Any, headers: dict
 @pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "SecLink-Access", "SecLink-Passcode"])
 @pytest.mark.parametrize("page", [PRELOAD, {"Origin": "https://elsewhere.example"}], ids=["new", "old browser"])
 async def test_cross_origin_script_reveals_by_get_with_a_preflighted_header(
-    appliance: Any, page: dict[str, str], name: str
+    appliance: Appliance, page: dict[str, str], name: str
 ) -> None:
     """BOT-02, CSRF-01"""
     secret = await create(appliance.http, accessHash=ACCESS_HASH if name == "SecLink-Access" else None)
@@ -281,7 +283,7 @@ async def test_cross_origin_script_reveals_by_get_with_a_preflighted_header(
 
 
 @pytest.mark.parametrize(("method", "end"), [("GET", ""), ("POST", "/reveal")])
-def test_incomplete_request_spends_nothing(server: Any, method: str, end: str) -> None:
+def test_incomplete_request_spends_nothing(server: Server, method: str, end: str) -> None:
     """ONE-01: it announces a body and ends before sending one."""
     url = f"{server.url}/api/v1/secrets"
     secret = httpx.post(url, json=body()).json()
@@ -312,7 +314,7 @@ WRONG_PROOFS = [
 
 
 @pytest.mark.parametrize("proof", WRONG_PROOFS)
-async def test_wrong_proof_spends_no_view_and_no_attempt(appliance: Any, proof: str) -> None:
+async def test_wrong_proof_spends_no_view_and_no_attempt(appliance: Appliance, proof: str) -> None:
     """BOT-04: on both routes, in header and body, even with the right passcode."""
     secret = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     headers = httpx.Headers([(b"SecLink-Access", proof.encode("latin-1")), (b"SecLink-Passcode", RIGHT.encode())])
@@ -328,7 +330,7 @@ async def test_wrong_proof_spends_no_view_and_no_attempt(appliance: Any, proof: 
     assert (await reveal(appliance.http, secret, access=ACCESS, passcode=RIGHT)).status_code == 200
 
 
-async def test_missing_proof_has_its_own_code(appliance: Any) -> None:
+async def test_missing_proof_has_its_own_code(appliance: Appliance) -> None:
     secret = await create(appliance.http, accessHash=ACCESS_HASH)
     for route in ROUTES.values():
         check_problem(await route(appliance.http, secret["linkId"]), 401, "access_required")
@@ -336,7 +338,7 @@ async def test_missing_proof_has_its_own_code(appliance: Any) -> None:
 
 
 @pytest.mark.parametrize("padding", ["", "="])
-async def test_right_proof_may_be_padded(appliance: Any, padding: str) -> None:
+async def test_right_proof_may_be_padded(appliance: Appliance, padding: str) -> None:
     proof = ACCESS + padding * (-len(ACCESS) % 4)
     secret = await create(appliance.http, accessHash=ACCESS_HASH.upper(), maxViews=3)
     link = f"/secrets/{secret['linkId']}"
@@ -345,7 +347,7 @@ async def test_right_proof_may_be_padded(appliance: Any, padding: str) -> None:
     assert (await appliance.http.post(f"{link}/reveal", json={"access": proof})).status_code == 200
 
 
-async def test_ended_secret_is_gone_with_any_proof(appliance: Any) -> None:
+async def test_ended_secret_is_gone_with_any_proof(appliance: Appliance) -> None:
     """Hashes are erased with the payload, so every request gets 410."""
     secret = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     await reveal(appliance.http, secret, access=ACCESS, passcode=RIGHT)
@@ -361,7 +363,7 @@ async def test_ended_secret_is_gone_with_any_proof(appliance: Any) -> None:
 # Lost responses
 
 
-async def test_lost_response_is_repeated_for_the_same_request(appliance: Any) -> None:
+async def test_lost_response_is_repeated_for_the_same_request(appliance: Appliance) -> None:
     """LR-02: identical bytes, one view."""
     secret = await create(appliance.http, accessHash=ACCESS_HASH, encryptedBlob=encoded(b"MARKER" * 50))
     responses = []
@@ -374,7 +376,7 @@ async def test_lost_response_is_repeated_for_the_same_request(appliance: Any) ->
     assert (receipt["state"], receipt["views"]) == ("revealed", 1)
 
 
-async def test_retry_may_use_the_other_route(appliance: Any) -> None:
+async def test_retry_may_use_the_other_route(appliance: Appliance) -> None:
     """LR-02"""
     secret = await create(appliance.http)
     first = await appliance.http.get(f"/secrets/{secret['linkId']}", headers={"Idempotency-Key": RETRY})
@@ -390,14 +392,14 @@ async def test_retry_may_use_the_other_route(appliance: Any) -> None:
         {"idempotency": RETRY},
     ],
 )
-async def test_other_request_is_not_repeated(appliance: Any, other: dict[str, str]) -> None:
+async def test_other_request_is_not_repeated(appliance: Appliance, other: dict[str, str]) -> None:
     """LR-03: with another retry key, without one, or with the same and no proof, the secret is gone."""
     secret = await create(appliance.http, accessHash=ACCESS_HASH)
     assert (await reveal(appliance.http, secret, access=ACCESS, idempotency=RETRY)).status_code == 200
     check_problem(await reveal(appliance.http, secret, **other), 410, "gone")
 
 
-async def test_retry_expires_after_a_minute(appliance: Any) -> None:
+async def test_retry_expires_after_a_minute(appliance: Appliance) -> None:
     """LR-04"""
     secret = await create(appliance.http)
     assert (await reveal(appliance.http, secret, idempotency=RETRY)).status_code == 200
@@ -406,7 +408,7 @@ async def test_retry_expires_after_a_minute(appliance: Any) -> None:
 
 
 @pytest.mark.parametrize("by", ["sender", "reader"])
-async def test_retry_after_a_burn_is_gone(appliance: Any, by: str) -> None:
+async def test_retry_after_a_burn_is_gone(appliance: Appliance, by: str) -> None:
     """LR-01: a burn ends retries, too."""
     secret = await create(appliance.http, accessHash=ACCESS_HASH, maxViews=3)
     for _ in range(2):
@@ -420,7 +422,7 @@ async def test_retry_after_a_burn_is_gone(appliance: Any, by: str) -> None:
     assert gone["state"] == "burned"
 
 
-async def test_restart_forgets_responses_for_retries(make_appliance: Any) -> None:
+async def test_restart_forgets_responses_for_retries(make_appliance: MakeAppliance) -> None:
     """LR-04: they are in memory only."""
     before = await make_appliance()
     secret = await create(before.http)
@@ -430,7 +432,7 @@ async def test_restart_forgets_responses_for_retries(make_appliance: Any) -> Non
     check_problem(await reveal(after.http, secret, idempotency=RETRY), 410, "gone")
 
 
-async def test_concurrent_retries_spend_one_view(appliance: Any) -> None:
+async def test_concurrent_retries_spend_one_view(appliance: Appliance) -> None:
     """LR-02: a retry that overtakes its first attempt waits for the same response."""
     secret = await create(appliance.http, maxViews=5)
     responses = await race(*(reveal(appliance.http, secret, idempotency=RETRY) for _ in range(20)))
@@ -438,13 +440,13 @@ async def test_concurrent_retries_spend_one_view(appliance: Any) -> None:
     assert (await state(appliance.http, secret))["views"] == 1
 
 
-async def test_failed_reveal_is_not_repeated(appliance: Any) -> None:
+async def test_failed_reveal_is_not_repeated(appliance: Appliance) -> None:
     secret = await create(appliance.http, passcodeHash=RIGHT)
     check_problem(await reveal(appliance.http, secret, idempotency=RETRY), 401, "passcode_required")
     assert (await reveal(appliance.http, secret, idempotency=RETRY, passcode=RIGHT)).status_code == 200
 
 
-async def test_disconnected_caller_can_retry(appliance: Any) -> None:
+async def test_disconnected_caller_can_retry(appliance: Appliance) -> None:
     """LR-01: the view is taken, and a retry gets the response."""
     secret = await create(appliance.http)
     caller = asyncio.ensure_future(reveal(appliance.http, secret, idempotency=RETRY))
@@ -457,13 +459,13 @@ async def test_disconnected_caller_can_retry(appliance: Any) -> None:
     assert (await state(appliance.http, secret))["views"] == 1
 
 
-async def test_retry_key_is_bound_to_its_secret(appliance: Any) -> None:
+async def test_retry_key_is_bound_to_its_secret(appliance: Appliance) -> None:
     first, second = await create(appliance.http), await create(appliance.http, encryptedBlob=encoded(b"other"))
     responses = [await reveal(appliance.http, secret, idempotency=RETRY) for secret in (first, second)]
     assert [response.json()["encryptedBlob"] for response in responses] == [encoded(b"ciphertext"), encoded(b"other")]
 
 
-async def test_reveal_needs_no_key_but_refuses_an_invalid_one(appliance: Any) -> None:
+async def test_reveal_needs_no_key_but_refuses_an_invalid_one(appliance: Appliance) -> None:
     """AUTH-03"""
     secret = await create(appliance.http)
     link = f"/secrets/{secret['linkId']}"
@@ -472,7 +474,7 @@ async def test_reveal_needs_no_key_but_refuses_an_invalid_one(appliance: Any) ->
     assert (await appliance.http.get(link, headers=bearer(created_only))).status_code == 200
 
 
-async def test_body_of_a_reveal_is_empty_or_json(appliance: Any) -> None:
+async def test_body_of_a_reveal_is_empty_or_json(appliance: Appliance) -> None:
     secret = await create(appliance.http, maxViews=5)
     link = f"/secrets/{secret['linkId']}/reveal"
     assert (await appliance.http.post(link)).status_code == 200

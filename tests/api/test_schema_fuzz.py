@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
+from support.server import Server
 
 load_all_checks()
 NAMES = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
@@ -24,12 +25,12 @@ LEAKS = re.compile(
 
 
 @pytest.fixture(scope="session")
-def api(server: Any) -> Any:
+def api(server: Server) -> Any:
     return schemathesis.openapi.from_url(f"{server.url}/api/v1/openapi.json")
 
 
 @pytest.fixture(scope="session")
-def credentials(server: Any) -> list[dict[str, str]]:
+def credentials(server: Server) -> list[dict[str, str]]:
     """Headers of an anonymous client, and of one with all scopes."""
     return [{}, bearer(server.key("create", "manage", "admin", account="fuzz"))]
 

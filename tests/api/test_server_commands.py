@@ -7,10 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.ports import free_port
+from support.server import MakeServer
 
 from seclink.config.parser import parse
 from seclink.config.schema import Config
@@ -110,7 +110,7 @@ def test_failed_start_with_a_port_option_names_no_line(tmp_path: Path, taken: in
     assert [each.name for each in tmp_path.iterdir()] == ["seclink.toml"]
 
 
-def test_second_start_names_the_running_server(make_server: Any) -> None:
+def test_second_start_names_the_running_server(make_server: MakeServer) -> None:
     server = make_server("").start()
     refused = server.seclink("serve", "--port", str(server.port), check=False)
     said = f"in use, and process {server.process.pid} already serves {server.folder}/seclink.db\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 from seclink.daemon.readiness import is_disk_full
@@ -39,14 +40,14 @@ def manager(tmp_path: Path) -> Any:
     made.socket.close()
 
 
-def test_ready_is_sent_once_requests_are_served(make_server: Any, manager: Manager) -> None:
+def test_ready_is_sent_once_requests_are_served(make_server: MakeServer, manager: Manager) -> None:
     server = make_server("", env={"NOTIFY_SOCKET": str(manager.path)}).start(wait=False)
     said = manager.wait_for("READY")
     assert httpx.get(f"{server.url}/healthz").status_code == 200
     assert said == {"READY": "1", "STATUS": f"Serving {server.url}"}
 
 
-def test_reload_is_reported_with_its_result(make_server: Any, manager: Manager) -> None:
+def test_reload_is_reported_with_its_result(make_server: MakeServer, manager: Manager) -> None:
     server = make_server("", env={"NOTIFY_SOCKET": str(manager.path)}).start()
     manager.wait_for("READY")
     for toml, remark in (
@@ -62,14 +63,14 @@ def test_reload_is_reported_with_its_result(make_server: Any, manager: Manager) 
         assert bool(remark) or status == f"Serving {server.url}"
 
 
-def test_stop_is_reported_with_its_timeout(make_server: Any, manager: Manager) -> None:
+def test_stop_is_reported_with_its_timeout(make_server: MakeServer, manager: Manager) -> None:
     server = make_server("[server]\nshutdown_timeout = '2m'\n", env={"NOTIFY_SOCKET": str(manager.path)}).start()
     server.process.send_signal(signal.SIGTERM)
     assert manager.wait_for("STOPPING") == {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "135000000"}
     assert server.process.wait(TIMEOUT_SECONDS) == 0
 
 
-def test_watchdog_is_fed_only_while_the_store_works(make_server: Any, manager: Manager) -> None:
+def test_watchdog_is_fed_only_while_the_store_works(make_server: MakeServer, manager: Manager) -> None:
     """OPS-05: another process locks the database, so nothing can be written; then it unlocks it."""
     env = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "600000"}
     server = make_server("", env=env).start()
@@ -102,7 +103,7 @@ def test_full_disk_causes_no_restart(tmp_path: Path) -> None:
     assert not is_disk_full(tmp_path / "gone" / "seclink.db")
 
 
-def test_journal_gets_no_banner_and_no_timestamps(make_server: Any) -> None:
+def test_journal_gets_no_banner_and_no_timestamps(make_server: MakeServer) -> None:
     server = make_server("")
     server.log_path.touch()
     found = server.log_path.stat()
@@ -115,7 +116,7 @@ def test_journal_gets_no_banner_and_no_timestamps(make_server: Any) -> None:
     ]
 
 
-def test_abort_by_the_watchdog_logs_a_traceback_and_leaves_no_core(make_server: Any) -> None:
+def test_abort_by_the_watchdog_logs_a_traceback_and_leaves_no_core(make_server: MakeServer) -> None:
     server = make_server("").start()
     limits = Path(f"/proc/{server.process.pid}/limits").read_text()
     assert next(line for line in limits.splitlines() if "core" in line).split()[4:6] == ["0", "0"]
@@ -126,12 +127,12 @@ def test_abort_by_the_watchdog_logs_a_traceback_and_leaves_no_core(make_server: 
     assert not list(server.folder.glob("core*"))
 
 
-def check(server: Any, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+def check(server: Server, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
     ended: subprocess.CompletedProcess[bytes] = server.seclink("check", *arguments, check=False)
     return ended
 
 
-def test_check_exits_by_the_state_of_the_server(make_server: Any) -> None:
+def test_check_exits_by_the_state_of_the_server(make_server: MakeServer) -> None:
     server = make_server("")
     toml = f"[server]\nhost = '0.0.0.0'\npublic_url = 'https://secrets.example.org'\nport = {server.port}\n"
     server.config.write_text(toml)
@@ -148,14 +149,14 @@ def test_check_exits_by_the_state_of_the_server(make_server: Any) -> None:
         assert (refused.returncode, refused.stderr.splitlines()[-1][:20]) == (2, b"Error: --url must be")
 
 
-def test_check_uses_the_address_from_the_servers_command_line(make_server: Any) -> None:
+def test_check_uses_the_address_from_the_servers_command_line(make_server: MakeServer) -> None:
     """The TOML has another port."""
     server = make_server("[server]\nport = 1\n").start()
     ended = check(server)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
 
-def test_check_names_a_running_server_that_does_not_respond(make_server: Any) -> None:
+def test_check_names_a_running_server_that_does_not_respond(make_server: MakeServer) -> None:
     """For example because `server.port` was changed since its start."""
     server = make_server("[server]\nport = 1\n")
     path = server.folder / "seclink.db"
@@ -176,7 +177,7 @@ def test_check_names_a_running_server_that_does_not_respond(make_server: Any) ->
     assert check(server).stderr.decode().splitlines() == [first]
 
 
-def test_check_times_out_on_a_silent_port(make_server: Any) -> None:
+def test_check_times_out_on_a_silent_port(make_server: MakeServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ended = check(make_server(""), "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert (ended.returncode, ended.stderr.endswith(b"does not respond: no response within 5 s\n")) == (1, True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from page_actions import events, text_of
 from playwright.sync_api import Page, Route, expect
+from support.server import Server
 
 PASSCODE = "told by phone"
 PLAINTEXT = "meet me at the old mill"
@@ -55,7 +56,7 @@ def problem(page: Page, key: str, **values: str) -> None:
     expect(page.locator("#problem")).to_have_text(text_of(key, **values))
 
 
-def assert_unspent(server: Any, created: Any) -> None:
+def assert_unspent(server: Server, created: Any) -> None:
     """Check that no view was spent."""
     assert set(events(server.url, created)) <= {"created", "peeked"}
 

@@ -4,9 +4,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from playwright.sync_api import BrowserContext, Page
+from watch import Watch
 
 from seclink.format import envelope
 from seclink.format.link import key_of, parse
@@ -67,6 +67,6 @@ class LeakCheck:
             self.forms.add(encoded.decode().rstrip("="))
 
 
-def sent_requests(watch: Any) -> list[str]:
+def sent_requests(watch: Watch) -> list[str]:
     """Return the pages' requests: URL, headers and body."""
     return [request.url + json.dumps(request.headers) + (request.post_data or "") for request in watch.requests]

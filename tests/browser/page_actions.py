@@ -20,6 +20,8 @@ from axe_playwright_python.sync_playwright import Axe
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
+from support.server import Server
+from watch import Watch
 
 STATIC = Path(__file__).parents[2] / "seclink/static"
 expect.set_options(timeout=20_000)  # on a busy machine nothing is late
@@ -66,7 +68,7 @@ class Created:
 class Raw:
     """A raw secret, created as the documentation shows it for curl: AES-GCM under the sender's own key."""
 
-    def __init__(self, server: Any, body: bytes, key_bytes: int = 32, passcode: str = "") -> None:
+    def __init__(self, server: Server, body: bytes, key_bytes: int = 32, passcode: str = "") -> None:
         self.key, iv = AESGCM.generate_key(8 * key_bytes), os.urandom(12)
         self.blob = AESGCM(self.key).encrypt(iv, body, None)
         bodies = {"encryptedBlob": base64.b64encode(self.blob).decode(), "iv": base64.b64encode(iv).decode()}
@@ -205,7 +207,7 @@ def download(page: Page, button: Locator) -> tuple[str, bytes]:
     return download.value.suggested_filename, download.value.path().read_bytes()
 
 
-def restart_later(server: Any, days: int) -> None:
+def restart_later(server: Server, days: int) -> None:
     """The same server after it was off for so many days."""
     server.stop()
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
@@ -214,7 +216,7 @@ def restart_later(server: Any, days: int) -> None:
     server.start()
 
 
-def reveal_requests(watch: Any) -> list[str]:
+def reveal_requests(watch: Watch) -> list[str]:
     """The requests that may spend a view."""
     return [url for url in watch.urls("/api/") if url.endswith("/reveal")]
 

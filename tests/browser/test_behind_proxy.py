@@ -1,19 +1,20 @@
 """A real browser, over https, through nginx and below a path: as most people will have it."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, expect
 from support.proxies import Nginx
+from support.server import MakeServer
+from watch import Watch
 
 PATIENCE_MS = 20_000
 
 
 @pytest.fixture(params=["taken away", "left there"])
-def address(make_server: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+def address(make_server: MakeServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """The public URL; nginx takes its path away, or leaves it there."""
     server = make_server("")
     inside = "proxy_pass http://seclink/;" if request.param == "taken away" else "proxy_pass http://seclink;"
@@ -33,7 +34,7 @@ def address(make_server: Any, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_secret_goes_through_the_proxy_and_below_its_path(
-    address: str, make_context: Callable[..., BrowserContext], watch: Any
+    address: str, make_context: Callable[..., BrowserContext], watch: Watch
 ) -> None:
     """HDR-04: nothing is asked for elsewhere, and nothing above the path."""
     origin = address.removesuffix("/secrets")

@@ -1,11 +1,13 @@
 """The operator's name, colour, logo and footer on every page, without weakening what a page may do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
 from page_actions import axe, choose, create, reveal, text_of, visit
 from playwright.sync_api import Page, expect
+from support.server import Serve, Server
+from watch import Watch
 
 from seclink import Client
 
@@ -25,14 +27,14 @@ ACCENTS = {"dark": "#1a1a66", "light": "#ffd84d", "middling": "#777777"}
 
 
 @pytest.fixture(scope="module", params=ACCENTS.values(), ids=ACCENTS)
-def branded(request: Any, serve: Callable[..., Any]) -> Any:
+def branded(request: Any, serve: Serve) -> Any:
     running = serve(BRAND.replace("{accent}", request.param), {"logo.svg": LOGO})
     running.accent = request.param
     return running
 
 
 @pytest.fixture
-def mine(branded: Any, watch: Any) -> Iterator[Client]:
+def mine(branded: Server, watch: Watch) -> Iterator[Client]:
     watch.allow(branded.url)
     watch.expect("status of 404")
     with Client(branded.url) as client:
@@ -58,7 +60,7 @@ def is_readable(page: Page) -> None:
         assert axe(page) == [], scheme
 
 
-def test_every_page_wears_it_and_stays_readable(page: Page, branded: Any, mine: Client) -> None:
+def test_every_page_wears_it_and_stays_readable(page: Page, branded: Server, mine: Client) -> None:
     """HDR-04: no policy is broken by it; the accent is readable in both themes."""
     visit(page, branded.url)
     wears_the_brand(page)
@@ -82,7 +84,7 @@ def test_every_page_wears_it_and_stays_readable(page: Page, branded: Any, mine: 
     is_readable(page)
 
 
-def test_the_accent_is_seen_and_the_focus_too(page: Page, branded: Any, mine: Client) -> None:
+def test_the_accent_is_seen_and_the_focus_too(page: Page, branded: Server, mine: Client) -> None:
     """Filled areas have the accent itself. Text and lines have it if it is readable on the page's backgrounds, else a
     shade of its hue: contrast at least 4.5:1 in both themes."""
     accent = f"rgb({', '.join(str(part) for part in bytes.fromhex(branded.accent[1:]))})"
@@ -116,13 +118,13 @@ def luminance(colour: str) -> float:
     return sum(weight * item for weight, item in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def test_the_printed_sheet_names_the_service(page: Page, branded: Any, mine: Client) -> None:
+def test_the_printed_sheet_names_the_service(page: Page, branded: Server, mine: Client) -> None:
     create(page, branded.url, "x")
     page.emulate_media(media="print")
     assert "Ærø & <b>Söhne</b>" in page.locator("#print-sheet").inner_text()
 
 
-def test_the_404_page_leads_home_and_asks_nothing(page: Page, server: Any, watch: Any) -> None:
+def test_the_404_page_leads_home_and_asks_nothing(page: Page, server: Server, watch: Watch) -> None:
     watch.expect("status of 404")
     response = page.goto(f"{server.url}/no/such/page#AQAB")
     assert response

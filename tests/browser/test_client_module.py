@@ -13,6 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from other_origin import Site
 from playwright.sync_api import Page, Route
+from support.server import MakeServer, Server
+from watch import Watch
 
 from seclink import Client
 from seclink.errors import Gone
@@ -67,7 +69,9 @@ def printed(page: Page, site: Site, example: str, server_url: str, key: str) -> 
     return result
 
 
-def test_the_basic_example_runs_as_documented(foreign: Page, site: Site, server: Any, python: Client, key: str) -> None:
+def test_the_basic_example_runs_as_documented(
+    foreign: Page, site: Site, server: Server, python: Client, key: str
+) -> None:
     result = printed(foreign, site, BASIC, server.url, key)
     assert set(result) == DOCUMENTED
     assert result["expiresIn"] == 86_400_000
@@ -80,7 +84,7 @@ def test_the_basic_example_runs_as_documented(foreign: Page, site: Site, server:
 
 
 def test_the_advanced_example_runs_as_documented(
-    foreign: Page, site: Site, server: Any, python: Client, key: str, watch: Any
+    foreign: Page, site: Site, server: Server, python: Client, key: str, watch: Watch
 ) -> None:
     """The white-label host is asked over https and nobody else gets the key: here it leads to the same server."""
     requests = []
@@ -101,7 +105,9 @@ def test_the_advanced_example_runs_as_documented(
     assert (opened.type, opened.text) == ("redirect", "https://example.com")
 
 
-def test_a_loopback_host_is_asked_over_http_where_the_module_came_so(call: Call, make_server: Any, watch: Any) -> None:
+def test_a_loopback_host_is_asked_over_http_where_the_module_came_so(
+    call: Call, make_server: MakeServer, watch: Watch
+) -> None:
     other = make_server().start()
     watch.allow(other.url)
     result = call(other.key(), "createSecret", "there", {"host": f"127.0.0.1:{other.port}"})
@@ -123,7 +129,7 @@ def test_a_loopback_host_is_asked_over_http_where_the_module_came_so(call: Call,
     ],
 )
 def test_scrt_link_options_that_mean_nothing_are_refused(
-    call: Call, key: str, watch: Any, options: dict[str, Any], field: str
+    call: Call, key: str, watch: Watch, options: dict[str, Any], field: str
 ) -> None:
     """A misspelt password would otherwise be a secret without one."""
     error = call(key, "createSecret", "x", options)["error"]
@@ -161,13 +167,13 @@ def test_files_keep_bytes_name_and_media_type(call: Call, python: Client) -> Non
     assert python.reveal(created["link"]).header["name"] == "a.txt"
 
 
-def test_the_command_line_opens_secrets_of_the_module(call: Call, server: Any) -> None:
+def test_the_command_line_opens_secrets_of_the_module(call: Call, server: Server) -> None:
     created = call({}, "createSecret", UNICODE)
     printed = server.seclink("get", created["link"])
     assert printed.stdout.decode().rstrip("\n") == UNICODE.rstrip("\n")
 
 
-def test_a_key_s_own_secrets_are_listed_described_counted_and_deleted(call: Call, server: Any) -> None:
+def test_a_key_s_own_secrets_are_listed_described_counted_and_deleted(call: Call, server: Server) -> None:
     client = {"token": server.key(account="lists"), "server": server.url + "/"}
     terms = {"type": "neogram", "expiresIn": 600, "maxViews": 3, "label": "for Ann", "publicNote": "note"}
     created = call(client, "createSecret", "Wake up", terms)
@@ -262,7 +268,7 @@ def test_errors_have_the_server_s_codes_and_readable_messages(
     ],
 )
 def test_fields_that_are_no_text_and_empty_passcodes_are_rejected_by_name(
-    call: Call, watch: Any, client_options: Any, method: str, parameters: list[Any], field: str
+    call: Call, watch: Watch, client_options: Any, method: str, parameters: list[Any], field: str
 ) -> None:
     """An empty passcode would be a secret without one, and nobody would know."""
     error = call(client_options, method, *parameters)["error"]
@@ -281,7 +287,7 @@ def test_a_payload_over_the_limit_is_refused(call: Call) -> None:
     assert call({}, "createSecret", "x" * 2_200_000)["error"]["code"] == "payload_too_large"
 
 
-def test_raw_secrets_made_as_documented_open(call: Call, server: Any) -> None:
+def test_raw_secrets_made_as_documented_open(call: Call, server: Server) -> None:
     key, iv = bytes(range(16)), bytes(12)
 
     def posted(blob: bytes, **more: str) -> str:
@@ -309,7 +315,7 @@ def imported(name: str, sources: dict[str, str]) -> set[str]:
     return match
 
 
-def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: Any) -> None:
+def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: Watch) -> None:
     """Nothing is loaded that pages do not load, one module asks and one encrypts what is ours."""
     created = call({}, "createSecret", "x")
     call({}, "revealSecret", created["link"])
@@ -324,7 +330,7 @@ def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: An
     assert sealing == {"envelope.js"}
 
 
-def test_another_version_of_the_module_is_not_cached(server: Any) -> None:
+def test_another_version_of_the_module_is_not_cached(server: Server) -> None:
     answer = httpx.get(f"{server.url}/api/v1/client-module")
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["access-control-allow-origin"] == "*"

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from page_actions import texts, visit
 from playwright.sync_api import Page, expect
+from support.server import Server
+from watch import Watch
 from xss_payloads import FILE_NAMES, PAYLOADS
 
 from seclink import Client
@@ -13,7 +15,7 @@ from seclink import Client
 pytestmark = pytest.mark.usefixtures("unharmed")
 
 
-def test_names_of_files_are_names(shown: Callable[..., Any], page: Page, server: Any, python: Client) -> None:
+def test_names_of_files_are_names(shown: Callable[..., Any], page: Page, server: Server, python: Client) -> None:
     """XSS-02: shown as text, saved under a name that leads nowhere."""
     for created in shown("file", [*FILE_NAMES, *PAYLOADS]):
         assert set(created["tags"]) <= {"p", "div", "button"}
@@ -107,7 +109,7 @@ def test_only_web_addresses_become_links_and_tell_their_host(shown: Callable[...
 
 @pytest.mark.parametrize("address", ["javascript:window.__xss=1", "https://bank.example@127.0.0.1:9/"])
 def test_a_redirect_goes_nowhere_by_itself(
-    python: Client, page: Page, watch: Any, monkeypatch: pytest.MonkeyPatch, address: str
+    python: Client, page: Page, watch: Watch, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     """XSS-04: sealed by a sender whose code checks nothing, opened from the server's answer on."""
     monkeypatch.setattr("seclink.client.secrets._is_web_address", lambda _: True)

@@ -2,8 +2,6 @@
 
 import html
 import re
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,6 +19,8 @@ from page_actions import (
     visit,
 )
 from playwright.sync_api import BrowserContext, Page, expect
+from support.server import MakeServer, Server
+from watch import Watch
 
 from seclink import Client
 from seclink.errors import PasscodeRequired
@@ -40,7 +40,7 @@ if (isSecureContext && navigator.credentials)
 """
 
 
-def test_the_page_opens_with_the_focus_in_the_field(page: Page, server: Any) -> None:
+def test_the_page_opens_with_the_focus_in_the_field(page: Page, server: Server) -> None:
     visit(page, server.url)
     expect(page.locator("#secret")).to_be_focused()
     page.keyboard.type("typed at once")
@@ -48,7 +48,7 @@ def test_the_page_opens_with_the_focus_in_the_field(page: Page, server: Any) -> 
 
 
 @pytest.mark.parametrize("chord", ["Control+Enter", "Meta+Enter"])
-def test_the_keyboard_alone_creates(page: Page, server: Any, python: Client, chord: str) -> None:
+def test_the_keyboard_alone_creates(page: Page, server: Server, python: Client, chord: str) -> None:
     visit(page, server.url)
     page.keyboard.type(SECRET)
     page.keyboard.press(chord)
@@ -61,7 +61,7 @@ def test_the_keyboard_alone_creates(page: Page, server: Any, python: Client, cho
 
 
 @pytest.mark.parametrize("kind", ["text", "redirect", "neogram"])
-def test_each_kind_arrives_with_its_type(page: Page, server: Any, python: Client, kind: str) -> None:
+def test_each_kind_arrives_with_its_type(page: Page, server: Server, python: Client, kind: str) -> None:
     text = "https://example.org/päth?a=b#c" if kind == "redirect" else "zwei\nZeilen ✓"
     created = create(page, server.url, text, kind=kind)
     opened = python.reveal(created.link)
@@ -73,7 +73,7 @@ def test_each_kind_arrives_with_its_type(page: Page, server: Any, python: Client
     "text",
     ["javascript:alert(1)", "data:text/html,x", "//example.org", "https:\\\\example.org", "ftp://example.org", "x"],
 )
-def test_a_redirect_is_not_created_from_an_invalid_address(page: Page, server: Any, watch: Any, text: str) -> None:
+def test_a_redirect_is_not_created_from_an_invalid_address(page: Page, server: Server, watch: Watch, text: str) -> None:
     """XSS-04, at the sender's."""
     visit(page, server.url)
     choose(page, kind="redirect")
@@ -84,7 +84,7 @@ def test_a_redirect_is_not_created_from_an_invalid_address(page: Page, server: A
     assert watch.urls("/api/") == []
 
 
-def test_an_empty_form_creates_nothing(page: Page, server: Any, watch: Any) -> None:
+def test_an_empty_form_creates_nothing(page: Page, server: Server, watch: Watch) -> None:
     visit(page, server.url)
     page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(text_of("create.empty"))
@@ -93,7 +93,7 @@ def test_an_empty_form_creates_nothing(page: Page, server: Any, watch: Any) -> N
     assert watch.urls("/api/") == []
 
 
-def test_too_much_is_refused_before_it_is_sent(page: Page, make_server: Callable[..., Any], watch: Any) -> None:
+def test_too_much_is_refused_before_it_is_sent(page: Page, make_server: MakeServer, watch: Watch) -> None:
     other = make_server("[limits]\npayload_bytes = 2048\n").start()
     watch.allow(other.url)
     visit(page, other.url)
@@ -107,7 +107,7 @@ def test_too_much_is_refused_before_it_is_sent(page: Page, make_server: Callable
     create(page, None, "x" * int(max_length[1].replace(",", "")))
 
 
-def test_lifetimes_are_those_of_the_server(page: Page, make_server: Callable[..., Any], watch: Any) -> None:
+def test_lifetimes_are_those_of_the_server(page: Page, make_server: MakeServer, watch: Watch) -> None:
     expiry = '[expiry]\nchoices = ["5m", "2h", "3d", "90d"]\nmax = "30d"\ndefault = "1d"\n'
     other = make_server(expiry).start()
     watch.allow(other.url)
@@ -123,13 +123,13 @@ def test_lifetimes_are_those_of_the_server(page: Page, make_server: Callable[...
 
 
 @pytest.mark.parametrize(("views", "views_left"), [("1", 1), ("5", 5), ("any", None)])
-def test_it_opens_as_often_as_was_chosen(page: Page, server: Any, views: str, views_left: int | None) -> None:
+def test_it_opens_as_often_as_was_chosen(page: Page, server: Server, views: str, views_left: int | None) -> None:
     created = create(page, server.url, SECRET, views=views)
     assert created.meta()["viewsLeft"] == views_left
     assert created.receipt()["maxViews"] == views_left
 
 
-def test_page_promises_as_many_openings_as_are_chosen(page: Page, server: Any) -> None:
+def test_page_promises_as_many_openings_as_are_chosen(page: Page, server: Server) -> None:
     visit(page, server.url)
     lead = page.locator("#lead")
     expect(lead).to_have_text(texts()["create.lead"]["one"])
@@ -145,7 +145,7 @@ def test_page_promises_as_many_openings_as_are_chosen(page: Page, server: Any) -
 
 @pytest.mark.whole_browser
 def test_a_passcode_of_words_goes_another_way_than_the_link(
-    context: BrowserContext, page: Page, server: Any, python: Client
+    context: BrowserContext, page: Page, server: Server, python: Client
 ) -> None:
     """A click may copy without a permission."""
     created = create(page, server.url, SECRET, passcode="words")
@@ -168,7 +168,7 @@ def test_a_passcode_of_words_goes_another_way_than_the_link(
     assert python.reveal(created.link, created.passcode).text == SECRET
 
 
-def test_a_passcode_of_ones_own_is_asked_for(page: Page, server: Any, python: Client) -> None:
+def test_a_passcode_of_ones_own_is_asked_for(page: Page, server: Server, python: Client) -> None:
     visit(page, server.url)
     page.locator("#secret").fill(SECRET)
     page.select_option("#passcode-kind", "own")
@@ -183,7 +183,7 @@ def test_a_passcode_of_ones_own_is_asked_for(page: Page, server: Any, python: Cl
     assert python.reveal(created.link, "mein Paß wört").text == SECRET
 
 
-def test_notes_that_are_too_long_are_pointed_at(page: Page, server: Any, watch: Any) -> None:
+def test_notes_that_are_too_long_are_pointed_at(page: Page, server: Server, watch: Watch) -> None:
     visit(page, server.url)
     page.locator("#secret").fill(SECRET)
     choose(page, note="🗝" * 301)
@@ -197,7 +197,7 @@ def test_notes_that_are_too_long_are_pointed_at(page: Page, server: Any, watch: 
     assert result(page).meta()["publicNote"] == "🗝" * 300
 
 
-def test_with_keys_only_the_page_asks_for_one_first(page: Page, make_server: Callable[..., Any], watch: Any) -> None:
+def test_with_keys_only_the_page_asks_for_one_first(page: Page, make_server: MakeServer, watch: Watch) -> None:
     other = make_server('[access]\ncreate = "keys"\n').start()
     watch.allow(other.url)
     watch.expect("status of 401")
@@ -229,7 +229,7 @@ def test_with_keys_only_the_page_asks_for_one_first(page: Page, make_server: Cal
     assert key not in page_contents(page)
 
 
-def test_where_anybody_may_create_no_page_says_otherwise(page: Page, server: Any) -> None:
+def test_where_anybody_may_create_no_page_says_otherwise(page: Page, server: Server) -> None:
     """Nor before its script has run."""
     for language in LANGUAGES:
         message = html.unescape(httpx.get(f"{server.url}/?lang={language}").text)
@@ -240,7 +240,7 @@ def test_where_anybody_may_create_no_page_says_otherwise(page: Page, server: Any
     expect(page.locator("#key-lead")).to_have_text(text_of("key.leadAnyone"))
 
 
-def test_the_password_manager_gets_the_key_only_when_asked(page: Page, server: Any) -> None:
+def test_the_password_manager_gets_the_key_only_when_asked(page: Page, server: Server) -> None:
     page.add_init_script(STORING)
     key = server.key("create", account="browser")
     visit(page, server.url)
@@ -263,7 +263,7 @@ def test_the_password_manager_gets_the_key_only_when_asked(page: Page, server: A
 
 
 def test_a_dead_network_loses_nothing_that_was_typed(
-    context: BrowserContext, page: Page, server: Any, watch: Any
+    context: BrowserContext, page: Page, server: Server, watch: Watch
 ) -> None:
     watch.expect("ERR_INTERNET_DISCONNECTED")
     visit(page, server.url)

@@ -17,6 +17,8 @@ import pytest
 from leak_check import sent_requests
 from page_actions import open_secret, page_contents, reveal, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, Page, expect
+from support.server import Serve, Server
+from watch import Watch
 
 DIALECTS = Path(__file__).parents[1] / "dialects"
 GOLDEN = json.loads((DIALECTS / "golden.json").read_text())[3:5]
@@ -25,7 +27,7 @@ TEXT, PASSWORD = "geheim ✓ <img src=x onerror=alert(1)>\n🗝️", "pässwörd
 
 
 @pytest.fixture(scope="module")
-def server(serve: Callable[..., Any]) -> Any:
+def server(serve: Serve) -> Server:
     """A server for this module: anonymous senders share twenty creates."""
     return serve(f'[dialects.enigmacrypt]\nhost = "{HOST}"\n')
 
@@ -35,7 +37,7 @@ def browser(launch: Callable[..., Browser]) -> Browser:
     return launch(f"--host-resolver-rules=MAP {HOST} 127.0.0.1")
 
 
-def sample(server: Any, version: str, api_key: str) -> str:
+def sample(server: Server, version: str, api_key: str) -> str:
     """Return the link that the documented Node sample creates."""
     modules = Path(sys.prefix) / f"clients/crypto-js-{version}/node_modules"
     command = ["node", DIALECTS / "clients/enigmacrypt.js", f"{server.url}/enigmacrypt", TEXT, PASSWORD, api_key]
@@ -44,7 +46,7 @@ def sample(server: Any, version: str, api_key: str) -> str:
     return str(json.loads(ran.stdout)["url"])
 
 
-def create(server: Any, content: str = GOLDEN[1]["encryptedContent"], views: int | None = 1) -> str:
+def create(server: Server, content: str = GOLDEN[1]["encryptedContent"], views: int | None = 1) -> str:
     body = {"encryptedContent": content, "maxAccess": views}
     response = httpx.post(f"{server.url}/enigmacrypt/api/messages", json=body)
     return f"{server.url}/enigmacrypt/s/{response.json()['data']['messageId']}"
@@ -60,7 +62,7 @@ def views_left(link: str) -> Any:
 
 @pytest.mark.parametrize("version", ["4.1.1", "4.2.0"])
 def test_sample_link_is_fetched_once_for_several_passwords(
-    page: Page, server: Any, key: str, watch: Any, version: str
+    page: Page, server: Server, key: str, watch: Watch, version: str
 ) -> None:
     """No form of the password is sent. Loading the page, or pressing without a password, spends nothing."""
     watch.expect("status of 410")
@@ -93,12 +95,12 @@ def test_sample_link_is_fetched_once_for_several_passwords(
 
 
 @pytest.mark.parametrize("recorded", GOLDEN, ids=["crypto-js 4.1.1", "crypto-js 4.2.0"])
-def test_recorded_message_opens(page: Page, server: Any, recorded: Any) -> None:
+def test_recorded_message_opens(page: Page, server: Server, recorded: Any) -> None:
     link = create(server, recorded["encryptedContent"])
     assert open_secret(page, link, recorded["password"]) == recorded["plaintext"]
 
 
-def test_each_visitor_spends_an_access(make_context: Callable[..., Any], server: Any) -> None:
+def test_each_visitor_spends_an_access(make_context: Callable[..., Any], server: Server) -> None:
     link = create(server, views=2)
     for message in (text_of("opened.left", count="1"), text_of("opened.lastOne")):
         page = make_context().new_page()
@@ -107,7 +109,7 @@ def test_each_visitor_spends_an_access(make_context: Callable[..., Any], server:
     assert get_meta(link).status_code == 410
 
 
-def test_unlimited_message_opens_again(page: Page, server: Any) -> None:
+def test_unlimited_message_opens_again(page: Page, server: Server) -> None:
     link = create(server, views=None)
     visit(page, link)
     expect(page.locator("#views-left")).to_have_text(text_of("reveal.leftAny"))
@@ -116,7 +118,7 @@ def test_unlimited_message_opens_again(page: Page, server: Any) -> None:
     assert views_left(link) is None
 
 
-def test_a_secret_that_was_revealed_elsewhere_is_gone(page: Page, server: Any, watch: Any) -> None:
+def test_a_secret_that_was_revealed_elsewhere_is_gone(page: Page, server: Server, watch: Watch) -> None:
     watch.expect("status of 4(10|04)")
     link = create(server)
     visit(page, link)
@@ -128,7 +130,7 @@ def test_a_secret_that_was_revealed_elsewhere_is_gone(page: Page, server: Any, w
     expect(page.locator("#notice h1")).to_have_text(text_of("notFound.title"))
 
 
-def test_damage_looks_like_a_wrong_password(page: Page, server: Any) -> None:
+def test_damage_looks_like_a_wrong_password(page: Page, server: Server) -> None:
     """The server accepts any bytes in the form of a message; the page reports that the password did not open it."""
     link = create(server, "0" * 64 + "A" * 43 + "=", views=2)
     reveal(page, link, "pässword")
@@ -136,7 +138,7 @@ def test_damage_looks_like_a_wrong_password(page: Page, server: Any) -> None:
     assert views_left(link) == 1
 
 
-def test_link_at_the_dialects_own_host_opens(page: Page, server: Any, watch: Any) -> None:
+def test_link_at_the_dialects_own_host_opens(page: Page, server: Server, watch: Watch) -> None:
     watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin
     link = create(server)
     host_url = f"http://{HOST}:{server.port}"

@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +13,8 @@ from leak_check import LeakCheck
 from page_actions import create, events, receipt, result, text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
 from proxy import ProxiedRequest, Proxy, http_response
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 from seclink.format.link import parse
@@ -23,7 +24,7 @@ CUTS = {"at once": 0, "after one byte": 1, "in the head": 100, "in the body": -1
 
 
 @pytest.fixture
-def proxy(server: Any, watch: Any, leak_check: LeakCheck) -> Iterator[Proxy]:
+def proxy(server: Server, watch: Watch, leak_check: LeakCheck) -> Iterator[Proxy]:
     """The page's own origin: its files come through it as well. What was really sent tells nothing either."""
     proxy = Proxy(server.url)
     watch.allow(proxy.url)
@@ -59,7 +60,7 @@ def moved(proxy: Proxy, link: str) -> str:
 
 @pytest.mark.parametrize("where", CUTS.values(), ids=CUTS)
 def test_a_lost_answer_to_a_reveal_is_asked_for_again_and_spends_one_view(
-    server: Any, python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck, where: int
+    server: Server, python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck, where: int
 ) -> None:
     """LR-02, from the page."""
     created = python.create(PLAINTEXT, views=3)
@@ -91,7 +92,7 @@ def test_a_lost_answer_to_a_creation_makes_one_secret(
 
 
 def test_an_answer_that_is_lost_every_time_is_had_by_pressing_again(
-    server: Any, python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck
+    server: Server, python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck
 ) -> None:
     created = python.create(PLAINTEXT, password="told by phone")
     leak_check.add(created.link, "told by phone", PLAINTEXT)
@@ -168,7 +169,7 @@ def test_an_endless_answer_is_given_up(python: Client, proxy: Proxy, page: Page,
 
 
 def test_offline_before_the_press_and_online_again(
-    server: Any, python: Client, context: BrowserContext, page: Page, watch: Any, leak_check: LeakCheck
+    server: Server, python: Client, context: BrowserContext, page: Page, watch: Watch, leak_check: LeakCheck
 ) -> None:
     watch.expect("net::ERR_")
     created = python.create(PLAINTEXT)
@@ -183,7 +184,7 @@ def test_offline_before_the_press_and_online_again(
 
 
 def test_offline_during_the_reveal_and_online_again(
-    server: Any, python: Client, context: BrowserContext, proxy: Proxy, page: Page, leak_check: LeakCheck
+    server: Server, python: Client, context: BrowserContext, proxy: Proxy, page: Page, leak_check: LeakCheck
 ) -> None:
     """The server spent the view, the line went before the answer came; pressed again, it is there. One view."""
     created = python.create(PLAINTEXT, views=2)
@@ -213,7 +214,7 @@ def test_offline_during_the_reveal_and_online_again(
 
 
 def test_offline_while_creating_keeps_the_form(
-    server: Any, python: Client, context: BrowserContext, page: Page, watch: Any, leak_check: LeakCheck
+    server: Server, python: Client, context: BrowserContext, page: Page, watch: Watch, leak_check: LeakCheck
 ) -> None:
     watch.expect("net::ERR_")
     visit(page, server.url)
@@ -229,7 +230,7 @@ def test_offline_while_creating_keeps_the_form(
 
 @pytest.mark.parametrize("days", [-1, 1, -400])
 def test_a_wrong_clock_changes_nothing(
-    server: Any, context: BrowserContext, page: Page, leak_check: LeakCheck, days: int
+    server: Server, context: BrowserContext, page: Page, leak_check: LeakCheck, days: int
 ) -> None:
     """Times are the server's; what is left and whether it has ended is not worked out from the device's clock."""
     now = datetime.now(UTC)

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from other_origin import Site
 from playwright.sync_api import Page, Route
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 from seclink.format import envelope
@@ -32,7 +34,7 @@ def proof(link: str) -> dict[str, str]:
 
 
 def test_a_foreign_server_is_distinguished_from_an_unreachable_one(
-    call: Call, site: Site, watch: Any, foreign: Page
+    call: Call, site: Site, watch: Watch, foreign: Page
 ) -> None:
     site.pages["/api/v1/stats"] = "<h1>Welcome</h1>"
     assert call({"server": site.url}, "getStats")["error"]["code"] == "bad_answer"
@@ -42,7 +44,9 @@ def test_a_foreign_server_is_distinguished_from_an_unreachable_one(
     assert error["code"] == "unreachable"
 
 
-def test_the_key_never_goes_where_a_link_points(call: Call, server: Any, python: Client, key: str, watch: Any) -> None:
+def test_the_key_never_goes_where_a_link_points(
+    call: Call, server: Server, python: Client, key: str, watch: Watch
+) -> None:
     link = python.create("x").link
     assert call({"token": key, "server": server.url}, "revealSecret", link)["text"] == "x"
     bodies = [request.all_headers() for request in watch.requests if "/api/v1/secrets/" in request.url]
@@ -50,7 +54,7 @@ def test_the_key_never_goes_where_a_link_points(call: Call, server: Any, python:
     assert not any("authorization" in item for item in bodies)
 
 
-def test_no_request_carries_fragment_passcode_or_text(call: Call, server: Any, watch: Any) -> None:
+def test_no_request_carries_fragment_passcode_or_text(call: Call, server: Server, watch: Watch) -> None:
     created = call({}, "createSecret", "in-the-clear", {"passcode": "told-by-phone"})
     call({}, "revealSecret", created["link"], {"passcode": "told-by-phone"})
     bodies = "".join(
@@ -95,7 +99,7 @@ def test_wrong_meta_data_spends_nothing(
     ],
 )
 def test_a_changed_answer_shows_nothing(
-    call: Call, foreign: Page, server: Any, python: Client, lie: dict[str, Any], code: str | None
+    call: Call, foreign: Page, server: Server, python: Client, lie: dict[str, Any], code: str | None
 ) -> None:
     """PC-09: what does not authenticate is not shown; what the server says of the format does not matter."""
     link = python.create("kept").link
@@ -117,7 +121,7 @@ def test_a_server_cannot_send_the_codes_of_the_client(call: Call, foreign: Page,
     assert call({}, "revealSecret", link)["error"]["code"] == "bad_answer"
 
 
-def test_swapped_payloads_do_not_open(call: Call, foreign: Page, server: Any, python: Client) -> None:
+def test_swapped_payloads_do_not_open(call: Call, foreign: Page, server: Server, python: Client) -> None:
     """PC-09: two secrets of one sender, the server mixes them up."""
     one, two = python.create("one").link, python.create("two", type="neogram").link
     other = httpx.post(f"{server.url}/api/v1/secrets/{two.split('/')[-1].split('#')[0]}/reveal", json=proof(two))
@@ -125,7 +129,9 @@ def test_swapped_payloads_do_not_open(call: Call, foreign: Page, server: Any, py
     assert call({}, "revealSecret", one)["error"]["code"] == "not_authentic"
 
 
-def test_a_lost_answer_is_fetched_again_under_the_same_name(call: Call, foreign: Page, server: Any, watch: Any) -> None:
+def test_a_lost_answer_is_fetched_again_under_the_same_name(
+    call: Call, foreign: Page, server: Server, watch: Watch
+) -> None:
     """The secret was spent when the answer was lost; the same Idempotency-Key gives it again. Creating likewise."""
     watch.expect("ERR_FAILED")
     names: dict[str, list[str]] = {"create": [], "reveal": []}
@@ -145,7 +151,9 @@ def test_a_lost_answer_is_fetched_again_under_the_same_name(call: Call, foreign:
     assert [len(set(name)) for name in names.values()] == [1, 1]
 
 
-def test_a_busy_server_is_asked_again_and_a_limit_is_not(call: Call, foreign: Page, python: Client, watch: Any) -> None:
+def test_a_busy_server_is_asked_again_and_a_limit_is_not(
+    call: Call, foreign: Page, python: Client, watch: Watch
+) -> None:
     watch.expect("status of 503")
     link = python.create("x").link
     answers = [(503, "busy", "1"), (200, "", ""), (429, "rate_limited", "2")]

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from proxy import Proxy, http_response
+from support.server import Server
+from watch import Watch
 
 PAGES = {"create": "/", "reveal": "/AbCdEfGhIjKl", "receipt": "/receipt/AbCdEfGhIjKlMnOpQrSt"}
 SCRIPT = b"\n;globalThis.changedOnTheWay = true;\n"  # as good a script as before
@@ -16,7 +17,7 @@ ADDRESS = r'<(?:script|link) [^>]*?(?:src|href)="(/static/[^"]+\.(?:js|css))"'
 
 
 @pytest.fixture
-def proxy(server: Any, watch: Any) -> Iterator[Proxy]:
+def proxy(server: Server, watch: Watch) -> Iterator[Proxy]:
     created = Proxy(server.url)
     watch.allow(created.url)
     yield created
@@ -24,7 +25,7 @@ def proxy(server: Any, watch: Any) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def real(server: Any) -> Callable[[str], bytes]:
+def real(server: Server) -> Callable[[str], bytes]:
     """Return the server's own response."""
     return lambda path: httpx.get(server.url + path).content
 
@@ -47,7 +48,7 @@ def harmed(page: Page) -> bool:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_file_that_was_changed_on_the_way_is_not_run(
-    proxy: Proxy, real: Callable[[str], bytes], make_context: Callable[..., BrowserContext], watch: Any, name: str
+    proxy: Proxy, real: Callable[[str], bytes], make_context: Callable[..., BrowserContext], watch: Watch, name: str
 ) -> None:
     """HDR-03: every script and style of every page, each by itself, for a visitor of its own."""
     refusal = "Failed to find a valid digest in the 'integrity' attribute"
@@ -83,7 +84,7 @@ def test_change_would_be_run_without_the_attribute(proxy: Proxy, real: Callable[
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_file_is_fetched_once_and_every_preload_is_used(proxy: Proxy, page: Page, watch: Any, name: str) -> None:
+def test_file_is_fetched_once_and_every_preload_is_used(proxy: Proxy, page: Page, watch: Watch, name: str) -> None:
     """An attribute that does not fit its use would have the browser fetch the file again, or warn of it."""
     watch.expect(r"status of 404 .*/api/v1/")
     text: list[str] = []

@@ -19,12 +19,14 @@ from fake_responses import (
 from leak_check import LeakCheck, document_history
 from page_actions import events, text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 
 
 @pytest.fixture(autouse=True)
-def impatient(context: BrowserContext, watch: Any, leak_check: LeakCheck) -> None:
+def impatient(context: BrowserContext, watch: Watch, leak_check: LeakCheck) -> None:
     context.add_init_script(IMPATIENT)
     watch.expect(r"status of [345]\d\d", "net::ERR_")
 
@@ -68,7 +70,7 @@ NO_ANSWERS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
 
 @pytest.mark.parametrize("call", ["/meta", "/reveal"])
 def test_no_answer_ends_in_a_clear_message_and_can_be_tried_again(
-    server: Any, python: Client, page: Page, leak_check: LeakCheck, call: str
+    server: Server, python: Client, page: Page, leak_check: LeakCheck, call: str
 ) -> None:
     """The reader sees a clear message and nothing of the response, and nothing is spent."""
     created = python.create(PLAINTEXT)
@@ -115,7 +117,7 @@ WRONG_CREATED = {
 
 
 def test_a_creation_that_is_not_as_documented_makes_no_link(
-    server: Any, page: Page, watch: Any, leak_check: LeakCheck
+    server: Server, page: Page, watch: Watch, leak_check: LeakCheck
 ) -> None:
     """The text stays in its field for the next attempt, and no unusable link is shown."""
     leak_check.forms |= {PLAINTEXT, base64.b64encode(PLAINTEXT.encode()).decode()}
@@ -141,7 +143,7 @@ def test_a_creation_that_is_not_as_documented_makes_no_link(
 
 
 def test_a_link_to_another_address_of_the_server_is_shown_whole_and_never_asked(
-    server: Any, page: Page, watch: Any
+    server: Server, page: Page, watch: Watch
 ) -> None:
     """The public address may be another than the one the page came from; the sender sees it, the page does not go."""
     change(
@@ -168,7 +170,7 @@ WRONG_RECEIPTS = {
 }
 
 
-def test_a_receipt_that_is_not_as_documented_is_not_shown(server: Any, python: Client, page: Page) -> None:
+def test_a_receipt_that_is_not_as_documented_is_not_shown(server: Server, python: Client, page: Page) -> None:
     created = python.create(PLAINTEXT)
     for name, wrong in WRONG_RECEIPTS.items():
         change(page, f"/receipts/{created.receipt_id}", lambda answer, wrong=wrong: with_changes(answer, wrong))

@@ -5,7 +5,6 @@ than this machine.
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -13,6 +12,8 @@ from other_origin import Site
 from page_actions import create, events, page_contents, text_of, visit
 from playwright.sync_api import Browser, Page, expect
 from proxy import ProxiedRequest, Proxy
+from support.server import MakeServer, Server
+from watch import Watch
 
 from seclink import Client
 
@@ -37,7 +38,7 @@ def browser(launch: Callable[..., Browser]) -> Browser:
 
 
 @pytest.fixture(scope="module")
-def proxy(server: Any) -> Iterator[Proxy]:
+def proxy(server: Server) -> Iterator[Proxy]:
     proxy = Proxy(server.url)
     yield proxy
     proxy.close()
@@ -50,7 +51,7 @@ def open_secret(page: Page, link: str) -> None:
 
 
 def test_a_walk_through_everything_breaks_no_rule_and_leaves_nothing(
-    server: Any, page: Page, python: Client, watch: Any
+    server: Server, page: Page, python: Client, watch: Watch
 ) -> None:
     """HDR-02, HDR-04, HDR-07: what the watch of every test looks for, on one visit with all that pages can do."""
     key = server.key()
@@ -86,7 +87,7 @@ def test_a_walk_through_everything_breaks_no_rule_and_leaves_nothing(
 
 @pytest.mark.parametrize("leave", ["another page", "another site"])
 def test_going_back_shows_nothing_of_the_secret(
-    server: Any, page: Page, python: Client, site: Site, watch: Any, leave: str
+    server: Server, page: Page, python: Client, site: Site, watch: Watch, leave: str
 ) -> None:
     """HDR-05: whether the browser kept the page or loads it anew."""
     watch.allow(site.url)
@@ -102,7 +103,7 @@ def test_going_back_shows_nothing_of_the_secret(
     assert PLAINTEXT not in page_contents(page)
 
 
-def test_a_page_that_the_browser_kept_was_wiped_before(python: Client, page: Page, proxy: Proxy, watch: Any) -> None:
+def test_a_page_that_the_browser_kept_was_wiped_before(python: Client, page: Page, proxy: Proxy, watch: Watch) -> None:
     """HDR-05: without `no-store` this browser keeps it, with everything that is in it."""
     watch.allow(proxy.url)
     page.add_init_script(COUNT_RETURNS)
@@ -121,7 +122,7 @@ def test_a_page_that_the_browser_kept_was_wiped_before(python: Client, page: Pag
     assert PLAINTEXT not in page_contents(page)
 
 
-def test_going_back_shows_neither_the_form_nor_the_result(server: Any, page: Page) -> None:
+def test_going_back_shows_neither_the_form_nor_the_result(server: Server, page: Page) -> None:
     """HDR-05: the sender's page likewise, text, passcode, link and receipt."""
     visit(page, server.url)
     page.locator("#secret").fill(PLAINTEXT)
@@ -138,9 +139,7 @@ def test_going_back_shows_neither_the_form_nor_the_result(server: Any, page: Pag
         assert secret not in stored
 
 
-def test_plain_http_on_a_network_explains_and_sends_nothing(
-    make_server: Callable[..., Any], page: Page, watch: Any
-) -> None:
+def test_plain_http_on_a_network_explains_and_sends_nothing(make_server: MakeServer, page: Page, watch: Watch) -> None:
     """HDR-06: no WebCrypto there; every page says what to do, asks for nothing and spends nothing."""
     running = make_server('[server]\nallowed_hosts = ["lan.test"]\n').start()
     here = f"http://lan.test:{running.port}"
@@ -164,7 +163,7 @@ FRAMES = '<iframe src="{0}"></iframe><object data="{0}"></object><embed src="{0}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["same site", "another site"])
-def test_nobody_can_frame_a_page(page: Page, python: Client, site: Site, proxy: Proxy, watch: Any, host: str) -> None:
+def test_nobody_can_frame_a_page(page: Page, python: Client, site: Site, proxy: Proxy, watch: Watch, host: str) -> None:
     """HDR-08: start page, secret and receipt; in a frame no script of ours runs, so nothing is asked or pressed."""
     watch.expect(*BLOCKED)
     elsewhere = site.url.replace("127.0.0.1", host)
@@ -183,7 +182,7 @@ def test_nobody_can_frame_a_page(page: Page, python: Client, site: Site, proxy: 
     assert not [item for item in proxy.requests if "/api/" in item.path]
 
 
-def test_no_window_holds_on_to_a_page(page: Page, python: Client, site: Site, server: Any, watch: Any) -> None:
+def test_no_window_holds_on_to_a_page(page: Page, python: Client, site: Site, server: Server, watch: Watch) -> None:
     """HDR-08: whoever opened the page cannot reach it, and it cannot reach who opened it."""
     watch.allow(site.url)
     page.goto(site.url)
@@ -196,7 +195,7 @@ def test_no_window_holds_on_to_a_page(page: Page, python: Client, site: Site, se
         page.evaluate("() => window.other.document.body.innerText")
 
 
-def test_linked_pages_get_neither_opener_nor_referrer(page: Page, python: Client, site: Site, watch: Any) -> None:
+def test_linked_pages_get_neither_opener_nor_referrer(page: Page, python: Client, site: Site, watch: Watch) -> None:
     """HDR-08: the address of a redirect gets neither opener nor referrer."""
     watch.allow(site.url)
     visit(page, python.create(site.url, type="redirect").link)
@@ -246,7 +245,7 @@ PER_CALL = 12  # POSTs: three forms, seven of fetch and XMLHttpRequest, two beac
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["another port", "another site"])
 @pytest.mark.parametrize("kind", ["raw", "sealed"])
 def test_a_page_elsewhere_cannot_make_a_browser_do_anything(
-    server: Any, page: Page, python: Client, site: Site, proxy: Proxy, watch: Any, kind: str, host: str
+    server: Server, page: Page, python: Client, site: Site, proxy: Proxy, watch: Watch, kind: str, host: str
 ) -> None:
     """CSRF-01: everything that is sent without asking this server first, against create, reveal, burn and report."""
     watch.expect(*BLOCKED)

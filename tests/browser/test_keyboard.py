@@ -1,10 +1,10 @@
 """Without a mouse, and for eyes that need more: every step can be reached, and what has the focus is seen."""
 
 from collections.abc import Callable
-from typing import Any
 
 from page_actions import text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
+from support.server import Server
 
 from seclink import Client
 
@@ -32,7 +32,7 @@ def tab(page: Page, key: str = "Tab", until: str = "") -> list[str]:
     return stops
 
 
-def test_the_keyboard_alone_creates_with_all_choices(page: Page, server: Any, python: Client) -> None:
+def test_the_keyboard_alone_creates_with_all_choices(page: Page, server: Server, python: Client) -> None:
     visit(page, server.url)
     assert focused(page) == "secret"
     page.keyboard.type("keys only")
@@ -81,7 +81,7 @@ def test_the_keyboard_alone_reveals_and_burns(page: Page, python: Client) -> Non
     expect(page.locator("#remaining")).to_have_text(text_of("opened.destroyed"))
 
 
-def test_forced_colours_show_choice_and_focus(make_context: Callable[..., BrowserContext], server: Any) -> None:
+def test_forced_colours_show_choice_and_focus(make_context: Callable[..., BrowserContext], server: Server) -> None:
     page = make_context(forced_colors="active").new_page()
     visit(page, server.url)
     border = "(each) => [getComputedStyle(each).borderTopWidth, getComputedStyle(each).borderTopColor].join(' ')"
@@ -98,7 +98,7 @@ def test_forced_colours_show_choice_and_focus(make_context: Callable[..., Browse
     assert page.locator("#create").evaluate(border).startswith("2px")
 
 
-def test_more_contrast_is_shown_on_request(page: Page, server: Any) -> None:
+def test_more_contrast_is_shown_on_request(page: Page, server: Server) -> None:
     visit(page, server.url)
     hint = page.locator(".assurance")
     colour = "(each) => getComputedStyle(each).color"

@@ -1,11 +1,12 @@
 """The language is the browser's, or the one that is chosen; what was typed or opened stays."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from page_actions import choose, create, open_secret, reveal, text_of, texts, visit
 from playwright.sync_api import BrowserContext, Page, expect
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 
@@ -16,7 +17,7 @@ SPOKEN = [("en-GB", "en"), ("fr-CA", "fr"), ("es-MX", "es"), ("ru", "ru"), ("ja-
 
 @pytest.mark.parametrize(("locale", "language"), SPOKEN)
 def test_the_browser_chooses_the_language(
-    make_context: Callable[..., BrowserContext], server: Any, locale: str, language: str
+    make_context: Callable[..., BrowserContext], server: Server, locale: str, language: str
 ) -> None:
     page = make_context(locale=locale).new_page()
     visit(page, server.url)
@@ -29,7 +30,7 @@ def test_the_browser_chooses_the_language(
 
 
 def test_every_page_follows_the_browser(
-    make_context: Callable[..., BrowserContext], server: Any, python: Client, watch: Any
+    make_context: Callable[..., BrowserContext], server: Server, python: Client, watch: Watch
 ) -> None:
     watch.expect("status of 404")
     page = make_context(locale="fr").new_page()
@@ -43,7 +44,7 @@ def test_every_page_follows_the_browser(
     expect(page.locator("html")).to_have_attribute("lang", "fr")
 
 
-def test_switching_changes_all_words_and_nothing_that_was_typed(page: Page, server: Any) -> None:
+def test_switching_changes_all_words_and_nothing_that_was_typed(page: Page, server: Server) -> None:
     visit(page, server.url)
     typed = {"views": "5", "lifetime": "3600", "note": "note", "label": "label"}
     choose(page, **typed, kind="neogram", passcode="my own")
@@ -62,7 +63,7 @@ def test_switching_changes_all_words_and_nothing_that_was_typed(page: Page, serv
         expect(page.locator(".kinds input:checked")).to_have_value("neogram")
 
 
-def test_switching_the_language_keeps_the_secret_and_the_result(page: Page, server: Any, python: Client) -> None:
+def test_switching_the_language_keeps_the_secret_and_the_result(page: Page, server: Server, python: Client) -> None:
     created = create(page, server.url, "x", views="2", passcode="words")
     page.select_option("#language", "fr")
     expect(page.locator("#copy")).to_have_text(text_of("result.copy", "fr"))
@@ -78,7 +79,7 @@ def test_switching_the_language_keeps_the_secret_and_the_result(page: Page, serv
     assert "#" not in page.url
 
 
-def test_notices_follow_the_language(page: Page, python: Client, watch: Any) -> None:
+def test_notices_follow_the_language(page: Page, python: Client, watch: Watch) -> None:
     watch.expect("status of 410")
     created = python.create("x")
     python.reveal(created.link)

@@ -1,11 +1,13 @@
 """A page whose script does not begin says so by itself, and no longer once it has begun."""
 
 import re
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from page_actions import axe, text_of, texts, visit
 from playwright.sync_api import BrowserContext, Page, Route, expect
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 
@@ -14,7 +16,7 @@ LATER = 200  # times as quick: what comes after seconds is there at once
 
 
 @pytest.fixture
-def addresses(server: Any, python: Client) -> dict[str, str]:
+def addresses(server: Server, python: Client) -> dict[str, str]:
     created = python.create("x")
     receipt = f"{server.url}/receipt/{created.receipt_id}#{created.manage_token}"
     return {"create": f"{server.url}/", "reveal": created.link, "receipt": receipt}
@@ -33,7 +35,7 @@ def is_said(page: Page, language: str = "en") -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_whose_script_does_not_come_says_so_after_a_while(
-    page: Page, watch: Any, addresses: dict[str, str], name: str
+    page: Page, watch: Watch, addresses: dict[str, str], name: str
 ) -> None:
     watch.expect("ERR_FAILED")
     page.route(f"**/js/{name}.js", lambda route: route.abort())
@@ -46,7 +48,7 @@ def test_a_page_whose_script_does_not_come_says_so_after_a_while(
 
 
 @pytest.mark.parametrize("lost", ["js/bytes.js", "i18n/en.js"])
-def test_missing_module_shows_message(page: Page, watch: Any, addresses: dict[str, str], lost: str) -> None:
+def test_missing_module_shows_message(page: Page, watch: Watch, addresses: dict[str, str], lost: str) -> None:
     watch.expect("ERR_FAILED", "Failed to fetch dynamically imported module")
     page.route(f"**/{lost}", lambda route: route.abort())
     pace(page, LATER)
@@ -68,7 +70,7 @@ def test_an_older_browser_gets_a_message(page: Page, addresses: dict[str, str], 
     is_said(page)
 
 
-def test_a_page_whose_script_broke_is_not_blank(page: Page, watch: Any, addresses: dict[str, str]) -> None:
+def test_a_page_whose_script_broke_is_not_blank(page: Page, watch: Watch, addresses: dict[str, str]) -> None:
     """A browser that has modules, and not all that they need."""
     watch.expect("PluralRules is not a constructor")
     page.add_init_script("delete Intl.PluralRules;")
@@ -79,7 +81,7 @@ def test_a_page_whose_script_broke_is_not_blank(page: Page, watch: Any, addresse
 
 @pytest.mark.parametrize("language", ["fr", "es", "ru"])
 def test_the_message_is_in_the_readers_language(
-    make_context: Any, watch: Any, addresses: dict[str, str], language: str
+    make_context: Callable[..., BrowserContext], watch: Watch, addresses: dict[str, str], language: str
 ) -> None:
     watch.expect("ERR_FAILED")
     page = make_context(locale=language).new_page()
@@ -110,7 +112,9 @@ def test_a_page_that_begins_in_time_never_says_it(page: Page, addresses: dict[st
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_without_scripts_there_is_one_message(make_context: Any, addresses: dict[str, str], name: str) -> None:
+def test_without_scripts_there_is_one_message(
+    make_context: Callable[..., BrowserContext], addresses: dict[str, str], name: str
+) -> None:
     """Without JavaScript the page says only that, not that its script did not start."""
     context: BrowserContext = make_context(java_script_enabled=False)
     page = context.new_page()

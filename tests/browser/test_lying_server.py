@@ -24,6 +24,8 @@ from fake_responses import (
 from leak_check import LeakCheck, document_history
 from page_actions import events, text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 from seclink.format import envelope
@@ -33,7 +35,7 @@ FORGED = "pay to this account instead"
 
 
 @pytest.fixture(autouse=True)
-def impatient(context: BrowserContext, watch: Any, leak_check: LeakCheck) -> None:
+def impatient(context: BrowserContext, watch: Watch, leak_check: LeakCheck) -> None:
     context.add_init_script(IMPATIENT)
     watch.expect(r"status of [345]\d\d", "net::ERR_")
 
@@ -46,7 +48,7 @@ def reveal_response(server_url: str, link: str, passcode: str | None = None) -> 
 
 
 def test_no_passcode_claimed_where_there_is_one_opens_nothing(
-    server: Any, python: Client, page: Page, leak_check: LeakCheck
+    server: Server, python: Client, page: Page, leak_check: LeakCheck
 ) -> None:
     """PC-09: the whole downgrade, the server hands the payload out as well; the passcode is in the key."""
     link = leak_check.add(python.create(PLAINTEXT, password=PASSCODE).link, PASSCODE, PLAINTEXT)
@@ -64,7 +66,7 @@ FORMATS = ["raw", "sharokey", "seclink/v2", "__proto__", ""]
 
 @pytest.mark.parametrize("claimed", FORMATS)
 def test_a_format_that_the_key_cannot_open_is_not_revealed(
-    server: Any, python: Client, page: Page, leak_check: LeakCheck, claimed: str
+    server: Server, python: Client, page: Page, leak_check: LeakCheck, claimed: str
 ) -> None:
     """PC-09: no other format is tried with a key of ours, and no view is spent on what it does not open."""
     created = python.create(PLAINTEXT)
@@ -143,7 +145,7 @@ def test_unauthenticated_data_is_never_in_the_page(
 
 
 def test_two_secrets_of_one_sender_cannot_be_swapped(
-    server: Any, python: Client, page: Page, leak_check: LeakCheck
+    server: Server, python: Client, page: Page, leak_check: LeakCheck
 ) -> None:
     """PC-09: same passcode, same sender, and still no key for the other one."""
     one = leak_check.add(python.create(PLAINTEXT, password=PASSCODE).link, PASSCODE, PLAINTEXT)
@@ -189,7 +191,7 @@ WRONG_REVEALED = {
 
 
 def test_invalid_meta_data_is_an_invalid_response(
-    server: Any, python: Client, page: Page, leak_check: LeakCheck
+    server: Server, python: Client, page: Page, leak_check: LeakCheck
 ) -> None:
     created = python.create(PLAINTEXT, password=PASSCODE)
     link = leak_check.add(created.link, PASSCODE, PLAINTEXT)
@@ -210,7 +212,7 @@ def test_invalid_meta_data_is_an_invalid_response(
 
 
 def test_a_reveal_that_is_not_as_documented_shows_nothing_and_can_be_had_again(
-    server: Any, python: Client, page: Page, leak_check: LeakCheck
+    server: Server, python: Client, page: Page, leak_check: LeakCheck
 ) -> None:
     """The view is spent, and the answer is given again to the same question: nothing is lost over it."""
     created = python.create(PLAINTEXT)
@@ -255,7 +257,7 @@ def test_absurd_numbers_of_attempts_are_not_shown(
     ],
 )
 def test_invalid_end_times_are_not_shown(
-    server: Any, python: Client, page: Page, leak_check: LeakCheck, state: Any, ended: Any, key: str
+    server: Server, python: Client, page: Page, leak_check: LeakCheck, state: Any, ended: Any, key: str
 ) -> None:
     created = python.create(PLAINTEXT)
     link = leak_check.add(created.link, None, PLAINTEXT)
@@ -267,7 +269,7 @@ def test_invalid_end_times_are_not_shown(
 
 
 def test_a_passcode_that_was_set_after_the_page_was_loaded_is_asked_for(
-    server: Any, python: Client, page: Page, leak_check: LeakCheck
+    server: Server, python: Client, page: Page, leak_check: LeakCheck
 ) -> None:
     """Or one that the server did not mention: nothing is spent, and the reader gets a field to type it in."""
     created = python.create(PLAINTEXT, password=PASSCODE)

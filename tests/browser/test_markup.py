@@ -9,6 +9,8 @@ import pytest
 from fake_responses import change
 from page_actions import result, text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
+from support.server import MakeServer, Server
+from watch import Watch
 from xss_payloads import PAYLOADS, join_payloads
 
 from seclink import Client
@@ -45,7 +47,7 @@ def test_there_are_two_hundred_of_them() -> None:
     assert len(set(PAYLOADS)) == 200
 
 
-def test_notes_are_text(server: Any, python: Client, page: Page) -> None:
+def test_notes_are_text(server: Server, python: Client, page: Page) -> None:
     """XSS-01: every one in a public note, as the reader sees it before revealing."""
     created = python.create("x")
     visit(page, created.link)
@@ -56,7 +58,7 @@ def test_notes_are_text(server: Any, python: Client, page: Page) -> None:
     assert page.locator("#note-text *").count() == 0
 
 
-def test_labels_and_notes_of_a_receipt_are_text(server: Any, python: Client, page: Page) -> None:
+def test_labels_and_notes_of_a_receipt_are_text(server: Server, python: Client, page: Page) -> None:
     """XSS-01"""
     created = python.create("x")
     page.goto(f"{server.url}/receipt/{created.receipt_id}#{created.manage_token}")
@@ -92,7 +94,7 @@ def test_every_single_one_is_text(shown: Callable[..., Any], kind: str) -> None:
         assert created["href"] is None
 
 
-def test_the_senders_input_stays_text_on_the_senders_side(server: Any, page: Page, python: Client) -> None:
+def test_the_senders_input_stays_text_on_the_senders_side(server: Server, page: Page, python: Client) -> None:
     """XSS-01: typed, sealed, shown as passcode, printed."""
     visit(page, server.url)
     for note in join_payloads(200)[:4]:
@@ -113,7 +115,7 @@ def test_the_senders_input_stays_text_on_the_senders_side(server: Any, page: Pag
     assert python.reveal(created.link, note).text == "\n".join(PAYLOADS)
 
 
-def test_the_name_of_an_account_is_text(server: Any, page: Page) -> None:
+def test_the_name_of_an_account_is_text(server: Server, page: Page) -> None:
     """XSS-01: it is a server's to say."""
     change(page, "/account", lambda account: account | {"name": PAYLOADS[0]})
     visit(page, server.url)
@@ -124,7 +126,7 @@ def test_the_name_of_an_account_is_text(server: Any, page: Page) -> None:
     assert page.locator("#key-account *").count() == 0
 
 
-def test_branding_is_text(make_server: Callable[..., Any], page: Page, watch: Any) -> None:
+def test_branding_is_text(make_server: MakeServer, page: Page, watch: Watch) -> None:
     """XSS-01: an operator who pastes markup gets it shown, in every page and attribute."""
     name, footer, link = (
         "</script><img src=x onerror=alert(1)>",
@@ -145,7 +147,7 @@ def test_branding_is_text(make_server: Callable[..., Any], page: Page, watch: An
         assert page.locator("main img, main svg, #footer svg, script:not([src])").count() == 0
 
 
-def test_trusted_types_are_enforced(server: Any, page: Page, watch: Any) -> None:
+def test_trusted_types_are_enforced(server: Server, page: Page, watch: Watch) -> None:
     """XSS-01, XSS-05: whoever tried it in our code would find out; nothing can make a policy for it."""
     watch.expect("require-trusted-types-for", "trusted-types", "script-src", "Trusted", "Content Security Policy")
     visit(page, server.url)

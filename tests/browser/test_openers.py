@@ -13,6 +13,8 @@ import pytest
 from broken_scripts import broken_scripts
 from page_actions import download, open_secret, page_contents, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
+from support.server import Server
+from watch import Watch
 
 from seclink.domain import tokens
 
@@ -77,7 +79,7 @@ def run(page: Page, server_url: str, static_url: str) -> Json:
 
 
 @pytest.fixture(scope="module")
-def results(browser: Browser, server: Any, static_url: str) -> Json:
+def results(browser: Browser, server: Server, static_url: str) -> Json:
     with browser.new_context() as context:
         return run(context.new_page(), server.url, static_url)
 
@@ -88,13 +90,13 @@ def test_vector(name: str, results: Json) -> None:
 
 
 @pytest.mark.parametrize("name", BREAK)
-def test_vectors_detect_broken_openers(name: str, page: Page, server: Any, static_url: str) -> None:
+def test_vectors_detect_broken_openers(name: str, page: Page, server: Server, static_url: str) -> None:
     with broken_scripts(page, r"/js/(secret-url|openers/[a-z-]+)\.js$", *BREAK[name]):
         results = run(page, server.url, static_url)
     assert any(results[key] != vector["expect"] for key, vector in VECTORS.items())
 
 
-def test_pages_and_server_agree_on_the_forms_of_ids(page: Page, server: Any, static_url: str) -> None:
+def test_pages_and_server_agree_on_the_forms_of_ids(page: Page, server: Server, static_url: str) -> None:
     page.goto(server.url)
     script = "async (base) => { const { LINK_ID } = await import(`${base}/js/formats.js`); return LINK_ID.source; }"
     assert page.evaluate(script, static_url) == f"^(?:{tokens.LINK_ID.pattern})$"
@@ -135,7 +137,7 @@ MockSecret = Callable[..., MockedSecret]
 
 
 @pytest.fixture
-def mock_secret(page: Page, server: Any) -> MockSecret:
+def mock_secret(page: Page, server: Server) -> MockSecret:
     return lambda vector, path, link_id, **meta: MockedSecret(page, server.url, vector, path, link_id, **meta)
 
 
@@ -165,7 +167,7 @@ def test_scrt_link_redirect_is_shown_and_not_followed(page: Page, mock_secret: M
     expect(page.locator("#content .host")).to_have_text("example.org")
 
 
-def test_scrt_link_key_pasted_later_selects_its_own_secret(page: Page, mock_secret: MockSecret, watch: Any) -> None:
+def test_scrt_link_key_pasted_later_selects_its_own_secret(page: Page, mock_secret: MockSecret, watch: Watch) -> None:
     """Two scrt.link links differ only in the fragment."""
     scrt_id = VECTORS["addresses_scrt_link"]["expect"]["linkId"]
     text = mock_secret("scrt_link_text_of_the_older_alphabet", "/scrt-link/s", scrt_id)
@@ -215,7 +217,7 @@ def test_seecret_proves_key_and_password(page: Page, mock_secret: MockSecret) ->
 # EnigmaCrypt: the page checks passwords, on the payload that it has fetched
 
 
-def test_enigmacrypt_payload_is_fetched_once(page: Page, enigma: MockedSecret, watch: Any) -> None:
+def test_enigmacrypt_payload_is_fetched_once(page: Page, enigma: MockedSecret, watch: Watch) -> None:
     """The server counts every fetch, so a wrong password must not cause one. No form of a password is sent."""
     visit(page, enigma.url)
     expect(page.locator("#passcode")).to_be_focused()
@@ -261,7 +263,9 @@ def test_the_browser_asks_before_kept_ciphertext_is_lost(page: Page, enigma: Moc
     expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
 
 
-def test_fetch_after_a_lost_response_repeats_its_idempotency_key(page: Page, enigma: MockedSecret, watch: Any) -> None:
+def test_fetch_after_a_lost_response_repeats_its_idempotency_key(
+    page: Page, enigma: MockedSecret, watch: Watch
+) -> None:
     """The lost response was counted; another password makes no other request."""
     watch.expect("status of 503")
     names: list[str] = []
@@ -314,7 +318,9 @@ def test_enigmacrypt_markup_is_text(page: Page, mock_secret: MockSecret) -> None
         ("seecret_text", "/scrt-link/s"),
     ],
 )
-def test_damaged_link_sends_no_request(page: Page, mock_secret: MockSecret, watch: Any, vector: str, path: str) -> None:
+def test_damaged_link_sends_no_request(
+    page: Page, mock_secret: MockSecret, watch: Watch, vector: str, path: str
+) -> None:
     """BOT-05: also for the fragment of another system's path."""
     visit(page, mock_secret(vector, path, "nobody").url)
     expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
@@ -333,7 +339,7 @@ def test_damaged_link_sends_no_request(page: Page, mock_secret: MockSecret, watc
     ],
 )
 def test_server_cannot_change_the_format_of_a_link(
-    page: Page, mock_secret: MockSecret, watch: Any, vector: str, path: str, link_id: str, claimed: str
+    page: Page, mock_secret: MockSecret, watch: Watch, vector: str, path: str, link_id: str, claimed: str
 ) -> None:
     """PC-09: the page asks for no passcode and reveals nothing if the link cannot have the format."""
     visit(page, mock_secret(vector, path, link_id, format=claimed).url)
@@ -342,7 +348,7 @@ def test_server_cannot_change_the_format_of_a_link(
 
 
 @pytest.mark.parametrize("claimed", ["enigmacrypt", "sharokey", "scrt-link", "seecret", "raw"])
-def test_own_link_is_never_opened_as_another_format(page: Page, python: Any, watch: Any, claimed: str) -> None:
+def test_own_link_is_never_opened_as_another_format(page: Page, python: Any, watch: Watch, claimed: str) -> None:
     """PC-09: no downgrade."""
     link = python.create("ours", password="right").link
 
@@ -367,6 +373,6 @@ def test_forged_foreign_secret_is_not_shown(page: Page, mock_secret: MockSecret)
     assert "hello" not in page_contents(page)
 
 
-def test_start_page_loads_no_opener(page: Page, server: Any, watch: Any) -> None:
+def test_start_page_loads_no_opener(page: Page, server: Server, watch: Watch) -> None:
     visit(page, server.url)
     assert watch.urls("opener") == []

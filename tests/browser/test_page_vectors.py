@@ -11,6 +11,7 @@ import pytest
 from broken_scripts import broken_scripts
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from playwright.sync_api import Browser, Page, Route, expect
+from support.server import Server
 
 from seclink.errors import NotAuthentic
 from seclink.format import envelope
@@ -101,7 +102,7 @@ def run(page: Page, server_url: str, static_url: str, vectors: Json) -> Json:
 
 
 @pytest.fixture(scope="module")
-def results(browser: Browser, server: Any, static_url: str) -> Json:
+def results(browser: Browser, server: Server, static_url: str) -> Json:
     with browser.new_context() as context:
         return run(context.new_page(), server.url, static_url, VECTORS)
 
@@ -112,7 +113,7 @@ def test_vector(name: str, results: Json) -> None:
 
 
 @pytest.mark.parametrize("name", BREAK)
-def test_the_vectors_notice_broken_code(name: str, page: Page, server: Any, static_url: str) -> None:
+def test_the_vectors_notice_broken_code(name: str, page: Page, server: Server, static_url: str) -> None:
 
     def let_it(route: Route) -> None:
         """The page knows its scripts by their hashes, and would have none that is broken."""
@@ -126,7 +127,7 @@ def test_the_vectors_notice_broken_code(name: str, page: Page, server: Any, stat
     assert any(results[key] != item["expect"] for key, item in few.items())
 
 
-def test_ten_thousand_drawn_links_survive_mail(page: Page, server: Any, static_url: str) -> None:
+def test_ten_thousand_drawn_links_survive_mail(page: Page, server: Server, static_url: str) -> None:
     """BOT-06: nothing but [A-Za-z0-9_-] and one #, a letter or digit at the end, under 120 characters."""
     page.goto(server.url)
     links = page.evaluate(DRAW, [static_url, 10_000])
@@ -166,7 +167,7 @@ async ([base, [header, size]]) => {
         "[" * 100,
     ],
 )
-def test_invalid_headers_do_not_open(page: Page, server: Any, static_url: str, header: str) -> None:
+def test_invalid_headers_do_not_open(page: Page, server: Server, static_url: str, header: str) -> None:
     page.goto(server.url)
     assert page.evaluate(SEALED, [static_url, [header, 8]]) == "not_authentic"
 
@@ -195,7 +196,7 @@ LONG = """
     ids=["whole", "one digit too long", "just not too long", "with a fraction", "a fraction"],
 )
 def test_long_numbers_in_a_header_do_not_hold_the_page(
-    page: Page, server: Any, static_url: str, number: str, ended: str
+    page: Page, server: Server, static_url: str, number: str, ended: str
 ) -> None:
     """PC-01: whoever has a link made can write them; looked at once, and read or refused as Python does."""
     header = f'{{"type":"text","size":1,"x":{number}}}'.encode()
@@ -211,7 +212,7 @@ def test_long_numbers_in_a_header_do_not_hold_the_page(
     expect(page.locator("body")).to_have_attribute("data-ended", ended)
 
 
-def test_text_without_utf8_form_is_rejected_not_repaired(page: Page, server: Any, static_url: str) -> None:
+def test_text_without_utf8_form_is_rejected_not_repaired(page: Page, server: Server, static_url: str) -> None:
     """PC-01: half a surrogate pair would become U+FFFD, and the passcode would open nothing."""
     page.goto(server.url)
     refused = """async (base) => {
@@ -238,7 +239,7 @@ def test_text_without_utf8_form_is_rejected_not_repaired(page: Page, server: Any
 
 
 @pytest.mark.parametrize("text", ["AA", "AA=", "AAA", "AB==", "A A=", "AAAA\n", "AA-_", "=", "AAAA===="])
-def test_base64_with_a_second_spelling_is_refused(page: Page, server: Any, static_url: str, text: str) -> None:
+def test_base64_with_a_second_spelling_is_refused(page: Page, server: Server, static_url: str, text: str) -> None:
     page.goto(server.url)
     refused = """async ([base, text]) => {
       const { fromBase64 } = await import(`${base}/js/bytes.js`);
@@ -280,7 +281,7 @@ ADDRESSES = {
 }
 
 
-def test_only_plain_web_addresses_are_redirects(page: Page, server: Any, static_url: str) -> None:
+def test_only_plain_web_addresses_are_redirects(page: Page, server: Server, static_url: str) -> None:
     """XSS-04: spelled from scheme to host, printable, http or https."""
     page.goto(server.url)
     hosts = """async ([base, texts]) => {

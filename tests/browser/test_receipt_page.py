@@ -8,6 +8,8 @@ import httpx
 import pytest
 from page_actions import receipt, restart_later, text_of, texts, visit
 from playwright.sync_api import BrowserContext, Page, expect
+from support.server import MakeServer, Server
+from watch import Watch
 
 from seclink import Client
 from seclink.format import envelope
@@ -24,7 +26,7 @@ def happened(page: Page) -> list[str]:
     return [named[all_inner_text] for all_inner_text in page.locator("#events li span").all_inner_texts()]
 
 
-def test_a_waiting_secret_has_its_label_and_its_end(page: Page, server: Any, python: Client) -> None:
+def test_a_waiting_secret_has_its_label_and_its_end(page: Page, server: Server, python: Client) -> None:
     created = python.create("x", description="for Ann", note="about the printer")
     visit(page, address(server.url, created))
     expect(page.locator("#label")).to_have_text("for Ann")
@@ -36,7 +38,7 @@ def test_a_waiting_secret_has_its_label_and_its_end(page: Page, server: Any, pyt
     assert python.meta(created.link).views_left == 1
 
 
-def test_it_brings_itself_up_to_date(page: Page, server: Any, python: Client) -> None:
+def test_it_brings_itself_up_to_date(page: Page, server: Server, python: Client) -> None:
     page.clock.install()
     created = python.create("x", views=2, password="right")
     visit(page, address(server.url, created))
@@ -66,7 +68,7 @@ def test_it_brings_itself_up_to_date(page: Page, server: Any, python: Client) ->
     assert stamps.last.get_attribute("datetime") == page.evaluate("(at) => new Date(at).toISOString()", known[-1]["at"])
 
 
-def test_it_asks_no_more_when_all_is_over(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_it_asks_no_more_when_all_is_over(page: Page, server: Server, python: Client, watch: Watch) -> None:
     page.clock.install()
     created = python.create("x")
     python.reveal(created.link)
@@ -77,7 +79,7 @@ def test_it_asks_no_more_when_all_is_over(page: Page, server: Any, python: Clien
     assert len(watch.urls("/receipts/")) == requests == 1
 
 
-def test_burning_here_is_asked_twice_too(page: Page, server: Any, python: Client) -> None:
+def test_burning_here_is_asked_twice_too(page: Page, server: Server, python: Client) -> None:
     created = python.create("x")
     visit(page, address(server.url, created))
     page.locator("#burn").click()
@@ -90,7 +92,7 @@ def test_burning_here_is_asked_twice_too(page: Page, server: Any, python: Client
     assert receipt(server.url, created)["state"] == "burned"
 
 
-def test_the_life_is_shortened_and_the_note_changed(page: Page, server: Any, python: Client) -> None:
+def test_the_life_is_shortened_and_the_note_changed(page: Page, server: Server, python: Client) -> None:
     created = python.create("x", hours=48, note="first")
     visit(page, address(server.url, created))
     page.locator("#change [type=submit]").click()
@@ -112,7 +114,7 @@ def test_the_life_is_shortened_and_the_note_changed(page: Page, server: Any, pyt
     assert python.meta(created.link).public_note is None
 
 
-def test_polling_does_not_change_the_form(page: Page, server: Any, python: Client) -> None:
+def test_polling_does_not_change_the_form(page: Page, server: Server, python: Client) -> None:
     page.clock.install()
     created = python.create("x", note="first")
     visit(page, address(server.url, created))
@@ -125,7 +127,7 @@ def test_polling_does_not_change_the_form(page: Page, server: Any, python: Clien
     expect(page.locator("#lifetime")).to_have_value("3600")
 
 
-def test_a_note_that_is_too_long_is_not_sent(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_a_note_that_is_too_long_is_not_sent(page: Page, server: Server, python: Client, watch: Watch) -> None:
     created = python.create("x")
     visit(page, address(server.url, created))
     requests = len(watch.urls("/api/"))
@@ -136,9 +138,7 @@ def test_a_note_that_is_too_long_is_not_sent(page: Page, server: Any, python: Cl
 
 
 @pytest.mark.parametrize("read", [False, True])
-def test_an_expired_one_says_whether_it_was_read(
-    page: Page, make_server: Callable[..., Any], watch: Any, read: bool
-) -> None:
+def test_an_expired_one_says_whether_it_was_read(page: Page, make_server: MakeServer, watch: Watch, read: bool) -> None:
     other = make_server().start()
     watch.allow(other.url)
     with Client(other.url) as client:
@@ -153,7 +153,7 @@ def test_an_expired_one_says_whether_it_was_read(
 
 @pytest.mark.parametrize("broken", ["no token", "another token", "half a token", "no such receipt"])
 def test_a_receipt_link_that_is_not_whole_shows_nothing(
-    page: Page, server: Any, python: Client, watch: Any, broken: str
+    page: Page, server: Server, python: Client, watch: Watch, broken: str
 ) -> None:
     watch.expect("status of 404")
     created = python.create("x", description="the label")
@@ -172,7 +172,7 @@ def test_a_receipt_link_that_is_not_whole_shows_nothing(
 
 
 def test_a_dead_network_is_shown_and_recovered_from(
-    context: BrowserContext, page: Page, server: Any, python: Client, watch: Any
+    context: BrowserContext, page: Page, server: Server, python: Client, watch: Watch
 ) -> None:
     watch.expect("ERR_INTERNET_DISCONNECTED")
     page.clock.install()
@@ -190,7 +190,7 @@ def test_a_dead_network_is_shown_and_recovered_from(
 
 @pytest.mark.parametrize("which", ["create", "reveal", "receipt"])
 def test_without_javascript_each_page_says_why_it_needs_it(
-    make_context: Callable[..., BrowserContext], server: Any, python: Client, watch: Any, which: str
+    make_context: Callable[..., BrowserContext], server: Server, python: Client, watch: Watch, which: str
 ) -> None:
     created = python.create("x")
     url = {"create": server.url, "reveal": created.link, "receipt": address(server.url, created)}[which]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,6 +18,8 @@ from page_actions import (
     texts,
 )
 from playwright.sync_api import BrowserContext, Page, expect
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 
@@ -28,7 +29,7 @@ PRINTING = "window.print = () => { window.printed = true; };"
 
 
 @pytest.fixture
-def sealed(page: Page, server: Any) -> Created:
+def sealed(page: Page, server: Server) -> Created:
     """The page after a secret with everything was sealed."""
     choices = {"passcode": "words", "views": "3", "note": "the note", "label": "the label"}
     return create(page, server.url, SECRET, **choices)
@@ -41,7 +42,7 @@ def test_the_note_is_for_the_reader_and_the_label_for_the_sender(sealed: Created
     assert "the label" not in str(meta)
 
 
-def test_the_link_is_selected_and_copied(context: BrowserContext, page: Page, server: Any) -> None:
+def test_the_link_is_selected_and_copied(context: BrowserContext, page: Page, server: Server) -> None:
     context.grant_permissions(["clipboard-write"], origin=server.url)
     created = create(page, server.url, SECRET)
     expect(page.locator("#status")).to_have_text(text_of("result.linkCopied"))
@@ -55,7 +56,7 @@ def test_the_link_is_selected_and_copied(context: BrowserContext, page: Page, se
     assert clipboard(context, server.url) == created.link
 
 
-def test_of_a_link_that_is_too_long_its_beginning_is_seen(page: Page, server: Any) -> None:
+def test_of_a_link_that_is_too_long_its_beginning_is_seen(page: Page, server: Server) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
     create(page, server.url, "x")
     assert page.locator("#link").evaluate("(each) => [each.scrollLeft, each.scrollWidth > each.clientWidth]") == [
@@ -64,7 +65,7 @@ def test_of_a_link_that_is_too_long_its_beginning_is_seen(page: Page, server: An
     ]
 
 
-def test_without_the_clipboard_the_page_says_so(context: BrowserContext, page: Page, server: Any) -> None:
+def test_without_the_clipboard_the_page_says_so(context: BrowserContext, page: Page, server: Server) -> None:
     devtools = context.new_cdp_session(page)
     visitor = devtools.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]
     denied = {"permission": {"name": "clipboard-write"}, "setting": "denied", "browserContextId": visitor}
@@ -77,7 +78,7 @@ def test_without_the_clipboard_the_page_says_so(context: BrowserContext, page: P
     assert page.evaluate("getSelection().toString()") == created.link
 
 
-def test_the_message_speaks_the_readers_language(make_context: Callable[..., BrowserContext], server: Any) -> None:
+def test_the_message_speaks_the_readers_language(make_context: Callable[..., BrowserContext], server: Server) -> None:
     context = make_context(timezone_id="Asia/Kathmandu", permissions=["clipboard-write"])
     page = context.new_page()
     created = create(page, server.url, SECRET, views="5", passcode="words")
@@ -99,7 +100,7 @@ def test_the_message_speaks_the_readers_language(make_context: Callable[..., Bro
     assert len(messages) == len(LANGUAGES)
 
 
-def test_the_share_sheet_gets_the_message_where_there_is_one(page: Page, server: Any) -> None:
+def test_the_share_sheet_gets_the_message_where_there_is_one(page: Page, server: Server) -> None:
     page.add_init_script(SHARING)
     created = create(page, server.url, SECRET)
     page.locator("#share").click()
@@ -108,14 +109,14 @@ def test_the_share_sheet_gets_the_message_where_there_is_one(page: Page, server:
     assert created.link in shared["text"].splitlines()
 
 
-def test_no_share_button_where_there_is_no_sheet(page: Page, server: Any) -> None:
+def test_no_share_button_where_there_is_no_sheet(page: Page, server: Server) -> None:
     page.add_init_script("delete Navigator.prototype.share;")
     create(page, server.url, SECRET)
     expect(page.locator("#share")).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_qr_code_is_the_link(make_context: Callable[..., BrowserContext], server: Any, scheme: str) -> None:
+def test_the_qr_code_is_the_link(make_context: Callable[..., BrowserContext], server: Server, scheme: str) -> None:
     page = make_context(color_scheme=scheme).new_page()
     created = create(page, server.url, SECRET)
     page.locator("#show-qr").click()
@@ -126,7 +127,7 @@ def test_the_qr_code_is_the_link(make_context: Callable[..., BrowserContext], se
     expect(page.locator("#qr svg")).to_have_count(0)
 
 
-def test_the_receipt_is_one_click_away(context: BrowserContext, page: Page, server: Any) -> None:
+def test_the_receipt_is_one_click_away(context: BrowserContext, page: Page, server: Server) -> None:
     context.grant_permissions(["clipboard-write"], origin=server.url)
     created = create(page, server.url, SECRET, label="for Ann")
     page.locator("#copy-receipt").click()
@@ -138,7 +139,7 @@ def test_the_receipt_is_one_click_away(context: BrowserContext, page: Page, serv
     assert opened.value.evaluate("window.opener") is None
 
 
-def test_burning_is_asked_twice_and_final(page: Page, server: Any) -> None:
+def test_burning_is_asked_twice_and_final(page: Page, server: Server) -> None:
     created = create(page, server.url, SECRET)
     page.locator("#burn").click()
     expect(page.locator("#burn")).to_have_text(text_of("result.burnSure"))
@@ -150,7 +151,7 @@ def test_burning_is_asked_twice_and_final(page: Page, server: Any) -> None:
     assert created.meta()["code"] == "gone"
 
 
-def test_a_press_on_burn_is_forgotten_after_a_while(page: Page, server: Any) -> None:
+def test_a_press_on_burn_is_forgotten_after_a_while(page: Page, server: Server) -> None:
     page.clock.install()
     created = create(page, server.url, SECRET)
     page.locator("#burn").click()
@@ -161,7 +162,7 @@ def test_a_press_on_burn_is_forgotten_after_a_while(page: Page, server: Any) -> 
     assert created.receipt()["state"] == "active"
 
 
-def test_the_sender_sees_it_opened_without_asking(page: Page, server: Any, python: Client) -> None:
+def test_the_sender_sees_it_opened_without_asking(page: Page, server: Server, python: Client) -> None:
     page.clock.install()
     created = create(page, server.url, SECRET)
     expect(page.locator("#state")).to_have_text(text_of("state.active"))
@@ -188,7 +189,9 @@ def test_another_secret_begins_with_nothing_of_the_first(page: Page, sealed: Cre
 
 
 @pytest.mark.parametrize("away", ["back", "kept by the browser"])
-def test_going_back_to_the_page_finds_nothing(page: Page, sealed: Created, server: Any, watch: Any, away: str) -> None:
+def test_going_back_to_the_page_finds_nothing(
+    page: Page, sealed: Created, server: Server, watch: Watch, away: str
+) -> None:
     """HDR-05, at the sender's: from the browser's memory of pages or without."""
     watch.expect("status of 404")
     if away == "back":
@@ -204,7 +207,7 @@ def test_going_back_to_the_page_finds_nothing(page: Page, sealed: Created, serve
     ] == []
 
 
-def test_the_printed_sheet_has_the_link_but_no_passcode(page: Page, server: Any) -> None:
+def test_the_printed_sheet_has_the_link_but_no_passcode(page: Page, server: Server) -> None:
     page.add_init_script(PRINTING)
     created = create(page, server.url, SECRET, passcode="words")
     page.locator("#print").click()

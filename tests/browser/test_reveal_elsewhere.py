@@ -2,11 +2,12 @@
 
 import base64
 import json
-from typing import Any
 
 import pytest
 from page_actions import Raw, create, download, open_secret, reveal, reveal_requests, text_of, texts, visit
 from playwright.sync_api import Page, expect
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 from seclink.format.link import fragment_of
@@ -17,21 +18,21 @@ MEGABYTE = "0123456789abcdeé" * 61_681
 
 
 @pytest.mark.parametrize("passcode", [None, PASSCODE])
-def test_the_page_opens_secrets_of_the_command_line(page: Page, server: Any, passcode: str | None) -> None:
+def test_the_page_opens_secrets_of_the_command_line(page: Page, server: Server, passcode: str | None) -> None:
     options = ["--passcode", passcode] if passcode else []
     created = server.seclink("create", "--server", server.url, *options, "-", input=UNICODE.encode())
     assert open_secret(page, created.stdout.decode().strip(), passcode) == UNICODE
 
 
 @pytest.mark.parametrize("passcode", [None, PASSCODE, "words"])
-def test_the_command_line_opens_secrets_of_the_page(page: Page, server: Any, passcode: str | None) -> None:
+def test_the_command_line_opens_secrets_of_the_page(page: Page, server: Server, passcode: str | None) -> None:
     created = create(page, server.url, UNICODE, **({"passcode": passcode} if passcode else {}))
     requests = "\n".join(filter(None, (created.link, created.passcode)))
     got = server.seclink("get", "-", "--server", server.url, input=f"{requests}\n".encode())
     assert got.stdout.decode() == UNICODE
 
 
-def test_a_megabyte_goes_both_ways(page: Page, server: Any, python: Client) -> None:
+def test_a_megabyte_goes_both_ways(page: Page, server: Server, python: Client) -> None:
     assert len(MEGABYTE.encode()) > 1_000_000
     created = create(page, server.url, MEGABYTE)
     assert python.reveal(created.link).text == MEGABYTE
@@ -40,7 +41,7 @@ def test_a_megabyte_goes_both_ways(page: Page, server: Any, python: Client) -> N
     assert download(page, button) == ("secret.txt", MEGABYTE.encode())
 
 
-def test_the_page_opens_its_own_secrets(page: Page, server: Any) -> None:
+def test_the_page_opens_its_own_secrets(page: Page, server: Server) -> None:
     created = create(page, server.url, UNICODE, passcode="words")
     assert open_secret(page, created.link, created.passcode) == UNICODE
 
@@ -48,14 +49,14 @@ def test_the_page_opens_its_own_secrets(page: Page, server: Any) -> None:
 @pytest.mark.parametrize(
     ("key_bytes", "written", "passcode"), [(32, "base64", ""), (16, "base64url", ""), (32, "base64url", PASSCODE)]
 )
-def test_raw_text_opens(page: Page, server: Any, key_bytes: int, written: str, passcode: str) -> None:
+def test_raw_text_opens(page: Page, server: Server, key_bytes: int, written: str, passcode: str) -> None:
     raw = Raw(server, UNICODE.encode(), key_bytes, passcode)
     assert open_secret(page, raw.link(written), passcode or None) == UNICODE
     assert "#" not in page.url
     expect(page.locator("#burn")).to_be_hidden()
 
 
-def test_raw_bytes_are_a_download(page: Page, server: Any) -> None:
+def test_raw_bytes_are_a_download(page: Page, server: Server) -> None:
     body = bytes(range(256)) * 3
     reveal(page, Raw(server, body).link())
     expect(page.locator("#content p")).to_have_text(text_of("opened.binary", size="768"))
@@ -63,7 +64,7 @@ def test_raw_bytes_are_a_download(page: Page, server: Any) -> None:
     assert download(page, button) == ("secret.bin", body)
 
 
-def test_a_raw_secret_that_does_not_open_is_handed_over_as_it_came(page: Page, server: Any) -> None:
+def test_a_raw_secret_that_does_not_open_is_handed_over_as_it_came(page: Page, server: Server) -> None:
     raw = Raw(server, b"sealed otherwise")
     link = raw.link(key=bytes(32))
     reveal(page, link)
@@ -74,7 +75,7 @@ def test_a_raw_secret_that_does_not_open_is_handed_over_as_it_came(page: Page, s
     assert page.url == link
 
 
-def test_a_raw_link_without_its_key_spends_nothing(page: Page, server: Any) -> None:
+def test_a_raw_link_without_its_key_spends_nothing(page: Page, server: Server) -> None:
     raw = Raw(server, b"still there")
     for fragment in ("", "#", "#AAAA", f"#{base64.b64encode(raw.key[:-1]).decode()}"):
         visit(page, raw.url + fragment)
@@ -82,7 +83,7 @@ def test_a_raw_link_without_its_key_spends_nothing(page: Page, server: Any) -> N
     assert open_secret(page, raw.link()) == "still there"
 
 
-def test_a_raw_link_with_a_key_of_ours_spends_nothing(page: Page, server: Any, watch: Any) -> None:
+def test_a_raw_link_with_a_key_of_ours_spends_nothing(page: Page, server: Server, watch: Watch) -> None:
     """BOT-05: two links mixed up. The key is whole and another secret's: it would be spent, and could not be opened."""
     raw = Raw(server, b"still there")
     visit(page, f"{raw.url}#{fragment_of(bytes(range(32)))}")
@@ -91,7 +92,7 @@ def test_a_raw_link_with_a_key_of_ours_spends_nothing(page: Page, server: Any, w
     assert open_secret(page, raw.link()) == "still there"
 
 
-def test_a_link_of_ours_with_a_raw_key_spends_nothing(page: Page, python: Client, watch: Any) -> None:
+def test_a_link_of_ours_with_a_raw_key_spends_nothing(page: Page, python: Client, watch: Watch) -> None:
     """BOT-05: the other way round."""
     created = python.create("still there")
     for length in (16, 32):

@@ -21,6 +21,8 @@ from page_actions import (
     visit,
 )
 from playwright.sync_api import BrowserContext, Page, expect
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 from seclink.errors import Gone
@@ -28,7 +30,7 @@ from seclink.errors import Gone
 SECRET = "Ein Geheimnis: 密碼 🗝️\n\tund noch eine Zeile"
 
 
-def test_loading_the_page_reveals_nothing(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_loading_the_page_reveals_nothing(page: Page, server: Server, python: Client, watch: Watch) -> None:
     """BOT-01, BOT-03."""
     created = python.create(SECRET, views=3, note="for the <b>printer</b>")
     visit(page, created.link)
@@ -43,7 +45,7 @@ def test_loading_the_page_reveals_nothing(page: Page, server: Any, python: Clien
     assert events(server.url, created) == ["created", "peeked"]
 
 
-def test_one_press_reveals_once(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_one_press_reveals_once(page: Page, server: Server, python: Client, watch: Watch) -> None:
     created = python.create(SECRET)
     visit(page, created.link)
     page.locator("#reveal").dblclick()
@@ -55,7 +57,9 @@ def test_one_press_reveals_once(page: Page, server: Any, python: Client, watch: 
     assert receipt(server.url, created)["state"] == "revealed"
 
 
-def test_text_is_copied_hidden_and_downloaded(context: BrowserContext, page: Page, server: Any, python: Client) -> None:
+def test_text_is_copied_hidden_and_downloaded(
+    context: BrowserContext, page: Page, server: Server, python: Client
+) -> None:
     context.grant_permissions(["clipboard-write"], origin=server.url)
     assert open_secret(page, python.create(SECRET).link) == SECRET
     page.get_by_role("button", name=texts()["opened.copy"], exact=True).click()
@@ -70,7 +74,7 @@ def test_text_is_copied_hidden_and_downloaded(context: BrowserContext, page: Pag
 
 
 def test_a_web_link_is_shown_whole_and_followed_on_a_click_only(
-    context: BrowserContext, page: Page, python: Client, watch: Any
+    context: BrowserContext, page: Page, python: Client, watch: Watch
 ) -> None:
     """XSS-04."""
     address = "https://user@example.org:8443/a/b?c=d&e=f#g"
@@ -92,7 +96,7 @@ def test_a_web_link_is_shown_whole_and_followed_on_a_click_only(
     there.value.close()
 
 
-def test_a_neogram_types_itself_and_wipes_itself(page: Page, server: Any, python: Client) -> None:
+def test_a_neogram_types_itself_and_wipes_itself(page: Page, server: Server, python: Client) -> None:
     text = "Listen: " + "👩‍👩‍👧e\u0301" * 20
     letters = 8 + 40
     created = python.create(text, type="neogram", views=2)
@@ -144,7 +148,7 @@ def test_a_neogram_is_still_with_reduced_motion(make_context: Callable[..., Brow
 
 
 @pytest.mark.parametrize("passcode", [None, "told on the phone"])
-def test_the_reader_ends_it_for_everybody(page: Page, server: Any, python: Client, passcode: str | None) -> None:
+def test_the_reader_ends_it_for_everybody(page: Page, server: Server, python: Client, passcode: str | None) -> None:
     created = python.create(SECRET, views=3, password=passcode)
     assert open_secret(page, created.link, passcode) == SECRET
     expect(page.locator("#remaining")).to_have_text(text_of("opened.left", count="2"))
@@ -169,7 +173,7 @@ def test_without_a_limit_the_page_says_until_when(page: Page, python: Client) ->
     expect(page.locator("#burn")).to_be_visible()
 
 
-def test_the_fragment_leaves_the_address_with_success_only(page: Page, python: Client, watch: Any) -> None:
+def test_the_fragment_leaves_the_address_with_success_only(page: Page, python: Client, watch: Watch) -> None:
     watch.expect("status of 401")
     created = python.create(SECRET, password="right")
     reveal(page, created.link, "wrong")
@@ -185,7 +189,7 @@ def test_the_fragment_leaves_the_address_with_success_only(page: Page, python: C
 
 
 @pytest.mark.parametrize("away", ["back", "reload", "kept by the browser", "wiped by hand"])
-def test_nothing_comes_back(page: Page, server: Any, python: Client, watch: Any, away: str) -> None:
+def test_nothing_comes_back(page: Page, server: Server, python: Client, watch: Watch, away: str) -> None:
     """HDR-05: not with Back and Forward, from the browser's memory of pages or without; not with a reload."""
     created = python.create(SECRET)
     assert open_secret(page, created.link) == SECRET
@@ -209,7 +213,7 @@ def test_nothing_comes_back(page: Page, server: Any, python: Client, watch: Any,
 
 @pytest.mark.parametrize("how", ["whole", "half", "another key"])
 def test_the_same_link_pasted_over_an_open_secret_spends_nothing(
-    page: Page, python: Client, watch: Any, how: str
+    page: Page, python: Client, watch: Watch, how: str
 ) -> None:
     """The same secret under the same address: nowhere else is it any more. Only the key leaves the address again."""
     watch.expect("status of 410")
@@ -240,7 +244,7 @@ def test_a_page_left_alone_wipes_itself(page: Page, python: Client) -> None:
 
 
 def test_two_tabs_race_and_one_shows_it(
-    make_context: Callable[..., BrowserContext], server: Any, python: Client, watch: Any
+    make_context: Callable[..., BrowserContext], server: Server, python: Client, watch: Watch
 ) -> None:
     watch.expect("status of 410")
     created = python.create(SECRET)
@@ -265,7 +269,7 @@ def test_two_tabs_race_and_one_shows_it(
 
 
 def test_an_answer_that_was_lost_is_asked_for_again(
-    context: BrowserContext, page: Page, server: Any, python: Client, watch: Any
+    context: BrowserContext, page: Page, server: Server, python: Client, watch: Watch
 ) -> None:
     """Offline in the middle: the view is taken, the answer lost; the next press within a minute still shows it."""
     watch.expect("ERR_FAILED", "ERR_INTERNET_DISCONNECTED")

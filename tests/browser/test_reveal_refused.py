@@ -1,13 +1,13 @@
 """Passcodes, mangled links, secrets that have ended: nothing is spent, and the page says what to do."""
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 import httpx
 import pytest
 from page_actions import events, open_secret, receipt, restart_later, reveal, reveal_requests, text_of, texts, visit
 from playwright.sync_api import Page, expect
+from support.server import MakeServer, Server
+from watch import Watch
 
 from seclink import Client
 from seclink.format import envelope
@@ -17,7 +17,7 @@ SECRET = "not for everybody"
 NFC, NFD = "pässwörd", "pa\u0308sswo\u0308rd"
 
 
-def test_a_passcode_is_asked_for_until_it_is_right(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_a_passcode_is_asked_for_until_it_is_right(page: Page, server: Server, python: Client, watch: Watch) -> None:
     watch.expect("status of 401")
     created = python.create(SECRET, password=NFC)
     visit(page, created.link)
@@ -38,7 +38,9 @@ def test_a_passcode_is_asked_for_until_it_is_right(page: Page, server: Any, pyth
 
 
 @pytest.mark.parametrize("typed", ["Riddle stadium orbit plank", " RIDDLE, Stadium,orbit  plank "])
-def test_four_words_open_as_they_are_heard(page: Page, server: Any, python: Client, watch: Any, typed: str) -> None:
+def test_four_words_open_as_they_are_heard(
+    page: Page, server: Server, python: Client, watch: Watch, typed: str
+) -> None:
     """On the phone nobody says dashes, and none of the tries goes on them."""
     created = python.create(SECRET, password="riddle-stadium-orbit-plank")
     visit(page, created.link)
@@ -48,7 +50,9 @@ def test_four_words_open_as_they_are_heard(page: Page, server: Any, python: Clie
     assert events(server.url, created) == ["created", "peeked", "revealed"]
 
 
-def test_four_words_of_somebody_s_own_open_as_they_are(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_four_words_of_somebody_s_own_open_as_they_are(
+    page: Page, server: Server, python: Client, watch: Watch
+) -> None:
     watch.expect("status of 401")
     created = python.create(SECRET, password="Riddle Stadium Orbit Plank")
     visit(page, created.link)
@@ -58,7 +62,7 @@ def test_four_words_of_somebody_s_own_open_as_they_are(page: Page, server: Any, 
     assert events(server.url, created) == ["created", "peeked", "passcode_wrong", "revealed"]
 
 
-def test_too_many_wrong_passcodes_lock_for_a_while(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_too_many_wrong_passcodes_lock_for_a_while(page: Page, server: Server, python: Client, watch: Watch) -> None:
     watch.expect("status of 4(01|29)")
     created = python.create(SECRET, password=NFC)
     visit(page, created.link)
@@ -94,7 +98,7 @@ def mangled(link: str) -> dict[str, str]:
     }
 
 
-def test_a_mangled_link_spends_nothing(page: Page, python: Client, watch: Any) -> None:
+def test_a_mangled_link_spends_nothing(page: Page, python: Client, watch: Watch) -> None:
     """BOT-04, BOT-05."""
     created = python.create(SECRET)
     for how, link in mangled(created.link).items():
@@ -118,7 +122,7 @@ def test_characters_of_mail_clients_and_trackers_are_ignored(page: Page, python:
     assert "#" not in page.url
 
 
-def test_the_whole_link_pasted_over_half_of_one_works(page: Page, python: Client, watch: Any) -> None:
+def test_the_whole_link_pasted_over_half_of_one_works(page: Page, python: Client, watch: Watch) -> None:
     created = python.create(SECRET)
     visit(page, created.link[:-9])
     expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
@@ -129,7 +133,7 @@ def test_the_whole_link_pasted_over_half_of_one_works(page: Page, python: Client
 
 
 @pytest.mark.parametrize("state", ["revealed", "burned"])
-def test_too_late_says_when_and_how(page: Page, python: Client, watch: Any, state: str) -> None:
+def test_too_late_says_when_and_how(page: Page, python: Client, watch: Watch, state: str) -> None:
     watch.expect("status of 410")
     created = python.create(SECRET)
     if state == "revealed":
@@ -145,7 +149,7 @@ def test_too_late_says_when_and_how(page: Page, python: Client, watch: Any, stat
     expect(page.locator("#notice p").nth(1)).to_have_text(text_of("gone.tell"))
 
 
-def test_an_expired_secret_is_to_be_sent_again(page: Page, make_server: Callable[..., Any], watch: Any) -> None:
+def test_an_expired_secret_is_to_be_sent_again(page: Page, make_server: MakeServer, watch: Watch) -> None:
     watch.expect("status of 410")
     other = make_server().start()
     watch.allow(other.url)
@@ -160,7 +164,7 @@ def test_an_expired_secret_is_to_be_sent_again(page: Page, make_server: Callable
     expect(page.locator("#notice p").nth(0)).to_contain_text(f":{minute:02}")
 
 
-def test_it_ends_while_the_page_waits(page: Page, python: Client, watch: Any) -> None:
+def test_it_ends_while_the_page_waits(page: Page, python: Client, watch: Watch) -> None:
     watch.expect("status of 410")
     created = python.create(SECRET, password=NFC)
     visit(page, created.link)
@@ -170,7 +174,7 @@ def test_it_ends_while_the_page_waits(page: Page, python: Client, watch: Any) ->
     expect(page.locator("#notice h1")).to_have_text(text_of("gone.burned"))
 
 
-def test_an_unknown_link_says_so(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_an_unknown_link_says_so(page: Page, server: Server, python: Client, watch: Watch) -> None:
     watch.expect("status of 404")
     created = python.create(SECRET)
     visit(page, created.link.replace(created.link_id, "A" * 12))
@@ -178,7 +182,7 @@ def test_an_unknown_link_says_so(page: Page, server: Any, python: Client, watch:
     expect(page.locator("#report")).to_be_hidden()
 
 
-def test_a_dead_network_can_be_tried_again(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_a_dead_network_can_be_tried_again(page: Page, server: Server, python: Client, watch: Watch) -> None:
     watch.expect("ERR_FAILED")
     created = python.create(SECRET)
     page.clock.install()
@@ -193,7 +197,7 @@ def test_a_dead_network_can_be_tried_again(page: Page, server: Any, python: Clie
     expect(page.locator("#content pre")).to_have_text(SECRET)
 
 
-def test_abuse_is_reported_to_the_receipt(page: Page, server: Any, python: Client, watch: Any) -> None:
+def test_abuse_is_reported_to_the_receipt(page: Page, server: Server, python: Client, watch: Watch) -> None:
     watch.expect("status of 410")
     created, ended = python.create(SECRET), python.create(SECRET)
     visit(page, created.link)

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +13,8 @@ from other_origin import Site
 from page_actions import events, text_of, visit
 from playwright.sync_api import Page, expect
 from proxy import Proxy
+from support.server import Server
+from watch import Watch
 
 from seclink import Client
 from seclink.client.models import CreatedSecret
@@ -52,14 +53,14 @@ REFUSED = ("net::ERR_", r"status of \d\d\d", "MIME type", "blocked by CORS", "Re
 
 
 @pytest.fixture(scope="module")
-def proxy(server: Any) -> Iterator[Proxy]:
+def proxy(server: Server) -> Iterator[Proxy]:
     proxy = Proxy(server.url)
     yield proxy
     proxy.close()
 
 
 @pytest.fixture(params=["sealed", "with a passcode", "raw"])
-def secret(request: pytest.FixtureRequest, server: Any, python: Client) -> CreatedSecret:
+def secret(request: pytest.FixtureRequest, server: Server, python: Client) -> CreatedSecret:
     if request.param == "raw":
         return raw(server.url)
     return python.create("kept", password="right" if request.param == "with a passcode" else None)
@@ -81,7 +82,7 @@ def untouched(server_url: str, created: CreatedSecret) -> None:
     assert (meta["viewsLeft"], meta["attemptsLeft"]) == (1, 5 if meta["passcodeRequired"] else None)
 
 
-def click_everything(page: Page, url: str, watch: Any) -> None:
+def click_everything(page: Page, url: str, watch: Watch) -> None:
     # A hidden button pressed by a script may find nothing to work on, and the server refuses what it then gets.
     watch.expect("uncaught: ", r"status of 4\d\d")
     visit(page, url)
@@ -96,7 +97,7 @@ def leave(page: Page) -> None:
         item.goto("about:blank")
 
 
-def reveals(watch: Any) -> list[str]:
+def reveals(watch: Watch) -> list[str]:
     return [url for url in watch.urls("/api/") if url.endswith("/reveal")]
 
 
@@ -110,7 +111,7 @@ def dump(url: str, profile: Path) -> str:
 
 @pytest.mark.parametrize("part", ["whole link", "link without fragment"])
 def test_a_browser_that_only_loads_the_link_spends_nothing(
-    server: Any, python: Client, proxy: Proxy, tmp_path: Path, part: str
+    server: Server, python: Client, proxy: Proxy, tmp_path: Path, part: str
 ) -> None:
     """BOT-03: Chromium run as scanners run it; what it asked for is known from the line."""
     created = python.create("kept")
@@ -126,7 +127,7 @@ def test_a_browser_that_only_loads_the_link_spends_nothing(
 
 @pytest.mark.parametrize("length", [0, 30], ids=["without fragment", "with half of one"])
 def test_a_clicker_without_the_key_asks_for_nothing(
-    server: Any, page: Page, watch: Any, secret: CreatedSecret, length: int
+    server: Server, page: Page, watch: Watch, secret: CreatedSecret, length: int
 ) -> None:
     """BOT-04: every button, field and form of the page, seen or not."""
     link, fragment = secret.link.split("#")
@@ -137,7 +138,7 @@ def test_a_clicker_without_the_key_asks_for_nothing(
 
 @pytest.mark.parametrize("passcode", [None, "right"])
 def test_a_clicker_with_another_key_spends_nothing(
-    server: Any, python: Client, page: Page, watch: Any, passcode: str | None
+    server: Server, python: Client, page: Page, watch: Watch, passcode: str | None
 ) -> None:
     """BOT-04: the proof it sends is of no use, the passcode it guesses is not looked at."""
     created, foreign = python.create("kept", password=passcode), python.create("of another").link.split("#")[1]
@@ -147,7 +148,7 @@ def test_a_clicker_with_another_key_spends_nothing(
 
 
 def test_the_address_of_the_api_in_the_address_bar_spends_nothing(
-    server: Any, page: Page, watch: Any, secret: CreatedSecret
+    server: Server, page: Page, watch: Watch, secret: CreatedSecret
 ) -> None:
     """BOT-02: typed, reloaded, gone back to, opened by a link's click, and as source."""
     watch.expect("status of 4", "net::ERR_")
@@ -164,7 +165,9 @@ def test_the_address_of_the_api_in_the_address_bar_spends_nothing(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["same site", "another site"])
-def test_no_element_of_a_page_spends(server: Any, page: Page, site: Site, proxy: Proxy, watch: Any, host: str) -> None:
+def test_no_element_of_a_page_spends(
+    server: Server, page: Page, site: Site, proxy: Proxy, watch: Watch, host: str
+) -> None:
     """BOT-02: pictures, frames, scripts, styles, media, events, preload, prefetch and prerender, of secrets that need
     no proof.
     """
@@ -184,7 +187,7 @@ def test_no_element_of_a_page_spends(server: Any, page: Page, site: Site, proxy:
 
 @pytest.mark.parametrize("open_it", ["click", "window.open", "location", "ping", "refresh"])
 def test_no_navigation_from_another_page_spends(
-    server: Any, page: Page, site: Site, proxy: Proxy, watch: Any, open_it: str
+    server: Server, page: Page, site: Site, proxy: Proxy, watch: Watch, open_it: str
 ) -> None:
     """BOT-02"""
     created = raw(server.url)
@@ -228,7 +231,9 @@ MANGLED: dict[str, Callable[[str], str]] = {
 ADDED = ("?fbclid=abc", ".", ")", ">", "&utm_source=x", "%20", "\N{RIGHT DOUBLE QUOTATION MARK}", "#again")
 
 
-def test_a_mangled_link_is_rejected_before_any_request(server: Any, python: Client, page: Page, watch: Any) -> None:
+def test_a_mangled_link_is_rejected_before_any_request(
+    server: Server, python: Client, page: Page, watch: Watch
+) -> None:
     """BOT-05: what mail clients take away cannot be put back; what they add is ignored."""
     created = python.create("kept", password="right")
     link, fragment = created.link.split("#")
@@ -250,7 +255,7 @@ def test_a_mangled_link_is_rejected_before_any_request(server: Any, python: Clie
     untouched(server.url, created)
 
 
-def test_links_the_page_makes_survive_mail(server: Any, page: Page) -> None:
+def test_links_the_page_makes_survive_mail(server: Server, page: Page) -> None:
     """BOT-06: the page's own links, as the sender copies them; the drawing of 10,000 is tested beside the vectors."""
     visit(page, server.url)
     for _ in range(5):

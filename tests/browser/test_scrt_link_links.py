@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from leak_check import sent_requests
 from page_actions import open_secret, page_contents, reveal, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, Page, expect
+from support.server import Serve, Server
+from watch import Watch
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "dialects/golden.json").read_text())[0]
 HOST = "scrt.example.org"
@@ -28,7 +30,7 @@ UNICODE = "🗝️ naïve é – שלום\n<b>&amp;</b>\tzweite Zeile"
 
 
 @pytest.fixture(scope="module")
-def server(serve: Callable[..., Any]) -> Any:
+def server(serve: Serve) -> Server:
     """A server for this module: the id of the recorded request can be used once."""
     return serve(f'[dialects.scrt-link]\nhost = "{HOST}"\n')
 
@@ -55,7 +57,7 @@ def hash_of(key: str) -> str:
 class ScrtSecret:
     """A secret, created like its client does."""
 
-    def __init__(self, server: Any, api_key: str, text: str, kind: str = "text", **members: Any) -> None:
+    def __init__(self, server: Server, api_key: str, text: str, kind: str = "text", **members: Any) -> None:
         self.server = server
         self.key = "".join(random.choices(members.pop("alphabet", ALPHABETS["since 2026"]), k=36))
         self.link = f"{server.url}/scrt-link/s#{self.key}"
@@ -70,7 +72,7 @@ class ScrtSecret:
         return views_left(self.server, self.key)
 
 
-def send(server: Any, api_key: str, body: str) -> None:
+def send(server: Server, api_key: str, body: str) -> None:
     headers = {
         "Content-Type": "application/json", "Authorization": f"Bearer {api_key}", "X-Host": f"127.0.0.1:{server.port}",
         "X-Checksum": hashlib.sha256(body.encode()).hexdigest(),
@@ -79,13 +81,13 @@ def send(server: Any, api_key: str, body: str) -> None:
     assert response.status_code == 200, response.text
 
 
-def views_left(server: Any, key: str) -> int | None:
+def views_left(server: Server, key: str) -> int | None:
     """Return how often it can be opened by its own status call; None: it is gone."""
     response = httpx.post(f"{server.url}/scrt-link/api/v1/secrets/{hash_of(key)}")
     return response.json().get("remainingViews")
 
 
-def test_recorded_neogram_opens_with_its_password(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_recorded_neogram_opens_with_its_password(page: Page, server: Server, key: str, watch: Watch) -> None:
     """A wrong password spends no view and can be corrected. No part of the key is sent."""
     watch.expect("status of 401")
     master = GOLDEN["secretLink"].partition("#")[2]
@@ -112,7 +114,7 @@ def test_recorded_neogram_opens_with_its_password(page: Page, server: Any, key: 
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS)
-def test_text_opens_once(page: Page, server: Any, key: str, watch: Any, alphabet: str) -> None:
+def test_text_opens_once(page: Page, server: Server, key: str, watch: Watch, alphabet: str) -> None:
     """Loading spends no view; after opening, the key is gone from the URL and the secret from the server."""
     watch.expect("status of 410")
     created = ScrtSecret(server, key, UNICODE, alphabet=ALPHABETS[alphabet])
@@ -130,7 +132,7 @@ def test_text_opens_once(page: Page, server: Any, key: str, watch: Any, alphabet
     expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
 
 
-def test_redirect_is_shown_and_not_followed(page: Page, server: Any, key: str) -> None:
+def test_redirect_is_shown_and_not_followed(page: Page, server: Server, key: str) -> None:
     """XSS-04"""
     reveal(page, ScrtSecret(server, key, "https://example.com/a?b=c", "redirect").link)
     expect(page.locator("#content .host")).to_have_text("example.com")
@@ -138,14 +140,14 @@ def test_redirect_is_shown_and_not_followed(page: Page, server: Any, key: str) -
     assert page.url == f"{server.url}/scrt-link/s"
 
 
-def test_redirect_to_a_script_is_text(page: Page, server: Any, key: str) -> None:
+def test_redirect_to_a_script_is_text(page: Page, server: Server, key: str) -> None:
     """XSS-04: scrt.link's own page follows it."""
     reveal(page, ScrtSecret(server, key, "javascript:alert(1)", "redirect").link)
     expect(page.locator("#content .problem")).to_have_text(text_of("opened.badLink"))
     expect(page.locator("#content a")).to_have_count(0)
 
 
-def test_password_has_five_attempts(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_password_has_five_attempts(page: Page, server: Server, key: str, watch: Watch) -> None:
     watch.expect("status of 401", "status of 429")
     created = ScrtSecret(server, key, "hidden", password="pässword")
     visit(page, created.link)
@@ -157,7 +159,7 @@ def test_password_has_five_attempts(page: Page, server: Any, key: str, watch: An
     assert page.url == created.link
 
 
-def test_a_truncated_link_sends_no_request(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_a_truncated_link_sends_no_request(page: Page, server: Server, key: str, watch: Watch) -> None:
     """BOT-05"""
     created = ScrtSecret(server, key, "still there")
     for cut in ("", "#", f"#{created.key[:35]}", f"#{created.key}x", f"#{created.key[1:]}!"):
@@ -167,7 +169,7 @@ def test_a_truncated_link_sends_no_request(page: Page, server: Any, key: str, wa
     assert open_secret(page, created.link) == "still there"
 
 
-def test_link_with_a_changed_letter_opens_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_link_with_a_changed_letter_opens_nothing(page: Page, server: Server, key: str, watch: Watch) -> None:
     """The last eight letters are the id. Before them, only the payload shows the change, which spends a view."""
     watch.expect("status of 404")
     created = ScrtSecret(server, key, "there", viewLimit=2)
@@ -181,7 +183,7 @@ def test_link_with_a_changed_letter_opens_nothing(page: Page, server: Any, key: 
     assert open_secret(page, created.link) == "there"
 
 
-def test_link_pasted_in_the_task_of_the_press_is_not_spent(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_link_pasted_in_the_task_of_the_press_is_not_spent(page: Page, server: Server, key: str, watch: Watch) -> None:
     """BOT-01: the page uses id and key of the link that was pressed, and restores its URL."""
     first, second = ScrtSecret(server, key, "pressed", viewLimit=2), ScrtSecret(server, key, "not pressed")
     visit(page, first.link)
@@ -195,7 +197,7 @@ def test_link_pasted_in_the_task_of_the_press_is_not_spent(page: Page, server: A
     assert (first.views_left(), second.views_left()) == (1, None)
 
 
-def test_link_pasted_over_an_open_one_wipes_it_first(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_link_pasted_over_an_open_one_wipes_it_first(page: Page, server: Server, key: str, watch: Watch) -> None:
     """HDR-05: the page shows only the secret of its URL; nothing of the first one remains."""
     first, second = (
         ScrtSecret(server, key, "the first", viewLimit=2),
@@ -216,7 +218,7 @@ def test_link_pasted_over_an_open_one_wipes_it_first(page: Page, server: Any, ke
     assert (first.views_left(), second.views_left()) == (1, None)
 
 
-def test_passcode_typed_for_one_link_is_not_offered_to_another(page: Page, server: Any, key: str) -> None:
+def test_passcode_typed_for_one_link_is_not_offered_to_another(page: Page, server: Server, key: str) -> None:
     first, second = (ScrtSecret(server, key, "x", password="told by phone") for _ in range(2))
     visit(page, first.link)
     page.locator("#passcode").fill("told by phone")
@@ -224,14 +226,14 @@ def test_passcode_typed_for_one_link_is_not_offered_to_another(page: Page, serve
     expect(page.locator("#passcode")).to_have_value("")
 
 
-def test_incomplete_link_pasted_over_an_open_one_is_reported(page: Page, server: Any, key: str) -> None:
+def test_incomplete_link_pasted_over_an_open_one_is_reported(page: Page, server: Server, key: str) -> None:
     assert open_secret(page, ScrtSecret(server, key, "the first").link) == "the first"
     page.goto(f"{server.url}/scrt-link/s#{'A' * 30}")
     expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
     assert "the first" not in page_contents(page)
 
 
-def test_link_at_the_dialects_own_host_opens(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_link_at_the_dialects_own_host_opens(page: Page, server: Server, key: str, watch: Watch) -> None:
     """The browser keeps the fragment across the redirect."""
     watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin
     created, there = ScrtSecret(server, key, "moved"), f"http://{HOST}:{server.port}"

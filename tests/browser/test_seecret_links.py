@@ -15,6 +15,8 @@ import pytest
 from leak_check import sent_requests
 from page_actions import open_secret, page_contents, reveal, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, Page, expect
+from support.server import Serve, Server
+from watch import Watch
 
 CLIENTS = Path(__file__).parents[1] / "dialects/clients"
 PYTHON = [Path(sys.prefix, "clients/python/bin/python"), CLIENTS / "seecret.py"]
@@ -25,7 +27,7 @@ SAMPLE = {"operation": "create_seecret", "lang": "en", "seecret": TEXT}
 
 
 @pytest.fixture(scope="module")
-def server(serve: Callable[..., Any]) -> Any:
+def server(serve: Serve) -> Server:
     """A server for this module: the dialect is off by default."""
     return serve(f'[dialects.seecret]\nenabled = true\nhost = "{HOST}"\n')
 
@@ -35,7 +37,7 @@ def browser(launch: Callable[..., Browser]) -> Browser:
     return launch(f"--host-resolver-rules=MAP {HOST} 127.0.0.1")
 
 
-def call(server: Any, api_key: str, members: dict[str, Any], program: Any = PYTHON) -> Any:
+def call(server: Server, api_key: str, members: dict[str, Any], program: Any = PYTHON) -> Any:
     """Return the response to one call of a sample."""
     calls = [members] if program is PYTHON else [[None, members]]
     arguments = {"url": f"{server.url}/seecret/api", "token": api_key, "calls": calls}
@@ -45,18 +47,18 @@ def call(server: Any, api_key: str, members: dict[str, Any], program: Any = PYTH
     return message
 
 
-def create(server: Any, api_key: str, program: Any = PYTHON, **members: Any) -> str:
+def create(server: Server, api_key: str, program: Any = PYTHON, **members: Any) -> str:
     return str(call(server, api_key, SAMPLE | members, program)["data"]["url"])
 
 
-def details(server: Any, api_key: str, link: str) -> Any:
+def details(server: Server, api_key: str, link: str) -> Any:
     own_id = link.partition("#")[0][-6:]
     return call(server, api_key, {"operation": "get_seecret", "id": own_id})["data"]
 
 
 @pytest.mark.parametrize("program", [PYTHON, PHP], ids=["python", "php"])
 def test_clients_link_opens_once_and_leaves_no_trace(
-    page: Page, server: Any, key: str, watch: Any, program: Any
+    page: Page, server: Server, key: str, watch: Watch, program: Any
 ) -> None:
     """The note is only for the sender. The fragment leaves the page and is never sent."""
     watch.expect("status of 410")
@@ -78,7 +80,7 @@ def test_clients_link_opens_once_and_leaves_no_trace(
     expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
 
 
-def test_wrong_password_can_be_corrected(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_wrong_password_can_be_corrected(page: Page, server: Server, key: str, watch: Watch) -> None:
     watch.expect("status of 401")
     link = create(server, key, PHP, password=PASSWORD)
     visit(page, link)
@@ -97,7 +99,7 @@ def test_wrong_password_can_be_corrected(page: Page, server: Any, key: str, watc
     assert PASSWORD not in server.log()
 
 
-def test_damaged_links_are_reported_and_spend_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_damaged_links_are_reported_and_spend_nothing(page: Page, server: Server, key: str, watch: Watch) -> None:
     """BOT-05. A complete but wrong key is sent as a proof, and rejected."""
     watch.expect("status of 401")
     link = create(server, key)
@@ -113,7 +115,7 @@ def test_damaged_links_are_reported_and_spend_nothing(page: Page, server: Any, k
     assert open_secret(page, link) == TEXT
 
 
-def test_link_shows_the_updated_text(page: Page, server: Any, key: str) -> None:
+def test_link_shows_the_updated_text(page: Page, server: Server, key: str) -> None:
     """A page that was open before shows the new text, and does not need the removed password any more."""
     link = create(server, key, password=PASSWORD, number_view=2)
     update = {"operation": "update_seecret", "id": link.partition("#")[0][-6:], "cle": link.partition("#")[2]}
@@ -126,7 +128,7 @@ def test_link_shows_the_updated_text(page: Page, server: Any, key: str) -> None:
     assert open_secret(page, link) == "and again"
 
 
-def test_reader_can_burn_the_remaining_views(page: Page, server: Any, key: str) -> None:
+def test_reader_can_burn_the_remaining_views(page: Page, server: Server, key: str) -> None:
     link = create(server, key, number_view=3)
     assert open_secret(page, link) == TEXT
     page.locator("#burn").click()
@@ -136,7 +138,7 @@ def test_reader_can_burn_the_remaining_views(page: Page, server: Any, key: str) 
     assert (data["status"], data["views_count"]) == ("deleted", 1)
 
 
-def test_link_at_the_dialects_own_host_opens(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_link_at_the_dialects_own_host_opens(page: Page, server: Server, key: str, watch: Watch) -> None:
     watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # over plain http, that host is no safe origin
     watch.allow(f"http://{HOST}:{server.port}")
     link = create(server, key)
@@ -145,7 +147,7 @@ def test_link_at_the_dialects_own_host_opens(page: Page, server: Any, key: str, 
     assert page.url == link.partition("#")[0]
 
 
-def test_secret_deleted_by_its_sender_is_gone(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_secret_deleted_by_its_sender_is_gone(page: Page, server: Server, key: str, watch: Watch) -> None:
     watch.expect("status of 410")
     link = create(server, key)
     call(server, key, {"operation": "delete_seecret", "id": link.partition("#")[0][-6:]})

@@ -6,7 +6,6 @@ The server cannot check the fragment's half of the key: a complete but wrong one
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ import pytest
 from leak_check import sent_requests
 from page_actions import download, open_secret, page_contents, reveal, reveal_requests, text_of, texts, visit
 from playwright.sync_api import Page, expect
+from support.server import Serve, Server
+from watch import Watch
 
 DIALECTS = Path(__file__).parents[1] / "dialects"
 GOLDEN = json.loads((DIALECTS / "golden.json").read_text())[1:3]
@@ -24,7 +25,7 @@ TEXT, PASSWORD = "geheim ✓ <img src=x onerror=alert(1)>\n🗝️", "pässwörd
 
 
 @pytest.fixture(scope="module")
-def server(serve: Callable[..., Any]) -> Any:
+def server(serve: Serve) -> Server:
     """A server for this module, which accepts attachments."""
     return serve("[dialects.sharokey]\nallow_attachments = true\n")
 
@@ -34,13 +35,13 @@ def run(command: list[Any], arguments: dict[str, Any]) -> Any:
     return json.loads(process.stdout)[0]
 
 
-def create_in_python(server: Any, api_key: str, text: str = TEXT, **options: Any) -> str:
+def create_in_python(server: Server, api_key: str, text: str = TEXT, **options: Any) -> str:
     """Return the link that the SDK creates."""
     arguments = {"api_url": f"{server.url}/sharokey/api/v1", "token": api_key, "calls": [["create", [text], options]]}
     return str(run(SDK, arguments)["data"]["share_url"])
 
 
-def create_in_javascript(server: Any, api_key: str, text: str = TEXT, **options: Any) -> str:
+def create_in_javascript(server: Server, api_key: str, text: str = TEXT, **options: Any) -> str:
     arguments = {
         "apiUrl": f"{server.url}/sharokey/api/v1",
         "token": api_key,
@@ -49,7 +50,7 @@ def create_in_javascript(server: Any, api_key: str, text: str = TEXT, **options:
     return str(run(NODE, arguments)["shareUrl"])
 
 
-def details(server: Any, api_key: str, link: str) -> Any:
+def details(server: Server, api_key: str, link: str) -> Any:
     """Return the sender's details of a secret."""
     slug = link.partition("#")[0][-12:]
     headers = {"Authorization": f"Bearer {api_key}"}
@@ -58,7 +59,7 @@ def details(server: Any, api_key: str, link: str) -> Any:
 
 @pytest.mark.parametrize("create", [create_in_python, create_in_javascript])
 def test_clients_link_opens_once_and_leaves_no_trace(
-    page: Page, server: Any, key: str, watch: Any, create: Any
+    page: Page, server: Server, key: str, watch: Watch, create: Any
 ) -> None:
     """The message is the note, the description only the sender's. The fragment leaves the page and is never sent."""
     watch.expect("status of 410")
@@ -80,7 +81,7 @@ def test_clients_link_opens_once_and_leaves_no_trace(
     expect(page.locator("#notice h1")).to_have_text(text_of("gone.revealed"))
 
 
-def test_wrong_password_can_be_corrected(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_wrong_password_can_be_corrected(page: Page, server: Server, key: str, watch: Watch) -> None:
     watch.expect("status of 401")
     link = create_in_python(server, key, password=PASSWORD)
     visit(page, link)
@@ -98,7 +99,7 @@ def test_wrong_password_can_be_corrected(page: Page, server: Any, key: str, watc
     assert PASSWORD not in server.log()
 
 
-def test_damaged_links_are_reported_and_spend_nothing(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_damaged_links_are_reported_and_spend_nothing(page: Page, server: Server, key: str, watch: Watch) -> None:
     """BOT-05. A fragment as long as a raw key causes a request for the metadata, and no other."""
     link = create_in_python(server, key)
     address, _, fragment = link.partition("#")
@@ -110,7 +111,7 @@ def test_damaged_links_are_reported_and_spend_nothing(page: Page, server: Any, k
     assert open_secret(page, link) == TEXT
 
 
-def test_wrong_half_of_a_key_shows_nothing(page: Page, server: Any, key: str) -> None:
+def test_wrong_half_of_a_key_shows_nothing(page: Page, server: Server, key: str) -> None:
     """Only the browser finds out, after the reveal; if views are left, the right key still opens it."""
     link = create_in_python(server, key, views=2)
     reveal(page, link.partition("#")[0] + "#" + link[-24:].swapcase())
@@ -120,7 +121,7 @@ def test_wrong_half_of_a_key_shows_nothing(page: Page, server: Any, key: str) ->
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=["javascript", "python"])
-def test_recorded_secret_opens(page: Page, server: Any, key: str, golden: dict[str, Any]) -> None:
+def test_recorded_secret_opens(page: Page, server: Server, key: str, golden: dict[str, Any]) -> None:
     """Without the unsupported code by mail. The attachment of the first recording can be downloaded."""
     unsupported = ("otp_email", "otp_type", "otp_receiver")
     body = {name: value for name, value in json.loads(golden["request"]["body"]).items() if name not in unsupported}
@@ -133,7 +134,7 @@ def test_recorded_secret_opens(page: Page, server: Any, key: str, golden: dict[s
         assert download(page, button) == (item["name"], b"x" * 70)
 
 
-def test_secret_deleted_by_its_sender_is_gone(page: Page, server: Any, key: str, watch: Any) -> None:
+def test_secret_deleted_by_its_sender_is_gone(page: Page, server: Server, key: str, watch: Watch) -> None:
     watch.expect("status of 410")
     link = create_in_python(server, key)
     slug = link.partition("#")[0][-12:]

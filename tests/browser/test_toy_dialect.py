@@ -8,7 +8,7 @@ import base64
 import filecmp
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from page_actions import text_of, visit
 from playwright.sync_api import Page, expect
+from support.server import Serve, Server
 
 import seclink
 
@@ -58,11 +59,11 @@ def environment(root: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server(serve: Callable[..., Any], environment: dict[str, str]) -> Any:
+def server(serve: Serve, environment: dict[str, str]) -> Server:
     return serve(PLENTY, env=environment)
 
 
-def create(server: Any, **members: Any) -> httpx.Response:
+def create(server: Server, **members: Any) -> httpx.Response:
     return httpx.post(f"{server.url}/toy/things", json=members)
 
 
@@ -84,7 +85,7 @@ def test_nothing_else_had_to_be_touched(root: Path) -> None:
     assert set(differences(comparison)) == {*MODULES, *ROWS}
 
 
-def test_its_link_opens_in_the_page_and_spends_a_view(page: Page, server: Any) -> None:
+def test_its_link_opens_in_the_page_and_spends_a_view(page: Page, server: Server) -> None:
     sealed, fragment = seal(TEXT)
     response = create(server, sealed=sealed)
     assert response.status_code == 201
@@ -98,7 +99,7 @@ def test_its_link_opens_in_the_page_and_spends_a_view(page: Page, server: Any) -
     assert (meta.status_code, meta.json()["code"]) == (410, "gone")
 
 
-def test_an_incomplete_link_spends_nothing(page: Page, server: Any) -> None:
+def test_an_incomplete_link_spends_nothing(page: Page, server: Server) -> None:
     sealed, fragment = seal(TEXT)
     thing = create(server, sealed=sealed).json()["thing"]
     visit(page, f"{server.url}/toy/t/{thing}#{fragment[:-1]}")
@@ -107,7 +108,7 @@ def test_an_incomplete_link_spends_nothing(page: Page, server: Any) -> None:
     assert (meta["format"], meta["viewsLeft"]) == ("toy", 1)
 
 
-def test_errors_are_in_its_own_envelope(server: Any) -> None:
+def test_errors_are_in_its_own_envelope(server: Server) -> None:
     refused = create(server, sealed="x", times=0)
     assert (refused.status_code, refused.json()) == (
         400,
@@ -119,7 +120,7 @@ def test_errors_are_in_its_own_envelope(server: Any) -> None:
     assert (unknown.status_code, unknown.json()) == (404, {"broken": "not_found", "parts": {}})
 
 
-def test_toml_switches_it_off(serve: Callable[..., Any], environment: dict[str, str]) -> None:
+def test_toml_switches_it_off(serve: Serve, environment: dict[str, str]) -> None:
     server = serve("[dialects.toy]\nenabled = false\n", env=environment)
     response = create(server, sealed="x")
     assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from page_actions import LANGUAGES, Raw, axe, choose, create, open_secret, reveal, text_of, visit
 from playwright.sync_api import Page, expect
+from support.server import Serve, Server
+from watch import Watch
 
 from seclink import Client
 
@@ -65,7 +67,7 @@ TOO_SMALL = """() => Array.from(document.querySelectorAll("button, a[href], inpu
 class Visitor:
     """A person at a page, and the servers there are."""
 
-    def __init__(self, page: Page, server: Any, python: Client, keys_only: Any) -> None:
+    def __init__(self, page: Page, server: Server, python: Client, keys_only: Server) -> None:
         self.page, self.server, self.python, self.keys_only = page, server, python, keys_only
 
     def link(self, text: str | bytes = LONG, **terms: Any) -> str:
@@ -264,14 +266,14 @@ STATES = [
 
 
 @pytest.fixture(scope="module")
-def keys_only(serve: Callable[..., Any]) -> Any:
+def keys_only(serve: Serve) -> Server:
     """A server with all that branding can make long, on which only keys may create."""
     return serve(ALL_LONG)
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_every_state_is_fit_for_everybody(
-    page: Page, server: Any, python: Client, keys_only: Any, watch: Any, state: Callable[[Visitor], None]
+    page: Page, server: Server, python: Client, keys_only: Server, watch: Watch, state: Callable[[Visitor], None]
 ) -> None:
     watch.allow(keys_only.url)
     watch.expect(r"status of 4\d\d", "ERR_FAILED")
@@ -296,7 +298,7 @@ def test_every_state_is_fit_for_everybody(
 
 @pytest.mark.parametrize("state", [create_filled, result_with_everything, reveal_wrong_passcode, receipt_waiting])
 def test_text_of_twice_the_size_is_whole_on_a_phone(
-    page: Page, server: Any, python: Client, keys_only: Any, watch: Any, state: Callable[[Visitor], None]
+    page: Page, server: Server, python: Client, keys_only: Server, watch: Watch, state: Callable[[Visitor], None]
 ) -> None:
     watch.expect(r"status of 4\d\d")
     page.set_viewport_size({"width": 360, "height": 740})

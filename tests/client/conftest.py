@@ -1,32 +1,3 @@
-"""Fixtures of the client's tests."""
+"""For pytest alone: mypy wants a name of its own for every module."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from peer import Caller, Peer
-from support.ports import free_port
-from terminal import Shell
-
-
-@pytest.fixture
-def peer() -> Peer:
-    return Peer()
-
-
-@pytest.fixture(params=["sync", "async"])
-def call(request: pytest.FixtureRequest, peer: Peer) -> Caller:
-    return Caller(request.param, peer)
-
-
-@pytest.fixture
-def unused_tcp_port() -> int:
-    return free_port()
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    shell = Shell(tmp_path)
-    yield shell
-    for terminal in shell.terminals:
-        terminal.close()
+from client_fixtures import *  # noqa: F403

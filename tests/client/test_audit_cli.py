@@ -7,25 +7,26 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from support.server import MakeServer, Server
 from terminal import COMMAND, Shell
 
 from seclink.store import audit_log
 
 
 @pytest.fixture
-def server(make_server: Callable[..., Any]) -> Any:
+def server(make_server: MakeServer) -> Server:
     """One with a trail of its own."""
     return make_server().start()
 
 
 @pytest.fixture
-def here(shell: Shell, server: Any) -> Shell:
+def here(shell: Shell, server: Server) -> Shell:
     """A shell that finds the running server and its TOML."""
     shell.env |= {"SECLINK_SERVER": server.url, "SECLINK_CONFIG": str(server.folder / "seclink.toml")}
     return shell
@@ -53,7 +54,7 @@ def tamper(here: Shell, *changes: str) -> None:
             db.execute(each)
 
 
-def test_trail_shows_every_event(here: Shell, server: Any) -> None:
+def test_trail_shows_every_event(here: Shell, server: Server) -> None:
     key = here.out("key", "add", "alice", "--scope", "create", "--scope", "manage")
     admin = here.out("key", "add", "root", "--scope", "admin")
     link = here.out("create", "--json", "--passcode", "right", "hello", SECLINK_API_KEY=key)
@@ -126,7 +127,7 @@ def test_entries_after_a_changed_one_are_still_shown(here: Shell) -> None:
     assert done.stderr == b"NOT INTACT: entry 2 or the one before it was changed\n"
 
 
-def test_mark_of_a_pruned_entry_cannot_tell(here: Shell, server: Any) -> None:
+def test_mark_of_a_pruned_entry_cannot_tell(here: Shell, server: Server) -> None:
     """And is not called a fault of the trail."""
     here.out("create", "hello")
     old = mark(here)
@@ -159,7 +160,7 @@ def test_mark_detects_a_truncated_trail(here: Shell) -> None:
     assert here.run("audit", "--mark", "2:short").returncode == 2
 
 
-def test_server_logs_the_mark(here: Shell, server: Any) -> None:
+def test_server_logs_the_mark(here: Shell, server: Server) -> None:
     """Where the server cannot change it any more."""
     here.out("create", "hello")
     here.out("create", "hello")
@@ -169,7 +170,7 @@ def test_server_logs_the_mark(here: Shell, server: Any) -> None:
     assert here.run("audit", "--mark", said).returncode == 0
 
 
-def test_last_logged_mark_is_the_end_of_the_trail(here: Shell, server: Any) -> None:
+def test_last_logged_mark_is_the_end_of_the_trail(here: Shell, server: Server) -> None:
     """Also where something was still being told beside an answer when it stopped."""
     made = json.loads(here.out("create", "--json", "hello"))
     assert here.run("get", made["link"]).returncode == 0

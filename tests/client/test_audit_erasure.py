@@ -7,13 +7,13 @@ import secrets
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.altered_constants import with_constants
-from support.server import Server
+from support.server import MakeServer, Serve, Server
 from support.waiting import TIMEOUT_SECONDS, until
 
 from seclink.ops.file_search import files_to_search, search
@@ -34,7 +34,7 @@ def audit(server: Server, *options: str) -> "subprocess.CompletedProcess[bytes]"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def controls(serve: Callable[..., Server]) -> Iterator[dict[str, Any]]:
+def controls(serve: Serve) -> Iterator[dict[str, Any]]:
     """Servers that do not erase, each with its audit. An audit waits ten seconds for the remains to disappear, so all
     of them start at once, before the other tests.
     """
@@ -46,7 +46,7 @@ def controls(serve: Callable[..., Server]) -> Iterator[dict[str, Any]]:
         yield begun
 
 
-def test_report_of_a_server_that_erases(make_server: Callable[..., Server]) -> None:
+def test_report_of_a_server_that_erases(make_server: MakeServer) -> None:
     server = make_server().start()  # its port is set on the command line, not in the TOML
     done = server.seclink("audit-erasure", "--config", str(server.config), "--quick", check=False)
     output = done.stdout.decode()
@@ -84,7 +84,7 @@ def test_log_that_is_not_truncated_is_found(controls: dict[str, Any]) -> None:
     assert re.search(rf"FOUND .*: {server.folder}/seclink.db-wal, byte \d+", output)
 
 
-def test_also_option_searches_a_copy_of_the_database(make_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_also_option_searches_a_copy_of_the_database(make_server: MakeServer, tmp_path: Path) -> None:
     """A copy of the raw files, made while the canaries were in them."""
     server = make_server().start()
     folder = tmp_path / "backups" / "nightly"
@@ -101,7 +101,7 @@ def test_also_option_searches_a_copy_of_the_database(make_server: Callable[..., 
     assert not re.search(rf"FOUND .*: {server.folder}/", output)
 
 
-def test_expired_secrets_are_erased_too(make_server: Callable[..., Server]) -> None:
+def test_expired_secrets_are_erased_too(make_server: MakeServer) -> None:
     """The canaries expire early here; the reaper does the rest."""
     server = make_server(OFTEN).start()
     with running_audit(server) as process:
@@ -112,7 +112,7 @@ def test_expired_secrets_are_erased_too(make_server: Callable[..., Server]) -> N
     assert len(re.findall(r"expired +[\d,]+ bytes: 7 parts were stored, none remain", output)) == 2
 
 
-def test_secret_that_has_not_been_reaped_is_found(make_server: Callable[..., Server]) -> None:
+def test_secret_that_has_not_been_reaped_is_found(make_server: MakeServer) -> None:
     server = make_server(OFTEN).start()
     constants = {"seclink.ops.erasure_check.MIN_TTL_SECONDS": 60, "seclink.ops.erasure_check.GRACE_SECONDS": -59}
     with running_audit(server, prefix=with_constants(constants)) as process:
@@ -121,7 +121,7 @@ def test_secret_that_has_not_been_reaped_is_found(make_server: Callable[..., Ser
     assert "FOUND     the payload of the expired canary" in output
 
 
-def test_search_in_the_files_of_another_server_is_refused(make_server: Callable[..., Server]) -> None:
+def test_search_in_the_files_of_another_server_is_refused(make_server: MakeServer) -> None:
     """Finding nothing in the wrong files would prove nothing."""
     server, other = make_server().start(), make_server().start()
     done = server.seclink("audit-erasure", "--config", str(other.config), "--server", server.url, check=False)
@@ -129,7 +129,7 @@ def test_search_in_the_files_of_another_server_is_refused(make_server: Callable[
     assert b"is this the database of" in done.stderr
 
 
-def test_key_is_required_if_creating_needs_one(make_server: Callable[..., Server]) -> None:
+def test_key_is_required_if_creating_needs_one(make_server: MakeServer) -> None:
     server = make_server('[access]\ncreate = "keys"\n').start()
     refused = audit(server, "--quick")
     assert (refused.returncode, refused.stdout) == (1, b"")
@@ -137,13 +137,13 @@ def test_key_is_required_if_creating_needs_one(make_server: Callable[..., Server
     assert audit(server, "--quick", "--key", server.key("create")).returncode == 0
 
 
-def test_stopped_server_is_not_reachable(make_server: Callable[..., Server]) -> None:
+def test_stopped_server_is_not_reachable(make_server: MakeServer) -> None:
     server = make_server().start()
     server.stop()
     assert audit(server).returncode == 3
 
 
-def test_running_server_that_does_not_respond_is_named(make_server: Callable[..., Server]) -> None:
+def test_running_server_that_does_not_respond_is_named(make_server: MakeServer) -> None:
     server = make_server("[server]\nport = 1\n")
     server.key("create")
     held = connection.lock(server.folder / "seclink.db")
@@ -158,7 +158,7 @@ def test_running_server_that_does_not_respond_is_named(make_server: Callable[...
     assert "--server" in said
 
 
-def test_deleted_open_file_is_searched(tmp_path: Path, make_server: Callable[..., Server]) -> None:
+def test_deleted_open_file_is_searched(tmp_path: Path, make_server: MakeServer) -> None:
     """Like SQLite's temporary files, which are deleted as soon as they are open."""
     server = make_server().start()
     needle = secrets.token_bytes(32)

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from support.server import MakeServer, Server
 from tampering import Said, Tampering
 from terminal import COMMAND, Shell
 
@@ -20,7 +21,7 @@ from seclink.format.link import fragment_of
 
 
 @pytest.fixture
-def here(shell: Shell, server: Any) -> Shell:
+def here(shell: Shell, server: Server) -> Shell:
     """A shell whose $SECLINK_SERVER is the running one."""
     shell.env["SECLINK_SERVER"] = server.url
     return shell
@@ -34,7 +35,7 @@ def create(here: Shell, *arguments: str, input: bytes = b"hello\n", **env: str) 
 KEY = bytes(range(16))
 
 
-def raw(server: Any, body: bytes, shown_key: bytes, **members: str) -> str:
+def raw(server: Server, body: bytes, shown_key: bytes, **members: str) -> str:
     """A link as a caller of the documented API makes it, by its own AES-GCM."""
     blob = AESGCM(KEY).encrypt(bytes(12), body, None)
     body = {"encryptedBlob": base64.b64encode(blob).decode(), "iv": base64.b64encode(bytes(12)).decode()}
@@ -131,19 +132,19 @@ def test_unexpected_passcode_spends_no_view(here: Shell) -> None:
     assert here.out("get", link) == "hello"
 
 
-def test_raw_secret_opens_with_the_key_in_its_link(here: Shell, server: Any) -> None:
+def test_raw_secret_opens_with_the_key_in_its_link(here: Shell, server: Server) -> None:
     link = raw(server, b"hello", KEY)
     assert here.out("get", link) == "hello"
 
 
-def test_raw_secret_that_does_not_open_is_not_lost(here: Shell, server: Any) -> None:
+def test_raw_secret_that_does_not_open_is_not_lost(here: Shell, server: Server) -> None:
     done = here.run("get", raw(server, b"hello", bytes(16)))
     assert (done.returncode, done.stdout) == (1, b"")
     rest = json.loads(done.stderr[: done.stderr.index(b"}") + 1])
     assert set(rest) == {"encryptedBlob", "iv"}
 
 
-def test_native_key_on_a_raw_link_spends_no_view(here: Shell, server: Any) -> None:
+def test_native_key_on_a_raw_link_spends_no_view(here: Shell, server: Server) -> None:
     """BOT-05: two links mixed up; it would be spent, and could not be opened."""
     link = raw(server, b"hello", KEY)
     done = here.run("get", f"{link.split('#')[0]}#{fragment_of(bytes(32))}")
@@ -156,7 +157,7 @@ def test_native_key_on_a_raw_link_spends_no_view(here: Shell, server: Any) -> No
 # Receipts
 
 
-def test_secret_created_without_a_key_can_be_burned(here: Shell, server: Any) -> None:
+def test_secret_created_without_a_key_can_be_burned(here: Shell, server: Server) -> None:
     created = create(here)
     assert here.run("delete", created["receiptId"]).returncode == 0
     assert here.run("get", created["link"]).returncode == 4
@@ -187,7 +188,7 @@ def test_link_is_printed_even_if_the_receipt_cannot_be_saved(here: Shell) -> Non
 # Accounts
 
 
-def test_login_list_stats_logout(here: Shell, server: Any) -> None:
+def test_login_list_stats_logout(here: Shell, server: Server) -> None:
     key = server.key("create", "manage", account="client-tests")
     del here.env["SECLINK_SERVER"]
     done = here.run("login", "--server", server.url, input=f"{key}\n".encode())
@@ -218,7 +219,7 @@ def test_rejected_key_is_not_saved(here: Shell) -> None:
     assert not here.profile.exists()
 
 
-def test_saved_key_is_not_sent_to_another_server(here: Shell, server: Any) -> None:
+def test_saved_key_is_not_sent_to_another_server(here: Shell, server: Server) -> None:
     key = server.key("create", "manage", account="client-tests-2")
     here.run("login", "--key", key)
     other = server.url.replace("127.0.0.1", "localhost")
@@ -234,7 +235,7 @@ def test_bad_key_is_not_treated_as_no_key(here: Shell) -> None:
     assert (done.returncode, done.stdout) == (1, b"")
 
 
-def test_rejected_key_names_its_origin(here: Shell, server: Any) -> None:
+def test_rejected_key_names_its_origin(here: Shell, server: Server) -> None:
     from_environment = here.run("stats", SECLINK_API_KEY="sk_live_wrong")
     assert (
         b"\n  it came from SECLINK_API_KEY, and is unknown to the server, revoked or expired\n"
@@ -247,7 +248,7 @@ def test_rejected_key_names_its_origin(here: Shell, server: Any) -> None:
     assert login.stderr == b"seclink: The API key is not valid\n  nothing was saved\n"
 
 
-def test_revoked_saved_key_suggests_another_login(here: Shell, server: Any) -> None:
+def test_revoked_saved_key_suggests_another_login(here: Shell, server: Server) -> None:
     key = server.key("create", "manage", account="dave")
     here.run("login", "--key", key)
     assert here.run("stats").returncode == 0
@@ -314,7 +315,9 @@ def reword(response: Said) -> None:
         ["a" * 100_000],
     ],
 )
-def test_server_with_other_messages_gives_the_same_output(make_server: Any, shell: Shell, arguments: list[str]) -> None:
+def test_server_with_other_messages_gives_the_same_output(
+    make_server: MakeServer, shell: Shell, arguments: list[str]
+) -> None:
     """The command line acts on the codes and limits of an error, not on its words."""
     toml = '[limits]\npayload_bytes = 4096\n[expiry]\nmax = "12h"\ndefault = "1h"\n'
     server = make_server(toml).start()
@@ -339,7 +342,7 @@ def test_option_that_is_not_utf8_is_refused(here: Shell, option: str) -> None:
 
 
 @pytest.fixture
-def impatient(shell: Shell, make_server: Any) -> Shell:
+def impatient(shell: Shell, make_server: MakeServer) -> Shell:
     """A shell whose server keeps nothing for longer than 12 hours."""
     shell.env["SECLINK_SERVER"] = make_server('[expiry]\nmax = "12h"\ndefault = "1h"\n').start().url
     return shell
@@ -364,7 +367,7 @@ def test_requested_lifetime_is_not_shortened(impatient: Shell, option: str, life
     assert done.stderr.decode() == f"seclink: {option}: at most {maximum} on this server\n"
 
 
-def test_server_without_seclink_fails(here: Shell, server: Any) -> None:
+def test_server_without_seclink_fails(here: Shell, server: Server) -> None:
     done = here.run("create", "hello", "--server", f"{server.url}/elsewhere")
     assert done.returncode in (1, 3)
     assert done.stdout == b""
@@ -373,7 +376,7 @@ def test_server_without_seclink_fails(here: Shell, server: Any) -> None:
 # On a terminal
 
 
-def test_raw_secret_that_does_not_open_after_a_passcode_is_not_lost(here: Shell, server: Any) -> None:
+def test_raw_secret_that_does_not_open_after_a_passcode_is_not_lost(here: Shell, server: Server) -> None:
     link = raw(server, b"hello", bytes(16), passcodeHash=hashlib.sha256(b"1234").hexdigest())
     screen = here.on_terminal("get", link)
     screen.wait_for("Passcode: ")
@@ -445,7 +448,7 @@ def test_secret_cannot_control_the_terminal(here: Shell) -> None:
     assert "\x1b" not in screen.shown
 
 
-def test_login_prompts_for_server_and_key(here: Shell, server: Any) -> None:
+def test_login_prompts_for_server_and_key(here: Shell, server: Server) -> None:
     key = server.key("create", account="client-tests-3")
     del here.env["SECLINK_SERVER"]
     screen = here.on_terminal("login")

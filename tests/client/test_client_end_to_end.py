@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
-from typing import Any
 
 import httpx
 import pytest
+from support.server import Server
 
 from seclink import AsyncClient, Client
 from seclink.client.receipts import KEEP
@@ -29,7 +29,7 @@ class Losing(httpx.HTTPTransport):
         return response
 
 
-def test_every_operation(server: Any) -> None:
+def test_every_operation(server: Server) -> None:
     with Client(server.url, server.key("create", "manage", account="library")) as client:
         created = client.create("hello ✓", hours=2, views=3, description="for Bob", password="1234", note="ring me")
         meta = client.meta(created.link)
@@ -55,7 +55,7 @@ def test_every_operation(server: Any) -> None:
             client.update(created.receipt_id, views=2)
 
 
-def test_async_client(server: Any) -> None:
+def test_async_client(server: Server) -> None:
     async def run() -> None:
         async with AsyncClient(server.url, "") as client:
             created = await asyncio.gather(*(client.create(f"secret {n}") for n in range(10)))
@@ -69,7 +69,7 @@ def test_async_client(server: Any) -> None:
     asyncio.run(run())
 
 
-def test_reveal_is_retried_after_a_lost_response(server: Any) -> None:
+def test_reveal_is_retried_after_a_lost_response(server: Server) -> None:
     """LR-02"""
     with Client(server.url, "") as client:
         created = client.create("hello")
@@ -81,7 +81,7 @@ def test_reveal_is_retried_after_a_lost_response(server: Any) -> None:
             client.reveal(created.link)
 
 
-def test_lost_response_to_a_create_makes_one_secret(server: Any) -> None:
+def test_lost_response_to_a_create_makes_one_secret(server: Server) -> None:
     """LR-06"""
     key = server.key("create", "manage", account="lost-create")
     with Client(server.url, key, transport=Losing("/secrets", 2), sleep=lambda _: None) as client:
@@ -90,7 +90,7 @@ def test_lost_response_to_a_create_makes_one_secret(server: Any) -> None:
         assert client.reveal(created.link).text == "hello"
 
 
-def test_only_one_of_many_readers_gets_the_secret(server: Any) -> None:
+def test_only_one_of_many_readers_gets_the_secret(server: Server) -> None:
     """ONE-01"""
     with Client(server.url, "") as client:
         created = client.create("hello")
@@ -111,7 +111,7 @@ def test_only_one_of_many_readers_gets_the_secret(server: Any) -> None:
     assert sorted(got) == ["gone"] * 15 + ["hello"]
 
 
-def test_wrong_passcode_counts_down_and_spends_no_view(server: Any) -> None:
+def test_wrong_passcode_counts_down_and_spends_no_view(server: Server) -> None:
     """PC-07"""
     with Client(server.url, "") as client:
         created = client.create("hello", password="1234")
@@ -123,7 +123,7 @@ def test_wrong_passcode_counts_down_and_spends_no_view(server: Any) -> None:
         assert client.reveal(created.link, "1234").text == "hello"
 
 
-def test_manage_token_opens_only_its_receipt(server: Any) -> None:
+def test_manage_token_opens_only_its_receipt(server: Server) -> None:
     """AUTH-07"""
     with Client(server.url, "") as client:
         one, other = client.create("one"), client.create("other")
@@ -132,12 +132,12 @@ def test_manage_token_opens_only_its_receipt(server: Any) -> None:
         assert client.reveal(one.link).text == "one"
 
 
-def test_report_reaches_the_operator(server: Any) -> None:
+def test_report_reaches_the_operator(server: Server) -> None:
     with Client(server.url, "") as client:
         client.report(f"{server.url}/AbCdEf123456", "phishing")
 
 
-def test_idempotency_key_cannot_be_reused_for_another_create(server: Any) -> None:
+def test_idempotency_key_cannot_be_reused_for_another_create(server: Server) -> None:
     """LR-06"""
     assert IdempotencyMismatch.status == 422
     body = {"encryptedBlob": "AAAA", "iv": "AAAA", "expiryType": "view_once"}

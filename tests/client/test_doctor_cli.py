@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from support.certificates import pair
-from support.server import Server
+from support.server import MakeServer, Server
 from tampering import Certificate, Said, Tampering, header
 
 from seclink.cli import doctor as command
@@ -55,7 +55,7 @@ def by_subject(facts: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture
-def alone(make_server: Callable[..., Server]) -> Server:
+def alone(make_server: MakeServer) -> Server:
     """A server without a proxy."""
     server = make_server()
     server.config.write_text(f'[server]\nport = {server.port}\npublic_url = "http://localhost:{server.port}"\n')
@@ -71,7 +71,7 @@ class Behind:
 
 @pytest.fixture
 def behind(
-    make_server: Callable[..., Server], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_server: MakeServer, unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Behind]:
     certificate = Certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
@@ -135,13 +135,13 @@ def test_findings_are_printed_with_their_fixes(alone: Server) -> None:
     assert "\n1 problem, " in said
 
 
-def test_warnings_do_not_fail(make_server: Callable[..., Server]) -> None:
+def test_warnings_do_not_fail(make_server: MakeServer) -> None:
     status, facts = doctor(make_server("[dialects.seecret]\nenabled = true\n"), "--offline")
     assert status == 0
     assert {"dialects.seecret", "server.public_url"} <= problems(facts, "warning").keys()
 
 
-def test_broken_configuration_is_reported_with_its_lines(make_server: Callable[..., Server]) -> None:
+def test_broken_configuration_is_reported_with_its_lines(make_server: MakeServer) -> None:
     """CFG-01: the checks that need no configuration still run."""
     server = make_server("[server]\nprot = 1\n")
     status, facts = doctor(server)
@@ -150,7 +150,7 @@ def test_broken_configuration_is_reported_with_its_lines(make_server: Callable[.
     assert {finding["part"] for finding in facts["findings"]} == {"configuration", "machine"}
 
 
-def test_damaged_database_is_explained(make_server: Callable[..., Server]) -> None:
+def test_damaged_database_is_explained(make_server: MakeServer) -> None:
     """CR-06"""
     server = make_server()
     (server.folder / "seclink.db").write_bytes(b"not a database at all" * 100)
@@ -167,7 +167,7 @@ def test_stopped_server_is_a_problem_unless_offline(alone: Server) -> None:
     assert doctor(alone, "--offline")[0] == 0
 
 
-def test_listen_address_of_the_command_line_is_used(make_server: Callable[..., Server]) -> None:
+def test_listen_address_of_the_command_line_is_used(make_server: MakeServer) -> None:
     """The command line overrides the TOML."""
     status, facts = doctor(make_server("[server]\nport = 1\n").start())
     assert (status, problems(facts)) == (0, {})
@@ -176,7 +176,7 @@ def test_listen_address_of_the_command_line_is_used(make_server: Callable[..., S
     assert "127.0.0.1" not in observations, "an address needs no name"
 
 
-def test_running_server_that_does_not_respond_is_reported(make_server: Callable[..., Server]) -> None:
+def test_running_server_that_does_not_respond_is_reported(make_server: MakeServer) -> None:
     """For example, because `server.port` has been changed since its start."""
     server = make_server("[server]\nport = 1\n")
     server.key("create")
@@ -189,7 +189,7 @@ def test_running_server_that_does_not_respond_is_reported(make_server: Callable[
     assert problems(facts) == {"http://127.0.0.1:1": said}
 
 
-def test_unusable_certificate_is_reported(make_server: Callable[..., Server]) -> None:
+def test_unusable_certificate_is_reported(make_server: MakeServer) -> None:
     server = make_server("[server]\ntls_cert = 'fullchain.pem'\ntls_key = 'privkey.pem'\n")
     (server.folder / "fullchain.pem").write_text("none")
     said = problems(doctor(server, "--offline")[1])
@@ -203,7 +203,7 @@ def test_unusable_certificate_is_reported(make_server: Callable[..., Server]) ->
 
 
 def test_unreadable_certificate_is_not_to_be_corrected(
-    make_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+    make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Path) -> None:
         raise CertificateRefused("any words", Path("/etc/privkey.pem"), is_denied=True)
@@ -214,7 +214,7 @@ def test_unreadable_certificate_is_not_to_be_corrected(
     assert (finding["said"], "as root" in finding["fix"]) == ("cannot be used: any words", True)
 
 
-def test_name_that_does_not_resolve_is_a_problem(make_server: Callable[..., Server]) -> None:
+def test_name_that_does_not_resolve_is_a_problem(make_server: MakeServer) -> None:
     host = f"{'a' * 64}.example"  # not a valid name, so no DNS server is asked
     _, facts = doctor(make_server(f'[server]\npublic_url = "https://{host}"\ntrusted_proxies = ["127.0.0.1"]\n'))
     assert "does not resolve" in problems(facts)[host]
@@ -326,7 +326,7 @@ def test_proxy_without_its_server_is_fixed_by_a_start(behind: Behind) -> None:
 
 
 def test_certificate_that_expires_soon_is_a_warning(
-    make_server: Callable[..., Server], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_server: MakeServer, unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = Certificate(tmp_path, days=5)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))

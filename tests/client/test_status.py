@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.ports import free_port
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Serve, Server
 from terminal import Shell
 
 from seclink.cli.metrics_snapshot import Reading
@@ -20,7 +20,7 @@ from seclink.telemetry.prometheus import parse
 
 
 @pytest.fixture(scope="module")
-def watched(serve: Callable[..., Server]) -> Server:
+def watched(serve: Serve) -> Server:
     """A server that serves its metrics at metrics.listen and to API keys."""
     toml = f'{HIGH_RATES}[metrics]\nenabled = true\nlisten = "127.0.0.1:{free_port()}"\n'
     running = serve(toml)
@@ -109,7 +109,7 @@ def test_error_names_the_origin_of_the_server_address(shell: Shell) -> None:
     assert b"server of `seclink login`; " in shell.run("status").stderr
 
 
-def test_configured_server_is_reached_where_it_listens(shell: Shell, make_server: Callable[..., Server]) -> None:
+def test_configured_server_is_reached_where_it_listens(shell: Shell, make_server: MakeServer) -> None:
     """Not at the default address, and without the key of another server."""
     server = make_server("[server]\nport = 1\npublic_url = 'https://secrets.example.org'\n").start()
     Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
@@ -133,7 +133,7 @@ def test_configured_server_is_reached_where_it_listens(shell: Shell, make_server
         assert b"metrics.listen = " in refused.stderr
 
 
-def test_listener_configured_after_the_start_needs_a_restart(shell: Shell, make_server: Callable[..., Server]) -> None:
+def test_listener_configured_after_the_start_needs_a_restart(shell: Shell, make_server: MakeServer) -> None:
     server = make_server("").start()
     server.config.write_text('[metrics]\nlisten = "127.0.0.1:9"\n')
     refused = shell.run("status", "--config", str(server.config))

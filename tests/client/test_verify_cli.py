@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support.server import Server
+from support.server import MakeServer, Serve, Server
 from tampering import Certificate, Rule, Said, Tampering, header, replace
 from terminal import Shell
 
@@ -37,7 +37,7 @@ def verify(url: str, *options: str) -> Result:
 
 
 @pytest.fixture(scope="module")
-def branded(serve: Callable[..., Server]) -> Server:
+def branded(serve: Serve) -> Server:
     return serve(BRANDED, {"logo.svg": SVG})
 
 
@@ -105,7 +105,7 @@ def test_every_file_that_a_page_loads_is_fetched(between: Tampering) -> None:
 
 
 def test_tls_and_a_path_make_no_difference(
-    make_server: Callable[..., Server], unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_server: MakeServer, unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = Certificate(tmp_path)
     url = f"https://localhost:{unused_tcp_port}/below"

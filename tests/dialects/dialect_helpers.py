@@ -10,18 +10,19 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
+from support.appliance import Appliance
 from transcripts import GOLDEN, ROOT
 
 from seclink.format import envelope
 
 
-async def ask(appliance: Any, method: str, url: str, **options: Any) -> httpx.Response:
+async def ask(appliance: Appliance, method: str, url: str, **options: Any) -> httpx.Response:
     async with appliance.client() as http:
         response: httpx.Response = await http.request(method, url, **options)
     return response
 
 
-def written(appliance: Any) -> bytes:
+def written(appliance: Appliance) -> bytes:
     """Return every byte of the database files and of the log."""
     files = (appliance.path.with_name(appliance.path.name + end) for end in ("", "-wal", "-shm", "-journal"))
     content = b""
@@ -31,7 +32,7 @@ def written(appliance: Any) -> bytes:
     return content + appliance.log.getvalue().encode()
 
 
-async def wait_until_gone(appliance: Any, trace: bytes) -> None:
+async def wait_until_gone(appliance: Appliance, trace: bytes) -> None:
     for _ in range(100):
         if trace not in written(appliance):
             return
@@ -69,7 +70,7 @@ class Row(NamedTuple):
     def url(self) -> str:
         return f"{ROOT}/{self.name}{self.path}"
 
-    async def create(self, appliance: Any, views: int = 1, has_password: bool = False) -> CreatedSecret:
+    async def create(self, appliance: Appliance, views: int = 1, has_password: bool = False) -> CreatedSecret:
         async with appliance.client() as http:
             response = await http.post(self.url, **self.request(await appliance.key(), views, has_password))
         assert response.is_success, response.text

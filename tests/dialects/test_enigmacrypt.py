@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from dialect_helpers import ask, enigmacrypt_request, wait_until_gone, written
-from support.server import HIGH_RATES
+from support.appliance import Appliance, MakeAppliance
+from support.server import HIGH_RATES, Server
 from transcripts import GOLDEN, ROOT
 
 from seclink.domain import tokens
@@ -23,7 +24,7 @@ CONTENT = GOLDEN[4]["encryptedContent"]
 JSON = {"Content-Type": "application/json"}
 
 
-async def create(appliance: Any, views: int | None = 1, **headers: str) -> Any:
+async def create(appliance: Appliance, views: int | None = 1, **headers: str) -> Any:
     body = {"encryptedContent": CONTENT, "maxAccess": views}
     response = await ask(appliance, "POST", URL, json=body, headers=headers)
     assert response.status_code == 201, response.text
@@ -31,7 +32,7 @@ async def create(appliance: Any, views: int | None = 1, **headers: str) -> Any:
 
 
 @pytest.mark.parametrize("views", [1, 3])
-async def test_parallel_fetches_get_exactly_the_allowed_accesses(make_appliance: Any, views: int) -> None:
+async def test_parallel_fetches_get_exactly_the_allowed_accesses(make_appliance: MakeAppliance, views: int) -> None:
     """ONE-01: through the dialect and the native API at the same time."""
     appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance, views)
@@ -41,7 +42,7 @@ async def test_parallel_fetches_get_exactly_the_allowed_accesses(make_appliance:
     assert Counter(response.status_code for response in responses) == {200: views, 410: 20 - views}
 
 
-async def test_either_fetch_or_parallel_delete_succeeds(make_appliance: Any) -> None:
+async def test_either_fetch_or_parallel_delete_succeeds(make_appliance: MakeAppliance) -> None:
     """ONE-01"""
     appliance = await make_appliance(HIGH_RATES)
     for _ in range(10):
@@ -53,7 +54,7 @@ async def test_either_fetch_or_parallel_delete_succeeds(make_appliance: Any) -> 
         assert sorted((fetched.status_code, deleted.status_code)) == [200, 410]
 
 
-async def test_delete_token_is_stored_only_as_a_digest(make_appliance: Any) -> None:
+async def test_delete_token_is_stored_only_as_a_digest(make_appliance: MakeAppliance) -> None:
     """FOR-01"""
     appliance = await make_appliance(HIGH_RATES + '[log]\nlevel = "debug"\nformat = "json"\n')
     message = await create(appliance)
@@ -66,7 +67,7 @@ async def test_delete_token_is_stored_only_as_a_digest(make_appliance: Any) -> N
     assert message["messageId"] not in appliance.log.getvalue()
 
 
-async def test_taken_id_is_drawn_again(make_appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_taken_id_is_drawn_again(make_appliance: MakeAppliance, monkeypatch: pytest.MonkeyPatch) -> None:
     """The id of an ended message stays taken: a link never leads to another message."""
     appliance = await make_appliance(HIGH_RATES)
     ids = iter(["AAAAAAAA", "AAAAAAAA", "BBBBBBBB", "AAAAAAAA", "BBBBBBBB", "CCCCCCCC"])
@@ -78,7 +79,9 @@ async def test_taken_id_is_drawn_again(make_appliance: Any, monkeypatch: pytest.
     assert (await create(appliance))["messageId"] == "CCCCCCCC"
 
 
-async def test_create_is_busy_if_every_id_is_taken(make_appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_create_is_busy_if_every_id_is_taken(
+    make_appliance: MakeAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     appliance = await make_appliance(HIGH_RATES)
     draw = tokens.draw
     monkeypatch.setattr(tokens, "draw", lambda length, *more: "AAAAAAAA" if length == 8 else draw(length, *more))
@@ -88,7 +91,9 @@ async def test_create_is_busy_if_every_id_is_taken(make_appliance: Any, monkeypa
     assert response.json()["success"] is False
 
 
-async def test_malformed_id_does_not_reach_the_store(make_appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_malformed_id_does_not_reach_the_store(
+    make_appliance: MakeAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     appliance = await make_appliance(HIGH_RATES)
 
     async def fail(*_: Any) -> None:
@@ -100,7 +105,7 @@ async def test_malformed_id_does_not_reach_the_store(make_appliance: Any, monkey
         assert response.status_code == status
 
 
-async def test_two_delete_tokens_are_rejected(make_appliance: Any) -> None:
+async def test_two_delete_tokens_are_rejected(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance)
     twice = [("X-Delete-Token", message["deleteToken"]), ("X-Delete-Token", "x")]
@@ -114,7 +119,7 @@ async def test_two_delete_tokens_are_rejected(make_appliance: Any) -> None:
 @pytest.mark.parametrize(
     "name", ["Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"]
 )
-async def test_partial_request_spends_no_access(make_appliance: Any, name: str) -> None:
+async def test_partial_request_spends_no_access(make_appliance: MakeAppliance, name: str) -> None:
     appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance)
     response = await ask(appliance, "POST", f"{URL}/{message['messageId']}/access", headers={name: "bytes=0-1"})
@@ -122,7 +127,7 @@ async def test_partial_request_spends_no_access(make_appliance: Any, name: str) 
     assert (await ask(appliance, "POST", f"{URL}/{message['messageId']}/access")).status_code == 200
 
 
-async def test_idempotency_key_repeats_a_lost_response(make_appliance: Any) -> None:
+async def test_idempotency_key_repeats_a_lost_response(make_appliance: MakeAppliance) -> None:
     """For a minute, to the same key only, and without a second access, as in the native API."""
     appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance, 2)
@@ -138,7 +143,7 @@ async def test_idempotency_key_repeats_a_lost_response(make_appliance: Any) -> N
     assert (await ask(appliance, "POST", url, headers=headers)).status_code == 410
 
 
-async def test_fetch_with_a_large_body_spends_no_access(make_appliance: Any) -> None:
+async def test_fetch_with_a_large_body_spends_no_access(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance)
     url = f"{URL}/{message['messageId']}/access"
@@ -146,7 +151,7 @@ async def test_fetch_with_a_large_body_spends_no_access(make_appliance: Any) -> 
     assert (await ask(appliance, "POST", url, content=b"x" * 10_000)).status_code == 200
 
 
-def test_fetch_with_an_incomplete_body_spends_no_access(server: Any) -> None:
+def test_fetch_with_an_incomplete_body_spends_no_access(server: Server) -> None:
     """ONE-01: the client announces a body and disconnects before sending it."""
     url = f"{server.url}/enigmacrypt/api/messages"
     message = httpx.post(url, json={"encryptedContent": CONTENT, "maxAccess": 1}).json()["data"]
@@ -169,7 +174,7 @@ def test_fetch_with_an_incomplete_body_spends_no_access(server: Any) -> None:
     ],
     ids=ascii,
 )  # fmt: skip
-async def test_instant_that_is_not_iso_8601_is_rejected(make_appliance: Any, text: str) -> None:
+async def test_instant_that_is_not_iso_8601_is_rejected(make_appliance: MakeAppliance, text: str) -> None:
     """IN-02"""
     appliance = await make_appliance(HIGH_RATES)
     body = {"encryptedContent": CONTENT, "expiresAt": text}
@@ -177,7 +182,7 @@ async def test_instant_that_is_not_iso_8601_is_rejected(make_appliance: Any, tex
     assert (response.status_code, response.json()["success"]) == (400, False)
 
 
-async def test_fetched_payload_is_erased(make_appliance: Any) -> None:
+async def test_fetched_payload_is_erased(make_appliance: MakeAppliance) -> None:
     """FOR-01"""
     appliance = await make_appliance(HIGH_RATES)
     message = await create(appliance)
@@ -187,7 +192,7 @@ async def test_fetched_payload_is_erased(make_appliance: Any) -> None:
     await wait_until_gone(appliance, sealed)
 
 
-def test_client_requests_work_on_one_connection(server: Any) -> None:
+def test_client_requests_work_on_one_connection(server: Server) -> None:
     """A peek, a fetch whose body the server does not use, and a further request on the same socket."""
     key = server.key()
     request = enigmacrypt_request(key, 1, False)

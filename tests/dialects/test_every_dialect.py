@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from dialect_helpers import PASSWORD_HASH, ROWS, CreatedSecret, Row, ask, wait_until_gone, written
+from support.appliance import Appliance, MakeAppliance
 from support.server import HIGH_RATES
 from transcripts import ROOT
 
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("row", ROWS, ids=lambda
 READERS = 20
 
 
-async def reveal(appliance: Any, secret: CreatedSecret, proof: dict[str, str]) -> httpx.Response:
+async def reveal(appliance: Appliance, secret: CreatedSecret, proof: dict[str, str]) -> httpx.Response:
     return await ask(appliance, "POST", f"{ROOT}/api/v1/secrets/{secret.link_id}/reveal", json=proof)
 
 
@@ -32,7 +33,9 @@ def without_password(secret: CreatedSecret) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("views", [1, 3])
-async def test_parallel_readers_get_exactly_the_allowed_views(make_appliance: Any, row: Row, views: int) -> None:
+async def test_parallel_readers_get_exactly_the_allowed_views(
+    make_appliance: MakeAppliance, row: Row, views: int
+) -> None:
     """ONE-01"""
     for _ in range(5):
         appliance = await make_appliance(HIGH_RATES + row.toml)
@@ -44,7 +47,7 @@ async def test_parallel_readers_get_exactly_the_allowed_views(make_appliance: An
         assert len(payloads) == 1
 
 
-async def test_wrong_or_missing_password_spends_no_view(make_appliance: Any, row: Row) -> None:
+async def test_wrong_or_missing_password_spends_no_view(make_appliance: MakeAppliance, row: Row) -> None:
     """The native API checks the password, too. If the whole key is derived from it, the server reports none."""
     appliance = await make_appliance(HIGH_RATES + row.toml)
     secret = await row.create(appliance, 1, has_password=True)
@@ -62,7 +65,7 @@ async def test_wrong_or_missing_password_spends_no_view(make_appliance: Any, row
 # Nothing left
 
 
-async def test_text_password_and_key_are_never_written(make_appliance: Any, row: Row) -> None:
+async def test_text_password_and_key_are_never_written(make_appliance: MakeAppliance, row: Row) -> None:
     """FOR-01: search the raw bytes while the secret is active and after; its payload is gone once it has ended."""
     appliance = await make_appliance(HIGH_RATES + '[log]\nlevel = "debug"\nformat = "json"\n' + row.toml)
     secret = await row.create(appliance, 2 if row.checks_password else 3, has_password=True)
@@ -91,7 +94,7 @@ def check_envelope(row: Row, response: httpx.Response, status: int) -> None:
     assert row.is_envelope(response.json()), details
 
 
-async def test_errors_of_middleware_and_framework_are_in_the_envelope(make_appliance: Any, row: Row) -> None:
+async def test_errors_of_middleware_and_framework_are_in_the_envelope(make_appliance: MakeAppliance, row: Row) -> None:
     appliance = await make_appliance(HIGH_RATES + row.toml)
     twice = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")]
     for status, method, url, options in (
@@ -109,7 +112,7 @@ async def test_errors_of_middleware_and_framework_are_in_the_envelope(make_appli
         check_envelope(row, await ask(appliance, method, url, **options), status)
 
 
-async def test_too_large_chunked_body_is_rejected_in_the_envelope(make_appliance: Any, row: Row) -> None:
+async def test_too_large_chunked_body_is_rejected_in_the_envelope(make_appliance: MakeAppliance, row: Row) -> None:
     async def endless() -> Any:
         for _ in range(80):
             yield b"x" * 65_536
@@ -119,14 +122,14 @@ async def test_too_large_chunked_body_is_rejected_in_the_envelope(make_appliance
     check_envelope(row, await ask(appliance, "POST", row.url, content=endless(), headers=named), 413)
 
 
-async def test_unknown_key_is_rejected_in_the_envelope(make_appliance: Any, row: Row) -> None:
+async def test_unknown_key_is_rejected_in_the_envelope(make_appliance: MakeAppliance, row: Row) -> None:
     appliance = await make_appliance(HIGH_RATES + row.toml)
     for key in ("sk_live_" + "0" * 38, "", "x"):
         response = await ask(appliance, "POST", row.url, **row.request(key, 1, False))
         check_envelope(row, response, 401)
 
 
-async def test_rate_limit_is_in_the_envelope_with_retry_after(make_appliance: Any, row: Row) -> None:
+async def test_rate_limit_is_in_the_envelope_with_retry_after(make_appliance: MakeAppliance, row: Row) -> None:
     appliance = await make_appliance('[rates]\nkey = "2/hour"\n' + row.toml)
     request = row.request(await appliance.key(), 1, False)
     responses = [await ask(appliance, "POST", row.url, **request) for _ in range(3)]
@@ -136,7 +139,7 @@ async def test_rate_limit_is_in_the_envelope_with_retry_after(make_appliance: An
 
 @pytest.mark.parametrize(("error", "status"), [(RuntimeError("x"), 500), (StorageFailed(), 503), (StorageFull(), 507)])
 async def test_internal_errors_are_in_the_envelope_without_details(
-    make_appliance: Any, row: Row, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+    make_appliance: MakeAppliance, row: Row, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     appliance = await make_appliance(HIGH_RATES + row.toml)
 
@@ -149,7 +152,7 @@ async def test_internal_errors_are_in_the_envelope_without_details(
     assert "Runtime" not in response.text
 
 
-async def test_overload_and_crashes_are_in_the_envelope(make_appliance: Any, row: Row) -> None:
+async def test_overload_and_crashes_are_in_the_envelope(make_appliance: MakeAppliance, row: Row) -> None:
     appliance = await make_appliance(HIGH_RATES + row.toml)
 
     async def fail(*_: Any) -> None:
@@ -161,7 +164,7 @@ async def test_overload_and_crashes_are_in_the_envelope(make_appliance: Any, row
     check_envelope(row, await ask(appliance, "GET", row.url), 503)
 
 
-async def test_every_path_answers_a_preflight(make_appliance: Any, row: Row) -> None:
+async def test_every_path_answers_a_preflight(make_appliance: MakeAppliance, row: Row) -> None:
     appliance = await make_appliance(HIGH_RATES + row.toml)
     for url in (row.url, f"{row.url}/x", f"{ROOT}/{row.name}/nothing"):
         response = await ask(appliance, "OPTIONS", url)
@@ -174,7 +177,7 @@ async def test_every_path_answers_a_preflight(make_appliance: Any, row: Row) -> 
 # Its paths and hosts
 
 
-async def test_disabled_dialect_has_no_routes(make_appliance: Any, row: Row) -> None:
+async def test_disabled_dialect_has_no_routes(make_appliance: MakeAppliance, row: Row) -> None:
     appliance = await make_appliance(f"{HIGH_RATES}[dialects.{row.name}]\nenabled = false\nhost = 'own.example'\n")
     request = row.request(await appliance.key(), 1, False)
     for method in ("POST", "GET", "OPTIONS", "DELETE"):
@@ -188,7 +191,7 @@ async def test_disabled_dialect_has_no_routes(make_appliance: Any, row: Row) -> 
     assert response.json()["code"] == "unknown_host"
 
 
-async def test_own_host_serves_only_the_dialects_paths(make_appliance: Any, row: Row) -> None:
+async def test_own_host_serves_only_the_dialects_paths(make_appliance: MakeAppliance, row: Row) -> None:
     host = f"[dialects.{row.name}]\nhost = 'own.example'\n"
     toml = row.toml.replace(f"[dialects.{row.name}]\n", host) if row.toml else host
     appliance = await make_appliance(HIGH_RATES + toml)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
+from support.server import MakeServer, Server
 from transcripts import GOLDEN
 
 CLIENTS = Path(sys.prefix) / "clients"
@@ -54,7 +55,7 @@ def open_by_recipe(content: str, digest: str) -> Any:
 
 
 @pytest.mark.parametrize("version", GENERATIONS)
-def test_node_sample_creates_with_a_key(server: Any, version: str) -> None:
+def test_node_sample_creates_with_a_key(server: Server, version: str) -> None:
     """The stored message opens by the recipe, with the hash of that generation only."""
     key = server.key()
     created = create_with_sample(version, f"{server.url}/enigmacrypt", key)
@@ -72,20 +73,20 @@ def test_node_sample_creates_with_a_key(server: Any, version: str) -> None:
     assert created["url"].rpartition("/")[2] not in server.log()
 
 
-def test_node_sample_creates_without_a_key(server: Any) -> None:
+def test_node_sample_creates_without_a_key(server: Server) -> None:
     created = create_with_sample("4.2.0", f"{server.url}/enigmacrypt")
     assert open_by_recipe(fetch(created).json()["data"]["encryptedContent"], "sha256")["content"] == TEXT
 
 
 @pytest.mark.parametrize("token", ["enigma_0123456789abcdef", "sk_live_" + "0" * 38])
-def test_node_sample_throws_the_error_for_an_unknown_key(server: Any, token: str) -> None:
+def test_node_sample_throws_the_error_for_an_unknown_key(server: Server, token: str) -> None:
     """A request with an unknown key is not an anonymous one."""
     process = node("4.2.0", f"{server.url}/enigmacrypt", TEXT, PASSWORD, token)
     assert process.returncode != 0
     assert "Error: The API key is not valid" in process.stderr
 
 
-def test_node_sample_throws_the_rate_limit_error(make_server: Any) -> None:
+def test_node_sample_throws_the_rate_limit_error(make_server: MakeServer) -> None:
     server = make_server().start()
     statuses = [httpx.post(f"{server.url}/enigmacrypt/api/messages", json=BODY).status_code for _ in range(20)]
     assert statuses == [201] * 20
@@ -102,7 +103,7 @@ def curl(url: str, body: Any, key: str, *options: str) -> Any:
     return json.loads(process.stdout)
 
 
-def test_curl_sample_creates(server: Any) -> None:
+def test_curl_sample_creates(server: Server) -> None:
     body = curl(f"{server.url}/enigmacrypt", BODY, server.key())
     assert (body["success"], body["message"]) == (True, "Message stored successfully")
     assert body["data"].keys() == {"messageId", "expiresAt"}
@@ -110,7 +111,7 @@ def test_curl_sample_creates(server: Any) -> None:
     assert response.json()["data"]["encryptedContent"] == BODY["encryptedContent"]
 
 
-def test_curl_sample_works_at_the_dialects_own_host(make_server: Any) -> None:
+def test_curl_sample_works_at_the_dialects_own_host(make_server: MakeServer) -> None:
     """Without a path prefix; links there redirect to the page at the public URL."""
     server = make_server('[dialects.enigmacrypt]\nhost = "enigma.example.org"\n').start()
     host = f"enigma.example.org:{server.port}"

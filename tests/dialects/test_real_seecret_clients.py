@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.server import MakeServer, Serve, Server
 
 from seclink.format import envelope
 
@@ -25,12 +26,12 @@ Caller = Callable[..., list[Any]]
 
 
 @pytest.fixture(scope="module")
-def server(serve: Callable[..., Any]) -> Any:
+def server(serve: Serve) -> Server:
     return serve(TOML)
 
 
 @pytest.fixture(scope="module")
-def key(server: Any) -> str:
+def key(server: Server) -> str:
     return str(server.key())
 
 
@@ -76,7 +77,7 @@ def milliseconds(at: datetime) -> float:
     return at.timestamp() * 1000
 
 
-def test_python_sample_creates(server: Any, key: str) -> None:
+def test_python_sample_creates(server: Server, key: str) -> None:
     before = datetime.now(UTC) + timedelta(days=7)
     [[status, body]] = python(f"{server.url}/seecret/api", key, None)
     after = datetime.now(UTC) + timedelta(days=7)
@@ -89,7 +90,7 @@ def test_python_sample_creates(server: Any, key: str) -> None:
         assert trace not in server.log()
 
 
-def test_php_sample_without_its_unsupported_mail_creates(server: Any, key: str) -> None:
+def test_php_sample_without_its_unsupported_mail_creates(server: Server, key: str) -> None:
     calls = (["create_seecret", {}], ["create_seecret", WITHOUT_MAIL])
     refused, [status, body] = php(f"{server.url}/seecret/api", key, *calls)
     message = "view_notification: is not supported here; recipient_email: is not supported here"
@@ -101,7 +102,7 @@ def test_php_sample_without_its_unsupported_mail_creates(server: Any, key: str) 
     assert read(body["data"]["url"]) == "SSH password: s3cr3t!"
 
 
-def test_php_sample_updates_with_the_key_in_its_url(server: Any, key: str) -> None:
+def test_php_sample_updates_with_the_key_in_its_url(server: Server, key: str) -> None:
     api = f"{server.url}/seecret/api"
     [[_, created]] = php(api, key, ["create_seecret", WITHOUT_MAIL])
     id, cle = created["data"]["id"], created["data"]["url"].partition("#")[2]
@@ -121,7 +122,7 @@ def test_php_sample_updates_with_the_key_in_its_url(server: Any, key: str) -> No
 
 
 @pytest.mark.parametrize("call", [python, php_members])
-def test_every_operation_works_from_both_languages(server: Any, call: Caller) -> None:
+def test_every_operation_works_from_both_languages(server: Server, call: Caller) -> None:
     api, key = f"{server.url}/seecret/api", server.key(account=call.__name__)
     text = "a+b & 50% é ✓ 🗝️\r\n\t="
     create = {"operation": "create_seecret", "lang": "fr", "seecret": text, "password": "pässword", "note": "première"}
@@ -152,7 +153,7 @@ def test_every_operation_works_from_both_languages(server: Any, call: Caller) ->
 
 
 @pytest.mark.parametrize("call", [python, php_members])
-def test_list_is_rejected_in_every_form_encoding(server: Any, key: str, call: Caller) -> None:
+def test_list_is_rejected_in_every_form_encoding(server: Server, key: str, call: Caller) -> None:
     """PHP numbers the items, requests repeats the name."""
     create = {"operation": "create_seecret", "lang": "en", "seecret": "x"}
     countries = ["FR", "DE"]
@@ -163,7 +164,7 @@ def test_list_is_rejected_in_every_form_encoding(server: Any, key: str, call: Ca
 
 
 @pytest.mark.parametrize("token", ["YOUR_TOKEN_UUID", "123e4567-e89b-12d3-a456-426614174000", ""])
-def test_unknown_token_is_unauthorized(server: Any, token: str) -> None:
+def test_unknown_token_is_unauthorized(server: Server, token: str) -> None:
     api = f"{server.url}/seecret/api"
     assert python(api, token, None)[0] == php(api, token, ["create_seecret", WITHOUT_MAIL])[0]
     assert python(api, token, None)[0][0] == 401
@@ -174,7 +175,7 @@ def curl(*arguments: str) -> Any:
     return json.loads(process.stdout)
 
 
-def test_curl_works_at_the_dialects_own_host(make_server: Any) -> None:
+def test_curl_works_at_the_dialects_own_host(make_server: MakeServer) -> None:
     """Without a path prefix; links there redirect to the page at the public URL."""
     server = make_server(TOML + 'host = "seecret.example.org"\n').start()
     host = f"seecret.example.org:{server.port}"
@@ -187,7 +188,7 @@ def test_curl_works_at_the_dialects_own_host(make_server: Any) -> None:
     assert read(body["data"]["url"]) == "¡hola! + 50%"
 
 
-def test_other_content_types_are_rejected(server: Any, key: str) -> None:
+def test_other_content_types_are_rejected(server: Server, key: str) -> None:
     for form in (("-F", "operation=get_account"), ("-H", "Content-Type: application/json", "-d", "{}")):
         body = curl("-H", f"Authorization: Bearer {key}", *form, f"{server.url}/seecret/api")
         assert body == {"CODE": 415, "MESSAGE": "This address accepts only application/x-www-form-urlencoded"}

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from support.server import MakeServer, Server
 
 HERE = Path(__file__).parent / "clients"
 PYTHON = [str(Path(sys.prefix, "clients/python/bin/python")), "-W", "error", str(HERE / "sharokey_sdk.py")]
@@ -25,20 +26,20 @@ def run(command: list[str], input: dict[str, Any]) -> Any:
     return json.loads(process.stdout)
 
 
-def sdk(server: Any, token: str, *calls: tuple[Any, ...]) -> Any:
+def sdk(server: Server, token: str, *calls: tuple[Any, ...]) -> Any:
     """Each call is (method, argument..., options)."""
     requested = [[method, rest[:-1], rest[-1]] for method, *rest in calls]
     return run(PYTHON, {"api_url": f"{server.url}/sharokey/api/v1/", "token": token, "calls": requested})
 
 
-def javascript(server: Any, token: str, *calls: tuple[Any, ...]) -> Any:
+def javascript(server: Server, token: str, *calls: tuple[Any, ...]) -> Any:
     node = shutil.which("node")
     assert node, "node is missing: install the package nodejs"
     command = [node, str(HERE / "sharokey_node.mjs")]
     return run(command, {"apiUrl": f"{server.url}/sharokey/api/v1", "token": token, "calls": calls})
 
 
-def opened(server: Any, share_url: str, password: str | None = None) -> str:
+def opened(server: Server, share_url: str, password: str | None = None) -> str:
     """Return the text that the recipient of a link reads."""
     url, _, fragment = share_url.partition("#")
     assert re.fullmatch(re.escape(server.url) + "/[A-Za-z0-9]{12}", url)
@@ -51,12 +52,12 @@ def opened(server: Any, share_url: str, password: str | None = None) -> str:
 
 
 @pytest.fixture
-def token(server: Any, request: pytest.FixtureRequest) -> str:
+def token(server: Server, request: pytest.FixtureRequest) -> str:
     """An API key of an account that only this test uses."""
     return str(server.key(account=f"sharokey-{request.node.name[:40]}"))
 
 
-def test_python_client_passes_its_own_diagnosis(server: Any, token: str) -> None:
+def test_python_client_passes_its_own_diagnosis(server: Server, token: str) -> None:
     """Six checks of six; the secret that it creates for them is gone afterwards."""
     report, stats, listed_after = sdk(server, token, ("test", {}), ("stats", {}), ("list", {}))
     assert (report["passed"], report["total"]) == (6, 6), report["details"]
@@ -66,7 +67,7 @@ def test_python_client_passes_its_own_diagnosis(server: Any, token: str) -> None
     assert [(item["status"], item["description"]) for item in listed_after["data"]] == [("expired", None)]
 
 
-def test_python_client_creates_lists_gets_and_deletes(server: Any, token: str) -> None:
+def test_python_client_creates_lists_gets_and_deletes(server: Server, token: str) -> None:
     options = {"hours": 48, "views": 2, "description": "db", "message": "m", "password": "secure123"}
     created, other = sdk(server, token, ("create", TEXT, options), ("create", "x", {}))
     slug, share_url = created["data"]["slug"], created["data"]["share_url"]
@@ -93,7 +94,7 @@ def test_python_client_creates_lists_gets_and_deletes(server: Any, token: str) -
     assert token not in server.log()
 
 
-def test_python_client_raises_the_servers_message(server: Any, token: str, tmp_path: Path) -> None:
+def test_python_client_raises_the_servers_message(server: Server, token: str, tmp_path: Path) -> None:
     attached = tmp_path / "attached.txt"
     attached.write_text("x" * 70)
     refusals = {
@@ -121,7 +122,7 @@ def test_python_client_raises_the_servers_message(server: Any, token: str, tmp_p
     assert listed_after["data"] == []
 
 
-def test_python_client_recognizes_a_wrong_key_and_the_rate_limit(server: Any, make_server: Any) -> None:
+def test_python_client_recognizes_a_wrong_key_and_the_rate_limit(server: Server, make_server: MakeServer) -> None:
     created, report = sdk(server, "sk_live_" + "0" * 38, ("create", TEXT, {}), ("test", {}))
     assert created["error"] == "AuthenticationError"
     assert report["passed"] == 2  # it is configured, and the server answers
@@ -131,7 +132,7 @@ def test_python_client_recognizes_a_wrong_key_and_the_rate_limit(server: Any, ma
     assert refused["message"].startswith("Rate limit exceeded")
 
 
-def test_attachment_of_the_python_client_is_accepted_if_allowed(make_server: Any, tmp_path: Path) -> None:
+def test_attachment_of_the_python_client_is_accepted_if_allowed(make_server: MakeServer, tmp_path: Path) -> None:
     attached = tmp_path / "attached.txt"
     attached.write_text("y" * 70)
     server = make_server("[dialects.sharokey]\nallow_attachments = true\n").start()
@@ -140,7 +141,7 @@ def test_attachment_of_the_python_client_is_accepted_if_allowed(make_server: Any
     assert opened(server, created["data"]["share_url"]) == TEXT
 
 
-def test_calls_of_the_javascript_client_work(server: Any, token: str) -> None:
+def test_calls_of_the_javascript_client_work(server: Server, token: str) -> None:
     (created,) = javascript(server, token, ("createSecret", TEXT, {"maximum_views": 2, "password": "secure123"}))
     assert (created["attempts"], created["status"], "share_url" in created["body"]["data"]) == (1, 201, False)
     path = f"/secrets/{created['body']['data']['slug']}"
@@ -155,7 +156,7 @@ def test_calls_of_the_javascript_client_work(server: Any, token: str) -> None:
     assert (deleted["body"]["data"], again["status"], again["attempts"]) == (None, 404, 1)
 
 
-def test_javascript_client_gets_json_errors_and_does_not_retry(server: Any, token: str) -> None:
+def test_javascript_client_gets_json_errors_and_does_not_retry(server: Server, token: str) -> None:
     """A chunked body over the limit gets 413, and is sent once."""
     responses = javascript(
         server, token, ("createSecret", "x" * 3_000_000, {}), ("createSecret", TEXT, {"otp_email": "a@b.co"}),

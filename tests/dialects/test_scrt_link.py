@@ -7,10 +7,11 @@ import http.client
 import json
 import socket
 from collections import Counter
-from typing import Any
 
 import pytest
 from dialect_helpers import scrt_link_request
+from support.appliance import Appliance
+from support.server import Server
 from transcripts import GOLDEN, ROOT
 
 from seclink.domain import tokens
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.anyio
 URL = f"{ROOT}/scrt-link/api/v1/secrets"
 
 
-async def test_parallel_creates_under_one_id_store_one_secret(appliance: Any) -> None:
+async def test_parallel_creates_under_one_id_store_one_secret(appliance: Appliance) -> None:
     """ONE-01: a secret never replaces another one."""
     key = await appliance.key()
     async with appliance.client() as http:
@@ -37,7 +38,7 @@ async def test_parallel_creates_under_one_id_store_one_secret(appliance: Any) ->
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\0", "0"])
-async def test_id_with_trailing_characters_is_rejected(appliance: Any, end: str) -> None:
+async def test_id_with_trailing_characters_is_rejected(appliance: Appliance, end: str) -> None:
     """IN-06"""
     request = scrt_link_request(await appliance.key(), 1, False)
     members = json.loads(request["content"])
@@ -48,7 +49,7 @@ async def test_id_with_trailing_characters_is_rejected(appliance: Any, end: str)
     assert (response.status_code, list(response.json()["issues"]["fieldErrors"])) == (400, ["secretIdHash"])
 
 
-async def test_secret_of_another_format_is_not_found(appliance: Any) -> None:
+async def test_secret_of_another_format_is_not_found(appliance: Appliance) -> None:
     """A dialect finds secrets only of its own format, even under a native linkId."""
     actor = Actor(client="192.0.2.1")
     log = Log(appliance.config.log, appliance.log)
@@ -61,7 +62,7 @@ async def test_secret_of_another_format_is_not_found(appliance: Any) -> None:
         await vault.receipts.receipt_id_for(created.link_id, "scrt-link", appliance.clock.now())
 
 
-def test_recorded_request_is_accepted_on_a_real_socket(server: Any) -> None:
+def test_recorded_request_is_accepted_on_a_real_socket(server: Server) -> None:
     """With every header of the recording, except that X-Host names this server's port."""
     recorded = GOLDEN[0]["request"]
     key = server.key()
@@ -87,7 +88,7 @@ def test_recorded_request_is_accepted_on_a_real_socket(server: Any) -> None:
         (400, b"POST /scrt-link/api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
     ],
 )
-def test_malformed_request_to_its_path_is_rejected_in_the_envelope(server: Any, status: int, data: bytes) -> None:
+def test_malformed_request_to_its_path_is_rejected_in_the_envelope(server: Server, status: int, data: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client, contextlib.suppress(OSError):
         client.sendall(data)
         response = http.client.HTTPResponse(client)

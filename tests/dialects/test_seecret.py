@@ -3,14 +3,14 @@
 import asyncio
 import base64
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import httpx
 import pytest
 from dialect_helpers import PASSWORD_HASH, ask, wait_until_gone, written
-from support.server import HIGH_RATES
+from support.appliance import Appliance, MakeAppliance
+from support.server import HIGH_RATES, MakeServer, Server
 from transcripts import ROOT
 
 from seclink.domain import tokens
@@ -33,7 +33,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class Sender:
     """An account's client, and the recipient of its urls."""
 
-    def __init__(self, appliance: Any, key: str) -> None:
+    def __init__(self, appliance: Appliance, key: str) -> None:
         self.appliance, self.headers = appliance, {"Authorization": f"Bearer {key}"}
 
     async def ask(self, operation: str, **members: Any) -> httpx.Response:
@@ -58,7 +58,7 @@ class Sender:
 
 
 @pytest.fixture
-async def sender(make_appliance: Callable[..., Any]) -> Sender:
+async def sender(make_appliance: MakeAppliance) -> Sender:
     appliance = await make_appliance(TOML + DEBUG)
     return Sender(appliance, await appliance.key())
 
@@ -251,7 +251,7 @@ async def test_parallel_updates_and_readers_see_complete_texts(sender: Sender) -
 
 @pytest.mark.parametrize("access", ["", "!", "AAAA", "A" * 43])
 @pytest.mark.parametrize("has_hash", [True, False])
-async def test_edit_with_a_wrong_proof_changes_nothing(appliance: Any, access: str, has_hash: bool) -> None:
+async def test_edit_with_a_wrong_proof_changes_nothing(appliance: Appliance, access: str, has_hash: bool) -> None:
     """No proof is right for a secret without an access hash."""
     now, log = appliance.clock.now(), Log(appliance.config.log, appliance.log)
     vault = Vault(VaultState(appliance.store, Passcodes(), log, appliance.clock.monotonic), appliance.config)
@@ -291,7 +291,7 @@ async def test_create_is_busy_if_every_id_is_taken(sender: Sender, monkeypatch: 
 # The warning
 
 
-def test_every_start_warns_of_plaintext(make_server: Any) -> None:
+def test_every_start_warns_of_plaintext(make_server: MakeServer) -> None:
     server = make_server("[dialects.seecret]\nenabled = true\n[log]\nformat = 'human'\n").start()
     lines = [line for line in server.log().splitlines() if "plaintext" in line]
     assert len(lines) == 1
@@ -299,5 +299,5 @@ def test_every_start_warns_of_plaintext(make_server: Any) -> None:
     assert "anyone who controls the server or its TLS proxy can read it" in lines[0]
 
 
-def test_server_without_the_dialect_does_not_warn(server: Any) -> None:
+def test_server_without_the_dialect_does_not_warn(server: Server) -> None:
     assert "plaintext" not in server.log()

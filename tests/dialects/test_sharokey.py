@@ -12,6 +12,8 @@ import pytest
 from dialect_helpers import sharokey_request, wait_until_gone, written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.appliance import Appliance
+from support.server import Server
 from transcripts import GOLDEN, ROOT
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +30,7 @@ JSON = st.recursive(
 )
 
 
-async def test_one_of_parallel_deletes_succeeds(appliance: Any) -> None:
+async def test_one_of_parallel_deletes_succeeds(appliance: Appliance) -> None:
     """ONE-01: the others get 404."""
     request = sharokey_request(await appliance.key(), 1, False)
     async with appliance.client() as http:
@@ -40,7 +42,7 @@ async def test_one_of_parallel_deletes_succeeds(appliance: Any) -> None:
     assert codes == {"NOT_FOUND"}
 
 
-async def test_delete_erases_payload_and_texts(appliance: Any) -> None:
+async def test_delete_erases_payload_and_texts(appliance: Appliance) -> None:
     """FOR-01: content, iv, salt, the server's half of the key and both texts, in the database and its log."""
     request = sharokey_request(await appliance.key(), 5, True)
     request["json"] |= {"description": "a description of it", "message": "a message to them"}
@@ -54,7 +56,7 @@ async def test_delete_erases_payload_and_texts(appliance: Any) -> None:
         await wait_until_gone(appliance, trace)
 
 
-async def test_every_secret_is_on_exactly_one_page(appliance: Any) -> None:
+async def test_every_secret_is_on_exactly_one_page(appliance: Appliance) -> None:
     request = sharokey_request(await appliance.key(), 1, False)
     async with appliance.client() as http:
         slugs = [(await http.post(URL, **request)).json()["data"]["slug"] for _ in range(4 * PAGE + 1)]
@@ -68,7 +70,9 @@ async def test_every_secret_is_on_exactly_one_page(appliance: Any) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(MEMBERS), JSON, min_size=1, max_size=4))
-async def test_any_members_create_a_secret_or_are_rejected_by_name(appliance: Any, changes: dict[str, Any]) -> None:
+async def test_any_members_create_a_secret_or_are_rejected_by_name(
+    appliance: Appliance, changes: dict[str, Any]
+) -> None:
     """A rejection is in the envelope and names only members of the request, without their values."""
     request = sharokey_request(await appliance.key(), 1, False)
     request["json"] |= changes
@@ -93,7 +97,7 @@ async def test_any_members_create_a_secret_or_are_rejected_by_name(appliance: An
         (422, b"POST /sharokey/api/v1/secrets HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
     ],
 )
-def test_malformed_request_is_rejected_in_the_envelope(server: Any, status: int, data: bytes) -> None:
+def test_malformed_request_is_rejected_in_the_envelope(server: Server, status: int, data: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client, contextlib.suppress(OSError):
         client.sendall(data)
         response = http.client.HTTPResponse(client)
@@ -103,7 +107,7 @@ def test_malformed_request_is_rejected_in_the_envelope(server: Any, status: int,
     assert (body["success"], body.keys()) == (False, {"success", "message", "error"})
 
 
-def test_recorded_chunked_request_of_the_javascript_client_is_read(server: Any) -> None:
+def test_recorded_chunked_request_of_the_javascript_client_is_read(server: Server) -> None:
     """With every header of the recording, on a socket."""
     recorded = GOLDEN[1]["request"]
     headers = recorded["headers"] | {"Authorization": f"Bearer {server.key()}"}

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from support.appliance import Appliance
 
 FOLDER = Path(__file__).parent
 GOLDEN = json.loads((FOLDER / "golden.json").read_text())
@@ -72,7 +73,7 @@ def with_defaults(request: dict[str, Any], defaults: dict[str, Any]) -> dict[str
 class TranscriptRunner:
     """Runs one transcript against one appliance. `captured` are the values of earlier responses, by name."""
 
-    def __init__(self, appliance: Any) -> None:
+    def __init__(self, appliance: Appliance) -> None:
         self.appliance = appliance
         self.captured: dict[str, str] = {}
         self.body = b""

@@ -9,14 +9,14 @@ import secrets
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api_client import ApiClient
 from database_files import database_path, find_bytes, is_intact, query_value, wait_until_erased
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS, BackgroundLoad
 
 from seclink.store.schema import MIGRATIONS
@@ -48,7 +48,7 @@ class Traffic(BackgroundLoad):
 
 
 @pytest.fixture
-def server(make_server: Callable[..., Server]) -> Iterator[Server]:
+def server(make_server: MakeServer) -> Iterator[Server]:
     running = make_server(HIGH_RATES + '[log]\nlevel = "warning"\n').start()
     yield running
     if running.process.poll() is None:
@@ -174,7 +174,7 @@ def test_backup_reports_what_it_contains_and_omits(server: Server, tmp_path: Pat
     assert again.stderr.decode() == f"seclink: {tmp_path}/b.db: exists already; a backup never overwrites a file\n"
 
 
-def test_backup_of_a_missing_database_creates_no_file(make_server: Callable[..., Server]) -> None:
+def test_backup_of_a_missing_database_creates_no_file(make_server: MakeServer) -> None:
     server = make_server()
     ended = server.seclink("backup", "b.db", "--config", str(server.config), check=False)
     assert (ended.returncode, ended.stdout) == (1, b"")
@@ -224,7 +224,7 @@ def make_older(path: Path) -> None:
     older.replace(path)
 
 
-def test_older_database_is_upgraded_and_that_is_logged(make_server: Callable[..., Server]) -> None:
+def test_older_database_is_upgraded_and_that_is_logged(make_server: MakeServer) -> None:
     """OPS-01: the other commands do not upgrade it."""
     server = make_server(HIGH_RATES).start()
     with ApiClient(server) as api:

@@ -17,7 +17,7 @@ import pytest
 from api_client import create_request
 from fault_injection import require_program
 from support.proxies import Caddy, standing
-from support.server import Server
+from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 from test_proxies import FEW, FORGED, MANY, REVEALS, Upstream, create, reveal
 
@@ -46,7 +46,7 @@ def make_caddy() -> Iterator[Callable[..., Caddy]]:
 
 
 @pytest.fixture
-def behind(make_server: Callable[..., Server], make_caddy: Callable[..., Caddy]) -> Callable[..., Behind]:
+def behind(make_server: MakeServer, make_caddy: Callable[..., Caddy]) -> Callable[..., Behind]:
     def make(*arguments: Any, **options: Any) -> Behind:
         return placed(make_server(""), make_caddy, *arguments, **options)
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from api_client import ApiClient, create_request
 from database_files import open_readonly, query_value
-from support.server import Server
+from support.server import MakeServer
 from support.waiting import TIMEOUT_SECONDS
 
 from seclink.config import parser as configuration
@@ -57,7 +57,7 @@ def wall() -> int:
     return time.time_ns() // 1_000_000
 
 
-def test_running_server_does_not_follow_the_wall_clock(make_server: Callable[..., Server], faked: Any) -> None:
+def test_running_server_does_not_follow_the_wall_clock(make_server: MakeServer, faked: Any) -> None:
     """CR-09: a day forward ends no secret early, a day back extends no life."""
     environment, tell = faked
     server = make_server(env=environment).start()
@@ -74,7 +74,7 @@ def test_running_server_does_not_follow_the_wall_clock(make_server: Callable[...
     assert server.stop() == 0
 
 
-def test_limits_do_not_follow_the_wall_clock(make_server: Callable[..., Server], faked: Any) -> None:
+def test_limits_do_not_follow_the_wall_clock(make_server: MakeServer, faked: Any) -> None:
     """CR-09: a day ahead gives no new allowance, and a day back does not block longer."""
     environment, tell = faked
     server = make_server('[rates]\ncreate = "3/hour"\n', env=environment).start()
@@ -90,9 +90,7 @@ def test_limits_do_not_follow_the_wall_clock(make_server: Callable[..., Server],
 
 
 @pytest.mark.parametrize("month", [3, 10])
-def test_daylight_saving_time_does_not_change_durations(
-    make_server: Callable[..., Server], faked: Any, month: int
-) -> None:
+def test_daylight_saving_time_does_not_change_durations(make_server: MakeServer, faked: Any, month: int) -> None:
     """CR-09: across the change, and across restarts after it."""
     environment, tell = faked
     last_sunday = {3: datetime(2027, 3, 28, 1, tzinfo=UTC), 10: datetime(2027, 10, 31, 1, tzinfo=UTC)}[month]
@@ -112,7 +110,7 @@ def test_daylight_saving_time_does_not_change_durations(
     assert server.stop() == 0
 
 
-def test_start_with_a_clock_that_is_behind_restores_no_secret(make_server: Callable[..., Server], faked: Any) -> None:
+def test_start_with_a_clock_that_is_behind_restores_no_secret(make_server: MakeServer, faked: Any) -> None:
     """CR-09: what expired a day ahead stays so in 1970, today, and ahead again; lifetimes do not lengthen."""
     environment, tell = faked
     server = make_server(env=environment).start()
@@ -140,7 +138,7 @@ def test_start_with_a_clock_that_is_behind_restores_no_secret(make_server: Calla
     assert query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta") > wall() + DAY - 60_000
 
 
-def test_killed_server_continues_from_its_last_recorded_time(make_server: Callable[..., Server], faked: Any) -> None:
+def test_killed_server_continues_from_its_last_recorded_time(make_server: MakeServer, faked: Any) -> None:
     """CR-09: a board without a battery that lost its power."""
     environment, tell = faked
     server = make_server(env=environment).start()

@@ -8,7 +8,6 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -16,7 +15,7 @@ from api_client import ApiClient, payload_of
 from crowd import Crowd, reveal_request
 from database_files import database_path, find_bytes, is_intact, open_readonly, query_value, wait_until_erased
 from fault_injection import LONG, lock_database
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 from seclink.store.audit_reader import AuditReader
@@ -71,7 +70,7 @@ def settle(api: ApiClient, journal: Journal, tally: Counter[str]) -> None:
             assert response.status_code == 410
 
 
-def test_kill_undoes_no_acknowledged_write(make_server: Callable[..., Server]) -> None:
+def test_kill_undoes_no_acknowledged_write(make_server: MakeServer) -> None:
     """CR-01: no acknowledged reveal or burn comes back, no acknowledged create is lost, the file stays intact."""
     server = make_server(HIGH_RATES + '[log]\nlevel = "error"\n').start()
     chance = random.Random(1)
@@ -117,7 +116,7 @@ def test_kill_undoes_no_acknowledged_write(make_server: Callable[..., Server]) -
     print(f"\nCR-01: {KILLS} kills, {dict(sorted(tally.items()))}, {unanswered=}, slowest start {slowest:.2f} s")
 
 
-def test_response_cached_for_a_retry_is_lost_with_the_process(make_server: Callable[..., Server]) -> None:
+def test_response_cached_for_a_retry_is_lost_with_the_process(make_server: MakeServer) -> None:
     """LR-04: within the minute it is only in memory; after a SIGKILL it is 410, and nothing was ever on the disk."""
     server = make_server().start()
     again = {"Idempotency-Key": "0123456789abcdef"}
@@ -138,7 +137,7 @@ def test_response_cached_for_a_retry_is_lost_with_the_process(make_server: Calla
     assert find_bytes(server.folder, b"only in memory") == []
 
 
-def test_kill_right_after_a_reveal_leaves_nothing_after_the_next_start(make_server: Callable[..., Server]) -> None:
+def test_kill_right_after_a_reveal_leaves_nothing_after_the_next_start(make_server: MakeServer) -> None:
     """LR-04, FOR-01: killed before the log is truncated, the next start truncates it."""
     server = make_server().start()
     for n in range(3):
@@ -154,7 +153,7 @@ def test_kill_right_after_a_reveal_leaves_nothing_after_the_next_start(make_serv
             assert api.reveal(receipt["linkId"]).status_code == 410
 
 
-def test_reaper_killed_between_batches_finishes_after_the_next_start(make_server: Callable[..., Server]) -> None:
+def test_reaper_killed_between_batches_finishes_after_the_next_start(make_server: MakeServer) -> None:
     """EXP-06"""
     server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n').start()
     with ApiClient(server) as api:
@@ -190,7 +189,7 @@ def test_reaper_killed_between_batches_finishes_after_the_next_start(make_server
     assert is_intact(database_path(server.folder))
 
 
-def test_passcode_attempts_are_still_counted_after_a_kill(make_server: Callable[..., Server]) -> None:
+def test_passcode_attempts_are_still_counted_after_a_kill(make_server: MakeServer) -> None:
     """RL-08"""
     server = make_server().start()
     right, wrong = hashlib.sha256(b"right").hexdigest(), hashlib.sha256(b"wrong").hexdigest()
@@ -212,7 +211,7 @@ def test_passcode_attempts_are_still_counted_after_a_kill(make_server: Callable[
         assert api.receipt(receipt)["state"] == "active"
 
 
-def test_stop_finishes_reveals_in_flight_and_leaves_no_log(make_server: Callable[..., Server]) -> None:
+def test_stop_finishes_reveals_in_flight_and_leaves_no_log(make_server: MakeServer) -> None:
     """CR-13: twenty reveals wait for the disk at SIGTERM; all get a response, the log is empty, the exit status 0."""
     server = make_server().start()
     with ApiClient(server) as api, Crowd(server, 20) as crowd:

@@ -6,14 +6,13 @@ import sqlite3
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api_client import ApiClient, payload_of
 from database_files import database_path, is_intact, query_value
-from support.server import Server
+from support.server import MakeServer
 from support.waiting import TIMEOUT_SECONDS
 
 from seclink.errors import StoreUnusable
@@ -160,7 +159,7 @@ async def test_directory_is_refused(tmp_path: Path) -> None:
     ids=["header", "page", "newer"],
 )
 def test_server_exits_with_1_and_one_line(
-    make_server: Callable[..., Server], path: Path, offset: int, data: bytes, said: str
+    make_server: MakeServer, path: Path, offset: int, data: bytes, said: str
 ) -> None:
     """CR-06"""
     damage(path, offset, data)
@@ -172,7 +171,7 @@ def test_server_exits_with_1_and_one_line(
     assert contents(path)["seclink.db"] == before["seclink.db"]
 
 
-def test_missing_folder_is_refused_and_not_created(make_server: Callable[..., Server]) -> None:
+def test_missing_folder_is_refused_and_not_created(make_server: MakeServer) -> None:
     """CR-06"""
     server = make_server('[store]\npath = "missing/seclink.db"\n')
     server.start(wait=False)
@@ -257,7 +256,7 @@ os._exit(0)
     assert {name: contents(path).get(name) for name in before} == before
 
 
-def test_interrupted_first_start_does_not_damage_the_database(make_server: Callable[..., Server]) -> None:
+def test_interrupted_first_start_does_not_damage_the_database(make_server: MakeServer) -> None:
     """CR-01: killed before there was a log, with a journal that must be rolled back first."""
     server = make_server()
     connection.open_or_create(database_path(server.folder))
@@ -285,7 +284,7 @@ os._exit(0)
     assert is_intact(database_path(server.folder))
 
 
-def test_files_are_private_to_their_owner(make_server: Callable[..., Server]) -> None:
+def test_files_are_private_to_their_owner(make_server: MakeServer) -> None:
     server = make_server().start()
     with ApiClient(server) as api:
         api.create()
@@ -319,7 +318,7 @@ def test_running_store_has_the_pragmas_that_erasure_needs(tmp_path: Path) -> Non
     db.close()
 
 
-def test_upgrade_keeps_the_rows(make_server: Callable[..., Server]) -> None:
+def test_upgrade_keeps_the_rows(make_server: MakeServer) -> None:
     server = make_server().start()
     with ApiClient(server) as api:
         receipt = api.create(b"from before")
@@ -329,7 +328,7 @@ def test_upgrade_keeps_the_rows(make_server: Callable[..., Server]) -> None:
         assert payload_of(api.reveal(receipt["linkId"]).json()) == b"from before"
 
 
-def test_readable_database_is_made_private(make_server: Callable[..., Server]) -> None:
+def test_readable_database_is_made_private(make_server: MakeServer) -> None:
     """A restored copy, say; its log takes its mode."""
     server = make_server().start()
     server.stop()

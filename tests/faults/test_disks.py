@@ -8,7 +8,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from api_client import NO_STORAGE_QUOTA, ApiClient, create_request, payload_of, 
 from crowd import Crowd, reveal_request
 from database_files import database_path, is_intact
 from fault_injection import failing_calls, lock_database, needs_mount, needs_strace, require_program
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer
 from support.waiting import TIMEOUT_SECONDS
 
 SMALL = 6 * 2**20
@@ -59,7 +59,7 @@ def check_ready(api: ApiClient, is_ready: bool) -> None:
 
 
 @needs_mount
-def test_full_disk_stores_no_secret_and_spends_no_view(make_server: Callable[..., Server], small_disk: Path) -> None:
+def test_full_disk_stores_no_secret_and_spends_no_view(make_server: MakeServer, small_disk: Path) -> None:
     """CR-04, OPS-05"""
     path = small_disk / "seclink.db"
     server = make_server(HIGH_RATES + NO_STORAGE_QUOTA + f'[store]\npath = "{path}"\n').start()
@@ -90,9 +90,7 @@ def test_full_disk_stores_no_secret_and_spends_no_view(make_server: Callable[...
 
 
 @needs_mount
-def test_disk_filled_by_creating_returns_507_and_still_reveals(
-    make_server: Callable[..., Server], small_disk: Path
-) -> None:
+def test_disk_filled_by_creating_returns_507_and_still_reveals(make_server: MakeServer, small_disk: Path) -> None:
     """CR-04: all acknowledged secrets are readable, and revealing them frees space."""
     path = small_disk / "seclink.db"
     server = make_server(
@@ -120,7 +118,7 @@ def big() -> dict[str, Any]:
 
 
 @needs_strace
-def test_read_only_file_system_spends_no_view(make_server: Callable[..., Server]) -> None:
+def test_read_only_file_system_spends_no_view(make_server: MakeServer) -> None:
     """CR-05, OPS-05: as the kernel does after an error, while files are open."""
     require_program("strace")
     server = make_server().start()
@@ -141,7 +139,7 @@ def test_read_only_file_system_spends_no_view(make_server: Callable[..., Server]
 
 
 @needs_mount
-def test_start_on_a_read_only_file_system_is_refused(make_server: Callable[..., Server], small_disk: Path) -> None:
+def test_start_on_a_read_only_file_system_is_refused(make_server: MakeServer, small_disk: Path) -> None:
     """CR-05"""
     path = small_disk / "seclink.db"
     server = make_server(f'[store]\npath = "{path}"\n').start()
@@ -164,7 +162,7 @@ def test_start_on_a_read_only_file_system_is_refused(make_server: Callable[..., 
         ("pwrite64,fdatasync,fsync,ftruncate", "EIO"),
     ],
 )
-def test_no_secret_leaves_without_a_durable_claim(make_server: Callable[..., Server], calls: str, error: str) -> None:
+def test_no_secret_leaves_without_a_durable_claim(make_server: MakeServer, calls: str, error: str) -> None:
     """CR-03: whichever call fails, nothing is acknowledged; afterwards every secret can be read at most once."""
     require_program("strace")
     server = make_server().start()
@@ -193,7 +191,7 @@ def test_no_secret_leaves_without_a_durable_claim(make_server: Callable[..., Ser
 
 
 @needs_strace
-def test_failing_commit_fails_every_write_of_its_group(make_server: Callable[..., Server]) -> None:
+def test_failing_commit_fails_every_write_of_its_group(make_server: MakeServer) -> None:
     """CR-03: thirty reveals that wait for one commit all fail with it."""
     require_program("strace")
     server = make_server().start()
@@ -211,7 +209,7 @@ def test_failing_commit_fails_every_write_of_its_group(make_server: Callable[...
     assert server.stop() == 0
 
 
-def test_requests_wait_for_a_lock_of_three_seconds(make_server: Callable[..., Server]) -> None:
+def test_requests_wait_for_a_lock_of_three_seconds(make_server: MakeServer) -> None:
     """CR-07"""
     server = make_server().start()
     with ApiClient(server) as api, Crowd(server, 20) as crowd:
@@ -227,7 +225,7 @@ def test_requests_wait_for_a_lock_of_three_seconds(make_server: Callable[..., Se
     assert server.stop() == 0
 
 
-def test_longer_lock_returns_503_to_all_at_once_and_loses_nothing(make_server: Callable[..., Server]) -> None:
+def test_longer_lock_returns_503_to_all_at_once_and_loses_nothing(make_server: MakeServer) -> None:
     """CR-07, OPS-05: requests that wait together fail together, not one after the other."""
     server = make_server().start()
     with ApiClient(server) as api, Crowd(server, 20) as crowd:
@@ -250,7 +248,7 @@ def test_longer_lock_returns_503_to_all_at_once_and_loses_nothing(make_server: C
     assert server.stop() == 0
 
 
-def test_health_needs_no_store_and_readiness_needs_the_reaper(make_server: Callable[..., Server]) -> None:
+def test_health_needs_no_store_and_readiness_needs_the_reaper(make_server: MakeServer) -> None:
     """OPS-05: the server is ready after the reaper's first round."""
     server = make_server().start()
     with ApiClient(server) as api:

@@ -6,14 +6,14 @@ import random
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api_client import ApiClient, create_request
 from database_files import database_path, find_bytes, wait_until_erased
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 from seclink.ops.erasure_check import Canary
@@ -39,7 +39,7 @@ def parts(canary: Canary) -> list[bytes]:
 
 
 @pytest.fixture
-def server(make_server: Callable[..., Server]) -> Iterator[Server]:
+def server(make_server: MakeServer) -> Iterator[Server]:
     running = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n').start()
     yield running
     assert running.stop() == 0, running.log()
@@ -136,7 +136,7 @@ def test_report_of_an_ended_secret_restores_nothing(server: Server) -> None:
         wait_until_erased(server.folder, *parts(canary))
 
 
-def test_api_key_and_manage_token_are_stored_as_digests_only(make_server: Callable[..., Server]) -> None:
+def test_api_key_and_manage_token_are_stored_as_digests_only(make_server: MakeServer) -> None:
     """AUTH-04: in the database and its log, our log, the process's arguments and environment."""
     server = make_server(HIGH_RATES + '[log]\nlevel = "debug"\n').start()
     key = server.key("create", "manage")
@@ -183,7 +183,7 @@ def expire(server: Server, receipt: dict[str, Any]) -> None:
         )
 
 
-def test_neighbours_leave_no_copy_of_erased_secrets(make_server: Callable[..., Server]) -> None:
+def test_neighbours_leave_no_copy_of_erased_secrets(make_server: MakeServer) -> None:
     """FOR-01: SQLite moves rows when their neighbours are deleted, and secure_delete does not overwrite the old place.
 
     Of these 60 secrets, ended in this order, one used to remain in the gap of a page.

@@ -4,7 +4,7 @@ import contextlib
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from api_client import ApiClient, create_request, payload_of, wait_until_ready
 from database_files import is_intact
 from fault_injection import needs_mount, require_program
 from recording_client import RIGHT_PASSCODE, WRONG_PASSCODE
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS, until
 
 pytestmark = needs_mount
@@ -66,9 +66,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     run("umount", "--lazy", str(disk.folder))
 
 
-def test_failed_disk_accepts_nothing_and_loses_nothing_once_repaired(
-    make_server: Callable[..., Server], disk: Disk
-) -> None:
+def test_failed_disk_accepts_nothing_and_loses_nothing_once_repaired(make_server: MakeServer, disk: Disk) -> None:
     """CR-05, OPS-05: it looks things up, refuses what it cannot keep, does not fall, and stops in order."""
     path = disk.folder / "seclink.db"
     server = make_server(HIGH_RATES + f'[store]\npath = "{path}"\n[reaper]\nevery = "1s"\n').start()

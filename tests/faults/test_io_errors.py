@@ -21,7 +21,7 @@ from database_files import database_path, wait_until_truncated
 from fault_injection import LONG, failing_calls, needs_strace, require_program
 from recording_client import Action, ExpectedSecret, RecordingClient, find_faults
 from support.altered_constants import with_constants
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 pytestmark = [pytest.mark.anyio, needs_strace]
@@ -75,7 +75,7 @@ class Careful(RecordingClient):
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("calls", STEPS)
 async def test_failing_system_call_loses_no_acknowledged_secret(
-    make_server: Callable[..., Server], tmp_path: Path, calls: str, error: str
+    make_server: MakeServer, tmp_path: Path, calls: str, error: str
 ) -> None:
     """CR-03: whichever it is; nothing is lost or back, now or after a kill, and the server goes on by itself."""
     require_program("strace")
@@ -131,7 +131,7 @@ def copy(server: Server, folder: Path) -> Path:
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("calls", STEPS)
 async def test_start_on_a_failing_disk_is_refused_and_changes_nothing(
-    make_server: Callable[..., Server], tmp_path: Path, files: str, calls: str, error: str
+    make_server: MakeServer, tmp_path: Path, files: str, calls: str, error: str
 ) -> None:
     """CR-03: a first start, and one with a log to recover; where one call fails, the next start works."""
     require_program("strace")

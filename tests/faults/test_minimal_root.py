@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from api_client import ApiClient, payload_of
 from database_files import is_intact, wait_until_truncated
 from fault_injection import needs_mount
 from recording_client import RIGHT_PASSCODE
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer
 from support.waiting import TIMEOUT_SECONDS
 
 pytestmark = needs_mount
@@ -59,7 +58,7 @@ def test_minimal_root_has_no_other_programs(image: Image) -> None:
     assert (looked.returncode, looked.stderr, looked.stdout) == (0, "", f"{USER} {USER} []\n")
 
 
-def test_server_needs_only_its_state_folder(make_server: Callable[..., Server], image: Image) -> None:
+def test_server_needs_only_its_state_folder(make_server: MakeServer, image: Image) -> None:
     """OPS-03: pages, secrets with and without passcode (argon2), health check, stop; no trace elsewhere."""
     server = make_server(prefix=image.prefix)
     server.config = image.state / "seclink.toml"

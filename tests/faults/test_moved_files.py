@@ -1,13 +1,12 @@
 """Files that go missing after a kill, and the same files under another configuration. CR-08, CR-10."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from api_client import ApiClient, payload_of
 from database_files import database_path, find_bytes, is_intact, wait_until_erased, wait_until_truncated
 from recording_client import RIGHT_PASSCODE, WRONG_PASSCODE
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 
 OTHER = """
 [server]
@@ -64,7 +63,7 @@ def end(api: ApiClient, receipts: list[dict[str, Any]]) -> None:
     assert api.burn(receipts[0]).status_code == 204
 
 
-def test_lost_shared_memory_file_loses_nothing(make_server: Callable[..., Server]) -> None:
+def test_lost_shared_memory_file_loses_nothing(make_server: MakeServer) -> None:
     """CR-08"""
     server = make_server()
     before = Before(server)
@@ -77,7 +76,7 @@ def test_lost_shared_memory_file_loses_nothing(make_server: Callable[..., Server
     wait_until_erased(server.folder, b"ended early", b"ended late", b"kept", b"created late")
 
 
-def test_lost_log_loses_only_writes_since_the_last_checkpoint(make_server: Callable[..., Server]) -> None:
+def test_lost_log_loses_only_writes_since_the_last_checkpoint(make_server: MakeServer) -> None:
     """CR-08: a second's worth. No start can tell, so taking the file away is nothing to do lightly.
 
     The same goes for a copy of the file without its log; backups are made by the command.
@@ -97,7 +96,7 @@ def test_lost_log_loses_only_writes_since_the_last_checkpoint(make_server: Calla
     assert find_bytes(server.folder, b"ended early", b"kept") == []
 
 
-def test_changed_configuration_ends_no_secret(make_server: Callable[..., Server]) -> None:
+def test_changed_configuration_ends_no_secret(make_server: MakeServer) -> None:
     """CR-10: the server has no key that could be the wrong one; what was taken in is kept as promised."""
     server = make_server(HIGH_RATES + "[receipts]\nkeep_days = 30\n").start()
     key = server.key()

@@ -5,7 +5,7 @@ import random
 import socket
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from crowd import (
 )
 from database_files import database_path, find_bytes, query_value, wait_until_erased
 from fault_injection import LONG
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 CLIENTS = 64
@@ -67,7 +67,7 @@ def test_k_of_64_simultaneous_readers_win_k_views(running: Server, views: int) -
             assert payloads(running) == 0
 
 
-def test_mixed_operations_have_one_winner_and_the_receipt_names_it(make_server: Callable[..., Server]) -> None:
+def test_mixed_operations_have_one_winner_and_the_receipt_names_it(make_server: MakeServer) -> None:
     """ONE-03: GET, POST, burn, the reaper and expiry race for one secret."""
     server = make_server().start()
     chance = random.Random(3)
@@ -108,7 +108,7 @@ def test_mixed_operations_have_one_winner_and_the_receipt_names_it(make_server: 
     assert server.stop() == 0
 
 
-def test_reaper_and_readers_race_for_expired_secrets(make_server: Callable[..., Server]) -> None:
+def test_reaper_and_readers_race_for_expired_secrets(make_server: MakeServer) -> None:
     """ONE-03: with the reaper running every second, no expired secret is revealed, and no other is reaped."""
     server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n').start()
     with ApiClient(server) as api, Crowd(server, 32) as crowd, writing(server) as db:
@@ -129,7 +129,7 @@ def test_reaper_and_readers_race_for_expired_secrets(make_server: Callable[..., 
     assert server.stop() == 0
 
 
-def test_second_server_on_the_same_file_refuses_to_start(make_server: Callable[..., Server]) -> None:
+def test_second_server_on_the_same_file_refuses_to_start(make_server: MakeServer) -> None:
     """ONE-04"""
     first = make_server().start()
     second = make_server(f'[store]\npath = "{database_path(first.folder)}"\n')

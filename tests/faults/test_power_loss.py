@@ -10,7 +10,7 @@ import itertools
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from powercut import Disk, write_state
 from recording_client import Action, RecordingClient, expected_secrets, find_faults
 from strace_log import DiskEvent
 from support.altered_constants import with_constants
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 pytestmark = [pytest.mark.anyio, needs_strace]
@@ -30,7 +30,7 @@ CHANCES = 14 if LONG else 2
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # thousands of small databases: not on the disk
 
 
-async def test_power_cut_undoes_no_acknowledged_write(make_server: Callable[..., Server], tmp_path: Path) -> None:
+async def test_power_cut_undoes_no_acknowledged_write(make_server: MakeServer, tmp_path: Path) -> None:
     """CR-02: no damage, no create lost, no view or payload back, no passcode try forgotten, no trace of what ended."""
     events, done = record(make_server, tmp_path)
     faults, count = await replay(cuts(events), events, done, CHANCES)
@@ -41,9 +41,7 @@ async def test_power_cut_undoes_no_acknowledged_write(make_server: Callable[...,
     assert not faults
 
 
-async def test_power_cut_undoes_writes_if_commits_are_not_synced(
-    make_server: Callable[..., Server], tmp_path: Path
-) -> None:
+async def test_power_cut_undoes_writes_if_commits_are_not_synced(make_server: MakeServer, tmp_path: Path) -> None:
     """CR-02, the negative control: with synchronous=NORMAL the same replay finds creates lost and secrets back."""
     events, done = record(make_server, tmp_path, synchronous=1)
     faults, count = await replay(itertools.islice(cuts(events), 0, None, 4), events, done, 0)
@@ -52,7 +50,7 @@ async def test_power_cut_undoes_writes_if_commits_are_not_synced(
     assert faults["came back"] > 5
 
 
-def record(make_server: Callable[..., Server], folder: Path, **pragmas: int) -> tuple[list[DiskEvent], list[Action]]:
+def record(make_server: MakeServer, folder: Path, **pragmas: int) -> tuple[list[DiskEvent], list[Action]]:
     """A first start, some rounds of work with the log emptied in between, a stop, a second start, and work again."""
     require_program("strace")
     constants = {f"seclink.store.connection.PRAGMAS.{name}": value for name, value in pragmas.items()}

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from api_client import NO_STORAGE_QUOTA, create_request
 from support.proxies import Nginx
-from support.server import Server
+from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 from seclink.config.parser import parse
@@ -46,7 +46,7 @@ def make_nginx() -> Iterator[Callable[..., Nginx]]:
 
 
 @pytest.fixture
-def behind(make_server: Callable[..., Server], make_nginx: Callable[..., Nginx]) -> Callable[..., Behind]:
+def behind(make_server: MakeServer, make_nginx: Callable[..., Nginx]) -> Callable[..., Behind]:
     """`root` is the path of the public URL, `trusted` the proxies that are believed."""
 
     def make(toml: str = FEW, *, trusted: str = '["127.0.0.1"]', root: str = "", **options: Any) -> Behind:

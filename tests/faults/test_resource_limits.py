@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from api_client import NO_STORAGE_QUOTA, ApiClient, create_request, payload_of
 from crowd import Crowd, reveal_request
 from fault_injection import require_program
 from mixed_load import resource_usage
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 MOST_BYTES = 2_097_152  # limits.payload_bytes
@@ -26,7 +25,7 @@ UPLOADS = 50
 
 
 @pytest.mark.parametrize("files", [64, 128])
-def test_few_open_files_only_reject_some_clients(make_server: Callable[..., Server], files: int) -> None:
+def test_few_open_files_only_reject_some_clients(make_server: MakeServer, files: int) -> None:
     """CR-11: two hundred clients at once; newcomers are answered, the reaper goes round, all recover."""
     require_program("prlimit")
     toml = HIGH_RATES + '[reaper]\nevery = "1s"\n'
@@ -51,7 +50,7 @@ def test_few_open_files_only_reject_some_clients(make_server: Callable[..., Serv
     assert "Traceback" not in server.log()
 
 
-def test_many_large_uploads_at_once_use_bounded_memory(make_server: Callable[..., Server]) -> None:
+def test_many_large_uploads_at_once_use_bounded_memory(make_server: MakeServer) -> None:
     """CR-12: fifty of the largest size from five addresses; some are told to come again, none breaks anything."""
     server = make_server(HIGH_RATES + NO_STORAGE_QUOTA).start()
     before = resource_usage(server)["rss"]
@@ -67,7 +66,7 @@ def test_many_large_uploads_at_once_use_bounded_memory(make_server: Callable[...
     assert "Traceback" not in server.log()
 
 
-def test_exhausted_memory_fails_requests_but_not_the_server(make_server: Callable[..., Server]) -> None:
+def test_exhausted_memory_fails_requests_but_not_the_server(make_server: MakeServer) -> None:
     """CR-12: with hardly more than it has; afterwards it works as before, and what was acknowledged is there."""
     server = make_server(HIGH_RATES + NO_STORAGE_QUOTA).start()
     with ApiClient(server) as api:
@@ -123,7 +122,7 @@ def status_of(server: Server, name: str) -> float:
     return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / 1024
 
 
-def test_suspended_server_continues_where_it_was(make_server: Callable[..., Server]) -> None:
+def test_suspended_server_continues_where_it_was(make_server: MakeServer) -> None:
     """OPS-05: while its loop stands it does not seem alive; then all who waited are answered, each secret once."""
     server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n').start()
     with ApiClient(server) as api, Crowd(server, 20) as crowd:

@@ -7,14 +7,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from api_client import NO_STORAGE_QUOTA
 from database_files import database_path, is_intact
 from mixed_load import LoadThread, resource_usage
-from support.server import HIGH_RATES, Server
+from support.server import HIGH_RATES, MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 SHORT = 4.0
@@ -27,9 +26,7 @@ SAMPLES = 400
 GROWTH = {"rss": (1.05, 5.0), "files": (1.0, 8.0), "threads": (1.0, 0.0), "log": (1.5, 4.0), "database": (1.2, 2.0)}
 
 
-def test_mixed_load_leaves_the_server_as_it_was(
-    make_server: Callable[..., Server], request: pytest.FixtureRequest
-) -> None:
+def test_mixed_load_leaves_the_server_as_it_was(make_server: MakeServer, request: pytest.FixtureRequest) -> None:
     """OPS-04: memory, files, threads, log and database stay flat, and no answer is wrong."""
     minutes: float = request.config.getoption("--soak")
     forgetful = str(Path(__file__).with_name("short_retention.py"))

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from sockets import (
     small_server,
 )
 from support.certificates import Pair, pair, serial_of
-from support.server import Server
+from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS, BackgroundLoad, until
 
 from seclink.config.parser import parse
@@ -92,7 +92,7 @@ def test_unusable_pair_is_refused_with_its_reason(tmp_path: Path, name: str) -> 
     assert "PRIVATE" not in str(refused.value)
 
 
-def test_start_with_an_unusable_pair_prints_one_line(make_server: Callable[..., Server]) -> None:
+def test_start_with_an_unusable_pair_prints_one_line(make_server: MakeServer) -> None:
     server = make_server(TOML)
     pair(-60, -1).write(server.folder)
     ended = server.seclink("serve", "--port", str(server.port), check=False)
@@ -140,7 +140,7 @@ class Secure:
 
 
 @pytest.fixture
-def secure(make_server: Callable[..., Server]) -> Iterator[Secure]:
+def secure(make_server: MakeServer) -> Iterator[Secure]:
     secure = Secure(make_server(TOML))
     yield secure
     assert secure.server.stop() == 0
@@ -172,7 +172,7 @@ def test_health_check_ignores_the_name_of_the_certificate(secure: Secure) -> Non
     assert b"its certificate is not valid" in refused.stderr
 
 
-def test_metrics_listener_uses_plain_http(make_server: Callable[..., Server]) -> None:
+def test_metrics_listener_uses_plain_http(make_server: MakeServer) -> None:
     """It is for this machine, or a network of its own."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -265,7 +265,7 @@ def test_renewed_files_are_loaded_without_disturbing_clients(secure: Secure) -> 
     assert secure.count_in_log('"level":"error"') == 0
 
 
-def test_changed_symbolic_link_is_a_renewal(make_server: Callable[..., Server]) -> None:
+def test_changed_symbolic_link_is_a_renewal(make_server: MakeServer) -> None:
     server = make_server(TOML)
     for name in ("fullchain.pem", "privkey.pem"):
         (server.folder / "first").mkdir(exist_ok=True)
@@ -313,7 +313,7 @@ def test_reload_loads_the_certificate_and_survives_a_bad_one(secure: Secure) -> 
         assert client.get("/healthz").status_code == 200
 
 
-def test_certificate_that_expires_soon_is_logged(make_server: Callable[..., Server]) -> None:
+def test_certificate_that_expires_soon_is_logged(make_server: MakeServer) -> None:
     server = make_server(TOML)
     soon = pair(ends=6).write(server.folder)
     server.start(wait=False)

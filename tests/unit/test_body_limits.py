@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from support.appliance import MakeAppliance
 
 from seclink.errors import Busy
 from seclink.model import Actor
@@ -82,7 +83,7 @@ async def test_busy_server_still_passes_its_health_check() -> None:
     assert statuses == {"/healthz": 200, "/api/v1/secrets": 503}
 
 
-async def test_large_body_is_charged_to_its_client(make_appliance: Any) -> None:
+async def test_large_body_is_charged_to_its_client(make_appliance: MakeAppliance) -> None:
     """IN-01: by IPv4 address or IPv6 /64, behind a trusted proxy by the forwarded address."""
     toml = '[server]\ntrusted_proxies = ["192.0.2.1"]\n'
     middleware = (await make_appliance(toml)).app

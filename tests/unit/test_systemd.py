@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from support.server import Server
 
 from seclink.config.options import defaults, options
 from seclink.config.parser import parse
@@ -173,7 +173,7 @@ def test_confinement_of_the_tests_is_that_of_the_unit(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_server_works_confined(tmp_path: Path, server_type: Any) -> None:
+def test_server_works_confined(tmp_path: Path, server_type: type[Server]) -> None:
     """OPS-02: pages, creating and revealing with a passcode (argon2 in its threads), a reload, a stop."""
     server = server_type(tmp_path, "", prefix=confined(tmp_path)).start()
     try:
