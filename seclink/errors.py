@@ -35,7 +35,8 @@
         ├── LinkIncomplete     the link was cut off or mistyped; no request was sent
         └── NotAuthentic       the payload does not open: it is damaged or forged
 
-A message is for people and never repeats input, paths or SQL. Programs use the code and the attributes.
+A message is for people; programs use the code and the attributes. A message that HTTP carries never repeats input,
+paths or SQL. A message of StartRefused is for the operator and names files.
 """
 
 from enum import Enum
@@ -132,7 +133,7 @@ class AccessRequired(SecLinkError):
 
 
 class AccessDenied(SecLinkError):
-    code, status, title = "access_denied", 401, "This is not the link's key; nothing was used up"
+    code, status, title = "access_denied", 401, "This is not the link's key; no view was spent"
 
 
 class PasscodeRequired(SecLinkError):
@@ -285,7 +286,7 @@ class Unreachable(ClientError):
 
 
 class LinkIncomplete(ClientError):
-    code, title = "link_incomplete", "This link is incomplete; ask for it again, nothing was used up"
+    code, title = "link_incomplete", "This link is incomplete; ask for it again, no view was spent"
 
 
 class NotAuthentic(ClientError):

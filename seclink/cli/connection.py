@@ -55,30 +55,36 @@ class RemoteServer:
         return token
 
 
-def connection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options --server and --key, and pass a `RemoteServer` as `at`."""
+Command = Callable[..., Any]
 
-    @click.option(
-        "--server",
-        metavar="URL",
-        envvar="SECLINK_SERVER",
-        show_envvar=True,
-        callback=_address,
-        help="The server. Default: the one of the login, else http://127.0.0.1:8080.",
-    )
-    @click.option(
-        "--key",
-        metavar="KEY",
-        envvar="SECLINK_API_KEY",
-        show_envvar=True,
-        help="An API key. Other users of this machine can see arguments: prefer `seclink login`.",
-    )
-    @functools.wraps(command)
-    def wrapped(*args: Any, server: str | None, key: str | None, **kwargs: Any) -> Any:
-        source = click.get_current_context().get_parameter_source("key")
-        return command(*args, at=_remote_server(server, key, _KEY_HINTS.get(source, _LOGIN_HINT)), **kwargs)
 
-    return wrapped
+def connection(default: str = "the one of the login, else http://127.0.0.1:8080") -> Callable[[Command], Command]:
+    """Add the options --server and --key, and pass a `RemoteServer` as `at`. The help names the `default` server."""
+
+    def decorate(command: Command) -> Command:
+        @click.option(
+            "--server",
+            metavar="URL",
+            envvar="SECLINK_SERVER",
+            show_envvar=True,
+            callback=_address,
+            help=f"The server. Default: {default}.",
+        )
+        @click.option(
+            "--key",
+            metavar="KEY",
+            envvar="SECLINK_API_KEY",
+            show_envvar=True,
+            help="An API key. Other users of this machine can see arguments: prefer `seclink login`.",
+        )
+        @functools.wraps(command)
+        def wrapped(*args: Any, server: str | None, key: str | None, **kwargs: Any) -> Any:
+            source = click.get_current_context().get_parameter_source("key")
+            return command(*args, at=_remote_server(server, key, _KEY_HINTS.get(source, _LOGIN_HINT)), **kwargs)
+
+        return wrapped
+
+    return decorate
 
 
 def _remote_server(server: str | None, key: str | None, key_hint: str) -> RemoteServer:

@@ -66,7 +66,7 @@ def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
 @click.option("--label", callback=_text, metavar="L", help="Shown only to you, in lists; the server can read it.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--qr", is_flag=True, help="Also show the link as a QR code.")
-@connection
+@connection()
 @click.pass_context
 def create(
     ctx: click.Context,

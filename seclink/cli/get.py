@@ -26,7 +26,7 @@ from seclink.format.link import key_of, parse
 @click.option("--passcode", metavar="P", help="The passcode. Default: ask on the terminal if it is needed.")
 @click.option("--details-only", is_flag=True, help="Show facts about a link or receipt; reveals nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --details-only: print JSON.")
-@connection
+@connection()
 def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at: RemoteServer) -> None:
     """Open the secret of LINK, or show the details of RECEIPT.
 

@@ -12,7 +12,7 @@ from seclink.errors import BadRequest
 
 
 @click.command()
-@connection
+@connection()
 def login(at: RemoteServer) -> None:
     """Save a server and an API key, after the server has accepted the key.
 

@@ -39,8 +39,8 @@ COMMANDS = {
     "login": CommandEntry("Client", "seclink.cli.login:login", "Save a server and an API key."),
     "logout": CommandEntry("Client", "seclink.cli.login:logout", "Forget the saved server and API key."),
     "completion": CommandEntry("Client", "seclink.cli.completion:completion", "Print a shell completion script."),
-    "status": CommandEntry("Server", "seclink.cli.status:status", "Show the state and the load of a server, live."),
     "serve": CommandEntry("Server", "seclink.cli.serve:serve", "Run the server."),
+    "status": CommandEntry("Server", "seclink.cli.status:status", "Show the state and the load of a server, live."),
     "check": CommandEntry("Server", "seclink.cli.check:check", "Check that the server responds."),
     "doctor": CommandEntry("Server", "seclink.cli.doctor:doctor", "Find problems and explain how to fix them."),
     "verify": CommandEntry("Server", "seclink.cli.verify:verify", "Compare a server's pages with this release."),
@@ -131,8 +131,8 @@ def explain(error: SecLinkError) -> Iterator[str]:
         case Gone(state=state, ended_at=int(ended_at)):
             yield f"  {state or 'ended'} {_on_date(ended_at)}"
         case PasscodeWrong(attempts_left=remaining):
-            wait = "" if remaining else "; wait ten minutes"
-            yield f"  {display.counted(remaining, 'attempt')} left; nothing was used up{wait}"
+            wait = "" if remaining else "; try again later"
+            yield f"  {display.counted(remaining, 'attempt')} left; no view was spent{wait}"
         case RateLimited(retry_after=seconds):
             yield f"  try again in {seconds} s"
         case KeyRequired():

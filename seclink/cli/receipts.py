@@ -19,7 +19,7 @@ from seclink.client.models import AccountStats, ReceiptInfo
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Page to show.")
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Receipts per page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the server's response as JSON.")
-@connection
+@connection()
 def list_(status: str | None, search: str | None, page: int, limit: int, as_json: bool, at: RemoteServer) -> None:
     """List the receipts of your account, newest first. Needs an API key."""
     with at.client() as client:
@@ -35,7 +35,7 @@ def list_(status: str | None, search: str | None, page: int, limit: int, as_json
 
 @click.command()
 @click.argument("receipt", metavar="RECEIPT", shell_complete=lambda _, __, typed: _complete_receipt(typed))
-@connection
+@connection()
 def delete(receipt: str, at: RemoteServer) -> None:
     """Burn the secret of RECEIPT: the server erases it, and its link no longer opens."""
     with at.client() as client:
@@ -45,7 +45,7 @@ def delete(receipt: str, at: RemoteServer) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the server's response as JSON.")
-@connection
+@connection()
 def stats(as_json: bool, at: RemoteServer) -> None:
     """Show the counts of your account. Needs an API key."""
     with at.client() as client:

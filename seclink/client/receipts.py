@@ -55,8 +55,9 @@ def update(
 ) -> Flow[ReceiptInfo]:
     """Change an active secret and return its receipt. Arguments that are left out change nothing.
 
-    `hours` is the new lifetime from now, `views` the total number of views (None: unlimited), `description` the label;
-    None clears the label or the note. Raises NotActive if the secret has ended, BadRequest if a value is not allowed.
+    `hours` is the new lifetime from now, `views` the total number of views (None: unlimited). `description` is what the
+    rest of SecLink calls the label; None clears the label or the note. Raises NotActive if the secret has ended,
+    BadRequest if a value is not allowed.
     """
     members = {"maxViews": views, "label": description, "publicNote": note}
     changes: dict[str, Any] = {member: value for member, value in members.items() if value is not KEEP}

@@ -68,8 +68,9 @@ def create(
 
     The secret expires after `hours`, or after `expires_in` seconds, and can be revealed `views` times (None: without
     limit). A value that is not allowed raises BadRequest, but `or_longest` shortens a lifetime that is too long for the
-    server. `description` is the label, which only the sender sees; the recipient sees `note` before revealing; tell the
-    `password` (the passcode) on another channel. Type redirect needs an http or https URL; type file needs `name`.
+    server. The recipient sees `note` before revealing. Type redirect needs an http or https URL, type file a `name`.
+    In the words of the rest of SecLink, `password` is the passcode, to be told on another channel, and `description` is
+    the label, which only the sender sees.
     """
     body = _body(text, type)
     key = draw_key(session.random)
@@ -101,7 +102,7 @@ def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Rev
         if info.format != format:
             raise LinkIncomplete
         if passcode and not info.passcode_required:
-            message = "This secret has no passcode; nothing was used up"
+            message = "This secret has no passcode; no view was spent"
             raise BadRequest(message, (Fault("passcode", "was given, but none is set", "unexpected"),))
     if format == "raw":
         return (yield from _reveal_raw(session, target, key, passcode))

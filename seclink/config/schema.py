@@ -169,7 +169,10 @@ class ReceiptsOptions(Struct, frozen=True, kw_only=True):
 
 class AuditOptions(Struct, frozen=True, kw_only=True):
     keep_days: Annotated[
-        int, Declared(integer(0, 3650), "Days that entries of the audit trail are kept. 0: less than an hour.")
+        int,
+        Declared(
+            integer(0, 3650), "Days that entries of the audit trail are kept. 0: entries are removed within an hour."
+        ),
     ] = 90
 
 
@@ -193,9 +196,7 @@ class LogOptions(Struct, frozen=True, kw_only=True):
 class MetricsOptions(Struct, frozen=True, kw_only=True):
     enabled: Annotated[
         bool,
-        Declared(
-            BOOLEAN, "Whether /metrics serves API keys of scope metrics or admin, in the text format of Prometheus."
-        ),
+        Declared(BOOLEAN, "Serve Prometheus metrics at /metrics to API keys of the scope metrics or admin."),
     ] = False
     listen: Annotated[
         Endpoint | None,

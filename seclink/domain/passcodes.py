@@ -1,5 +1,5 @@
-"""argon2id off the event loop, bounded: two threads, sixteen in the queue, then Busy. A flood of guesses costs 38
-MiB, not the machine.
+"""argon2id on two threads beside the event loop, with a queue of sixteen; beyond that, Busy is raised. Hashing
+therefore takes at most 38 MiB, however many guesses arrive.
 
 The input is the `passcodeHash` that a client sends, never a passcode. The native client binds it to the link's key, so
 that not even this server can guess; a caller of the documented API may send a bare SHA-256, which is why the hash is

@@ -1,4 +1,4 @@
-"""The use cases of senders: get, list, update, burn and count the secrets they have created.
+"""The operations on receipts, for senders: get, list, update, burn and count the secrets they have created.
 
 A receipt is open to the holder of its manage token and to its account's API keys; to anybody else it does not exist.
 `now` is epoch milliseconds and comes from the caller.

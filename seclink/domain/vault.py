@@ -1,4 +1,4 @@
-"""The use cases of recipients and the upkeep of secrets; those of senders are in `receipts`.
+"""The operations on secrets (create, reveal, peek, burn, report) and their upkeep; those on receipts are in `receipts`.
 
 A reveal passes all checks (`release_checks`) and only then takes the view, durably, before a byte of the payload
 leaves. A failed check spends nothing. `now` is epoch milliseconds and comes from the caller.

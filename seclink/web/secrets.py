@@ -1,4 +1,4 @@
-"""The recipient's side of the native API: create, reveal, peek, burn, report.
+"""The operations on /secrets of the native API: create, reveal, peek, burn, report.
 
 `GET /secrets/{linkId}` spends a view because its documentation says so. Browsers, link previews and scanners request
 such URLs on their own, so requests that look like theirs are rejected and spend nothing (see `fetch_metadata`). So are

@@ -170,7 +170,11 @@ def test_every_error_has_its_exit_status() -> None:
         ),
         (errors.Gone("Gone", "burned", 10**400), ["seclink: Gone", "  burned at an unknown time"]),
         (errors.Gone("Gone"), ["seclink: Gone"]),
-        (errors.PasscodeWrong("Wrong", 1), ["seclink: Wrong", "  1 attempt left; nothing was used up"]),
+        (errors.PasscodeWrong("Wrong", 1), ["seclink: Wrong", "  1 attempt left; no view was spent"]),
+        (
+            errors.PasscodeWrong("Wrong", 0),
+            ["seclink: Wrong", "  0 attempts left; no view was spent; try again later"],
+        ),
         (errors.RateLimited("Slow", 7), ["seclink: Slow", "  try again in 7 s"]),
         (errors.ClientError("one\ntwo"), ["seclink: one", "two"]),
     ],

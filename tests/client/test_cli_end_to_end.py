@@ -120,7 +120,7 @@ def test_missing_or_wrong_passcode_spends_no_view(here: Shell) -> None:
     assert b"passcode" in missing.stderr
     wrong = here.run("get", link, "--passcode", "other")
     assert (wrong.returncode, wrong.stdout) == (1, b"")
-    assert b"left; nothing was used up" in wrong.stderr
+    assert b"left; no view was spent" in wrong.stderr
     assert here.out("get", link, "--passcode", "pa\u0308sswo\u0308rd") == "hello"
 
 
@@ -150,7 +150,7 @@ def test_native_key_on_a_raw_link_spends_no_view(here: Shell, server: Server) ->
     done = here.run("get", f"{link.split('#')[0]}#{fragment_of(bytes(32))}")
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"not the link's key" in done.stderr
-    assert b"nothing was used up" in done.stderr
+    assert b"no view was spent" in done.stderr
     assert here.out("get", link) == "hello"
 
 

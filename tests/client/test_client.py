@@ -260,7 +260,7 @@ def test_reveal_with_a_passcode_reads_meta_first(call: Caller, peer: Peer) -> No
 
 def test_unexpected_passcode_spends_no_view(call: Caller, peer: Peer) -> None:
     created = call("create", "hello")
-    with pytest.raises(BadRequest, match="nothing was used up"):
+    with pytest.raises(BadRequest, match="no view was spent"):
         call("reveal", created.link, "1234")
     assert peer.paths[1:] == ["GET /secrets/AbCdEf123456/meta"]
 
