@@ -1,5 +1,6 @@
-"""The contract, pinned: which routes there are, what each answers, how each refuses. What breaks here breaks
-somebody's script.
+"""The contract of the API: its routes, the members of their responses, their errors.
+
+A change that fails here breaks the scripts of users.
 """
 
 import re
@@ -72,12 +73,12 @@ async def openapi(appliance: Appliance) -> dict[str, Any]:
 
 
 def application(appliance: Appliance) -> Any:
-    """The framework's application behind the gate and the dialects' door."""
+    """Return the framework's application, behind the middleware and the dispatcher of the dialects."""
     closure = appliance.app.app.__closure__
     return next(cell.cell_contents for cell in closure if hasattr(cell.cell_contents, "routes"))
 
 
-async def test_routes_are_those_of_the_contract_and_no_others(appliance: Appliance) -> None:
+async def test_routes_are_exactly_those_of_the_contract(appliance: Appliance) -> None:
     served = {
         (method, re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path))
         for route in application(appliance).routes
@@ -89,8 +90,8 @@ async def test_routes_are_those_of_the_contract_and_no_others(appliance: Applian
 
 async def test_openapi_document_lists_exactly_the_routes(appliance: Appliance) -> None:
     document = await openapi(appliance)
-    listed = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert listed == set(ROUTES)
+    documented = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    assert documented == set(ROUTES)
     for (method, path), status in ROUTES.items():
         responses = document["paths"][path][method.lower()]["responses"]
         assert [code for code in responses if code < "400"] == [str(status)]
@@ -98,7 +99,7 @@ async def test_openapi_document_lists_exactly_the_routes(appliance: Appliance) -
     assert document["openapi"].startswith("3.1")
 
 
-async def test_openapi_document_names_only_known_codes(appliance: Appliance) -> None:
+async def test_openapi_document_has_only_known_error_codes(appliance: Appliance) -> None:
     document = await openapi(appliance)
     for item in document["paths"].values():
         for operation in item.values():
@@ -109,13 +110,13 @@ async def test_openapi_document_names_only_known_codes(appliance: Appliance) -> 
                     assert list(response["content"]) == ["application/problem+json"]
 
 
-async def test_every_answer_has_exactly_its_members(appliance: Appliance) -> None:
+async def test_every_response_has_exactly_its_members(appliance: Appliance) -> None:
     http, key = appliance.http, await appliance.key()
-    made = await create(http, key=key, maxViews=2, passcodeHash=RIGHT, label="l", publicNote="n")
-    assert made.keys() == {
+    secret = await create(http, key=key, maxViews=2, passcodeHash=RIGHT, label="l", publicNote="n")
+    assert secret.keys() == {
         "linkId", "shareUrl", "expiresAt", "receiptId", "manageToken", "expiryType", "maxViews",
     }  # fmt: skip
-    link, receipt = f"/secrets/{made['linkId']}", f"/receipts/{made['receiptId']}"
+    link, receipt = f"/secrets/{secret['linkId']}", f"/receipts/{secret['receiptId']}"
     expected: list[tuple[str, str, dict[str, Any], set[str]]] = [
         ("GET", f"{link}/meta", {}, {
             "linkId", "format", "expiryType", "expiresAt", "viewsLeft", "accessRequired", "passcodeRequired",
@@ -137,30 +138,30 @@ async def test_every_answer_has_exactly_its_members(appliance: Appliance) -> Non
     ]  # fmt: skip
     for method, path, options, keys in expected:
         headers = bearer(key) | options.pop("headers", {})
-        answer = await http.request(method, path, headers=headers, **options)
-        assert answer.status_code in (200, 202), answer.text
-        assert answer.json().keys() == keys, path
-        assert answer.headers["content-type"] == "application/json"
+        response = await http.request(method, path, headers=headers, **options)
+        assert response.status_code in (200, 202), response.text
+        assert response.json().keys() == keys, path
+        assert response.headers["content-type"] == "application/json"
 
 
-async def test_parts_of_answers_have_exactly_their_members(appliance: Appliance) -> None:
+async def test_nested_objects_of_responses_have_exactly_their_members(appliance: Appliance) -> None:
     http, key = appliance.http, await appliance.key()
-    made = await create(http, key=key)
+    secret = await create(http, key=key)
     page = (await http.get("/receipts", headers=bearer(key))).json()
     assert page["pagination"].keys() == {"currentPage", "perPage", "total", "lastPage"}
-    assert [each.keys() for each in page["data"]] == [ITEM_KEYS]
+    assert [receipt.keys() for receipt in page["data"]] == [ITEM_KEYS]
     account = (await http.get("/account", headers=bearer(key))).json()
     assert account["rate"].keys() == {"limit", "windowSeconds", "remaining"}
     assert account["secrets"].keys() == {"active", "revealed", "burned", "expired"}
-    receipt = (await http.get(f"/receipts/{made['receiptId']}", headers=manage(made))).json()
-    assert [each.keys() for each in receipt["events"]] == [{"at", "type"}]
+    receipt = (await http.get(f"/receipts/{secret['receiptId']}", headers=manage(secret))).json()
+    assert [event.keys() for event in receipt["events"]] == [{"at", "type"}]
 
 
-async def test_health_is_told_in_one_word(appliance: Appliance) -> None:
+async def test_health_response_is_one_word(appliance: Appliance) -> None:
     http = appliance.client()
     http.base_url = "http://localhost:8080"
     assert (await http.get("/healthz")).json() == {"status": "alive"}
-    unready = check_problem(await http.get("/readyz"), 503, "storage")  # nobody drives the lifespan: no reaper ticks
+    unready = check_problem(await http.get("/readyz"), 503, "storage")  # without the lifespan, no reaper runs
     assert unready["errors"] == [{"field": "reaper", "message": "has not finished a round lately", "code": "late"}]
 
 
@@ -171,108 +172,108 @@ def test_error_codes_and_statuses_are_those_of_the_contract() -> None:
     assert {code: kind.status for code, kind in BY_CODE.items() if is_sent(kind)} == ERRORS
 
 
-def test_tree_in_the_docstring_is_the_tree() -> None:
+def test_docstring_of_the_errors_lists_every_code() -> None:
     import seclink.errors
 
-    drawn = dict(re.findall(r"(\d{3}) (\w+)", seclink.errors.__doc__ or ""))
+    lines = dict(re.findall(r"(\d{3}) (\w+)", seclink.errors.__doc__ or ""))
     for code, status in ERRORS.items():
         assert re.search(rf"{status} {code}\b", seclink.errors.__doc__ or ""), code
-    assert drawn
+    assert lines
 
 
-async def test_every_kind_of_refusal_has_the_one_shape(make_appliance: MakeAppliance) -> None:
-    tight = '[rates]\nreveal = "1/hour"\n[limits]\npayload_bytes = 1024\n'
-    made_appliance = await make_appliance(tight)
-    http = made_appliance.client("198.51.100.1")
-    key, narrow = await made_appliance.key(), await made_appliance.key("other", "create")
-    made = await create(http, key=key)
+async def test_every_kind_of_error_has_the_same_shape(make_appliance: MakeAppliance) -> None:
+    appliance = await make_appliance('[rates]\nreveal = "1/hour"\n[limits]\npayload_bytes = 1024\n')
+    http = appliance.client("198.51.100.1")
+    key, create_only_key = await appliance.key(), await appliance.key("other", "create")
+    secret = await create(http, key=key)
     ended = await create(http, key=key)
     await http.delete(f"/receipts/{ended['receiptId']}", headers=bearer(key))
-    keyed = {"headers": bearer(key)}
-    retried = {"headers": bearer(key) | {"Idempotency-Key": "k" * 16}}
-    assert (await http.post("/secrets", json=body(), **retried)).status_code == 201
-    assert (await http.post(f"/secrets/{'x' * 12}/reveal")).status_code == 404  # the one anonymous reveal there is
+    with_key = {"headers": bearer(key)}
+    with_retry_key = {"headers": bearer(key) | {"Idempotency-Key": "k" * 16}}
+    assert (await http.post("/secrets", json=body(), **with_retry_key)).status_code == 201
+    # The only anonymous reveal that the rate allows.
+    assert (await http.post(f"/secrets/{'x' * 12}/reveal")).status_code == 404
     scenarios: list[tuple[int, str, str, str, dict[str, Any]]] = [
-        (400, "bad_request", "POST", "/secrets", {"json": {}, **keyed}),
-        (400, "not_a_navigation", "GET", f"/secrets/{made['linkId']}",
+        (400, "bad_request", "POST", "/secrets", {"json": {}, **with_key}),
+        (400, "not_a_navigation", "GET", f"/secrets/{secret['linkId']}",
          {"headers": bearer(key) | {"Sec-Fetch-Mode": "navigate"}}),
         (400, "unknown_host", "GET", "/receipts", {"headers": {"Host": "evil.example"}}),
         (401, "key_invalid", "GET", "/receipts", {"headers": bearer("sk_live_nonsense")}),
         (401, "key_required", "GET", "/receipts", {}),
-        (403, "forbidden", "GET", "/receipts", {"headers": bearer(narrow)}),
+        (403, "forbidden", "GET", "/receipts", {"headers": bearer(create_only_key)}),
         (404, "not_found", "GET", "/nothing", {}),
-        (404, "not_found", "GET", "/receipts/unknown", keyed),
+        (404, "not_found", "GET", "/receipts/unknown", with_key),
         (405, "method_not_allowed", "PATCH", "/secrets", {}),
         (405, "method_not_allowed", "PUT", "/secrets", {}),
-        (409, "not_active", "PATCH", f"/receipts/{ended['receiptId']}", {"json": {"label": "x"}, **keyed}),
-        (410, "gone", "DELETE", f"/receipts/{ended['receiptId']}", keyed),
-        (413, "payload_too_large", "POST", "/secrets", {"content": b"x" * 100_000, **keyed}),
-        (415, "unsupported_media_type", "POST", "/secrets", {"content": b"{}", **keyed}),
-        (422, "idempotency_mismatch", "POST", "/secrets", {"json": body(label="another"), **retried}),
-        (429, "rate_limited", "GET", f"/secrets/{made['linkId']}", {}),
+        (409, "not_active", "PATCH", f"/receipts/{ended['receiptId']}", {"json": {"label": "x"}, **with_key}),
+        (410, "gone", "DELETE", f"/receipts/{ended['receiptId']}", with_key),
+        (413, "payload_too_large", "POST", "/secrets", {"content": b"x" * 100_000, **with_key}),
+        (415, "unsupported_media_type", "POST", "/secrets", {"content": b"{}", **with_key}),
+        (422, "idempotency_mismatch", "POST", "/secrets", {"json": body(label="another"), **with_retry_key}),
+        (429, "rate_limited", "GET", f"/secrets/{secret['linkId']}", {}),
         (431, "headers_too_large", "GET", "/receipts", {"headers": {"X-Long": "x" * 20_000}}),
     ]  # fmt: skip
     for status, code, method, path, options in scenarios:
-        answer = await http.request(method, path, **options)
-        check_problem(answer, status, code)
-        assert ("allow" in answer.headers) == (status == 405)
-        assert ("www-authenticate" in answer.headers) == (status == 401)
-        assert ("retry-after" in answer.headers) == (status == 429)
+        response = await http.request(method, path, **options)
+        check_problem(response, status, code)
+        assert ("allow" in response.headers) == (status == 405)
+        assert ("www-authenticate" in response.headers) == (status == 401)
+        assert ("retry-after" in response.headers) == (status == 429)
 
 
-async def test_refusals_of_a_reveal_have_the_one_shape(appliance: Appliance) -> None:
+async def test_errors_of_a_reveal_have_the_same_shape(appliance: Appliance) -> None:
     http = appliance.http
-    gated = await create(http, accessHash=ACCESS_HASH)
-    coded = await create(http, passcodeHash=RIGHT)
-    check_problem(await reveal(http, gated), 401, "access_required")
-    check_problem(await reveal(http, gated, access="AAAA"), 401, "access_denied")
-    check_problem(await reveal(http, coded), 401, "passcode_required")
-    assert check_problem(await reveal(http, coded, passcode=WRONG), 401, "passcode_wrong")["attemptsLeft"] == 4
+    with_access = await create(http, accessHash=ACCESS_HASH)
+    with_passcode = await create(http, passcodeHash=RIGHT)
+    check_problem(await reveal(http, with_access), 401, "access_required")
+    check_problem(await reveal(http, with_access, access="AAAA"), 401, "access_denied")
+    check_problem(await reveal(http, with_passcode), 401, "passcode_required")
+    assert check_problem(await reveal(http, with_passcode, passcode=WRONG), 401, "passcode_wrong")["attemptsLeft"] == 4
     for _ in range(4):
-        await reveal(http, coded, passcode=WRONG)
-    locked = await reveal(http, coded, passcode=WRONG)
+        await reveal(http, with_passcode, passcode=WRONG)
+    locked = await reveal(http, with_passcode, passcode=WRONG)
     check_problem(locked, 429, "passcode_locked")
     assert 1 <= int(locked.headers["retry-after"]) <= 600
 
 
-async def test_gone_says_how_and_when_and_nothing_else(appliance: Appliance) -> None:
+async def test_gone_error_has_the_state_and_the_time_of_the_end(appliance: Appliance) -> None:
     http = appliance.http
-    made = await create(http)
+    secret = await create(http)
     appliance.clock.move(5)
-    await reveal(http, made)
-    problem = check_problem(await reveal(http, made), 410, "gone")
+    await reveal(http, secret)
+    problem = check_problem(await reveal(http, secret), 410, "gone")
     assert (problem["state"], problem["endedAt"]) == ("revealed", appliance.clock.now())
 
 
-async def test_store_that_is_away_is_a_503_and_a_full_one_a_507(make_appliance: MakeAppliance) -> None:
+async def test_closed_store_is_a_503_and_a_full_one_a_507(make_appliance: MakeAppliance) -> None:
     full = await make_appliance('[store]\nmax_bytes = 1048576\n[rates]\ncreate = "1000/hour"\n')
-    big = body(encryptedBlob=encoded(b"x" * 1_000_000))
-    answer = await full.http.post("/secrets", json=big)
-    check_problem(answer, 507, "storage_full")
-    away = await make_appliance()
-    made = await create(away.http)
-    await away.store.close()
-    answer = await away.http.get(f"/secrets/{made['linkId']}/meta")
-    check_problem(answer, 503, "storage")
-    assert answer.headers["retry-after"] == "1"
+    large = body(encryptedBlob=encoded(b"x" * 1_000_000))
+    response = await full.http.post("/secrets", json=large)
+    check_problem(response, 507, "storage_full")
+    closed = await make_appliance()
+    secret = await create(closed.http)
+    await closed.store.close()
+    response = await closed.http.get(f"/secrets/{secret['linkId']}/meta")
+    check_problem(response, 503, "storage")
+    assert response.headers["retry-after"] == "1"
 
 
-async def test_mistake_of_ours_is_a_500_that_tells_nothing(appliance: Appliance) -> None:
-    """IN-16: a row nobody of ours has written; the answer does not repeat it."""
-    made = await create(appliance.http)
+async def test_bug_is_a_500_without_details(appliance: Appliance) -> None:
+    """IN-16: the cause is a row with an impossible value, which the response does not repeat."""
+    secret = await create(appliance.http)
     with sqlite3.connect(appliance.path) as db:
         db.execute("PRAGMA ignore_check_constraints = ON")
-        db.execute("UPDATE secrets SET state = 'a state of nobody'")
+        db.execute("UPDATE secrets SET state = 'an impossible state'")
     db.close()
-    answer = await appliance.http.get(f"/secrets/{made['linkId']}/meta")
-    problem = check_problem(answer, 500, "internal")
-    assert "nobody" not in answer.text
+    response = await appliance.http.get(f"/secrets/{secret['linkId']}/meta")
+    problem = check_problem(response, 500, "internal")
+    assert "impossible" not in response.text
     assert problem["detail"] == "The server failed with an internal error"
 
 
-async def test_answers_carry_the_security_headers(appliance: Appliance) -> None:
+async def test_responses_have_the_security_headers(appliance: Appliance) -> None:
     http = appliance.http
-    answers = [
+    responses = [
         await http.post("/secrets", json=body()),
         await http.get("/nothing"),
         await http.request("PUT", "/secrets"),
@@ -280,23 +281,23 @@ async def test_answers_carry_the_security_headers(appliance: Appliance) -> None:
         await http.options("/secrets"),
         await http.get("/openapi.json"),
     ]
-    for answer in answers:
-        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, answer.request.url
-        assert "server" not in answer.headers
-        assert "set-cookie" not in answer.headers
-        assert answer.headers["access-control-allow-origin"] == "*"
-        assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
+    for response in responses:
+        assert {name: response.headers.get(name) for name in HEADERS} == HEADERS, response.request.url
+        assert "server" not in response.headers
+        assert "set-cookie" not in response.headers
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert re.fullmatch(r"[0-9a-f]{16}", response.headers["x-request-id"])
 
 
-async def test_preflight_is_answered_without_asking_anybody(appliance: Appliance) -> None:
-    made = await create(appliance.http)
-    answer = await appliance.http.options(
-        f"/secrets/{made['linkId']}/reveal",
+async def test_preflight_needs_no_credentials(appliance: Appliance) -> None:
+    secret = await create(appliance.http)
+    response = await appliance.http.options(
+        f"/secrets/{secret['linkId']}/reveal",
         headers={"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"},
     )
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert "credentials" not in str(answer.headers).lower()
-    allowed = answer.headers["access-control-allow-headers"].split(", ")
+    assert (response.status_code, response.content) == (204, b"")
+    assert "credentials" not in str(response.headers).lower()
+    allowed = response.headers["access-control-allow-headers"].split(", ")
     assert {
         "authorization",
         "content-type",
@@ -307,15 +308,15 @@ async def test_preflight_is_answered_without_asking_anybody(appliance: Appliance
     } == {*allowed}
 
 
-async def test_unknown_members_are_refused_by_name(appliance: Appliance) -> None:
+async def test_unknown_member_is_rejected_by_its_name(appliance: Appliance) -> None:
     http = appliance.http
-    made = await create(http)
-    asked = [
+    secret = await create(http)
+    requests = [
         ("POST", "/secrets", body(expiretype="1hour")),
-        ("POST", f"/secrets/{made['linkId']}/reveal", {"expiretype": 1}),
-        ("POST", f"/secrets/{made['linkId']}/burn", {"expiretype": 1}),
-        ("POST", f"/secrets/{made['linkId']}/report", {"expiretype": 1}),
-        ("PATCH", f"/receipts/{made['receiptId']}", {"expiretype": 1}),
+        ("POST", f"/secrets/{secret['linkId']}/reveal", {"expiretype": 1}),
+        ("POST", f"/secrets/{secret['linkId']}/burn", {"expiretype": 1}),
+        ("POST", f"/secrets/{secret['linkId']}/report", {"expiretype": 1}),
+        ("PATCH", f"/receipts/{secret['receiptId']}", {"expiretype": 1}),
     ]
-    for method, path, sent in asked:
-        assert faults(await http.request(method, path, json=sent, headers=manage(made))) == {"expiretype"}
+    for method, path, payload in requests:
+        assert faults(await http.request(method, path, json=payload, headers=manage(secret))) == {"expiretype"}

@@ -1,4 +1,4 @@
-"""What nobody should send: each gets a 4xx in the one shape, nothing is spent, and the process lives."""
+"""Hostile input: every response is a 4xx problem, nothing is spent, and the process keeps running."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 JSON = {"Content-Type": "application/json"}
 BARE = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once"}
 
-# Every member of every body: what it takes besides nonsense.
+# The kinds of nonsense that each member of each body accepts.
 TEXT, INTEGER, NOTHING = "text", "integer", "nothing"
 CREATE: dict[str, set[str]] = {
     "encryptedBlob": set(), "iv": set(), "expiryType": {NOTHING}, "expiresIn": {NOTHING}, "maxViews": {NOTHING},
@@ -69,65 +69,65 @@ def is_good(member: str, kind: str, allowed: set[str]) -> bool:
 
 
 @pytest.mark.parametrize("member", CREATE)
-async def test_create_refuses_what_a_member_is_not(appliance: Appliance, member: str) -> None:
-    """IN-02: and names the member."""
+async def test_create_rejects_a_member_of_the_wrong_type(appliance: Appliance, member: str) -> None:
+    """IN-02: the error names the member."""
     for kind, value in NONSENSE:
-        sent = json_of(BARE | {"expiresIn": 60} | {member: value})
-        answer = await appliance.http.post("/secrets", content=sent, headers=JSON)
+        content = json_of(BARE | {"expiresIn": 60} | {member: value})
+        response = await appliance.http.post("/secrets", content=content, headers=JSON)
         if is_good(member, kind, CREATE[member]):
-            assert answer.status_code == 201, answer.text
+            assert response.status_code == 201, response.text
         elif kind == "surrogate":
-            check_problem(answer, 400, "bad_request")
+            check_problem(response, 400, "bad_request")
         else:
-            assert faults(answer) == {member}, (kind, value)
+            assert faults(response) == {member}, (kind, value)
 
 
 @pytest.mark.parametrize("member", PATCH)
-async def test_patch_refuses_what_a_member_is_not(appliance: Appliance, member: str) -> None:
+async def test_patch_rejects_a_member_of_the_wrong_type(appliance: Appliance, member: str) -> None:
     """IN-02"""
-    made = await create(appliance.http)
-    one, by = f"/receipts/{made['receiptId']}", manage(made)
+    secret = await create(appliance.http)
+    path, headers = f"/receipts/{secret['receiptId']}", JSON | manage(secret)
     pair = {"encryptedBlob": "eA==", "iv": "eA=="} if member in ("encryptedBlob", "iv") else {}
     for kind, value in NONSENSE:
-        answer = await appliance.http.patch(one, content=json_of(pair | {member: value}), headers=JSON | by)
+        response = await appliance.http.patch(path, content=json_of(pair | {member: value}), headers=headers)
         if is_good(member, kind, PATCH[member]):
-            assert answer.status_code == 200, answer.text
+            assert response.status_code == 200, response.text
         elif kind == "surrogate":
-            check_problem(answer, 400, "bad_request")
+            check_problem(response, 400, "bad_request")
         else:
-            assert faults(answer) == {member}, (kind, value)
+            assert faults(response) == {member}, (kind, value)
 
 
 @pytest.mark.parametrize("retry", [{}, {"Idempotency-Key": "k" * 20}])
 @pytest.mark.parametrize("member", REVEAL)
-async def test_reveal_refuses_nonsense_and_spends_nothing(
+async def test_reveal_rejects_nonsense_and_spends_nothing(
     appliance: Appliance, member: str, retry: dict[str, str]
 ) -> None:
-    """IN-02: what is no proof at all is a wrong proof; what is not even text is a bad request."""
-    made = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
-    path = f"/secrets/{made['linkId']}/reveal"
+    """IN-02: a text that cannot be a proof is a wrong proof; a value that is no text is a bad request."""
+    secret = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
+    path = f"/secrets/{secret['linkId']}/reveal"
     for _, value in NONSENSE:
         content = json_of({member: value})
-        answer = await appliance.http.post(path, content=content, headers=JSON | retry)
-        assert answer.status_code in ((413,) if len(content) > SMALL_BODY else (400, 401)), answer.text
-        check_problem(answer, answer.status_code, answer.json()["code"])
-    receipt = await state(appliance.http, made)
+        response = await appliance.http.post(path, content=content, headers=JSON | retry)
+        assert response.status_code in ((413,) if len(content) > SMALL_BODY else (400, 401)), response.text
+        check_problem(response, response.status_code, response.json()["code"])
+    receipt = await state(appliance.http, secret)
     assert (receipt["views"], receipt["state"]) == (0, "active")
 
 
-async def test_report_refuses_nonsense(appliance: Appliance) -> None:
+async def test_report_rejects_nonsense(appliance: Appliance) -> None:
     """IN-02, IN-05"""
-    made = await create(appliance.http)
-    path = f"/secrets/{made['linkId']}/report"
+    secret = await create(appliance.http)
+    path = f"/secrets/{secret['linkId']}/report"
     for kind, value in NONSENSE:
         content = json_of({"reason": value})
-        answer = await appliance.http.post(path, content=content, headers=JSON)
+        response = await appliance.http.post(path, content=content, headers=JSON)
         if len(content) > SMALL_BODY:
-            check_problem(answer, 413, "payload_too_large")
+            check_problem(response, 413, "payload_too_large")
         elif is_good("reason", kind, REPORT["reason"]):
-            assert answer.status_code == 202
+            assert response.status_code == 202
         else:
-            check_problem(answer, 400, "bad_request")
+            check_problem(response, 400, "bad_request")
 
 
 ANYTHING = st.recursive(
@@ -142,11 +142,11 @@ DOCUMENTS = st.dictionaries(st.sampled_from(MEMBERS) | st.text(max_size=8), ANYT
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sent=DOCUMENTS)
-async def test_no_json_whatsoever_is_a_500(appliance: Appliance, sent: Any) -> None:
-    """IN-02: known members with any value, unknown members, and documents that are no objects."""
-    made = await create(appliance.http)
-    link, receipt = f"/secrets/{made['linkId']}", f"/receipts/{made['receiptId']}"
+@given(document=DOCUMENTS)
+async def test_arbitrary_json_is_never_a_500(appliance: Appliance, document: Any) -> None:
+    """IN-02: known members with any value, unknown members, and documents that are not objects."""
+    secret = await create(appliance.http)
+    link, receipt = f"/secrets/{secret['linkId']}", f"/receipts/{secret['receiptId']}"
     for method, path in (
         ("POST", "/secrets"),
         ("PATCH", receipt),
@@ -154,18 +154,18 @@ async def test_no_json_whatsoever_is_a_500(appliance: Appliance, sent: Any) -> N
         ("POST", f"{link}/reveal"),
         ("POST", f"{link}/burn"),
     ):
-        answer = await appliance.http.request(method, path, content=json_of(sent), headers=JSON | manage(made))
-        assert answer.status_code < 500, answer.text
-        if answer.status_code >= 400:
-            check_problem(answer, answer.status_code, answer.json()["code"])
+        response = await appliance.http.request(method, path, content=json_of(document), headers=JSON | manage(secret))
+        assert response.status_code < 500, response.text
+        if response.status_code >= 400:
+            check_problem(response, response.status_code, response.json()["code"])
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sent=st.binary(max_size=200))
-async def test_no_bytes_whatsoever_are_a_500(appliance: Appliance, sent: bytes) -> None:
+@given(content=st.binary(max_size=200))
+async def test_arbitrary_bytes_are_a_400(appliance: Appliance, content: bytes) -> None:
     """IN-03"""
-    answer = await appliance.http.post("/secrets", content=sent, headers=JSON)
-    check_problem(answer, 400, "bad_request")
+    response = await appliance.http.post("/secrets", content=content, headers=JSON)
+    check_problem(response, 400, "bad_request")
 
 
 GOOD = json.dumps(BARE)
@@ -209,38 +209,38 @@ HOSTILE: list[tuple[str, bytes]] = [
 ]
 
 
-async def test_hostile_json_is_a_400_and_the_process_lives(appliance: Appliance) -> None:
+async def test_hostile_json_is_a_400(appliance: Appliance) -> None:
     """IN-03"""
-    made = await create(appliance.http)
-    for name, sent in HOSTILE:
-        for method, path in (("POST", "/secrets"), ("PATCH", f"/receipts/{made['receiptId']}")):
-            answer = await appliance.http.request(method, path, content=sent, headers=JSON | manage(made))
-            assert answer.status_code == 400, name
-            check_problem(answer, 400, "bad_request")
+    secret = await create(appliance.http)
+    for name, content in HOSTILE:
+        for method, path in (("POST", "/secrets"), ("PATCH", f"/receipts/{secret['receiptId']}")):
+            response = await appliance.http.request(method, path, content=content, headers=JSON | manage(secret))
+            assert response.status_code == 400, name
+            check_problem(response, 400, "bad_request")
     assert (await appliance.http.post("/secrets", content=GOOD, headers=JSON)).status_code == 201
 
 
-async def test_lone_surrogate_spoils_nobody_elses_write(appliance: Appliance) -> None:
-    """IN-03: what cannot be stored is refused before it is committed together with others'."""
-    made = await create(appliance.http)
+async def test_lone_surrogate_does_not_fail_the_writes_of_others(appliance: Appliance) -> None:
+    """IN-03: a text that cannot be stored is rejected before it joins a commit with other writes."""
+    secret = await create(appliance.http)
     bad = {"content": b'{"reason":"\\ud800"}', "headers": JSON}
-    asked = [
-        appliance.http.post(f"/secrets/{made['linkId']}/report", **bad),
+    requests = [
+        appliance.http.post(f"/secrets/{secret['linkId']}/report", **bad),
         appliance.http.post("/secrets", json=body()),
     ]
-    answers = await asyncio.gather(*asked, appliance.http.post("/secrets", json=body()))
-    assert [each.status_code for each in answers] == [400, 201, 201]
+    responses = await asyncio.gather(*requests, appliance.http.post("/secrets", json=body()))
+    assert [response.status_code for response in responses] == [400, 201, 201]
 
 
-async def test_name_of_an_unknown_member_is_echoed_only_short_and_printable(appliance: Appliance) -> None:
+async def test_name_of_an_unknown_member_is_repeated_shortened_and_printable(appliance: Appliance) -> None:
     """IN-16"""
     for name in ("x" * 10_000, "a\u001bb\u2028c\u0000", "`$.evil`"):
-        answer = await appliance.http.post("/secrets", content=json_of({name: 1}), headers=JSON)
-        check_problem(answer, 400, "bad_request")
-        assert len(answer.content) < 600
-        assert "\\u001b" not in answer.text
-        assert "\x1b" not in answer.text
-        assert "\u2028" not in answer.text
+        response = await appliance.http.post("/secrets", content=json_of({name: 1}), headers=JSON)
+        check_problem(response, 400, "bad_request")
+        assert len(response.content) < 600
+        assert "\\u001b" not in response.text
+        assert "\x1b" not in response.text
+        assert "\u2028" not in response.text
 
 
 BASE64 = [
@@ -269,45 +269,46 @@ BASE64 = [
 
 
 @pytest.mark.parametrize("member", ["encryptedBlob", "iv"])
-async def test_base64_is_taken_exactly_as_it_would_be_written(appliance: Appliance, member: str) -> None:
-    """IN-04: alphabet, padding, canonical; the iv is anything from 1 to 64 bytes."""
+async def test_base64_is_accepted_only_in_its_canonical_form(appliance: Appliance, member: str) -> None:
+    """IN-04: the alphabet, the padding and unused bits are checked."""
     for text, is_valid in BASE64:
-        answer = await appliance.http.post("/secrets", json=BARE | {member: text})
+        response = await appliance.http.post("/secrets", json=BARE | {member: text})
         if is_valid:
-            assert (await reveal(appliance.http, answer.json())).json()[member] == text
+            assert (await reveal(appliance.http, response.json())).json()[member] == text
         else:
-            assert faults(answer) == {member}, text
+            assert faults(response) == {member}, text
 
 
 @pytest.mark.parametrize(("size", "is_valid"), [(0, False), (1, True), (12, True), (64, True), (65, False)])
 async def test_iv_has_one_to_64_bytes(appliance: Appliance, size: int, is_valid: bool) -> None:
     """IN-04"""
-    answer = await appliance.http.post("/secrets", json=BARE | {"iv": encoded(b"i" * size)})
-    assert (answer.status_code == 201) is is_valid
-    assert is_valid or faults(answer) == {"iv"}
+    response = await appliance.http.post("/secrets", json=BARE | {"iv": encoded(b"i" * size)})
+    assert (response.status_code == 201) is is_valid
+    assert is_valid or faults(response) == {"iv"}
 
 
-@pytest.mark.parametrize(("member", "most"), [("publicNote", 300), ("label", 200)])
-async def test_texts_are_counted_in_characters(appliance: Appliance, member: str, most: int) -> None:
+@pytest.mark.parametrize(("member", "max_characters"), [("publicNote", 300), ("label", 200)])
+async def test_texts_are_counted_in_characters(appliance: Appliance, member: str, max_characters: int) -> None:
     """IN-05"""
-    for each in ("x", "é", "👩"):
-        assert (await appliance.http.post("/secrets", json=BARE | {member: each * most})).status_code == 201
-        assert faults(await appliance.http.post("/secrets", json=BARE | {member: each * (most + 1)})) == {member}
+    for character in ("x", "é", "👩"):
+        text = character * max_characters
+        assert (await appliance.http.post("/secrets", json=BARE | {member: text})).status_code == 201
+        assert faults(await appliance.http.post("/secrets", json=BARE | {member: text + character})) == {member}
     grapheme = "e" + "\u0301" * 1_000_000
     assert faults(await appliance.http.post("/secrets", json=BARE | {member: grapheme})) == {member}
 
 
-async def test_control_characters_are_refused_in_texts(appliance: Appliance) -> None:
-    """IN-05: line break and tab are text."""
-    made = await create(appliance.http)
+async def test_control_characters_in_texts_are_rejected(appliance: Appliance) -> None:
+    """IN-05: line breaks and tabs are allowed."""
+    secret = await create(appliance.http)
     for character in (*range(0x20), *range(0x7F, 0xA0)):
         text = f"a{chr(character)}b"
-        answers = [
+        responses = [
             await appliance.http.post("/secrets", json=BARE | {"publicNote": text}),
             await appliance.http.post("/secrets", json=BARE | {"label": text}),
-            await appliance.http.post(f"/secrets/{made['linkId']}/report", json={"reason": text}),
+            await appliance.http.post(f"/secrets/{secret['linkId']}/report", json={"reason": text}),
         ]
-        assert [each.is_success for each in answers] == [character in (9, 10)] * 3, character
+        assert [response.is_success for response in responses] == [character in (9, 10)] * 3, character
 
 
 IDS = [
@@ -319,8 +320,8 @@ IDS = [
 ]  # fmt: skip
 
 
-async def test_id_that_is_none_is_a_404_without_a_lookup(appliance: Appliance) -> None:
-    """IN-06: the store is closed here, so that a lookup would be a 503."""
+async def test_malformed_id_is_a_404_without_a_lookup(appliance: Appliance) -> None:
+    """IN-06: the store is closed, so that a lookup would be a 503."""
     await appliance.store.close()
     http = appliance.http
     for name in IDS:
@@ -334,18 +335,18 @@ async def test_id_that_is_none_is_a_404_without_a_lookup(appliance: Appliance) -
             ("DELETE", f"/receipts/{name}x"),
             ("PATCH", f"/receipts/{name}x"),
         ):
-            answer = await http.request(method, path, **({"json": {}} if method == "PATCH" else {}))
-            assert answer.status_code in ((404, 405) if is_path else (404,)), path
-            assert answer.json()["code"] in ("not_found", "method_not_allowed")
+            response = await http.request(method, path, **({"json": {}} if method == "PATCH" else {}))
+            assert response.status_code in ((404, 405) if is_path else (404,)), path
+            assert response.json()["code"] in ("not_found", "method_not_allowed")
     assert (await http.post("/secrets/no-id/report")).status_code == 202
     check_problem(await http.get("/secrets/abcdefghijkl/meta"), 503, "storage")
 
 
-async def test_unknown_and_impossible_ids_get_the_same_answer(appliance: Appliance) -> None:
+async def test_unknown_and_malformed_ids_get_the_same_response(appliance: Appliance) -> None:
     """IN-06"""
-    answers = [await appliance.http.get(f"/secrets/{name}") for name in ("abcdefghijkl", "no-id", "x" * 1000)]
-    told = [{key: value for key, value in each.json().items() if key != "requestId"} for each in answers]
-    assert told[0] == told[1] == told[2]
+    responses = [await appliance.http.get(f"/secrets/{name}") for name in ("abcdefghijkl", "no-id", "x" * 1000)]
+    problems = [{**response.json(), "requestId": ""} for response in responses]
+    assert problems[0] == problems[1] == problems[2]
 
 
 @pytest.mark.parametrize(
@@ -359,16 +360,16 @@ async def test_unknown_and_impossible_ids_get_the_same_answer(appliance: Applian
         "/.git/config",
     ],
 )
-async def test_no_path_reaches_a_file_and_no_cookie_means_anything(appliance: Appliance, path: str) -> None:
-    """IN-12: no file is ever opened by a name from outside, and there is no cookie that selects one."""
+async def test_paths_and_cookies_open_no_file(appliance: Appliance, path: str) -> None:
+    """IN-12: no file is opened by a name from a request, and no cookie selects one."""
     cookies = {"cookie": "; ".join(f"{name}=../../etc/passwd" for name in ("lang", "theme", "template", "session"))}
     for base in ("http://localhost:8080", "http://localhost:8080/api/v1"):
-        answer = await appliance.http.get(base + path, headers=cookies)
-        check_problem(answer, 404, "not_found")
-        assert "set-cookie" not in answer.headers
-    made = await create(appliance.http)
-    peeked = await appliance.http.get(f"/secrets/{made['linkId']}/meta", headers=cookies)
-    assert peeked.status_code == 200
+        response = await appliance.http.get(base + path, headers=cookies)
+        check_problem(response, 404, "not_found")
+        assert "set-cookie" not in response.headers
+    secret = await create(appliance.http)
+    meta = await appliance.http.get(f"/secrets/{secret['linkId']}/meta", headers=cookies)
+    assert meta.status_code == 200
 
 
 LIMITS = [
@@ -386,16 +387,16 @@ LIMITS = [
 ]  # fmt: skip
 
 
-async def test_limits_are_the_documented_ones(appliance: Appliance) -> None:
+async def test_limits_of_members_are_those_documented(appliance: Appliance) -> None:
     """IN-07"""
     for member, value, is_valid in LIMITS:
-        answer = await appliance.http.post("/secrets", json=BARE | {member: value})
-        assert (answer.status_code == 201) is is_valid, (member, value)
-        assert is_valid or faults(answer) == {member}
+        response = await appliance.http.post("/secrets", json=BARE | {member: value})
+        assert (response.status_code == 201) is is_valid, (member, value)
+        assert is_valid or faults(response) == {member}
 
 
-async def test_all_members_at_fault_are_named_at_once(appliance: Appliance) -> None:
-    sent = BARE | {
+async def test_error_names_all_members_at_fault(appliance: Appliance) -> None:
+    payload = BARE | {
         "expiresIn": 1,
         "maxViews": 0,
         "passcodeHash": "x",
@@ -403,8 +404,8 @@ async def test_all_members_at_fault_are_named_at_once(appliance: Appliance) -> N
         "publicNote": "\0",
         "label": "\0",
     }
-    answer = await appliance.http.post("/secrets", json=sent)
-    assert faults(answer) == {"expiresIn", "maxViews", "passcodeHash", "accessHash", "publicNote", "label"}
+    response = await appliance.http.post("/secrets", json=payload)
+    assert faults(response) == {"expiresIn", "maxViews", "passcodeHash", "accessHash", "publicNote", "label"}
 
 
 TYPES = [
@@ -417,28 +418,28 @@ TYPES = [
 ]  # fmt: skip
 
 
-async def test_only_json_in_utf_8_is_taken(appliance: Appliance) -> None:
+async def test_only_json_in_utf_8_is_accepted(appliance: Appliance) -> None:
     """IN-08"""
-    for given_type, status in TYPES:
-        headers = httpx.Headers([(b"content-type", given_type)] if given_type is not None else [])
-        answer = await appliance.http.post("/secrets", content=GOOD, headers=headers)
-        assert answer.status_code == status, given_type
+    for media_type, status in TYPES:
+        headers = httpx.Headers([(b"content-type", media_type)] if media_type is not None else [])
+        response = await appliance.http.post("/secrets", content=GOOD, headers=headers)
+        assert response.status_code == status, media_type
         if status == 415:
-            check_problem(answer, 415, "unsupported_media_type")
+            check_problem(response, 415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("path", ["/secrets", "/secrets/{}/reveal", "/secrets/{}/burn", "/secrets/{}/report"])
-async def test_forms_are_refused_on_every_route_that_takes_a_body(appliance: Appliance, path: str) -> None:
-    """IN-08: so that no page elsewhere can post without asking first."""
-    made = await create(appliance.http)
-    where = path.format(made["linkId"])
+async def test_form_is_rejected_by_every_route_with_a_body(appliance: Appliance, path: str) -> None:
+    """IN-08: so that a page of another site cannot post without a preflight."""
+    secret = await create(appliance.http)
+    path = path.format(secret["linkId"])
     for options in ({"data": {"a": "b"}}, {"files": {"a": b"b"}}, {"content": b"{}"}):
-        check_problem(await appliance.http.post(where, **options), 415, "unsupported_media_type")
+        check_problem(await appliance.http.post(path, **options), 415, "unsupported_media_type")
     check_problem(
-        await appliance.http.patch(f"/receipts/{made['receiptId']}", data={"label": "x"}, headers=manage(made)),
+        await appliance.http.patch(f"/receipts/{secret['receiptId']}", data={"label": "x"}, headers=manage(secret)),
         415, "unsupported_media_type",
     )  # fmt: skip
-    assert (await state(appliance.http, made))["views"] == 0
+    assert (await state(appliance.http, secret))["views"] == 0
 
 
 HEADER_NAMES = ["SecLink-Access", "SecLink-Passcode", "SecLink-Manage", "Idempotency-Key", "Authorization"]
@@ -446,25 +447,25 @@ HEADER_NAMES = ["SecLink-Access", "SecLink-Passcode", "SecLink-Manage", "Idempot
 
 @pytest.mark.parametrize("name", HEADER_NAMES)
 @pytest.mark.parametrize("value", [b"", b"\xff\xfe", b"\xe2\x80\xa8", b"x" * 8000, b"' OR 1=1 --", b"{}"])
-async def test_headers_take_any_bytes_without_harm(appliance: Appliance, name: str, value: bytes) -> None:
-    made = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
+async def test_headers_with_arbitrary_bytes_do_no_harm(appliance: Appliance, name: str, value: bytes) -> None:
+    secret = await create(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     headers = httpx.Headers([(name.encode(), value)])
     for method, path in (
-        ("GET", f"/secrets/{made['linkId']}"),
-        ("POST", f"/secrets/{made['linkId']}/reveal"),
-        ("POST", f"/secrets/{made['linkId']}/burn"),
-        ("GET", f"/receipts/{made['receiptId']}"),
+        ("GET", f"/secrets/{secret['linkId']}"),
+        ("POST", f"/secrets/{secret['linkId']}/reveal"),
+        ("POST", f"/secrets/{secret['linkId']}/burn"),
+        ("GET", f"/receipts/{secret['receiptId']}"),
         ("GET", "/receipts"),
     ):
-        answer = await appliance.http.request(method, path, headers=headers)
-        check_problem(answer, answer.status_code, answer.json()["code"])
-        assert 400 <= answer.status_code < 500
-    twice = httpx.Headers([(name.encode(), b"x"), (name.encode(), b"x")])
-    check_problem(await appliance.http.get(f"/secrets/{made['linkId']}", headers=twice), 400, "bad_request")
-    receipt = await state(appliance.http, made)
+        response = await appliance.http.request(method, path, headers=headers)
+        check_problem(response, response.status_code, response.json()["code"])
+        assert 400 <= response.status_code < 500
+    doubled = httpx.Headers([(name.encode(), b"x"), (name.encode(), b"x")])
+    check_problem(await appliance.http.get(f"/secrets/{secret['linkId']}", headers=doubled), 400, "bad_request")
+    receipt = await state(appliance.http, secret)
     assert (receipt["views"], receipt["state"]) == (0, "active")
 
 
-async def test_oversize_key_of_an_account_changes_nothing(appliance: Appliance) -> None:
-    answer = await appliance.http.get("/stats", headers=bearer("sk_live_" + "x" * 10_000))
-    check_problem(answer, 401, "key_invalid")
+async def test_oversized_api_key_is_invalid(appliance: Appliance) -> None:
+    response = await appliance.http.get("/stats", headers=bearer("sk_live_" + "x" * 10_000))
+    check_problem(response, 401, "key_invalid")

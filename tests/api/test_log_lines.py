@@ -1,5 +1,5 @@
-"""LOG-01: a canary in every place that can hold a secret, every flow, every level, and a mistake of ours: no line
-has one.
+"""LOG-01: no log line contains a secret. Canaries are in every place that can hold one; the tests run every flow at
+every level, and a bug.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ PROOF = b"CANARYproof" * 3
 
 
 def canaries() -> dict[str, str]:
-    """Name -> what must not turn up; all printable, so that no escaping hides them."""
+    """Return the words that must not appear, by name; all are printable, so that no escaping hides them."""
     access = encoded(PROOF).rstrip("=")
     return {
         "blob": encoded(b"CANARYblob" * 3), "iv": encoded(b"CANARYiv.."), "access": access,
@@ -28,8 +28,8 @@ def canaries() -> dict[str, str]:
     }  # fmt: skip
 
 
-async def everything(appliance: Appliance, words: dict[str, str]) -> dict[str, str]:
-    """Every flow, right and wrong; further canaries that were drawn on the way."""
+async def run_every_flow(appliance: Appliance, words: dict[str, str]) -> dict[str, str]:
+    """Run every flow with right and wrong values; return the ids and keys that were drawn, as more canaries."""
     http = appliance.client(headers={"User-Agent": words["agent"], "Cookie": f"a={words['cookie']}"})
     key = await appliance.key("acme", "create", "manage")
     members = {
@@ -37,9 +37,9 @@ async def everything(appliance: Appliance, words: dict[str, str]) -> dict[str, s
         "accessHash": words["accessHash"], "passcodeHash": words["passcodeHash"], "maxViews": 3,
     }  # fmt: skip
     right = {"access": words["access"], "passcode": words["passcodeHash"]}
-    made = [await create(http, key=each, **members) for each in (key, None)]
-    for each in made:
-        link, one = f"/secrets/{each['linkId']}", f"/receipts/{each['receiptId']}"
+    secrets = [await create(http, key=owner, **members) for owner in (key, None)]
+    for secret in secrets:
+        link, receipt = f"/secrets/{secret['linkId']}", f"/receipts/{secret['receiptId']}"
         await http.get(f"{link}/meta")
         await http.get(f"{link}?{words['query']}={key}")
         await http.get(link, headers={"Sec-Fetch-Mode": "navigate"})
@@ -47,85 +47,85 @@ async def everything(appliance: Appliance, words: dict[str, str]) -> dict[str, s
         await http.post(f"{link}/reveal", json={words["member"]: words["member"]})
         await http.post(f"{link}/burn", json={"access": words["badToken"]})
         await http.post(f"{link}/reveal", content=f'{{"access": "{words["access"]}"'.encode())
-        await reveal(http, each, access=words["badToken"])
-        await reveal(http, each, access=words["access"], passcode=words["wrongPasscode"])
-        await reveal(http, each, idempotency=words["retry"], **right)
+        await reveal(http, secret, access=words["badToken"])
+        await reveal(http, secret, access=words["access"], passcode=words["wrongPasscode"])
+        await reveal(http, secret, idempotency=words["retry"], **right)
         await http.get(link, headers={"SecLink-Access": right["access"], "SecLink-Passcode": right["passcode"]})
         await http.get(f"/receipts?search={words['query']}", headers=bearer(key))
-        await http.get(one, headers={"SecLink-Manage": words["badToken"]})
-        await http.get(one, headers=manage(each))
-        await http.patch(one, json={"label": words["label"] + "2"}, headers=manage(each))
+        await http.get(receipt, headers={"SecLink-Manage": words["badToken"]})
+        await http.get(receipt, headers=manage(secret))
+        await http.patch(receipt, json={"label": words["label"] + "2"}, headers=manage(secret))
         await http.get("/stats", headers=bearer(words["badKey"]))
-        await http.get(f"/{words['path']}/{each['linkId']}")
-        await http.delete(one, headers=manage(each))
-        await reveal(http, each, **right)
+        await http.get(f"/{words['path']}/{secret['linkId']}")
+        await http.delete(receipt, headers=manage(secret))
+        await reveal(http, secret, **right)
     await http.post("/secrets", json=body(publicNote=words["note"] + "\0"))
     await http.post("/secrets", json=body(), headers={"Idempotency-Key": words["retry"]})
     await http.post("/secrets", json=body(label=words["label"]), headers={"Idempotency-Key": words["retry"]})
-    drawn = {f"linkId {n}": each["linkId"] for n, each in enumerate(made)}
-    drawn |= {f"manageToken {n}": each["manageToken"] for n, each in enumerate(made)}
+    drawn = {f"linkId {n}": secret["linkId"] for n, secret in enumerate(secrets)}
+    drawn |= {f"manageToken {n}": secret["manageToken"] for n, secret in enumerate(secrets)}
     return drawn | {"key": key, "key's middle": key[14:40]}
 
 
-def check_silent(written: str, words: dict[str, str]) -> None:
-    found = {name for name, word in words.items() if word in written}
-    assert not found, written
-    assert "CANARY" not in written
+def check_no_canaries(text: str, words: dict[str, str]) -> None:
+    leaks = {name for name, word in words.items() if word in text}
+    assert not leaks, text
+    assert "CANARY" not in text
 
 
-@pytest.mark.parametrize("form", ["json", "human"])
+@pytest.mark.parametrize("format", ["json", "human"])
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
-async def test_no_level_and_no_form_tells_a_secret(
-    make_appliance: MakeAppliance, level: str, form: str, capfd: pytest.CaptureFixture[str]
+async def test_log_contains_no_secret_at_any_level_or_format(
+    make_appliance: MakeAppliance, level: str, format: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """LOG-01"""
-    appliance = await make_appliance(f'{HIGH_RATES}[log]\nlevel = "{level}"\nformat = "{form}"\n')
+    appliance = await make_appliance(f'{HIGH_RATES}[log]\nlevel = "{level}"\nformat = "{format}"\n')
     words = canaries()
-    words |= await everything(appliance, words)
-    written = appliance.log.getvalue()
-    assert bool(written) is (level != "error")
-    check_silent(written + "".join(capfd.readouterr()), words)
-    if form == "json":
-        assert all(json.loads(line).keys() >= {"at", "level", "event"} for line in written.splitlines())
+    words |= await run_every_flow(appliance, words)
+    log = appliance.log.getvalue()
+    assert bool(log) is (level != "error")
+    check_no_canaries(log + "".join(capfd.readouterr()), words)
+    if format == "json":
+        assert all(json.loads(line).keys() >= {"at", "level", "event"} for line in log.splitlines())
 
 
-async def test_mistake_of_ours_tells_no_secret(
+async def test_log_of_a_bug_contains_no_secret(
     make_appliance: MakeAppliance, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """LOG-01: a forced 500, whose exception itself quotes the canary; then a store that is away."""
+    """LOG-01: a forced 500, whose exception itself quotes the canary; then a closed store."""
     appliance = await make_appliance(f'{HIGH_RATES}[log]\nlevel = "debug"\n')
     words = canaries()
-    made = await create(appliance.http, publicNote=words["note"])
+    secret = await create(appliance.http, publicNote=words["note"])
     db = sqlite3.connect(appliance.path)
     db.execute("PRAGMA ignore_check_constraints = ON")
     db.execute("UPDATE secrets SET state = 'CANARYstate'")
     db.commit()
     db.close()
-    answer = await appliance.http.get(f"/secrets/{made['linkId']}/meta")
-    assert answer.status_code == 500
+    response = await appliance.http.get(f"/secrets/{secret['linkId']}/meta")
+    assert response.status_code == 500
     await appliance.store.close()
-    assert (await reveal(appliance.http, made, access=words["access"])).status_code == 503
+    assert (await reveal(appliance.http, secret, access=words["access"])).status_code == 503
     assert (await appliance.http.post("/secrets", json=body(label=words["label"]))).status_code == 503
-    written = appliance.log.getvalue()
-    assert '"code":"internal"' in written
-    assert answer.json()["requestId"] in written
-    words |= {"linkId": made["linkId"], "manageToken": made["manageToken"]}
-    check_silent(written + "".join(capfd.readouterr()) + answer.text, words)
+    log = appliance.log.getvalue()
+    assert '"code":"internal"' in log
+    assert response.json()["requestId"] in log
+    words |= {"linkId": secret["linkId"], "manageToken": secret["manageToken"]}
+    check_no_canaries(log + "".join(capfd.readouterr()) + response.text, words)
 
 
-async def test_lines_name_a_secret_by_its_receipt(make_appliance: MakeAppliance) -> None:
+async def test_log_lines_name_a_secret_by_its_receipt(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(f'{HIGH_RATES}[log]\nformat = "json"\n')
-    made = await create(appliance.http, key=await appliance.key())
-    await appliance.http.post(f"/secrets/{made['linkId']}/report")
-    await reveal(appliance.http, made)
+    secret = await create(appliance.http, key=await appliance.key())
+    await appliance.http.post(f"/secrets/{secret['linkId']}/report")
+    await reveal(appliance.http, secret)
     other = await create(appliance.http)
     await appliance.http.patch(f"/receipts/{other['receiptId']}", json={"label": "x"}, headers=manage(other))
     await appliance.http.delete(f"/receipts/{other['receiptId']}", headers=manage(other))
     lines = [json.loads(line) for line in appliance.log.getvalue().splitlines()]
-    assert [(each["event"], each["receipt"], each.get("account")) for each in lines] == [
-        ("created", made["receiptId"], "acme"),
-        ("reported", made["receiptId"], None),
-        ("revealed", made["receiptId"], None),
+    assert [(line["event"], line["receipt"], line.get("account")) for line in lines] == [
+        ("created", secret["receiptId"], "acme"),
+        ("reported", secret["receiptId"], None),
+        ("revealed", secret["receiptId"], None),
         ("created", other["receiptId"], None),
         ("changed", other["receiptId"], None),
         ("burned", other["receiptId"], None),

@@ -1,11 +1,10 @@
-"""What the pages say: in which language, with whose name and colours, and always as text."""
+"""The contents of the pages: the language, the branding, and that all of it is text, never markup."""
 
 import html
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -15,13 +14,14 @@ from support.appliance import MakeAppliance
 from seclink.web import assets
 
 pytestmark = pytest.mark.anyio
+MakeWeb = Callable[..., Awaitable[httpx.AsyncClient]]
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pages as small as they can be, in three languages."""
-    made = tmp_path / "static"
+    """Minimal pages in three languages."""
+    folder = tmp_path / "static"
     for name, content in {
         "create.html": '<html lang="{{lang}}" data-settings="{{settings}}"><p data-t="hello" class="a"></p>'
         '<input data-t-placeholder="hello" data-t-label="bye"><meta data-t-content="bye"><b data-t-title="bye"></b>',
@@ -38,13 +38,13 @@ def folder(tmp_path: Path) -> Path:
         ".hidden.js": "x",
         "draft.js~": "x",
     }.items():
-        (made / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).write_text(content)
-    return made
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
 
 
 @pytest.fixture
-async def make_web(make_appliance: MakeAppliance, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+async def make_web(make_appliance: MakeAppliance, folder: Path, monkeypatch: pytest.MonkeyPatch) -> MakeWeb:
     monkeypatch.setattr(assets.load, "__defaults__", (folder,))
 
     async def make(toml: str = "") -> httpx.AsyncClient:
@@ -54,7 +54,7 @@ async def make_web(make_appliance: MakeAppliance, folder: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("query", "wish", "hello"),
+    ("query", "accept_language", "hello"),
     [
         ("", None, "Hello"), ("", "fr", "Bonjour"), ("", "fr-CA,fr;q=0.9,en;q=0.8", "Bonjour"),
         ("", "de, pt;q=0.3", "Olá"), ("", "en;q=0.4, fr;q=0.9", "Bonjour"), ("", "fr;q=0, en", "Hello"),
@@ -64,16 +64,19 @@ async def make_web(make_appliance: MakeAppliance, folder: Path, monkeypatch: pyt
         ("?lang=%66r", None, "Hello"), ("?lang=fr&lang=pt", None, "Bonjour"), ("?langu=fr", None, "Hello"),
     ],
 )  # fmt: skip
-async def test_page_speaks_the_readers_language(make_web: Any, query: str, wish: str | None, hello: str) -> None:
+async def test_page_is_in_the_readers_language(
+    make_web: MakeWeb, query: str, accept_language: str | None, hello: str
+) -> None:
     web = await make_web()
-    answer = await web.get(f"/{query}", headers={} if wish is None else {"Accept-Language": wish})
-    assert f'<p data-t="hello" class="a">{hello}</p>' in answer.text
-    assert "Accept-Language" in answer.headers["vary"]
-    missing = await web.get(f"/nothing{query}", headers=BROWSER | ({} if wish is None else {"Accept-Language": wish}))
+    headers = {} if accept_language is None else {"Accept-Language": accept_language}
+    response = await web.get(f"/{query}", headers=headers)
+    assert f'<p data-t="hello" class="a">{hello}</p>' in response.text
+    assert "Accept-Language" in response.headers["vary"]
+    missing = await web.get(f"/nothing{query}", headers=BROWSER | headers)
     assert (missing.status_code, missing.text) == (404, f'<p data-t="hello">{hello}</p>')
 
 
-async def test_texts_become_attributes_and_stay_texts(make_web: Any) -> None:
+async def test_texts_in_attributes_are_escaped(make_web: MakeWeb) -> None:
     """XSS-01"""
     page = (await (await make_web()).get("/")).text
     bye = "&lt;&quot;bye&quot; &amp; &#x27;so&#x27;&gt;"
@@ -86,7 +89,7 @@ async def test_texts_become_attributes_and_stay_texts(make_web: Any) -> None:
 @pytest.mark.parametrize(
     "page", ['<p data-t="nothing"></p>', '<p data-t-label="nothing">', "{{nothing}}", "{{}}", '<p data-t="plural"></p>']
 )
-async def test_page_that_wants_what_is_not_there_stops_the_start(make_web: Any, folder: Path, page: str) -> None:
+async def test_page_that_needs_a_missing_text_stops_the_start(make_web: MakeWeb, folder: Path, page: str) -> None:
     (folder / "create.html").write_text(page)
     (folder / "i18n/en.js").write_text('export default {"language": "English", "plural": {"one": "a", "other": "b"}};')
     with pytest.raises(ValueError, match="a page needs"):
@@ -96,31 +99,31 @@ async def test_page_that_wants_what_is_not_there_stops_the_start(make_web: Any, 
 HOSTILE = '</p><script>alert(1)</script>" onload="x" {{settings}}'
 
 
-async def test_branding_is_text_and_never_markup(make_web: Any, tmp_path: Path) -> None:
+async def test_branding_is_escaped(make_web: MakeWeb, tmp_path: Path) -> None:
     """XSS-01"""
     (tmp_path / "Logo.SVG").write_text(SVG + "<!-- ours -->")
     name = '<b>"{{lang}}" & Söhne</b>'
     branding = {"name": name, "footer": HOSTILE, "logo": str(tmp_path / "Logo.SVG")}
-    said = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in branding.items())
+    options = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in branding.items())
     links = '[branding.footer_links]\n"<i>x</i>" = "https://example.org/?a=b&c=\'d\'"\n'
-    web = await make_web(f"[branding]\n{said}{links}")
-    page, reading = (await web.get("/")).text, (await web.get("/AbCdEfGhIjKl")).text
-    told = settings(page)
-    assert (told["name"], told["footer"]) == (name, HOSTILE)
-    assert told["links"] == {"<i>x</i>": "https://example.org/?a=b&c='d'"}
-    assert html.escape(name) in reading
-    assert "<script" not in page + reading
-    assert "<b>" not in reading
-    logo = await web.get(told["logo"])
+    web = await make_web(f"[branding]\n{options}{links}")
+    page, reveal_page = (await web.get("/")).text, (await web.get("/AbCdEfGhIjKl")).text
+    page_settings = settings(page)
+    assert (page_settings["name"], page_settings["footer"]) == (name, HOSTILE)
+    assert page_settings["links"] == {"<i>x</i>": "https://example.org/?a=b&c='d'"}
+    assert html.escape(name) in reveal_page
+    assert "<script" not in page + reveal_page
+    assert "<b>" not in reveal_page
+    logo = await web.get(page_settings["logo"])
     assert (logo.headers["content-type"], logo.text) == ("image/svg+xml", SVG + "<!-- ours -->")
-    assert told["logo"] in reading
+    assert page_settings["logo"] in reveal_page
 
 
-async def test_settings_are_those_of_the_server(make_web: Any) -> None:
-    told = settings((await (await make_web()).get("/")).text)
-    root = told["logo"].removesuffix("img/icon.svg")
+async def test_page_has_the_settings_of_the_server(make_web: MakeWeb) -> None:
+    page_settings = settings((await (await make_web()).get("/")).text)
+    root = page_settings["logo"].removesuffix("img/icon.svg")
     assert re.fullmatch(r"/static/[0-9a-f]{12}/", root)
-    assert told == {
+    assert page_settings == {
         "name": "SecLink", "logo": f"{root}img/icon.svg", "footer": "", "links": {}, "create": "anyone",
         "choices": [600, 3600, 86400, 604800, 2592000], "default": 604800, "max": 2592000, "payloadBytes": 2097152,
         "noteCharacters": 300, "labelCharacters": 200,
@@ -136,10 +139,10 @@ async def test_settings_are_those_of_the_server(make_web: Any) -> None:
         ('choices = ["90m"]', [5400]),
     ],
 )
-async def test_lifetimes_on_offer_are_within_the_longest(make_web: Any, expiry: str, choices: list[int]) -> None:
+async def test_offered_lifetimes_are_at_most_the_maximum(make_web: MakeWeb, expiry: str, choices: list[int]) -> None:
     web = await make_web(f'[access]\ncreate = "keys"\n[expiry]\n{expiry}\n')
-    told = settings((await web.get("/")).text)
-    assert (told["choices"], told["create"]) == (choices, "keys")
+    page_settings = settings((await web.get("/")).text)
+    assert (page_settings["choices"], page_settings["create"]) == (choices, "keys")
 
 
 @pytest.mark.parametrize(
@@ -152,53 +155,56 @@ async def test_lifetimes_on_offer_are_within_the_longest(make_web: Any, expiry: 
         ("#777777", "#000000", "#6f6f6f", "#888888"),
     ],
 )
-async def test_accent_comes_last_in_the_style_readable_in_both_themes(
-    make_web: Any, accent: str, on_accent: str, light: str, dark: str
+async def test_accent_is_last_in_the_style_and_readable_in_both_themes(
+    make_web: MakeWeb, accent: str, on_accent: str, light: str, dark: str
 ) -> None:
     web = await make_web(f'[branding]\naccent = "{accent}"\n')
-    reading = (await web.get("/AbCdEfGhIjKl")).text
-    style = (await web.get(f"/static/{version(reading)}/css/style.css")).text
-    always = f":root{{--accent:{accent.lower()};--on-accent:{on_accent};--accent-text:{light}}}"
-    inks = f"{always}@media (prefers-color-scheme: dark){{:root{{--accent-text:{dark}}}}}"
-    assert style == f":root{{--accent:#123456}}\n\n{inks}\n"
-    for ink, (ground, _) in zip((light, dark), assets.BACKGROUNDS, strict=True):
-        assert assets.contrast(ink, ground) >= 4.5
+    reveal_page = (await web.get("/AbCdEfGhIjKl")).text
+    style = (await web.get(f"/static/{version(reveal_page)}/css/style.css")).text
+    base = f":root{{--accent:{accent.lower()};--on-accent:{on_accent};--accent-text:{light}}}"
+    accents = f"{base}@media (prefers-color-scheme: dark){{:root{{--accent-text:{dark}}}}}"
+    assert style == f":root{{--accent:#123456}}\n\n{accents}\n"
+    for text_color, (background, _) in zip((light, dark), assets.BACKGROUNDS, strict=True):
+        assert assets.contrast(text_color, background) >= 4.5
 
 
-def test_accent_is_made_readable_on_the_grounds_of_the_style() -> None:
+def test_accent_contrast_is_computed_with_the_backgrounds_of_the_style() -> None:
     style = (assets.FOLDER / "css/style.css").read_text()
     light, dark = style.partition("@media (prefers-contrast")[0].split("@media (prefers-color-scheme: dark)")
-    for sheet, (nearest, ink) in zip((light, dark), assets.BACKGROUNDS, strict=True):
-        grounds = dict(re.findall(r"--(background|surface): (#[0-9a-f]{3,6});", sheet))
-        full = [each if len(each) == 7 else "#" + "".join(2 * digit for digit in each[1:]) for each in grounds.values()]
-        assert min(full, key=lambda each: assets.contrast(each, ink)) == nearest
+    for sheet, (nearest, text_color) in zip((light, dark), assets.BACKGROUNDS, strict=True):
+        colors = dict(re.findall(r"--(background|surface): (#[0-9a-f]{3,6});", sheet)).values()
+        full = [color if len(color) == 7 else "#" + "".join(2 * digit for digit in color[1:]) for color in colors]
+        assert min(full, key=lambda color: assets.contrast(color, text_color)) == nearest
 
 
-async def test_version_changes_with_every_byte_and_with_branding(make_web: Any, folder: Path, tmp_path: Path) -> None:
-    """What a browser keeps for ever is never out of date."""
+async def test_version_changes_with_every_byte_and_with_branding(
+    make_web: MakeWeb, folder: Path, tmp_path: Path
+) -> None:
+    """So that a file that a browser caches forever is never out of date."""
     (tmp_path / "logo.svg").write_text(SVG)
 
-    async def now(toml: str = "") -> str:
+    async def current_version(toml: str = "") -> str:
         return version((await (await make_web(toml)).get("/AbCdEfGhIjKl")).text)
 
-    versions = [await now(), await now('[branding]\naccent = "#1a5fb4"\n')]
-    versions.append(await now(f'[branding]\nlogo = "{tmp_path / "logo.svg"}"\n'))
+    versions = [await current_version(), await current_version('[branding]\naccent = "#1a5fb4"\n')]
+    versions.append(await current_version(f'[branding]\nlogo = "{tmp_path / "logo.svg"}"\n'))
     (folder / "js/a.js").write_text("export const a = 2;\n")
-    versions.append(await now())
+    versions.append(await current_version())
     (folder / "js/a.js").rename(folder / "js/b.js")
-    versions.append(await now())
+    versions.append(await current_version())
     assert len(set(versions)) == len(versions)
-    assert await now() == await now('[branding]\nfooter = "said by the page itself"\n') == versions[-1]
+    with_footer = await current_version('[branding]\nfooter = "a text of the page"\n')
+    assert await current_version() == with_footer == versions[-1]
 
 
-async def test_what_is_no_file_of_the_pages_is_not_served(make_web: Any) -> None:
+async def test_files_that_are_not_for_the_pages_are_not_served(make_web: MakeWeb) -> None:
     web = await make_web()
     root = version((await web.get("/AbCdEfGhIjKl")).text)
     for name in ("draft.js~", "create.html", "i18n", "js/", ".hidden.js"):
         assert (await web.get(f"/static/{root}/{name}")).status_code == 404, name
 
 
-async def test_pages_of_a_server_below_a_path_name_it(make_web: Any) -> None:
+async def test_pages_of_a_server_below_a_path_have_its_prefix(make_web: MakeWeb) -> None:
     web = await make_web('[server]\npublic_url = "https://secrets.example.org/sub/"\n')
-    reading = (await web.get("/AbCdEfGhIjKl")).text
-    assert f"/sub {version(reading)} SecLink /sub/static/{version(reading)}/img/icon.svg" in reading
+    reveal_page = (await web.get("/AbCdEfGhIjKl")).text
+    assert f"/sub {version(reveal_page)} SecLink /sub/static/{version(reveal_page)}/img/icon.svg" in reveal_page

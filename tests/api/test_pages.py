@@ -1,4 +1,4 @@
-"""The pages: the same bytes for everybody who speaks the same language, from memory, whatever the address says."""
+"""The pages: for one language the same bytes for everyone, served from memory, whether a secret exists or not."""
 
 import gzip
 import re
@@ -36,65 +36,65 @@ def web(appliance: Appliance) -> httpx.AsyncClient:
     return outside(appliance)
 
 
-# Nothing is touched
+# The store is not used
 
 
-async def test_page_of_a_secret_is_the_same_whether_there_is_one_or_not(appliance: Appliance) -> None:
-    """BOT-01: for thirty bots and none; with the store closed, so that a lookup would be a 503."""
-    made = await create(appliance.http)
-    spent = await create(appliance.http)
-    await reveal(appliance.http, spent)
-    logged = appliance.log.getvalue()
+async def test_page_of_a_secret_is_the_same_whether_it_exists_or_not(appliance: Appliance) -> None:
+    """BOT-01: with and without a bot's User-Agent; the store is closed, so that a lookup would be a 503."""
+    active = await create(appliance.http)
+    revealed = await create(appliance.http)
+    await reveal(appliance.http, revealed)
+    log_before = appliance.log.getvalue()
     await appliance.store.close()
     web = outside(appliance)
     pages = set()
     for agent in ["", *BOTS]:
-        for name in (made["linkId"], spent["linkId"], "AbCdEfGhIjKl", made["linkId"] + "?utm_source=x&fbclid=y"):
-            answer = await web.get(f"/{name}", headers={"User-Agent": agent})
-            assert answer.status_code == 200
-            assert "ratelimit" not in answer.headers
-            pages.add(answer.content)
+        for name in (active["linkId"], revealed["linkId"], "AbCdEfGhIjKl", active["linkId"] + "?utm_source=x&fbclid=y"):
+            response = await web.get(f"/{name}", headers={"User-Agent": agent})
+            assert response.status_code == 200
+            assert "ratelimit" not in response.headers
+            pages.add(response.content)
     assert len(BOTS) >= 30
     assert len(pages) == 1
-    assert appliance.log.getvalue() == logged
+    assert appliance.log.getvalue() == log_before
 
 
-async def test_no_page_makes_the_store_do_anything(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
-    """BOT-01: not one verb of the store is called, and no guard counts."""
-    made = await create(appliance.http)
-    before = await state(appliance.http, made)
-    called: list[str] = []
-    for verb in [each for each in dir(type(appliance.store)) if not each.startswith("__")]:
-        if callable(getattr(appliance.store, verb)):
-            monkeypatch.setattr(appliance.store, verb, lambda *_, verb=verb, **__: called.append(verb))
+async def test_pages_do_not_use_the_store(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BOT-01: no method of the store is called, and no rate limit counts the requests."""
+    secret = await create(appliance.http)
+    before = await state(appliance.http, secret)
+    calls: list[str] = []
+    for name in [name for name in dir(type(appliance.store)) if not name.startswith("__")]:
+        if callable(getattr(appliance.store, name)):
+            monkeypatch.setattr(appliance.store, name, lambda *_, name=name, **__: calls.append(name))
     web = outside(appliance)
     page = (await web.get("/")).text
     for path in (
-        "/", f"/{made['linkId']}", f"/receipt/{made['receiptId']}", "/receipt/" + "x" * 20, "/nothing/at/all",
+        "/", f"/{secret['linkId']}", f"/receipt/{secret['receiptId']}", "/receipt/" + "x" * 20, "/nothing/at/all",
         f"/static/{version(page)}/js/create.js", "/static/0/js/create.js", "/robots.txt", "/favicon.ico",
         "/api/v1/client-module",
     ):  # fmt: skip
         for method in ("GET", "HEAD", "POST"):
             await web.request(method, path, headers=BROWSER)
     monkeypatch.undo()
-    assert called == []
-    assert await state(appliance.http, made) == before
+    assert calls == []
+    assert await state(appliance.http, secret) == before
 
 
-async def test_pages_count_against_no_rate(make_appliance: MakeAppliance) -> None:
-    made = await make_appliance('[rates]\npeek = "1/hour"\nreveal = "1/hour"\ncreate = "1/hour"\n')
-    web = outside(made)
+async def test_pages_are_not_rate_limited(make_appliance: MakeAppliance) -> None:
+    appliance = await make_appliance('[rates]\npeek = "1/hour"\nreveal = "1/hour"\ncreate = "1/hour"\n')
+    web = outside(appliance)
     assert {(await web.get(path)).status_code for path in ("/", "/AbCdEfGhIjKl") for _ in range(20)} == {200}
-    assert (await made.http.get("/secrets/AbCdEfGhIjKl/meta")).status_code == 404
+    assert (await appliance.http.get("/secrets/AbCdEfGhIjKl/meta")).status_code == 404
 
 
-def test_pages_know_neither_vault_nor_store() -> None:
-    """BOT-01: there is nothing to call."""
+def test_pages_have_no_vault_and_no_store() -> None:
+    """BOT-01: so that they cannot call either."""
     assert "vault" not in Pages.__init__.__code__.co_varnames
     assert "store" not in Pages.__init__.__code__.co_varnames
 
 
-# Which page
+# The page of each path
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ def test_pages_know_neither_vault_nor_store() -> None:
         ("/receipt/AbCdEfGhIjKlMnOpQrSt", "receipt"),
     ],
 )
-async def test_address_names_its_page(web: httpx.AsyncClient, path: str, script: str) -> None:
-    answer = await web.get(path, headers=BROWSER)
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert f"/js/{script}.js" in answer.text
+async def test_path_selects_the_page(web: httpx.AsyncClient, path: str, script: str) -> None:
+    response = await web.get(path, headers=BROWSER)
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert f"/js/{script}.js" in response.text
 
 
-WRONG = [
+UNKNOWN_PATHS = [
     "/AbCdEfGhIjK", "/AbCdEfGhIjKlM", "/AbCdEfGhIjK-", "/AbCdEfGhIjKl/", "/AbCdEfGhIjKl/x", "/index.html",
     "/create.html",
     "/receipt", "/receipt/", "/receipt/AbCdEfGhIjKl", "/receipt/AbCdEfGhIjKlMnOpQrSt/", "/receipt/AbCdEfGhIjKlMnOpQrS_",
@@ -122,43 +122,43 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", WRONG)
-async def test_address_of_nothing_is_a_page_for_people_and_a_problem_for_programs(
+@pytest.mark.parametrize("path", UNKNOWN_PATHS)
+async def test_unknown_path_is_a_page_for_browsers_and_a_problem_for_programs(
     web: httpx.AsyncClient, path: str
 ) -> None:
-    seen = await web.get(f"{ROOT}{path}", headers=BROWSER)
-    assert (seen.status_code, seen.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert seen.content == (await web.get("/nothing/at/all", headers=BROWSER)).content
+    page = await web.get(f"{ROOT}{path}", headers=BROWSER)
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert page.content == (await web.get("/nothing/at/all", headers=BROWSER)).content
     check_problem(await web.get(f"{ROOT}{path}"), 404, "not_found")
 
 
-async def test_unknown_address_of_the_api_is_a_problem_for_everybody(web: httpx.AsyncClient) -> None:
+async def test_unknown_path_of_the_api_is_a_problem_for_browsers_too(web: httpx.AsyncClient) -> None:
     check_problem(await web.get("/api/v1/nothing", headers=BROWSER), 404, "not_found")
 
 
 @pytest.mark.parametrize("path", ["/", "/AbCdEfGhIjKl", "/robots.txt", "/api/v1/client-module"])
-async def test_page_takes_no_other_method(web: httpx.AsyncClient, path: str) -> None:
+async def test_page_rejects_other_methods(web: httpx.AsyncClient, path: str) -> None:
     for method in ("POST", "PATCH", "DELETE"):
-        answer = await web.request(method, path)
-        check_problem(answer, 405, "method_not_allowed")
-        assert answer.headers["allow"] == "GET, HEAD"
-        seen = await web.request(method, path, headers=BROWSER)
-        assert seen.status_code == 405
-        assert "html" in seen.headers["content-type"] or path.startswith("/api/")
+        response = await web.request(method, path)
+        check_problem(response, 405, "method_not_allowed")
+        assert response.headers["allow"] == "GET, HEAD"
+        page = await web.request(method, path, headers=BROWSER)
+        assert page.status_code == 405
+        assert "html" in page.headers["content-type"] or path.startswith("/api/")
 
 
 @pytest.mark.parametrize("headers", [{}, {"Accept-Encoding": "identity"}, BROWSER])
-async def test_head_tells_what_get_would(web: httpx.AsyncClient, headers: dict[str, str]) -> None:
+async def test_head_response_has_the_headers_of_get(web: httpx.AsyncClient, headers: dict[str, str]) -> None:
     page = (await web.get("/")).text
     for path in ("/", "/AbCdEfGhIjKl", "/nothing/at/all", f"/static/{version(page)}/js/create.js", "/robots.txt"):
-        got, told = await web.get(path, headers=headers), await web.head(path, headers=headers)
-        assert (told.status_code, told.content) == (got.status_code, b"")
-        assert {**told.headers, "x-request-id": ""} == {**got.headers, "x-request-id": ""}
+        get, head = await web.get(path, headers=headers), await web.head(path, headers=headers)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert {**head.headers, "x-request-id": ""} == {**get.headers, "x-request-id": ""}
 
 
 # Traversal
 
-OUTSIDE = [
+TRAVERSALS = [
     "../app.py", "../../etc/passwd", "..%2fapp.py", "%2e%2e/app.py", "%2e%2e%2fapp.py", "..%5capp.py", "/etc/passwd",
     "%2fetc%2fpasswd", "js/../../app.py", "js/%2e%2e/%2e%2e/app.py", "js//create.js", "./js/create.js",
     "js/create.js%00",
@@ -168,17 +168,17 @@ OUTSIDE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OUTSIDE)
-async def test_no_name_leads_out_of_the_files(appliance: Appliance, name: str) -> None:
-    """IN-12: a name is looked up, never opened; the path is sent as it stands here."""
+@pytest.mark.parametrize("name", TRAVERSALS)
+async def test_path_traversal_is_a_404(appliance: Appliance, name: str) -> None:
+    """IN-12: a name is looked up in memory, never opened; the path is sent unchanged."""
     web = outside(appliance)
-    below = f"/static/{version((await web.get('/')).text)}/"
-    assert (await web.get(below + "js/create.js")).status_code == 200
-    path = below + name
-    sent: list[Any] = []
+    root = f"/static/{version((await web.get('/')).text)}/"
+    assert (await web.get(root + "js/create.js")).status_code == 200
+    path = root + name
+    messages: list[Any] = []
 
     async def send(message: Any) -> None:
-        sent.append(message)
+        messages.append(message)
 
     for decoded in (path, unquote(path), unquote(unquote(path))):
         scope = {
@@ -186,49 +186,51 @@ async def test_no_name_leads_out_of_the_files(appliance: Appliance, name: str) -
             "headers": [(b"host", b"localhost")],
         }  # fmt: skip
         await appliance.app(scope, None, send)
-    assert [each["status"] for each in sent if "status" in each] == [404] * 3
+    assert [message["status"] for message in messages if "status" in message] == [404] * 3
 
 
 @pytest.mark.parametrize(
-    "asked", ["../../../etc/passwd", "..%2f..%2fen", "en.js", "/etc", "EN", "", "e", "%00", "__class__"]
+    "language", ["../../../etc/passwd", "..%2f..%2fen", "en.js", "/etc", "EN", "", "e", "%00", "__class__"]
 )
-async def test_language_that_is_none_is_ignored(web: httpx.AsyncClient, asked: str) -> None:
+async def test_unknown_language_is_ignored(web: httpx.AsyncClient, language: str) -> None:
     """IN-12"""
-    usual = await web.get("/", headers={"Accept-Language": "en"})
-    assert (await web.get(f"/?lang={asked}", headers={"Accept-Language": "en"})).content == usual.content
+    page = await web.get("/", headers={"Accept-Language": "en"})
+    assert (await web.get(f"/?lang={language}", headers={"Accept-Language": "en"})).content == page.content
 
 
 # Bytes
 
 
 @pytest.mark.parametrize(
-    ("wish", "packed"),
+    ("accept_encoding", "is_compressed"),
     [
         (None, False), ("gzip", True), ("gzip, deflate, br", True), ("br;q=1.0, gzip;q=0.8", True), ("*", True),
         ("GZIP", True), ("gzip;q=0", False), ("gzip; q=0.000", False), ("*;q=0", False), ("gzip;q=0, *", False),
         ("identity", False), ("br", False), ("", False), ("gzip;q=x", False), ("xgzip", False), ("gzip;q=0.001", True),
     ],
 )  # fmt: skip
-async def test_packed_only_for_those_who_take_it(appliance: Appliance, wish: str | None, packed: bool) -> None:
+async def test_response_is_compressed_only_if_accepted(
+    appliance: Appliance, accept_encoding: str | None, is_compressed: bool
+) -> None:
     web = outside(appliance)
     del web.headers["accept-encoding"]
-    headers = {} if wish is None else {"Accept-Encoding": wish}
+    headers = {} if accept_encoding is None else {"Accept-Encoding": accept_encoding}
     page = (await web.get("/")).text
     for path in ("/", f"/static/{version(page)}/css/style.css"):
-        answer = await web.get(path, headers=headers)
-        assert answer.headers.get("content-encoding") == ("gzip" if packed else None)
-        assert "Accept-Encoding" in answer.headers["vary"]
-        if packed:
-            async with web.stream("GET", path, headers=headers) as raw:
-                sent = b"".join([each async for each in raw.aiter_raw()])
-            assert int(answer.headers["content-length"]) == len(sent) < len(answer.content)
-            assert gzip.decompress(sent) == answer.content
-            assert sent[4:8] == b"\0\0\0\0"  # no time in it: the same bytes after every start
+        response = await web.get(path, headers=headers)
+        assert response.headers.get("content-encoding") == ("gzip" if is_compressed else None)
+        assert "Accept-Encoding" in response.headers["vary"]
+        if is_compressed:
+            async with web.stream("GET", path, headers=headers) as stream:
+                data = b"".join([chunk async for chunk in stream.aiter_raw()])
+            assert int(response.headers["content-length"]) == len(data) < len(response.content)
+            assert gzip.decompress(data) == response.content
+            assert data[4:8] == b"\0\0\0\0"  # no modification time: the same bytes after every start
         else:
-            assert int(answer.headers["content-length"]) == len(answer.content)
+            assert int(response.headers["content-length"]) == len(response.content)
 
 
-async def test_files_are_served_for_ever_under_a_version(web: httpx.AsyncClient) -> None:
+async def test_versioned_files_are_cached_forever(web: httpx.AsyncClient) -> None:
     page = (await web.get("/")).text
     types = {
         "js/create.js": "text/javascript; charset=utf-8", "css/style.css": "text/css; charset=utf-8",
@@ -236,64 +238,64 @@ async def test_files_are_served_for_ever_under_a_version(web: httpx.AsyncClient)
         "i18n/en.js": "text/javascript; charset=utf-8",
     }  # fmt: skip
     for name, media_type in types.items():
-        answer = await web.get(f"/static/{version(page)}/{name}")
-        assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
-        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert answer.headers["access-control-allow-origin"] == "*"
-        assert answer.content == (assets.FOLDER / name).read_bytes()
-    old = await web.get("/static/0123456789ab/js/create.js")
-    check_problem(old, 404, "not_found")
+        response = await web.get(f"/static/{version(page)}/{name}")
+        assert (response.status_code, response.headers["content-type"]) == (200, media_type)
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert response.content == (assets.FOLDER / name).read_bytes()
+    unknown = await web.get("/static/0123456789ab/js/create.js")
+    check_problem(unknown, 404, "not_found")
 
 
-async def test_client_module_points_at_the_version_in_force(make_appliance: MakeAppliance) -> None:
-    made = await make_appliance('[server]\npublic_url = "https://secrets.example.org/sub"\n')
-    web = outside(made)
+async def test_client_module_points_to_the_current_version(make_appliance: MakeAppliance) -> None:
+    appliance = await make_appliance('[server]\npublic_url = "https://secrets.example.org/sub"\n')
+    web = outside(appliance)
     root = version((await web.get("/")).text)
-    answer = await web.get("/api/v1/client-module")
-    assert answer.text == f'export {{ scrtLink, seclink }} from "/sub/static/{root}/js/client.js";\n'
-    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
-    assert (answer.headers["access-control-allow-origin"], answer.headers["cache-control"]) == ("*", "no-cache")
+    response = await web.get("/api/v1/client-module")
+    assert response.text == f'export {{ scrtLink, seclink }} from "/sub/static/{root}/js/client.js";\n'
+    assert response.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert (response.headers["access-control-allow-origin"], response.headers["cache-control"]) == ("*", "no-cache")
     assert (await web.options("/api/v1/client-module")).status_code == 204
     assert (await web.get(f"/static/{root}/js/client.js")).status_code == 200
 
 
-async def test_robots_are_told_to_stay_away_and_the_icon_is_there(web: httpx.AsyncClient) -> None:
+async def test_robots_are_disallowed_and_the_icon_is_served(web: httpx.AsyncClient) -> None:
     assert (await web.get("/robots.txt")).text == "User-agent: *\nDisallow: /\n"
     assert (await web.get("/favicon.ico")).headers["content-type"] == "image/svg+xml"
 
 
-# Refusals for people
+# Error pages
 
 
-async def test_person_at_an_unknown_host_is_told_what_to_set(web: httpx.AsyncClient) -> None:
-    """IN-13: and the name is not repeated."""
+async def test_error_page_of_an_unknown_host_names_the_options(web: httpx.AsyncClient) -> None:
+    """IN-13: the page does not repeat the name."""
     for path in ("/", "/AbCdEfGhIjKl", "/healthz"):
-        answer = await web.get(path, headers=BROWSER | {"Host": "evil.example"})
-        assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")
-        assert "server.public_url" in answer.text
-        assert "server.allowed_hosts" in answer.text
-        assert '<meta name="color-scheme" content="light dark">' in answer.text
-        assert "evil" not in answer.text
-        assert not re.search(r"<script|<style|<link|src=|href=", answer.text)
+        response = await web.get(path, headers=BROWSER | {"Host": "evil.example"})
+        assert (response.status_code, response.headers["content-type"]) == (400, "text/html; charset=utf-8")
+        assert "server.public_url" in response.text
+        assert "server.allowed_hosts" in response.text
+        assert '<meta name="color-scheme" content="light dark">' in response.text
+        assert "evil" not in response.text
+        assert not re.search(r"<script|<style|<link|src=|href=", response.text)
     check_problem(await web.get("/", headers={"Host": "evil.example"}), 400, "unknown_host")
     check_problem(await web.get("/api/v1/stats", headers=BROWSER | {"Host": "evil.example"}), 400, "unknown_host")
 
 
-async def test_person_at_a_busy_or_broken_server_reads_a_sentence(make_appliance: MakeAppliance) -> None:
+async def test_error_page_of_a_busy_or_failing_server_has_a_sentence(make_appliance: MakeAppliance) -> None:
     busy = await make_appliance()
     busy.app.max_requests = 0
-    answer = await outside(busy).get("/", headers=BROWSER)
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert "<h1>The server is busy; nothing was done, try again</h1>" in answer.text
+    response = await outside(busy).get("/", headers=BROWSER)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert "<h1>The server is busy; nothing was done, try again</h1>" in response.text
     check_problem(await outside(busy).get("/"), 503, "busy")
     broken = await make_appliance()
 
     async def fail(*_: Any) -> None:
-        raise RuntimeError("a word of nobody")
+        raise RuntimeError("the cause of the bug")
 
     broken.app.app = fail
-    answer = await outside(broken).get("/", headers=BROWSER)
-    assert answer.status_code == 500
-    assert "<h1>The server failed with an internal error</h1>" in answer.text
-    assert "nobody" not in answer.text
+    response = await outside(broken).get("/", headers=BROWSER)
+    assert response.status_code == 500
+    assert "<h1>The server failed with an internal error</h1>" in response.text
+    assert "cause" not in response.text
     check_problem(await outside(broken).get("/"), 500, "internal")
