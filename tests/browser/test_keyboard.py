@@ -78,7 +78,7 @@ def test_the_keyboard_alone_reveals_and_burns(page: Page, python: Client) -> Non
     tab(page, until="burn")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
-    expect(page.locator("#remaining")).to_have_text(text_of("opened.destroyed"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.burned"))
 
 
 def test_forced_colours_show_choice_and_focus(make_context: Callable[..., BrowserContext], server: Server) -> None:

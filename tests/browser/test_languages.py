@@ -52,7 +52,7 @@ def test_switching_changes_all_words_and_nothing_that_was_typed(page: Page, serv
     for language in ("ru", "fr", "es", "en"):
         page.select_option("#language", language)
         expect(page.locator("html")).to_have_attribute("lang", language)
-        expect(page.locator("#create span")).to_have_text(text_of("create.seal", language))
+        expect(page.locator("#create span")).to_have_text(text_of("create.submit", language))
         expect(page.locator("#kind-hint")).to_have_text(text_of("kind.neogramHint", language))
         expect(page.locator("#secret")).to_have_attribute("placeholder", texts(language)["create.placeholder"])
         expect(page.locator("#language")).to_have_attribute("aria-label", texts(language)["language.choose"])

@@ -153,10 +153,10 @@ def test_the_reader_ends_it_for_everybody(page: Page, server: Server, python: Cl
     assert open_secret(page, created.link, passcode) == SECRET
     expect(page.locator("#remaining")).to_have_text(text_of("opened.left", count="2"))
     page.locator("#burn").click()
-    expect(page.locator("#burn")).to_have_text(text_of("opened.destroySure"))
+    expect(page.locator("#burn")).to_have_text(text_of("opened.burnSure"))
     assert python.meta(created.link).views_left == 2
     page.locator("#burn").click()
-    expect(page.locator("#remaining")).to_have_text(text_of("opened.destroyed"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.burned"))
     expect(page.locator("#burn")).to_be_hidden()
     with pytest.raises(Gone):
         python.reveal(created.link, passcode)

@@ -133,7 +133,7 @@ def test_reader_can_burn_the_remaining_views(page: Page, server: Server, key: st
     assert open_secret(page, link) == TEXT
     page.locator("#burn").click()
     page.locator("#burn").click()
-    expect(page.locator("#remaining")).to_have_text(text_of("opened.destroyed"))
+    expect(page.locator("#remaining")).to_have_text(text_of("opened.burned"))
     data = details(server, key, link)
     assert (data["status"], data["views_count"]) == ("deleted", 1)
 

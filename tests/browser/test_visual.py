@@ -147,7 +147,7 @@ def reveal_wrong_passcode(the: Visitor) -> None:
 def reveal_text(the: Visitor) -> None:
     open_secret(the.page, the.link(LONG + "\n" * 50, views=3))
     the.page.locator("#burn").click()
-    expect(the.page.locator("#burn")).to_have_text(text_of("opened.destroySure"))
+    expect(the.page.locator("#burn")).to_have_text(text_of("opened.burnSure"))
 
 
 def reveal_hidden_text(the: Visitor) -> None:

@@ -170,7 +170,7 @@ def test_a_language_is_added_by_adding_one_file(tmp_path: Path) -> None:
     page = after.pages["create", "tok"].decode()
     assert '<html lang="tok"' in page
     assert "o pana e ijo len" in page
-    assert str(texts(FIRST)["create.seal"]) in page
+    assert str(texts(FIRST)["create.submit"]) in page
     settings = re.search(r'data-settings="([^"]*)"', after.pages["create", FIRST].decode())
     assert settings
     assert json.loads(html.unescape(settings[1]))["languages"]["tok"] == "toki pona"

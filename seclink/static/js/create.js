@@ -112,7 +112,7 @@ async function submit(page) {
     return focusKeyField();
   }
   try {
-    await whileBusy(button, page, "create.sealing", () => create(page, kind, text));
+    await whileBusy(button, page, "create.submitting", () => create(page, kind, text));
   } catch (error) {
     page.setText($("problem"), problemOf(error));
   }

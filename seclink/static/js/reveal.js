@@ -35,7 +35,7 @@ function start(page) {
   });
   $("form").addEventListener("input", () => page.setText($("problem"), null));
   setUpReportForm(page, (reason) => server.report(state.linkId, reason));
-  onSecondPress($("burn"), page, "opened.destroySure", () => burn(page));
+  onSecondPress($("burn"), page, "opened.burnSure", () => burn(page));
   $("wipe").addEventListener("click", () => wipe(page));
   addEventListener("hashchange", () => changeLink(page));
   addEventListener("pagehide", () => wipe(page));
@@ -100,7 +100,7 @@ function showOffer(page) {
  */
 function showAttempts(page, count) {
   page.setText($("passcode-hint"), (locale) => [
-    locale.t("reveal.passcodeHint"), count === null ? "" : locale.t("reveal.tries", { count }),
+    locale.t("reveal.passcodeHint"), count === null ? "" : locale.t("reveal.attempts", { count }),
   ].join(" ").trim());
 }
 
@@ -265,7 +265,7 @@ async function burn(page) {
     response.viewsLeft = 0;
     if (response !== state.response) return; // wiped meanwhile
     $("burn").hidden = true;
-    page.setText($("remaining"), "opened.destroyed");
+    page.setText($("remaining"), "opened.burned");
   } catch (error) {
     page.setText($("remaining"), errorText(error));
   }
