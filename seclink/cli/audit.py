@@ -61,8 +61,8 @@ def _print(trail: AuditReader, show: Show) -> bool:
     is_intact = True
     for _ in range(MAX_BREAKS):
         try:
-            for entry in trail.new():
-                show(entry)
+            for item in trail.new():
+                show(item)
         except TrailBroken as broken:
             sys.stdout.flush()
             verdict = "CANNOT TELL" if isinstance(broken, MarkPruned) else "NOT INTACT"

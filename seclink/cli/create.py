@@ -84,7 +84,7 @@ def create(
     qr: bool,
     at: RemoteServer,
 ) -> None:
-    """Seal TEXT and print its link; on a terminal also its expiry time, its receipt and a generated passcode.
+    """Create a secret from TEXT and print its link; on a terminal also its expiry, receipt and generated passcode.
 
     Without TEXT, or with -, the secret is read from stdin: from a pipe, or typed without echo. A single line loses its
     final newline; several lines are kept byte for byte.

@@ -31,7 +31,7 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS = {
-    "create": CommandEntry("Secrets", "seclink.cli.create:create", "Seal a secret and print its link."),
+    "create": CommandEntry("Secrets", "seclink.cli.create:create", "Create a secret and print its link."),
     "get": CommandEntry("Secrets", "seclink.cli.get:get", "Open the secret of a link, or show a receipt."),
     "list": CommandEntry("Secrets", "seclink.cli.receipts:list_", "List your receipts."),
     "delete": CommandEntry("Secrets", "seclink.cli.receipts:delete", "Burn a secret by its receipt."),

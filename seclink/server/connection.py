@@ -204,7 +204,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _set_write_deadline(self) -> None:
-        """Give the client time to read, if bytes are unsent. TLS buffers without limit and pauses nobody."""
+        """Give the client time to read, if bytes are unsent. TLS buffers without limit and never pauses the writer."""
         if self.write_deadline == inf and self.transport.unsent():
             self._delivered = self.transport.delivered()
             self.write_deadline = self.loop.time() + self.limits.write_seconds

@@ -1,8 +1,8 @@
 """A connection over TLS until its handshake is finished, under the limits of connections.
 
 It counts as a connection from its first byte, so that silent clients cannot keep others out, and it holds no request.
-A failed handshake is closed without a response or a log line: there is nobody to answer, and strangers could fill the
-log.
+A failed handshake is closed without a response or a log line: there is no client to respond to, and strangers could
+fill the log.
 """
 
 import asyncio

@@ -40,11 +40,11 @@ class Progress(Struct, frozen=True):
 
 
 class TrailBroken(Exception):
-    """The chain does not hold; the message says where. `entry` is the one that does not fit, if there is one."""
+    """The chain does not hold. `position` is that of the entry that does not fit, if there is one."""
 
-    def __init__(self, message: str, entry: ChainPosition | None = None) -> None:
+    def __init__(self, message: str, position: ChainPosition | None = None) -> None:
         super().__init__(message)
-        self.entry = entry
+        self.position = position
 
 
 class MarkPruned(TrailBroken):
@@ -64,7 +64,7 @@ class AuditReader:
     def new(self) -> Iterator[TrailEntry]:
         """Yield the entries added since the last call, at first all.
 
-        Raises TrailBroken, CheckpointPruned, StoreUnusable.
+        Raises TrailBroken, MarkPruned, StoreUnusable.
         """
         while True:
             rows = self._next_rows()
@@ -79,9 +79,9 @@ class AuditReader:
 
         The entries that follow are then proved by nothing before it.
         """
-        if broken.entry is None:
+        if broken.position is None:
             return False
-        self._update(head=broken.entry)
+        self._update(head=broken.position)
         return True
 
     def _next_rows(self) -> list[tuple[int, str | None, str]]:
@@ -106,39 +106,39 @@ class AuditReader:
         if not rows:
             raise TrailBroken(_all_missing(self.progress.head))
         for index, (seq, text, digest) in enumerate(rows):
-            entry = ChainPosition(seq, digest)
-            if index == 0 and entry == self.progress.head:
+            position = ChainPosition(seq, digest)
+            if index == 0 and position == self.progress.head:
                 continue
-            if index == 0 and _is_beginning(self.progress.head, entry, text):
-                self._advance(entry, pruned_up_to=seq)
+            if index == 0 and _is_beginning(self.progress.head, position, text):
+                self._advance(position, pruned_up_to=seq)
             else:
-                yield TrailEntry(entry, self._verify(entry, text))
+                yield TrailEntry(position, self._verify(position, text))
 
-    def _verify(self, entry: ChainPosition, text: str | None) -> AuditEntry:
+    def _verify(self, position: ChainPosition, text: str | None) -> AuditEntry:
         """Check an entry against the one before it and go on to it. Raises TrailBroken."""
         head = self.progress.head
         if head is None:
-            raise TrailBroken(f"entry {entry.seq} is the first, and the entry it is chained to is missing", entry)
-        if entry.seq != head.seq + 1:
-            raise TrailBroken(_some_missing(head.seq, entry.seq), entry)
-        if text is None or audit_log.chained_digest(head, text) != entry.digest:
-            raise TrailBroken(f"entry {entry.seq} or the one before it was changed", entry)
-        self._advance(entry, first=entry.seq if self.progress.first is None else self.progress.first)
+            raise TrailBroken(f"entry {position.seq} is the first, and the entry it is chained to is missing", position)
+        if position.seq != head.seq + 1:
+            raise TrailBroken(_some_missing(head.seq, position.seq), position)
+        if text is None or audit_log.chained_digest(head, text) != position.digest:
+            raise TrailBroken(f"entry {position.seq} or the one before it was changed", position)
+        self._advance(position, first=position.seq if self.progress.first is None else self.progress.first)
         try:
             content = audit_log.decode(text)
         except msgspec.MsgspecError:
-            raise TrailBroken(f"entry {entry.seq} cannot be read by this release", entry) from None
+            raise TrailBroken(f"entry {position.seq} cannot be read by this release", position) from None
         if content.event == audit_log.PRUNED:
             self._update(prunings=self.progress.prunings | {content.detail})
         return content
 
-    def _advance(self, entry: ChainPosition, **changes: Any) -> None:
+    def _advance(self, position: ChainPosition, **changes: Any) -> None:
         """Go on to an entry that fits the chain. Raises TrailBroken if the mark names another digest."""
-        self._update(head=entry, **changes)
-        if self._mark is not None and entry.seq == self._mark[0]:
+        self._update(head=position, **changes)
+        if self._mark is not None and position.seq == self._mark[0]:
             self._update(is_mark_reached=True)
-            if not entry.digest.startswith(self._mark[1]):
-                raise TrailBroken(f"entry {entry.seq} is not the one of the mark: the trail was rewritten", entry)
+            if not position.digest.startswith(self._mark[1]):
+                raise TrailBroken(f"entry {position.seq} is not the one of the mark: the trail was rewritten", position)
 
     def _update(self, **changes: Any) -> None:
         self.progress = msgspec.structs.replace(self.progress, **changes)
@@ -158,9 +158,9 @@ class AuditReader:
         raise TrailBroken(f"the mark names entry {seq}, but the trail ends with {head.seq}: its end was cut off")
 
 
-def _is_beginning(head: ChainPosition | None, entry: ChainPosition, text: str | None) -> bool:
+def _is_beginning(head: ChainPosition | None, position: ChainPosition, text: str | None) -> bool:
     """Return whether an entry is the bare digest that a pruning has left."""
-    return text is None and (head is None or entry.seq > head.seq)
+    return text is None and (head is None or position.seq > head.seq)
 
 
 def _all_missing(head: ChainPosition | None) -> str:

@@ -225,7 +225,7 @@ async def test_one_kind_of_event_does_not_crowd_out_others(path: Path, store: Sq
 
 
 async def filled(store: SqliteStore) -> str:
-    """Add ten entries; return the checkpoint of the last one."""
+    """Add ten entries; return the mark of the last one."""
     for n in range(10):
         await store.add(secret(str(n), account="acme"))
     return await store.audit_mark()
@@ -325,8 +325,8 @@ async def test_trigger_refuses_to_change_an_entry(path: Path, store: SqliteStore
                 db.execute(f"UPDATE audit SET {change} WHERE seq = 10")
 
 
-async def test_checkpoint_shows_that_the_end_was_cut_off(path: Path, store: SqliteStore) -> None:
-    """The remaining entries are an intact chain: only the checkpoint shows it."""
+async def test_mark_shows_that_the_end_was_cut_off(path: Path, store: SqliteStore) -> None:
+    """The remaining entries are an intact chain: only the mark shows it."""
     mark = await filled(store)
     assert len(read(path, mark)) == 10
     with tampering(path) as db:
@@ -336,7 +336,7 @@ async def test_checkpoint_shows_that_the_end_was_cut_off(path: Path, store: Sqli
         read(path, mark)
 
 
-async def test_checkpoint_shows_that_the_trail_was_rewritten(path: Path, store: SqliteStore) -> None:
+async def test_mark_shows_that_the_trail_was_rewritten(path: Path, store: SqliteStore) -> None:
     """An attacker who may write to the file can compute digests, too."""
     mark = await filled(store)
     with tampering(path) as db:
@@ -376,7 +376,7 @@ TRIGGERS = [
 
 
 async def test_every_database_begins_with_another_digest(tmp_path: Path, anyio_backend: str) -> None:
-    """A checkpoint of one database fits no other."""
+    """A mark of one database fits no other."""
     marks = set()
     for n in range(3):
         store = await SqliteStore.open(tmp_path / f"{n}.db", keep_seconds=1, max_bytes=2**30)
