@@ -9,7 +9,7 @@ from seclink.config.schema import Config
 
 
 def banner(config: Config, database: Path, toml: Path | None) -> str:
-    """Return what is served, where the data is, and what to do next."""
+    """Return the lines for the start: the address, the place of the data, the next steps."""
     url = public_url(config)
     is_open = config.access.create == "anyone"
     command = Path(sys.argv[0]).name if shutil.which("seclink") else sys.argv[0]

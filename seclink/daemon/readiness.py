@@ -1,4 +1,4 @@
-"""The problem that the service manager is told about; while there is one, its watchdog is not fed."""
+"""The problem to report to the service manager; while there is one, its watchdog is not fed."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sends each request to its dialect, by path or Host, and answers preflights and link pages before routing.
+"""Sends each request to its dialect, by path or Host, and handles preflights and link pages before routing.
 
 Plain ASGI between the middleware and everything else. At a dialect's own host the paths are the foreign system's, so
 the prefix is prepended here. The page that opens links is served at the public URL alone, where its script and the

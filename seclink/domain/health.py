@@ -1,7 +1,7 @@
 """Readiness of the server: a write is durable, and the reaper runs.
 
-Checks cost one small durable write a second at most, however many callers ask, also while the write fails. A store that
-does not answer in time counts as failing.
+Checks cost one small durable write a second at most, whatever the number of requests, also while the write fails. A
+store that does not respond in time counts as failing.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Results kept in memory for a moment, so that a caller whose response was lost can have it again. Never on disk; a
+"""Results kept in memory for a moment, so that a caller whose response was lost can get it again. Never on disk; a
 restart forgets them.
 
 Bounded in time, number and bytes; the oldest go first. Work in progress counts too: a retry that overtakes its first

@@ -50,7 +50,7 @@ class RateLimiter:
             key = key.partition(" ")[0]
         interval = rate.seconds / rate.count
         arrival = max(arrivals.get(key, now), now)
-        if arrival > now + rate.seconds + interval * SLACK:  # the rate was changed: the old one must not delay anybody
+        if arrival > now + rate.seconds + interval * SLACK:  # the rate was changed: the old one must not delay requests
             arrivals[key] = arrival = now + rate.seconds
         ahead = arrival + interval * cost - now
         if ahead > rate.seconds + interval * SLACK:

@@ -1,6 +1,6 @@
 """The operations on receipts, for senders: get, list, update, burn and count the secrets they have created.
 
-A receipt is open to the holder of its manage token and to its account's API keys; to anybody else it does not exist.
+A receipt is open to the holder of its manage token and to its account's API keys; to others it does not exist.
 `now` is epoch milliseconds and comes from the caller.
 """
 

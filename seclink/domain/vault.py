@@ -149,7 +149,7 @@ class Vault:
     # Upkeep
 
     async def reap(self, now: int) -> int:
-        """Erase and forget one batch of what is due; return its size, 0 if nothing is left."""
+        """Erase and delete one batch of the rows that are due; return its size, 0 if none is left."""
         count = await self._store.reap(now, REAP_BATCH)
         if count:
             self._log.info("reaped", count=count)

@@ -90,7 +90,7 @@ def _load(chain: Path, key: Path) -> tuple[ssl.SSLContext, float]:
         _check_readable(path)
 
     def reject_encrypted_key() -> str:
-        raise CertificateRefused(f"{key}: the key is encrypted, and nobody can type its passphrase at a start", key)
+        raise CertificateRefused(f"{key}: the key is encrypted, and the server cannot ask for its passphrase", key)
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

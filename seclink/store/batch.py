@@ -113,7 +113,7 @@ def _leave_transaction(db: WriteConnection) -> None:
 
 @contextlib.contextmanager
 def _failing_together(*names: str) -> Any:
-    """Turn an SQLite error into TransactionFailed, except those whose names begin so: they concern one write."""
+    """Turn SQLite errors into TransactionFailed, except those named like one of `names`: they concern one write."""
     try:
         yield
     except sqlite3.Error as error:

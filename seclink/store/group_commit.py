@@ -44,7 +44,7 @@ class GroupCommit:
         return await future
 
     async def finish(self) -> None:
-        """Commit what is queued, and stop emptying the log."""
+        """Commit the queued writes, and stop emptying the log."""
         while self._task and not self._task.done():
             await asyncio.wait([self._task])
         await self._checkpointer.stop()
@@ -58,7 +58,7 @@ class GroupCommit:
                 results, seconds = rows
                 self.batches.observe(len(batch))
                 self.seconds.observe(seconds)
-            except Exception as error:  # a mistake of ours in one write must not leave all callers waiting
+            except Exception as error:  # a bug in one write must not leave all callers waiting
                 failure = error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))
                 results = [failure] * len(batch)
             for (_, future), result in zip(batch, results, strict=True):

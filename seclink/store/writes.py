@@ -133,9 +133,9 @@ def burn(
 
 
 def reap(db: WriteConnection, now: int, limit: int) -> tuple[int, list[str]]:
-    """End what has expired, forget what is past its retention, prune the audit trail.
+    """End expired secrets, delete rows past their retention, prune the audit trail.
 
-    Return how many rows that was, and the formats of the expired secrets.
+    Return the number of those rows, and the formats of the expired secrets.
     """
     (due_json,) = db.execute(
         """

@@ -1,6 +1,6 @@
 """The sender's side of the native API: receipts, statistics, account.
 
-A manage token or an API key opens it; anybody else gets 404 or 401.
+It needs the manage token or an API key; without, the response is 404 or 401.
 """
 
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
 FORM = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "cross-site"}
 NO_CORS = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "cross-site"}
 CORS = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "cross-site"}
-SENT = {
+REQUESTS = {
     "form": (FORM | URLENCODED, b"access=x"),
     "form with nothing in it": (FORM | URLENCODED, b""),
     "form with nothing in it, old browser": (URLENCODED, b""),
@@ -25,26 +25,26 @@ SENT = {
 }
 
 
-@pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
-@pytest.mark.parametrize("call", ["reveal", "burn", "report"])
+@pytest.mark.parametrize("request_parts", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize("action", ["reveal", "burn", "report"])
 async def test_request_without_preflight_spends_burns_and_reports_nothing(
-    appliance: Appliance, call: str, sent: Any
+    appliance: Appliance, action: str, request_parts: Any
 ) -> None:
     """CSRF-01"""
-    headers, content = sent
-    raw, proved = await create(appliance.http), await create(appliance.http, accessHash=ACCESS_HASH)
-    for made in (raw, proved):
-        answer = await appliance.http.post(f"/secrets/{made['linkId']}/{call}", content=content, headers=headers)
+    headers, content = request_parts
+    raw, with_access = await create(appliance.http), await create(appliance.http, accessHash=ACCESS_HASH)
+    for secret in (raw, with_access):
+        response = await appliance.http.post(f"/secrets/{secret['linkId']}/{action}", content=content, headers=headers)
         code = "not_a_navigation" if "Sec-Fetch-Mode" in headers else "unsupported_media_type"
-        check_problem(answer, 400 if code == "not_a_navigation" else 415, code)
-        receipt = await state(appliance.http, made)
+        check_problem(response, 400 if code == "not_a_navigation" else 415, code)
+        receipt = await state(appliance.http, secret)
         assert (receipt["state"], receipt["views"], len(receipt["events"])) == ("active", 0, 1)
 
 
-@pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
-async def test_request_without_preflight_creates_nothing(appliance: Appliance, sent: Any) -> None:
+@pytest.mark.parametrize("request_parts", REQUESTS.values(), ids=REQUESTS)
+async def test_request_without_preflight_creates_nothing(appliance: Appliance, request_parts: Any) -> None:
     """CSRF-01"""
-    headers, content = sent
+    headers, content = request_parts
     check_problem(
         await appliance.http.post("/secrets", content=content, headers=headers), 415, "unsupported_media_type"
     )
@@ -55,6 +55,6 @@ async def test_deliberate_request_still_works(appliance: Appliance, headers: dic
     """CSRF-01: curl, without Fetch Metadata, and a script that uses CORS."""
     http = appliance.client(headers=headers)
     assert (await reveal(http, await create(http))).status_code == 200
-    made = (await http.post("/secrets", json=body(accessHash=ACCESS_HASH))).json()
-    assert (await http.post(f"/secrets/{made['linkId']}/report")).status_code == 202
-    assert (await http.post(f"/secrets/{made['linkId']}/burn", json={"access": ACCESS})).status_code == 204
+    secret = (await http.post("/secrets", json=body(accessHash=ACCESS_HASH))).json()
+    assert (await http.post(f"/secrets/{secret['linkId']}/report")).status_code == 202
+    assert (await http.post(f"/secrets/{secret['linkId']}/burn", json={"access": ACCESS})).status_code == 204

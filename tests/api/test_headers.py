@@ -25,19 +25,19 @@ BOTH = {
 }  # fmt: skip
 PAGE = BOTH | {"content-security-policy": CSP, "cross-origin-embedder-policy": "require-corp"}
 DATA = BOTH | {"content-security-policy": "default-src 'none'; sandbox"}
-FURTHER = {
+OTHER_NAMES = {
     "content-type", "content-length", "content-encoding", "vary", "x-request-id", "permissions-policy", "cache-control",
     "allow", "connection", "retry-after", "www-authenticate", "ratelimit", "ratelimit-policy",
     "access-control-allow-origin", "access-control-expose-headers", "access-control-allow-methods",
     "access-control-allow-headers", "access-control-max-age",
 }  # fmt: skip
-KEPT = {"/static/": "public, max-age=31536000, immutable", "/api/v1/client-module": "no-cache"}
+CACHED = {"/static/": "public, max-age=31536000, immutable", "/api/v1/client-module": "no-cache"}
 
 
-async def every_kind_of_answer(appliance: Appliance) -> list[tuple[str, int, httpx.Response]]:
-    """(page or data, expected status, answer) of every route and refusal."""
+async def every_kind_of_response(appliance: Appliance) -> list[tuple[str, int, httpx.Response]]:
+    """Return (page or data, expected status, response) for every route and every kind of error."""
     web, api = outside(appliance), appliance.http
-    made = await create(api)
+    secret = await create(api)
     root = f"/static/{version((await web.get('/')).text)}"
     pages = [
         (200, await web.get("/", headers=BROWSER)),
@@ -45,7 +45,7 @@ async def every_kind_of_answer(appliance: Appliance) -> list[tuple[str, int, htt
         (200, await web.get("/", headers={"Accept-Encoding": "identity"})),
         (200, await web.head("/")),
         (200, await web.get("/?lang=en", headers=BROWSER)),
-        (200, await web.get(f"/{made['linkId']}", headers=BROWSER)),
+        (200, await web.get(f"/{secret['linkId']}", headers=BROWSER)),
         (200, await web.get("/AbCdEfGhIjKl", headers=BROWSER)),
         (200, await web.get("/receipt/" + "x" * 20, headers=BROWSER)),
         (404, await web.get("/nothing/at/all", headers=BROWSER)),
@@ -73,8 +73,8 @@ async def every_kind_of_answer(appliance: Appliance) -> list[tuple[str, int, htt
         (200, await web.get("/healthz")),
         (503, await web.get("/readyz")),
         (200, await api.get("/openapi.json")),
-        (200, await api.get(f"/secrets/{made['linkId']}/meta")),
-        (400, await api.get(f"/secrets/{made['linkId']}", headers=BROWSER)),
+        (200, await api.get(f"/secrets/{secret['linkId']}/meta")),
+        (400, await api.get(f"/secrets/{secret['linkId']}", headers=BROWSER)),
         (400, await api.get("/receipts", headers=BROWSER | {"Host": "evil.example"})),
         (415, await api.post("/secrets", content=b"{}")),
         (413, await api.post("/secrets", content=b"x" * 5_000_000)),
@@ -82,8 +82,8 @@ async def every_kind_of_answer(appliance: Appliance) -> list[tuple[str, int, htt
         (405, await api.patch("/secrets")),
         (401, await api.get("/receipts")),
         (204, await api.options("/secrets")),
-        (200, await reveal(api, made)),
-        (410, await api.delete(f"/receipts/{made['receiptId']}", headers=manage(made))),
+        (200, await reveal(api, secret)),
+        (410, await api.delete(f"/receipts/{secret['receiptId']}", headers=manage(secret))),
     ]
 
     async def fail(*_: Any) -> None:
@@ -92,31 +92,31 @@ async def every_kind_of_answer(appliance: Appliance) -> list[tuple[str, int, htt
     appliance.app.app = fail
     pages.append((500, await web.get("/", headers=BROWSER)))
     data += [(500, await web.get("/")), (500, await api.get("/stats", headers=BROWSER))]
-    return [("page", *each) for each in pages] + [("data", *each) for each in data]
+    return [("page", *row) for row in pages] + [("data", *row) for row in data]
 
 
 async def test_every_kind_of_response_has_exactly_its_headers(make_appliance: MakeAppliance) -> None:
     """HDR-01, HDR-08"""
-    made = await make_appliance('[server]\npublic_url = "https://localhost"\n')
-    for kind, status, answer in await every_kind_of_answer(made):
-        said = f"{answer.request.method} {answer.request.url}"
-        assert answer.status_code == status, said
-        wanted = PAGE if kind == "page" else DATA
-        assert {name: answer.headers.get(name) for name in wanted} == wanted, said
-        assert answer.headers.keys() - wanted.keys() <= FURTHER, said
-        assert len(answer.headers.multi_items()) == len(answer.headers), said
-        assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"]), said
-        path = answer.request.url.path
-        kept = next((each for start, each in KEPT.items() if path.startswith(start)), "no-store")
-        assert answer.headers["cache-control"] == (kept if status == 200 else "no-store"), said
+    appliance = await make_appliance('[server]\npublic_url = "https://localhost"\n')
+    for kind, status, response in await every_kind_of_response(appliance):
+        request = f"{response.request.method} {response.request.url}"
+        assert response.status_code == status, request
+        expected = PAGE if kind == "page" else DATA
+        assert {name: response.headers.get(name) for name in expected} == expected, request
+        assert response.headers.keys() - expected.keys() <= OTHER_NAMES, request
+        assert len(response.headers.multi_items()) == len(response.headers), request
+        assert re.fullmatch(r"[0-9a-f]{16}", response.headers["x-request-id"]), request
+        path = response.request.url.path
+        caching = next((value for prefix, value in CACHED.items() if path.startswith(prefix)), "no-store")
+        assert response.headers["cache-control"] == (caching if status == 200 else "no-store"), request
 
 
 async def test_every_browser_feature_but_clipboard_write_is_off(appliance: Appliance) -> None:
     """HDR-01"""
-    answer = await outside(appliance).get("/")
-    given = dict(each.split("=", 1) for each in answer.headers["permissions-policy"].split(", "))
-    assert given.pop("clipboard-write") == "(self)"
-    assert set(given.values()) == {"()"}
+    response = await outside(appliance).get("/")
+    policy = dict(feature.split("=", 1) for feature in response.headers["permissions-policy"].split(", "))
+    assert policy.pop("clipboard-write") == "(self)"
+    assert set(policy.values()) == {"()"}
     assert {
         "camera",
         "microphone",
@@ -125,32 +125,32 @@ async def test_every_browser_feature_but_clipboard_write_is_off(appliance: Appli
         "display-capture",
         "usb",
         "payment",
-    } <= given.keys()
-    assert "web-share" not in given  # the share sheet; what is not listed is for the page itself
+    } <= policy.keys()
+    assert "web-share" not in policy  # the share sheet; a feature that is not listed is allowed to the page itself
 
 
 @pytest.mark.parametrize("url", ["", 'public_url = "http://localhost:8080"\n'])
 async def test_plain_http_sends_no_hsts(make_appliance: MakeAppliance, url: str) -> None:
-    """HDR-01: a promise for the whole host, made only where it is kept."""
-    made = await make_appliance(f"[server]\n{url}")
-    for _, _, answer in await every_kind_of_answer(made):
-        assert "strict-transport-security" not in answer.headers
+    """HDR-01: HSTS applies to the whole host, so it is sent only by a server that uses https."""
+    appliance = await make_appliance(f"[server]\n{url}")
+    for _, _, response in await every_kind_of_response(appliance):
+        assert "strict-transport-security" not in response.headers
 
 
 async def test_pages_have_no_cors_headers(appliance: Appliance) -> None:
-    """HDR-08: scripts elsewhere may load modules and read data, never a page."""
-    for kind, _, answer in await every_kind_of_answer(appliance):
-        if "text/html" in answer.headers.get("content-type", ""):
+    """HDR-08: scripts of other sites may load modules and read data, but not pages."""
+    for kind, _, response in await every_kind_of_response(appliance):
+        if "text/html" in response.headers.get("content-type", ""):
             assert kind == "page"
-            assert "access-control-allow-origin" not in answer.headers
-        assert "access-control-allow-credentials" not in answer.headers
-        assert "set-cookie" not in answer.headers
-        assert "server" not in answer.headers
+            assert "access-control-allow-origin" not in response.headers
+        assert "access-control-allow-credentials" not in response.headers
+        assert "set-cookie" not in response.headers
+        assert "server" not in response.headers
 
 
 async def test_error_for_malformed_input_has_the_headers(make_appliance: MakeAppliance) -> None:
     """HDR-01: an error that the server makes without the application."""
-    made = await make_appliance('[server]\npublic_url = "https://localhost"\n')
-    head = made.app.render_http11(BadRequest()).partition(b"\r\n\r\n")[0].decode().splitlines()[1:]
-    given = dict(each.split(": ", 1) for each in head)
-    assert {name: given.get(name) for name in DATA} == DATA
+    appliance = await make_appliance('[server]\npublic_url = "https://localhost"\n')
+    lines = appliance.app.render_http11(BadRequest()).partition(b"\r\n\r\n")[0].decode().splitlines()[1:]
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert {name: headers.get(name) for name in DATA} == DATA

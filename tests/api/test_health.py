@@ -37,50 +37,50 @@ async def test_failing_store_is_named_and_logged_once(appliance: Appliance) -> N
     await appliance.store.close()
     for _ in range(5):
         problem = check_problem(await appliance.http.get(READY), 503, "storage")
-        assert [each["field"] for each in problem["errors"]] == ["store", "reaper"]
+        assert [fault["field"] for fault in problem["errors"]] == ["store", "reaper"]
         appliance.clock.move(1)
     assert (await appliance.http.get(ALIVE)).json() == {"status": "alive"}
     lines = [json.loads(line) for line in appliance.log.getvalue().splitlines()]
-    assert [(each["event"], each["detail"]) for each in lines] == [("unready", "store reaper")]
+    assert [(line["event"], line["detail"]) for line in lines] == [("unready", "store reaper")]
 
 
 @pytest.mark.slow
 async def test_hanging_store_does_not_delay_readiness(appliance: Appliance) -> None:
-    """Another program holds the database's lock: readiness says so before SQLite gives up, and is back right after."""
+    """Another program holds the database's lock: readiness fails before SQLite gives up, and returns right after."""
     await create(appliance.http)
     before = await writes(appliance)
     other = sqlite3.connect(appliance.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    asked = asyncio.create_task(appliance.http.get(READY))
+    request = asyncio.create_task(appliance.http.get(READY))
     assert (await appliance.http.get(ALIVE)).status_code == 200
-    assert [each["field"] for each in (await asked).json()["errors"]] == ["store", "reaper"]
-    assert await writes(appliance) == before  # it still tries
+    assert [fault["field"] for fault in (await request).json()["errors"]] == ["store", "reaper"]
+    assert await writes(appliance) == before  # the write still waits
     other.execute("ROLLBACK")
     other.close()
     appliance.clock.move(1)
-    while "store" in [each["field"] for each in (await appliance.http.get(READY)).json()["errors"]]:
+    while "store" in [fault["field"] for fault in (await appliance.http.get(READY)).json()["errors"]]:
         appliance.clock.move(1)
 
 
 async def test_health_reveals_nothing_of_the_store(appliance: Appliance) -> None:
     await appliance.store.close()
-    said = (await appliance.http.get(READY)).text.lower()
-    assert not any(word in said for word in ("sqlite", "seclink.db", str(appliance.path), "disk", "closed", "error:"))
+    text = (await appliance.http.get(READY)).text.lower()
+    assert not any(word in text for word in ("sqlite", "seclink.db", str(appliance.path), "disk", "closed", "error:"))
 
 
 def test_full_store_is_ready_and_reports_no_room(make_server: MakeServer) -> None:
-    """Creating is over, what is there can be revealed, and that makes room again."""
+    """Creating fails, existing secrets can be revealed, and that frees space."""
     server = make_server(
         '[store]\nmax_bytes = 1048576\n[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\n'
     ).start()
-    api, made = httpx.Client(base_url=f"{server.url}/api/v1"), []
+    api, link_ids = httpx.Client(base_url=f"{server.url}/api/v1"), []
     with api:
         for size in (200_000, 1):
-            sent = body(encryptedBlob=base64.b64encode(bytes(size)).decode())
-            while (answer := api.post("/secrets", json=sent)).status_code == 201:
-                made.append(answer.json()["linkId"])
-            assert answer.status_code == 507
+            payload = body(encryptedBlob=base64.b64encode(bytes(size)).decode())
+            while (response := api.post("/secrets", json=payload)).status_code == 201:
+                link_ids.append(response.json()["linkId"])
+            assert response.status_code == 507
         full = api.get(f"{server.url}/readyz")
         assert (full.status_code, full.json()) == (200, {"status": "ready", "room": "none"})
-        assert api.get(f"/secrets/{made[0]}").status_code == 200
+        assert api.get(f"/secrets/{link_ids[0]}").status_code == 200
         assert api.get(f"{server.url}/readyz").json() == {"status": "ready"}

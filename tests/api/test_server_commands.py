@@ -35,15 +35,15 @@ def seclink(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedP
 
 @pytest.mark.parametrize("command", SERVER_SIDE, ids=" ".join)
 def test_every_server_command_refuses_an_invalid_configuration(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """CFG-01: with file, line and hint, status 1, nothing on stdout and no database made."""
+    """CFG-01: with file, line and hint, status 1, nothing on stdout and no database created."""
     config = tmp_path / "broken.toml"
     config.write_text("[server]\nprot = 8080\n[rates]\ncreate = 20\n")
-    ended = seclink(tmp_path, *command, "--config", str(config))
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert f"{config}:2: unknown option server.prot; did you mean port?" in ended.stderr
-    assert f"{config}:4: rates.create: must be a string in quotes (N/second" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert [each.name for each in tmp_path.iterdir()] == ["broken.toml"]
+    result = seclink(tmp_path, *command, "--config", str(config))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"{config}:2: unknown option server.prot; did you mean port?" in result.stderr
+    assert f"{config}:4: rates.create: must be a string in quotes (N/second" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["broken.toml"]
 
 
 @pytest.mark.parametrize(
@@ -58,25 +58,25 @@ def test_every_server_command_refuses_an_invalid_configuration(tmp_path: Path, c
 def test_server_does_not_start_with_an_invalid_value(tmp_path: Path, toml: str) -> None:
     """CFG-01"""
     (tmp_path / "seclink.toml").write_text(toml)
-    ended = seclink(tmp_path, "serve")
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert re.search(r"seclink\.toml:[12]: ", ended.stderr)
-    assert "Traceback" not in ended.stderr
+    result = seclink(tmp_path, "serve")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.search(r"seclink\.toml:[12]: ", result.stderr)
+    assert "Traceback" not in result.stderr
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
-    """A port that somebody else has."""
+def used_port() -> Iterator[int]:
+    """A port that another process listens on."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield other.getsockname()[1]
 
 
 @pytest.mark.parametrize(
-    ("toml", "said"),
+    ("toml", "message"),
     [
-        ("[server]\n\nport = {taken}\n", "3: server.port: 127.0.0.1:{taken} is in use"),
+        ("[server]\n\nport = {used_port}\n", "3: server.port: 127.0.0.1:{used_port} is in use"),
         ("[server]\nhost = '192.0.2.1'\n", "2: server.host: 192.0.2.1 is not an address of this machine"),
-        ("[metrics]\nlisten = '127.0.0.1:{taken}'\n", "2: metrics.listen: 127.0.0.1:{taken} is in use"),
+        ("[metrics]\nlisten = '127.0.0.1:{used_port}'\n", "2: metrics.listen: 127.0.0.1:{used_port} is in use"),
         ("[store]\npath = 'none/x.db'\n", "2: store.path: {folder}/none/x.db: cannot be used: No such file"),
         ("[store]\npath = 'file/x.db'\n", "2: store.path: {folder}/file/x.db: cannot be used: Not a directory"),
         (
@@ -90,40 +90,42 @@ def taken() -> Iterator[int]:
         ("[server]\ntls_cert = 'file'\ntls_key = 'file'\n", "2: server.tls_cert: not a certificate and its key"),
     ],
 )
-def test_failed_start_names_the_line_and_leaves_no_files(tmp_path: Path, taken: int, toml: str, said: str) -> None:
-    """CFG-01: what only the start can see is told as what the TOML's check sees."""
+def test_failed_start_names_the_line_and_leaves_no_files(
+    tmp_path: Path, used_port: int, toml: str, message: str
+) -> None:
+    """CFG-01: problems that only the start can detect are reported like those of the TOML's check."""
     (tmp_path / "file").touch()
     config = tmp_path / "seclink.toml"
-    config.write_text(toml.format(taken=taken))
-    refused = seclink(tmp_path, "serve", *(() if "port" in toml else ("--port", str(free_port()))))
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"seclink: seclink.toml:{said.format(taken=taken, folder=tmp_path)}")
-    assert len(refused.stderr.splitlines()) == 1
-    assert {each.name for each in tmp_path.iterdir()} == {"file", "seclink.toml"}
+    config.write_text(toml.format(used_port=used_port))
+    result = seclink(tmp_path, "serve", *(() if "port" in toml else ("--port", str(free_port()))))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"seclink: seclink.toml:{message.format(used_port=used_port, folder=tmp_path)}")
+    assert len(result.stderr.splitlines()) == 1
+    assert {file.name for file in tmp_path.iterdir()} == {"file", "seclink.toml"}
 
 
-def test_failed_start_with_a_port_option_names_no_line(tmp_path: Path, taken: int) -> None:
+def test_failed_start_with_a_port_option_names_no_line(tmp_path: Path, used_port: int) -> None:
     (tmp_path / "seclink.toml").write_text("[server]\nport = 1\n")
-    refused = seclink(tmp_path, "serve", "--port", str(taken))
-    said = f"seclink: 127.0.0.1:{taken} is in use; choose another with --host or --port\n"
-    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", said)
-    assert [each.name for each in tmp_path.iterdir()] == ["seclink.toml"]
+    result = seclink(tmp_path, "serve", "--port", str(used_port))
+    message = f"seclink: 127.0.0.1:{used_port} is in use; choose another with --host or --port\n"
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", message)
+    assert [file.name for file in tmp_path.iterdir()] == ["seclink.toml"]
 
 
 def test_second_start_names_the_running_server(make_server: MakeServer) -> None:
     server = make_server("").start()
-    refused = server.seclink("serve", "--port", str(server.port), check=False)
-    said = f"in use, and process {server.process.pid} already serves {server.folder}/seclink.db\n"
-    assert refused.returncode == 1
-    assert refused.stderr.decode().endswith(said)
+    result = server.seclink("serve", "--port", str(server.port), check=False)
+    message = f"in use, and process {server.process.pid} already serves {server.folder}/seclink.db\n"
+    assert result.returncode == 1
+    assert result.stderr.decode().endswith(message)
 
 
 def test_missing_configuration_file_is_refused(tmp_path: Path) -> None:
     """CFG-01: never a silent default."""
     for options, env in ((("--config", "none.toml"), {}), ((), {"SECLINK_CONFIG": "none.toml"})):
-        ended = seclink(tmp_path, "config", *options, **env)
-        assert (ended.returncode, ended.stdout) == (1, "")
-        assert "none.toml: cannot be read" in ended.stderr
+        result = seclink(tmp_path, "config", *options, **env)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert "none.toml: cannot be read" in result.stderr
 
 
 def test_configuration_is_found_in_order(tmp_path: Path) -> None:
@@ -138,10 +140,10 @@ def test_configuration_is_found_in_order(tmp_path: Path) -> None:
 
 
 def test_printed_configuration_round_trips(tmp_path: Path) -> None:
-    printed = seclink(tmp_path, "config")
-    assert (printed.returncode, printed.stderr) == (0, "")
-    assert parse(printed.stdout, "printed") == Config()
-    (tmp_path / "seclink.toml").write_text(printed.stdout)
+    result = seclink(tmp_path, "config")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert parse(result.stdout, "printed") == Config()
+    (tmp_path / "seclink.toml").write_text(result.stdout)
     again = seclink(tmp_path, "config")
     assert parse(again.stdout, "again") == Config()
     assert again.stdout.startswith("# seclink.toml")
@@ -161,10 +163,10 @@ def test_key_add_creates_a_private_database_without_a_server(tmp_path: Path) -> 
 
 def test_key_add_without_a_toml_needs_an_existing_database(tmp_path: Path) -> None:
     """In the wrong folder, it would be of a database that no server opens. Where one has started, it is right."""
-    refused = seclink(tmp_path, "key", "add", "acme")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert f"{tmp_path}/seclink.db: there is no such database" in refused.stderr
-    assert "--config" in refused.stderr
+    result = seclink(tmp_path, "key", "add", "acme")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"{tmp_path}/seclink.db: there is no such database" in result.stderr
+    assert "--config" in result.stderr
     assert not list(tmp_path.iterdir())
     connection.open_or_create(tmp_path / "seclink.db")
     added = seclink(tmp_path, "key", "add", "acme")
@@ -181,21 +183,21 @@ def test_database_is_beside_the_toml_wherever_the_command_runs(tmp_path: Path) -
     assert added.returncode == 0
     assert (tmp_path / "server" / "data.db").exists()
     for command in (("key", "list"), ("key", "revoke", added.stdout.strip()), ("key", "add", "acme")):
-        refused = seclink(tmp_path / "elsewhere", *command)
-        assert (refused.returncode, refused.stdout) == (1, "")
-        assert f"{tmp_path}/elsewhere/seclink.db: there is no such database" in refused.stderr
+        result = seclink(tmp_path / "elsewhere", *command)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert f"{tmp_path}/elsewhere/seclink.db: there is no such database" in result.stderr
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
-    helped = seclink(tmp_path, "--help")
-    assert helped.returncode == 0
+    result = seclink(tmp_path, "--help")
+    assert result.returncode == 0
     for word in ("create", "get", "list", "delete", "stats", "serve", "config", "key", "login", "completion"):
-        assert re.search(rf"^  {word}\b", helped.stdout, re.M)
+        assert re.search(rf"^  {word}\b", result.stdout, re.M)
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("arguments", "message"),
     [
         (("creat",), "No such command 'creat'. Did you mean 'create'?"),
         (("dockter",), "No such command 'dockter'. Did you mean 'doctor'?"),
@@ -204,28 +206,28 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_mistyped_command_gets_a_suggestion(tmp_path: Path, typed: tuple[str, ...], said: str) -> None:
-    ended = seclink(tmp_path, *typed)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.endswith(f"Error: {said}\n")
+def test_mistyped_command_gets_a_suggestion(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    result = seclink(tmp_path, *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"Error: {message}\n")
 
 
 def test_config_check_prints_nothing(tmp_path: Path) -> None:
-    """A reload asks first: a file that is wrong must not reach the server."""
-    checked = seclink(tmp_path, "config", "--check")
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    """The unit's reload runs this first: a file with an error must not reach the server."""
+    result = seclink(tmp_path, "config", "--check")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     (tmp_path / "seclink.toml").write_text("[server]\nprot = 8080\n")
-    refused = seclink(tmp_path, "config", "--check")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert "seclink.toml:2: " in refused.stderr
+    result = seclink(tmp_path, "config", "--check")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "seclink.toml:2: " in result.stderr
 
 
 def test_config_defaults_ignore_the_toml(tmp_path: Path) -> None:
     (tmp_path / "seclink.toml").write_text("[server]\nport = 3\n")
-    printed = seclink(tmp_path, "config", "--defaults")
-    assert (printed.returncode, printed.stderr) == (0, "")
-    assert "\n#port = 8080\n" in printed.stdout
-    assert parse(printed.stdout, "printed") == Config()
+    result = seclink(tmp_path, "config", "--defaults")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "\n#port = 8080\n" in result.stdout
+    assert parse(result.stdout, "printed") == Config()
 
 
 def test_file_that_cannot_be_written_or_read_is_named(tmp_path: Path) -> None:
@@ -234,24 +236,24 @@ def test_file_that_cannot_be_written_or_read_is_named(tmp_path: Path) -> None:
     assert seclink(tmp_path, "backup", "good.db").returncode == 0
     elsewhere = tmp_path / "elsewhere.toml"
     elsewhere.write_text('[store]\npath = "none/seclink.db"\n')
-    for command, said in (
+    for command, message in (
         (("backup", "none/b.db"), "none/b.db: cannot be written: No such file or directory"),
         (("backup", "seclink.toml/b.db"), "seclink.toml/b.db: cannot be written: Not a directory"),
         (("restore", "none.db", "--replace"), "none.db: no such file"),
         (("restore", "good.db", "--config", "elsewhere.toml"), f"{tmp_path}/none/seclink.db: cannot be used: No such"),
         (("audit-erasure", "--also", "none"), "'--also': Path 'none' does not exist"),
     ):
-        refused = seclink(tmp_path, *command)
-        assert (refused.returncode > 0, refused.stdout) == (True, "")
-        assert said in refused.stderr
-        assert "Traceback" not in refused.stderr
+        result = seclink(tmp_path, *command)
+        assert (result.returncode > 0, result.stdout) == (True, "")
+        assert message in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_file_name_that_is_too_long_is_named(tmp_path: Path) -> None:
     name = "x" * 300
     (tmp_path / "seclink.toml").write_text(f'[store]\npath = "{name}"\n')
     for command in (("backup", "b.db"), ("key", "list"), ("audit-erasure",), ("serve",)):
-        refused = seclink(tmp_path, *command)
-        assert (refused.returncode, refused.stdout) == (1, "")
-        assert f"{tmp_path}/{name}" in refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
+        result = seclink(tmp_path, *command)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert f"{tmp_path}/{name}" in result.stderr
+        assert len(result.stderr.splitlines()) == 1

@@ -28,23 +28,23 @@ class Manager:
     def wait_for(self, name: str) -> dict[str, str]:
         """Return the next message that has the field `name`; skip others."""
         while True:
-            said = dict(line.split("=", 1) for line in self.socket.recv(4096).decode().split("\n"))
-            if name in said:
-                return said
+            message = dict(line.split("=", 1) for line in self.socket.recv(4096).decode().split("\n"))
+            if name in message:
+                return message
 
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Any:
-    made = Manager(tmp_path)
-    yield made
-    made.socket.close()
+    manager = Manager(tmp_path)
+    yield manager
+    manager.socket.close()
 
 
 def test_ready_is_sent_once_requests_are_served(make_server: MakeServer, manager: Manager) -> None:
     server = make_server("", env={"NOTIFY_SOCKET": str(manager.path)}).start(wait=False)
-    said = manager.wait_for("READY")
+    message = manager.wait_for("READY")
     assert httpx.get(f"{server.url}/healthz").status_code == 200
-    assert said == {"READY": "1", "STATUS": f"Serving {server.url}"}
+    assert message == {"READY": "1", "STATUS": f"Serving {server.url}"}
 
 
 def test_reload_is_reported_with_its_result(make_server: MakeServer, manager: Manager) -> None:
@@ -75,29 +75,29 @@ def test_watchdog_is_fed_only_while_the_store_works(make_server: MakeServer, man
     env = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "600000"}
     server = make_server("", env=env).start()
     manager.wait_for("WATCHDOG")
-    holder = (
+    script = (
         "import sqlite3,sys\ndb=sqlite3.connect('seclink.db',isolation_level=None)\ndb.execute('BEGIN IMMEDIATE')\n"
     )
-    holder += "print('held',flush=True)\nsys.stdin.read()\n"
-    held = subprocess.Popen(
-        [sys.executable, "-c", holder], cwd=server.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    script += "print('held',flush=True)\nsys.stdin.read()\n"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=server.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
-        assert held.stdout is not None
-        assert held.stdout.readline() == b"held\n"
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
         assert manager.wait_for("STATUS") == {"STATUS": "Not ready: store"}
-        manager.socket.settimeout(5)  # each look waits two seconds for the store
+        manager.socket.settimeout(5)  # each check waits two seconds for the store
         with pytest.raises(TimeoutError):
             manager.wait_for("WATCHDOG")
     finally:
-        held.communicate()
+        holder.communicate()
     manager.socket.settimeout(TIMEOUT_SECONDS)
     manager.wait_for("WATCHDOG")
     assert manager.wait_for("STATUS") == {"STATUS": "Ready again"}
 
 
 def test_full_disk_causes_no_restart(tmp_path: Path) -> None:
-    """OPS-05: what is there can still be looked at, and starting anew makes no room."""
+    """OPS-05: existing secrets can still be revealed, and a restart frees no space."""
     assert is_disk_full(Path("/proc/seclink.db"))  # a file system without a free block
     assert not is_disk_full(tmp_path / "seclink.db")
     assert not is_disk_full(tmp_path / "gone" / "seclink.db")
@@ -106,8 +106,8 @@ def test_full_disk_causes_no_restart(tmp_path: Path) -> None:
 def test_journal_gets_no_banner_and_no_timestamps(make_server: MakeServer) -> None:
     server = make_server("")
     server.log_path.touch()
-    found = server.log_path.stat()
-    server.env["JOURNAL_STREAM"] = f"{found.st_dev}:{found.st_ino}"
+    status = server.log_path.stat()
+    server.env["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
     server.start()
     server.stop()
     assert server.log().splitlines() == [
