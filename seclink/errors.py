@@ -35,8 +35,8 @@
         ├── LinkIncomplete     the link was cut off or mistyped; no request was sent
         └── NotAuthentic       the payload does not open: it is damaged or forged
 
-A message is for people; programs use the code and the attributes. A message that HTTP carries never repeats input,
-paths or SQL. A message of StartRefused is for the operator and names files.
+A message is for people; programs use the code and the attributes. The messages of StartRefused, for the operator, name
+files; those that HTTP carries never repeat input, paths or SQL.
 """
 
 from enum import Enum
@@ -68,10 +68,7 @@ FaultCode = Literal[
 
 
 class Limit(NamedTuple):
-    """The smallest and the largest value allowed, both included; None is unbounded.
-
-    The unit is the member's: seconds for expiresIn, characters for texts, bytes for base64.
-    """
+    """The smallest and the largest value allowed, both included, in seconds, characters or bytes; None is unbounded."""
 
     min: int | None = None
     max: int | None = None

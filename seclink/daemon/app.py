@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, cast
 
 from litestar import Litestar, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ControllerRouterHandler
 
 from seclink.config.addresses import host_names, public_url
 from seclink.config.schema import Config
@@ -19,6 +18,7 @@ from seclink.domain.clock import Clock
 from seclink.domain.vault import Vault
 from seclink.errors import Fault, Internal, Limit, PayloadTooLarge, SecLinkError
 from seclink.store.contract import Store
+from seclink.telemetry.counters import Counters
 from seclink.telemetry.log import Log
 from seclink.web import health as health_web
 from seclink.web import metrics as metrics_web
@@ -35,7 +35,7 @@ from seclink.web.pages import Pages, html_error
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
 from seclink.web.response import Response, json_response
-from seclink.web.routes import route_handlers
+from seclink.web.routes import Operation, route_handlers
 from seclink.web.secrets import SecretsApi
 from seclink.web.security_headers import headers
 
@@ -79,13 +79,8 @@ def build_app(config: Config, engine: Engine) -> Middleware:
         *ReceiptsApi(vault, admission, engine.clock).operations(),
     ]
     openapi = openapi_document(BASE, operations)
-    routes: list[ControllerRouterHandler] = [
-        *route_handlers(BASE, operations, admission, counters),
-        *(
-            handler
-            for dialect in dialects
-            for handler in route_handlers(dialect.prefix, dialect.operations(), admission, counters)
-        ),
+    routes = [
+        *_api_routes(operations, dialects, admission, counters),
         _openapi_handler(openapi),
         *health_web.handlers(engine.health),
         *([metrics_web.handler(engine.metrics, admission)] if config.metrics.enabled else []),
@@ -94,6 +89,14 @@ def build_app(config: Config, engine: Engine) -> Middleware:
     pages = Pages(assets, Documents(assets, openapi), api, monitoring, log, counters.count_error)
     app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
     return _middleware(app, dialect_error, monitoring, config, admission, log)
+
+
+def _api_routes(
+    operations: list[Operation], dialects: list[Dialect], admission: Admission, counters: Counters
+) -> list[HTTPRouteHandler]:
+    """Return the handlers of the native API and of every dialect."""
+    apis = [(BASE, operations), *((dialect.prefix, list(dialect.operations())) for dialect in dialects)]
+    return [handler for base, listed in apis for handler in route_handlers(base, listed, admission, counters)]
 
 
 def _dialects(config: Config, vault: Vault, admission: Admission, engine: Engine, assets: Assets) -> list[Dialect]:
@@ -124,7 +127,7 @@ def _openapi_handler(openapi: dict[str, Any]) -> HTTPRouteHandler:
     return serve_openapi
 
 
-def _framework(routes: list[ControllerRouterHandler], problems: Problems, engine: Engine) -> Litestar:
+def _framework(routes: list[HTTPRouteHandler], problems: Problems, engine: Engine) -> Litestar:
     return Litestar(
         route_handlers=routes,
         exception_handlers={Exception: problems},
