@@ -294,5 +294,4 @@ def _tree(cls: type[SecLinkError]) -> list[type[SecLinkError]]:
     return [cls, *(error for child in cls.__subclasses__() for error in _tree(child))]
 
 
-BY_CODE: dict[str, type[SecLinkError]] = {cls.code: cls for cls in _tree(SecLinkError)}
-"""The class of each wire code, for the client."""
+BY_CODE: dict[str, type[SecLinkError]] = {cls.code: cls for cls in _tree(SecLinkError)}  # for the client

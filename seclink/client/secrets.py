@@ -69,8 +69,7 @@ def create(
     The secret expires after `hours`, or after `expires_in` seconds, and can be revealed `views` times (None: without
     limit). A value that is not allowed raises BadRequest, but `or_longest` shortens a lifetime that is too long for the
     server. The recipient sees `note` before revealing. Type redirect needs an http or https URL, type file a `name`.
-    In the words of the rest of SecLink, `password` is the passcode, to be told on another channel, and `description` is
-    the label, which only the sender sees.
+    `password` is the passcode, to be told on another channel; `description` is the label, which only the sender sees.
     """
     body = _body(text, type)
     key = draw_key(session.random)
