@@ -28,8 +28,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.bench import comparison, pages, peer, report, servers
-from tests.bench.runs import Run
+from . import comparison, pages, peer, report, servers
+from .runs import Run
 
 
 def main() -> None:

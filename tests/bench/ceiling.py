@@ -9,10 +9,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from seclink.cli import serve as wiring
 from seclink.cli.main import main
+from seclink.daemon import run
 from seclink.model import Claimed, Secret
-from tests.bench.dialects import PAYLOAD_BYTES
+
+from .dialects import PAYLOAD_BYTES
 
 PAYLOAD, IV = os.urandom(PAYLOAD_BYTES), os.urandom(12)
 
@@ -26,7 +27,7 @@ class NullStore:
     async def open(cls, path: Path, **options: Any) -> "NullStore":
         return cls()
 
-    def hold(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
+    def reconfigure(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
         return None
 
     async def add(self, secret: Secret) -> None:
@@ -37,6 +38,9 @@ class NullStore:
             receipt_id="0" * 20, format="raw", expiry_type="view_once", payload=PAYLOAD, iv=IV, views_left=0,
             expires_at=now + 1000,
         )  # fmt: skip
+
+    async def ping(self, now: int) -> None:
+        return None
 
     async def reap(self, now: int, limit: int) -> int:
         return 0
@@ -52,5 +56,5 @@ class NullStore:
 
 
 if __name__ == "__main__":
-    wiring.SqliteStore = NullStore  # type: ignore[assignment,misc]
+    run.SqliteStore = NullStore  # type: ignore[assignment, attr-defined]
     main()

@@ -14,13 +14,13 @@ whoever has more processes to be given turns.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench import peer, report, slices
-from tests.bench.peer import SnapPass
-from tests.bench.servers import DURABLE, Server
+from . import peer, report, slices
+from .peer import SnapPass
+from .servers import DURABLE, Server
 
 CONNECTIONS = 32
 KINDS = ("create", "look", "page", "reveal")
@@ -37,7 +37,8 @@ def measure(folder: Path, *, slice_seconds: float, rounds: int, starts: int) -> 
         place = folder / setup.name
         place.mkdir()
         ours, theirs = Server(DURABLE, place / "seclink"), SnapPass(setup, place / "snappass")
-        facts["setups"][setup.name] = each = {"start_seconds": _starts(ours, theirs, starts)}
+        each: Facts = {"start_seconds": _starts(ours, theirs, starts)}
+        facts["setups"][setup.name] = each
         with ours, theirs:
             each["memory_idle"] = {server.name: server.memory() for server in (ours, theirs)}
             for number in range(rounds):
@@ -89,19 +90,20 @@ def text(facts: Facts) -> Iterator[str]:
     yield "  Flask's     the server that the command `snappass` starts; redis as shipped"
     for setup, costs in visits(facts["records"]).items():
         yield _line(
-            f"a reader's visit, {setup}", *([each[name] for each in costs] for name in VISIT), "{:.0f}", "us cpu"
+            f"a reader's visit, {setup}", [[each[name] for each in costs] for name in VISIT], "{:.0f}", "us cpu"
         )
     for setup, each in facts["setups"].items():
-        yield _line(f"cold start, {setup}", *each["start_seconds"].values(), "{:.2f}", "s")
+        yield _line(f"cold start, {setup}", each["start_seconds"].values(), "{:.2f}", "s")
         for when in ("idle", "loaded"):
-            sizes = ([server["pss"]] for server in each[f"memory_{when}"].values())
-            yield _line(f"memory {when}, {setup}", *sizes, "{:.0f}", "MiB PSS")
+            sizes = [[server["pss"]] for server in each[f"memory_{when}"].values()]
+            yield _line(f"memory {when}, {setup}", sizes, "{:.0f}", "MiB PSS")
     yield report.checked(facts["records"])
 
 
-def _line(label: str, ours: list[float], theirs: list[float], form: str, unit: str) -> str:
-    """`theirs` by `ours`: so many times as much SnapPass takes."""
+def _line(label: str, values: Iterable[list[float]], form: str, unit: str) -> str:
+    """Return a line with SecLink's values, SnapPass's, and how many times as much SnapPass takes."""
+    ours, theirs = values
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
-    cells = [report.cell(report.three(values), form, spread=len(values) > 1) for values in (ours, theirs)]
+    cells = [report.cell(report.three(each), form, spread=len(each) > 1) for each in (ours, theirs)]
     ratio = report.cell(report.three(ratios), "{:.1f}", spread=len(ratios) > 1)
     return f"{label:30} SecLink {cells[0]}, SnapPass {cells[1]} {unit}: {ratio} times as much"

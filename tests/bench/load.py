@@ -19,14 +19,15 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from tests.bench import dialects
+from . import dialects
 
 
 class Requests:
     """The requests of a job, one after the other; None when there are no more."""
 
-    def __init__(self, job: dict, talk: dialects.Talk) -> None:
+    def __init__(self, job: dict[str, Any], talk: dialects.Talk) -> None:
         self._talk = talk
         if not talk.creates:
             self._ids = Path(job["ids"]).read_bytes().split()[job.get("skip", 0) :]
@@ -91,7 +92,7 @@ class Connection:
 class Load:
     """One run of a job. Only what is answered between the end of the warm-up and the end counts."""
 
-    def __init__(self, job: dict) -> None:
+    def __init__(self, job: dict[str, Any]) -> None:
         self._talk = dialects.talk(job.get("dialect", "seclink"), job["kind"], job["port"])
         self._job, self._requests = job, Requests(job, self._talk)
         self._poll = select.epoll()
@@ -101,7 +102,7 @@ class Load:
         self._link_ids: list[bytes] = []
         self._bad: collections.Counter[str] = collections.Counter()
 
-    def run(self) -> dict:
+    def run(self) -> dict[str, Any]:
         cpu, began = time.process_time(), time.perf_counter()
         end = began + self._job["seconds"] + self._job["warm_seconds"]
         pace = self._job.get("pace")
@@ -147,7 +148,7 @@ class Load:
             at += len(self._talk.proof)
             self._link_ids.append(answer[at : answer.find(b'"', at)])
 
-    def _report(self, begin: float, end: float, cpu: float) -> dict:
+    def _report(self, begin: float, end: float, cpu: float) -> dict[str, Any]:
         waits = sorted(wait for at, wait in self._waits if begin <= at <= end)
         if self._link_ids and "ids" in self._job:
             with Path(self._job["ids"]).open("ab") as file:

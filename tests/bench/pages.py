@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
-from tests.bench.servers import DURABLE, Server
+from .servers import DURABLE, Server
 
 LIMIT_BYTES = 40_000
 SECRET = "tr0ub4dor & 3 " * 73  # 1 KiB

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.servers import Process, answers, family, free_port
+from .servers import Process, answers, family, free_port
 
 VERSION = "1.6.2"
 PINNED = (

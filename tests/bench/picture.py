@@ -11,13 +11,13 @@ from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, ViewportSize, sync_playwright
 
-from tests.bench.pages import chromium
-from tests.bench.servers import DURABLE, SETTINGS, Server
+from .pages import chromium
+from .servers import DURABLE, SETTINGS, Server
 
 ADDRESS = "https://secrets.example.org"
-SCREEN = {"width": 360, "height": 760}
+SCREEN: ViewportSize = {"width": 360, "height": 760}
 SCALE = 1.3
 GAP, CORNER, EDGE = 36, 33, (127, 127, 127, 110)
 PATIENCE_MS = 20_000

@@ -8,8 +8,8 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
-from tests.bench import pages
-from tests.bench.servers import CEILING, DURABLE
+from . import pages
+from .servers import CEILING, DURABLE
 
 Record = dict[str, Any]
 EACH = ("p50 ms", "p99 ms", "cpu us")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from seclink.domain import tokens
 from seclink.store import connection
-from tests.bench.dialects import ACCESS_HASH, PAYLOAD_BYTES
+
+from .dialects import ACCESS_HASH, PAYLOAD_BYTES
 
 LIFE_MS = 8 * 86_400_000
 SPACING_MS = 500  # between two creates

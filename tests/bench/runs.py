@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import comparison, pages, peer, rows, servers, slices
-from tests.bench.servers import CEILING, DURABLE, ROOT, Server
+from . import comparison, pages, peer, rows, servers, slices
+from .servers import CEILING, DURABLE, ROOT, Server
 
 CONNECTIONS = (32, 128)
 PACED_RATE = 300  # reveals a second while reaping: a busy appliance, not a saturated one
@@ -45,8 +45,9 @@ class Run:
         self.facts["peer"] = self.beside_snappass() if peer.is_there() else None
 
     def beside_snappass(self) -> dict[str, Any]:
-        extent = {"slice_seconds": self.slice_seconds, "rounds": self.rounds, "starts": self.starts}
-        return comparison.measure(self.folder / "peer", **extent)
+        return comparison.measure(
+            self.folder / "peer", slice_seconds=self.slice_seconds, rounds=self.rounds, starts=self.starts
+        )
 
     def commands(self, data: Path) -> None:
         """What an administrator waits for; doctor and verify beside a server that runs."""

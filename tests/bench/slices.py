@@ -5,7 +5,7 @@ import subprocess
 import sys
 from typing import Any, Protocol
 
-from tests.bench.servers import ROOT
+from .servers import ROOT
 
 WARM_SECONDS = 0.3
 
