@@ -61,7 +61,7 @@ def make_server(tmp_path: Path) -> Iterator[MakeServer]:
 
     yield make
     for each in made:
-        if each.process is not None and each.process.poll() is None:
+        if each.is_running:
             each.kill()
 
 

@@ -5,7 +5,8 @@ A change that fails here breaks the scripts of users.
 
 import re
 import sqlite3
-from typing import Any
+from types import FunctionType
+from typing import Any, cast
 
 import pytest
 from api_helpers import ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, encoded, faults, manage, reveal
@@ -74,7 +75,7 @@ async def openapi(appliance: Appliance) -> dict[str, Any]:
 
 def application(appliance: Appliance) -> Any:
     """Return the framework's application, behind the middleware and the dispatcher of the dialects."""
-    closure = appliance.app.app.__closure__
+    closure = cast(FunctionType, appliance.app.app).__closure__ or ()
     return next(cell.cell_contents for cell in closure if hasattr(cell.cell_contents, "routes"))
 
 
@@ -189,7 +190,7 @@ async def test_every_kind_of_error_has_the_same_shape(make_appliance: MakeApplia
     ended = await create(http, key=key)
     await http.delete(f"/receipts/{ended['receiptId']}", headers=bearer(key))
     with_key = {"headers": bearer(key)}
-    with_retry_key = {"headers": bearer(key) | {"Idempotency-Key": "k" * 16}}
+    with_retry_key: dict[str, Any] = {"headers": bearer(key) | {"Idempotency-Key": "k" * 16}}
     assert (await http.post("/secrets", json=body(), **with_retry_key)).status_code == 201
     # The only anonymous reveal that the rate allows.
     assert (await http.post(f"/secrets/{'x' * 12}/reveal")).status_code == 404

@@ -163,7 +163,12 @@ async def test_meta_shows_the_secret_and_changes_nothing(appliance: Appliance) -
 async def test_report_is_accepted_for_any_id_and_burns_nothing(appliance: Appliance) -> None:
     http = appliance.http
     secret = await create(http)
-    requests = [(secret["linkId"], {"json": {"reason": "spam"}}), (secret["linkId"], {}), ("x" * 12, {}), ("no-id", {})]
+    requests: list[tuple[str, dict[str, Any]]] = [
+        (secret["linkId"], {"json": {"reason": "spam"}}),
+        (secret["linkId"], {}),
+        ("x" * 12, {}),
+        ("no-id", {}),
+    ]
     responses = [await http.post(f"/secrets/{link_id}/report", **options) for link_id, options in requests]
     assert {(response.status_code, response.content) for response in responses} == {(202, b'{"accepted":true}')}
     receipt = await state(http, secret)

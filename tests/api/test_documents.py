@@ -1,6 +1,7 @@
 """The documents at /docs: what is served, as what, and that nothing of them is HTML from a text."""
 
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -14,9 +15,9 @@ from seclink.web.documents import INDEX, NAMES, REFERENCE, as_html, page
 pytestmark = pytest.mark.anyio
 
 
-def web(appliance: Appliance, **options: object) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(appliance.app, client=("192.0.2.1", 50000))  # type: ignore[arg-type]
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost:8080", **options)  # type: ignore[arg-type]
+def web(appliance: Appliance, **options: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(appliance.app, client=("192.0.2.1", 50000))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost:8080", **options)
 
 
 async def test_every_document_is_a_page_without_scripts(appliance: Appliance) -> None:

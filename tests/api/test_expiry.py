@@ -1,8 +1,11 @@
 """Lifetimes: exact to the millisecond, enforced without the reaper, and never endless."""
 
 import sqlite3
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 from api_helpers import bearer, body, check_problem, create, encoded, manage, reveal, state
 from hypothesis import HealthCheck, given, settings
@@ -91,16 +94,13 @@ async def test_every_secret_expires_after_any_steps(appliance: Appliance, steps:
             await appliance.store.reap(appliance.clock.now(), 100)
         elif secrets:
             one, by = f"/receipts/{secrets[-1]['receiptId']}", manage(secrets[-1])
-            await {
-                "change": lambda one=one, by=by, value=value: appliance.http.patch(
-                    one, json={"expiresIn": value}, headers=by
-                ),
-                "views": lambda one=one, by=by, value=value: appliance.http.patch(
-                    one, json={"maxViews": value}, headers=by
-                ),
-                "burn": lambda one=one, by=by: appliance.http.delete(one, headers=by),
-                "reveal": lambda: reveal(appliance.http, secrets[-1]),
-            }[verb]()
+            steps_by_verb: dict[str, Callable[[], Awaitable[httpx.Response]]] = {
+                "change": partial(appliance.http.patch, one, json={"expiresIn": value}, headers=by),
+                "views": partial(appliance.http.patch, one, json={"maxViews": value}, headers=by),
+                "burn": partial(appliance.http.delete, one, headers=by),
+                "reveal": partial(reveal, appliance.http, secrets[-1]),
+            }
+            await steps_by_verb[verb]()
     now = appliance.clock.now()
     await appliance.store.reap(now, 1000)
     longest = appliance.config.expiry.max * 1000

@@ -223,7 +223,7 @@ async def test_hostile_json_is_a_400(appliance: Appliance) -> None:
 async def test_lone_surrogate_does_not_fail_the_writes_of_others(appliance: Appliance) -> None:
     """IN-03: a text that cannot be stored is rejected before it joins a commit with other writes."""
     secret = await create(appliance.http)
-    bad = {"content": b'{"reason":"\\ud800"}', "headers": JSON}
+    bad: dict[str, Any] = {"content": b'{"reason":"\\ud800"}', "headers": JSON}
     requests = [
         appliance.http.post(f"/secrets/{secret['linkId']}/report", **bad),
         appliance.http.post("/secrets", json=body()),
@@ -335,7 +335,7 @@ async def test_malformed_id_is_a_404_without_a_lookup(appliance: Appliance) -> N
             ("DELETE", f"/receipts/{name}x"),
             ("PATCH", f"/receipts/{name}x"),
         ):
-            response = await http.request(method, path, **({"json": {}} if method == "PATCH" else {}))
+            response = await http.request(method, path, json={} if method == "PATCH" else None)
             assert response.status_code in ((404, 405) if is_path else (404,)), path
             assert response.json()["code"] in ("not_found", "method_not_allowed")
     assert (await http.post("/secrets/no-id/report")).status_code == 202

@@ -163,12 +163,12 @@ async def test_rate_limited_requests_are_counted_by_the_name_of_the_rate(make_ap
 
 
 async def test_metrics_without_the_store_still_have_the_other_values(make_appliance: MakeAppliance) -> None:
-    appliance, metrics = await make_appliance(), MetricsCollector()
-    build(appliance.config, appliance.store, Log(appliance.config.log, appliance.log), appliance.clock, metrics)
-    assert "seclink_secrets" in read((await metrics.text()).decode())
+    appliance, collector = await make_appliance(), MetricsCollector()
+    build(appliance.config, appliance.store, Log(appliance.config.log, appliance.log), appliance.clock, collector)
+    assert "seclink_secrets" in read((await collector.text()).decode())
     await appliance.store.close()
     appliance.clock.move(2)
-    metrics = read((await metrics.text()).decode())
+    metrics = read((await collector.text()).decode())
     assert metrics["seclink_ready"][("store",)] == 0
     assert metrics["seclink_secrets_created_total"][("raw",)] == 0
     assert "seclink_secrets" not in metrics

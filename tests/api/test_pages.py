@@ -180,12 +180,15 @@ async def test_path_traversal_is_a_404(appliance: Appliance, name: str) -> None:
     async def send(message: Any) -> None:
         messages.append(message)
 
+    async def never() -> Any:
+        raise AssertionError("the body was read")
+
     for decoded in (path, unquote(path), unquote(unquote(path))):
         scope = {
             "type": "http", "method": "GET", "path": decoded, "raw_path": path.encode(), "query_string": b"",
             "headers": [(b"host", b"localhost")],
         }  # fmt: skip
-        await appliance.app(scope, None, send)
+        await appliance.app(scope, never, send)
     assert [message["status"] for message in messages if "status" in message] == [404] * 3
 
 

@@ -1,5 +1,6 @@
 """The sender's side: receipts, changes, burning and statistics, by manage token or by the account's key only."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -21,7 +22,7 @@ async def list_receipts(http: httpx.AsyncClient, key: str, query: str = "") -> d
 async def test_receipt_has_the_whole_history(appliance: Appliance) -> None:
     http = appliance.http
     secret = await create(http, passcodeHash=RIGHT, label="for Bob", publicNote="hello", maxViews=2)
-    steps = [
+    steps: list[tuple[str, Callable[[], Awaitable[httpx.Response]]]] = [
         ("peeked", lambda: http.get(f"/secrets/{secret['linkId']}/meta")),
         ("passcode_wrong", lambda: reveal(http, secret, passcode=WRONG)),
         ("reported", lambda: http.post(f"/secrets/{secret['linkId']}/report")),

@@ -1,6 +1,7 @@
 """SIGHUP reads the TOML again while serving. All of it takes effect or nothing does, and no request is disturbed."""
 
 import contextlib
+import functools
 import os
 import pty
 import signal
@@ -49,6 +50,9 @@ class Load(BackgroundLoad):
             while not self.over.is_set():
                 self.round(client)
 
+    def is_beyond(self, count: int) -> bool:
+        return self.count > count or bool(self.failed)
+
     def round(self, client: httpx.Client) -> None:
         created = client.post("/api/v1/secrets", json=body())
         page = client.get("/")
@@ -66,7 +70,7 @@ def test_twenty_reloads_under_load_fail_no_request(make_server: MakeServer) -> N
             count_before = load.count
             log = reload(server, f'{RATES}[branding]\nname = "{("Even", "Odd")[number % 2]}"\n')
             assert '"event":"reloaded"' in log
-            until(lambda count=count_before: load.count > count + 6 or load.failed)
+            until(functools.partial(load.is_beyond, count_before + 6))
     assert load.failed == []
     assert load.names == {"Odd", "Even"}
     assert server.log().count('"event":"reloaded"') == 20

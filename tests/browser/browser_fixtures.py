@@ -18,7 +18,7 @@ import httpx
 import pytest
 from leak_check import LeakCheck, record_document, sent_requests
 from other_origin import CALL, Site
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 from support.server import Server
 from watch import Watch, remains
 from xss_payloads import SHOW
@@ -166,8 +166,13 @@ def unharmed(context: BrowserContext) -> Iterator[None]:
     """No page of the test ran anything of what it was given (`window.__xss`), or opened a dialog or a window."""
     opened: list[Page] = []
     dialogs: list[str] = []
+
+    def dismiss(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
     context.on("page", lambda page: opened.append(page))
-    context.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    context.on("dialog", dismiss)
     yield
     assert dialogs == []
     assert len(opened) <= 1
@@ -178,4 +183,4 @@ def unharmed(context: BrowserContext) -> Iterator[None]:
 def shown(page: Page, server: Server, static_url: str) -> Callable[..., list[dict[str, Any]]]:
     """Show many secrets of one type on a page, from their texts, and return what it contains."""
     page.goto(server.url)
-    return lambda kind, texts: page.evaluate(SHOW, [static_url, kind, texts])  # type: ignore[no-any-return]
+    return lambda kind, texts: page.evaluate(SHOW, [static_url, kind, texts])

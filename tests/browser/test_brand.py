@@ -1,7 +1,7 @@
 """The operator's name, colour, logo and footer on every page, without weakening what a page may do."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from page_actions import axe, choose, create, reveal, text_of, visit
@@ -26,11 +26,14 @@ SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 ACCENTS = {"dark": "#1a1a66", "light": "#ffd84d", "middling": "#777777"}
 
 
-@pytest.fixture(scope="module", params=ACCENTS.values(), ids=ACCENTS)
-def branded(request: Any, serve: Serve) -> Any:
-    running = serve(BRAND.replace("{accent}", request.param), {"logo.svg": LOGO})
-    running.accent = request.param
-    return running
+@pytest.fixture(scope="module", params=ACCENTS.values(), ids=list(ACCENTS))
+def accent(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def branded(accent: str, serve: Serve) -> Server:
+    return serve(BRAND.replace("{accent}", accent), {"logo.svg": LOGO})
 
 
 @pytest.fixture
@@ -84,16 +87,16 @@ def test_every_page_wears_it_and_stays_readable(page: Page, branded: Server, min
     is_readable(page)
 
 
-def test_the_accent_is_seen_and_the_focus_too(page: Page, branded: Server, mine: Client) -> None:
+def test_the_accent_is_seen_and_the_focus_too(page: Page, accent: str, branded: Server, mine: Client) -> None:
     """Filled areas have the accent itself. Text and lines have it if it is readable on the page's backgrounds, else a
     shade of its hue: contrast at least 4.5:1 in both themes."""
-    accent = f"rgb({', '.join(str(part) for part in bytes.fromhex(branded.accent[1:]))})"
+    rgb = f"rgb({', '.join(str(part) for part in bytes.fromhex(accent[1:]))})"
     create(page, branded.url, "x")
     expect(page.locator("#status")).to_be_visible()
     stored = []
     for scheme in SCHEMES:
         page.emulate_media(reduced_motion="reduce", color_scheme=scheme)
-        assert page.locator("#copy").evaluate("(each) => getComputedStyle(each).backgroundColor") == accent
+        assert page.locator("#copy").evaluate("(each) => getComputedStyle(each).backgroundColor") == rgb
         page.keyboard.press("Tab")
         ring = page.evaluate("getComputedStyle(document.activeElement).outlineColor")
         message = page.locator("#status").evaluate("(each) => getComputedStyle(each).color")
@@ -102,8 +105,8 @@ def test_the_accent_is_seen_and_the_focus_too(page: Page, branded: Server, mine:
             .map((each) => getComputedStyle(each).backgroundColor)""")
         assert ring == message == framed
         assert all(contrast(ring, ground) >= 4.5 for ground in grounds), scheme
-        stored.append(ring == accent)
-    assert stored == {"#1a1a66": [True, False], "#ffd84d": [False, True], "#777777": [False, False]}[branded.accent]
+        stored.append(ring == rgb)
+    assert stored == {"#1a1a66": [True, False], "#ffd84d": [False, True], "#777777": [False, False]}[accent]
 
 
 def contrast(one: str, other: str) -> float:

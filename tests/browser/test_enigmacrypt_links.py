@@ -40,7 +40,7 @@ def browser(launch: Callable[..., Browser]) -> Browser:
 def sample(server: Server, version: str, api_key: str) -> str:
     """Return the link that the documented Node sample creates."""
     modules = Path(sys.prefix) / f"clients/crypto-js-{version}/node_modules"
-    command = ["node", DIALECTS / "clients/enigmacrypt.js", f"{server.url}/enigmacrypt", TEXT, PASSWORD, api_key]
+    command = ["node", str(DIALECTS / "clients/enigmacrypt.js"), f"{server.url}/enigmacrypt", TEXT, PASSWORD, api_key]
     env = os.environ | {"NODE_PATH": str(modules)}
     ran = subprocess.run(command, env=env, capture_output=True, timeout=60, check=True)
     return str(json.loads(ran.stdout)["url"])

@@ -157,7 +157,7 @@ def test_a_busy_server_is_asked_again_and_a_limit_is_not(
     watch.expect("status of 503")
     link = python.create("x").link
     answers = [(503, "busy", "1"), (200, "", ""), (429, "rate_limited", "2")]
-    tries = []
+    tries: list[int] = []
 
     def answer(route: Route) -> None:
         status, code, wait = answers[min(len(tries), 2)]

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_no_answer_ends_in_a_clear_message_and_can_be_tried_again(
     assert events(server.url, created).count("revealed") == 1
 
 
-WRONG_CREATED = {
+WRONG_CREATED: dict[str, dict[str, Any]] = {
     "a fragment": {"shareUrl": "https://evil.example/{id}#x/{id}"},
     "a query": {"shareUrl": "https://evil.example/?x=/{id}"},
     "a user": {"shareUrl": "https://{id}@evil.example/{id}"},
@@ -173,7 +174,7 @@ WRONG_RECEIPTS = {
 def test_a_receipt_that_is_not_as_documented_is_not_shown(server: Server, python: Client, page: Page) -> None:
     created = python.create(PLAINTEXT)
     for name, wrong in WRONG_RECEIPTS.items():
-        change(page, f"/receipts/{created.receipt_id}", lambda answer, wrong=wrong: with_changes(answer, wrong))
+        change(page, f"/receipts/{created.receipt_id}", partial(with_changes, wrong=wrong))
         page.goto(f"{server.url}/receipt/{created.receipt_id}#{created.manage_token}")
         expect(page.locator("#notice p").first, name).to_have_text(text_of("error.bad_answer"))
         expect(page.locator("#receipt"), name).not_to_be_visible()

@@ -75,8 +75,12 @@ def test_a_walk_through_everything_breaks_no_rule_and_leaves_nothing(
     page.locator("#passcode").fill(created.passcode or "")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
-    for name, body in {"neogram": "x", "redirect": "https://example.org/", "file": b"\0"}.items():
-        visit(page, python.create(body, type=name, name="x").link)
+    for secret in (
+        python.create("x", type="neogram", name="x"),
+        python.create("https://example.org/", type="redirect", name="x"),
+        python.create(b"\0", type="file", name="x"),
+    ):
+        visit(page, secret.link)
         page.locator("#reveal").click()
         expect(page.locator("#opened")).to_be_visible()
     page.goto(created.receipt_url)

@@ -24,7 +24,7 @@ def focused(page: Page) -> str:
 
 def tab(page: Page, key: str = "Tab", until: str = "") -> list[str]:
     """Press Tab once, or until an element, and return the stops."""
-    stops = []
+    stops: list[str] = []
     while not stops or (until and stops[-1] != until):
         page.keyboard.press(key)
         stops.append(focused(page))

@@ -157,7 +157,7 @@ def test_two_secrets_of_one_sender_cannot_be_swapped(
     assert FORGED not in document_history(page)
 
 
-WRONG_META = {
+WRONG_META: dict[str, Any] = {
     "a list": [],
     "null": None,
     "a number": 7,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from broken_scripts import broken_scripts
 from page_actions import download, open_secret, page_contents, reveal_requests, text_of, visit
-from playwright.sync_api import Browser, Dialog, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, Page, Request, Route, expect
 from support.server import Server
 from watch import Watch
 
@@ -110,7 +110,7 @@ class MockedSecret:
 
     def __init__(self, page: Page, server_url: str, vector: str, path: str, link_id: str, **meta: Any) -> None:
         inputs = VECTORS[vector]["given"]
-        self.link_id, self.requests = link_id, list[Json]()
+        self.link_id, self.requests = link_id, list[Json | None]()
         self.url = f"{server_url}{path}" + (f"#{inputs['fragment']}" if inputs["fragment"] else "")
         self.meta = {
             "linkId": link_id, "format": inputs["format"], "expiresAt": LATER, "viewsLeft": 1, "accessRequired": False,
@@ -269,9 +269,12 @@ def test_fetch_after_a_lost_response_repeats_its_idempotency_key(
     """The lost response was counted; another password makes no other request."""
     watch.expect("status of 503")
     names: list[str] = []
-    page.on(
-        "request", lambda request: request.url.endswith("/reveal") and names.append(request.headers["idempotency-key"])
-    )
+
+    def record(request: Request) -> None:
+        if request.url.endswith("/reveal"):
+            names.append(request.headers["idempotency-key"])
+
+    page.on("request", record)
     visit(page, enigma.url)
     enigma.status, response = 503, enigma.answer
     enigma.answer = {"code": "storage"}

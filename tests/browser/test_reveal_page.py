@@ -20,7 +20,7 @@ from page_actions import (
     texts,
     visit,
 )
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 from support.server import Server
 from watch import Watch
 
@@ -78,8 +78,13 @@ def test_a_web_link_is_shown_whole_and_followed_on_a_click_only(
 ) -> None:
     """XSS-04."""
     address = "https://user@example.org:8443/a/b?c=d&e=f#g"
-    followed: list[Any] = []
-    context.route(re.compile("example.org"), lambda route: (followed.append(route), route.fulfill(body="there")))
+    followed: list[Route] = []
+
+    def answer(route: Route) -> None:
+        followed.append(route)
+        route.fulfill(body="there")
+
+    context.route(re.compile("example.org"), answer)
     reveal(page, python.create(address, type="redirect").link)
     expect(page.locator(".host")).to_have_text("example.org:8443")
     expect(page.locator("#content pre")).to_have_text(address)

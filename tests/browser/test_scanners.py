@@ -219,8 +219,12 @@ def write(page: Page, fragment: str) -> None:
     page.evaluate("(fragment) => void (location.hash = fragment)", fragment)
 
 
+def drop(count: int) -> Callable[[str], str]:
+    return lambda text: text[:-count]
+
+
 MANGLED: dict[str, Callable[[str], str]] = {
-    **{f"{count} dropped": lambda text, count=count: text[:-count] for count in (1, 2, 4, 5, 26, 47)},
+    **{f"{count} dropped": drop(count) for count in (1, 2, 4, 5, 26, 47)},
     "first dropped": lambda text: text[1:],
     "case flipped": str.swapcase,
     "one letter flipped": lambda text: text[:-1] + (text[-1].swapcase() if text[-1].isalpha() else "A"),

@@ -84,7 +84,8 @@ def send(server: Server, api_key: str, body: str) -> None:
 def views_left(server: Server, key: str) -> int | None:
     """Return how often it can be opened by its own status call; None: it is gone."""
     response = httpx.post(f"{server.url}/scrt-link/api/v1/secrets/{hash_of(key)}")
-    return response.json().get("remainingViews")
+    views: int | None = response.json().get("remainingViews")
+    return views
 
 
 def test_recorded_neogram_opens_with_its_password(page: Page, server: Server, key: str, watch: Watch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from page_actions import LANGUAGES, Raw, axe, choose, create, open_secret, reveal, text_of, visit
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 from support.server import Serve, Server
 from watch import Watch
 
@@ -27,7 +27,8 @@ footer = "{LABEL}"
 Imprint = "https://example.org/"
 "{LABEL[:40]}" = "mailto:somebody@example.org"
 """
-PHONE, DESKTOP = {"width": 320, "height": 640}, {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 320, "height": 640}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 COLOURS = ("color-contrast", "link-in-text-block")
 
 STICKS_OUT = """() => {
@@ -291,7 +292,7 @@ def test_every_state_is_fit_for_everybody(
         page.select_option("#language", language)
         expect(page.locator("html")).to_have_attribute("lang", language)
         for width in (360, 320):
-            page.set_viewport_size(PHONE | {"width": width})
+            page.set_viewport_size({**PHONE, "width": width})
             assert page.evaluate(STICKS_OUT) == [], language
             assert page.evaluate(CUT_OFF) == [], language
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -37,7 +38,7 @@ OPTIONS = RequestedOptions(("--expires", 300), {"--note": "hello", "--label": "h
 
 
 def test_completing_a_command_imports_none_of_them(shell: Shell) -> None:
-    env = {"_SECLINK_COMPLETE": "bash_complete", "COMP_WORDS": "seclink ", "COMP_CWORD": "1"}
+    env: dict[str, Any] = {"_SECLINK_COMPLETE": "bash_complete", "COMP_WORDS": "seclink ", "COMP_CWORD": "1"}
     report = "import sys, atexit\natexit.register(lambda: print(*sys.modules))\n"
     program = report + "from seclink.cli.main import main\nmain()"
     done = subprocess.run(
@@ -65,7 +66,7 @@ def test_completion_prints_a_script(shell: Shell, name: str) -> None:
 
 def test_remembered_receipts_are_completed(shell: Shell) -> None:
     Profile(shell.profile).remember("https://a.example", RECEIPT, "token", 4_000_000_000_000)
-    env = {"_SECLINK_COMPLETE": "bash_complete", "COMP_WORDS": "seclink delete 00", "COMP_CWORD": "2"}
+    env: dict[str, Any] = {"_SECLINK_COMPLETE": "bash_complete", "COMP_WORDS": "seclink delete 00", "COMP_CWORD": "2"}
     assert f"plain,{RECEIPT}" in shell.run(**env).stdout.decode()
 
 

@@ -35,9 +35,9 @@ def create(here: Shell, *arguments: str, input: bytes = b"hello\n", **env: str) 
 KEY = bytes(range(16))
 
 
-def raw(server: Server, body: bytes, shown_key: bytes, **members: str) -> str:
+def raw(server: Server, plaintext: bytes, shown_key: bytes, **members: str) -> str:
     """A link as a caller of the documented API makes it, by its own AES-GCM."""
-    blob = AESGCM(KEY).encrypt(bytes(12), body, None)
+    blob = AESGCM(KEY).encrypt(bytes(12), plaintext, None)
     body = {"encryptedBlob": base64.b64encode(blob).decode(), "iv": base64.b64encode(bytes(12)).decode()}
     response = httpx.post(f"{server.url}/api/v1/secrets", json=body | members | {"expiryType": "view_once"})
     return f"{response.json()['shareUrl']}#{base64.b64encode(shown_key).decode()}"
@@ -293,6 +293,7 @@ def test_too_large_secret_shows_its_size_and_the_maximum(here: Shell) -> None:
         )
         assert match
         assert match[1].decode() == f"{size:,}"
+    assert match
     assert here.run("create", input=b"x" * int(match[2].replace(b",", b""))).returncode == 0
 
 

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -89,7 +90,7 @@ def test_remote_server_needs_a_key_of_the_scope_metrics(shell: Shell, watched: S
 
 def test_local_server_precedes_the_environment_and_the_login(shell: Shell, watched: Server) -> None:
     """If its TOML sets metrics.listen; a server named on the command line precedes both."""
-    elsewhere = {"SECLINK_SERVER": "http://127.0.0.1:9", "SECLINK_API_KEY": "sk_live_x"}
+    elsewhere: dict[str, Any] = {"SECLINK_SERVER": "http://127.0.0.1:9", "SECLINK_API_KEY": "sk_live_x"}
     assert " ready" in shell.out("status", "--config", str(watched.config), **elsewhere)
     Profile(shell.profile).log_in("http://127.0.0.1:9", "sk_live_x")
     assert " ready" in shell.out("status", "--config", str(watched.config))
@@ -123,7 +124,7 @@ def test_configured_server_is_reached_where_it_listens(shell: Shell, make_server
     key = server.key("metrics")
     assert " ready" in shell.out("status", "--config", str(server.config), "--key", key)
     assert " ready" in shell.out("status", "--config", str(server.config), SECLINK_API_KEY=key)
-    both = {"SECLINK_SERVER": "http://127.0.0.1:9", "SECLINK_API_KEY": key}
+    both: dict[str, Any] = {"SECLINK_SERVER": "http://127.0.0.1:9", "SECLINK_API_KEY": key}
     for refused in (
         shell.run("status", "--config", str(server.config)),
         shell.run("status", "--config", str(server.config), **both),

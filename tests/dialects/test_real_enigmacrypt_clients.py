@@ -30,7 +30,7 @@ def node(version: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     modules = CLIENTS / f"crypto-js-{version}/node_modules"
     assert (modules / "crypto-js").is_dir(), "crypto-js is missing: run tests/dialects/clients/install.sh"
     env = os.environ | {"NODE_PATH": str(modules)}
-    command = ["node", PROGRAM, *arguments]
+    command = ["node", str(PROGRAM), *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -25,6 +25,7 @@ of them is "...".
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ GOLDEN = json.loads((FOLDER / "golden.json").read_text())
 ROOT = "http://localhost:8080"
 # Headers that the recorded HTTP client added by itself, as httpx does, too.
 TRANSPORT_HEADERS = ("content-length", "transfer-encoding", "accept", "user-agent")
-INSTANT_FORMATS = {
+INSTANT_FORMATS: dict[str, Callable[[datetime], str | int]] = {
     "iso": lambda instant: instant.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     "micro": lambda instant: instant.isoformat(timespec="microseconds").replace("+00:00", "Z"),
     "date": lambda instant: instant.date().isoformat(),

@@ -5,6 +5,7 @@ order, which is more than disks with caches do. Names appear and disappear in th
 journaling file system), and are certain only after their folder was synced (as in POSIX).
 """
 
+import functools
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from strace_log import DiskEvent
 SECTOR = 512
 Choose = Callable[[int], list[bool]]
 """(number of pending pieces) -> which of them reached the disk."""
+
+
+def choose_share(chance: random.Random, share: float, count: int) -> list[bool]:
+    return [chance.random() < share for _ in range(count)]
 
 
 class Piece(NamedTuple):
@@ -102,9 +107,7 @@ class Disk:
                 yield self._state(count, choose)
         for _ in range(samples):
             share = chance.choice((0.1, 0.5, 0.9))
-            yield self._state(
-                chance.randint(0, every), lambda n, share=share: [chance.random() < share for _ in range(n)]
-            )
+            yield self._state(chance.randint(0, every), functools.partial(choose_share, chance, share))
 
     def _state(self, count: int, choose: Choose) -> dict[str, bytes]:
         return {name: file.content(choose) for name, file in self._names(count).items()}

@@ -21,7 +21,7 @@ def reconfigure(store: SqliteStore, _keep: int, _audit: int, max_bytes: int) -> 
 
 
 if __name__ == "__main__":
-    SqliteStore.reconfigure = reconfigure  # type: ignore[method-assign]
+    SqliteStore.reconfigure = reconfigure  # type: ignore[method-assign, assignment]
     audit_log.PRUNE_INTERVAL_MS = keep_seconds * 1000
     sys.argv = sys.argv[sys.argv.index("seclink") :]
     runpy.run_module("seclink", run_name="__main__", alter_sys=True)

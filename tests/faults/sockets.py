@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -158,7 +158,7 @@ def _is_closed(client: socket.socket, drip: bytes) -> bool:
     return False
 
 
-def seconds_until_reset(clients: list[socket.socket]) -> float:
+def seconds_until_reset(clients: Sequence[socket.socket]) -> float:
     """Wait until the server has reset all connections, without reading."""
     started = time.monotonic()
     poll = select.poll()

@@ -101,7 +101,7 @@ def filter_calls(unit: dict[str, list[str]], permitted: set[str]) -> None:
     ]  # fmt: skip
 
     def refusal(name: str) -> int:
-        return 0x00050000 | getattr(errno, name)
+        return 0x00050000 | int(getattr(errno, name))
 
     def rule(action: int, name: str, *when: Rule) -> None:
         number = seccomp.seccomp_syscall_resolve_name(name.encode())

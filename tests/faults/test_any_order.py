@@ -65,7 +65,7 @@ class OneTime(RuleBasedStateMachine):
         gate = build(settings, self.store, Log(settings.log), self.clock).app
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(gate),
-            base_url="http://localhost:8080/api/v1",  # type: ignore[arg-type]
+            base_url="http://localhost:8080/api/v1",
         )
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:

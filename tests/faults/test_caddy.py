@@ -79,7 +79,7 @@ def test_forged_client_address_is_ignored_behind_caddy(behind: Callable[..., Beh
     for last, name in enumerate(FORGED, start=2):
         claims = [f"for=192.0.2.{each}" if name == "Forwarded" else f"192.0.2.{each}, 127.0.0.1" for each in range(4)]
         with caddy.client(f"127.0.0.{last}") as client:
-            assert [create(client, **{name: each}).status_code for each in claims] == [201, 201, 201, 429], name
+            assert [create(client, headers={name: each}).status_code for each in claims] == [201, 201, 201, 429], name
 
 
 # What arrives
@@ -129,8 +129,8 @@ def test_secret_can_be_sent_over_http2(both: Behind, tmp_path: Path) -> None:
 def test_responses_pass_unchanged(both: Behind, accepted: str) -> None:
     """Packed or not, HEAD like GET, all headers, one after another on a connection."""
     server, caddy = both
-    asking = {"headers": {"Accept-Encoding": accepted}}
-    with httpx.Client(base_url=server.url, **asking) as here, caddy.client(**asking) as there:
+    headers = {"Accept-Encoding": accepted}
+    with httpx.Client(base_url=server.url, headers=headers) as here, caddy.client(headers=headers) as there:
         for path in ("/", "/robots.txt", "/healthz"):
             for method in ("GET", "HEAD"):
                 ours, its = (each.request(method, path) for each in (here, there))

@@ -13,6 +13,7 @@ from seclink.config.parser import parse
 from seclink.config.schema import Config
 from seclink.daemon.app import build
 from seclink.domain.api_keys import ApiKeys
+from seclink.domain.clock import Clock
 from seclink.model import Rate, Scope
 from seclink.store.sqlite import SqliteStore
 from seclink.telemetry.log import Log
@@ -20,19 +21,15 @@ from seclink.telemetry.log import Log
 START = 1_800_000_000_000  # an arbitrary instant, the same in every run
 
 
-class HandClock:
+class HandClock(Clock):
     """A clock that a test moves by hand."""
-
-    behind_ms = 0
 
     def __init__(self) -> None:
         self.ms = START
+        super().__init__(0, wall=lambda: self.ms / 1000, monotonic=lambda: self.ms / 1000)
 
     def now(self) -> int:
         return self.ms
-
-    def monotonic(self) -> float:
-        return self.ms / 1000
 
     def move(self, seconds: float) -> None:
         self.ms += int(seconds * 1000)
@@ -44,11 +41,11 @@ class Appliance:
     def __init__(self, config: Config, store: SqliteStore, clock: HandClock, path: Path) -> None:
         self.config, self.store, self.clock, self.path = config, store, clock, path
         self.log = io.StringIO()
-        self.app = build(config, store, Log(config.log, self.log), clock).app  # type: ignore[arg-type]
+        self.app = build(config, store, Log(config.log, self.log), clock).app
         self.http = self.client()
 
     def client(self, address: str = "192.0.2.1", **options: Any) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(self.app, client=(address, 50000), raise_app_exceptions=False)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(self.app, client=(address, 50000), raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://localhost:8080/api/v1", **options)
 
     async def key(

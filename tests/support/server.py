@@ -26,7 +26,16 @@ class Server:
         self.log_path = folder / "server.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the server was never started"
+        return self._process
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def start(self, wait: bool = True) -> "Server":
         command = [
@@ -41,7 +50,7 @@ class Server:
             str(self.config),
         ]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
         if wait:
             self.wait_until_up()
         return self
@@ -49,7 +58,6 @@ class Server:
     def wait_until_up(self) -> None:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            assert self.process is not None
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended by itself ({self.process.returncode}):\n{self.log()}")
             try:
@@ -61,7 +69,6 @@ class Server:
 
     def stop(self) -> int:
         """Send SIGTERM, wait, and return the exit status."""
-        assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -71,7 +78,6 @@ class Server:
             raise
 
     def kill(self) -> None:
-        assert self.process is not None
         self.process.kill()
         self.process.wait(20)
 

@@ -99,7 +99,8 @@ async def fill(path: Path) -> None:
     await store.burn(receipt("burned"), NOW + 6)
     await store.reap(NOW + 1999, 10)
     scopes = frozenset({Scope.CREATE, Scope.MANAGE})
-    for name, more in {"live": {"rate": Rate(5, 60)}, "over": {"expires_at": NOW}, "gone": {}}.items():
+    options: dict[str, dict[str, Any]] = {"live": {"rate": Rate(5, 60)}, "over": {"expires_at": NOW}, "gone": {}}
+    for name, more in options.items():
         digest, prefix = hashlib.sha256(name.encode()).digest(), f"sk_live_{name}00"
         await store.add_key(ApiKey(digest=digest, prefix=prefix, account="acme", scopes=scopes, created_at=NOW, **more))
     await store.revoke_keys("sk_live_gone", NOW + 7)

@@ -97,7 +97,9 @@ def test_its_commands_exist() -> None:
 
 def test_health_check_waits_longer_than_the_command() -> None:
     """`seclink check` has a timeout of its own, and reports it."""
-    assert int(re.search(r"--timeout=(\d+)s", final("HEALTHCHECK")[0])[1]) > 5
+    match = re.search(r"--timeout=(\d+)s", final("HEALTHCHECK")[0])
+    assert match
+    assert int(match[1]) > 5
 
 
 def test_exposed_port_is_the_default() -> None:

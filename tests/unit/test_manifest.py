@@ -52,7 +52,7 @@ def test_manifest_lists_every_file_that_is_served() -> None:
 
 
 def test_fingerprint_changes_with_any_byte_and_any_name(tmp_path: Path) -> None:
-    fingerprints = set()
+    fingerprints: set[str] = set()
     for name, content in (("a.js", b"x"), ("a.js", b"y"), ("b.js", b"y"), ("c/b.js", b"y"), (".hidden.js", b"y")):
         folder = tmp_path / str(len(fingerprints))
         (folder / name).parent.mkdir(parents=True)
