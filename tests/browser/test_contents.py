@@ -15,7 +15,9 @@ from seclink import Client
 pytestmark = pytest.mark.usefixtures("unharmed")
 
 
-def test_names_of_files_are_names(shown: Callable[..., Any], page: Page, server: Server, python: Client) -> None:
+def test_names_of_files_are_names(
+    shown: Callable[..., list[dict[str, Any]]], page: Page, server: Server, python: Client
+) -> None:
     """XSS-02: shown as text, saved under a name that leads nowhere."""
     for created in shown("file", [*FILE_NAMES, *PAYLOADS]):
         assert set(created["tags"]) <= {"p", "div", "button"}
@@ -95,7 +97,7 @@ GOOD_ADDRESSES = {
 }
 
 
-def test_only_web_addresses_become_links_and_tell_their_host(shown: Callable[..., Any]) -> None:
+def test_only_web_addresses_become_links_and_tell_their_host(shown: Callable[..., list[dict[str, Any]]]) -> None:
     """XSS-04: as a sender may have sealed them who does not ask our code."""
     for text, created in zip(BAD_ADDRESSES, shown("redirect", list(BAD_ADDRESSES)), strict=True):
         assert created["href"] is None, text
@@ -123,7 +125,7 @@ def test_a_redirect_goes_nowhere_by_itself(
     assert page.url.startswith(python.create("x").link.rsplit("/", 1)[0])
 
 
-def test_addresses_with_markup_in_them_are_escaped_or_no_links(shown: Callable[..., Any]) -> None:
+def test_addresses_with_markup_in_them_are_escaped_or_no_links(shown: Callable[..., list[dict[str, Any]]]) -> None:
     """XSS-01: in path, query, fragment and user; the host stays the one that is shown."""
     for form in ("https://example.com/{}", "https://example.com/?q={}", "https://example.com/#{}"):
         texts = [form.format(payload) for payload in PAYLOADS]

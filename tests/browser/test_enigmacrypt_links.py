@@ -16,7 +16,7 @@ import httpx
 import pytest
 from leak_check import sent_requests
 from page_actions import open_secret, page_contents, reveal, reveal_requests, text_of, visit
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from support.server import Serve, Server
 from watch import Watch
 
@@ -100,7 +100,7 @@ def test_recorded_message_opens(page: Page, server: Server, recorded: Any) -> No
     assert open_secret(page, link, recorded["password"]) == recorded["plaintext"]
 
 
-def test_each_visitor_spends_an_access(make_context: Callable[..., Any], server: Server) -> None:
+def test_each_visitor_spends_an_access(make_context: Callable[..., BrowserContext], server: Server) -> None:
     link = create(server, views=2)
     for message in (text_of("opened.left", count="1"), text_of("opened.lastOne")):
         page = make_context().new_page()

@@ -86,7 +86,7 @@ def test_secrets_are_text(make_context: Callable[..., BrowserContext], python: C
 
 
 @pytest.mark.parametrize("kind", ["text", "redirect", "binary"])
-def test_every_single_one_is_text(shown: Callable[..., Any], kind: str) -> None:
+def test_every_single_one_is_text(shown: Callable[..., list[dict[str, Any]]], kind: str) -> None:
     """XSS-01: as a text, as a redirect that is no address, as a type nobody knows."""
     for payload, created in zip(PAYLOADS, shown(kind, list(PAYLOADS)), strict=True):
         assert created["text"] == payload

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from api_client import ApiClient, create_request
@@ -57,7 +56,9 @@ def wall() -> int:
     return time.time_ns() // 1_000_000
 
 
-def test_running_server_does_not_follow_the_wall_clock(make_server: MakeServer, faked: Any) -> None:
+def test_running_server_does_not_follow_the_wall_clock(
+    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
+) -> None:
     """CR-09: a day forward ends no secret early, a day back extends no life."""
     environment, tell = faked
     server = make_server(env=environment).start()
@@ -74,7 +75,9 @@ def test_running_server_does_not_follow_the_wall_clock(make_server: MakeServer, 
     assert server.stop() == 0
 
 
-def test_limits_do_not_follow_the_wall_clock(make_server: MakeServer, faked: Any) -> None:
+def test_limits_do_not_follow_the_wall_clock(
+    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
+) -> None:
     """CR-09: a day ahead gives no new allowance, and a day back does not block longer."""
     environment, tell = faked
     server = make_server('[rates]\ncreate = "3/hour"\n', env=environment).start()
@@ -90,7 +93,9 @@ def test_limits_do_not_follow_the_wall_clock(make_server: MakeServer, faked: Any
 
 
 @pytest.mark.parametrize("month", [3, 10])
-def test_daylight_saving_time_does_not_change_durations(make_server: MakeServer, faked: Any, month: int) -> None:
+def test_daylight_saving_time_does_not_change_durations(
+    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]], month: int
+) -> None:
     """CR-09: across the change, and across restarts after it."""
     environment, tell = faked
     last_sunday = {3: datetime(2027, 3, 28, 1, tzinfo=UTC), 10: datetime(2027, 10, 31, 1, tzinfo=UTC)}[month]
@@ -110,7 +115,9 @@ def test_daylight_saving_time_does_not_change_durations(make_server: MakeServer,
     assert server.stop() == 0
 
 
-def test_start_with_a_clock_that_is_behind_restores_no_secret(make_server: MakeServer, faked: Any) -> None:
+def test_start_with_a_clock_that_is_behind_restores_no_secret(
+    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
+) -> None:
     """CR-09: what expired a day ahead stays so in 1970, today, and ahead again; lifetimes do not lengthen."""
     environment, tell = faked
     server = make_server(env=environment).start()
@@ -138,7 +145,9 @@ def test_start_with_a_clock_that_is_behind_restores_no_secret(make_server: MakeS
     assert query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta") > wall() + DAY - 60_000
 
 
-def test_killed_server_continues_from_its_last_recorded_time(make_server: MakeServer, faked: Any) -> None:
+def test_killed_server_continues_from_its_last_recorded_time(
+    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
+) -> None:
     """CR-09: a board without a battery that lost its power."""
     environment, tell = faked
     server = make_server(env=environment).start()
