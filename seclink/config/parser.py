@@ -70,7 +70,9 @@ def location_prefix(file: Path | None, *path: str) -> str:
 
 def _line(lines: dict[KeyPath, int], path: KeyPath) -> int:
     """Return the line of the nearest part of the path that has one; after a very long statement, lines are unknown."""
-    return lines[path] if path in lines else _line(lines, path[:-1])
+    while path not in lines:
+        path = path[:-1]
+    return lines[path]
 
 
 def _section(kind: type[S], values: dict[str, Any], folder: Path, problems: list[Problem], above: KeyPath = ()) -> S:

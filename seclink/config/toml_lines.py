@@ -9,7 +9,9 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
-MAX_STATEMENT_LINES = 1000  # lines after a syntax error are added to its statement; a log file has millions
+MAX_ATTEMPTS = 200  # to parse one statement: lines after a syntax error are added to it, and a log file has millions
+CLOSINGS = ("]", "}", '"""', "'''")
+"""One of these is in the last line of every statement that is longer than a line."""
 
 KeyPath = tuple[str, ...]
 """The names that lead to a table or a key."""
@@ -33,15 +35,18 @@ def error_line(text: str) -> int:
 
 def _statements(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the first line and the content of every statement; a last one that does not end has no content."""
-    header, statement, start = "", "", 1
+    header, statement, start, attempts = "", "", 1, 0
     for number, line in enumerate(_lines(text), 1):
         statement += line
+        if number > start and not any(closing in line for closing in CLOSINGS):
+            continue
+        attempts += 1
         is_header = statement.lstrip().startswith("[")
         document = _parse(statement if is_header else header + statement)
         if document is not None:
             yield start, document
-            header, statement, start = statement if is_header else header, "", number + 1
-        elif number - start == MAX_STATEMENT_LINES:
+            header, statement, start, attempts = statement if is_header else header, "", number + 1, 0
+        elif attempts == MAX_ATTEMPTS:
             break
     if statement:
         yield start, {}
@@ -59,7 +64,12 @@ def _parse(text: str) -> dict[str, Any] | None:
 
 
 def _paths(table: dict[str, Any]) -> Iterator[KeyPath]:
-    for name, value in table.items():
-        yield (name,)
-        if isinstance(value, dict):
-            yield from ((name, *path) for path in _paths(value))
+    """Yield the path of every table and key, without recursion: a dotted key can be deeper than the stack."""
+    waiting: list[tuple[KeyPath, dict[str, Any]]] = [((), table)]
+    while waiting:
+        prefix, current = waiting.pop()
+        for name, value in current.items():
+            path = (*prefix, name)
+            yield path
+            if isinstance(value, dict):
+                waiting.append((path, value))

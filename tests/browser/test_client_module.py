@@ -209,7 +209,7 @@ def test_refusals_spend_nothing_and_say_why(call: Call, python: Client) -> None:
 
     def refused(link: str, **options: str) -> dict[str, Any]:
         error: dict[str, Any] = call({}, "revealSecret", link, options)["error"]
-        assert error["name"] == "ApiError"
+        assert error["name"] == "Refusal"
         return error
 
     assert refused(link)["code"] == "passcode_required"
@@ -272,7 +272,7 @@ def test_fields_that_are_no_text_and_empty_passcodes_are_rejected_by_name(
 ) -> None:
     """An empty passcode would be a secret without one, and nobody would know."""
     error = call(client_options, method, *parameters)["error"]
-    assert (error["name"], error["code"], error["fields"]) == ("ApiError", "bad_request", [field])
+    assert (error["name"], error["code"], error["fields"]) == ("Refusal", "bad_request", [field])
     assert watch.urls("/api/v1/secrets") == []
 
 

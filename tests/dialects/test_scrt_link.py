@@ -5,8 +5,10 @@ import contextlib
 import hashlib
 import http.client
 import json
+import re
 import socket
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from dialect_helpers import scrt_link_request
@@ -14,6 +16,7 @@ from support.appliance import Appliance
 from support.server import Server
 from transcripts import GOLDEN, ROOT
 
+import seclink
 from seclink.domain import tokens
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.vault import Vault, VaultState
@@ -96,3 +99,14 @@ def test_malformed_request_to_its_path_is_rejected_in_the_envelope(server: Serve
         body = json.loads(response.read())
     assert (response.status, response.getheader("access-control-allow-origin")) == (status, "*")
     assert body.keys() == {"error"}
+
+
+async def test_client_module_imports_only_what_the_pages_module_exports(appliance: Appliance) -> None:
+    """A module with an import that does not exist fails as a whole."""
+    async with appliance.client() as http:
+        text = (await http.get(f"{ROOT}/scrt-link/api/v1/client-module")).text
+    imported = {name.split(" as ")[0].strip() for name in text[text.index("{") + 1 : text.index("}")].split(",")}
+    source = (Path(seclink.__file__).parent / "static/js/client.js").read_text()
+    exported = set(re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", source, re.MULTILINE))
+    exported |= {name.split(" as ")[-1].strip() for name in re.findall(r"^export \{ ([^}]*) \}", source, re.MULTILINE)}
+    assert imported <= exported

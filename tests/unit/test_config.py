@@ -363,3 +363,18 @@ def test_installed_configuration_has_its_database_in_var_lib() -> None:
     ):
         config = parse(f"[store]\npath = '{path}'", source)
         assert database(config, Path(source)) == Path(expected).resolve(), (source, path)
+
+
+def test_lines_are_right_after_a_long_array_and_for_a_deep_key() -> None:
+    addresses = "\n".join(f'  "192.0.{n // 256}.{n % 256}",' for n in range(4000))
+    with pytest.raises(ConfigError) as caught:
+        parse(f"[server]\ntrusted_proxies = [\n{addresses}\n]\nport = 'x'\n", "long.toml")
+    assert caught.value.message.startswith("long.toml:4004: server.port")
+    with pytest.raises(ConfigError) as caught:
+        parse(f"[server]\nport = 1\n{'.'.join('a' * 900)} = 1\n", "deep.toml")
+    assert caught.value.message.startswith("deep.toml:3: ")
+
+
+def test_array_without_an_end_is_reported_where_it_begins() -> None:
+    with pytest.raises(ConfigError, match=r"open\.toml:2: not valid TOML"):
+        parse("[server]\ntrusted_proxies = [\n" + f"'{'x' * 200}',\n" * 990, "open.toml")

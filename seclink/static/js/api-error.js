@@ -15,7 +15,7 @@ export class ApiError extends Error {
    */
   constructor(code, details = {}) {
     super(code);
-    this.name = "ApiError";
+    this.name = "Refusal"; // as programs that use the client module know it
     this.code = code;
     this.status = details.status;
     this.state = details.state;

@@ -17,7 +17,7 @@ import { parse } from "./link.js";
 import { openerFor } from "./openers.js";
 import { createSecret } from "./seal.js";
 
-export { ApiError };
+export { ApiError as Refusal }; // the name that importing programs know
 
 const DAY_MS = 86400000;
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
