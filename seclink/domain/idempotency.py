@@ -6,6 +6,7 @@ attempt waits for the same result instead of starting the work again.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -34,12 +35,13 @@ class IdempotencyCache(Generic[T]):
     ) -> None:
         self._ttl_seconds, self._capacity, self._max_bytes = ttl_seconds, capacity, max_bytes
         self._size, self._clock = size, clock
-        self._entries: dict[str, Entry[T]] = {}
+        self._in_progress: dict[str, Entry[T]] = {}
+        self._entries: OrderedDict[str, Entry[T]] = OrderedDict()  # in the order of their expiry, the next one first
         self._timer: asyncio.TimerHandle | None = None
         self.bytes = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._entries) + len(self._in_progress)
 
     async def once(self, key: str, fingerprint: bytes, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result stored under `key`, or do the work and store its result.
@@ -48,23 +50,23 @@ class IdempotencyCache(Generic[T]):
         success is stored: a refused request spent nothing and may be sent again.
         """
         self._evict()
-        entry = self._entries.get(key)
+        entry = self._entries.get(key) or self._in_progress.get(key)
         if entry is not None:
             if entry.fingerprint != fingerprint:
                 raise IdempotencyMismatch()
             return await asyncio.shield(entry.result)
         # A task of its own: if the caller's connection is lost, the work still finishes and the retry gets its result.
         task = asyncio.ensure_future(work())
-        self._entries[key] = Entry(fingerprint, IN_PROGRESS, 0, task)
+        self._in_progress[key] = Entry(fingerprint, IN_PROGRESS, 0, task)
         task.add_done_callback(lambda result: self._complete(key, result))
         return await asyncio.shield(task)
 
     def _complete(self, key: str, result: "asyncio.Future[T]") -> None:
-        entry = self._entries.pop(key)
+        entry = self._in_progress.pop(key)
         if result.cancelled() or result.exception() is not None:
             return
         entry.size, entry.expires_at = self._size(result.result()), self._clock() + self._ttl_seconds
-        self._entries[key] = entry  # at the end again: entries are in the order of their expiry
+        self._entries[key] = entry
         self.bytes += entry.size
         self._evict()
         self._schedule_eviction()
@@ -79,13 +81,11 @@ class IdempotencyCache(Generic[T]):
         self._schedule_eviction()
 
     def _evict(self) -> None:
+        """Drop what has expired, and the oldest above the limits; each call looks at one entry more than it drops."""
         now = self._clock()
-        excess = len(self._entries) - self._capacity
-        for key, entry in list(self._entries.items()):
-            if entry.expires_at == IN_PROGRESS:
-                continue
-            if entry.expires_at > now and excess <= 0 and self.bytes <= self._max_bytes:
+        while self._entries:
+            key, entry = next(iter(self._entries.items()))
+            if entry.expires_at > now and len(self) <= self._capacity and self.bytes <= self._max_bytes:
                 break
             del self._entries[key]
             self.bytes -= entry.size
-            excess -= 1
