@@ -15,16 +15,15 @@ from msgspec import Struct
 from seclink.errors import IdempotencyMismatch
 
 T = TypeVar("T")
-IN_PROGRESS = float("inf")
 
 
 class Entry(Struct, Generic[T]):
-    """`expires_at` is in monotonic seconds, IN_PROGRESS until there is a result."""
+    """`size` in bytes and `expires_at` in monotonic seconds are set when there is a result."""
 
     fingerprint: bytes
-    expires_at: float
-    size: int
     result: "asyncio.Future[T]"
+    size: int = 0
+    expires_at: float = 0.0
 
 
 class IdempotencyCache(Generic[T]):
@@ -57,7 +56,7 @@ class IdempotencyCache(Generic[T]):
             return await asyncio.shield(entry.result)
         # A task of its own: if the caller's connection is lost, the work still finishes and the retry gets its result.
         task = asyncio.ensure_future(work())
-        self._in_progress[key] = Entry(fingerprint, IN_PROGRESS, 0, task)
+        self._in_progress[key] = Entry(fingerprint, task)
         task.add_done_callback(lambda result: self._complete(key, result))
         return await asyncio.shield(task)
 
