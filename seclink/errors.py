@@ -150,7 +150,7 @@ class Forbidden(SecLinkError):
 
 
 class NotFound(SecLinkError):
-    code, status, title = "not_found", 404, "There is nothing here"
+    code, status, title = "not_found", 404, "Nothing exists at this address"
 
 
 class MethodNotAllowed(SecLinkError):

@@ -58,7 +58,7 @@ def _lines(comparison: PageComparison) -> list[str]:
     lines = [
         comparison.address,
         f"  installed  SecLink {__version__}, fingerprint {comparison.expected}",
-        f"  declared   {_declared(comparison.config)}",
+        f"  settings   {_declared(comparison.config)}",
         f"  compared   {comparison.responses} responses, {comparison.bytes:,} bytes, and their headers",
     ]
     if not differences:

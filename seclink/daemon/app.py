@@ -1,6 +1,6 @@
 """The composition root: the only module that knows all parts. It creates them and passes them on by constructor."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -23,7 +23,7 @@ from seclink.telemetry.log import Log
 from seclink.web import health as health_web
 from seclink.web import metrics as metrics_web
 from seclink.web.admission import Admission
-from seclink.web.asgi import App
+from seclink.web.asgi import App, Message
 from seclink.web.assets import Assets
 from seclink.web.assets import load as load_assets
 from seclink.web.cors import with_preflight
@@ -151,7 +151,7 @@ def _middleware(
         headers=headers(public_url(config)),
         client_of=admission.client,
         custom_error=lambda scope, error: dialect_error(scope, error) or html_error(scope, error),
-        too_large=_payload_too_large(config.limits.payload_bytes),
+        too_large=_too_large(config),
         exempt_paths=monitoring,  # a busy server is alive: a monitor must not restart it
         on_error=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__
@@ -159,9 +159,19 @@ def _middleware(
     )
 
 
-def _payload_too_large(max_bytes: int) -> PayloadTooLarge:
+def _too_large(config: Config) -> Callable[[Message], PayloadTooLarge]:
+    """Return a function that makes the error for a body above the limit; it names a payload only where there is one."""
+    max_bytes = config.limits.payload_bytes
     fault = Fault("encryptedBlob", f"must have at most {max_bytes} bytes", "too_long", Limit(max=max_bytes))
-    return PayloadTooLarge(f"The payload of a secret may have at most {max_bytes} bytes", (fault,))
+    payload = PayloadTooLarge(f"The payload of a secret may have at most {max_bytes} bytes", (fault,))
+    body = PayloadTooLarge(f"The body of a request may have at most {body_bytes(config)} bytes")
+
+    def error(scope: Message) -> PayloadTooLarge:
+        path = scope["path"].rstrip("/")
+        with_payload = path.endswith(f"{BASE}/secrets") or scope["method"] == "PATCH" or BASE not in path
+        return payload if with_payload else body
+
+    return error
 
 
 def body_bytes(config: Config) -> int:

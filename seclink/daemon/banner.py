@@ -16,7 +16,7 @@ def banner(config: Config, database: Path, toml: Path | None) -> str:
     lines = [
         f"SecLink serves {url}",
         f"  data      {database}",
-        f"  settings  {toml or 'defaults; `config` prints them'}",
+        f"  settings  {toml or f'defaults; `{command} config` prints them'}",
         f"  creating  {'anyone' if is_open else 'requires an API key'}; `{command} key add ACCOUNT` creates a key",
     ]
     if is_open:

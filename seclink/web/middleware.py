@@ -63,7 +63,7 @@ class Middleware:
       `client_of(scope)` names it, a quarter of that.
     - `max_requests` limits the requests in flight; requests for `exempt_paths` are served beyond it.
     - `allowed_hosts` are host names without a port. If there are none, any single well-formed Host is accepted.
-    - `custom_error` is tried before `json_error`. `too_large` is the error for a body above the limit.
+    - `custom_error` is tried before `json_error`. `too_large(scope)` is the error for a body above the limit.
     - `on_error(error, request_id)` is called with an exception that escaped the application.
     """
 
@@ -81,7 +81,7 @@ class Middleware:
         max_buffered_bytes: int | None = None,
         max_requests: int = 1_024,
         exempt_paths: Iterable[str] = (),
-        too_large: PayloadTooLarge | None = None,
+        too_large: Callable[[Message], PayloadTooLarge] = lambda scope: PayloadTooLarge(),
         methods: Iterable[str] = METHODS,
         headers: Iterable[Header] = HEADERS,
         client_of: Callable[[Message], str] = lambda scope: (scope.get("client") or ("",))[0],
@@ -124,8 +124,8 @@ class Middleware:
 
     def error_response(self, error: SecLinkError, request_id: str, scope: Message) -> ErrorResponse:
         """Return the whole response for an error; it closes the connection."""
-        if isinstance(error, PayloadTooLarge) and self._too_large is not None:
-            error = self._too_large
+        if isinstance(error, PayloadTooLarge):
+            error = self._too_large(scope)
         custom = self._custom_error(scope, error)
         status, error_headers, body = custom or self._json_error(error, request_id)
         headers = {

@@ -222,6 +222,19 @@ async def test_every_kind_of_error_has_the_same_shape(make_appliance: MakeApplia
         assert ("retry-after" in response.headers) == (status == 429)
 
 
+async def test_body_over_the_limit_names_the_payload_only_where_one_is_sent(appliance: Appliance) -> None:
+    headers = {"Content-Type": "application/json"}
+    for method, path, fields in (
+        ("POST", "/secrets", ["encryptedBlob"]),
+        ("PATCH", "/receipts/unknown", ["encryptedBlob"]),
+        ("POST", "/secrets/abcdefghijkl/reveal", []),
+        ("POST", "/secrets/abcdefghijkl/report", []),
+    ):
+        response = await appliance.http.request(method, path, content=b"x" * 20_000_000, headers=headers)
+        problem = check_problem(response, 413, "payload_too_large")
+        assert [fault["field"] for fault in problem.get("errors", [])] == fields
+
+
 async def test_errors_of_a_reveal_have_the_same_shape(appliance: Appliance) -> None:
     http = appliance.http
     with_access = await create(http, accessHash=ACCESS_HASH)

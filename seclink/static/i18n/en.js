@@ -15,7 +15,7 @@ export default {
   "insecure.reader": "If someone sent you this link, try it with https:// in front.",
   "insecure.operator": "If this is your server: set server.tls_cert and server.tls_key, or put a reverse proxy with a certificate in front of it. In both cases set server.public_url. On the machine itself, http://localhost is enough.",
 
-  "missing.title": "There is nothing here",
+  "missing.title": "Nothing exists at this address",
   "missing.why": "This address does not belong to a secret or a receipt.",
   "missing.next": "If someone sent you a link, compare it with the address you opened: part of it may be missing. Nothing has been opened.",
   "missing.home": "Go to the start page",
