@@ -125,11 +125,11 @@ def _parameter_lines(operation: Mapping[str, Any]) -> list[str]:
     if body:
         optional = "" if body["required"] else ", optional"
         rows.append(f"| body | JSON | {_type(body['content']['application/json']['schema'])}{optional} |")
-    return ["| parameter | in | |", "|---|---|---|", *rows, ""] if rows else []
+    return ["| parameter | in | value |", "|---|---|---|", *rows, ""] if rows else []
 
 
 def _response_lines(operation: Mapping[str, Any]) -> list[str]:
-    lines = ["| status | |", "|---|---|"]
+    lines = ["| status | response |", "|---|---|"]
     for status, response in operation["responses"].items():
         schemas = [media["schema"] for media in response.get("content", {}).values()]
         is_success = status.startswith("2")
@@ -144,7 +144,7 @@ def _schema_lines(schema: Mapping[str, Any]) -> list[str]:
         f"| `{name}` | {_type(member)} | {'yes' if name in required else ''} | {member.get('description', '')} |"
         for name, member in schema.get("properties", {}).items()
     ]
-    return ["| member | type | required | |", "|---|---|---|---|", *rows] if rows else [_type(schema)]
+    return ["| member | type | required | meaning |", "|---|---|---|---|", *rows] if rows else [_type(schema)]
 
 
 def _type(schema: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ async def test_every_document_is_a_page_without_scripts(appliance: Appliance) ->
             assert "<script" not in response.text, name
             assert " style=" not in response.text, name
             assert len(re.findall(r"<h1 ", response.text)) >= 1, name
+            assert not re.search(r"<th>\s*</th>", response.text), f"{name}: a column without a name"
         assert (await client.get("/docs")).text == (await client.get(f"/docs/{INDEX}")).text
 
 
