@@ -25,7 +25,7 @@ from seclink.web.pages import files, pages
 from seclink.web.resource import Resource
 from seclink.web.security_headers import Header, headers
 
-FINGERPRINT = re.compile(rb"<code>seclink verify: ([0-9a-f]{16})</code>")
+FINGERPRINT = re.compile(rb"<code>([0-9a-f]{16})</code>")
 HSTS = "strict-transport-security"
 # A proxy may set these: they describe the connection, the size and age of the response, and the proxy itself.
 PROXY_HEADERS = frozenset(

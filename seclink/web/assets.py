@@ -26,6 +26,8 @@ from seclink.web.page_manifest import fingerprint, manifest
 FOLDER = Path(__file__).parents[1] / "static"
 FIRST_LANGUAGE = "en"
 ICON = "img/icon.svg"
+ICONS = {ICON, "img/revealed.svg", "img/ended.svg"}
+OUR_ACCENT = b"#14624f"
 TEMPLATE = "document"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -49,7 +51,8 @@ Texts = dict[str, Any]
 class Assets(Struct, frozen=True):
     """`files` by their path below the version, `pages` by name and language, `template` for the documents, in English.
 
-    The first of `languages` is for clients that accept none of them. `root` is the path of the public URL, usually "".
+    The first of `languages` is for clients that accept none of them. `root` is the path of the public URL, usually "",
+    and `logo` the path of the operator's or our own.
     """
 
     root: str
@@ -58,6 +61,7 @@ class Assets(Struct, frozen=True):
     files: Mapping[str, bytes]
     pages: Mapping[tuple[str, str], bytes]
     template: bytes
+    logo: str
 
 
 def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
@@ -88,7 +92,7 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
             page = with_integrity(path.read_text("utf-8").replace("{{lang}}", language), files)
             pages[path.stem, language] = fill(page, texts[FIRST_LANGUAGE] | texts[language], values).encode()
     template = pages.pop((TEMPLATE, FIRST_LANGUAGE), b"")
-    return Assets(root, version, languages, files, pages, template)
+    return Assets(root, version, languages, files, pages, template, logo)
 
 
 def with_integrity(page: str, files: Mapping[str, bytes]) -> str:
@@ -124,7 +128,7 @@ def fill(page: str, texts: Texts, values: Mapping[str, str]) -> str:
         return html.escape(values[match[1]])
 
     page = re.sub(rf'data-t-({"|".join(ATTRIBUTES)})="([^"]*)"', attribute, page)
-    page = re.sub(r'(data-t="([^"]*)"[^>]*>)(?=<)', lambda match: match[1] + text(match[2]), page)
+    page = re.sub(r'(data-t="([^"]*)"[^>]*>)(?=<| – )', lambda match: match[1] + text(match[2]), page)
     return re.sub(r"\{\{(\w*)\}\}", setting, page)
 
 
@@ -139,6 +143,8 @@ def _brand(files: dict[str, bytes], config: Config) -> str:
     """Add the operator's colour and logo to the files; return the logo's path."""
     branding = config.branding
     if branding.accent is not None:
+        for name in ICONS & files.keys():
+            files[name] = files[name].replace(OUR_ACCENT, branding.accent.encode())
         files["css/style.css"] = files.get("css/style.css", b"") + b"\n" + _colours(branding.accent).encode()
     if branding.logo is None:
         return ICON

@@ -15,7 +15,7 @@ from seclink.domain import tokens
 from seclink.errors import MethodNotAllowed, NotFound, SecLinkError, UnknownHost
 from seclink.telemetry.log import Log
 from seclink.web.asgi import App, Receive, Send
-from seclink.web.assets import ICON, MEDIA_TYPES, Assets
+from seclink.web.assets import MEDIA_TYPES, Assets
 from seclink.web.cors import CORS_HEADERS
 from seclink.web.documents import PREFIX as DOCS
 from seclink.web.documents import Documents
@@ -143,7 +143,7 @@ def files(assets: Assets) -> dict[str, Resource]:
         for name, content in assets.files.items()
     }
     resources["/robots.txt"] = prepare(b"User-agent: *\nDisallow: /\n", _media_type("robots.txt"), *PAGE_HEADERS)
-    resources["/favicon.ico"] = prepare(assets.files[ICON], _media_type(ICON), *PAGE_HEADERS)
+    resources["/favicon.ico"] = prepare(assets.files[assets.logo], _media_type(assets.logo), *PAGE_HEADERS)
     module = f'export {{ scrtLink, seclink }} from "{assets.root}{prefix}js/client.js";\n'.encode()
     resources[CLIENT_MODULE] = prepare(module, _media_type("client.js"), CORS_OPEN, (b"cache-control", b"no-cache"))
     return resources

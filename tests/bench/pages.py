@@ -80,6 +80,7 @@ def open_page(page: Page, url: str) -> None:
 def seal(page: Page, passcode: str) -> None:
     """`passcode` as its menu names the kinds: `""`, `words` or `own`."""
     page.fill("#secret", SECRET)
+    page.click("#options > summary")
     page.select_option("#passcode-kind", passcode)
     if passcode == "own":
         page.fill("#own-passcode", PASSCODE)

@@ -112,8 +112,12 @@ def create(page: Page, url: str | None, text: str, **choices: str) -> Created:
 
 
 def choose(page: Page, **choices: str) -> None:
-    if "kind" in choices:
-        page.locator(f".kinds label:has([value={choices['kind']}])").click()
+    kind = choices.pop("kind", "text")
+    page.locator(f".kinds label:has([value={'redirect' if kind == 'redirect' else 'text'}])").click()
+    if (choices or kind == "neogram") and not page.locator("#note").is_visible():
+        page.locator("#options > summary").click()
+    if kind == "neogram":
+        page.locator("#neogram").check()
     for name in ("lifetime", "views"):
         if name in choices:
             page.select_option(f"#{name}", choices[name])
@@ -122,8 +126,6 @@ def choose(page: Page, **choices: str) -> None:
         page.select_option("#passcode-kind", "own" if is_own else "words")
         if is_own:
             page.locator("#own-passcode").fill(choices["passcode"])
-    if choices.keys() & {"note", "label"} and not page.locator("#note").is_visible():
-        page.locator("details:has(#note) > summary").click()
     for name in ("note", "label"):
         if name in choices:
             page.locator(f"#{name}").fill(choices[name])

@@ -99,9 +99,9 @@ def test_the_senders_input_stays_text_on_the_senders_side(server: Server, page: 
     visit(page, server.url)
     for note in join_payloads(200)[:4]:
         page.locator("#secret").fill("\n".join(PAYLOADS))
+        page.evaluate("document.querySelector('#options').open = true")
         page.select_option("#passcode-kind", "own")
         page.locator("#own-passcode").fill(note)
-        page.evaluate("document.querySelector('details:has(#note)').open = true")
         page.locator("#note").fill(note)
         page.locator("#label").fill(note)
         page.locator("#create").click()
@@ -141,7 +141,7 @@ def test_branding_is_text(make_server: MakeServer, page: Page, watch: Watch) -> 
         page.goto(running.url + path)
         expect(page.locator(".brand span")).to_have_text(name)
         if path != "/nothing/here":
-            expect(page.locator("#footer p")).to_have_text(footer)
+            expect(page.locator("#footer > p")).to_have_text(footer)
             expect(page.locator("#footer a")).to_have_text(link)
             expect(page.locator("#footer a")).to_have_attribute("href", "https://example.org/?b=&quot;&copy;")
         assert page.locator("main img, main svg, #footer svg, script:not([src])").count() == 0

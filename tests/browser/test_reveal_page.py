@@ -63,7 +63,7 @@ def test_text_is_copied_hidden_and_downloaded(
     context.grant_permissions(["clipboard-write"], origin=server.url)
     assert open_secret(page, python.create(SECRET).link) == SECRET
     page.get_by_role("button", name=texts()["opened.copy"], exact=True).click()
-    expect(page.locator("#status")).to_have_text(text_of("opened.copied"))
+    expect(page.locator("#status")).to_have_text(text_of("result.copied"))
     assert clipboard(context, server.url) == SECRET
     button = page.get_by_role("button", name=texts()["opened.download"])
     assert download(page, button) == ("secret.txt", SECRET.encode())

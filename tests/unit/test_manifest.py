@@ -82,6 +82,6 @@ def test_missing_subresource_stops_the_start() -> None:
 
 
 def test_footer_shows_the_fingerprint() -> None:
-    shown = f"<code>seclink verify: {fingerprint(manifest(assets.FOLDER))}</code>".encode()
+    shown = f"<code>{fingerprint(manifest(assets.FOLDER))}</code>".encode()
     pages = assets.load(Config(), "http://localhost:8080").pages
     assert all(shown in content for (page, _), content in pages.items() if page != "missing")

@@ -43,7 +43,7 @@ export function setUpKeyPanel(page) {
 }
 
 /**
- * Put the panel before the form while the required key is missing, else after it.
+ * Put the panel before the form while the required key is missing, else at the end.
  * @param {Page} page
  */
 function placePanel(page) {
@@ -54,7 +54,7 @@ function placePanel(page) {
   if (isFirst) {
     panel.open = true;
     $("form").before(panel);
-  } else $("form").after(panel);
+  } else $("compose").append(panel);
 }
 
 /**

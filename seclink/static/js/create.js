@@ -24,8 +24,8 @@ function start(page) {
   setUpChoices(page);
   setUpForm(page);
   setUpKeyPanel(page);
-  setUpResult(page, showForm);
-  showForm();
+  setUpResult(page, () => showForm(page));
+  showForm(page);
   if (isKeyMissing(page)) field("key").focus();
   document.body.dataset.ready = "";
   addEventListener("pagehide", () => {
@@ -36,8 +36,10 @@ function start(page) {
   addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 }
 
-function showForm() {
+/** @param {Page} page */
+function showForm(page) {
   showOnly("compose");
+  page.setTab("create.title");
   field("secret").focus();
 }
 
@@ -48,23 +50,29 @@ function clearFields() {
 /** @param {Page} page */
 function setUpChoices(page) {
   const { choices, default: usual } = page.settings;
-  const shorter = choices.filter((/** @type {number} */ seconds) => seconds <= usual);
-  const preselected = String(shorter.pop() ?? choices[0]);
+  const lifetimes = [...new Set([...choices, usual])].sort((a, b) => a - b);
   page.onLanguage((locale) => {
-    fillSelect(select("lifetime"), choices.map((/** @type {number} */ seconds) =>
-      [String(seconds), locale.duration(seconds)]), select("lifetime").value || preselected);
+    fillSelect(select("lifetime"), lifetimes.map((seconds) =>
+      [String(seconds), locale.duration(seconds)]), select("lifetime").value || String(usual));
     /** @type {[string, string][]} */
     const views = VIEWS.map((count) => [String(count), locale.t("create.viewsCount", { count })]);
     fillSelect(select("views"), [...views, ["any", locale.t("create.viewsAny")]], select("views").value || "1");
-    updateLead(page);
+    updateTerms(page);
   });
 }
 
 /** Describe the link that the form would create now. @param {Page} page */
-function updateLead(page) {
-  const views = select("views").value;
-  const count = Number(views);
-  page.setText($("lead"), views === "any" ? "create.leadAny" : (locale) => locale.t("create.lead", { count }));
+function updateTerms(page) {
+  const isUnlimited = select("views").value === "any";
+  const count = Number(select("views").value);
+  const seconds = Number(select("lifetime").value);
+  const passcode = select("passcode-kind").value ? "create.withPasscode" : "create.withoutPasscode";
+  page.setText($("terms"), (locale) => locale.t("create.terms", {
+    time: locale.duration(seconds),
+    views: isUnlimited ? locale.t("create.viewsAny") : locale.t("create.viewsCount", { count }),
+    passcode: locale.t(passcode),
+  }));
+  page.setText($("step-erased"), isUnlimited ? "create.stepExpired" : (locale) => locale.t("create.stepErased", { count }));
 }
 
 /** @returns {HTMLFormElement} */
@@ -82,19 +90,20 @@ function setUpForm(page) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(page);
   });
   form().addEventListener("change", () => updateForm(page));
-  select("views").addEventListener("change", () => updateLead(page));
   form().addEventListener("input", () => page.setText($("problem"), null));
   updateForm(page);
 }
 
 /** Show the hint, placeholder and passcode field of the chosen options. @param {Page} page */
 function updateForm(page) {
-  const kind = form().kind.value;
-  const placeholder = kind === "redirect" ? "create.placeholderLink" : "create.placeholder";
-  page.setText($("kind-hint"), kind === "text" ? null : `kind.${kind}Hint`);
+  const isLink = form().kind.value === "redirect";
+  const placeholder = isLink ? "create.placeholderLink" : "create.placeholder";
+  page.setText($("kind-hint"), isLink ? "kind.redirectHint" : null);
+  $("neogram-field").hidden = isLink;
   field("secret").dataset.tPlaceholder = placeholder;
   field("secret").placeholder = page.locale.t(placeholder);
   $("own-passcode-field").hidden = select("passcode-kind").value !== "own";
+  updateTerms(page);
 }
 
 /** @param {Page} page */
@@ -143,7 +152,7 @@ async function create(page, type, text) {
   const passcode = await choosePasscode();
   const views = select("views").value;
   const created = await createSecret(apiWithKey(), text, {
-    type,
+    type: type === "text" && field("neogram").checked ? "neogram" : type,
     passcode,
     expiresIn: Number(select("lifetime").value),
     maxViews: views === "any" ? null : Number(views),

@@ -15,17 +15,21 @@ export class Locale {
     this.code = code;
     this.texts = texts;
     this.plurals = new Intl.PluralRules(code);
+    this.region = navigator.languages.find((tag) => tag.split("-")[0] === code) ?? code;
   }
 
   /**
-   * Return the text of a key, with `{name}` replaced by values; `count` also chooses the plural form. The text of an
-   * unknown key is the key.
+   * Return the text of a key, with `{name}` replaced by values; `count` also chooses the plural form, or the
+   * one of a number, such as "2": "twice". The text of an unknown key is the key.
    * @param {string} key
    * @param {Record<string, string | number>} [values]
    */
   t(key, values = {}) {
     let text = this.texts[key] ?? key;
-    if (typeof text !== "string") text = text[this.plurals.select(Number(values.count))] ?? text.other;
+    if (typeof text !== "string") {
+      const count = Number(values.count);
+      text = text[count] ?? text[this.plurals.select(count)] ?? text.other;
+    }
     return text.replace(/\{(\w+)\}/g, (placeholder, name) => {
       const value = values[name] ?? placeholder;
       return typeof value === "number" ? this.number(value) : value;
@@ -39,7 +43,7 @@ export class Locale {
 
   /** @param {number} value */
   number(value) {
-    return new Intl.NumberFormat(this.code).format(value);
+    return new Intl.NumberFormat(this.region).format(value);
   }
 
   /**
@@ -63,19 +67,18 @@ export class Locale {
    * @param {Intl.DateTimeFormatOptions} options
    */
   format(ms, options) {
-    return new Intl.DateTimeFormat(this.code, { hour: "numeric", minute: "2-digit", ...options }).format(ms);
+    return new Intl.DateTimeFormat(this.region, { hour: "numeric", minute: "2-digit", ...options }).format(ms);
   }
 
   /**
-   * Format a duration in its largest whole unit, at least two of it if possible: 90 seconds, 10 minutes, 24 hours.
+   * Format a duration in its largest whole unit: 90 seconds, 1 hour, 7 days.
    * @param {number} seconds
    */
   duration(seconds) {
     /** @type {[string, number][]} */
     const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-    const [unit, size] = units.find(([, size]) => seconds >= 2 * size && seconds % size === 0)
-      ?? units.find(([, size]) => seconds % size === 0) ?? ["second", 1];
-    return new Intl.NumberFormat(this.code, { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
+    const [unit, size] = units.find(([, size]) => seconds >= size && seconds % size === 0) ?? ["second", 1];
+    return new Intl.NumberFormat(this.region, { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
   }
 }
 

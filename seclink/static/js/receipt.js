@@ -51,9 +51,9 @@ function render(page, receipt) {
   const { receipt: previous } = state;
   Object.assign(state, { receipt, updatedAt: Date.now() });
   const isActive = receipt.state === "active";
+  page.setHead($("head"), $("title"), isActive ? "receipt.waiting" : `event.${receipt.state}`, receipt.state);
   page.setText($("label"), receipt.label && (() => receipt.label));
   page.setText($("state"), stateText(receipt));
-  $("state").dataset.state = receipt.state;
   if (isActive) showAge(page, "receipt.fresh");
   else page.setText($("updated"), null);
   $("events").replaceChildren(...receipt.events.map((/** @type {any} */ event) => eventItem(page, event)));
@@ -90,7 +90,7 @@ function eventItem(page, { type, at }) {
 /** @param {Page} page */
 function fillLifetimes({ locale, settings }) {
   const choices = settings.choices.map((/** @type {number} */ seconds) =>
-    [String(seconds), locale.t("receipt.fromNow", { time: locale.duration(seconds) })]);
+    [String(seconds), locale.duration(seconds)]);
   fillSelect(select("lifetime"), [["", locale.t("receipt.lifetimeAsIs")], ...choices], "");
 }
 

@@ -6,7 +6,7 @@ import { apiWithKey } from "./api-key-panel.js";
 import { loadLocale } from "./i18n.js";
 import { pollReceipt, stateText } from "./receipt-status.js";
 import { fillPrintSheet, qrCode, shareMessage } from "./share.js";
-import { $, copy, errorText, field, fillSelect, onSecondPress, select, showOnly } from "./ui.js";
+import { $, copy, errorText, field, fillSelect, onSecondPress, select, showDone, showOnly } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./i18n.js").Locale} Locale */
@@ -40,16 +40,16 @@ export async function showResult(page, secret) {
   $("passcode-card").hidden = !passcode;
   receiptLink().href = `${SERVER_URL}/receipt/${receiptId}#${manageToken}`;
   page.setText($("state-problem"), null);
-  $("burn").hidden = false;
+  page.setText($("status"), null);
+  showState(page, "active", "result.title");
   hideQrCode();
   showOnly("result");
   fillPrintSheet($("print-sheet"), page.locale, page.settings.name, secret);
   field("link").focus();
   field("link").select();
   field("link").scrollLeft = 0; // shows the server's name instead of the end of the key
-  const isCopied = await copy(link);
-  page.setText($("status"), isCopied ? "result.linkCopied" : "result.linkNotCopied");
   startPolling(page);
+  if (await copy(link)) confirmCopy(page, $("copy"));
 }
 
 /**
@@ -68,12 +68,32 @@ export function setUpResult(page, createAnother) {
 /** Remove everything of the last secret from the page and from memory. */
 export function clearResult() {
   state.poll?.stop();
+  clearLink();
   state.secret = NONE;
+  receiptLink().removeAttribute("href");
+}
+
+/** Remove the link and the passcode, once they open nothing. */
+function clearLink() {
+  Object.assign(state.secret, { link: "", passcode: null });
   field("link").value = "";
   $("passcode").textContent = "";
-  receiptLink().removeAttribute("href");
   $("print-sheet").replaceChildren();
   hideQrCode();
+}
+
+/**
+ * Show the ways to share the link while it opens something, then only what became of the secret.
+ * @param {Page} page
+ * @param {string} secretState
+ * @param {string} title a key
+ */
+function showState(page, secretState, title = `event.${secretState}`) {
+  const isActive = secretState === "active";
+  page.setHead($("result-head"), $("result-title"), title, secretState);
+  for (const id of ["result-lead", "sharing", "burn"]) $(id).hidden = !isActive;
+  $("another").classList.toggle("primary", !isActive);
+  if (!isActive) clearLink();
 }
 
 /** @param {Page} page */
@@ -88,10 +108,10 @@ function setUpSharing(page) {
     state.messageLocale = loadLocale(languages.value).catch(() => page.locale);
   });
   const message = async () => shareMessage(await state.messageLocale ?? page.locale, state.secret);
-  $("copy").addEventListener("click", () => copyText(page, field("link").value, "result.linkCopied", field("link")));
-  $("copy-passcode").addEventListener("click", () => copyText(page, state.secret.passcode ?? "", "result.copied"));
-  $("message").addEventListener("click", async () => copyText(page, await message(), "result.messageCopied"));
-  $("share").hidden = !navigator.share;
+  onCopy(page, "copy", () => field("link").value, field("link"));
+  onCopy(page, "copy-passcode", () => state.secret.passcode ?? "");
+  onCopy(page, "message", message);
+  putShareFirst();
   $("share").addEventListener("click", async () => {
     navigator.share({ text: await message() }).catch(() => {}); // rejects when the person closes the dialog
   });
@@ -106,16 +126,42 @@ function setUpSharing(page) {
   });
 }
 
+/** Offer the device's share sheet if it has one, on phones before everything else. */
+function putShareFirst() {
+  const share = $("share");
+  share.hidden = !navigator.share;
+  if (share.hidden || !matchMedia("(pointer: coarse)").matches) return;
+  $("copy").before(share);
+  share.classList.replace("secondary", "primary");
+  $("copy").classList.replace("primary", "secondary");
+}
+
 /**
+ * Copy at a press on a button, and say so on it.
  * @param {Page} page
- * @param {string} text
- * @param {string} key of the text that confirms it
+ * @param {string} id of the button
+ * @param {() => string | Promise<string>} text
  * @param {HTMLInputElement} [source] selected, for copying by hand
  */
-async function copyText(page, text, key, source) {
-  const isCopied = await copy(text);
-  source?.select();
-  page.setText($("status"), isCopied ? key : "result.copyFailed");
+function onCopy(page, id, text, source) {
+  $(id).addEventListener("click", async () => {
+    const isCopied = await copy(await text());
+    source?.select();
+    if (isCopied) return confirmCopy(page, $(id));
+    $("status").classList.remove("visually-hidden");
+    page.setText($("status"), "result.copyFailed");
+  });
+}
+
+/**
+ * Say on the button, and to screen readers, that it has copied.
+ * @param {Page} page
+ * @param {HTMLElement} button
+ */
+function confirmCopy(page, button) {
+  showDone(button, page);
+  $("status").classList.add("visually-hidden");
+  page.setText($("status"), "result.copied");
 }
 
 async function showQrCode() {
@@ -140,15 +186,18 @@ function startPolling(page) {
   page.setText($("state"), (locale) => locale.t("state.active", { until: locale.dateTime(expiresAt) }));
   state.poll?.stop();
   state.poll = pollReceipt(() => apiWithKey().receipt(receiptId, manageToken), (receipt) => {
-    $("burn").hidden = receipt.state !== "active";
+    if (receipt.state !== "active") showState(page, receipt.state);
     page.setText($("state"), stateText(receipt));
     page.setText($("state-problem"), null);
-  }, (error) => page.setText($("state-problem"), errorText(error)));
+  }, (error) => {
+    if (error?.code === "not_found") showState(page, "problem", "error.gone");
+    page.setText($("state-problem"), errorText(error));
+  });
 }
 
 /** @param {Page} page */
 function setUpReceipt(page) {
-  $("copy-receipt").addEventListener("click", () => copyText(page, receiptLink().href, "result.copied"));
+  onCopy(page, "copy-receipt", () => receiptLink().href);
   onSecondPress($("burn"), page, "result.burnSure", async () => {
     const { receiptId, manageToken } = state.secret;
     try {

@@ -89,7 +89,10 @@ function showOffer(page) {
   $("passcode-field").hidden = !state.needsPasscode;
   showAttempts(page, attemptsLeft);
   page.setText($("problem"), null);
+  page.setText($("server"), (locale) => locale.t("reveal.server", { host: location.host }));
+  $("form").before($("note"));
   $("report").hidden = false;
+  page.setTab("reveal.title");
   showOnly("ready");
   $(state.needsPasscode ? "passcode" : "reveal").focus();
 }
@@ -229,15 +232,17 @@ function fail(page, error) {
  * @param {import("./openers.js").Opened} secret
  */
 function showOpened(page, secret) {
-  const title = $("opened-title");
-  title.dataset.t = secret.type === "neogram" ? "opened.neogram" : "opened.title";
-  title.textContent = page.locale.t(title.dataset.t);
+  $("opened-head").after($("note")); // stays in view: it says what the secret is for
+  page.setHead($("opened-head"), $("opened-title"), secret.type === "neogram" ? "opened.neogram" : "opened.title", "revealed");
   page.setText($("status"), null);
   page.setText($("remaining"), remainingViewsText(state.response));
   $("burn").hidden = state.response.viewsLeft === 0 || !state.proof?.access;
   showOnly("opened");
-  title.focus();
-  const seconds = showSecret($("content"), page, secret, (key) => page.setText($("status"), key));
+  $("opened-title").focus();
+  const seconds = showSecret($("content"), page, secret, (key) => {
+    $("status").classList.toggle("visually-hidden", key === "result.copied"); // then the button says it
+    page.setText($("status"), key);
+  });
   const endsAt = performance.now() + seconds * 1000;
   state.stopIdleTimer = startIdleTimer(IDLE_SECONDS, (idle) =>
     countDown(page, idle, (endsAt - performance.now()) / 1000));
@@ -284,7 +289,7 @@ function wipe(page) {
   state.proof = null;
   if (!response) return;
   enter("wiped", { response: null });
-  page.showNotice("wiped.title", ["wiped.what", response.viewsLeft === 0 ? "wiped.gone" : "wiped.left"]);
+  page.showNotice("wiped.title", ["wiped.what", response.viewsLeft === 0 ? "wiped.gone" : "wiped.left"], [], "wiped");
 }
 
 /**
@@ -293,6 +298,6 @@ function wipe(page) {
  */
 function showOpenedEarlier(page, openedAt) {
   enter("wiped");
-  page.showNotice("wiped.title", [(locale) => locale.t("wiped.before", { at: locale.dateTime(openedAt) })]);
+  page.showNotice("wiped.title", [(locale) => locale.t("wiped.before", { at: locale.dateTime(openedAt) })], [], "wiped");
   document.body.dataset.ready = "";
 }

@@ -6,7 +6,7 @@
 
 import { fromUtf8 } from "./bytes.js";
 import { redirectUrl } from "./seal.js";
-import { copy, download } from "./ui.js";
+import { copy, download, showDone } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./openers.js").Opened} Opened */
@@ -189,7 +189,8 @@ function copyButton(page, text, announce, source, className = "primary") {
   button.addEventListener("click", async () => {
     const isCopied = await copy(text);
     if (!isCopied) getSelection()?.selectAllChildren(source);
-    announce(isCopied ? "opened.copied" : "result.copyFailed");
+    announce(isCopied ? "result.copied" : "result.copyFailed");
+    if (isCopied) showDone(button, page);
   });
   return button;
 }

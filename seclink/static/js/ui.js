@@ -10,6 +10,7 @@ import { loadLocale } from "./i18n.js";
 /** @typedef {string | ((locale: Locale) => string) | null} Text a key, or a function that makes the text; null: none */
 
 const CONFIRM_MS = 5000;
+const DONE_MS = 2500;
 
 /**
  * @template {HTMLElement} T
@@ -99,12 +100,38 @@ export class Page {
   }
 
   /**
-   * Show only a card that says what happened and what to do.
+   * Show in the tab what the page shows: a title before the service's name, and for an ended secret its own icon.
+   * @param {string} title a key
+   * @param {string} [icon] the name of a file
+   */
+  setTab(title, icon) {
+    const { name, logo } = this.settings;
+    const target = /** @type {HTMLElement} */ (document.querySelector("title"));
+    this.setText(target, (locale) => `${locale.t(title)} – ${name}`);
+    /** @type {HTMLLinkElement} */ ($("icon")).href = icon ? logo.replace(/[^/]*$/, `${icon}.svg`) : logo;
+  }
+
+  /**
+   * Show what became of a secret in the head of a card, and in the tab.
+   * @param {HTMLElement} head
+   * @param {HTMLElement} heading
+   * @param {string} title a key
+   * @param {string} state which gives the head its shape
+   */
+  setHead(head, heading, title, state) {
+    head.dataset.state = state;
+    this.setText(heading, title);
+    this.setTab(title, { revealed: "revealed", burned: "ended", expired: "ended", wiped: "ended" }[state]);
+  }
+
+  /**
+   * Show only a card that says what happened and what to do, at least a way to the start page.
    * @param {string} title a key
    * @param {Text[]} lines
    * @param {HTMLElement[]} [actions]
+   * @param {string} [state] which gives the card its shape
    */
-  showNotice(title, lines, actions = []) {
+  showNotice(title, lines, actions = [], state = "problem") {
     const card = showOnly("notice");
     const heading = this.element("h1", title, { tabIndex: -1 });
     const paragraphs = lines.map((line) => {
@@ -112,9 +139,10 @@ export class Page {
       this.setText(paragraph, line);
       return paragraph;
     });
-    const row = Object.assign(document.createElement("div"), { className: "actions" });
-    row.append(...actions);
-    card.replaceChildren(heading, ...paragraphs, ...(actions.length ? [row] : []));
+    const home = this.element("a", "missing.home", { className: "secondary", href: brand().href });
+    const head = box("head", heading);
+    card.replaceChildren(head, box("", ...paragraphs, box("actions", ...actions, home)));
+    this.setHead(head, heading, title, state);
     heading.focus({ preventScroll: true });
   }
 }
@@ -130,8 +158,25 @@ export async function openPage() {
   chooseLanguage(page);
   fillFooter(page.settings);
   if (isSecureContext && crypto.subtle) return page;
-  page.showNotice("insecure.title", ["insecure.why", "insecure.reader", "insecure.operator"]);
+  const href = `https://${location.host}${location.pathname}${location.search}${location.hash}`;
+  const secure = page.element("a", "insecure.open", { className: "primary", href });
+  page.showNotice("insecure.title", ["insecure.why", "insecure.operator"], location.port ? [] : [secure]);
   return null;
+}
+
+/** The link to the start page. @returns {HTMLAnchorElement} */
+function brand() {
+  return /** @type {HTMLAnchorElement} */ (document.querySelector(".brand"));
+}
+
+/**
+ * @param {string} className
+ * @param {HTMLElement[]} children
+ */
+function box(className, ...children) {
+  const created = Object.assign(document.createElement("div"), { className });
+  created.append(...children);
+  return created;
 }
 
 /** @param {Page} page */
@@ -148,6 +193,7 @@ function fillFooter({ footer, links }) {
   const anchors = Object.entries(links ?? {}).map(([textContent, href]) =>
     Object.assign(document.createElement("a"), { textContent, href, rel: "noopener noreferrer" }));
   $("footer").prepend(...(footer ? [text] : []), ...anchors);
+  $("verify").textContent += ` ${brand().href}`;
 }
 
 /**
@@ -215,6 +261,20 @@ export function onSecondPress(button, page, question, action) {
       timer = setTimeout(reset, CONFIRM_MS);
     }
   });
+}
+
+/**
+ * Say on a button for a moment that what it does is done.
+ * @param {HTMLElement} button
+ * @param {Page} page
+ */
+export function showDone(button, page) {
+  button.classList.add("done");
+  page.setText(button, "result.copied");
+  setTimeout(() => {
+    button.classList.remove("done");
+    page.setText(button, button.dataset.t ?? "");
+  }, DONE_MS);
 }
 
 /**
