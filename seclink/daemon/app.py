@@ -25,7 +25,6 @@ from seclink.web import metrics as metrics_web
 from seclink.web.admission import Admission
 from seclink.web.asgi import App, Message
 from seclink.web.assets import Assets
-from seclink.web.assets import load as load_assets
 from seclink.web.cors import with_preflight
 from seclink.web.documents import Documents
 from seclink.web.metrics_collector import MetricsCollector
@@ -49,15 +48,17 @@ class Appliance(NamedTuple):
     app: Middleware
 
 
-def build(config: Config, store: Store, log: Log, clock: Clock, metrics: MetricsCollector | None = None) -> Appliance:
+def build(
+    config: Config, assets: Assets, store: Store, log: Log, clock: Clock, metrics: MetricsCollector | None = None
+) -> Appliance:
     """Build the whole appliance. The application's lifespan runs the reaper and, at the end, closes the store."""
     engine = Engine(config, store, log, clock, metrics)
-    app = build_app(config, engine)
+    app = build_app(config, assets, engine)
     engine.reconfigure(config, lambda: app.in_flight)
     return Appliance(engine, app)
 
 
-def build_app(config: Config, engine: Engine) -> Middleware:
+def build_app(config: Config, assets: Assets, engine: Engine) -> Middleware:
     """Build the application around an engine, which may already be running and is not changed.
 
     A reload calls this in a thread, because it takes as long as a start.
@@ -65,7 +66,6 @@ def build_app(config: Config, engine: Engine) -> Middleware:
     log, counters = engine.log, engine.metrics.counters
     vault = engine.vault.with_config(config)
     admission = Admission(ApiKeys(engine.store), engine.address_limiter, engine.key_limiter, config, engine.clock)
-    assets = load_assets(config, public_url(config))
     dialects = _dialects(config, vault, admission, engine, assets)
     dispatcher = DialectDispatcher(dialects, public_url(config))
 
@@ -96,7 +96,7 @@ def _api_routes(
 ) -> list[HTTPRouteHandler]:
     """Return the handlers of the native API and of every dialect."""
     apis = [(BASE, operations), *((dialect.prefix, list(dialect.operations())) for dialect in dialects)]
-    return [handler for base, listed in apis for handler in route_handlers(base, listed, admission, counters)]
+    return route_handlers(apis, admission, counters)
 
 
 def _dialects(config: Config, vault: Vault, admission: Admission, engine: Engine, assets: Assets) -> list[Dialect]:

@@ -18,6 +18,7 @@ from seclink.daemon.engine import Engine
 from seclink.daemon.systemd import SystemdNotifier
 from seclink.errors import ConfigError
 from seclink.server.settings import Limits, ServerSettings
+from seclink.web.assets import load as load_assets
 from seclink.web.middleware import Middleware
 
 FREEZE_DELAY_SECONDS = 1.0
@@ -55,7 +56,8 @@ class Reloader:
         for option in changed:
             if option.at_start:
                 config = option.set(config, option.get(self.config))
-        app = await asyncio.to_thread(build_app, config, self._engine)
+        assets = await asyncio.to_thread(load_assets, config, public_url(config))
+        app = await asyncio.to_thread(build_app, config, assets, self._engine)
         self._engine.reconfigure(config, lambda: app.in_flight)
         self.config = config
         self._report(

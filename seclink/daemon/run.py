@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seclink.config.addresses import public_url
 from seclink.config.locate import ConfigSource
 from seclink.config.parser import location_prefix
 from seclink.config.schema import Config
@@ -30,6 +31,7 @@ from seclink.server.serve import serve as serve_http
 from seclink.server.settings import ServerSettings
 from seclink.store.sqlite import SqliteStore
 from seclink.telemetry.log import Log
+from seclink.web.assets import load as load_assets
 
 # A thread that waits for the interpreter lock asks for it after this long. With the default of 5 ms, a database thread
 # would lose that time at every step while the event loop is busy.
@@ -71,7 +73,8 @@ async def _run(start: StartArguments, listener: socket.socket, metrics_socket: s
     asyncio.get_running_loop().set_exception_handler(lambda _, context: log_loop_error(log, context))
     store = await _open_store(start, log)
     try:
-        appliance = build(start.config, store, log, await _clock(store, log))
+        assets = load_assets(start.config, public_url(start.config))
+        appliance = build(start.config, assets, store, log, await _clock(store, log))
         freeze_gc()
         await Daemon(start, appliance, log, stop, hangup).serve(listener, metrics_socket)
     finally:

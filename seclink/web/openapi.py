@@ -4,6 +4,7 @@ Litestar can generate one too, but it does not see what admission demands, and i
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, get_args
 
 import msgspec
@@ -27,7 +28,7 @@ from seclink.errors import (
     StorageFailed,
     UnsupportedMediaType,
 )
-from seclink.web.routes import Operation
+from seclink.web.routes import Operation, path_template
 
 PATTERNS = {"link_id": f"^({tokens.LINK_ID.pattern})$", "receipt_id": f"^{tokens.RECEIPT_ID.pattern}$"}
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -57,11 +58,11 @@ def openapi_document(base: str, operations: Iterable[Operation]) -> dict[str, An
     """Return the document; the operations' paths are below `base`."""
     listed = list(operations)
     models = [model for op in listed for model in (op.request_body, op.response_body) if model is not None]
-    schemas, components = msgspec.json.schema_components(models, ref_template="#/components/schemas/{name}")
+    schemas, components = _schemas(tuple(models))
     refs = dict(zip(models, schemas, strict=True))
     paths: dict[str, Any] = {}
     for operation in listed:
-        path = base + operation.path.replace(":str}", "}")
+        path = base + path_template(operation.path)
         paths.setdefault(path, {})[operation.method.lower()] = _operation_object(operation, refs)
     return {
         "openapi": "3.1.0",
@@ -75,6 +76,12 @@ def openapi_document(base: str, operations: Iterable[Operation]) -> dict[str, An
             },
         },
     }
+
+
+@cache  # a reload describes the same models again
+def _schemas(models: tuple[type[Struct], ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a reference to the schema of each model, and the schemas by name."""
+    return msgspec.json.schema_components(models, ref_template="#/components/schemas/{name}")
 
 
 def _operation_object(operation: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, manage, reveal
 from prometheus_client.parser import text_string_to_metric_families
-from support.appliance import Appliance, MakeAppliance
+from support.appliance import Appliance, MakeAppliance, loaded_assets
 from support.ports import free_port
-from support.server import MakeServer
+from support.server import HIGH_RATES, MakeServer
 from test_log_lines import canaries, check_no_canaries, run_every_flow
 
 from seclink.config.dialects import DIALECTS
@@ -164,7 +164,8 @@ async def test_rate_limited_requests_are_counted_by_the_name_of_the_rate(make_ap
 
 async def test_metrics_without_the_store_still_have_the_other_values(make_appliance: MakeAppliance) -> None:
     appliance, collector = await make_appliance(), MetricsCollector()
-    build(appliance.config, appliance.store, Log(appliance.config.log, appliance.log), appliance.clock, collector)
+    log = Log(appliance.config.log, appliance.log)
+    build(appliance.config, loaded_assets(HIGH_RATES), appliance.store, log, appliance.clock, collector)
     assert "seclink_secrets" in read((await collector.text()).decode())
     await appliance.store.close()
     appliance.clock.move(2)

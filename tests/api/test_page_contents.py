@@ -11,6 +11,8 @@ import pytest
 from page_helpers import BROWSER, outside, settings, version
 from support.appliance import MakeAppliance
 
+from seclink.config.addresses import public_url
+from seclink.config.parser import parse
 from seclink.web import assets
 
 pytestmark = pytest.mark.anyio
@@ -44,11 +46,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def make_web(make_appliance: MakeAppliance, folder: Path, monkeypatch: pytest.MonkeyPatch) -> MakeWeb:
-    monkeypatch.setattr(assets.load, "__defaults__", (folder,))
-
+async def make_web(make_appliance: MakeAppliance, folder: Path) -> MakeWeb:
     async def make(toml: str = "") -> httpx.AsyncClient:
-        return outside(await make_appliance(toml))
+        config = parse(toml, "test.toml")
+        return outside(await make_appliance(toml, assets=assets.load(config, public_url(config), folder)))
 
     return make
 

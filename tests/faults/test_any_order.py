@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from msgspec import Struct
+from support.appliance import loaded_assets
 from support.server import HIGH_RATES
 
 from seclink.config import parser as configuration
@@ -26,6 +27,7 @@ from seclink.telemetry.log import Log
 
 START = 1_800_000_000.0
 DAY = 86_400
+QUIET = HIGH_RATES + '[log]\nlevel = "error"\n'
 
 
 class Model(Struct):
@@ -57,12 +59,12 @@ class OneTime(RuleBasedStateMachine):
         self.up()
 
     def up(self) -> None:
-        settings = configuration.parse(HIGH_RATES + '[log]\nlevel = "error"\n', "test.toml")
+        settings = configuration.parse(QUIET, "test.toml")
         path = self.folder / "seclink.db"
         self.store = self.loop.run(SqliteStore.open(path, keep_seconds=365 * DAY, max_bytes=2**30))
         mark = self.loop.run(self.store.last_seen_at())
         self.clock = Clock(mark, wall=lambda: START + self.seconds, monotonic=lambda: self.seconds)
-        gate = build(settings, self.store, Log(settings.log), self.clock).app
+        gate = build(settings, loaded_assets(QUIET), self.store, Log(settings.log), self.clock).app
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(gate),
             base_url="http://localhost:8080/api/v1",

@@ -3,12 +3,14 @@
 import contextlib
 import io
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
 from support.server import HIGH_RATES
 
+from seclink.config.addresses import public_url
 from seclink.config.parser import parse
 from seclink.config.schema import Config
 from seclink.daemon.app import build
@@ -17,6 +19,7 @@ from seclink.domain.clock import Clock
 from seclink.model import Rate, Scope
 from seclink.store.sqlite import SqliteStore
 from seclink.telemetry.log import Log
+from seclink.web.assets import Assets, load
 
 START = 1_800_000_000_000  # an arbitrary instant, the same in every run
 
@@ -38,10 +41,10 @@ class HandClock(Clock):
 class Appliance:
     """The whole application in this process, with a database of its own; `log` collects its log."""
 
-    def __init__(self, config: Config, store: SqliteStore, clock: HandClock, path: Path) -> None:
+    def __init__(self, config: Config, store: SqliteStore, clock: HandClock, path: Path, assets: Assets) -> None:
         self.config, self.store, self.clock, self.path = config, store, clock, path
         self.log = io.StringIO()
-        self.app = build(config, store, Log(config.log, self.log), clock).app
+        self.app = build(config, assets, store, Log(config.log, self.log), clock).app
         self.http = self.client()
 
     def client(self, address: str = "192.0.2.1", **options: Any) -> httpx.AsyncClient:
@@ -59,8 +62,19 @@ class MakeAppliance(Protocol):
     """The fixture `make_appliance`."""
 
     async def __call__(
-        self, toml: str = HIGH_RATES, path: Path | None = None, clock: HandClock | None = None
+        self,
+        toml: str = HIGH_RATES,
+        path: Path | None = None,
+        clock: HandClock | None = None,
+        assets: Assets | None = None,
     ) -> Appliance: ...
+
+
+@lru_cache(64)
+def loaded_assets(toml: str) -> Assets:
+    """Return the files of the pages for a TOML text, read once: they take a third of the time of an appliance."""
+    config = parse(toml, "test.toml")
+    return load(config, public_url(config))
 
 
 @contextlib.asynccontextmanager
@@ -69,7 +83,12 @@ async def appliances(folder: Path) -> AsyncIterator[MakeAppliance]:
     async with contextlib.AsyncExitStack() as stack:
         count = 0
 
-        async def make(toml: str = HIGH_RATES, path: Path | None = None, clock: HandClock | None = None) -> Appliance:
+        async def make(
+            toml: str = HIGH_RATES,
+            path: Path | None = None,
+            clock: HandClock | None = None,
+            assets: Assets | None = None,
+        ) -> Appliance:
             nonlocal count
             config = parse(toml, "test.toml")
             path = path or folder / f"seclink-{count}.db"
@@ -78,7 +97,7 @@ async def appliances(folder: Path) -> AsyncIterator[MakeAppliance]:
                 path, keep_seconds=config.receipts.keep_days * 86400, max_bytes=config.store.max_bytes
             )
             stack.push_async_callback(store.close)
-            appliance = Appliance(config, store, clock or HandClock(), path)
+            appliance = Appliance(config, store, clock or HandClock(), path, assets or loaded_assets(toml))
             stack.push_async_callback(appliance.http.aclose)
             return appliance
 
