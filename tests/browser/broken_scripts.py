@@ -19,4 +19,5 @@ def broken_scripts(page: Page, scripts: str, old: str, new: str) -> Iterator[Non
 
     page.route(re.compile(scripts), change)
     yield
+    page.unroute(re.compile(scripts), change)
     assert any(match), "no loaded script contains it"

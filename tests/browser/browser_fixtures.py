@@ -18,6 +18,7 @@ import httpx
 import pytest
 from leak_check import LeakCheck, record_document, sent_requests
 from other_origin import CALL, Site
+from page_actions import PATIENCE_MS
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 from support.server import Server
 from watch import Watch, remains
@@ -36,7 +37,6 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MS = 20_000
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from support.waiting import TIMEOUT_SECONDS
+
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing is a reset, no orderly end
 
 
@@ -74,7 +76,9 @@ class Proxy:
     def wait(self, count: int, end: str, method: str | None = None) -> list[ProxiedRequest]:
         """Wait until `count` such requests have a response, from the server or from the proxy."""
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self._answered(end, method)) >= count, 20), self.requests
+            assert self._changed.wait_for(lambda: len(self._answered(end, method)) >= count, TIMEOUT_SECONDS), (
+                self.requests
+            )
             return self._answered(end, method)
 
     def _answered(self, end: str, method: str | None) -> list[ProxiedRequest]:
@@ -94,7 +98,7 @@ class Proxy:
         self._send(handler, raw, self.pieces(request, raw) if self.pieces else None)
 
     def _forward(self, request: ProxiedRequest) -> bytes:
-        connection = http.client.HTTPConnection(self._real, timeout=30)
+        connection = http.client.HTTPConnection(self._real, timeout=TIMEOUT_SECONDS)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in ("host", "connection")}
         connection.request(request.method, request.path, request.body or None, {**headers, "Connection": "close"})
         real = connection.getresponse()

@@ -10,8 +10,6 @@ from support.proxies import Nginx
 from support.server import MakeServer
 from watch import Watch
 
-PATIENCE_MS = 20_000
-
 
 @pytest.fixture(params=["taken away", "left there"])
 def address(make_server: MakeServer, request: pytest.FixtureRequest) -> Iterator[str]:
@@ -44,13 +42,13 @@ def test_secret_goes_through_the_proxy_and_below_its_path(
     page.goto(f"{address}/")
     page.locator("#secret").fill("below a path")
     page.locator("#create").click()
-    expect(page.locator("#link")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#link")).to_be_visible()
     match = page.locator("#link").input_value()
     assert match.startswith(f"{address}/")
     reader = context.new_page()
     reader.goto(match)
     reader.locator("#reveal").click()
-    expect(reader.get_by_text("below a path")).to_be_visible(timeout=PATIENCE_MS)
+    expect(reader.get_by_text("below a path")).to_be_visible()
     assert {url for url in watch.urls("http") if not url.startswith(f"{address}/")} == set()
     with httpx.Client(verify=False) as client:
         meta = client.get(f"{address}/api/v1/secrets/{urlsplit(match).path.rpartition('/')[2]}/meta")

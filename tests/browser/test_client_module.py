@@ -115,42 +115,36 @@ def test_a_loopback_host_is_asked_over_http_where_the_module_came_so(
         assert client.reveal(result["secretLink"]).text == "there"
 
 
-@pytest.mark.parametrize(
-    ("options", "field"),
-    [
-        ({"secretType": "file"}, "secretType"),
-        ({"passcode": "misnamed"}, "passcode"),
-        ({"expiresIn": "a day"}, "expiresIn"),
-        ({"expiresIn": 0}, "expiresIn"),
-        ({"host": "evil@br3f.com"}, "host"),
-        ({"host": "https://br3f.com"}, "host"),
-        ({"host": ""}, "host"),
-        ({"host": "br3f.com#x"}, "host"),
-    ],
+MEANINGLESS: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"secretType": "file"}, "secretType"),
+    ({"passcode": "misnamed"}, "passcode"),
+    ({"expiresIn": "a day"}, "expiresIn"),
+    ({"expiresIn": 0}, "expiresIn"),
+    ({"host": "evil@br3f.com"}, "host"),
+    ({"host": "https://br3f.com"}, "host"),
+    ({"host": ""}, "host"),
+    ({"host": "br3f.com#x"}, "host"),
 )
-def test_scrt_link_options_that_mean_nothing_are_refused(
-    call: Call, key: str, watch: Watch, options: dict[str, Any], field: str
-) -> None:
+
+
+def test_scrt_link_options_that_mean_nothing_are_refused(call: Call, key: str, watch: Watch) -> None:
     """A misspelt password would otherwise be a secret without one."""
-    error = call(key, "createSecret", "x", options)["error"]
-    assert (error["code"], error["fields"]) == ("bad_request", [field])
+    for options, field in MEANINGLESS:
+        error = call(key, "createSecret", "x", options)["error"]
+        assert (error["code"], error["fields"]) == ("bad_request", [field]), options
     assert watch.urls("/api/v1/secrets") == []
 
 
-@pytest.mark.parametrize("passcode", [None, "pa\u0308ss 🗝 word"], ids=["no passcode", "passcode"])
 @pytest.mark.parametrize("text", ["", UNICODE, MEGABYTE], ids=["empty", "unicode", "megabyte"])
-def test_python_opens_secrets_of_the_module(call: Call, python: Client, text: str, passcode: str | None) -> None:
-    created = call({}, "createSecret", text, {"passcode": passcode} if passcode else {})
-    assert python.reveal(created["link"], passcode).text == text
-
-
-@pytest.mark.parametrize("passcode", [None, "p\u00e4ss 🗝 word"], ids=["no passcode", "passcode"])
-@pytest.mark.parametrize("text", ["", UNICODE, MEGABYTE], ids=["empty", "unicode", "megabyte"])
-def test_the_module_opens_secrets_of_python(call: Call, python: Client, text: str, passcode: str | None) -> None:
-    link = python.create(text, password=passcode).link
-    opened = call({}, "revealSecret", link, {"passcode": passcode} if passcode else {})
-    assert (opened["type"], opened["text"], opened["viewsLeft"]) == ("text", text, 0)
-    assert bytes(opened["body"]) == text.encode()[:100]
+def test_python_and_the_module_open_each_others_secrets(call: Call, python: Client, text: str) -> None:
+    for passcode in (None, "pa\u0308ss 🗝 word"):
+        created = call({}, "createSecret", text, {"passcode": passcode} if passcode else {})
+        assert python.reveal(created["link"], passcode).text == text, passcode
+    for passcode in (None, "p\u00e4ss 🗝 word"):
+        link = python.create(text, password=passcode).link
+        opened = call({}, "revealSecret", link, {"passcode": passcode} if passcode else {})
+        assert (opened["type"], opened["text"], opened["viewsLeft"]) == ("text", text, 0), passcode
+        assert bytes(opened["body"]) == text.encode()[:100], passcode
 
 
 def test_files_keep_bytes_name_and_media_type(call: Call, python: Client) -> None:
@@ -226,61 +220,57 @@ def test_refusals_spend_nothing_and_say_why(call: Call, python: Client) -> None:
     assert (refused(plain)["code"], refused(plain)["state"]) == ("gone", "revealed")
 
 
-@pytest.mark.parametrize(
-    ("client_options", "method", "parameters", "code"),
-    [
-        ({"token": "sk_live_no"}, "createSecret", ["x"], "key_invalid"),
-        ({"token": "sk live\n"}, "createSecret", ["x"], "key_invalid"),
-        ({}, "listSecrets", [], "key_required"),
-        ({}, "getStats", [], "key_required"),
-        ({}, "listSecrets", [{"state": "active"}], "bad_request"),
-        ({}, "getSecretDetails", ["https://example.org/AbCdEf123456#key"], "bad_request"),
-        ({}, "deleteSecret", ["x" * 20, {"manageToken": "line\nbreak"}], "bad_request"),
-        ({}, "createSecret", ["javascript:alert(1)", {"type": "redirect"}], "bad_request"),
-        ({}, "createSecret", ["x", {"type": "page"}], "bad_request"),
-        ({}, "createSecret", ["x", {"expiresIn": 1}], "bad_request"),
-        ({"server": "ftp://example.org"}, "getStats", [], "bad_request"),
-        ({"server": "https://user@example.org"}, "getStats", [], "bad_request"),
-    ],
+REFUSED: tuple[tuple[dict[str, str], str, list[Any], str], ...] = (
+    ({"token": "sk_live_no"}, "createSecret", ["x"], "key_invalid"),
+    ({"token": "sk live\n"}, "createSecret", ["x"], "key_invalid"),
+    ({}, "listSecrets", [], "key_required"),
+    ({}, "getStats", [], "key_required"),
+    ({}, "listSecrets", [{"state": "active"}], "bad_request"),
+    ({}, "getSecretDetails", ["https://example.org/AbCdEf123456#key"], "bad_request"),
+    ({}, "deleteSecret", ["x" * 20, {"manageToken": "line\nbreak"}], "bad_request"),
+    ({}, "createSecret", ["javascript:alert(1)", {"type": "redirect"}], "bad_request"),
+    ({}, "createSecret", ["x", {"type": "page"}], "bad_request"),
+    ({}, "createSecret", ["x", {"expiresIn": 1}], "bad_request"),
+    ({"server": "ftp://example.org"}, "getStats", [], "bad_request"),
+    ({"server": "https://user@example.org"}, "getStats", [], "bad_request"),
 )
-def test_errors_have_the_server_s_codes_and_readable_messages(
-    call: Call, client_options: dict[str, str], method: str, parameters: list[Any], code: str
-) -> None:
-    error = call(client_options, method, *parameters)["error"]
-    assert error["code"] == code
-    assert error["message"] != code
-    assert " " in error["message"]
 
 
-@pytest.mark.parametrize(
-    ("client_options", "method", "parameters", "field"),
-    [
-        ({}, "createSecret", ["x", {"passcode": ""}], "passcode"),
-        ({}, "createSecret", ["x", {"passcode": 1234}], "passcode"),
-        ({}, "createSecret", ["x", {"type": "file", "name": 1}], "name"),
-        ({}, "createSecret", [{"text": "x"}], "content"),
-        ({}, "createSecret", ["x", None], "options"),
-        ({}, "revealSecret", [{}], "link"),
-        ({}, "revealSecret", ["https://example.org/AbCdEfGhIjKl", {"passcode": 1234}], "passcode"),
-        ("key", "createSecret", ["x", {"password": ""}], "password"),
-        ("key", "createSecret", ["x", {"password": 1234}], "password"),
-        ("key", "createSecret", [["x"]], "text"),
-    ],
+def test_errors_have_the_server_s_codes_and_readable_messages(call: Call) -> None:
+    for client_options, method, parameters, code in REFUSED:
+        error = call(client_options, method, *parameters)["error"]
+        assert error["code"] == code, (client_options, method, parameters)
+        assert error["message"] != code
+        assert " " in error["message"]
+
+
+NO_TEXT: tuple[tuple[Any, str, list[Any], str], ...] = (
+    ({}, "createSecret", ["x", {"passcode": ""}], "passcode"),
+    ({}, "createSecret", ["x", {"passcode": 1234}], "passcode"),
+    ({}, "createSecret", ["x", {"type": "file", "name": 1}], "name"),
+    ({}, "createSecret", [{"text": "x"}], "content"),
+    ({}, "createSecret", ["x", None], "options"),
+    ({}, "revealSecret", [{}], "link"),
+    ({}, "revealSecret", ["https://example.org/AbCdEfGhIjKl", {"passcode": 1234}], "passcode"),
+    ("key", "createSecret", ["x", {"password": ""}], "password"),
+    ("key", "createSecret", ["x", {"password": 1234}], "password"),
+    ("key", "createSecret", [["x"]], "text"),
 )
-def test_fields_that_are_no_text_and_empty_passcodes_are_rejected_by_name(
-    call: Call, watch: Watch, client_options: Any, method: str, parameters: list[Any], field: str
-) -> None:
+
+
+def test_fields_that_are_no_text_and_empty_passcodes_are_rejected_by_name(call: Call, watch: Watch) -> None:
     """An empty passcode would be a secret without one, and nobody would know."""
-    error = call(client_options, method, *parameters)["error"]
-    assert (error["name"], error["code"], error["fields"]) == ("Refusal", "bad_request", [field])
+    for client_options, method, parameters, field in NO_TEXT:
+        error = call(client_options, method, *parameters)["error"]
+        assert (error["name"], error["code"], error["fields"]) == ("Refusal", "bad_request", [field]), parameters
     assert watch.urls("/api/v1/secrets") == []
 
 
-@pytest.mark.parametrize("none", [{}, {"passcode": None}])
-def test_undefined_and_null_mean_no_passcode(call: Call, python: Client, none: dict[str, None]) -> None:
-    created = call({}, "createSecret", "for anybody", none)
-    assert python.meta(created["link"]).passcode_required is False
-    assert call({}, "revealSecret", created["link"], none)["text"] == "for anybody"
+def test_undefined_and_null_mean_no_passcode(call: Call, python: Client) -> None:
+    for none in ({}, {"passcode": None}):
+        created = call({}, "createSecret", "for anybody", none)
+        assert python.meta(created["link"]).passcode_required is False, none
+        assert call({}, "revealSecret", created["link"], none)["text"] == "for anybody", none
 
 
 def test_a_payload_over_the_limit_is_refused(call: Call) -> None:

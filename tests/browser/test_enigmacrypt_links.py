@@ -18,6 +18,7 @@ from leak_check import sent_requests
 from page_actions import open_secret, page_contents, reveal, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from support.server import Serve, Server
+from support.waiting import TIMEOUT_SECONDS
 from watch import Watch
 
 DIALECTS = Path(__file__).parents[1] / "dialects"
@@ -42,7 +43,7 @@ def sample(server: Server, version: str, api_key: str) -> str:
     modules = Path(sys.prefix) / f"clients/crypto-js-{version}/node_modules"
     command = ["node", str(DIALECTS / "clients/enigmacrypt.js"), f"{server.url}/enigmacrypt", TEXT, PASSWORD, api_key]
     env = os.environ | {"NODE_PATH": str(modules)}
-    ran = subprocess.run(command, env=env, capture_output=True, timeout=60, check=True)
+    ran = subprocess.run(command, env=env, capture_output=True, timeout=TIMEOUT_SECONDS, check=True)
     return str(json.loads(ran.stdout)["url"])
 
 

@@ -14,6 +14,7 @@ from page_actions import create, events, receipt, result, text_of, visit
 from playwright.sync_api import BrowserContext, Page, expect
 from proxy import ProxiedRequest, Proxy, http_response
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 from watch import Watch
 
 from seclink import Client
@@ -193,7 +194,7 @@ def test_offline_during_the_reveal_and_online_again(
 
     def pieces(request: ProxiedRequest, raw: bytes) -> Iterator[bytes]:
         if request.path.endswith("/reveal"):
-            gone.wait(20)
+            gone.wait(TIMEOUT_SECONDS)
             yield raw[:100]
         else:
             yield raw

@@ -112,9 +112,7 @@ def test_vector(name: str, results: Json) -> None:
     assert results[name] == VECTORS[name]["expect"], VECTORS[name]["comment"]
 
 
-@pytest.mark.parametrize("name", BREAK)
-def test_the_vectors_notice_broken_code(name: str, page: Page, server: Server, static_url: str) -> None:
-
+def test_the_vectors_notice_broken_code(page: Page, server: Server, static_url: str) -> None:
     def let_it(route: Route) -> None:
         """The page knows its scripts by their hashes, and would have none that is broken."""
         answer = route.fetch()
@@ -122,9 +120,10 @@ def test_the_vectors_notice_broken_code(name: str, page: Page, server: Server, s
 
     page.route(f"{server.url}/", let_it)
     few = {key: vector for key, vector in VECTORS.items() if key not in ("seal_one_megabyte",)}
-    with broken_scripts(page, r"/js/(envelope|link)\.js$", *BREAK[name]):
-        results = run(page, server.url, static_url, few)
-    assert any(results[key] != item["expect"] for key, item in few.items())
+    for name, change in BREAK.items():
+        with broken_scripts(page, r"/js/(envelope|link)\.js$", *change):
+            results = run(page, server.url, static_url, few)
+        assert any(results[key] != item["expect"] for key, item in few.items()), name
 
 
 def test_ten_thousand_drawn_links_survive_mail(page: Page, server: Server, static_url: str) -> None:
@@ -154,22 +153,22 @@ async ([base, [header, size]]) => {
 """
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        '\ufeff{"type":"text","size":1}',
-        '{"type":"text","size":1e999}',
-        '{"type":"text","size":9007199254740993}',
-        '{"type":"text","size":null}',
-        '{"type":{},"size":1}',
-        "null",
-        "",
-        "[" * 100,
-    ],
+HEADERS = (
+    '\ufeff{"type":"text","size":1}',
+    '{"type":"text","size":1e999}',
+    '{"type":"text","size":9007199254740993}',
+    '{"type":"text","size":null}',
+    '{"type":{},"size":1}',
+    "null",
+    "",
+    "[" * 100,
 )
-def test_invalid_headers_do_not_open(page: Page, server: Server, static_url: str, header: str) -> None:
+
+
+def test_invalid_headers_do_not_open(page: Page, server: Server, static_url: str) -> None:
     page.goto(server.url)
-    assert page.evaluate(SEALED, [static_url, [header, 8]]) == "not_authentic"
+    for header in HEADERS:
+        assert page.evaluate(SEALED, [static_url, [header, 8]]) == "not_authentic", header
 
 
 LONG = """
@@ -184,32 +183,30 @@ LONG = """
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "ended"),
-    [
-        ("1" * 400_000, "not_authentic"),
-        ("-" + "1" * 4301, "not_authentic"),
-        ("-" + "1" * 4300, "opened"),
-        ("1" * 400_000 + ".5", "opened"),
-        ("-1." + "1" * 400_000, "opened"),
-    ],
-    ids=["whole", "one digit too long", "just not too long", "with a fraction", "a fraction"],
-)
-def test_long_numbers_in_a_header_do_not_hold_the_page(
-    page: Page, server: Server, static_url: str, number: str, ended: str
-) -> None:
+LONG_NUMBERS = {
+    "whole": ("1" * 400_000, "not_authentic"),
+    "one digit too long": ("-" + "1" * 4301, "not_authentic"),
+    "just not too long": ("-" + "1" * 4300, "opened"),
+    "with a fraction": ("1" * 400_000 + ".5", "opened"),
+    "a fraction": ("-1." + "1" * 400_000, "opened"),
+}
+
+
+def test_long_numbers_in_a_header_do_not_hold_the_page(page: Page, server: Server, static_url: str) -> None:
     """PC-01: whoever has a link made can write them; looked at once, and read or refused as Python does."""
-    header = f'{{"type":"text","size":1,"x":{number}}}'.encode()
     key, iv = bytes(32), bytes(12)
-    blob = AESGCM(key).encrypt(iv, len(header).to_bytes(4, "big") + header + b"x", b"seclink/v1")
-    try:
-        python = "opened" if envelope.open(key, iv, blob) else ""
-    except NotAuthentic as refusal:
-        python = refusal.code
-    assert python == ended
     page.goto(server.url)
-    page.evaluate(LONG, [static_url, b64encode(blob).decode()])
-    expect(page.locator("body")).to_have_attribute("data-ended", ended)
+    for name, (number, ended) in LONG_NUMBERS.items():
+        header = f'{{"type":"text","size":1,"x":{number}}}'.encode()
+        blob = AESGCM(key).encrypt(iv, len(header).to_bytes(4, "big") + header + b"x", b"seclink/v1")
+        try:
+            python = "opened" if envelope.open(key, iv, blob) else ""
+        except NotAuthentic as refusal:
+            python = refusal.code
+        assert python == ended, name
+        page.evaluate("delete document.body.dataset.ended")
+        page.evaluate(LONG, [static_url, b64encode(blob).decode()])
+        expect(page.locator("body"), name).to_have_attribute("data-ended", ended)
 
 
 def test_text_without_utf8_form_is_rejected_not_repaired(page: Page, server: Server, static_url: str) -> None:
@@ -238,14 +235,18 @@ def test_text_without_utf8_form_is_rejected_not_repaired(page: Page, server: Ser
     ]
 
 
-@pytest.mark.parametrize("text", ["AA", "AA=", "AAA", "AB==", "A A=", "AAAA\n", "AA-_", "=", "AAAA===="])
-def test_base64_with_a_second_spelling_is_refused(page: Page, server: Server, static_url: str, text: str) -> None:
+SECOND_SPELLINGS = ["AA", "AA=", "AAA", "AB==", "A A=", "AAAA\n", "AA-_", "=", "AAAA===="]
+
+
+def test_base64_with_a_second_spelling_is_refused(page: Page, server: Server, static_url: str) -> None:
     page.goto(server.url)
-    refused = """async ([base, text]) => {
+    refused = """async ([base, texts]) => {
       const { fromBase64 } = await import(`${base}/js/bytes.js`);
-      try { return fromBase64(text).length; } catch { return "refused"; }
+      return texts.filter((text) => {
+        try { return [fromBase64(text)]; } catch { return false; }
+      });
     }"""
-    assert page.evaluate(refused, [static_url, text]) == "refused"
+    assert page.evaluate(refused, [static_url, SECOND_SPELLINGS]) == [], "accepted"
 
 
 ADDRESSES = {

@@ -15,6 +15,7 @@ import pytest
 import segno
 import zxingcpp
 from PIL import Image
+from support.waiting import TIMEOUT_SECONDS
 
 MODULE = Path(__file__).parents[2] / "seclink/static/js/qr.js"
 CAPACITY = (14, 26, 42, 62, 84, 106, 122, 152, 180, 213)  # bytes at level M, by version from 1 on
@@ -39,7 +40,9 @@ def draw(tmp_path_factory: pytest.TempPathFactory) -> Draw:
 
     def drawn(texts: list[str]) -> list[Any]:
         command = ["node", str(folder / "draw.mjs")]
-        done = subprocess.run(command, input=json.dumps(texts), capture_output=True, text=True, check=True, timeout=120)
+        done = subprocess.run(
+            command, input=json.dumps(texts), capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS
+        )
         symbols: list[Any] = json.loads(done.stdout)
         return symbols
 

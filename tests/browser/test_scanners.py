@@ -14,6 +14,7 @@ from page_actions import events, text_of, visit
 from playwright.sync_api import Page, expect
 from proxy import Proxy
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 from watch import Watch
 
 from seclink import Client
@@ -106,7 +107,7 @@ def dump(url: str, profile: Path) -> str:
     chromium = shutil.which("chromium") or "chromium"
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}")
     command = (chromium, *options, "--virtual-time-budget=5000", "--dump-dom", url)
-    return subprocess.run(command, capture_output=True, timeout=60, check=True).stdout.decode()
+    return subprocess.run(command, capture_output=True, timeout=TIMEOUT_SECONDS, check=True).stdout.decode()
 
 
 @pytest.mark.parametrize("part", ["whole link", "link without fragment"])

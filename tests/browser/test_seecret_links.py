@@ -16,6 +16,7 @@ from leak_check import sent_requests
 from page_actions import open_secret, page_contents, reveal, reveal_requests, text_of, visit
 from playwright.sync_api import Browser, Page, expect
 from support.server import Serve, Server
+from support.waiting import TIMEOUT_SECONDS
 from watch import Watch
 
 CLIENTS = Path(__file__).parents[1] / "dialects/clients"
@@ -41,7 +42,9 @@ def call(server: Server, api_key: str, members: dict[str, Any], program: Any = P
     """Return the response to one call of a sample."""
     calls = [members] if program is PYTHON else [[None, members]]
     arguments = {"url": f"{server.url}/seecret/api", "token": api_key, "calls": calls}
-    process = subprocess.run(program, input=json.dumps(arguments).encode(), capture_output=True, timeout=60, check=True)
+    process = subprocess.run(
+        program, input=json.dumps(arguments).encode(), capture_output=True, timeout=TIMEOUT_SECONDS, check=True
+    )
     [[status, message]] = json.loads(process.stdout)
     assert status == message["CODE"]
     return message

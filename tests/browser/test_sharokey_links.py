@@ -15,6 +15,7 @@ from leak_check import sent_requests
 from page_actions import download, open_secret, page_contents, reveal, reveal_requests, text_of, texts, visit
 from playwright.sync_api import Page, expect
 from support.server import Serve, Server
+from support.waiting import TIMEOUT_SECONDS
 from watch import Watch
 
 DIALECTS = Path(__file__).parents[1] / "dialects"
@@ -31,7 +32,9 @@ def server(serve: Serve) -> Server:
 
 
 def run(command: list[Any], arguments: dict[str, Any]) -> Any:
-    process = subprocess.run(command, input=json.dumps(arguments).encode(), capture_output=True, timeout=60, check=True)
+    process = subprocess.run(
+        command, input=json.dumps(arguments).encode(), capture_output=True, timeout=TIMEOUT_SECONDS, check=True
+    )
     return json.loads(process.stdout)[0]
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError
 
 REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => {
@@ -83,6 +83,14 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _blank(context: BrowserContext, url: str) -> Page:
+    """Open an empty document of an origin, which no server has to send."""
+    page = context.new_page()
+    page.route("**/*", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    page.goto(url)
+    return page
+
+
 def remains(context: BrowserContext, watch: Watch) -> dict[str, Any]:
     """Everything that is kept, by place; empty where nothing is."""
     watch.leave(context)
@@ -90,11 +98,11 @@ def remains(context: BrowserContext, watch: Watch) -> dict[str, Any]:
     for number, page in enumerate(context.pages):
         if page.url.startswith("http"):
             saved[f"sessionStorage {number}"] = page.evaluate("Object.entries(sessionStorage)")
-    # The storage of an origin is there for any document of it, also for one that no server has to send.
     context.set_offline(False)
-    page = context.new_page()
-    page.route("**/*", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
-    for item in watch.origins:
-        page.goto(item)
+    # An origin keeps something only if a document came from it; any document of it, open or empty, tells what.
+    opened = {origin(page.url): page for page in context.pages}
+    visited = {origin(request.url) for request in watch.requests if request.is_navigation_request()}
+    for item in watch.origins & visited:
+        page = opened.get(item) or _blank(context, item)
         saved |= {f"{place} {item}": stored for place, stored in page.evaluate(STORED).items()}
     return {place: stored for place, stored in saved.items() if stored}

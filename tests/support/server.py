@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import httpx
 from support.ports import free_port
+from support.waiting import TIMEOUT_SECONDS
 
 HIGH_RATES = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\nkey = "1000000/hour"\n'
 
@@ -56,7 +57,7 @@ class Server:
         return self
 
     def wait_until_up(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended by itself ({self.process.returncode}):\n{self.log()}")
@@ -72,14 +73,14 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(20)
+            return self.process.wait(TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(TIMEOUT_SECONDS)
 
     def key(self, *scopes: str, account: str = "acme") -> str:
         """Return a new API key, with the scopes create and manage by default."""
@@ -95,7 +96,7 @@ class Server:
             input=input,
             capture_output=True,
             check=check,
-            timeout=60,
+            timeout=TIMEOUT_SECONDS,
         )
 
     def log(self) -> str:
