@@ -13,7 +13,7 @@ from seclink.store import audit_log
 from seclink.store.audit_log import MARK_DIGITS, AuditEntry, ChainPosition
 from seclink.store.connection import check_version, unusable
 from seclink.store.inspect import open_readonly
-from seclink.store.migrate import NEWEST, has_our_table
+from seclink.store.migrate import NEWEST, foreign_objects
 
 MAX_ROWS = 5000
 
@@ -96,7 +96,7 @@ class AuditReader:
                 db.text_factory = partial(str, encoding="utf-8", errors="replace")  # damaged text will not verify
                 db.execute("BEGIN")
                 check_version(db, self._path, NEWEST)
-                if not has_our_table(db, "audit"):
+                if "audit" in foreign_objects(db, NEWEST):
                     raise TrailBroken("it is not in the table that SecLink made for it")
                 return audit_log.rows(db, -1 if head is None else head.seq - 1, MAX_ROWS)
         except sqlite3.DatabaseError as error:

@@ -92,7 +92,7 @@ def _check_file(file: Path, path: Path) -> None:
         raise StoreUnusable(f"{file}: is the database itself")
     if file.stat().st_size == 0:
         raise StoreUnusable(f"{file}: is empty")
-    connection.check(file, max_bytes=_ANY_SIZE)
+    connection.check(file, max_bytes=_ANY_SIZE, is_source=True)
 
 
 def _read_existing(path: Path, now: int) -> _Existing | None:

@@ -19,14 +19,16 @@ from msgspec import Struct
 
 from seclink.errors import StoreFault, StoreUnusable
 from seclink.store import snapshot
-from seclink.store.migrate import NEWEST, has_our_tables, upgrade, version
-from seclink.store.schema import APPLICATION_ID
+from seclink.store.migrate import NEWEST, foreign_objects, upgrade, version
+from seclink.store.schema import APPLICATION_ID, LAYOUT
 
 MIN_PAGE_BYTES = 512
 LOCK_SECONDS = 5
 _NOT_OURS = "is not a SecLink database, or its header is damaged"
 _DAMAGED = "is damaged; restore a backup, or move it away to start with an empty one"
 _LOG_HEADER = struct.Struct(">8I")
+_RESERVED_AT = 20  # in the header of the file: how many bytes of each page SQLite leaves alone
+_MAX_NAMES = 5
 MAX_CHECKED_BYTES = 64 * 2**20  # up to this size the whole file is checked at start (about 0.1 s)
 
 PRAGMAS: dict[str, int | str] = {
@@ -97,8 +99,8 @@ def connect(path: Path, kind: type[C]) -> C:
             cached_statements=512,
             factory=kind,
         )
-        for name, value in PRAGMAS.items():
-            _set(db, name, value)
+        for name, value in (LAYOUT | PRAGMAS).items():  # the layout of a file that exists does not change
+            _set(db, name, repr(value))
         for name, value in PRAGMAS.items():
             (actual,) = db.execute(f"PRAGMA {name}").fetchone()
             if actual != value:
@@ -151,10 +153,11 @@ def _check_log(path: Path) -> None:
         )
 
 
-def check(path: Path, *, max_bytes: int = MAX_CHECKED_BYTES) -> None:
+def check(path: Path, *, max_bytes: int = MAX_CHECKED_BYTES, is_source: bool = False) -> None:
     """Check that the file is ours and whole, without writing to it. Raises StoreUnusable.
 
-    Its content is checked if it is not larger than `max_bytes` bytes.
+    Its content is checked if it is not larger than `max_bytes` bytes. Its layout does not matter if it is only the
+    source of a copy.
     """
     if 0 < path.stat().st_size < MIN_PAGE_BYTES:  # SQLite takes a file of one byte for an empty one
         raise StoreUnusable(f"{path}: {_NOT_OURS}")
@@ -164,6 +167,8 @@ def check(path: Path, *, max_bytes: int = MAX_CHECKED_BYTES) -> None:
             db.execute("PRAGMA cell_size_check = ON")
             db.execute("BEGIN")  # one snapshot: another process may be creating the file
             _check_content(db, path, max_bytes)
+            if not is_source:
+                _check_layout(db, path)
     except sqlite3.DatabaseError as error:
         # A write that a crash cut short before there was a log is rolled back by the first connection that may write.
         if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
@@ -182,8 +187,21 @@ def _check_content(db: sqlite3.Connection, path: Path, max_bytes: int) -> None:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise StoreUnusable(f"{path}: {_DAMAGED}")
-    if version(db) == NEWEST and not has_our_tables(db):
-        raise StoreUnusable(f"{path}: its tables were changed by another program; restore a backup")
+    if foreign := foreign_objects(db, version(db)):
+        names = ", ".join(map(repr, foreign[:_MAX_NAMES])) + (", ..." if foreign[_MAX_NAMES:] else "")
+        raise StoreUnusable(f"{path}: its tables were changed by another program ({names}); restore a backup")
+
+
+def _check_layout(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file whose payloads would share pages, where erasing one leaves copies of another."""
+    layout = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in LAYOUT}
+    with path.open("rb") as file:
+        header = file.read(_RESERVED_AT + 1)
+    if layout != LAYOUT or header[_RESERVED_AT:] not in (b"", b"\0"):
+        raise StoreUnusable(
+            f"{path}: its pages were changed by another program, so that not everything would be erased;"
+            " move it away, and `seclink restore` the moved file"
+        )
 
 
 def check_version(db: sqlite3.Connection, path: Path, oldest: int = 0) -> None:

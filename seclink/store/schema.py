@@ -10,6 +10,8 @@ CHECK forbids it a note or a hash, however it was ended.
 No secret is without an end: every instant is NOT NULL, and a CHECK puts the expiry after the creation.
 """
 
+# The settings of the file that the padding of payloads goes by. They last as long as the file.
+LAYOUT: dict[str, int | str] = {"page_size": 4096, "auto_vacuum": 0, "encoding": "UTF-8"}
 APPLICATION_ID = 0x5365634C  # "SecL": tells our files from those of other programs
 
 MIGRATIONS: tuple[str, ...] = (

@@ -16,7 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from seclink.store import atomic_file
-from seclink.store.schema import APPLICATION_ID
+from seclink.store.migrate import create_statements, version
+from seclink.store.schema import APPLICATION_ID, LAYOUT
 
 
 def _same(*names: str) -> dict[str, str]:
@@ -48,7 +49,6 @@ OMITTED_COLUMNS: dict[str, frozenset[str]] = {
     "payloads": frozenset(("id", "iv", "payload")),
     "attempts": frozenset(("secret", "client", "since", "tries")),
 }
-_NAMES = f"({', '.join(repr(name) for name in sorted({*COPIED_COLUMNS, *OMITTED_COLUMNS, 'arrivals'}))})"
 _COPY_SUFFIX = r"\.(before-v\d+|replaced-\d{8}-\d{6})"
 
 
@@ -87,6 +87,8 @@ def copy_into(source: Path, target: Path, now: int) -> Inventory:
         # No other process reads the file before it is complete, and it is made durable as a whole.
         for setting in ("journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY", "trusted_schema = OFF"):
             db.execute(f"PRAGMA {setting}")
+        for name, value in LAYOUT.items():
+            db.execute(f"PRAGMA {name} = {value!r}")
         db.execute("ATTACH ? AS old", (f"{source.absolute().as_uri()}?mode=ro",))
         db.execute("BEGIN")
         inventory = _inventory(db, now)
@@ -114,6 +116,8 @@ def remove_old(path: Path, last_seen_at: int, keep_ms: int) -> None:
 
 def _inventory(db: sqlite3.Connection, now: int) -> Inventory:
     """Count the source. This first read begins the transaction: from here on the source does not change for us."""
+    if not all(_columns(db, "old", table) for table in ("meta", "secrets", "api_keys", "purged")):
+        raise sqlite3.DatabaseError("a table is missing, or is none")
     (last_seen_at,) = db.execute("SELECT clock_mark FROM old.meta").fetchone()
     at = max(now, last_seen_at)
     receipts, active, keys, accounts = db.execute(
@@ -129,12 +133,14 @@ def _inventory(db: sqlite3.Connection, now: int) -> Inventory:
 
 
 def _copy_rows(db: sqlite3.Connection, at: int) -> None:
-    for statement in _create_statements(db, "type = 'table'"):
-        db.execute(statement)
+    schema = version(db, "old")
+    statements = create_statements(db, schema)
+    for kind, statement in statements:
+        if kind == "table":
+            db.execute(statement)
     for table, columns in COPIED_COLUMNS.items():
-        names = {name for (name,) in db.execute("SELECT name FROM pragma_table_info(?, 'old')", (table,))}
-        values = {name: value for name, value in columns.items() if name in names}
-        if not values:
+        values = {name: value for name, value in columns.items() if name in _columns(db, "old", table)}
+        if not values.keys() or not _columns(db, "main", table):
             continue  # a table of a later schema than the source's
         order = " ORDER BY rowid" if table == "events" else ""
         db.execute(
@@ -147,17 +153,20 @@ def _copy_rows(db: sqlite3.Connection, at: int) -> None:
         " SELECT id, :at, 'restored' FROM old.secrets WHERE state = 'active' AND expires_at > :at",
         {"at": at},
     )
-    for statement in _create_statements(db, "type <> 'table'"):
-        db.execute(statement)
-    (version,) = db.execute("PRAGMA old.user_version").fetchone()
-    db.execute(f"PRAGMA main.user_version = {version}")
+    for kind, statement in statements:
+        if kind != "table":
+            db.execute(statement)
+    db.execute(f"PRAGMA main.user_version = {schema}")
     db.execute(f"PRAGMA main.application_id = {APPLICATION_ID}")
 
 
-def _create_statements(db: sqlite3.Connection, condition: str) -> list[str]:
-    """Return the statements that created the source's tables, or their indexes, triggers and views."""
-    rows = db.execute(
-        f"SELECT sql FROM old.sqlite_schema WHERE sql IS NOT NULL AND {condition}"
-        f" AND tbl_name IN {_NAMES} ORDER BY rowid"
-    )
-    return [sql for (sql,) in rows]
+def _columns(db: sqlite3.Connection, name: str, table: str) -> set[str]:
+    """Return the stored columns of a table; a view or a virtual table of that name has none, and no data for us."""
+    return {
+        column
+        for (column,) in db.execute(
+            "SELECT c.name FROM pragma_table_list AS t, pragma_table_info(t.name, t.schema) AS c"
+            " WHERE t.schema = ? AND t.name = ? AND t.type = 'table'",
+            (name, table),
+        )
+    }

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import schema_snapshots
-from database import OpenStore, query
+from database import FOREIGN_SCHEMAS, OpenStore, change_schema, query
 from schema_snapshots import DAY, ENDED, NOW, WAITING, link, payload, receipt, traces
 
 from seclink.errors import StoreUnusable
@@ -476,6 +476,36 @@ async def test_refused_restore_changes_nothing(
     assert {each for each in names(path.parent) if "." in each[1:]} <= {
         "seclink.db", "seclink.db.lock", "seclink.db-wal", "seclink.db-shm",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("change", FOREIGN_SCHEMAS.values(), ids=FOREIGN_SCHEMAS)
+async def test_backup_with_changed_tables_is_refused(store: SqliteStore, path: Path, file: Path, change: str) -> None:
+    """FOR-03: one trigger in it could keep every ciphertext that is erased."""
+    backup.save(path, file, SAVED)
+    await store.close()
+    change_schema(file, change)
+    with pytest.raises(StoreUnusable, match="its tables were changed by another program"):
+        restore(file, path.with_name("other.db"))
+
+
+@pytest.mark.parametrize("change", ["table and trigger", "trigger that ignores", "index with contents", "view"])
+async def test_copy_takes_data_and_no_schema(store: SqliteStore, path: Path, tmp_path: Path, change: str) -> None:
+    """FOR-03: the tables of a copy are made by our own migrations, whatever the source has."""
+    await store.close()
+    change_schema(path, FOREIGN_SCHEMAS[change])
+    copy = tmp_path / "copy.db"
+    snapshot.write(path, copy, SAVED)
+    connection.check(copy)
+    assert query(copy, "SELECT count(*) FROM secrets") == [(8,)]
+
+
+@pytest.mark.parametrize("table", ["secrets", "meta", "api_keys", "purged"])
+async def test_copy_takes_no_data_from_a_view(store: SqliteStore, path: Path, tmp_path: Path, table: str) -> None:
+    """FOR-03: reading one runs the file's own statement."""
+    await store.close()
+    change_schema(path, f"ALTER TABLE {table} RENAME TO t; CREATE VIEW {table} AS SELECT * FROM t")
+    with pytest.raises(sqlite3.DatabaseError, match="a table is missing"):
+        snapshot.write(path, tmp_path / "copy.db", SAVED)
 
 
 # The replaced database

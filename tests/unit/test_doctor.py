@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import schema_snapshots
+from database import FOREIGN_SCHEMAS, change_schema
 
 from seclink.config.parser import parse, read_file
 from seclink.config.schema import Config
@@ -249,7 +251,7 @@ def test_empty_file_and_folder_are_reported(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "subject", "level"),
     [
-        ("PRAGMA user_version = 1", "{path}", "warning"),
+        ("PRAGMA user_version = 1", "{path}", "problem"),
         ("PRAGMA user_version = 99", "{path}", "problem"),
         ("PRAGMA application_id = 1", "{path}", "problem"),
         ("PRAGMA journal_mode = DELETE", "journal_mode", "problem"),
@@ -262,6 +264,20 @@ def test_changed_database_is_reported(path: Path, change: str, subject: str, lev
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(change.format(later=NOW + 3_600_000))
     assert levels(database.check(Config(), path, NOW))[subject.format(path=path)] == level
+
+
+def test_database_of_an_earlier_release_is_a_warning(tmp_path: Path) -> None:
+    schema_snapshots.load("2", tmp_path / "seclink.db")
+    path = tmp_path / "seclink.db"
+    assert levels(database.check(Config(), path, NOW))[str(path)] == "warning"
+
+
+@pytest.mark.parametrize("change", FOREIGN_SCHEMAS.values(), ids=FOREIGN_SCHEMAS)
+def test_changed_schema_is_a_problem(path: Path, change: str) -> None:
+    """FOR-03: it could keep what is erased."""
+    change_schema(path, change)
+    [finding] = problems(database.check(Config(), path, NOW))
+    assert (finding.subject, "seclink restore" in finding.fix) == (str(path), True)
 
 
 def test_log_that_is_not_truncated_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import schema_snapshots
-from database import OpenStore, query
+from database import FOREIGN_LAYOUTS, FOREIGN_SCHEMAS, OpenStore, change_schema, query
 from schema_snapshots import DAY, ENDED, NOW, WAITING, iv, link, payload, receipt, traces
 
 from seclink.errors import StoreUnusable
 from seclink.model import Filter, Rate, State
-from seclink.store import connection, migrate
+from seclink.store import backup, connection, migrate
 from seclink.store.db_pages import OVERFLOW, PAGE_FILL
 from seclink.store.schema import MIGRATIONS
 from seclink.store.sqlite import SqliteStore
@@ -277,26 +277,41 @@ async def test_database_of_a_newer_release_is_refused_unchanged(path: Path, open
     assert not copy_of(path).exists()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "DROP TRIGGER secrets_erase",
-        "DROP INDEX secrets_by_due_at",
-        "ALTER TABLE secrets DROP COLUMN peeked_at",
-        "DROP TRIGGER secrets_erase; CREATE TRIGGER secrets_erase AFTER DELETE ON purged BEGIN SELECT 1; END",
-    ],
-)
+@pytest.mark.parametrize("change", FOREIGN_SCHEMAS.values(), ids=FOREIGN_SCHEMAS)
 async def test_tables_changed_by_another_program_are_refused(
     tmp_path: Path, change: str, open_store: OpenStore
 ) -> None:
-    """Without its trigger, for example, a revealed secret would not be erased."""
+    """FOR-03: without its trigger, or with another one, a revealed secret would not be erased."""
     path = tmp_path / "seclink.db"
     connection.open_or_create(path)
-    with sqlite3.connect(path) as db:
-        db.executescript(change)
-    db.close()
+    change_schema(path, change)
     with pytest.raises(StoreUnusable, match="its tables were changed by another program"):
         await open_store(path)
+
+
+@pytest.mark.parametrize("change", FOREIGN_LAYOUTS.values(), ids=FOREIGN_LAYOUTS)
+async def test_pages_changed_by_another_program_are_refused(tmp_path: Path, change: str, open_store: OpenStore) -> None:
+    """FOR-03: a restore of the file moves its data to pages like ours."""
+    path, other = tmp_path / "seclink.db", tmp_path / "other.db"
+    connection.open_or_create(path)
+    change_schema(path, change)
+    with pytest.raises(StoreUnusable, match="its pages were changed by another program"):
+        await open_store(path)
+    backup.restore(path, other, NOW, DAY, replace=False)
+    await open_store(other)
+
+
+@pytest.mark.parametrize("path", KEPT, indirect=True)
+@pytest.mark.parametrize("change", ["table and trigger", "view", "index with contents", "generated column"])
+async def test_upgrade_of_tables_changed_by_another_program_is_refused(
+    path: Path, change: str, open_store: OpenStore
+) -> None:
+    """FOR-03: as it is, and before any statement of the file is run."""
+    change_schema(path, FOREIGN_SCHEMAS[change])
+    before = raw(path)
+    with pytest.raises(StoreUnusable, match="its tables were changed by another program"):
+        await open_store(path)
+    assert raw(path) == before
 
 
 async def test_tables_of_analyze_are_accepted(tmp_path: Path, open_store: OpenStore) -> None:
