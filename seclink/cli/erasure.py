@@ -51,7 +51,7 @@ def audit_erasure(
             hint = "" if server else silent_server_hint(path, "--server")
             raise Unreachable(error.message + hint) from None
         click.echo("\n".join(map(printable, _lines(report, probe.address, path))))
-    if report.matches:
+    if not report.is_erased:
         sys.exit(NOT_ERASED)
 
 
@@ -78,5 +78,6 @@ def _lines(report: ErasureReport, address: str, path: Path) -> list[str]:
         lines.append(f"{secret.ending:9} {secret.size:,} bytes: {secret.stored} parts were stored, {remaining} {delay}")
     for match in report.matches:
         lines.append(f"FOUND     the {match.needle}: {match.file}, byte {match.offset}")
+    lines += [f"FOUND     {leftover}: {path}" for leftover in report.leftovers]
     where = " in the files that could be searched" if searched.unsearched else ""
-    return [*lines, "not erased" if report.matches else f"erased: nothing remains of the ended secrets{where}"]
+    return [*lines, f"erased: nothing remains of the ended secrets{where}" if report.is_erased else "not erased"]

@@ -4,6 +4,9 @@ A canary is created through the public API like any other secret, and every part
 note, label, the hash of its proof of key, and the argon2id string that the server derives from its passcode. All parts
 must be found while the canary is active (otherwise the wrong files were searched) and none after it has ended. The
 proof and the passcode hash, which a client sends but the server must never store, must not be found at any time.
+
+After the end, no part must be there in hexadecimal digits or base64 either, and the database must have no place that is
+not ours and no contents of any ended secret, not only of the canaries.
 """
 
 import base64
@@ -20,7 +23,7 @@ from msgspec import Struct
 from seclink.errors import BY_CODE, SecLinkError, StoreUnusable, Unreachable
 from seclink.ops.file_search import Match, SearchedFiles, files_to_search, search
 from seclink.ops.http_probe import HttpProbe, ProbeResponse
-from seclink.store.inspect import stored_passcode
+from seclink.store.inspect import leftovers, stored_passcode
 
 SMALL_BYTES, LARGE_BYTES = 300, 20_000  # in a cell of its table, and on overflow pages
 MIN_TTL_SECONDS, TTL_SECONDS = 60, 600
@@ -77,6 +80,16 @@ class Canary:
         }
         return self._named(parts)
 
+    def encoded(self) -> dict[str, bytes]:
+        """Return what another program could have made of the parts, by name."""
+        encodings: dict[str, Callable[[bytes], bytes]] = {
+            "hexadecimal digits": lambda part: part.hex().encode(),
+            "capital hexadecimal digits": lambda part: part.hex().upper().encode(),
+            "base64": lambda part: base64.b64encode(part[: len(part) // 3 * 3]),
+        }
+        stored = self.stored().items()
+        return {f"{name}, in {how}": encode(part) for name, part in stored for how, encode in encodings.items()}
+
     def never_stored(self) -> dict[str, bytes]:
         """Return the parts that must never be on the disk, by name."""
         return self._named({"proof": self.access.encode(), "passcode hash": self.passcode_hash.encode()})
@@ -97,16 +110,24 @@ class EndedSecret(Struct, frozen=True):
 
 
 class ErasureReport(Struct, frozen=True):
-    """`leaked` are matches of what must never be stored; `bytes` is the size of the searched files."""
+    """`leaked` are matches of what must never be stored; `bytes` is the size of the searched files.
+
+    `leftovers` describe places of the database that are not ours, and contents of ended secrets in it.
+    """
 
     ended: tuple[EndedSecret, ...]
     leaked: tuple[Match, ...]
+    leftovers: tuple[str, ...]
     searched: SearchedFiles
     bytes: int
 
     @property
     def matches(self) -> list[Match]:
         return [*self.leaked, *(match for secret in self.ended for match in secret.remaining)]
+
+    @property
+    def is_erased(self) -> bool:
+        return not (self.matches or self.leftovers)
 
 
 class ErasureCheck:
@@ -140,7 +161,7 @@ class ErasureCheck:
         searched = self._files()
         never = {name: part for canary in canaries for name, part in canary.never_stored().items()}
         leaked, size = search(searched.files, never)
-        return ErasureReport(tuple(ended), tuple(leaked), searched, size)
+        return ErasureReport(tuple(ended), tuple(leaked), tuple(leftovers(self._database)), searched, size)
 
     def _create(self, canary: Canary) -> None:
         canary.receipt = self._call("POST", "/secrets", self._key_header, canary.create_request())
@@ -168,9 +189,10 @@ class ErasureCheck:
     def _wait_until_erased(self, canary: Canary, deadline: float) -> EndedSecret:
         """Search until nothing of the canary remains, or until a search that began after the deadline has ended."""
         began, stored = time.monotonic(), canary.stored()
+        needles = stored | canary.encoded()
         while True:
             search_began = time.monotonic()
-            remaining, _ = search(self._files().files, stored)
+            remaining, _ = search(self._files().files, needles)
             seconds = time.monotonic() - began
             if not remaining or search_began > deadline:
                 return EndedSecret(canary.ending, canary.size, len(stored), tuple(remaining), seconds)

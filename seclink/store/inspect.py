@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from seclink.store.connection import connect, unusable
-from seclink.store.migrate import NEWEST, version
+from seclink.store.migrate import NEWEST, foreign_objects, version
 from seclink.store.reads import LAST_SEEN
 
 TIMEOUT_SECONDS = 5
@@ -55,6 +55,39 @@ def inspect(path: Path, *, max_bytes: int = 2**30) -> Inspection:
                 orphans=len(db.execute("PRAGMA foreign_key_check").fetchmany(100)),
                 ended=ended[0] if ended else None,
             )
+    except sqlite3.DatabaseError as error:
+        raise unusable(path, error) from None
+
+
+_LEFTOVERS = {
+    "payloads of ended secrets": """
+        SELECT count(*) FROM payloads WHERE NOT EXISTS
+            (SELECT 1 FROM secrets WHERE secrets.id = payloads.id AND secrets.state = 'active')
+    """,
+    "ended secrets with a note, a label or a hash": """
+        SELECT count(*) FROM secrets
+        WHERE state <> 'active' AND coalesce(access_hash, passcode, public_note, label) IS NOT NULL
+    """,
+    "counts of wrong passcodes of ended secrets": """
+        SELECT count(*) FROM attempts WHERE NOT EXISTS
+            (SELECT 1 FROM secrets WHERE secrets.id = attempts.secret AND secrets.state = 'active')
+    """,
+}
+
+
+def leftovers(path: Path) -> list[str]:
+    """Describe the places of the database that are not ours, and the contents of ended secrets in it.
+
+    Raises StoreUnusable.
+    """
+    try:
+        with open_readonly(path) as db:
+            db.execute("BEGIN")
+            found = [f"{name}, which is not as SecLink made it" for name in foreign_objects(db, version(db))]
+            if not found:
+                counts = {what: db.execute(sql).fetchone()[0] for what, sql in _LEFTOVERS.items()}
+                found = [f"{count:,} {what}" for what, count in counts.items() if count]
+            return found
     except sqlite3.DatabaseError as error:
         raise unusable(path, error) from None
 

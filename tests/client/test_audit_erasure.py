@@ -76,6 +76,43 @@ def test_server_that_does_not_overwrite_deleted_data_is_found(controls: dict[str
     assert output.endswith("not erased\n")
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            "CREATE TABLE copies (x); CREATE TRIGGER keep BEFORE DELETE ON payloads"
+            " BEGIN INSERT INTO copies VALUES (hex(old.payload)); END",
+            {"copies", "keep", "the payload of the revealed canary"},
+        ),
+        (
+            "CREATE TRIGGER keep BEFORE DELETE ON payloads"
+            " BEGIN INSERT INTO purged VALUES (~old.payload || random(), 0, 0, 0, 0, 0, 0); END",
+            {"keep"},
+        ),
+        (
+            "INSERT INTO secrets (id, link_id, receipt_id, manage_digest, state, format, expiry_type, created_at,"
+            " expires_at, ended_at, due_at, passcode_required) VALUES (9, 'l', 'r', x'', 'burned', 'raw', '', 1, 2, 1,"
+            " 9999999999999, 0); INSERT INTO payloads VALUES (9, x'', x'00');"
+            " INSERT INTO attempts VALUES (9, x'', 1, 1)",
+            {"1 payloads of ended secrets", "1 counts of wrong passcodes of ended secrets"},
+        ),
+    ],
+    ids=["encoded copy", "trigger", "contents of an ended secret"],
+)
+def test_contents_in_any_table_are_found(make_server: MakeServer, change: str, expected: set[str]) -> None:
+    """FOR-01: in another form, in a table of another program, or of a secret that ended before."""
+    server = make_server().start()
+    with contextlib.closing(sqlite3.connect(server.folder / "seclink.db", isolation_level=None)) as db:
+        db.executescript(change)
+    constants = {"seclink.ops.erasure_check.GRACE_SECONDS": 1}
+    with running_audit(server, "--quick", prefix=with_constants(constants)) as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    found = "\n".join(re.findall(r"^FOUND +(.*)$", output, re.M))
+    assert {part for part in expected if part in found} == expected, output
+    assert output.endswith("not erased\n")
+
+
 def test_log_that_is_not_truncated_is_found(controls: dict[str, Any]) -> None:
     """FOR-01: another control; deleted data is overwritten in the database, but still in its log."""
     server, process = controls["does not cut its log"]
