@@ -83,11 +83,11 @@ def leftovers(path: Path) -> list[str]:
     try:
         with open_readonly(path) as db:
             db.execute("BEGIN")
-            found = [f"{name}, which is not as SecLink made it" for name in foreign_objects(db, version(db))]
-            if not found:
+            descriptions = [f"{name}, which is not as SecLink made it" for name in foreign_objects(db, version(db))]
+            if not descriptions:
                 counts = {what: db.execute(sql).fetchone()[0] for what, sql in _LEFTOVERS.items()}
-                found = [f"{count:,} {what}" for what, count in counts.items() if count]
-            return found
+                descriptions = [f"{count:,} {what}" for what, count in counts.items() if count]
+            return descriptions
     except sqlite3.DatabaseError as error:
         raise unusable(path, error) from None
 

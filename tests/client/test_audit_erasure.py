@@ -108,8 +108,8 @@ def test_contents_in_any_table_are_found(make_server: MakeServer, change: str, e
     with running_audit(server, "--quick", prefix=with_constants(constants)) as process:
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
-    found = "\n".join(re.findall(r"^FOUND +(.*)$", output, re.M))
-    assert {part for part in expected if part in found} == expected, output
+    matches = "\n".join(re.findall(r"^FOUND +(.*)$", output, re.M))
+    assert {part for part in expected if part in matches} == expected, output
     assert output.endswith("not erased\n")
 
 
