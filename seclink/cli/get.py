@@ -1,7 +1,9 @@
 """`seclink get`: write a link's secret to stdout and everything else to stderr, or show facts without revealing it."""
 
 import base64
+import contextlib
 import json
+import re
 import sys
 from collections.abc import Sequence
 
@@ -11,14 +13,26 @@ from seclink.cli import terminal
 from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.display import local_time
 from seclink.cli.profile import Profile
+from seclink.cli.receipts import EXPOSED, manage_token, receipt_in
 from seclink.cli.terminal import printable
 from seclink.cli.wordlist import passcode_candidates
 from seclink.client.client import Client
 from seclink.client.models import ReceiptInfo, RevealedSecret, SecretInfo
-from seclink.client.receipts import RECEIPT_ID
 from seclink.client.secrets import RawNotOpened
-from seclink.errors import ClientError, Gone, NotFound, PasscodeRequired, PasscodeWrong, SecLinkError, Unreachable
-from seclink.format.link import key_of, parse
+from seclink.errors import (
+    ClientError,
+    Gone,
+    LinkIncomplete,
+    NotFound,
+    PasscodeRequired,
+    PasscodeWrong,
+    SecLinkError,
+    Unreachable,
+)
+from seclink.format.link import key_of
+from seclink.format.pasted_link import parse
+
+_URL = re.compile(r"https?(:|[%=-](25)*3A)", re.IGNORECASE)  # perhaps escaped
 
 
 @click.command()
@@ -37,8 +51,8 @@ def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at
     """
     if target == "-":
         target, passcode = _from_stdin(passcode)
-    is_link = "://" in target
-    details_only = details_only or bool(RECEIPT_ID.fullmatch(target))  # a receipt has nothing but details
+    receipt_id, is_link = receipt_in(target), bool(_URL.search(target))
+    details_only = details_only or bool(receipt_id)  # a receipt has nothing but details
     if as_json and not details_only:
         raise click.UsageError("--json needs --details-only")
     if not is_link and not details_only:
@@ -46,19 +60,39 @@ def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at
     with at.client() as client:
         if not details_only:
             terminal.require_stdout()
+            _warn_if_exposed(target)
             _show_note(client, target)
             _output(_reveal(client, target, passcode), at.profile)
-        elif is_link:
+        elif is_link and not receipt_id:
             _show_meta(client.meta(target), as_json)
         else:
-            _show_receipt(client.get_details(target, at.manage_token(target)), as_json)
+            token = manage_token(at, target)
+            _show_receipt(client.get_details(target, token), as_json)
 
 
 def _from_stdin(passcode: str | None) -> tuple[str, str | None]:
     lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
     if not lines:
         raise click.UsageError("stdin has no link")
-    return lines[0].strip(), passcode or (lines[1] if len(lines) > 1 else None)
+    # A link that was broken into lines is one if its key's checksum says so.
+    end = next((end for end in range(1, len(lines) + 1) if _is_whole("\n".join(lines[:end]))), 1)
+    return "\n".join(lines[:end]).strip(), passcode or (lines[end] if len(lines) > end else None)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        return bool(key_of(parse(text).fragment))
+    except LinkIncomplete:
+        return False
+
+
+def _warn_if_exposed(text: str) -> None:
+    """Say that servers may have seen the key, and which server the link leads to: it may be inside another link."""
+    with contextlib.suppress(LinkIncomplete):  # revealing handles this
+        link = parse(text)
+        if link.is_exposed:
+            advice = "replace what is in the secret, such as a password"
+            click.echo(f"warning: {EXPOSED}; {advice}. It leads to {printable(link.base)}", err=True)
 
 
 def _show_note(client: Client, link: str) -> None:

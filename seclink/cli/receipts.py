@@ -1,5 +1,6 @@
 """`seclink list`, `delete` and `stats`: the sender's commands."""
 
+import contextlib
 import json
 
 import click
@@ -11,6 +12,11 @@ from seclink.cli.display import local_time
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
 from seclink.client.models import AccountStats, ReceiptInfo
+from seclink.client.receipts import RECEIPT_ID
+from seclink.errors import LinkIncomplete
+from seclink.format.pasted_link import parse_receipt
+
+EXPOSED = "this link was rewritten on its way, and servers may have seen its key"
 
 
 @click.command("list")
@@ -37,10 +43,32 @@ def list_(status: str | None, search: str | None, page: int, limit: int, as_json
 @click.argument("receipt", metavar="RECEIPT", shell_complete=lambda _, __, typed: _complete_receipt(typed))
 @connection()
 def delete(receipt: str, at: RemoteServer) -> None:
-    """Burn the secret of RECEIPT: the server erases it, and its link no longer opens."""
+    """Burn the secret of RECEIPT, an id or a receipt's link: the server erases it, and its link no longer opens."""
+    token = manage_token(at, receipt)
     with at.client() as client:
-        client.delete(receipt, at.manage_token(receipt))
-    click.echo(f"{receipt} is burned", err=True)
+        client.delete(receipt, token)
+    click.echo(f"{receipt_in(receipt)} is burned", err=True)
+
+
+def receipt_in(text: str) -> str:
+    """Return the receipt id that a text is, or that is in its link; "" for another text."""
+    if RECEIPT_ID.fullmatch(text):
+        return text
+    try:
+        return parse_receipt(text).receipt_id
+    except LinkIncomplete:
+        return ""
+
+
+def manage_token(at: RemoteServer, text: str) -> str | None:
+    """Return the saved manage token of a receipt, None if its link has one."""
+    with contextlib.suppress(LinkIncomplete):
+        link = parse_receipt(text)
+        if link.is_exposed:
+            click.echo(f"warning: {EXPOSED}. It leads to {printable(link.base)}", err=True)
+        if link.manage_token:
+            return None
+    return at.manage_token(receipt_in(text) or text)
 
 
 @click.command()

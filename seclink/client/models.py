@@ -37,7 +37,8 @@ class CreatedSecret:
 class RevealedSecret:
     """An opened secret. `views_left` is 0 if this was the last view, None if views are unlimited.
 
-    `type` is text, redirect, neogram or file; `header` has the `name` and `mediaType` of a file.
+    `type` is text, redirect, neogram or file; `header` has the `name` and `mediaType` of a file. `is_key_exposed`:
+    servers on the link's way may have seen its key.
     """
 
     body: bytes = field(repr=False)
@@ -45,6 +46,7 @@ class RevealedSecret:
     header: Json = field(repr=False)
     views_left: int | None
     expires_at: datetime
+    is_key_exposed: bool = False
 
     @property
     def text(self) -> str:

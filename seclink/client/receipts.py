@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from seclink.client.models import AccountInfo, AccountStats, ReceiptInfo, ReceiptList
 from seclink.client.protocol import Flow, HttpRequest, exchange
 from seclink.client.session import Session, to_seconds
-from seclink.errors import BadRequest, Fault
+from seclink.errors import BadRequest, Fault, LinkIncomplete
+from seclink.format.pasted_link import parse_receipt
 
 RECEIPT_ID = re.compile(r"[A-Za-z0-9]{20}")
 
@@ -38,9 +39,12 @@ def list_secrets(
 def get_details(session: Session, receipt_id: str, manage_token: str | None = None) -> Flow[ReceiptInfo]:
     """Return one receipt with its events. It needs the manage token, or the API key that created the secret.
 
+    `receipt_id`, here and below, is the id or the receipt's link, which has the manage token.
+
     Raises NotFound if the receipt does not exist or neither of them opens it.
     """
-    return (yield from exchange(session.get(_receipt_path(receipt_id), manage_token), ReceiptInfo.of))
+    url, credentials = _target(session, receipt_id, manage_token)
+    return (yield from exchange(HttpRequest("GET", url, credentials, repeatable=True), ReceiptInfo.of))
 
 
 def update(
@@ -63,15 +67,13 @@ def update(
     changes: dict[str, Any] = {member: value for member, value in members.items() if value is not KEEP}
     if hours is not None:
         changes["expiresIn"] = to_seconds(hours)
-    path = _receipt_path(receipt_id)
-    request = HttpRequest("PATCH", session.url(path), session.credentials(manage_token), changes)
+    request = HttpRequest("PATCH", *_target(session, receipt_id, manage_token), changes)
     return (yield from exchange(request, ReceiptInfo.of))
 
 
 def delete(session: Session, receipt_id: str, manage_token: str | None = None) -> Flow[None]:
     """Burn a secret: the server erases its payload, and opening the link raises Gone."""
-    path = _receipt_path(receipt_id)
-    request = HttpRequest("DELETE", session.url(path), session.credentials(manage_token))
+    request = HttpRequest("DELETE", *_target(session, receipt_id, manage_token))
     return (yield from exchange(request, lambda _: None))
 
 
@@ -85,9 +87,17 @@ def get_account(session: Session) -> Flow[AccountInfo]:
     return (yield from exchange(session.get("/account"), AccountInfo.of))
 
 
-def _receipt_path(receipt_id: str) -> str:
-    # Rejected before it is sent: people paste the link by mistake, and it contains the key.
-    if not RECEIPT_ID.fullmatch(receipt_id):
+def _target(session: Session, receipt: str, manage_token: str | None) -> tuple[str, dict[str, str]]:
+    """Return the URL of a receipt and the headers that authorize a request for it."""
+    if RECEIPT_ID.fullmatch(receipt):
+        return session.url(f"/receipts/{receipt}"), session.credentials(manage_token)
+    try:
+        link = parse_receipt(receipt)
+    except LinkIncomplete:
+        # Rejected before it is sent: people paste the secret's link by mistake, and it contains the key.
         fault = Fault("receiptId", "must have 20 letters and digits", "wrong_format")
-        raise BadRequest("That is not a receipt", (fault,))
-    return f"/receipts/{receipt_id}"
+        raise BadRequest("That is not a receipt", (fault,)) from None
+    manage_token = link.manage_token or manage_token
+    if not (manage_token or session.is_own(link.base)):
+        raise LinkIncomplete
+    return session.receipt_url(link), session.credentials(manage_token)

@@ -28,7 +28,8 @@ from seclink.client.session import Session, to_seconds
 from seclink.errors import BadRequest, Fault, Limit, LinkIncomplete, NotAuthentic
 from seclink.format import envelope
 from seclink.format.envelope import Keys
-from seclink.format.link import Link, build, draw_key, key_of, parse, raw_key_of
+from seclink.format.link import Link, build, draw_key, key_of, raw_key_of
+from seclink.format.pasted_link import is_sharokey_key, parse
 
 SecretType = Literal["text", "redirect", "neogram", "file"]
 
@@ -87,7 +88,7 @@ def create(
 
 
 def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[RevealedSecret]:
-    """Spend a view and return the opened secret.
+    """Spend a view and return the opened secret. `link` is a pasted text, with what mail and chat programs make of it.
 
     Raises LinkIncomplete, PasscodeRequired, PasscodeWrong, or AccessDenied for the key of another secret: these spend
     no view. Raises Gone if the secret has ended, NotAuthentic if the payload does not open.
@@ -95,6 +96,10 @@ def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Rev
     # A view must not be spent on a secret that this key or passcode does not fit. The proof of a native link's key
     # ensures that. A raw secret's key proves nothing, and a secret may have no passcode: then `meta` is read first.
     target = parse(link)
+    if "." in target.link_id:
+        raise _opened_elsewhere(target.link_id.partition(".")[0])
+    if is_sharokey_key(target.fragment) and (yield from _meta(session, target)).format == "sharokey":
+        raise _opened_elsewhere("sharokey")
     format, key = _format_and_key(target.fragment)
     if passcode or format == "raw":
         info = yield from _meta(session, target)
@@ -109,7 +114,7 @@ def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Rev
     payload = yield from _claim(session, target, {"access": keys.access, "passcodeHash": keys.passcode_hash})
     # Format and passcode follow from the link alone, so that a lying server cannot weaken them.
     opened = envelope.open(keys.content_key, payload.iv, payload.blob)
-    return RevealedSecret(opened.body, opened.type, opened.header, payload.views_left, payload.expires_at)
+    return _revealed(target, payload, opened.body, opened.type, opened.header)
 
 
 def meta(session: Session, link: str) -> Flow[SecretInfo]:
@@ -158,8 +163,16 @@ def _reveal_raw(session: Session, target: Link, key: bytes, passcode: str | None
         body = envelope.open_raw(key, payload.iv, payload.blob)
     except NotAuthentic:
         raise RawNotOpened(payload.blob, payload.iv) from None
-    header = {"type": "text", "size": len(body)}
-    return RevealedSecret(body, "text", header, payload.views_left, payload.expires_at)
+    return _revealed(target, payload, body, "text", {"type": "text", "size": len(body)})
+
+
+def _revealed(target: Link, payload: _ClaimedPayload, body: bytes, kind: str, header: Json) -> RevealedSecret:
+    return RevealedSecret(body, kind, header, payload.views_left, payload.expires_at, target.is_exposed)
+
+
+def _opened_elsewhere(system: str) -> BadRequest:
+    fault = Fault("link", f"was made by a client of {system}", "unsupported")
+    return BadRequest("This link opens only in a browser; no view was spent", (fault,))
 
 
 def _claim(session: Session, target: Link, proof: Mapping[str, str | None]) -> Flow[_ClaimedPayload]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from seclink.client.protocol import HttpRequest
 from seclink.errors import BadRequest, Fault
-from seclink.format.link import Link
+from seclink.format.link import Link, ReceiptLink
 
 API = "/api/v1"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -52,11 +52,20 @@ class Session:
         return HttpRequest("GET", self.url(path), self.credentials(manage_token), repeatable=True)
 
     def secret_url(self, link: Link, path: str) -> str:
-        """Return a URL below `/secrets/{linkId}` of the link's server: this session's server if the link is under it,
-        as its path prefix is known, else the link's origin.
-        """
-        is_own = f"{link.base}/".startswith(f"{self.server}/")
-        return f"{self.server if is_own else link.origin}{API}/secrets/{link.link_id}{path}"
+        """Return a URL below `/secrets/{linkId}` of the link's server."""
+        return f"{self._server_of(link)}{API}/secrets/{link.link_id}{path}"
+
+    def receipt_url(self, link: ReceiptLink) -> str:
+        """Return the URL of a receipt at the server of its link."""
+        return f"{self._server_of(link)}{API}/receipts/{link.receipt_id}"
+
+    def is_own(self, base: str) -> bool:
+        """Return whether the base of a link is at this session's server."""
+        return f"{base}/".startswith(f"{self.server}/")
+
+    def _server_of(self, link: Link | ReceiptLink) -> str:
+        """Return this session's server if the link is under it, as its path prefix is known, else the link's origin."""
+        return self.server if self.is_own(link.base) else link.origin
 
 
 def server_address(text: str) -> str:

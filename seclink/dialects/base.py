@@ -100,7 +100,7 @@ class Dialect:
         self.vault, self.admission, self.public_url = context.vault, context.admission, context.public_url
         self.name, self.prefix = row.name, f"/{row.name}"
         self._id = re.compile(row.id_pattern)
-        self._page = re.compile(row.page.replace("{id}", row.id_pattern))
+        self._page = re.compile(row.page.replace("{id}", row.id_pattern) + tokens.LINK_END)
 
     def operations(self) -> Iterable[Operation]:
         """Return the routes; their paths begin below the prefix."""

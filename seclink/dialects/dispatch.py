@@ -7,6 +7,7 @@ native API are; at a dialect's host it redirects there.
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -52,8 +53,9 @@ class DialectDispatcher:
                 status, fields, body = _render_error(dialect, MethodNotAllowed())
                 await _send(send, status, [*fields, (b"allow", b"GET, HEAD")], body)
             elif at_host:
-                # Browsers keep the fragment, which holds the key and is never sent.
-                await _send(send, 302, [(b"location", f"{self._public_url}{dialect.prefix}{path}".encode())])
+                # Browsers keep the fragment, which holds the key and is never sent, unless its # was escaped.
+                location = f"{self._public_url}{dialect.prefix}{quote(path)}"
+                await _send(send, 302, [(b"location", location.encode())])
             else:
                 await show_page(scope, send)
 

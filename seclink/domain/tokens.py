@@ -24,6 +24,8 @@ LINK_ID = re.compile(
     "|".join((DRAWN_ID.pattern, *(rf"{row.name}\.{row.id_pattern}" for row in DIALECTS if row.id_pattern)))
 )
 RECEIPT_ID = re.compile(r"[A-Za-z0-9]{20}")
+LINK_END = r"[^A-Za-z0-9#%;\x00-\x1f\x7f]*(?s:;[^#%]*)?(?s:(?:#|%(?:25)*23).*)?"
+"""A pattern of what programs add to a link's path: marks, `;...`, and the key if they escape its `#`."""
 API_KEY = re.compile(r"sk_live_[A-Za-z0-9]{38}")
 SHOWN_PREFIX = len(KEY_PREFIX) + 6
 

@@ -3,13 +3,11 @@
     linkId    12 characters of [A-Za-z0-9], drawn by the server
     fragment  base64url(0x01 || K || SHA-256(0x01 || K)[0:3]): 48 characters, checked before the first request
 
-A link travels through chat programs, mail clients and paper. Everything they add is ignored: whitespace and brackets
-around it, `?fbclid=...` after the path, and everything from the first character after the `#` that cannot be part of a
-key. Missing characters cannot be restored; the checksum detects them, and `LinkIncomplete` is raised before a view is
-spent.
+`pasted_link` finds it in what chat programs and mail clients make of it. Missing characters cannot be restored; the
+checksum detects them, and `LinkIncomplete` is raised before a view is spent.
 
 The fragment of a raw secret is its sender's own AES key in base64 or base64url. Only the server knows which kind a
-linkId is, so `parse` leaves the fragment as it is and the caller decodes it with `key_of` or `raw_key_of`.
+linkId is, so the fragment of a `Link` is text, and the caller decodes it with `key_of` or `raw_key_of`.
 """
 
 import base64
@@ -27,28 +25,37 @@ LINK_ID = re.compile(r"[A-Za-z0-9]{12}")
 _VERSION = b"\x01"
 _FRAGMENT_CHARS = 48
 _RAW_KEY_BYTES = (16, 32)
-_LINK = re.compile(
-    r"""[\s<(\[{"'`*]*
-    (?P<base> https?://[^\s/?\#<>"\\]+ (?:/[^\s?\#<>"\\]*)? )
-    /(?P<link_id> [A-Za-z0-9]{12} ) /?
-    (?: \?[^\#]* )?
-    (?: \#(?P<fragment> [A-Za-z0-9+/=_-]* ) .* )?""",
-    re.VERBOSE | re.DOTALL | re.IGNORECASE,
-)
+_TO_URLSAFE = str.maketrans("+/", "-_")
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """The parts of a link. `base` is the server's public_url without a trailing slash; `fragment` is unchecked."""
+class _ServerLink:
+    """The server of a link: `base` is its public_url without a trailing slash."""
 
     base: str
-    link_id: str
-    fragment: str = field(repr=False)
 
     @property
     def origin(self) -> str:
         parts = urlsplit(self.base)
         return f"{parts.scheme}://{parts.netloc}"
+
+
+@dataclass(frozen=True, slots=True)
+class Link(_ServerLink):
+    """The parts of a link. `fragment` is "" without a whole key; `is_exposed`: servers on its way may have seen it."""
+
+    link_id: str
+    fragment: str = field(repr=False)
+    is_exposed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLink(_ServerLink):
+    """The parts of a receipt's link; `manage_token` is "" if it has none, `is_exposed` as for a `Link`."""
+
+    receipt_id: str
+    manage_token: str = field(repr=False)
+    is_exposed: bool = False
 
 
 def draw_key(random: Callable[[int], bytes]) -> bytes:
@@ -67,20 +74,6 @@ def fragment_of(key: bytes) -> str:
     return base64.urlsafe_b64encode(checked + _checksum(checked)).decode()
 
 
-def parse(text: str) -> Link:
-    """Return the link in a pasted text. Raises LinkIncomplete if there is none."""
-    match = _LINK.fullmatch(text.rstrip())
-    # user@host makes a link look as if it led to another host; no SecLink server builds one.
-    if match is None or "@" in match["base"]:
-        raise LinkIncomplete
-    link = Link(match["base"].rstrip("/"), match["link_id"], match["fragment"] or "")
-    try:
-        urlsplit(link.base).port  # noqa: B018 - the property raises ValueError for an impossible port
-    except ValueError:
-        raise LinkIncomplete from None
-    return link
-
-
 def key_of(fragment: str) -> bytes:
     """Return K. Raises LinkIncomplete if length, version or checksum is wrong."""
     if len(fragment) != _FRAGMENT_CHARS:
@@ -95,10 +88,11 @@ def key_of(fragment: str) -> bytes:
 def raw_key_of(fragment: str) -> bytes:
     """Return the AES key of a raw secret: base64 or base64url of 16 or 32 bytes, padded or not.
 
-    Raises LinkIncomplete for anything else.
+    Raises LinkIncomplete for anything else, also if unused bits of the last character are not zero.
     """
     key = _decode(fragment)
-    if len(key) not in _RAW_KEY_BYTES:
+    padded = base64.urlsafe_b64encode(key).decode()
+    if len(key) not in _RAW_KEY_BYTES or fragment.translate(_TO_URLSAFE) not in (padded, padded.rstrip("=")):
         raise LinkIncomplete
     return key
 

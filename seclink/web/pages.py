@@ -7,6 +7,7 @@ not rate limited: they cost less than counting them would.
 """
 
 import html
+import re
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from typing import Any
@@ -28,6 +29,7 @@ from seclink.web.security_headers import PAGE_HEADERS
 API = "/api/"
 CLIENT_MODULE = "/api/v1/client-module"
 CORS_OPEN = (b"access-control-allow-origin", b"*")  # browsers load modules with CORS, also for pages of other sites
+LINK = re.compile(rf"/(?:{tokens.DRAWN_ID.pattern}|(?P<receipt>receipt/{tokens.RECEIPT_ID.pattern})){tokens.LINK_END}")
 CACHE_FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 
 
@@ -120,11 +122,10 @@ def _page_of(path: str) -> str | None:
     """Return the name of the page at a path, judged by the form of the path alone."""
     if path == "/":
         return "create"
-    if tokens.DRAWN_ID.fullmatch(path[1:]):
-        return "reveal"
-    if path.startswith("/receipt/") and tokens.RECEIPT_ID.fullmatch(path[9:]):
-        return "receipt"
-    return None
+    match = LINK.fullmatch(path)
+    if match is None:
+        return None
+    return "receipt" if match["receipt"] else "reveal"
 
 
 def pages(assets: Assets) -> dict[tuple[str, str], Resource]:

@@ -5,9 +5,11 @@ every level, and a bug.
 import hashlib
 import json
 import sqlite3
+from typing import Any
 
 import pytest
 from api_helpers import bearer, body, create, encoded, manage, reveal
+from page_helpers import BROWSER, outside
 from support.appliance import Appliance, MakeAppliance
 from support.server import HIGH_RATES
 
@@ -57,6 +59,8 @@ async def run_every_flow(appliance: Appliance, words: dict[str, str]) -> dict[st
         await http.patch(receipt, json={"label": words["label"] + "2"}, headers=manage(secret))
         await http.get("/stats", headers=bearer(words["badKey"]))
         await http.get(f"/{words['path']}/{secret['linkId']}")
+        for path in rewritten(words["path"], secret):
+            assert (await outside(appliance).get(path, headers=BROWSER)).status_code == 200, path
         await http.delete(receipt, headers=manage(secret))
         await reveal(http, secret, **right)
     await http.post("/secrets", json=body(publicNote=words["note"] + "\0"))
@@ -65,6 +69,12 @@ async def run_every_flow(appliance: Appliance, words: dict[str, str]) -> dict[st
     drawn = {f"linkId {n}": secret["linkId"] for n, secret in enumerate(secrets)}
     drawn |= {f"manageToken {n}": secret["manageToken"] for n, secret in enumerate(secrets)}
     return drawn | {"key": key, "key's middle": key[14:40]}
+
+
+def rewritten(key: str, secret: dict[str, Any]) -> list[str]:
+    """Return links whose key has come into the path or the query."""
+    pages = (f"/{secret['linkId']}", f"/receipt/{secret['receiptId']}", "/scrt-link/s", "/enigmacrypt/s/a1B2c3D4")
+    return [page + joint + key for page in pages for joint in ("%23", "%2523", "/%23", "?utm_source=x%23")]
 
 
 def check_no_canaries(text: str, words: dict[str, str]) -> None:

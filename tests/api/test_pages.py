@@ -105,19 +105,44 @@ def test_pages_have_no_vault_and_no_store() -> None:
         ("/AbCdEfGhIjKl", "reveal"),
         ("/000000000000", "reveal"),
         ("/receipt/AbCdEfGhIjKlMnOpQrSt", "receipt"),
+        *(
+            (path + end, script)
+            for path, script in (
+                ("/AbCdEfGhIjKl", "reveal"),
+                ("/receipt/AbCdEfGhIjKlMnOpQrSt", "receipt"),
+                ("/scrt-link/s", "reveal"),
+                ("/enigmacrypt/s/a1B2c3D4", "reveal"),
+            )
+            for end in (
+                "/",
+                ".",
+                ")",
+                "%20",
+                "%E2%80%9D",
+                ";x",
+                "%23KEY",
+                "%2523KEY",
+                "/%23K_Y",
+                ".%23KEY?utm_source=x",
+            )
+        ),
     ],
 )
-async def test_path_selects_the_page(web: httpx.AsyncClient, path: str, script: str) -> None:
+async def test_path_selects_the_page_and_marks_behind_the_id_do_not_count(
+    web: httpx.AsyncClient, path: str, script: str
+) -> None:
     response = await web.get(path, headers=BROWSER)
     assert (response.status_code, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert f"/js/{script}.js" in response.text
 
 
 UNKNOWN_PATHS = [
-    "/AbCdEfGhIjK", "/AbCdEfGhIjKlM", "/AbCdEfGhIjK-", "/AbCdEfGhIjKl/", "/AbCdEfGhIjKl/x", "/index.html",
+    "/AbCdEfGhIjK", "/AbCdEfGhIjKlM", "/AbCdEfGhIjK-", "/AbCdEfGhIjKl/x", "/index.html",
     "/create.html",
-    "/receipt", "/receipt/", "/receipt/AbCdEfGhIjKl", "/receipt/AbCdEfGhIjKlMnOpQrSt/", "/receipt/AbCdEfGhIjKlMnOpQrS_",
-    "/AbCdEfGhIjK%C3%A9", "/AbCdEfGhIjK%0A", "/AbCdEfGhIjKl%0A", "/AbCdEfGhIjKl%00", "/%41bCdEfGhIjKl%20", "/static",
+    "/receipt", "/receipt/", "/receipt/AbCdEfGhIjKl", "/receipt/AbCdEfGhIjKlMnOpQrSt/x",
+    "/receipt/AbCdEfGhIjKlMnOpQrS_",
+    "/AbCdEfGhIjK%C3%A9", "/AbCdEfGhIjK%0A", "/AbCdEfGhIjKl%0A", "/AbCdEfGhIjKl%00", "/AbCdEfGhIjKl.x",
+    "/AbCdEfGhIjKl%41", "/static",
     "/static/", "/static/0123456789ab/js/create.js", "//AbCdEfGhIjKl", "/api", "/API/v1/stats", "/healthz/", "/favicon",
 ]  # fmt: skip
 

@@ -9,7 +9,8 @@ from playwright.sync_api import BrowserContext, Page
 from watch import Watch
 
 from seclink.format import envelope
-from seclink.format.link import key_of, parse
+from seclink.format.link import key_of
+from seclink.format.pasted_link import parse
 
 # Records every text and attribute that was ever in the document, fields included.
 REMEMBER = """

@@ -18,7 +18,7 @@ from support.waiting import TIMEOUT_SECONDS
 from watch import Watch
 
 from seclink import Client
-from seclink.format.link import parse
+from seclink.format.pasted_link import parse
 
 PLAINTEXT = "meet me at the old mill"
 CUTS = {"at once": 0, "after one byte": 1, "in the head": 100, "in the body": -100, "before the last byte": -1}

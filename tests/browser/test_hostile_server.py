@@ -13,7 +13,8 @@ from watch import Watch
 
 from seclink import Client
 from seclink.format import envelope
-from seclink.format.link import key_of, parse
+from seclink.format.link import key_of
+from seclink.format.pasted_link import parse
 
 Call = Callable[..., Any]
 

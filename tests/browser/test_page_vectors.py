@@ -21,13 +21,41 @@ VECTORS = {file.stem: json.loads(file.read_text()) for file in FILES if not file
 
 Json = dict[str, Any]
 
+
+def as_url(vector: Json) -> Json:
+    """Return those texts of a vector that somebody can open in the browser, as the URL of a page."""
+    texts = {name: text for name, text in vector["given"]["texts"].items() if re.fullmatch(SERVER_URL, text)}
+    kind = {"pasted": "opened", "receipt": "openedReceipt"}[vector["kind"]]
+    return vector | {
+        "kind": kind,
+        "given": {"texts": texts},
+        "expect": {name: vector["expect"][name] for name in texts},
+    }
+
+
+SERVER_URL = r"(?i)https://secret\.example/\S+"
+VECTORS |= {f"{name}_in_url": as_url(vector) for name, vector in VECTORS.items() if name.startswith("pasted_")}
+
 RUN = """
 async ([base, vectors]) => {
   const { fromBase64, toBase64, toHex } = await import(`${base}/js/bytes.js`);
   const envelope = await import(`${base}/js/envelope.js`);
   const link = await import(`${base}/js/link.js`);
+  const { readUrl, findLink } = await import(`${base}/js/pasted-link.js`);
+  const { secretFromText, secretFromUrl } = await import(`${base}/js/secret-url.js`);
   const hex = (text) => Uint8Array.from(text.match(/../g) ?? [], (each) => parseInt(each, 16));
   const keys = (given) => envelope.derive(hex(given.key), given.passcode);
+  const RECEIPT = { path: "/receipt/([A-Za-z0-9]{20})", isKey: (text) => /^[A-Za-z0-9]{32}$/.test(text) };
+  const whole = ({ base, linkId, fragment, isWhole, isExposed }) =>
+    isWhole ? { base, linkId, fragment, isExposed } : { error: "link_incomplete" };
+  const receipt = (found) => found?.key
+    ? { base: found.base, receiptId: found.id, manageToken: found.key, isExposed: found.isExposed }
+    : { error: "link_incomplete" };
+  const every = async (texts, read) => {
+    const results = Object.entries(texts).map(async ([name, text]) =>
+      [name, await read(text).catch((error) => ({ error: error.code ?? String(error) }))]);
+    return Object.fromEntries(await Promise.all(results));
+  };
   const RUN = {
     async derive(given) {
       const { access, accessHash, contentKey, passcodeHash } = await keys(given);
@@ -58,13 +86,17 @@ async ([base, vectors]) => {
       return { key: toHex(await link.drawKey(() => hex(draws.next().value))) };
     },
     async link(given) {
-      const { base, linkId, fragment } = link.parse(given.text);
+      const { base, linkId, fragment } = await secretFromText(given.text);
       return { base, linkId, key: toHex(await link.keyOf(fragment)) };
     },
     async rawlink(given) {
-      const { base, linkId, fragment } = link.parse(given.text);
+      const { base, linkId, fragment } = await secretFromText(given.text);
       return { base, linkId, rawKey: toHex(link.rawKeyOf(fragment)) };
     },
+    pasted: ({ texts }) => every(texts, async (text) => whole(await secretFromText(text))),
+    opened: ({ texts }) => every(texts, async (text) => whole(await secretFromUrl(new URL(text)))),
+    receipt: ({ texts }) => every(texts, async (text) => receipt(await findLink(text, [RECEIPT]))),
+    openedReceipt: ({ texts }) => every(texts, async (text) => receipt(await readUrl(new URL(text).href, [RECEIPT]))),
     async padded(given) {
       return { padded: given.lengths.map(envelope.padded) };
     },
@@ -91,6 +123,12 @@ BREAK = {
     "fewer rounds": ("600000", "599999"),
     "no normal form": ('.normalize("NFC")', ""),
     "other padding": ("SMALLEST = 256", "SMALLEST = 128"),
+    "a letter too many": ("A-Za-z0-9])/;", "])/;"),
+    "one escape": ("MAX_ESCAPES = 3", "MAX_ESCAPES = 1"),
+    "line breaks in the key": (".split(GAP)", ".split()"),
+    "any of several keys": ("keys.length === 1 || ", "true || "),
+    "users in hosts": ("/@|", "/"),
+    "no warning": ("yield [plain, true]", "yield [plain, false]"),
     "no checksum": ("(await fragmentOf(key)) !== toBase64url(whole)", "false"),
 }
 
@@ -121,7 +159,7 @@ def test_the_vectors_notice_broken_code(page: Page, server: Server, static_url: 
     page.route(f"{server.url}/", let_it)
     few = {key: vector for key, vector in VECTORS.items() if key not in ("seal_one_megabyte",)}
     for name, change in BREAK.items():
-        with broken_scripts(page, r"/js/(envelope|link)\.js$", *change):
+        with broken_scripts(page, r"/js/(envelope|link|pasted-link)\.js$", *change):
             results = run(page, server.url, static_url, few)
         assert any(results[key] != item["expect"] for key, item in few.items()), name
 

@@ -13,7 +13,8 @@ from watch import Watch
 
 from seclink import Client
 from seclink.format import envelope
-from seclink.format.link import key_of, parse
+from seclink.format.link import key_of
+from seclink.format.pasted_link import parse
 
 
 def address(server_url: str, created: Any) -> str:
@@ -36,6 +37,18 @@ def test_a_waiting_secret_has_its_label_and_its_end(page: Page, server: Server, 
     assert happened(page) == ["created"]
     expect(page.locator("#updated")).to_have_text(text_of("receipt.fresh"))
     assert python.meta(created.link).views_left == 1
+
+
+def test_a_receipt_link_opens_as_mail_passes_it_on(page: Page, server: Server, python: Client) -> None:
+    created = python.create("x")
+    link = address(server.url, created)
+    visit(page, link.replace("#", "/#") + "_)")
+    expect(page.locator("#state")).to_have_text(text_of("state.active"))
+    expect(page.locator("#exposed")).to_be_hidden()
+    visit(page, link.replace("#", "%23"))
+    expect(page.locator("#state")).to_have_text(text_of("state.active"))
+    expect(page.locator("#exposed")).to_have_text(text_of("receipt.exposed"))
+    assert page.url == link
 
 
 def test_it_brings_itself_up_to_date(page: Page, server: Server, python: Client) -> None:

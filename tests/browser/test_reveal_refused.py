@@ -11,7 +11,8 @@ from watch import Watch
 
 from seclink import Client
 from seclink.format import envelope
-from seclink.format.link import key_of, parse
+from seclink.format.link import key_of
+from seclink.format.pasted_link import parse
 
 SECRET = "not for everybody"
 NFC, NFD = "pässwörd", "pa\u0308sswo\u0308rd"
@@ -94,7 +95,7 @@ def mangled(link: str) -> dict[str, str]:
         "case flipped": f"{address}#{fragment.swapcase()}",
         "lower case": f"{address}#{fragment.lower()}",
         "one too many": f"{link}A",
-        "broken by a space": f"{address}#{fragment[:30]}%20{fragment[30:]}",
+        "broken by a dash": f"{address}#{fragment[:30]}-{fragment[30:]}",
     }
 
 
@@ -120,6 +121,27 @@ def test_characters_of_mail_clients_and_trackers_are_ignored(page: Page, python:
         expect(page.locator("#reveal"), tail).to_be_visible()
     assert open_secret(page, f"{address}?fbclid=IwAR0&utm_source=x#{fragment}.") == SECRET
     assert "#" not in page.url
+
+
+@pytest.mark.parametrize("joint", ["%23", "/%2523", "?utm_source=mail%23"])
+def test_a_key_that_servers_have_seen_opens_and_is_said_to_be(
+    page: Page, python: Client, watch: Watch, joint: str
+) -> None:
+    """BOT-05: the key is sent no second time, neither by what the page loads nor by a reload."""
+    created = python.create("x")
+    page_url, key = created.link.split("#")
+    visit(page, f"{page_url}{joint}{key}")
+    expect(page.locator("#exposed")).to_have_text(text_of("reveal.exposed"))
+    assert page.url == created.link
+    page.select_option("#language", "fr")
+    expect(page.locator("#exposed")).to_have_text(text_of("reveal.exposed", "fr"))
+    page.reload()
+    page.locator("body[data-ready]").wait_for()
+    expect(page.locator("#exposed")).to_have_text(text_of("reveal.exposed", "fr"))
+    assert len([url for url in watch.urls("") if key in url]) == 1
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text("x")
+    assert page.url == f"{page_url}?lang=fr"
 
 
 def test_the_whole_link_pasted_over_half_of_one_works(page: Page, python: Client, watch: Watch) -> None:

@@ -7,8 +7,10 @@ import os
 import re
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -74,6 +76,49 @@ def test_text_from_an_argument_and_link_from_stdin(here: Shell) -> None:
 )
 def test_every_type_is_printed(here: Shell, kind: str, body: str) -> None:
     assert here.out("get", here.out("create", body, "--type", kind)) == body
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "is_exposed"),
+    [
+        (lambda link: f"> {link}_", False),
+        (lambda link: f"{link[:-20]}\n> {link[-20:]}", False),
+        (lambda link: link.replace("#", "/%23"), True),
+        (lambda link: f"https://eur01.safelinks.protection.outlook.com/?url={quote(link, safe='')}&data=05%7C", True),
+    ],
+    ids=["quoted", "broken", "escaped", "wrapped"],
+)
+def test_link_opens_as_mail_passes_it_on(here: Shell, rewrite: Callable[[str], str], is_exposed: bool) -> None:
+    """BOT-05: with a warning where servers may have seen the key, as an argument and from stdin."""
+    for with_stdin in (False, True):
+        link = rewrite(here.out("create", "hello"))
+        done = here.run("get", "-", input=f"{link}\n".encode()) if with_stdin else here.run("get", link)
+        assert (done.returncode, done.stdout) == (0, b"hello")
+        warning = f"servers may have seen its key; .* It leads to {re.escape(here.env['SECLINK_SERVER'])}\n"
+        assert bool(re.search(warning, done.stderr.decode())) is is_exposed
+
+
+def test_passcode_follows_a_broken_link_on_stdin(here: Shell) -> None:
+    link = here.out("create", "hello", "--passcode", "sesame")
+    assert here.out("get", "-", input=f"{link[:-20]}\n{link[-20:]}\nsesame\n".encode()) == "hello"
+
+
+def test_receipt_opens_and_burns_by_its_link(here: Shell) -> None:
+    created = create(here)
+    link = f"{here.env['SECLINK_SERVER']}/receipt/{created['receiptId']}%23{created['manageToken']}"
+    here.profile.unlink()
+    shown = here.run("get", f"<{link}>")
+    assert (shown.returncode, b"active" in shown.stdout) == (0, True)
+    assert b"servers may have seen its key" in shown.stderr
+    assert here.run("delete", link).returncode == 0
+    assert here.run("get", created["link"]).returncode == 4
+
+
+def test_link_of_another_system_spends_no_view(here: Shell) -> None:
+    for path in ("/scrt-link/s#gOOei~kEkcYAAX-YJQnGooSXdSJg8MXkzk~2", "/enigmacrypt/s/a1B2c3D4"):
+        done = here.run("get", f"{here.env['SECLINK_SERVER']}{path}")
+        assert done.returncode != 0
+        assert b"opens only in a browser; no view was spent" in done.stderr
 
 
 def test_views_and_lifetime_are_kept(here: Shell) -> None:

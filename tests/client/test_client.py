@@ -15,7 +15,8 @@ from seclink.client.receipts import KEEP
 from seclink.client.secrets import RawNotOpened
 from seclink.errors import BadRequest, KeyInvalid, LinkIncomplete, NotAuthentic, PasscodeRequired, Unreachable
 from seclink.format import envelope
-from seclink.format.link import fragment_of, key_of, parse
+from seclink.format.link import fragment_of, key_of
+from seclink.format.pasted_link import parse
 
 LINK = f"{SERVER}/AbCdEf123456"
 
@@ -294,12 +295,19 @@ def test_mangled_fragment_sends_no_request(call: Caller, peer: Peer, mangle: Any
     assert peer.requests == []
 
 
+def test_rewritten_link_opens_and_is_said_to_be_exposed(call: Caller, peer: Peer) -> None:
+    """BOT-05"""
+    created = call("create", "hello")
+    assert call("reveal", f"{created.link}_").is_key_exposed is False
+    assert call("reveal", created.link.replace("#", "%23")).is_key_exposed is True
+
+
 @pytest.mark.parametrize("length", [22, 43])
 def test_mangled_fragment_that_looks_like_a_raw_key_spends_no_view(call: Caller, peer: Peer, length: int) -> None:
     """BOT-05"""
     created = call("create", "hello")
     with pytest.raises(LinkIncomplete):
-        call("reveal", created.link[: created.link.index("#") + 1 + length])
+        call("reveal", created.link[: created.link.index("#") + length] + "A")  # "A" has no unused bits
     assert peer.paths[1:] == ["GET /secrets/AbCdEf123456/meta"]
 
 
@@ -418,6 +426,20 @@ def test_details_of_a_receipt(call: Caller, peer: Peer) -> None:
     assert details.max_views is None
     assert peer.requests[0].headers["seclink-manage"] == "token"
     assert "authorization" not in peer.requests[0].headers
+
+
+def test_receipt_link_works_at_its_own_server_without_the_api_key(call: Caller, peer: Peer) -> None:
+    peer.script = [httpx.Response(200, json=receipt(linkId=None, events=[])), httpx.Response(204)]
+    link, token = f"https://elsewhere.example/receipt/{'0' * 20}", "a" * 32
+    call("get_details", f"<{link}#{token}>", key="sk_live_k")
+    call("delete", f"{link}%23{token}", key="sk_live_k")
+    for request in peer.requests:
+        assert str(request.url) == f"https://elsewhere.example/api/v1/receipts/{'0' * 20}"
+        assert request.headers["seclink-manage"] == token
+        assert "authorization" not in request.headers
+    with pytest.raises(LinkIncomplete):
+        call("get_details", link, key="sk_live_k")
+    assert len(peer.requests) == 2
 
 
 def test_update_sends_only_changed_members(call: Caller, peer: Peer) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from dialect_helpers import scrt_link_request
-from support.appliance import Appliance
-from support.server import Server
+from support.appliance import Appliance, MakeAppliance
+from support.server import HIGH_RATES, Server
 from transcripts import GOLDEN, ROOT
 
 import seclink
@@ -110,3 +110,12 @@ async def test_client_module_imports_only_what_the_pages_module_exports(applianc
     exported = set(re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", source, re.MULTILINE))
     exported |= {name.split(" as ")[-1].strip() for name in re.findall(r"^export \{ ([^}]*) \}", source, re.MULTILINE)}
     assert imported <= exported
+
+
+async def test_own_host_hands_on_a_key_in_the_path_as_it_came(make_appliance: MakeAppliance) -> None:
+    """Decoded, its line end would be one of the response's, and the page could not tell that servers saw the key."""
+    appliance = await make_appliance(f"{HIGH_RATES}[dialects.scrt-link]\nhost = 'own.example'\n")
+    http = appliance.client()
+    for path in ("/s%23abc", "/s/%2523abc", "/s%23abc%0D%0AX%3A%20y", "/s%E2%80%9D"):
+        response = await http.get(ROOT + path, headers={"Host": "own.example"})
+        assert (response.status_code, response.headers["location"]) == (302, f"http://127.0.0.1:8080/scrt-link{path}")

@@ -1,6 +1,7 @@
 """Links survive what people and programs do to them, or are recognised as incomplete before a view is spent."""
 
 import base64
+import re
 import secrets
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seclink.errors import LinkIncomplete
-from seclink.format.link import build, draw_key, fragment_of, key_of, parse, raw_key_of
+from seclink.format.link import build, draw_key, fragment_of, key_of, raw_key_of
+from seclink.format.pasted_link import parse
 
 KEY = bytes(range(32))
 SHARE_URL = "https://secret.example/s/AbCdEf123456"
@@ -64,14 +66,24 @@ def test_random_fragments_are_incomplete(fragment: str) -> None:
 
 @given(before=st.sampled_from(["", " ", "<", "(", "\n\t", '"', "['"]), after=st.text(max_size=20))
 def test_text_around_a_link_is_ignored(before: str, after: str) -> None:
-    """BOT-05: unless it could be part of the key, and then it is noticed."""
-    alphabet = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-")
+    """BOT-05: unless a letter or digit may have come to the key, and then it is noticed."""
+    glue = r"[-_=+/~$\\\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]*"
     text = f"{before}{LINK}{after}"
-    if after[:1] in alphabet and after:
+    if re.match(rf"{glue}[A-Za-z0-9]", after):
         with pytest.raises(LinkIncomplete):
             key_in(text)
-    else:
+    elif not re.match(rf"{glue}%", after):
         assert key_in(text) == KEY
+
+
+@given(st.text(alphabet=">%20=3D \n\u200b" + LINK, max_size=30))
+def test_a_key_is_never_made_of_other_characters(inside: str) -> None:
+    """BOT-05: whatever stands in the middle of a key, the key that is found is the whole one or none."""
+    middle = len(LINK) - 20
+    try:
+        assert key_in(LINK[:middle] + inside + LINK[middle:]) == KEY
+    except LinkIncomplete:
+        return
 
 
 @given(st.text(max_size=200))

@@ -1,5 +1,5 @@
 """Every file of our own format under tests/vectors, against the Python implementation (PC-01, PC-09, BOT-05, BOT-06,
-IN-05). The vectors of other formats are tested in the page."""
+IN-05), and every address. The other vectors of other formats are tested in the page."""
 
 import base64
 import hashlib
@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from seclink.errors import SecLinkError
+from seclink.errors import LinkIncomplete, SecLinkError
 from seclink.format import envelope
 from seclink.format import link as links
+from seclink.format.pasted_link import parse, parse_receipt
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 ALL = sorted(FOLDER.glob("*.json"))
-FILES = [file for file in ALL if not file.name.startswith("foreign_")]
+FILES = [file for file in ALL if not file.name.startswith("foreign_") or file.name.startswith("foreign_addresses_")]
 
 Json = dict[str, Any]
 
@@ -65,13 +66,51 @@ def draw(inputs: Json) -> Json:
 
 
 def link(inputs: Json) -> Json:
-    parsed = links.parse(inputs["text"])
+    parsed = parse(inputs["text"])
     return {"base": parsed.base, "linkId": parsed.link_id, "key": links.key_of(parsed.fragment).hex()}
 
 
 def rawlink(inputs: Json) -> Json:
-    parsed = links.parse(inputs["text"])
+    parsed = parse(inputs["text"])
     return {"base": parsed.base, "linkId": parsed.link_id, "rawKey": links.raw_key_of(parsed.fragment).hex()}
+
+
+def pasted(inputs: Json) -> Json:
+    return {name: or_error(secret, text) for name, text in inputs["texts"].items()}
+
+
+def receipt(inputs: Json) -> Json:
+    return {name: or_error(receipt_in, text) for name, text in inputs["texts"].items()}
+
+
+def secret(text: str) -> Json:
+    """Return the parts of a link. Without a whole key it is incomplete, unless its kind has none."""
+    link = parse(text)
+    if not link.fragment and not link.link_id.startswith("enigmacrypt."):
+        raise LinkIncomplete
+    return {"base": link.base, "linkId": link.link_id, "fragment": link.fragment, "isExposed": link.is_exposed}
+
+
+def receipt_in(text: str) -> Json:
+    link = parse_receipt(text)
+    if not link.manage_token:
+        raise LinkIncomplete
+    parts = {"receiptId": link.receipt_id, "manageToken": link.manage_token}
+    return {"base": link.base, **parts, "isExposed": link.is_exposed}
+
+
+def address(inputs: Json) -> Json:
+    link = parse(f"https://secret.example{inputs['pathname']}{inputs['hash']}")
+    name, dot, _ = link.link_id.partition(".")
+    formats = [name] if dot else ["raw", "sharokey", "seclink/v1"]
+    return {"linkId": link.link_id, "fragment": link.fragment, "formats": formats, "isExposed": link.is_exposed}
+
+
+def or_error(run: Callable[[Any], Json], inputs: Any) -> Json:
+    try:
+        return run(inputs)
+    except SecLinkError as error:
+        return {"error": error.code}
 
 
 def padded(inputs: Json) -> Json:
@@ -87,6 +126,9 @@ RUN: dict[str, Callable[[Json], Json]] = {
     "draw": draw,
     "link": link,
     "rawlink": rawlink,
+    "pasted": pasted,
+    "receipt": receipt,
+    "address": address,
     "padded": padded,
 }
 
@@ -94,11 +136,7 @@ RUN: dict[str, Callable[[Json], Json]] = {
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_vector(file: Path) -> None:
     vector = json.loads(file.read_text())
-    try:
-        result = RUN[vector["kind"]](vector["given"])
-    except SecLinkError as error:
-        result = {"error": error.code}
-    assert result == vector["expect"], vector["comment"]
+    assert or_error(RUN[vector["kind"]], vector["given"]) == vector["expect"], vector["comment"]
 
 
 @pytest.mark.slow

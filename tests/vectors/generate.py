@@ -14,6 +14,8 @@ from the format's definition, and what the format's own document promises stands
     draw     draws                                  key: the first of them whose fragment may end a link
     link     text                                   base, linkId, key; or error
     rawlink  text                                   base, linkId, rawKey; or error
+    pasted   texts                                  for each text: base, linkId, fragment, isExposed; or error
+    receipt  texts                                  likewise: base, receiptId, manageToken, isExposed; or error
     padded   lengths                                padded
 
 `key`, `contentKey`, `iv`, `draws` are hex, `body` and `encryptedBlob` base64. `size` is not given in a header: it
@@ -25,8 +27,10 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import sys
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -342,7 +346,7 @@ def links() -> dict[str, Any]:
         "link_case_flipped": link("BOT-05: spelled by somebody", f"{URL}#{FRAGMENT.swapcase()}", cut),
         "link_bad_checksum": link("BOT-05: one character mistyped", f"{URL}#{fragment(KEY, spoil=1)}", cut),
         "link_wrong_version": link("A version to come", f"{URL}#{fragment(KEY, version=2)}", cut),
-        "link_broken_by_newline": link("Wrapped in the middle", f"{whole[:60]}\n{whole[60:]}", cut),
+        "link_broken_by_newline": link("Wrapped in the middle", f"{whole[:60]}\n{whole[60:]}"),
         "link_id_too_short": link("11 characters", f"https://secret.example/AbCdEf12345#{FRAGMENT}", cut),
         "link_id_other_alphabet": link("An underscore", f"https://secret.example/AbCdEf_23456#{FRAGMENT}", cut),
         "link_other_scheme": link("Not the web", f"ftp://secret.example/AbCdEf123456#{FRAGMENT}", cut),
@@ -391,8 +395,193 @@ def raws() -> dict[str, Any]:
     }
 
 
+# What mail and chat programs make of links
+
+SCRT_LINK_KEY = "gOOei~kEkcYAAX-YJQnGooSXdSJg8MXkzk~2"
+SCRT_LINK_ID = "ad3ff7cfa82d47dcc13c5bdfdcca46df46f981b364fb93f18c7174116016823e"
+MARKS = ".,;:!?)]>}\"'_-/=+*~`|$^&\\…»›”’“‘。、）！？\u00a0\ufffc"
+
+
+def escaped(text: str, times: int = 1) -> str:
+    """Escape all but letters and digits, again and again."""
+    for _ in range(times):
+        text = re.sub(r"[^A-Za-z0-9]", lambda match: f"%{ord(match[0]):02X}", text)
+    return text
+
+
+def kept(url: str, key: str) -> dict[str, str]:
+    """The ways in which a link arrives whole, and whose key no server has seen."""
+    whole, third = f"{url}#{key}", len(key) // 3
+    in_json = whole.replace("/", r"\/", url.count("/"))
+    return {
+        "plain": whole,
+        **{f"before {mark!a}": f"{whole}{mark}" for mark in MARKS},
+        "before several marks": f"_**{whole}**_).",
+        "before a closing tag": f'<a href="{whole}">here</a>',
+        "before a sentence": f"{whole}, see you",
+        "before another line": f"{whole}\nPlease open it today.",
+        "before a tracker": f"{whole}?utm_source=x&fbclid=y",
+        "before a careless tracker": f"{whole}&utm_source=mail",
+        "before an escaped mark": f"{whole}%29",
+        "before escaped quotation marks": f"{whole}%E2%80%9D",
+        "before an escaped space": f"{whole}%20",
+        "before a quoted-printable space": f"{whole}=20",
+        "before quoted-printable quotation marks": f"{whole}=E2=80=9D",
+        "quoted": f"> {whole}",
+        "quoted twice": f"> > {whole}",
+        "with a label": f"URL: {whole}",
+        "with a label and no space": f"URL:{whole}",
+        "in angle brackets": f"<{whole}>",
+        "in a sentence": f"Look at https://example.org/ and then open {whole} today",
+        "in Markdown": f"[the secret]({whole})",
+        "in Markdown with itself": f"[{whole}]({whole})",
+        "in JSON": f'{{"url": "{in_json}"}}',
+        "with Markdown's backslashes": f"{url}\\#" + re.sub(r"([-_~])", r"\\\1", key),
+        "with a byte order mark": f"\ufeff{whole}",
+        "with invisible characters around": f"\u200b\u200e{whole}\u200d\u2069",
+        "with invisible characters inside": f"{url[:20]}\u00ad{url[20:]}#{key[:third]}\u200b{key[third:]}\ufeff",
+        "with escaped invisible characters": f"{url}#{key[:third]}%E2%80%8B{key[third:]}%EF%BB%BF",
+        "with a slash behind the id": f"{url}/#{key}",
+        "with a dot behind the id": f"{url}.#{key}",
+        "with a session behind the id": f"{url};jsessionid=0A1B2C3D4E5F#{key}",
+        "with x behind the id": f"{url};x#{key}",
+        "with marks behind the id": f"{url}),#{key}",
+        "with trackers": f"{url}?fbclid=IwAR0-x_y&utm_source=a%2Fb#{key}",
+        "with a tracker that has a # of its own": f"{url}?utm_source=a%23b#{key}",
+        "with two #": f"{url}##{key}",
+        "in upper case": f"HTTPS://SECRET.EXAMPLE{url[22:]}#{key}",
+        "escaped key": f"{url}#{escaped(key)}",
+        "key escaped in lower case": f"{url}#{lower_escapes(key)}",
+        "key escaped twice": f"{url}#{escaped(key, 2)}",
+        "key escaped three times": f"{url}#{escaped(key, 3)}",
+        "a letter of the key escaped": f"{url}#%{ord(key[0]):02X}{key[1:]}",
+        "a letter of the path escaped": f"{url[:-1]}%{ord(url[-1]):02X}#{key}",
+        "quoted-printable": quopri(f"{url}?a=b#{key}"),
+        "quoted-printable key": f"{url}#{key[:third]}={ord(key[third]):02X}{key[third + 1 :]}",
+        "broken in the path": f"{url[:-3]}\r\n{url[-3:]}#{key}",
+    }
+
+
+def lower_escapes(key: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", lambda match: f"%{ord(match[0]):02x}", key)
+
+
+def quopri(text: str) -> str:
+    """As mail carries it, with soft line breaks."""
+    encoded = text.replace("=", "=3D")
+    return "=\r\n".join((encoded[:50], encoded[50:]))
+
+
+def broken(url: str, key: str) -> dict[str, str]:
+    """Line breaks in the key, which a checksum or its length proves whole."""
+    half = len(key) // 2 + 1
+    return {
+        "broken": f"{url}#{key[:half]}\n{key[half:]}",
+        "broken and quoted": f"> {url}#{key[:half]}\r\n> {key[half:]}",
+        "broken after the #": f"{url}#\n{key}",
+        "broken by a space": f"{url}#{key[:half]} {key[half:]}",
+        "broken by an escaped line": f"{url}#{key[:half]}%0D%0A{key[half:]}",
+    }
+
+
+def exposed(url: str, key: str) -> dict[str, str]:
+    """The ways in which a link arrives whole, but servers on its way may have seen the key."""
+    whole = f"{url}#{key}"
+    once, twice = escaped(whole), escaped(whole, 2)
+    return {
+        "escaped #": f"{url}%23{key}",
+        "# escaped twice": f"{url}%2523{key}",
+        "# escaped three times": f"{url}%252523{key}",
+        "escaped # and key": f"{url}{escaped('#' + key)}",
+        "# and key escaped twice": f"{url}{escaped('#' + key, 2)}",
+        "slash and escaped #": f"{url}/%23{key}",
+        "dot and escaped #": f"{url}.%23{key}",
+        "escaped # and tracker": f"{url}%23{key}?utm_source=x",
+        "escaped # and mark": f"{url}%23{key}.",
+        "escaped # and empty fragment": f"{url}%23{key}#",
+        "escaped # and other fragment": f"{url}%23{key}#top",
+        "escaped # behind trackers": f"{url}?utm_source=x%23{key}",
+        "escaped # in upper case": f"HTTPS://SECRET.EXAMPLE{url[22:]}%23{key}",
+        "all escaped": once,
+        "all escaped twice": twice,
+        "Safe Links": f"https://eur01.safelinks.protection.outlook.com/?url={once}&data=05%7C02%7Ca%40b.example%7C&sdata=x%3D&reserved=0",
+        "Safe Links, escaped twice": f"https://nam02.safelinks.protection.outlook.com/?url={twice}&data=05%257C&reserved=0",
+        "Safe Links in angle brackets": f"<https://eur01.safelinks.protection.outlook.com/?url={once}&data=05>",
+        "Google": f"https://www.google.com/url?q={once}&sa=D&source=editors&ust=1700000000000000&usg=AOvVaw0x",
+        "Facebook": f"https://l.facebook.com/l.php?u={once}&h=AT0x_y-z",
+        "another URL's parameter": f"https://example.org/redirect?a=b&to={whole}",
+        "Proofpoint, version 2": f"https://urldefense.proofpoint.com/v2/url?u={proofpoint(whole)}&d=DwMFaQ&c=x-Y_z",
+        "Proofpoint, version 3": f"https://urldefense.com/v3/__{whole.replace('#', '*')}__;Iw!!Nx!x_y-z$ ",
+    }
+
+
+def proofpoint(url: str) -> str:
+    return re.sub(r"[^A-Za-z0-9./]", lambda match: f"-{ord(match[0]):02X}", url).replace("/", "_")
+
+
+def refused(url: str, key: str) -> dict[str, str]:
+    """Links that have no whole key any more."""
+    whole = f"{url}#{key}"
+    return {
+        "without a key": url,
+        "with an empty key": f"{url}#",
+        "a letter too long": f"{whole}A",
+        "a digit too long": f"{whole}0",
+        "a mark and a letter too long": f"{whole}-A",
+        "two marks and a digit too long": f"{whole}_=7",
+        "an escaped letter too long": f"{whole}%41",
+        "a letter too long, escaped #": f"{url}%23{key}A",
+        "a character too short": whole[:-3] if key.endswith("=") else whole[:-1],
+        "a character lost inside": f"{url}#{key[:9]}{key[10:]}",
+        "half": f"{url}#{key[: len(key) // 2 - 1]}",
+        "another alphabet": f"{url}#{key[:9]}é{key[10:]}",
+        "a long dash": f"{url}#{key[:9]}\u2013{key[10:]}",
+        "of a host that is another's user": f"https://good.example@evil.example{url[22:]}#{key}",
+        "of an impossible port": f"https://secret.example:99999{url[22:]}#{key}",
+        "of another scheme": f"ftp{whole[5:]}",
+        "below another path": f"{url}/edit#{key}",
+        "with a longer id": f"{url}A#{key}",
+        "alone": key,
+        "nothing": "",
+    }
+
+
+def pasted(kind: str, comment: str, url: str, key: str, parts: dict[str, str], breaks: bool = True) -> dict[str, Any]:
+    def each(make: Callable[[str, str], dict[str, str]], expect: dict[str, Any]) -> dict[str, Any]:
+        return {name: [text, expect] for name, text in make(url, key).items()}
+
+    whole = {"base": "https://secret.example", **parts}
+    cases = each(kept, {**whole, "isExposed": False}) | each(exposed, {**whole, "isExposed": True}) | each(refused, CUT)
+    if breaks:
+        cases |= each(broken, {**whole, "isExposed": False})
+    texts = {name: text for name, (text, _) in cases.items()}
+    return vector(kind, comment, {"texts": texts}, {name: expect for name, (_, expect) in cases.items()})
+
+
+def pasting() -> dict[str, Any]:
+    long, short = b64(bytes(range(0xE0, 0x100))), b64(bytes(range(0xF0, 0x100)))
+    unpadded = long.rstrip("=").replace("+", "-").replace("/", "_")
+    base = "https://secret.example"
+    token = "AbCdEfGhIjKlMnOpQrStUvWxYz012345"
+
+    def secret(comment: str, path: str, key: str, link_id: str = "AbCdEf123456", **more: Any) -> dict[str, Any]:
+        return pasted("pasted", comment, f"{base}{path}", key, {"linkId": link_id, "fragment": key.rstrip("=")}, **more)
+
+    receipt = {"receiptId": "01AbCdEf234567GhIjKl", "manageToken": token}
+    return {
+        "pasted_native": secret("A checksum proves the key", "/AbCdEf123456", FRAGMENT),
+        "pasted_raw_32_bytes": secret("With padding", "/AbCdEf123456", long),
+        "pasted_raw_32_bytes_unpadded": secret("Of the other alphabet", "/AbCdEf123456", unpadded),
+        "pasted_raw_16_bytes": secret("The shortest key", "/AbCdEf123456", short),
+        "pasted_sharokey": secret("Native path, 24 letters and digits", "/AbCdEf123456", "a1B2c3D4e5F6g7H8i9J0kLmN"),
+        "pasted_scrt_link": secret("The id is in the key", "/scrt-link/s", SCRT_LINK_KEY, f"scrt-link.{SCRT_LINK_ID}"),
+        "pasted_seecret": secret("Key as 43 characters", "/seecret/_a1B2c3", unpadded, "seecret.a1B2c3"),
+        "pasted_receipt": pasted("receipt", "A manage token", f"{base}/receipt/{receipt['receiptId']}", token, receipt),
+    }
+
+
 def vectors() -> dict[str, Any]:
-    return from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws()
+    return from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws() | pasting()
 
 
 def write(folder: Path) -> None:

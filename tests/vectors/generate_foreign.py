@@ -6,7 +6,7 @@ As in generate.py, nothing here is made by the code under test: every format is 
 system's clients do, and what those clients really sent (`CLIENT_...`) stands as literals.
 
     kind      given                                            expect
-    address   pathname, hash                                   linkId, fragment, formats; or error
+    address   pathname, hash                                   linkId, fragment, formats, isExposed; or error
     foreign   format, fragment, passcode, iv, encryptedBlob    proof, type, text, files (name, text); or error
 
 `encryptedBlob` is what the server hands out: base64 of the JSON that it keeps, under an iv of one zero byte. Errors:
@@ -316,10 +316,11 @@ def address(comment: str, pathname: str, fragment: str, expect: dict[str, Any]) 
 
 def addresses() -> dict[str, Any]:
     ours = "AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fSRF2"
-    native = {"linkId": "AbCdEf123456", "fragment": ours, "formats": ["raw", "sharokey", "seclink/v1"]}
-    scrt = {"linkId": f"scrt-link.{SCRT_LINK_ID}", "fragment": SCRT_LINK_KEY, "formats": ["scrt-link"]}
-    seecret = {"linkId": "seecret.a1B2c3", "fragment": "x" * 43, "formats": ["seecret"]}
-    enigma = {"linkId": "enigmacrypt.a1B2c3D4", "fragment": "", "formats": ["enigmacrypt"]}
+    hidden = {"isExposed": False}
+    native = {"linkId": "AbCdEf123456", "fragment": ours, "formats": ["raw", "sharokey", "seclink/v1"]} | hidden
+    scrt = {"linkId": f"scrt-link.{SCRT_LINK_ID}", "fragment": SCRT_LINK_KEY, "formats": ["scrt-link"]} | hidden
+    seecret = {"linkId": "seecret.a1B2c3", "fragment": "x" * 42 + "w", "formats": ["seecret"]} | hidden
+    enigma = {"linkId": "enigmacrypt.a1B2c3D4", "fragment": "", "formats": ["enigmacrypt"]} | hidden
     key = f"#{SCRT_LINK_KEY}"
     dollar = "$~_.-" + SCRT_LINK_KEY[5:]
     return {
@@ -331,20 +332,33 @@ def addresses() -> dict[str, Any]:
         "scrt_link": address("Its documentation's link", "/scrt-link/s", key, scrt),
         "scrt_link_below_a_path": address("public_url has a path", "/a/scrt-link/s", key, scrt),
         "scrt_link_every_character": address(
-            "No % is undone, nothing cut", "/scrt-link/s", f"#{dollar}", {**scrt, "fragment": dollar}
+            "Nothing is cut", "/scrt-link/s", f"#{dollar}", {**scrt, "fragment": dollar}
         ),
         "scrt_link_ends_a_sentence": address("BOT-05", "/scrt-link/s", f"{key}.", scrt),
         "scrt_link_in_brackets": address("BOT-05", "/scrt-link/s", f"{key})", scrt),
         "scrt_link_tracker": address("BOT-05", "/scrt-link/s", f"{key}?utm_source=x", scrt),
         "scrt_link_one_short": address("BOT-05: cut off", "/scrt-link/s", key[:-1], CUT),
         "scrt_link_one_long": address("BOT-05: a letter too many", "/scrt-link/s", f"{key}A", CUT),
-        "scrt_link_percent": address("BOT-05: rewritten", "/scrt-link/s", key.replace("~", "%7E"), CUT),
+        "scrt_link_percent": address("BOT-05: rewritten", "/scrt-link/s", key.replace("~", "%7E"), scrt),
         "scrt_link_without_fragment": address("BOT-05: a scanner's view", "/scrt-link/s", "", CUT),
-        "seecret": address("Six characters", "/seecret/_a1B2c3", "#" + "x" * 43, seecret),
-        "seecret_below_a_path": address("public_url has a path", "/a/seecret/_a1B2c3", f"#{'x' * 43})", seecret),
-        "seecret_without_underscore": address("Not its path", "/seecret/a1B2c3", "#" + "x" * 43, CUT),
+        "seecret": address("Six characters", "/seecret/_a1B2c3", f"#{'x' * 42}w", seecret),
+        "seecret_below_a_path": address("public_url has a path", "/a/seecret/_a1B2c3", f"#{'x' * 42}w)", seecret),
+        "seecret_without_underscore": address("Not its path", "/seecret/a1B2c3", f"#{'x' * 42}w", CUT),
         "enigmacrypt": address("Eight characters", "/enigmacrypt/s/a1B2c3D4", "", enigma),
         "enigmacrypt_below_a_path": address("public_url has a path", "/a/enigmacrypt/s/a1B2c3D4", "", enigma),
+        **{
+            f"enigmacrypt_{name}": address("BOT-05", f"/enigmacrypt/s/a1B2c3D4{end}", "", enigma)
+            for name, end in {"slash": "/", "dot": ".", "bracket": ")", "session": ";x", "quote": "%E2%80%9D"}.items()
+        },
+        "native_key_in_the_path": address(
+            "Escaped on its way", f"/AbCdEf123456%23{ours}", "", {**native, "isExposed": True}
+        ),
+        "native_key_in_the_path_twice": address(
+            "And again", f"/a/AbCdEf123456/%2523{ours}", "#x", {**native, "isExposed": True}
+        ),
+        "scrt_link_key_in_the_path": address(
+            "Escaped on its way", f"/scrt-link/s%23{SCRT_LINK_KEY}", "", {**scrt, "isExposed": True}
+        ),
         "enigmacrypt_id_too_long": address("Nine characters", "/enigmacrypt/s/a1B2c3D4e", "", CUT),
         "start_page": address("No secret at all", "/", "", CUT),
     }

@@ -130,6 +130,7 @@ export default {
   "reveal.noPasscode": "Enter the passcode first. The secret has not been opened.",
   "reveal.wrongPasscode": "That passcode is wrong. The secret has not been opened.",
   "reveal.wrongHere": "That passcode does not open the secret. It is on this page, still encrypted, until you leave: try another passcode.",
+  "reveal.exposed": "This link was rewritten on its way to you, so servers on the way have seen its key. Open the secret, then replace what is in it: change the password, for example.",
 
   "opened.title": "Your secret",
   "opened.copy": "Copy",
@@ -196,6 +197,7 @@ export default {
   "receipt.waiting": "Waiting to be opened",
   "receipt.fresh": "Updated at {at}. This page updates itself.",
   "receipt.stale": "Last updated at {at}. Trying again…",
+  "receipt.exposed": "This link was rewritten on its way to you, so servers on the way have seen its key. Anyone who has it can see this receipt and burn the secret.",
   "receipt.change": "Change",
   "receipt.lifetimeAsIs": "unchanged",
   "receipt.save": "Save",

@@ -130,6 +130,7 @@ export default {
   "reveal.noPasscode": "Escriba primero el código de acceso. El secreto no se ha abierto.",
   "reveal.wrongPasscode": "El código de acceso no es correcto. El secreto no se ha abierto.",
   "reveal.wrongHere": "Ese código de acceso no abre el secreto. Sigue en esta página, cifrado, mientras usted no salga de ella: pruebe con otro código.",
+  "reveal.exposed": "Este enlace se reescribió por el camino, así que algunos servidores intermedios han visto su clave. Abra el secreto y después sustituya lo que contiene: por ejemplo, cambie la contraseña.",
 
   "opened.title": "Su secreto",
   "opened.copy": "Copiar",
@@ -196,6 +197,7 @@ export default {
   "receipt.waiting": "Pendiente de abrir",
   "receipt.fresh": "Última actualización: {at}. Esta página se actualiza sola.",
   "receipt.stale": "Última actualización: {at}. Reintentando…",
+  "receipt.exposed": "Este enlace se reescribió por el camino, así que algunos servidores intermedios han visto su clave. Quien la tenga puede ver este recibo y destruir el secreto.",
   "receipt.change": "Modificar",
   "receipt.lifetimeAsIs": "sin cambios",
   "receipt.save": "Guardar",

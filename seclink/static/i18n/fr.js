@@ -130,6 +130,7 @@ export default {
   "reveal.noPasscode": "Saisissez d’abord le code d’accès. Le secret n’a pas été ouvert.",
   "reveal.wrongPasscode": "Ce code d’accès n’est pas le bon. Le secret n’a pas été ouvert.",
   "reveal.wrongHere": "Ce code d’accès n’ouvre pas le secret. Il reste sur cette page, chiffré, tant que vous ne la quittez pas : essayez un autre code.",
+  "reveal.exposed": "Ce lien a été réécrit en chemin : des serveurs intermédiaires ont donc vu sa clé. Ouvrez le secret, puis remplacez ce qu’il contient, par exemple en changeant le mot de passe.",
 
   "opened.title": "Votre secret",
   "opened.copy": "Copier",
@@ -196,6 +197,7 @@ export default {
   "receipt.waiting": "Pas encore ouvert",
   "receipt.fresh": "Dernière mise à jour : {at}. Cette page s’actualise toute seule.",
   "receipt.stale": "Dernière mise à jour : {at}. Nouvelle tentative…",
+  "receipt.exposed": "Ce lien a été réécrit en chemin : des serveurs intermédiaires ont donc vu sa clé. Quiconque la possède peut voir ce reçu et détruire le secret.",
   "receipt.change": "Modifier",
   "receipt.lifetimeAsIs": "inchangé",
   "receipt.save": "Enregistrer",

@@ -13,9 +13,9 @@
 import { ApiError } from "./api-error.js";
 import { SERVER_URL, api } from "./api.js";
 import { fromUtf8 } from "./bytes.js";
-import { parse } from "./link.js";
 import { openerFor } from "./openers.js";
 import { createSecret } from "./seal.js";
+import { secretFromText } from "./secret-url.js";
 
 export { ApiError as Refusal }; // the name that importing programs know
 
@@ -98,7 +98,8 @@ export function seclink({ token, server } = {}) {
      * @param {string} link as it was pasted, with characters that mail clients add to it
      * @param {{passcode?: string}} [options]
      * @returns {Promise<{type: string, text: string | null, body: Uint8Array, name?: string, mediaType?: string,
-     *   viewsLeft: number | null, expiresAt: number}>} `text` is null if the body is not UTF-8
+     *   viewsLeft: number | null, expiresAt: number, isKeyExposed: boolean}>} `text` is null if the body is not UTF-8;
+     *   `isKeyExposed`: servers on the link's way may have read its key
      */
     revealSecret: (link, options = {}) =>
       withMessage(async () => {
@@ -161,18 +162,20 @@ async function createAsScrtLink(key, text, options) {
  * @param {string} [passcode]
  */
 async function reveal(server, link, passcode) {
-  const { base, linkId, fragment } = parse(link);
+  const { base, linkId, fragment, formats, isExposed } = await secretFromText(link);
   // The configured server if the link is below it, since only its URL has the path of its API; else the link's origin.
   const client = api({ server: `${base}/`.startsWith(`${server}/`) ? server : new URL(base).origin });
   const meta = await client.meta(linkId);
-  const opener = await openerFor(fragment, meta.format);
+  const opener = await openerFor(fragment, meta.format, formats);
+  // A wrong passcode of such a link is noticed only after its view is spent.
+  if (opener.LOCAL_PASSCODE) throw badRequest("link");
   // A passcode that was never set would derive a wrong key and waste the view.
   if (passcode && !meta.passcodeRequired) throw badRequest("passcode");
   const { proof, open } = await opener.unlock(fragment, passcode);
   const { encryptedBlob, iv, viewsLeft, expiresAt } = await client.reveal(linkId, proof);
   try {
     const opened = await open(encryptedBlob, iv);
-    return { ...opened, text: textOf(opened.body), viewsLeft, expiresAt };
+    return { ...opened, text: textOf(opened.body), viewsLeft, expiresAt, isKeyExposed: isExposed };
   } catch (error) {
     throw Object.assign(/** @type {Error} */ (error), { encryptedBlob, iv });
   }

@@ -8,7 +8,7 @@
 // @ts-check
 import { FORMAT } from "./envelope.js";
 import { FORMATS, NATIVE_FORMATS } from "./formats.js";
-import { keyOf } from "./link.js";
+import { isOwnKey } from "./link.js";
 import { ApiError } from "./api-error.js";
 
 /**
@@ -19,10 +19,10 @@ import { ApiError } from "./api-error.js";
  * @typedef {{type: string, name?: string, mediaType?: string, body: Bytes, files?: File[]}} Opened
  * @typedef {{proof: Proof, open: (blob: Bytes, iv: Bytes) => Promise<Opened>}} Unlocked
  * @typedef {{LOCAL_PASSCODE?: boolean,
- *   locate?: (hash: string) => Promise<{id: string, fragment: string}>,
+ *   locate?: (fragment: string) => Promise<string>,
  *   unlock: (fragment: string, passcode?: string | null) => Promise<Unlocked>}} Opener
  *   LOCAL_PASSCODE: the passcode is part of the key and the server does not know it. `open` rejects a wrong one with
- *   `passcode_wrong`, and another one can be tried on the same payload.
+ *   `passcode_wrong`, and another one can be tried on the same payload. `locate` derives the id from the key.
  */
 
 /**
@@ -36,7 +36,7 @@ import { ApiError } from "./api-error.js";
  */
 export async function openerFor(fragment, format, formats = NATIVE_FORMATS) {
   const row = FORMATS.find((candidate) => candidate.format === format);
-  if (!row || !formats.includes(format) || (format !== FORMAT && (await isOwnFragment(fragment)))) {
+  if (!row || !formats.includes(format) || (format !== FORMAT && (await isOwnKey(fragment)))) {
     throw new ApiError("link_incomplete");
   }
   const opener = await loadOpener(row);
@@ -45,19 +45,19 @@ export async function openerFor(fragment, format, formats = NATIVE_FORMATS) {
 }
 
 /**
- * Reject with ApiError `link_incomplete` if the fragment is a key of none of the formats. Sends no request to the API.
+ * Return whether the fragment is a key of one of the formats. Sends no request to the API.
  * @param {string} fragment
  * @param {string[]} formats
  */
-export async function checkFragment(fragment, formats) {
+export async function isKey(fragment, formats) {
   for (const format of formats) {
     try {
-      return void (await openerFor(fragment, format, formats));
+      return Boolean(await openerFor(fragment, format, formats));
     } catch (error) {
       if (/** @type {any} */ (error)?.code !== "link_incomplete") throw error;
     }
   }
-  throw new ApiError("link_incomplete");
+  return false;
 }
 
 /**
@@ -69,14 +69,5 @@ export async function loadOpener({ load }) {
     return await load();
   } catch {
     throw new ApiError("unreachable");
-  }
-}
-
-/** @param {string} fragment */
-async function isOwnFragment(fragment) {
-  try {
-    return Boolean(await keyOf(fragment));
-  } catch {
-    return false;
   }
 }

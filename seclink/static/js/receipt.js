@@ -2,13 +2,17 @@
 /** The receipt: the state and events of a secret, and the sender's means to burn it, change its expiry or its note. */
 
 import { api } from "./api.js";
+import { readUrl } from "./pasted-link.js";
 import { pollReceipt, stateText } from "./receipt-status.js";
 import { $, errorText, field, fillSelect, onSecondPress, openPage, select, showOnly, whileBusy } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 
-const receiptId = location.pathname.split("/").pop() ?? "";
-const manageToken = /^#([A-Za-z0-9]{16,64})/.exec(location.hash)?.[1] ?? "";
+const FORM = { path: "/receipt/([A-Za-z0-9]{20})", isKey: (/** @type {string} */ text) => /^[A-Za-z0-9]{32}$/.test(text) };
+const { origin, pathname, search, hash } = location;
+const link = await readUrl(`${origin}${pathname}${search}${hash}`, [FORM]);
+const receiptId = link?.id ?? "";
+const manageToken = link?.key ?? "";
 const server = api();
 
 /** @type {{ receipt: any, updatedAt: number }} the last response of the server, null until there is one */
@@ -20,7 +24,9 @@ if (opened) start(opened);
 /** @param {Page} page */
 function start(page) {
   addEventListener("hashchange", () => location.reload());
-  if (!manageToken) return showMissing(page);
+  if (!link?.key) return showMissing(page);
+  if (link.isExposed) history.replaceState({ isExposed: true }, "", `${link.url}#${link.key}`); // a reload sends it again
+  page.setText($("exposed"), history.state?.isExposed ? "receipt.exposed" : null);
   const load = () => server.receipt(receiptId, manageToken);
   const poll = pollReceipt(load, (receipt) => render(page, receipt), (error) => {
     if (error?.code === "not_found") showMissing(page);

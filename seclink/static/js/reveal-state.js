@@ -17,7 +17,7 @@
  * (revealing, locked). Leaving the page wipes it, and so does a while without activity.
  *
  * @typedef {"checking" | "offered" | "revealing" | "locked" | "opened" | "undecryptable" | "wiped" | "failed"} Phase
- * @typedef {{ linkId: string, fragment: string, formats: string[], href: string }} Link
+ * @typedef {import("./secret-url.js").SecretUrl} Link
  *
  * @typedef {object} State
  * @property {Phase} phase

@@ -48,6 +48,7 @@ function start(page) {
 async function check(page) {
   const { hash } = location;
   enter("checking", { link: null, pending: null });
+  page.setText($("exposed"), null);
   $("report").hidden = true;
   if (!hash && history.state?.openedAt) return showOpenedEarlier(page, history.state.openedAt);
   showOnly("waiting");
@@ -55,11 +56,26 @@ async function check(page) {
     const offer = await checkLink(server);
     if (hash !== location.hash) return;
     enter("offered", offer);
+    if (offer.link.isExposed) moveKey(offer.link);
     showOffer(page);
   } catch (error) {
     if (hash === location.hash) fail(page, error);
   }
   document.body.dataset.ready = "";
+}
+
+/**
+ * Write the link with its key behind a `#`, so that neither a reload nor a choice of language sends it again.
+ * @param {Link} link
+ */
+function moveKey(link) {
+  history.replaceState({ ...history.state, isExposed: true }, "", urlOf(link));
+}
+
+/** @param {Link} link */
+function urlOf({ url, fragment }) {
+  const lang = new URLSearchParams(location.search).get("lang");
+  return `${url}${lang ? `?${new URLSearchParams({ lang })}` : ""}${fragment && `#${fragment}`}`;
 }
 
 /**
@@ -69,7 +85,7 @@ async function check(page) {
 async function changeLink(page) {
   const { hash } = location;
   if (state.link && ["revealing", "locked"].includes(state.phase)) {
-    return history.replaceState(history.state, "", state.link.href); // finish this one: its view may be spent
+    return history.replaceState(history.state, "", urlOf(state.link)); // finish this one: its view may be spent
   }
   const link = state.phase === "opened" && (await secretFromUrl(location).catch(() => null));
   if (hash !== location.hash) return;
@@ -86,6 +102,7 @@ function showOffer(page) {
   const key = viewsLeft === null ? "reveal.leftAny" : "reveal.left";
   page.setText($("views-left"), (locale) => locale.t(key, { count: viewsLeft }));
   page.setText($("expires"), (locale) => locale.t("reveal.until", { until: locale.dateTime(expiresAt) }));
+  page.setText($("exposed"), history.state?.isExposed ? "reveal.exposed" : null);
   $("passcode-field").hidden = !state.needsPasscode;
   showAttempts(page, attemptsLeft);
   page.setText($("problem"), null);

@@ -15,21 +15,18 @@ import { ApiError } from "../api-error.js";
 import { decodeBase64, matchingText, parseObject, parsePayload, pbkdf2 } from "./foreign.js";
 
 const MASTER_KEY = /^[A-Za-z0-9$~_.-]{36}$/;
-// A key may contain `.`, so a dot that ends a sentence may follow it; other characters of a key may not.
-const MASTER_KEY_IN_HASH = /^#([A-Za-z0-9$~_.-]{36})(?![A-Za-z0-9$~_-])/;
 const ID_STARTS_AT = 28;
 const DATA_URL = /^data:application\/octet-stream;base64,/;
 const ITERATIONS = 100000;
 const TYPES = /^(?:text|redirect|neogram)$/;
 
 /**
- * Derive the id from the key in the fragment. Rejects with ApiError `link_incomplete` for a fragment that is no key.
- * @param {string} hash
+ * Derive the id from the key. Rejects with ApiError `link_incomplete` for a fragment that is no key.
+ * @param {string} fragment
  */
-export async function locate(hash) {
-  const key = MASTER_KEY_IN_HASH.exec(hash)?.[1];
-  if (!key) throw new ApiError("link_incomplete");
-  return { id: toHex(await sha256(utf8(key.slice(ID_STARTS_AT)))), fragment: key };
+export async function locate(fragment) {
+  if (!MASTER_KEY.test(fragment)) throw new ApiError("link_incomplete");
+  return toHex(await sha256(utf8(fragment.slice(ID_STARTS_AT))));
 }
 
 /**
