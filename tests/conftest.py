@@ -18,12 +18,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the files of quick tests in memory, where SQLite's syncs cost nothing. Other tests have a real disk."""
-    memory = Path("/dev/shm")
-    if config.option.markexpr == "quick" and os.access(memory, os.W_OK):
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+    """For `-m quick`: fewer examples, and files in memory, where SQLite's syncs cost nothing.
+
+    All other runs have as many examples as a test says, and a real disk.
+    """
+    if config.option.markexpr != "quick":
+        return
+    from hypothesis import settings  # half a second, which a single unit file need not wait for
+
+    settings.register_profile("quick", settings(), max_examples=20)
+    settings.load_profile("quick")
+    if os.access("/dev/shm", os.W_OK):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
 
+LONG = bool(os.environ.get("SECLINK_LONG"))
 QUICK_FOLDERS = {"unit", "api", "client", "dialects"}
 PROCESS_FIXTURES = {"make_server", "serve", "server", "server_type", "shell"}
 
@@ -33,6 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
         fixtures = set(getattr(item, "fixturenames", ()))
+        if LONG or item.config.getoption("--soak"):
+            item.add_marker(pytest.mark.timeout(0))
         if folder in QUICK_FOLDERS and not fixtures & PROCESS_FIXTURES and not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.quick)
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 
 HOST, KEY = "https://seclink.local", "sk_live_xxx"
 
@@ -68,7 +69,7 @@ def with_values(example: str, server: Server) -> str:
 
 
 def run(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=TIMEOUT_SECONDS).stdout
 
 
 def check_created_secret_is_revealed_once(created: dict[str, Any], server: Server) -> None:

@@ -141,7 +141,7 @@ MEMBERS = sorted(CREATE | PATCH | REVEAL | REPORT)
 DOCUMENTS = st.dictionaries(st.sampled_from(MEMBERS) | st.text(max_size=8), ANYTHING, max_size=5) | ANYTHING
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=DOCUMENTS)
 async def test_arbitrary_json_is_never_a_500(appliance: Appliance, document: Any) -> None:
     """IN-02: known members with any value, unknown members, and documents that are not objects."""

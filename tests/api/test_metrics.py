@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.appliance import Appliance, MakeAppliance, loaded_assets
 from support.ports import free_port
 from support.server import HIGH_RATES, MakeServer
+from support.waiting import TIMEOUT_SECONDS
 from test_log_lines import canaries, check_no_canaries, run_every_flow
 
 from seclink.config.dialects import DIALECTS
@@ -251,6 +252,6 @@ def test_metrics_listener_on_a_used_port_stops_the_start(make_server: MakeServer
         port = other.getsockname()[1]
         server = make_server(f'[metrics]\nlisten = "127.0.0.1:{port}"\n')
         server.start(wait=False)
-        assert server.process.wait(20) == 1
+        assert server.process.wait(TIMEOUT_SECONDS) == 1
     assert f"metrics.listen: 127.0.0.1:{port} is in use" in server.log()
     assert "Traceback" not in server.log()

@@ -27,6 +27,7 @@ from api_helpers import (
 )
 from support.appliance import Appliance, MakeAppliance
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 
 import seclink
 
@@ -288,7 +289,7 @@ def test_incomplete_request_spends_nothing(server: Server, method: str, end: str
     url = f"{server.url}/api/v1/secrets"
     secret = httpx.post(url, json=body()).json()
     head = f"{method} /api/v1/secrets/{secret['linkId']}{end} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT_SECONDS) as client:
         client.sendall(head.encode())
         client.shutdown(socket.SHUT_WR)
         with contextlib.suppress(OSError):

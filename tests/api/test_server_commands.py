@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from support.ports import free_port
 from support.server import MakeServer
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.config.parser import parse
 from seclink.config.schema import Config
 from seclink.store import connection
+
+pytestmark = pytest.mark.slow
 
 SERVER_SIDE = [
     ("serve", "--port", "1"),
@@ -29,7 +32,7 @@ SERVER_SIDE = [
 def seclink(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "seclink", *arguments], cwd=folder, env=os.environ | {"SECLINK_CONFIG": ""} | env,
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
     )  # fmt: skip
 
 

@@ -183,11 +183,14 @@ def test_check_times_out_on_a_silent_port(make_server: MakeServer) -> None:
     assert (ended.returncode, ended.stderr.endswith(b"does not respond: no response within 5 s\n")) == (1, True)
 
 
+@pytest.mark.slow
 def test_check_does_not_import_the_server(tmp_path: Path) -> None:
     """A container runs it every half minute."""
     code = "import sys\nfrom seclink.cli.main import cli\ntry:\n    cli(['check','--url','http://127.0.0.1:9'])\n"
     code += "except SystemExit:\n    print(*sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=TIMEOUT_SECONDS
+    )
     loaded = set(ended.stdout.split())
     assert "seclink.cli.check" in loaded
     assert not {"litestar", "httpx", "sqlite3", "argon2", "cryptography", "seclink.domain.vault"} & loaded

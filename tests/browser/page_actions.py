@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 from watch import Watch
 
 STATIC = Path(__file__).parents[2] / "seclink/static"
-PATIENCE_MS = 120_000  # on a busy machine nothing is late
+PATIENCE_MS = TIMEOUT_SECONDS * 1000
 expect.set_options(timeout=PATIENCE_MS)
 LANGUAGES = ("en", "fr", "es", "ru")
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from support.waiting import TIMEOUT_SECONDS
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Tampering:
             told = self.forwarded(handler.headers.get("X-Forwarded-For", ""), handler.client_address[0])
             asked = {name: value for name, value in asked.items() if name.lower() != "x-forwarded-for"}
             asked |= {"X-Forwarded-For": told} if told else {}
-        connection = http.client.HTTPConnection(self._real, timeout=30)
+        connection = http.client.HTTPConnection(self._real, timeout=TIMEOUT_SECONDS)
         path = handler.path.removeprefix(self._below)
         connection.request(handler.command, path, body or None, {**asked, "Host": "localhost", "Connection": "close"})
         real = connection.getresponse()

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from support.server import MakeServer, Server
+from support.waiting import TIMEOUT_SECONDS
 from terminal import COMMAND, Shell
 
 from seclink.store import audit_log
@@ -48,7 +49,7 @@ def database(here: Shell) -> Path:
 
 
 def tamper(here: Shell, *changes: str) -> None:
-    with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
+    with contextlib.closing(sqlite3.connect(database(here), timeout=TIMEOUT_SECONDS)) as db, db:
         db.execute("DROP TRIGGER audit_stays")
         for each in changes:
             db.execute(each)
@@ -200,7 +201,7 @@ def test_follow_prints_new_entries_until_interrupted(here: Shell) -> None:
         here.out("create", "hello")
         assert json.loads(process.stdout.readline())["seq"] == 2
         process.send_signal(signal.SIGINT)
-        rest, said = process.communicate(timeout=30)
+        rest, said = process.communicate(timeout=TIMEOUT_SECONDS)
         assert (rest, process.returncode) == (b"", 0)
         assert said.decode().splitlines()[-1].startswith("intact: entries 1 to 2, mark 2:")
 
@@ -210,7 +211,7 @@ def test_follow_ends_at_a_changed_entry(here: Shell) -> None:
     with following(here) as process:
         assert process.stdout.readline()
         tamper(here, "UPDATE audit SET digest = 'other' WHERE seq = 1")
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
         assert process.returncode == 1
         assert said.splitlines()[-1].startswith(b"NOT INTACT: ")
 
@@ -219,7 +220,7 @@ def test_forged_entry_cannot_control_the_terminal(here: Shell) -> None:
     """An entry that somebody has put there, in a chain of its own."""
     here.out("create", "hello")
     tamper(here, "DELETE FROM audit WHERE seq > 0")
-    with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
+    with contextlib.closing(sqlite3.connect(database(here), timeout=TIMEOUT_SECONDS)) as db, db:
         audit_log.append(
             db, audit_log.head(db), [audit_log.AuditEntry(10**18, "\x1b[2J", "a\x1b]0;x\x07", None, "\u202e", "\n")]
         )
@@ -233,7 +234,7 @@ def test_forged_entry_cannot_control_the_terminal(here: Shell) -> None:
 def test_forged_digest_cannot_control_the_terminal(here: Shell, options: tuple[str, ...]) -> None:
     """What the trail begins with is chained to nothing; ends of lines and C1 controls are as good as ESC."""
     hostile = "\x1b]0;owned\x07\n\x9b2J\u202e"
-    with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
+    with contextlib.closing(sqlite3.connect(database(here), timeout=TIMEOUT_SECONDS)) as db, db:
         db.execute("DROP TRIGGER audit_stays")
         db.execute("UPDATE audit SET digest = ? WHERE seq = 0", (hostile,))
         audit_log.append(
@@ -245,7 +246,7 @@ def test_forged_digest_cannot_control_the_terminal(here: Shell, options: tuple[s
         assert not set(done.stderr + done.stdout) & {0x1B, 0x07}
         assert not set((done.stderr + done.stdout).decode()) & set("\x9b\u202e\u2028")
         assert len(done.stderr.splitlines()) == 1
-        with contextlib.closing(sqlite3.connect(database(here), timeout=5)) as db, db:
+        with contextlib.closing(sqlite3.connect(database(here), timeout=TIMEOUT_SECONDS)) as db, db:
             db.execute("DELETE FROM audit WHERE seq = 5")
 
 

@@ -66,7 +66,7 @@ def test_report_of_a_server_that_erases(make_server: MakeServer) -> None:
 def test_server_that_does_not_overwrite_deleted_data_is_found(controls: dict[str, Any]) -> None:
     """FOR-01, FOR-03: the negative control."""
     server, process = controls["does not overwrite"]
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 1, output
     matches = re.findall(r"FOUND +the payload of the (\w+) canary of [\d]+ bytes: (\S+), byte (\d+)", output)
     assert {ending for ending, _, _ in matches} == {"revealed", "burned"}
@@ -116,7 +116,7 @@ def test_contents_in_any_table_are_found(make_server: MakeServer, change: str, e
 def test_log_that_is_not_truncated_is_found(controls: dict[str, Any]) -> None:
     """FOR-01: another control; deleted data is overwritten in the database, but still in its log."""
     server, process = controls["does not cut its log"]
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 1, output
     assert re.search(rf"FOUND .*: {server.folder}/seclink.db-wal, byte \d+", output)
 
@@ -132,7 +132,7 @@ def test_also_option_searches_a_copy_of_the_database(make_server: MakeServer, tm
         for each in server.folder.glob("seclink.db*"):
             (folder / each.name).write_bytes(each.read_bytes())
         os.kill(server.process.pid, 18)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 1
     assert re.search(rf"FOUND .*: {folder}/seclink.db(-wal)?, byte \d+", output)
     assert not re.search(rf"FOUND .*: {server.folder}/", output)
@@ -144,7 +144,7 @@ def test_expired_secrets_are_erased_too(make_server: MakeServer) -> None:
     with running_audit(server) as process:
         until(lambda: waiting(server) == 2)
         expire(server)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 0, output
     assert len(re.findall(r"expired +[\d,]+ bytes: 7 parts were stored, none remain", output)) == 2
 
@@ -153,7 +153,7 @@ def test_secret_that_has_not_been_reaped_is_found(make_server: MakeServer) -> No
     server = make_server(OFTEN).start()
     constants = {"seclink.ops.erasure_check.MIN_TTL_SECONDS": 60, "seclink.ops.erasure_check.GRACE_SECONDS": -59}
     with running_audit(server, prefix=with_constants(constants)) as process:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 1
     assert "FOUND     the payload of the expired canary" in output
 

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from support.server import MakeServer, Server
+from support.waiting import TIMEOUT_SECONDS
 from tampering import Said, Tampering
 from terminal import COMMAND, Shell
 
@@ -515,7 +516,9 @@ def in_shell(here: Shell, program: str, *arguments: str, **changes: str) -> subp
     """`program` in bash, where $seclink is the command and $1 the first argument."""
     env = here.env | changes | {"seclink": " ".join(COMMAND)}
     command = ["bash", "-c", program, "bash", *arguments]
-    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
+    )
 
 
 def saved_file(stderr: bytes) -> Path:

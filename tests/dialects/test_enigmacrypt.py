@@ -13,6 +13,7 @@ import pytest
 from dialect_helpers import ask, enigmacrypt_request, wait_until_gone, written
 from support.appliance import Appliance, MakeAppliance
 from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS
 from transcripts import GOLDEN, ROOT
 
 from seclink.domain import tokens
@@ -157,7 +158,7 @@ def test_fetch_with_an_incomplete_body_spends_no_access(server: Server) -> None:
     message = httpx.post(url, json={"encryptedContent": CONTENT, "maxAccess": 1}).json()["data"]
     path = f"/enigmacrypt/api/messages/{message['messageId']}"
     head = f"POST {path}/access HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT_SECONDS) as client:
         client.sendall(head.encode())
         client.shutdown(socket.SHUT_WR)
         with contextlib.suppress(OSError):
@@ -196,7 +197,7 @@ def test_client_requests_work_on_one_connection(server: Server) -> None:
     """A peek, a fetch whose body the server does not use, and a further request on the same socket."""
     key = server.key()
     request = enigmacrypt_request(key, 1, False)
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
     with contextlib.closing(connection):
         connection.request("POST", "/enigmacrypt/api/messages", json.dumps(request["json"]), request["headers"] | JSON)
         message = json.loads(connection.getresponse().read())["data"]

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from support.server import MakeServer, Server
+from support.waiting import TIMEOUT_SECONDS
 from transcripts import GOLDEN
 
 CLIENTS = Path(sys.prefix) / "clients"
@@ -31,7 +32,7 @@ def node(version: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     assert (modules / "crypto-js").is_dir(), "crypto-js is missing: run tests/dialects/clients/install.sh"
     env = os.environ | {"NODE_PATH": str(modules)}
     command = ["node", str(PROGRAM), *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
 
 
 def create_with_sample(version: str, base: str, *arguments: str) -> Any:
@@ -97,9 +98,11 @@ def test_node_sample_throws_the_rate_limit_error(make_server: MakeServer) -> Non
 
 def curl(url: str, body: Any, key: str, *options: str) -> Any:
     """Run the documented command and return the JSON that it prints."""
-    command = ["curl", "-sS", "-m", "20", *options, "-X", "POST", f"{url}/api/messages"]
+    command = ["curl", "-sS", *options, "-X", "POST", f"{url}/api/messages"]
     command += ["-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json"]
-    process = subprocess.run([*command, "-d", json.dumps(body)], capture_output=True, timeout=30, check=True)
+    process = subprocess.run(
+        [*command, "-d", json.dumps(body)], capture_output=True, timeout=TIMEOUT_SECONDS, check=True
+    )
     return json.loads(process.stdout)
 
 

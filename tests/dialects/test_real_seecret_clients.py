@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from support.server import MakeServer, Serve, Server
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.format import envelope
 
@@ -37,7 +38,7 @@ def key(server: Server) -> str:
 
 def run(command: list[str | Path], url: str, token: str, calls: tuple[Any, ...]) -> list[Any]:
     input = json.dumps({"url": url, "token": token, "calls": calls})
-    process = subprocess.run(command, input=input, capture_output=True, text=True, timeout=60, check=False)
+    process = subprocess.run(command, input=input, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     assert process.returncode == 0, process.stderr
     responses: list[Any] = json.loads(process.stdout)
     assert [status for status, _ in responses] == [body["CODE"] for _, body in responses]
@@ -171,7 +172,12 @@ def test_unknown_token_is_unauthorized(server: Server, token: str) -> None:
 
 
 def curl(*arguments: str) -> Any:
-    process = subprocess.run(["curl", "-sS", "-m", "20", *arguments], capture_output=True, timeout=30, check=True)
+    process = subprocess.run(
+        ["curl", "-sS", *arguments],
+        capture_output=True,
+        timeout=TIMEOUT_SECONDS,
+        check=True,
+    )
     return json.loads(process.stdout)
 
 

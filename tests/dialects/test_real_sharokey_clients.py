@@ -14,6 +14,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from support.server import MakeServer, Server
+from support.waiting import TIMEOUT_SECONDS
 
 HERE = Path(__file__).parent / "clients"
 PYTHON = [str(Path(sys.prefix, "clients/python/bin/python")), "-W", "error", str(HERE / "sharokey_sdk.py")]
@@ -21,7 +22,9 @@ TEXT = "  hello ✓\n"
 
 
 def run(command: list[str], input: dict[str, Any]) -> Any:
-    process = subprocess.run(command, input=json.dumps(input), capture_output=True, text=True, timeout=60, check=False)
+    process = subprocess.run(
+        command, input=json.dumps(input), capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+    )
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)
 

@@ -14,6 +14,7 @@ import pytest
 from dialect_helpers import scrt_link_request
 from support.appliance import Appliance, MakeAppliance
 from support.server import HIGH_RATES, Server
+from support.waiting import TIMEOUT_SECONDS
 from transcripts import GOLDEN, ROOT
 
 import seclink
@@ -72,7 +73,7 @@ def test_recorded_request_is_accepted_on_a_real_socket(server: Server) -> None:
     body = recorded["body"].encode()
     headers = recorded["headers"] | {"Authorization": f"Bearer {key}", "X-Host": f"127.0.0.1:{server.port}"}
     assert headers["X-Checksum"] == hashlib.sha256(body).hexdigest()
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
     connection.request("POST", "/scrt-link" + recorded["path"], body, headers)
     response = connection.getresponse()
     content = response.read()
@@ -92,7 +93,10 @@ def test_recorded_request_is_accepted_on_a_real_socket(server: Server) -> None:
     ],
 )
 def test_malformed_request_to_its_path_is_rejected_in_the_envelope(server: Server, status: int, data: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client, contextlib.suppress(OSError):
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT_SECONDS) as client,
+        contextlib.suppress(OSError),
+    ):
         client.sendall(data)
         response = http.client.HTTPResponse(client)
         response.begin()

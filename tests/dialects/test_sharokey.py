@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.appliance import Appliance
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 from transcripts import GOLDEN, ROOT
 
 pytestmark = pytest.mark.anyio
@@ -98,7 +99,10 @@ async def test_any_members_create_a_secret_or_are_rejected_by_name(
     ],
 )
 def test_malformed_request_is_rejected_in_the_envelope(server: Server, status: int, data: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client, contextlib.suppress(OSError):
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT_SECONDS) as client,
+        contextlib.suppress(OSError),
+    ):
         client.sendall(data)
         response = http.client.HTTPResponse(client)
         response.begin()
@@ -112,7 +116,7 @@ def test_recorded_chunked_request_of_the_javascript_client_is_read(server: Serve
     recorded = GOLDEN[1]["request"]
     headers = recorded["headers"] | {"Authorization": f"Bearer {server.key()}"}
     body = recorded["body"].encode()
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
     pieces = [body[at : at + 100] for at in range(0, len(body), 100)]
     connection.request("POST", "/sharokey" + recorded["path"], pieces, headers, encode_chunked=True)
     response = connection.getresponse()

@@ -18,7 +18,7 @@ needs_mount = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_MOUNT")), 
 needs_strace = pytest.mark.skipif(bool(os.environ.get("SECLINK_WITHOUT_STRACE")), reason="SECLINK_WITHOUT_STRACE")
 LOCKER = """
 import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=120)
 db.execute(sys.argv[2])
 print("locked", flush=True)
 sys.stdin.readline()

@@ -14,6 +14,7 @@ from sockets import (
     read_all,
     small_server,
 )
+from support.waiting import TIMEOUT_SECONDS
 
 MOST = 1_000_000
 BURN = b"GET /burn HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -139,7 +140,7 @@ def test_pipelined_requests_are_served_in_order_and_a_flood_is_not(server: Small
     """IN-09"""
     ask = b"GET /pipe HTTP/1.1\r\nHost: x\r\n\r\n"
     with server.connect(ask * 5) as client:
-        client.settimeout(5)
+        client.settimeout(TIMEOUT_SECONDS)
         data = b""
         while data.count(b"HTTP/1.1 200") < 5:
             data += client.recv(65536)

@@ -15,6 +15,10 @@ from support.waiting import TIMEOUT_SECONDS
 HIGH_RATES = '[rates]\ncreate = "1000000/hour"\nreveal = "1000000/hour"\npeek = "1000000/hour"\nkey = "1000000/hour"\n'
 
 
+# httpx gives up after five seconds, unless a test says otherwise.
+vars(httpx._config.DEFAULT_TIMEOUT_CONFIG).update(dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT_SECONDS))
+
+
 class Server:
     """`seclink serve` in a process and a folder of its own. `toml` is its whole configuration except for the port."""
 

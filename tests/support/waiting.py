@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-TIMEOUT_SECONDS = 120.0  # generous: a busy machine must not fail a test
+TIMEOUT_SECONDS = 120.0  # it only stops what hangs: an overloaded machine must not fail a test
 
 
 def until(condition: Callable[[], Any]) -> None:

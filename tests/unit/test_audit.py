@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.waiting import TIMEOUT_SECONDS
 from test_store import END, NOW, key, link, receipt, secret
 
 from seclink.errors import StorageFailed, StoreUnusable
@@ -52,7 +53,7 @@ def told(path: Path) -> list[tuple[Any, ...]]:
 @contextlib.contextmanager
 def tampering(path: Path) -> Any:
     """Connect as an attacker who may write to the file."""
-    with contextlib.closing(sqlite3.connect(path, timeout=5)) as db, db:
+    with contextlib.closing(sqlite3.connect(path, timeout=TIMEOUT_SECONDS)) as db, db:
         db.execute("DROP TRIGGER IF EXISTS audit_stays")
         yield db
 
@@ -574,7 +575,7 @@ async def test_paused_reader_does_not_keep_the_log_from_being_truncated(path: Pa
     reading = AuditReader(path).new()
     next(reading)
     assert await store.claim(link("0"), NOW) is not None
-    with contextlib.closing(sqlite3.connect(path, timeout=5)) as db:
+    with contextlib.closing(sqlite3.connect(path, timeout=TIMEOUT_SECONDS)) as db:
         assert db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     assert len(list(reading)) == 9
 

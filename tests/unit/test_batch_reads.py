@@ -5,6 +5,7 @@ import sqlite3
 from typing import Any
 
 import pytest
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.errors import StorageFailed
 from seclink.store.batch_reads import MAX_BATCH, BatchReader
@@ -47,7 +48,7 @@ def start_read(reader: BatchReader, key: str) -> "asyncio.Task[Any]":
 
 
 async def wait_for_queries(connection: FakeConnection, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while len(connection.queries) < count:  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0)
 

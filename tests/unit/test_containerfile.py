@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink import __version__
 from seclink.cli.main import cli
@@ -35,7 +36,9 @@ def final(name: str) -> list[str]:
 
 def test_linter_has_no_findings() -> None:
     linter = Path(sys.executable).with_name("hadolint")
-    ended = subprocess.run([linter, ROOT / "Containerfile"], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [linter, ROOT / "Containerfile"], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 

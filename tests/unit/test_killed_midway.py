@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import schema_snapshots
 from schema_snapshots import DAY, ENDED, NOW, WAITING, link, traces
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.store import backup, connection, migrate
 
@@ -33,7 +34,9 @@ def run(script: str, folder: Path, *options: str) -> "subprocess.CompletedProces
     code = f"from pathlib import Path; path, file = Path('seclink.db'), Path('backup.db'); {script}"
     command = ["strace", "-f", "-y", "-e", f"trace={CALLS}", *options, sys.executable, "-B", "-c", code]
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+    )
 
 
 def kill_at_every_step(script: str, folder: Path, reset: Callable[[], None]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from support.layers import (
     package,
     permissions,
 )
+from support.waiting import TIMEOUT_SECONDS
 
 OPENS_SECRETS = ("seclink.format", "seclink.client", "cryptography", "httpx")
 HEAVY = ("client", "domain", "format", "store", "web")
@@ -118,7 +119,12 @@ def loaded_by(code: str, tmp_path: Path, said: str = "") -> set[str]:
     """The modules that a fresh interpreter has loaded after `code`, which said that it got through."""
     script = f"import sys\n{code}\nprint('LOADED', *sorted(sys.modules))\n"
     ended = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=True,
     )
     assert said in ended.stdout, ended.stderr
     return set(ended.stdout.rpartition("LOADED ")[2].split())
@@ -134,15 +140,15 @@ base = f"http://127.0.0.1:{port}"
 def ask(path, sent=None):
     data = None if sent is None else json.dumps(sent).encode()
     request = urllib.request.Request(base + path, data, {"Content-Type": "application/json"})
-    return json.load(urllib.request.urlopen(request, timeout=5))
+    return json.load(urllib.request.urlopen(request, timeout=120))
 
 def look():
     for path in ("/", "/AbCdEfGhIjKl", "/receipt/" + "x" * 20):
-        page = urllib.request.urlopen(base + path, timeout=5).read().decode()
+        page = urllib.request.urlopen(base + path, timeout=120).read().decode()
         files = set(re.findall(r'"(/static/[^"]+)"', page))
         assert len(files) > 5, page
         for file in files:
-            assert urllib.request.urlopen(base + file, timeout=5).read()
+            assert urllib.request.urlopen(base + file, timeout=120).read()
 
 def use():
     try:
@@ -171,6 +177,7 @@ except SystemExit:
 """
 
 
+@pytest.mark.slow
 def test_serving_loads_nothing_that_could_open_a_secret(tmp_path: Path) -> None:
     """Zero knowledge: a server that has created and revealed a secret, and served its pages, has never imported the
     means to read it.

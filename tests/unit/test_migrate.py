@@ -14,6 +14,7 @@ import pytest
 import schema_snapshots
 from database import FOREIGN_LAYOUTS, FOREIGN_SCHEMAS, OpenStore, change_schema, query
 from schema_snapshots import DAY, ENDED, NOW, WAITING, iv, link, payload, receipt, traces
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.errors import StoreUnusable
 from seclink.model import Filter, Rate, State
@@ -203,6 +204,7 @@ def test_upgrade_reads_the_version_inside_its_transaction(tmp_path: Path) -> Non
     assert version(path) == NEWEST
 
 
+@pytest.mark.slow
 def test_concurrent_processes_can_create_the_same_database(tmp_path: Path) -> None:
     """For example a server and `seclink key create`: neither takes a half-made file for a foreign database."""
     script = (
@@ -215,7 +217,7 @@ def test_concurrent_processes_can_create_the_same_database(tmp_path: Path) -> No
         with contextlib.ExitStack() as stack:
             racers = [stack.enter_context(subprocess.Popen(command, bufsize=0, **pipes)) for _ in range(4)]
             assert [each.stdout and each.stdout.readline() for each in racers] == [b"here\n"] * 4
-            assert [each.communicate(b"go\n", timeout=30) for each in racers] == [(b"", b"")] * 4
+            assert [each.communicate(b"go\n", timeout=TIMEOUT_SECONDS) for each in racers] == [(b"", b"")] * 4
         assert version(tmp_path / f"{round}.db") == NEWEST
 
 

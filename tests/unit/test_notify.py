@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.daemon.systemd import SystemdNotifier
 
@@ -17,7 +18,7 @@ class Manager:
 
     def __init__(self, address: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.settimeout(20)
+        self.socket.settimeout(TIMEOUT_SECONDS)
         self.socket.bind(address)
 
     def receive(self) -> list[str]:

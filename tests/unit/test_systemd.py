@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.config.options import defaults, options
 from seclink.config.parser import parse
@@ -67,7 +68,7 @@ def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
         ["systemd-analyze", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT_SECONDS,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -164,7 +165,7 @@ def confined(folder: Path) -> tuple[str, ...]:
 def test_confinement_of_the_tests_is_that_of_the_unit(tmp_path: Path) -> None:
     """Otherwise the next test would prove nothing."""
     command = [*confined(tmp_path), sys.executable, "-c", PROBE]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == {
         "write elsewhere": NO, "write here": "done", "core": 0, "umask": 0o077,
@@ -177,7 +178,7 @@ def test_server_works_confined(tmp_path: Path, server_type: type[Server]) -> Non
     """OPS-02: pages, creating and revealing with a passcode (argon2 in its threads), a reload, a stop."""
     server = server_type(tmp_path, "", prefix=confined(tmp_path)).start()
     try:
-        with httpx.Client(base_url=server.url, timeout=20) as client:
+        with httpx.Client(base_url=server.url, timeout=TIMEOUT_SECONDS) as client:
             body = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once", "passcodeHash": "0" * 64}
             response = client.post("/api/v1/secrets", json=body)
             assert response.status_code == 201, response.text

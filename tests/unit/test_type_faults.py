@@ -30,7 +30,7 @@ KINDS = [kind for module in (schemas, enigmacrypt, scrt_link, seecret, sharokey)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(data=st.data())
 def test_every_rejected_document_has_a_fault_with_a_code(kind: type[Struct], data: st.DataObject) -> None:
     names = [field.encode_name for field in msgspec.structs.fields(kind)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.waiting import TIMEOUT_SECONDS
 from test_store import secret
 
 from seclink.store import wal_checkpoint
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not condition():  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0.01)
 
