@@ -1,22 +1,26 @@
 """Generated passcodes: four words that are short, common, and easy to say and to spell.
 
-The page uses the same list, `static/words.txt`. It has more than 1024 words, so four of them, drawn independently, have
-at least 40 bits of entropy. That is plenty for a passcode: an attempt needs the link's key, and the server counts the
-attempts.
+The pages use the same lists, `static/words/`, one for each of their languages; the command line speaks English. A list
+has 1024 words, so four of them, drawn independently, have 40 bits of entropy. That is plenty for a passcode: an attempt
+needs the link's key, and the server counts the attempts.
 """
 
 import functools
 import re
 from collections.abc import Callable
-
-FOUR_WORDS = re.compile(r"\s*([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)\s*")
+from unicodedata import normalize
 
 
 @functools.cache
-def words() -> tuple[str, ...]:
-    from importlib.resources import files  # slower to import than the file is to read, and rarely needed
+def lists() -> dict[str, tuple[str, ...]]:
+    from importlib.resources import files  # slower to import than the files are to read, and rarely needed
 
-    return tuple(files("seclink").joinpath("static/words.txt").read_text("ascii").split())
+    folder = files("seclink").joinpath("static/words")
+    return {file.name.removesuffix(".txt"): tuple(file.read_text("utf-8").split()) for file in folder.iterdir()}
+
+
+def words() -> tuple[str, ...]:
+    return lists()["en"]
 
 
 def passcode(choice: Callable[[tuple[str, ...]], str]) -> str:
@@ -27,10 +31,13 @@ def passcode(choice: Callable[[tuple[str, ...]], str]) -> str:
 def passcode_candidates(typed: str) -> list[str]:
     """Return the passcodes to try, in order, for a typed one.
 
-    A generated passcode that was dictated may have lost its dashes or small letters: it is tried in its generated form
-    first, then as it was typed.
+    A generated passcode that was dictated may have lost its dashes or small letters, or may have spaces between its
+    digits: it is tried in its generated form first, then as it was typed, as in `static/js/dictated-passcode.js`.
     """
-    match = FOUR_WORDS.fullmatch(typed.lower())
-    if not match or not set(match.groups()) <= set(words()):
+    digits = re.sub(r"[\s-]", "", typed)
+    if re.fullmatch("[0-9]{6}", digits):
+        return list(dict.fromkeys((digits, typed)))
+    spoken = [word for word in re.split(r"[\s,-]+", normalize("NFC", typed).lower()) if word]
+    if len(spoken) != 4 or not any(set(spoken) <= set(listed) for listed in lists().values()):
         return [typed]
-    return list(dict.fromkeys(("-".join(match.groups()), typed)))
+    return list(dict.fromkeys(("-".join(spoken), typed)))

@@ -25,6 +25,7 @@ from seclink.web.page_manifest import fingerprint, manifest
 
 FOLDER = Path(__file__).parents[1] / "static"
 FIRST_LANGUAGE = "en"
+FIRST_WORDS = f"words/{FIRST_LANGUAGE}.txt"
 ICON = "img/icon.svg"
 ICONS = {ICON, "img/revealed.svg", "img/ended.svg"}
 OUR_ACCENT = b"#14624f"
@@ -75,6 +76,9 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
         name[5:-3]: read_texts(module) for name, module in files.items() if re.fullmatch(r"i18n/[a-z-]+\.js", name)
     }
     languages = (FIRST_LANGUAGE, *sorted(texts.keys() - {FIRST_LANGUAGE}))
+    if FIRST_WORDS in files:
+        for language in languages:
+            files.setdefault(f"words/{language}.txt", files[FIRST_WORDS])
     logo = _brand(files, config)
     root, version = urlsplit(public_url).path.rstrip("/"), _version(files)
     values = {

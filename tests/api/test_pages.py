@@ -262,7 +262,7 @@ async def test_versioned_files_are_cached_forever(web: httpx.AsyncClient) -> Non
     page = (await web.get("/")).text
     types = {
         "js/create.js": "text/javascript; charset=utf-8", "css/style.css": "text/css; charset=utf-8",
-        "img/icon.svg": "image/svg+xml", "words.txt": "text/plain; charset=utf-8",
+        "img/icon.svg": "image/svg+xml", "words/en.txt": "text/plain; charset=utf-8",
         "i18n/en.js": "text/javascript; charset=utf-8",
     }  # fmt: skip
     for name, media_type in types.items():

@@ -105,7 +105,7 @@ def visit(page: Page, url: str) -> None:
 
 def create(page: Page, url: str | None, text: str, **choices: str) -> Created:
     """Create a secret on the start page, or with `url` None on the page as it is. Choices: kind, lifetime, views,
-    passcode (`words` or the passcode itself), note, label."""
+    passcode (`words`, `digits` or the passcode itself), note, label."""
     if url is not None:
         visit(page, url)
     choose(page, **choices)
@@ -125,8 +125,8 @@ def choose(page: Page, **choices: str) -> None:
         if name in choices:
             page.select_option(f"#{name}", choices[name])
     if "passcode" in choices:
-        is_own = choices["passcode"] != "words"
-        page.select_option("#passcode-kind", "own" if is_own else "words")
+        is_own = choices["passcode"] not in ("words", "digits")
+        page.select_option("#passcode-kind", "own" if is_own else choices["passcode"])
         if is_own:
             page.locator("#own-passcode").fill(choices["passcode"])
     for name in ("note", "label"):

@@ -164,7 +164,7 @@ def test_a_passcode_of_words_goes_another_way_than_the_link(
     assert created.passcode
     words = created.passcode.split("-")
     assert len(words) == 4
-    assert set(words) <= set((STATIC / "words.txt").read_text().split())
+    assert set(words) <= set((STATIC / "words/en.txt").read_text().split())
     expect(page.locator("#passcode")).to_be_visible()
     page.locator("#message").click()
     expect(page.locator("#status")).to_have_text(text_of("result.copied"))
@@ -178,6 +178,37 @@ def test_a_passcode_of_words_goes_another_way_than_the_link(
     with pytest.raises(PasscodeRequired):
         python.reveal(created.link)
     assert python.reveal(created.link, created.passcode).text == SECRET
+
+
+def test_words_are_those_of_the_pages_language_and_open_on_any_page(page: Page, server: Server) -> None:
+    """As they are typed after a phone call, on a page in another language."""
+    visit(page, f"{server.url}/?lang=ru")
+    created = create(page, None, SECRET, passcode="words")
+    words = str(created.passcode).split("-")
+    assert set(words) <= set((STATIC / "words/ru.txt").read_text("utf-8").split())
+    visit(page, created.link)
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.locator("#passcode").fill(" ".join(words).capitalize())
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(SECRET)
+
+
+def test_six_digits_are_a_passcode_for_the_phone(page: Page, server: Server) -> None:
+    created = create(page, server.url, SECRET, passcode="digits")
+    assert re.fullmatch("[0-9]{6}", str(created.passcode))
+    visit(page, created.link)
+    page.locator("#passcode").fill(f"{str(created.passcode)[:3]} {str(created.passcode)[3:]}")
+    page.locator("#reveal").click()
+    expect(page.locator("#content pre")).to_have_text(SECRET)
+
+
+def test_words_that_were_loaded_need_no_network(page: Page, server: Server, watch: Watch) -> None:
+    """As when the server was upgraded under an open page."""
+    with page.expect_response("**/words/en.txt"):
+        visit(page, server.url)
+    page.route("**/static/**", lambda route: route.abort())
+    assert create(page, None, SECRET, passcode="words").passcode
+    assert len(watch.urls("/words/")) == 1
 
 
 def test_a_passcode_of_ones_own_is_asked_for(page: Page, server: Server, python: Client) -> None:

@@ -123,7 +123,7 @@ def test_a_busy_server_is_waited_for(python: Client, proxy: Proxy, page: Page, l
     assert ([item.status for item in requests], len(names(requests))) == ([503, 502, 200], 1)
 
 
-@pytest.mark.parametrize("end", ["/meta", "/words.txt"])
+@pytest.mark.parametrize("end", ["/meta", "/words/en.txt"])
 def test_a_lost_peek_is_repeated(python: Client, proxy: Proxy, page: Page, leak_check: LeakCheck, end: str) -> None:
     lost = iter([None])
 

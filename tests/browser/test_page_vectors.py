@@ -97,6 +97,11 @@ async ([base, vectors]) => {
     opened: ({ texts }) => every(texts, async (text) => whole(await secretFromUrl(new URL(text)))),
     receipt: ({ texts }) => every(texts, async (text) => receipt(await findLink(text, [RECEIPT]))),
     openedReceipt: ({ texts }) => every(texts, async (text) => receipt(await readUrl(new URL(text).href, [RECEIPT]))),
+    async dictated(given) {
+      const { passcodeCandidates } = await import(`${base}/js/dictated-passcode.js`);
+      const languages = ["ru", "de", "en"];
+      return { candidates: await Promise.all(given.typed.map((each) => passcodeCandidates(each, languages))) };
+    },
     async padded(given) {
       return { padded: given.lengths.map(envelope.padded) };
     },

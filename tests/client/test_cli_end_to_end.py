@@ -463,13 +463,13 @@ def test_get_prompts_until_the_passcode_is_right(here: Shell) -> None:
     assert "right\n" not in screen.shown
 
 
-@pytest.mark.parametrize("passcode", ["riddle-stadium-orbit-plank", "Riddle Stadium Orbit Plank"])
+@pytest.mark.parametrize("passcode", ["lemon-zebra-window-castle", "Lemon Zebra Window Castle"])
 def test_dictated_passcode_opens_the_secret(here: Shell, passcode: str) -> None:
     """Whether it was generated or chosen by the sender."""
     link = here.out("create", "hello", "--passcode", passcode)
     screen = here.on_terminal("get", link)
     screen.wait_for("Passcode: ")
-    screen.type("Riddle Stadium Orbit Plank\n")
+    screen.type("Lemon Zebra Window Castle\n")
     assert screen.end() == 0
     assert "hello\n" in screen.shown
 

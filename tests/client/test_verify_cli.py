@@ -152,7 +152,7 @@ def test_changed_byte_of_any_file_is_a_difference(between: Tampering) -> None:
         (replace("js/openers/raw.js", b"export", b"steal();export"), "js/openers/raw.js", "steal()"),
         (replace("i18n/fr.js", b"export default", b"steal();export default"), "i18n/fr.js", "steal()"),
         (replace("client-module", b"/static/", b"//elsewhere/"), "/api/v1/client-module", "elsewhere"),
-        (replace("words.txt", b"a", b"aa"), "words.txt", "differs from byte"),
+        (replace("words/en.txt", b"a", b"aa"), "words/en.txt", "differs from byte"),
         (header("js/create.js", "Content-Type", "text/html"), "js/create.js", "content-type"),
         (header("css/style.css", "Cache-Control", "no-cache"), "css/style.css", "cache-control"),
     ],
@@ -265,7 +265,7 @@ def test_silent_server_is_not_reachable(between: Tampering, unused_tcp_port: int
     assert verify(f"http://127.0.0.1:{unused_tcp_port}").exit_code == 3
 
     def rule(said: Said) -> None:
-        said.lost = "words.txt" in said.path
+        said.lost = "words/en.txt" in said.path
 
     between.rules = [rule]
     done = verify(between.url)

@@ -176,3 +176,4 @@ def test_a_language_is_added_by_adding_one_file(tmp_path: Path) -> None:
     settings = re.search(r'data-settings="([^"]*)"', after.pages["create", FIRST].decode())
     assert settings
     assert json.loads(html.unescape(settings[1]))["languages"]["tok"] == "toki pona"
+    assert after.files["words/tok.txt"] == after.files["words/en.txt"]  # until it has a list of its own

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from seclink.cli.wordlist import passcode_candidates
 from seclink.errors import LinkIncomplete, SecLinkError
 from seclink.format import envelope
 from seclink.format import link as links
@@ -117,6 +118,10 @@ def padded(inputs: Json) -> Json:
     return {"padded": [envelope.padded(length) for length in inputs["lengths"]]}
 
 
+def dictated(inputs: Json) -> Json:
+    return {"candidates": [passcode_candidates(typed) for typed in inputs["typed"]]}
+
+
 RUN: dict[str, Callable[[Json], Json]] = {
     "derive": derive,
     "seal": seal,
@@ -130,6 +135,7 @@ RUN: dict[str, Callable[[Json], Json]] = {
     "receipt": receipt,
     "address": address,
     "padded": padded,
+    "dictated": dictated,
 }
 
 

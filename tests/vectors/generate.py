@@ -17,6 +17,7 @@ from the format's definition, and what the format's own document promises stands
     pasted   texts                                  for each text: base, linkId, fragment, isExposed; or error
     receipt  texts                                  likewise: base, receiptId, manageToken, isExposed; or error
     padded   lengths                                padded
+    dictated typed                                  candidates: of each, the passcodes to try
 
 `key`, `contentKey`, `iv`, `draws` are hex, `body` and `encryptedBlob` base64. `size` is not given in a header: it
 is put second by whoever seals. A bodyRule repeats a byte: {"byte": hex, "count": n}. Errors: not_authentic,
@@ -580,8 +581,33 @@ def pasting() -> dict[str, Any]:
     }
 
 
+def dictating() -> dict[str, Any]:
+    candidates = {
+        "lemon-zebra-window-castle": [],
+        "lemon zebra window castle": ["lemon-zebra-window-castle"],
+        " Lemon, Zebra,  Window\u00a0Castle ": ["lemon-zebra-window-castle"],
+        "Wolke Zimt Kaktus Lampe": ["wolke-zimt-kaktus-lampe"],
+        "Ястреб лопата арбуз якорь": ["ястреб-лопата-арбуз-якорь"],
+        "музеи\u0306 зебра лопата якорь": ["музей-зебра-лопата-якорь"],
+        "lemon zebra лопата якорь": [],
+        "lemon zebra window": [],
+        "correct horse battery staple": [],
+        "482913": [],
+        " 482 913": ["482913"],
+        "48-29-13": ["482913"],
+        "4829 13 7": [],
+        "４８２９１３": [],
+        "": [],
+    }
+    expected = [[*generated, typed] for typed, generated in candidates.items()]
+    given = {"typed": list(candidates)}
+    comment = "Words of one list and six digits are tried as they were generated, then as typed"
+    return {"dictated_passcodes": vector("dictated", comment, given, {"candidates": expected})}
+
+
 def vectors() -> dict[str, Any]:
-    return from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws() | pasting()
+    own = from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws() | pasting()
+    return own | dictating()
 
 
 def write(folder: Path) -> None:

@@ -45,6 +45,7 @@ export default {
   "create.passcode": "Passcode",
   "passcode.none": "none",
   "passcode.words": "four words",
+  "passcode.digits": "six digits",
   "passcode.own": "my own",
   "passcode.type": "Your passcode",
   "create.note": "Note for the reader",

@@ -45,6 +45,7 @@ export default {
   "create.passcode": "Código de acceso",
   "passcode.none": "ninguno",
   "passcode.words": "4 palabras",
+  "passcode.digits": "6 cifras",
   "passcode.own": "uno propio",
   "passcode.type": "Su código de acceso",
   "create.note": "Nota para el destinatario",

@@ -45,6 +45,7 @@ export default {
   "create.passcode": "Code d’accès",
   "passcode.none": "aucun",
   "passcode.words": "quatre mots",
+  "passcode.digits": "six chiffres",
   "passcode.own": "le mien",
   "passcode.type": "Votre code d’accès",
   "create.note": "Note pour le destinataire",

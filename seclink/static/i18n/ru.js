@@ -45,6 +45,7 @@ export default {
   "create.passcode": "Код доступа",
   "passcode.none": "нет",
   "passcode.words": "4 слова",
+  "passcode.digits": "6 цифр",
   "passcode.own": "свой",
   "passcode.type": "Ваш код доступа",
   "create.note": "Заметка для получателя",

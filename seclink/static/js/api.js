@@ -154,16 +154,6 @@ class Api {
   }
 }
 
-/**
- * Load the list of words for passcodes.
- * @returns {Promise<string[]>}
- */
-export async function loadPasscodeWords() {
-  const url = new URL("../words.txt", import.meta.url).href;
-  const request = { method: "GET", url, isRepeatable: true, timeoutMs: SMALL_TIMEOUT_MS };
-  return send({ ...request, cache: "default" }, (text) => text.split(/\s+/).filter(Boolean));
-}
-
 function ignore() {}
 
 /** Draw the key of one create or reveal, for all its attempts: 192 bits, as it returns a secret again for a minute. */

@@ -1,18 +1,19 @@
 // @ts-check
 /** The start page: create a secret, then share its link. The text leaves the tab only encrypted and is then cleared. */
 
-import { loadPasscodeWords } from "./api.js";
 import { apiWithKey, focusKeyField, isKeyMissing, setUpKeyPanel } from "./api-key-panel.js";
 import { padded } from "./envelope.js";
+import { draw } from "./random-text.js";
 import { clearResult, setUpResult, showResult } from "./result.js";
 import { createSecret, redirectUrl } from "./seal.js";
 import { $, errorText, field, fillSelect, openPage, select, showOnly, whileBusy } from "./ui.js";
+import { loadWords } from "./word-lists.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./ui.js").Text} Text */
 
 const VIEWS = [1, 2, 3, 5, 10, 20, 50, 100];
-const PASSCODE_WORDS = 4;
+const [PASSCODE_WORDS, PASSCODE_DIGITS] = [4, 6];
 const HEADER_BYTES = 64; // reserved for the envelope's header
 const TAG_BYTES = 16;
 
@@ -58,6 +59,7 @@ function setUpChoices(page) {
     const views = VIEWS.map((count) => [String(count), locale.t("create.viewsCount", { count })]);
     fillSelect(select("views"), [...views, ["any", locale.t("create.viewsAny")]], select("views").value || "1");
     updateTerms(page);
+    loadWords(locale.code).catch(() => {}); // loaded again when they are needed
   });
 }
 
@@ -149,7 +151,7 @@ function problemOf(error) {
  * @param {string} text
  */
 async function create(page, type, text) {
-  const passcode = await choosePasscode();
+  const passcode = await choosePasscode(page.locale.code);
   const views = select("views").value;
   const created = await createSecret(apiWithKey(), text, {
     type: type === "text" && field("neogram").checked ? "neogram" : type,
@@ -212,20 +214,13 @@ function maxTextBytes(payloadBytes) {
   return fits;
 }
 
-/** @returns {Promise<string | null>} */
-async function choosePasscode() {
+/**
+ * @param {string} language of the words
+ * @returns {Promise<string | null>}
+ */
+async function choosePasscode(language) {
   const kind = select("passcode-kind").value;
   if (kind === "own") return field("own-passcode").value;
-  if (!kind) return null;
-  const words = await loadPasscodeWords();
-  return Array.from({ length: PASSCODE_WORDS }, () => words[randomBelow(words.length)]).join("-");
-}
-
-/** Return an unbiased random number below `limit`. @param {number} limit */
-function randomBelow(limit) {
-  const max = Math.floor(2 ** 32 / limit) * limit;
-  for (;;) {
-    const [number] = crypto.getRandomValues(new Uint32Array(1));
-    if (number < max) return number % limit;
-  }
+  if (kind === "digits") return draw("0123456789", PASSCODE_DIGITS).join("");
+  return kind ? draw(await loadWords(language), PASSCODE_WORDS).join("-") : null;
 }

@@ -1,23 +1,21 @@
 // @ts-check
 /**
- * Passcodes that were dictated. People type the four words they hear with spaces and capitals; generated passcodes are
- * lower-case words with dashes. If all four words are on the word list, the generated form is attempted first.
+ * Passcodes that were dictated. People type the four words or six digits they hear with spaces and capitals; generated
+ * passcodes are lower-case words with dashes, or digits alone. What may be one of them is attempted in that form first.
  */
-import { loadPasscodeWords } from "./api.js";
-
-const FOUR_WORDS = /^\s*([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)[\s,-]+([a-z]+)\s*$/;
+import { loadWords } from "./word-lists.js";
 
 /**
- * Call `attempt` with the generated form of the passcode if there is one, then with the passcode as it was typed.
+ * Call `attempt` with one candidate after the other, until one of them is not the wrong passcode.
  * @template T
- * @param {string | null} passcode
+ * @param {string | null} passcode as it was typed
+ * @param {string[]} languages of the lists that its words may be on
  * @param {(passcode: string | null) => Promise<T>} attempt
  * @returns {Promise<T>}
  */
-export async function attemptDictated(passcode, attempt) {
-  const words = FOUR_WORDS.exec((passcode ?? "").toLowerCase())?.slice(1) ?? [];
-  const generated = words.join("-");
-  if (generated && generated !== passcode && await areListed(words)) {
+export async function attemptDictated(passcode, languages, attempt) {
+  const [generated] = passcode === null ? [passcode] : await passcodeCandidates(passcode, languages);
+  if (generated !== passcode) {
     try {
       return await attempt(generated);
     } catch (error) {
@@ -27,9 +25,27 @@ export async function attemptDictated(passcode, attempt) {
   return attempt(passcode);
 }
 
-/** @param {string[]} words */
-async function areListed(words) {
-  // Without the list the passcode is attempted as typed.
-  const list = await loadPasscodeWords().catch(() => /** @type {string[]} */ ([]));
-  return words.every((word) => list.includes(word));
+/**
+ * Return the passcodes to attempt, in order: the generated form, if it may be a generated one, then the typed one.
+ * @param {string} typed
+ * @param {string[]} languages
+ */
+export async function passcodeCandidates(typed, languages) {
+  const digits = typed.replace(/[\s-]/g, "");
+  const words = typed.normalize("NFC").toLowerCase().split(/[\s,-]+/).filter(Boolean);
+  const isDigits = /^[0-9]{6}$/.test(digits);
+  const generated = isDigits ? digits : words.join("-");
+  const mayBeGenerated = generated !== typed && (isDigits || (words.length === 4 && await areListed(words, languages)));
+  return mayBeGenerated ? [generated, typed] : [typed];
+}
+
+/**
+ * Return true if all words are on one list. A list that does not load has none of them.
+ * @param {string[]} words
+ * @param {string[]} languages
+ */
+async function areListed(words, languages) {
+  const lists = await Promise.all(languages.map((language) =>
+    loadWords(language).catch(() => /** @type {string[]} */ ([]))));
+  return lists.some((list) => words.every((word) => list.includes(word)));
 }

@@ -138,7 +138,7 @@ async function submit(page) {
   enter("revealing");
   try {
     await whileBusy($("reveal"), page, "reveal.opening", () =>
-      attemptDictated(passcode, (candidate) => reveal(page, candidate, link)));
+      attemptDictated(passcode, Object.keys(page.settings.languages), (candidate) => reveal(page, candidate, link)));
   } catch (error) {
     showRefusal(page, error);
   }
