@@ -48,6 +48,7 @@ COMMANDS = {
     "audit-erasure": CommandEntry(
         "Server", "seclink.cli.erasure:audit_erasure", "Search the disk for traces of ended secrets."
     ),
+    "clock": CommandEntry("Server", "seclink.cli.clock:clock", "Compare the clock with the database's time."),
     "config": CommandEntry("Server", "seclink.cli.config:config", "Print the effective configuration."),
     "key": CommandEntry("Server", "seclink.cli.keys:key", "Add, list and revoke API keys."),
     "backup": CommandEntry("Server", "seclink.cli.backup:backup", "Save everything but the secrets to a file."),

@@ -21,6 +21,8 @@ def screen(span: Span, name: str, problem: str = "") -> list[str]:
 def _lines(span: Span, name: str, problem: str) -> Iterator[str]:
     last = span.last
     state = problem or (f"not ready: {', '.join(last.failing)}" if last.failing else "ready")
+    if last.value("seclink_clock_doubtful"):
+        state += "; the clock is in doubt, nothing is erased: see `seclink clock`"
     yield f"SecLink {last.build.get('version', '?')}  {state}"
     yield f"{name}, up {display.duration(last.at - last.started_at)}"
     yield ""

@@ -31,7 +31,7 @@ class Engine:
         state = VaultState(store, self.passcodes, log, clock.monotonic, counters.events)
         self.vault = Vault(state, config)
         self.address_limiter, self.key_limiter = RateLimiter(), RateLimiter()
-        self.reaper = Reaper(self.vault, config.reaper.every, clock.now, clock.monotonic, log, counters.reaped_rows)
+        self.reaper = Reaper(self.vault, config.reaper.every, clock, log, counters.reaped_rows)
         self.health = HealthCheck(self.vault, self.reaper, clock, log)
 
     def reconfigure(self, config: Config, in_flight: Callable[[], int]) -> None:

@@ -150,6 +150,10 @@ async def _clock(store: SqliteStore, log: Log) -> Clock:
     clock = Clock(await store.last_seen_at())
     if clock.behind_ms > CLOCK_BEHIND_MS:
         log.warning("clock", detail="the system clock is behind the time in the database, which is used instead")
+    if clock.is_doubtful:
+        days = clock.ahead_ms // 86_400_000
+        detail = f"the system clock is {days} days ahead of the time in the database; no expired secret is erased"
+        log.warning("clock", detail=f"{detail} until that is confirmed: see `seclink clock`")
     return clock
 
 

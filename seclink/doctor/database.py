@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seclink.config.schema import Config
 from seclink.doctor.findings import RUN_AS_OWNER, CheckGroup, Finding
+from seclink.domain.clock import MAX_JUMP_MS, MAX_TRUSTED_JUMP_MS, NEW_STORE
 from seclink.errors import StoreFault, StoreUnusable
 from seclink.ops.processes import server_process
 from seclink.store import connection
@@ -16,6 +17,7 @@ from seclink.store.inspect import Inspection, check_pragmas, inspect
 
 GROUP = CheckGroup("database")
 MAX_BEHIND_MS = 60_000
+SET_CLOCK = "timedatectl set-ntp true, and check the date; if it is right: `seclink clock --accept`"
 MAX_LOG_BYTES = 64 * 2**20
 MIN_FREE_BYTES, MIN_FREE_FILES = 64 * 2**20, 100
 MAX_AUDIT_ENTRIES = 100_000
@@ -124,8 +126,13 @@ def _clock(inspection: Inspection, now_ms: int) -> Finding:
     if behind_ms > MAX_BEHIND_MS:
         seconds = behind_ms // 1000
         observation = f"is {seconds:,} s behind the time in the database: nothing expires until it has caught up"
-        return GROUP.problem("the clock", observation, "timedatectl set-ntp true, and check the date")
-    return GROUP.ok("the clock", "is not behind the time in the database")
+        return GROUP.problem("the clock", observation, SET_CLOCK)
+    if inspection.last_seen_at > NEW_STORE and -behind_ms > MAX_JUMP_MS:
+        days = -behind_ms // 86_400_000
+        observation = f"is {days:,} days ahead of the time in the database: nothing is erased until that is confirmed"
+        level = GROUP.warning if -behind_ms <= MAX_TRUSTED_JUMP_MS else GROUP.problem
+        return level("the clock", observation, SET_CLOCK)
+    return GROUP.ok("the clock", "agrees with the time in the database")
 
 
 def _pragmas() -> Finding:

@@ -40,6 +40,11 @@ class HealthCheck:
         """Return whether not even the smallest secret can be added. Raise StorageFailed."""
         return await self._vault.free_bytes() <= MIN_SECRET_BYTES
 
+    @property
+    def is_clock_doubtful(self) -> bool:
+        """Return whether nothing is erased until somebody has looked at the clock. The server is ready all the same."""
+        return self._clock.is_doubtful
+
     async def _is_writable(self) -> bool:
         now = self._clock.monotonic()
         if self._probe is None or (self._probe.done() and now - self._probed_at >= RESULT_TTL_SECONDS):
@@ -50,7 +55,7 @@ class HealthCheck:
 
     async def _ping(self) -> bool:
         try:
-            await self._vault.ping(self._clock.now())
+            await self._vault.ping(self._clock.mark())
         except SecLinkError:
             return False
         return True

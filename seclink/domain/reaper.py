@@ -6,8 +6,8 @@ that requests get at least half of the writer.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 
+from seclink.domain.clock import Clock
 from seclink.domain.vault import Vault
 from seclink.errors import SecLinkError
 from seclink.telemetry.counters import ROWS, Histogram
@@ -25,17 +25,16 @@ class Reaper:
         self,
         vault: Vault,
         interval_seconds: float,
-        now: Callable[[], int],
-        monotonic: Callable[[], float],
+        clock: Clock,
         log: Log,
         rows: Histogram | None = None,
     ) -> None:
-        self._vault, self._now, self._monotonic, self._log = vault, now, monotonic, log
+        self._vault, self._clock, self._log = vault, clock, log
         self._rows = rows or Histogram(ROWS)
         self.finished_at: float | None = None
         self.interval_seconds = self._next_interval_seconds = interval_seconds
         self._interval_changed = asyncio.Event()
-        self._mark, self._mark_due_at = "", monotonic()
+        self._mark, self._mark_due_at = "", clock.monotonic()
 
     def reconfigure(self, interval_seconds: float) -> None:
         """Change the interval between rounds; another one starts a round at once."""
@@ -62,28 +61,39 @@ class Reaper:
         finally:  # the ping keeps expired secrets expired even if the wall clock is behind at the next start
             with contextlib.suppress(SecLinkError):
                 await self._vault.drain()
-                await self._vault.ping(self._now())
+                await self._vault.ping(self._clock.mark())
                 await self._log_mark(at_once=True)
 
     async def _log_mark(self, *, at_once: bool = False) -> None:
         """Log the end of the audit trail if it has grown: the log is stored elsewhere, so it can prove a cut."""
-        if not at_once and self._monotonic() < self._mark_due_at:
+        if not at_once and self._clock.monotonic() < self._mark_due_at:
             return
-        self._mark_due_at = self._monotonic() + MARK_INTERVAL_SECONDS
+        self._mark_due_at = self._clock.monotonic() + MARK_INTERVAL_SECONDS
         mark = await self._vault.audit_mark()
         if mark != self._mark and not mark.startswith("0:"):
             self._log.info("audit", mark=mark)
             self._mark = mark
 
     async def reap_all(self) -> None:
-        """Erase all secrets that are due now."""
+        """Erase all secrets that are due now; none while the clock is in doubt."""
+        if self._clock.is_doubtful and not await self._is_clock_accepted():
+            self.finished_at = self._clock.monotonic()
+            return
         rows = 0
         while True:
-            started_at = self._monotonic()
-            count = await self._vault.reap(self._now())
-            self.finished_at = self._monotonic()
+            started_at = self._clock.monotonic()
+            count = await self._vault.reap(self._clock.now())
+            self.finished_at = self._clock.monotonic()
             rows += count
             if not count:
                 break
             await asyncio.sleep(self.finished_at - started_at)
         self._rows.observe(rows)
+
+    async def _is_clock_accepted(self) -> bool:
+        is_accepted = self._clock.review(await self._vault.last_seen_at())
+        if is_accepted:
+            self._log.info("clock", detail="the system clock is no longer in doubt; expired secrets are erased again")
+        else:
+            await self._vault.ping(self._clock.mark())
+        return is_accepted

@@ -158,6 +158,9 @@ class Vault:
     async def ping(self, now: int) -> None:
         await self._store.ping(now)
 
+    async def last_seen_at(self) -> int:
+        return await self._store.last_seen_at()
+
     async def audit_mark(self) -> str:
         return await self._store.audit_mark()
 

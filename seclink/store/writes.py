@@ -22,6 +22,7 @@ ROW_BYTES = 8192  # what a secret takes besides its payload, generously
 # In one round: erasing rewrites every page, and SQLite keeps the old ones in memory until the commit.
 MAX_REAPED_BYTES = 4 * 2**20
 HISTORY = ("peeked", "passcode_wrong", "reported")  # the events of `record` that a receipt shows
+LONGEST_LIFE_MS = 366 * 86_400_000
 MAX_EVENTS = 100  # of a kind, per secret: a secret that is revealed without limit must not grow without limit
 
 _COLUMNS = (
@@ -151,8 +152,23 @@ def reap(db: WriteConnection, now: int, limit: int) -> tuple[int, list[str]]:
     end_and_erase(db, [(id, expires_at) for id, expires_at, *_ in expired], State.EXPIRED)
     db.pending += [AuditEntry(at, "expired", account, None, receipt_id) for _, at, _, _, account, receipt_id in expired]
     _forget(db, [id for id, _, state, *_ in due if state != State.ACTIVE])
+    _pull_back(db, now)
     update_last_seen(db, now)
     return len(due) + audit_log.prune(db, now - db.audit_ms, now), [format for _, _, _, format, _, _ in expired]
+
+
+def _pull_back(db: WriteConnection, now: int) -> None:
+    """Move rows whose end lies further ahead than any end may into the present: their clock was wrong."""
+    db.execute(
+        """
+        UPDATE secrets SET created_at = min(created_at, :now), ended_at = min(ended_at, :now),
+               expires_at = min(created_at, :now) + min(expires_at - created_at, :longest),
+               due_at = iif(state <> 'active', :now + :keep,
+                            min(created_at, :now) + min(expires_at - created_at, :longest))
+        WHERE due_at > :now + :keep + :longest AND (state = 'active' OR ended_at > :now)
+        """,
+        {"now": now, "keep": db.keep_ms, "longest": LONGEST_LIFE_MS},
+    )
 
 
 def _forget(db: sqlite3.Connection, ids: list[int]) -> None:

@@ -45,7 +45,8 @@ async def ready(health: HealthCheck, request_id: str) -> Response:
     failing = await health.failing()
     if not failing:
         # A full store is ready: the secrets in it can still be revealed.
-        return json_response(schemas.Health(status="ready", room="none" if await health.is_full() else ""))
+        room, clock = "none" if await health.is_full() else "", "doubtful" if health.is_clock_doubtful else ""
+        return json_response(schemas.Health(status="ready", room=room, clock=clock))
     error = StorageFailed("The server is not ready", tuple(FAULTS[part] for part in failing))
     status, headers, body = render(error, request_id)
     return Response(status, body, [*headers, *CORS_HEADERS])

@@ -105,6 +105,8 @@ def _current(sources: MetricsSources, failing: tuple[str, ...]) -> Iterator[Fami
     yield family("seclink_build_info", "gauge", "Version of SecLink, Python and the store.", [(build, 1)])
     ready = {part: int(part not in failing) for part in COMPONENTS}
     yield family("seclink_ready", "gauge", "1 if the part works, else 0.", _by("part", ready))
+    help = "1 while nothing is erased because the system clock has jumped by more than a day, else 0."
+    yield single("seclink_clock_doubtful", "gauge", help, int(sources.clock.is_doubtful))
     # The scrape itself is one of them.
     yield single("seclink_requests_in_flight", "gauge", "Requests in flight.", sources.in_flight())
     passcodes = sources.passcodes

@@ -159,10 +159,11 @@ class Account(ResponseModel):
 
 
 class Health(ResponseModel, omit_defaults=True):
-    """The state of the server; `room` is present only if there is no room for more secrets."""
+    """The state of the server; `room` is present only if there is none for more secrets, `clock` if it is in doubt."""
 
     status: str
     room: str = ""
+    clock: str = ""
 
 
 def secret_created(created: Created, share_base: str) -> SecretCreated:

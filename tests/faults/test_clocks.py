@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from api_client import ApiClient, create_request
 from database_files import open_readonly, query_value
-from support.server import MakeServer
+from support.server import HIGH_RATES, MakeServer
 from support.waiting import TIMEOUT_SECONDS
+from support.waiting import until as wait_until
 
 from seclink.config import parser as configuration
 from seclink.domain.clock import Clock
@@ -164,6 +165,73 @@ def test_killed_server_continues_from_its_last_recorded_time(
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("start", ["@2039-01-01 00:00:00", "+21d"])
+def test_start_with_a_clock_far_ahead_erases_nothing(
+    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]], start: str
+) -> None:
+    """CR-09: it is told everywhere, secrets wait, and they are there again when the clock is right."""
+    environment, tell = faked
+    server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n[metrics]\nenabled = true\n', env=environment).start()
+    with ApiClient(server) as api:
+        week, short = api.create(b"for a week", expiryType="7days"), api.create(b"short", expiryType="1hour")
+    assert server.stop() == 0
+    tell(start)
+    server.start()
+    with ApiClient(server) as api:
+        wait_until(lambda: api.ready().json().get("clock") == "doubtful")
+        assert api.reveal(week["linkId"]).status_code == 410
+        fresh = api.create(b"made in doubt", expiryType="1hour")
+        before = query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta")
+        wait_until(lambda: query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta") > before)
+        metrics = {"Authorization": f"Bearer {server.key('metrics')}"}
+        assert "seclink_clock_doubtful 1" in api.http.get(f"{server.url}/metrics", headers=metrics).text
+    assert query_value(server.folder / "seclink.db", "SELECT count(*) FROM payloads") == 3
+    assert query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta") < wall() + DAY
+    clock = server.seclink("clock", "--config", str(server.config), check=False)
+    assert (clock.returncode, b"no expired secret is erased" in clock.stdout) == (1, True)
+    assert server.log().count("until that is confirmed: see `seclink clock`") == 1
+    assert server.stop() == 0
+    tell("+2h")
+    server.start()
+    with ApiClient(server) as api:
+        assert api.reveal(week["linkId"]).status_code == 200
+        assert api.reveal(short["linkId"]).json()["state"] == "expired"
+        assert api.ready().json() == {"status": "ready"}
+        wait_until(lambda: query_value(server.folder / "seclink.db", "SELECT count(*) FROM payloads") == 2)
+        if start != "+21d":  # far enough ahead to be recognized
+            wait_until(lambda: api.meta(fresh["linkId"]).json()["expiresAt"] < wall() + DAY)
+    assert server.stop() == 0
+
+
+def test_operator_accepts_a_clock_far_ahead(
+    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
+) -> None:
+    """CR-09: beside the running server, which then erases what has expired; the audit trail shows it."""
+    environment, tell = faked
+    server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n', env=environment).start()
+    with ApiClient(server) as api:
+        api.create(expiryType="7days")
+    assert server.stop() == 0
+    tell("+800d")
+    server.start()
+    with ApiClient(server) as api:
+        wait_until(lambda: api.ready().json().get("clock") == "doubtful")
+        server.seclink("clock", "--accept", "--config", str(server.config))
+        wait_until(lambda: query_value(server.folder / "seclink.db", "SELECT count(*) FROM payloads") == 0)
+        wait_until(lambda: api.ready().json() == {"status": "ready"})
+    assert b"clock_set" in server.seclink("audit", "--config", str(server.config)).stdout
+    assert server.seclink("clock", "--config", str(server.config)).stdout.endswith(b"they agree\n")
+    tell("+0")
+    refused = server.seclink("clock", "--accept", "--config", str(server.config), check=False)
+    assert (refused.returncode, b"another SecLink server" in refused.stderr) == (1, True)
+    assert server.stop() == 0
+    server.seclink("clock", "--accept", "--config", str(server.config))
+    server.start()
+    with ApiClient(server) as api:
+        assert abs(api.create(expiryType="1hour")["expiresAt"] - wall()) < 2 * 3_600_000
+    assert server.stop() == 0
+
+
 async def test_expired_secret_stays_expired_after_a_restart_with_a_clock_that_is_behind(tmp_path: Path) -> None:
     """CR-09, EXP-02: a stop records the time last."""
     path, hand = tmp_path / "seclink.db", [1_800_000_000.0]
@@ -302,4 +370,4 @@ async def parts(path: Path, clock: Clock, every: float) -> tuple[SqliteStore, Va
     store = await SqliteStore.open(path, keep_seconds=30 * 86400, max_bytes=2**33)
     log = Log(configuration.parse('[log]\nlevel = "error"\n', "test.toml").log)
     vault = Vault(VaultState(store, Passcodes(), log, clock.monotonic), settings)
-    return store, vault, Reaper(vault, every, clock.now, clock.monotonic, log)
+    return store, vault, Reaper(vault, every, clock, log)

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "daemon": ("config", "dialects", "domain", "errors", "ops.processes", "server", "store", "telemetry", "web"),
     "doctor": ("config", "domain", "errors", "ops", "store"),
     "cli": (
-        "client", "config", "daemon", "doctor", "domain.api_keys", "errors", "format", "model", "ops",
+        "client", "config", "daemon", "doctor", "domain.api_keys", "domain.clock", "errors", "format", "model", "ops",
         "server.certificate", "store", "telemetry.prometheus", "web",
     ),
     "__init__": ("client",),

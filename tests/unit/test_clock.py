@@ -1,9 +1,10 @@
 """The clock that secrets live by: no jump of the wall clock brings one back."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink.domain.clock import Clock
+from seclink.domain.clock import NEW_STORE, Clock
 
 START = 1_800_000_000.0
 
@@ -12,10 +13,10 @@ class Machine:
     """A machine's two clocks, set by hand."""
 
     def __init__(self) -> None:
-        self.wall, self.boot = START, 5000.0
+        self.wall, self.boot, self.is_synchronized = START, 5000.0, False
 
     def clock(self, last_seen_at: int = 0) -> Clock:
-        return Clock(last_seen_at, lambda: self.wall, lambda: self.boot)
+        return Clock(last_seen_at, lambda: self.wall, lambda: self.boot, lambda: self.is_synchronized)
 
     def advance(self, seconds: float) -> None:
         self.wall += seconds
@@ -65,3 +66,82 @@ def test_monotonic_time_ignores_the_wall_clock() -> None:
     clock = machine.clock()
     machine.wall += 1e6
     assert clock.monotonic() == machine.boot
+
+
+SEEN = int(START * 1000)
+HOUR, DAY, YEAR = 3600.0, 86_400.0, 365 * 86_400.0
+
+
+@pytest.mark.parametrize("seconds", [0, 60, HOUR, DAY, DAY + HOUR - 1])
+def test_usual_pause_is_not_in_doubt(seconds: float) -> None:
+    machine = Machine()
+    machine.advance(seconds)
+    clock = machine.clock(SEEN)
+    assert not clock.is_doubtful
+    assert clock.mark() == clock.now()
+
+
+def test_new_store_has_no_time_to_compare_with() -> None:
+    assert not Machine().clock(NEW_STORE).is_doubtful
+
+
+@pytest.mark.parametrize("seconds", [DAY + HOUR + 1, 21 * DAY, YEAR, 13 * YEAR])
+def test_jump_is_not_remembered_until_it_is_confirmed(seconds: float) -> None:
+    """CR-09: expired secrets are refused by the clock of the machine, but its time is not kept."""
+    machine = Machine()
+    machine.wall += seconds
+    clock = machine.clock(SEEN)
+    assert clock.is_doubtful
+    machine.advance(10)
+    assert clock.now() == SEEN + int((seconds + 10) * 1000)
+    assert abs(clock.mark() - SEEN - 10_000) <= 1
+    assert not clock.review(clock.mark())
+    assert clock.is_doubtful
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(21 * DAY, True), (YEAR, True), (2 * YEAR, False), (13 * YEAR, False)])
+@pytest.mark.parametrize("way", ["synchronized", "a day later"])
+def test_holiday_ends_without_a_human_and_a_wrong_year_does_not(way: str, seconds: float, ends: bool) -> None:
+    """CR-09, EXP-01"""
+    machine = Machine()
+    machine.wall += seconds
+    clock = machine.clock(SEEN)
+    if way == "synchronized":
+        machine.is_synchronized = True
+    else:
+        machine.advance(DAY - 1)
+        assert not clock.review(clock.mark())
+        machine.advance(1)
+    assert clock.review(clock.mark()) is ends
+    assert clock.is_doubtful is not ends
+    assert clock.mark() == (clock.now() if ends else clock.now() - int(seconds * 1000))
+
+
+def test_doubt_outlives_a_day_if_the_clock_jumps_again() -> None:
+    machine = Machine()
+    machine.wall += 21 * DAY
+    clock = machine.clock(SEEN)
+    machine.advance(DAY)
+    machine.wall += 3 * DAY
+    assert not clock.review(clock.mark())
+
+
+def test_operator_ends_any_doubt() -> None:
+    machine = Machine()
+    machine.wall += 13 * YEAR
+    clock = machine.clock(SEEN)
+    assert clock.review(int(machine.wall * 1000))
+    assert not clock.is_doubtful
+    assert clock.mark() == clock.now() == int(machine.wall * 1000)
+
+
+def test_clock_that_was_set_right_is_followed_back() -> None:
+    """CR-09: a wrong battery clock, then a time server."""
+    machine = Machine()
+    machine.wall += 13 * YEAR
+    clock = machine.clock(SEEN)
+    machine.advance(60)
+    machine.wall -= 13 * YEAR
+    assert clock.review(clock.mark())
+    assert abs(clock.now() - SEEN - 60_000) <= 1
+    assert clock.mark() == clock.now()
