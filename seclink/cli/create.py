@@ -155,7 +155,8 @@ def _remember(at: RemoteServer, created: CreatedSecret) -> None:
     if at.key:
         return
     try:
-        at.profile.remember(at.server, created.receipt_id, created.manage_token, created.expires_at_ms)
+        created_at_ms = created.expires_at_ms - created.lifetime * 1000
+        at.profile.remember(at.server, created.receipt_id, created.manage_token, created.expires_at_ms, created_at_ms)
     except ClientError as error:
         click.echo(f"seclink: the receipt is not saved, so `seclink delete` will not find it: {error}", err=True)
 

@@ -26,7 +26,7 @@ class RequestedOptions(NamedTuple):
 def in_options(error: BadRequest | PayloadTooLarge, options: RequestedOptions) -> SecLinkError:
     """Return the same error with one line per fault."""
     if isinstance(error, PayloadTooLarge) and not error.faults:
-        return PayloadTooLarge(_too_large(None, options.size))
+        return PayloadTooLarge(f"{error.message}\n  {_too_large(None, options.size)}")
     # Printable before the lines are joined, so that a server's message cannot add lines of its own.
     lines = [printable(_line(fault, options)) for fault in error.faults]
     return type(error)("\n  ".join(lines) or error.message)

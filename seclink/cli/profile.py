@@ -3,8 +3,9 @@
     $XDG_CONFIG_HOME/seclink/client.json, mode 0600
     {"server": ..., "key": ..., "receipts": {server: {receiptId: {"manageToken": ..., "expiresAt": ms}}}}
 
-The manage token of a secret created without an API key is saved, as nothing else opens its receipt, for as long as the
-server keeps the receipt: until 30 days after the secret expires. The file is replaced as a whole, under a lock, so
+The manage token of a secret created without an API key is saved, as nothing else opens its receipt. It is removed a
+year after the secret has expired, when another token of the same server is saved, and only if the server's clock and
+this machine's agree that the year is over: either may be wrong. The file is replaced as a whole, under a lock, so
 neither a crash nor two concurrent commands lose a token.
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 
 from seclink.errors import ClientError
 
-RECEIPT_RETENTION_MS = 30 * 24 * 3600 * 1000
+TOKEN_RETENTION_MS = 366 * 24 * 3600 * 1000
 
 
 def default_path() -> Path:
@@ -31,7 +32,7 @@ def default_path() -> Path:
 
 
 class Profile:
-    """The saved login and manage tokens. `now` is in epoch milliseconds.
+    """The saved login and manage tokens. `now` is this machine's time in epoch milliseconds.
 
     Raises ClientError if the file cannot be read or written, or is damaged.
     """
@@ -56,10 +57,14 @@ class Profile:
             content.pop("key", None)
         return sum(len(tokens) for tokens in content["receipts"].values())
 
-    def remember(self, server: str, receipt_id: str, manage_token: str, expires_at_ms: int) -> None:
+    def remember(self, server: str, receipt_id: str, manage_token: str, expires_at_ms: int, created_at_ms: int) -> None:
+        """Save a manage token. Both times are those of the server's clock."""
+        oldest = min(created_at_ms, self._now) - TOKEN_RETENTION_MS
         with self._changing() as content:
-            tokens = content["receipts"].setdefault(server, {})
-            tokens[receipt_id] = {"manageToken": manage_token, "expiresAt": expires_at_ms}
+            tokens = content["receipts"].get(server, {})
+            remaining = {receipt: token for receipt, token in tokens.items() if token["expiresAt"] > oldest}
+            remaining[receipt_id] = {"manageToken": manage_token, "expiresAt": expires_at_ms}
+            content["receipts"][server] = remaining
 
     def manage_token(self, server: str, receipt_id: str) -> str | None:
         token = self._read()["receipts"].get(server, {}).get(receipt_id)
@@ -98,15 +103,9 @@ class Profile:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 content = self._read()
                 yield content
-                content["receipts"] = self._unexpired(content["receipts"])
                 self._replace(json.dumps(content, indent=2).encode())
         except OSError as error:
             raise ClientError(f"{self._path} cannot be written: {error.strerror}") from None
-
-    def _unexpired(self, receipts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        oldest = self._now - RECEIPT_RETENTION_MS
-        live = {s: {r: t for r, t in tokens.items() if t["expiresAt"] > oldest} for s, tokens in receipts.items()}
-        return {server: tokens for server, tokens in live.items() if tokens}
 
     def _replace(self, content: bytes) -> None:
         new = _new_file(self._path.parent, "tmp", content)

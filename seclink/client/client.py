@@ -26,8 +26,9 @@ import httpx
 from seclink import __version__
 from seclink.client import receipts, secrets
 from seclink.client.protocol import ConnectionLost, Flow, HttpRequest, HttpResponse, Outcome
+from seclink.client.proxies import Connections
 from seclink.client.session import DEFAULT_SERVER, Session, server_address
-from seclink.errors import KeyInvalid, Unreachable
+from seclink.errors import KeyInvalid
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -39,7 +40,6 @@ _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
 
 
 def _blocking(
@@ -81,7 +81,10 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._session = _session(server, key)
-        self._http = _open(lambda: httpx.Client(timeout=timeout, transport=transport))
+        self._connections = Connections(
+            lambda **options: httpx.Client(timeout=timeout, transport=transport, **options), is_direct=bool(transport)
+        )
+        self._connections.to(self._session.server)
         self._sleep = sleep
 
     create = _blocking(secrets.create)
@@ -96,7 +99,8 @@ class Client:
     get_account = _blocking(receipts.get_account)
 
     def close(self) -> None:
-        self._http.close()
+        for http in self._connections.opened():
+            http.close()
 
     def __enter__(self) -> Self:
         return self
@@ -114,14 +118,15 @@ class Client:
             outcome = self._send(step) if isinstance(step, HttpRequest) else self._sleep(step)
 
     def _send(self, request: HttpRequest) -> Outcome:
+        http, variable = self._connections.to(request.url)
         try:
-            with self._http.stream(**_request_arguments(request)) as response:
+            with http.stream(**_request_arguments(request)) as response:
                 body = _empty_body(response)
                 for part in response.iter_bytes():
                     _append(body, part)
                 return _http_response(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return _connection_lost(error)
+            return _connection_lost(error, variable)
 
 
 class AsyncClient:
@@ -141,7 +146,11 @@ class AsyncClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._session = _session(server, key)
-        self._http = _open(lambda: httpx.AsyncClient(timeout=timeout, transport=transport))
+        self._connections = Connections(
+            lambda **options: httpx.AsyncClient(timeout=timeout, transport=transport, **options),
+            is_direct=bool(transport),
+        )
+        self._connections.to(self._session.server)
         self._sleep = sleep
 
     create = _awaitable(secrets.create)
@@ -156,7 +165,8 @@ class AsyncClient:
     get_account = _awaitable(receipts.get_account)
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        for http in self._connections.opened():
+            await http.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -174,14 +184,15 @@ class AsyncClient:
             outcome = await (self._send(step) if isinstance(step, HttpRequest) else self._sleep(step))
 
     async def _send(self, request: HttpRequest) -> Outcome:
+        http, variable = self._connections.to(request.url)
         try:
-            async with self._http.stream(**_request_arguments(request)) as response:
+            async with http.stream(**_request_arguments(request)) as response:
                 body = _empty_body(response)
                 async for part in response.aiter_bytes():
                     _append(body, part)
                 return _http_response(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return _connection_lost(error)
+            return _connection_lost(error, variable)
 
 
 def _session(server: str | None, key: str | None) -> Session:
@@ -190,16 +201,6 @@ def _session(server: str | None, key: str | None) -> Session:
     if not api_key.isascii() or not api_key.isprintable():
         raise KeyInvalid
     return Session(server_address(address), api_key, randomness.token_bytes)
-
-
-def _open(create: Callable[[], Http]) -> Http:
-    """Create an httpx client. httpx reads proxies and certificates from the environment and raises various errors for
-    settings that it cannot use.
-    """
-    try:
-        return create()
-    except (ImportError, OSError, ValueError) as error:
-        raise Unreachable(f"The proxy or certificate settings in the environment cannot be used: {error}") from None
 
 
 def _request_arguments(request: HttpRequest) -> dict[str, Any]:
@@ -232,7 +233,9 @@ def _http_response(response: httpx.Response, body: bytearray) -> HttpResponse:
     return HttpResponse(response.status_code, dict(response.headers), bytes(body))
 
 
-def _connection_lost(error: Exception) -> ConnectionLost:
+def _connection_lost(error: Exception, proxy_variable: str | None) -> ConnectionLost:
     if isinstance(error, httpx.TimeoutException):
-        return ConnectionLost("no response in time")
-    return ConnectionLost(_ERRNO.sub("", str(error)) or type(error).__name__)
+        reason = "no response in time"
+    else:
+        reason = _ERRNO.sub("", str(error)) or type(error).__name__
+    return ConnectionLost(reason + (f", through the proxy in {proxy_variable}" if proxy_variable else ""))

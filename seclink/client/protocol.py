@@ -9,8 +9,10 @@ final.
 """
 
 import json
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, TypeVar, get_args
 
 from seclink.errors import (
@@ -39,9 +41,17 @@ MAX_RETRY_SECONDS = 5
 MAX_BOUND = 2**53
 """A limit of a fault beyond this is ignored: a hostile server may send any number."""
 
+PROXY_PAUSE_SECONDS = 60
+"""How long to wait after a proxy's error 429 that names no time."""
+
+_CODE = re.compile(r"[a-z_]{1,40}")
 _DETAIL_CHARS = 500
 _REDIRECTS = range(300, 400)
 _NOT_READY = (502, 503, 504)
+_LOGIN = "a proxy or the network in between asks for a login"
+_REFUSED = "a proxy or firewall in between refuses the request"
+_SLOW = "the request was too slow for a proxy in between"
+_REASONS = {401: _LOGIN, 403: _REFUSED, 407: _LOGIN, 408: _SLOW, 451: _REFUSED, 511: _LOGIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +132,18 @@ def _data(request: HttpRequest, outcome: Outcome) -> Mapping[str, Any]:
 
 
 def error_of(request: HttpRequest, response: HttpResponse) -> SecLinkError:
-    """Return the exception for an error response: Unreachable if the response is not SecLink's."""
+    """Return the exception for an error response, also for one of something between here and SecLink."""
     try:
         problem = _json_object(response.body)
-        code = str(problem["code"])
+        code = problem["code"]
     except (KeyError, ValueError):
-        return Unreachable(_not_seclink(request, response))
+        return _not_seclink(request, response)
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        return _not_seclink(request, response)
     detail = str(problem.get("detail") or problem.get("title") or "")[:_DETAIL_CHARS]
     kind = BY_CODE.get(code, SecLinkError)
     if issubclass(kind, ClientError):  # a server never sends these codes
-        return Unreachable(_not_seclink(request, response))
+        return _not_seclink(request, response)
     if issubclass(kind, BadRequest | PayloadTooLarge):
         return kind(detail, _faults(problem.get("errors")))
     if issubclass(kind, PasscodeWrong):
@@ -143,13 +155,22 @@ def error_of(request: HttpRequest, response: HttpResponse) -> SecLinkError:
     return kind(detail)
 
 
-def _not_seclink(request: HttpRequest, response: HttpResponse) -> str:
-    if response.status in _REDIRECTS:
+def _not_seclink(request: HttpRequest, response: HttpResponse) -> SecLinkError:
+    """Return the exception for an error that is not SecLink's: of a proxy, or because this is another server."""
+    origin, status = request.origin, response.status
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return PayloadTooLarge(f"The text is too long for a proxy at or before {origin} (status 413)")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        message = f"A proxy at or before {origin} got too many requests (status 429)"
+        return RateLimited(message, _retry_after(response) or PROXY_PAUSE_SECONDS)
+    if status in _REDIRECTS:
         target = response.headers.get("location", "another address")[:200]
-        return f"{request.origin} redirects to {target}: use the server's address there"
-    if response.status in _NOT_READY:
-        return f"{request.origin} responds, but the SecLink behind it does not ({response.status})"
-    return f"{request.origin} responds with {response.status}, but not as SecLink does: is this its address?"
+        return Unreachable(f"{origin} redirects to {target}: use the server's address there")
+    if status in _NOT_READY:
+        return Unreachable(f"{origin} responds, but the SecLink behind it does not ({status})")
+    phrase = next((f" {known.phrase}" for known in HTTPStatus if known == status), "")
+    reason = _REASONS.get(status, "is this its address, or is a proxy in between?")
+    return Unreachable(f"{origin} responds with {status}{phrase}, but not as SecLink does: {reason}")
 
 
 def _json_object(body: bytes) -> Mapping[str, Any]:

@@ -66,7 +66,8 @@ def existing_database(config: Config, toml: Path | None) -> Path:
 
 def with_overrides(config: Config, host: str | None, port: int | None) -> Config:
     """Return the configuration with `--host` and `--port` of the command line, where these are set."""
-    overrides = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    bare_host = host and host.strip("[]")  # as in the TOML, an IPv6 address may be written as in a URL
+    overrides = {name: value for name, value in (("host", bare_host), ("port", port)) if value is not None}
     return replace(config, server=replace(config.server, **overrides))
 
 

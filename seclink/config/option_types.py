@@ -168,9 +168,11 @@ def _boolean(value: Any, _: Path) -> bool:
 
 
 def _host_name(string: str) -> str:
-    if not _is_host(string.removeprefix("[").removesuffix("]") if ":" in string else string):
+    """Return a host name or address, an IPv6 address without the brackets that it has in URLs."""
+    host = string[1:-1] if ":" in string and string.startswith("[") and string.endswith("]") else string
+    if not _is_host(host):
         raise ValueError("write a host name or address without a port; names with other letters as xn--...")
-    return string
+    return host
 
 
 def _endpoint(string: str) -> Endpoint:
@@ -203,9 +205,13 @@ def _public_url(string: str) -> str:
 
 def _cidr(string: str) -> str:
     try:
-        return str(ipaddress.ip_network(string))
+        interface = ipaddress.ip_interface(string)
     except ValueError:
-        raise ValueError("write addresses or ranges like 10.0.0.1 or 10.0.0.0/8") from None
+        raise ValueError("write addresses or ranges like 10.0.0.1, fd00::1 without brackets, or 10.0.0.0/8") from None
+    network, address = interface.network, interface.ip
+    if network.network_address != address:  # one address is meant, or the whole range: trusting is not for guesses
+        raise ValueError(f"write {network} for the range, or {address} for the address")
+    return str(network)
 
 
 def _colour(string: str) -> str:

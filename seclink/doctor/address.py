@@ -76,10 +76,22 @@ def check(
         yield finding
         if finding.level != "ok":
             return
-        yield from client_addresses(GROUP, config, server, local)
+        if local is not None and not is_this_machine and _is_same_listener(server, local, addresses):
+            yield GROUP.ok("the clients' addresses", "arrive: there is no proxy before the server")
+        else:
+            yield from client_addresses(GROUP, config, server, local)
         yield from body_limit(GROUP, server, config.limits.payload_bytes, pause_seconds)
         yield from _pages(server)
         yield from _plain_http(server)
+
+
+def _is_same_listener(server: HttpProbe, local: HttpProbe, addresses: list[str]) -> bool:
+    """Return whether the public URL leads to the server itself, so that no proxy can be in between.
+
+    Then both ways begin at the same address of this machine, as ::1 is its only loopback address of IPv6, and counts
+    of requests could not tell a client from a proxy.
+    """
+    return server.port == local.port and local.host in (server.host, *addresses)
 
 
 def server_silent(process: int, error: ProbeFailed) -> Finding:

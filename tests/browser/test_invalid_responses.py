@@ -42,6 +42,8 @@ NO_ANSWERS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
     "deep": ({"body": "[" * 100_000}, "badAnswer.what", {}),
     "not utf-8": ({"body": b'{"linkId": "\xff\xfe"}'}, "badAnswer.what", {}),
     "500": ({"status": 500, "body": "boom"}, "badAnswer.what", {}),
+    "413 of a proxy": ({"status": 413, "body": "<h1>Too big</h1>"}, "error.payload_too_large", {}),
+    "429 of a proxy": ({"status": 429, "body": "<h1>Slow down</h1>"}, "error.rate_limited", {}),
     "502": ({"status": 502, "body": "<html>bad gateway"}, "offline.what", {}),
     "503": ({"status": 503, "json": problem_document("busy"), "headers": {"Retry-After": "1"}}, "error.busy", {}),
     "503 for days": (

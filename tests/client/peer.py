@@ -5,9 +5,11 @@ Nothing of the client is replaced; httpx's mock transport takes the place of the
 
 import asyncio
 import base64
+import http.server
 import json
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -142,3 +144,40 @@ class Caller:
 
     async def _wait(self, seconds: float) -> None:
         self.waited.append(seconds)
+
+
+class ScriptedProxy:
+    """A proxy on this machine that answers every request itself, with `status` and a page. Use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self.status, self.headers = 502, {"Content-Type": "text/html"}
+        self.requests: list[str] = []
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                proxy.requests.append(f"{self.command} {self.path}")
+                self.send_response(proxy.status)
+                for name, value in proxy.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(b"<h1>Proxy</h1>")
+
+            do_GET = do_POST = do_CONNECT = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

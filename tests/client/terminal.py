@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "seclink"]
@@ -24,9 +25,11 @@ class Shell:
         self.terminals: list[Terminal] = []
         self.profile = self.home / "config" / "seclink" / "client.json"
 
-    def run(self, *arguments: str, input: bytes | None = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, *arguments: str, input: bytes | None = b"", command: Sequence[str] = COMMAND, **env: str
+    ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             input=input,
             env=self.env | env,
             capture_output=True,

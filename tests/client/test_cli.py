@@ -23,7 +23,7 @@ from seclink import errors
 from seclink.cli.durations import DURATION
 from seclink.cli.error_text import RequestedOptions, in_options
 from seclink.cli.main import COMMANDS, cli, exit_status, explain
-from seclink.cli.profile import RECEIPT_RETENTION_MS, Profile, default_path
+from seclink.cli.profile import TOKEN_RETENTION_MS, Profile, default_path
 from seclink.cli.terminal import printable, table, without_line_end
 from seclink.cli.wordlist import passcode, words
 from seclink.errors import ClientError, Fault, Limit
@@ -66,7 +66,7 @@ def test_completion_prints_a_script(shell: Shell, name: str) -> None:
 
 
 def test_remembered_receipts_are_completed(shell: Shell) -> None:
-    Profile(shell.profile).remember("https://a.example", RECEIPT, "token", 4_000_000_000_000)
+    Profile(shell.profile).remember("https://a.example", RECEIPT, "token", NOW, NOW)
     env: dict[str, Any] = {"_SECLINK_COMPLETE": "bash_complete", "COMP_WORDS": "seclink delete 00", "COMP_CWORD": "2"}
     assert f"plain,{RECEIPT}" in shell.run(**env).stdout.decode()
 
@@ -129,6 +129,38 @@ def test_unreachable_server_exits_with_3(shell: Shell, arguments: list[str]) -> 
     assert b"http://127.0.0.1:1 cannot be reached" in done.stderr
     assert done.stdout == b""
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"HTTP_PROXY": "http://[::1"},
+        {"http_proxy": "http://proxy:hidden"},
+        {"ALL_PROXY": "socks5://127.0.0.1:1"},
+        {"HTTP_PROXY": "127.0.0.1:1", "NO_PROXY": "::1, [::1], fd00::/8,[fd00::]/8 10.0.0.0/8,[::1]:80,localhost:80"},
+    ],
+)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create", "x"],
+        ["get", LINK.replace("https", "http")],
+        ["get", LINK.replace("https", "http"), "--details-only"],
+        ["get", RECEIPT],
+        ["delete", RECEIPT],
+        ["list"],
+        ["stats"],
+        ["login"],
+    ],
+)
+def test_proxy_settings_end_no_command_in_a_traceback(
+    shell: Shell, arguments: list[str], setting: dict[str, Any]
+) -> None:
+    done = shell.run(*arguments, "--server", "http://secret.example", "--key", "sk_live_x", **setting)
+    assert (done.returncode, done.stdout) == (3, b"")
+    [line] = done.stderr.splitlines()
+    assert next(iter(setting)).upper().encode() in line
+    assert b"hidden" not in line
 
 
 @pytest.mark.parametrize(
@@ -221,7 +253,7 @@ def test_fault_without_a_known_code_or_limit_keeps_the_servers_message(fault: Fa
 
 def test_error_without_faults_keeps_its_message() -> None:
     assert in_options(errors.BadRequest("No"), OPTIONS).message == "No"
-    assert in_options(errors.PayloadTooLarge("No"), OPTIONS).message == "the secret is too large: 7 bytes"
+    assert in_options(errors.PayloadTooLarge("No"), OPTIONS).message == "No\n  the secret is too large: 7 bytes"
 
 
 @pytest.mark.parametrize(
@@ -310,7 +342,7 @@ def test_passcode_is_drawn_word_by_word() -> None:
 def test_profile_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "a" / "seclink" / "client.json"
     Profile(path, NOW).log_in("https://a.example", "sk_live_k")
-    Profile(path, NOW).remember("https://a.example", RECEIPT, "token", NOW + 1)
+    Profile(path, NOW).remember("https://a.example", RECEIPT, "token", NOW + 1, NOW)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert Profile(path, NOW).login() == ("https://a.example", "sk_live_k")
@@ -322,27 +354,37 @@ def test_profile_is_readable_only_by_its_owner(tmp_path: Path) -> None:
 def test_logout_keeps_tokens(tmp_path: Path) -> None:
     profile = Profile(tmp_path / "client.json", NOW)
     profile.log_in("https://a.example", "sk_live_k")
-    profile.remember("https://a.example", RECEIPT, "token", NOW)
+    profile.remember("https://a.example", RECEIPT, "token", NOW, NOW)
     assert profile.log_out() == 1
     assert profile.login() == (None, None)
     assert b"sk_live_k" not in (tmp_path / "client.json").read_bytes()
     assert profile.manage_token("https://a.example", RECEIPT) == "token"
 
 
-def test_tokens_expire_with_their_receipts(tmp_path: Path) -> None:
+def test_token_is_removed_when_both_clocks_say_that_a_year_has_passed(tmp_path: Path) -> None:
     path = tmp_path / "client.json"
-    Profile(path, NOW).remember("https://a.example", RECEIPT, "token", NOW)
-    Profile(path, NOW + RECEIPT_RETENTION_MS - 1).log_in("https://b.example", "")
-    assert Profile(path).manage_token("https://a.example", RECEIPT) == "token"
-    Profile(path, NOW + RECEIPT_RETENTION_MS).log_in("https://b.example", "")
-    assert json.loads(path.read_bytes())["receipts"] == {}
+    later = NOW + TOKEN_RETENTION_MS
+    Profile(path, NOW).remember("https://a.example", RECEIPT, "token", NOW, NOW)
+    Profile(path, NOW).remember("https://b.example", RECEIPT, "token", NOW, NOW)
+    for local, server in ((later, NOW), (NOW, later), (later - 1, later), (later, later - 1), (NOW, 0), (0, NOW)):
+        Profile(path, local).remember("https://a.example", "1" * 20, "token", server, server)
+        Profile(path, later * 2).log_in("https://b.example", "")
+        Profile(path, later * 2).log_out()
+        assert Profile(path).manage_token("https://a.example", RECEIPT) == "token"
+        assert Profile(path).manage_token("https://a.example", "1" * 20) == "token"
+    Profile(path, later).remember("https://a.example", "1" * 20, "token", later, later)
+    receipts = json.loads(path.read_bytes())["receipts"]
+    assert {server: [*tokens] for server, tokens in receipts.items()} == {
+        "https://a.example": ["1" * 20],
+        "https://b.example": [RECEIPT],
+    }
 
 
 def test_concurrent_commands_lose_no_token(tmp_path: Path) -> None:
     path = tmp_path / "client.json"
 
     def remember(number: int) -> None:
-        Profile(path, NOW).remember("https://a.example", f"{number:020}", "token", NOW)
+        Profile(path, NOW).remember("https://a.example", f"{number:020}", "token", NOW, NOW)
 
     threads = [threading.Thread(target=remember, args=(number,)) for number in range(20)]
     for thread in threads:
@@ -373,7 +415,7 @@ def test_damaged_profile_is_reported_and_never_overwritten(shell: Shell, content
     assert done.returncode == 1
     assert b"client.json is damaged" in done.stderr
     with pytest.raises(ClientError):
-        Profile(shell.profile).remember("https://a.example", RECEIPT, "token", NOW)
+        Profile(shell.profile).remember("https://a.example", RECEIPT, "token", NOW, NOW)
     assert shell.profile.read_bytes() == content
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,18 @@ def test_secret_created_without_a_key_can_be_burned(here: Shell, server: Server)
     assert here.run("delete", created["receiptId"]).returncode in (1, 4)
     assert stat.S_IMODE(here.profile.stat().st_mode) == 0o600
     assert json.loads(here.profile.read_bytes())["receipts"][server.url][created["receiptId"]]["manageToken"]
+
+
+@pytest.mark.parametrize("days", [38, -38, 4000, -4000])
+def test_wrong_clock_loses_no_manage_token(here: Shell, days: int) -> None:
+    clock = f"import time; true_time = time.time; time.time = lambda: true_time() + {days * 86400}; "
+    wrong = [sys.executable, "-c", f"{clock}from seclink.cli.main import main; main()"]
+    receipts = [create(here)["receiptId"]]
+    receipts.append(json.loads(here.run("create", "--json", input=b"x", command=wrong).stdout)["receiptId"])
+    assert b"receipts still saved: 2\n" in here.run("logout", command=wrong).stderr
+    receipts.append(create(here)["receiptId"])
+    for receipt in receipts:
+        assert here.run("delete", receipt, command=wrong).returncode == 0
 
 
 def test_unknown_receipt_is_not_found(here: Shell, tmp_path: Path) -> None:

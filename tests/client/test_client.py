@@ -1,16 +1,19 @@
 """Every operation of the client, sync and async alike: its requests, its results, and what it never sends."""
 
+import asyncio
 import base64
 import inspect
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from peer import EXPIRES_AT, SERVER, Caller, Peer, create_response, problem, raw_secret, receipt
+from peer import EXPIRES_AT, SERVER, Caller, Peer, ScriptedProxy, create_response, problem, raw_secret, receipt
 
 from seclink import AsyncClient, Client
+from seclink.client.proxies import EnvironmentProxies
 from seclink.client.receipts import KEEP
 from seclink.client.secrets import RawNotOpened
 from seclink.errors import BadRequest, KeyInvalid, LinkIncomplete, NotAuthentic, PasscodeRequired, Unreachable
@@ -562,17 +565,150 @@ def test_environment_sets_server_and_key(monkeypatch: pytest.MonkeyPatch, peer: 
     assert peer.requests[0].headers["authorization"] == "Bearer sk_live_env"
 
 
+# Proxies
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedProxy]:
+    """A proxy that HTTP_PROXY names, and an environment without other proxies."""
+    for name in ("http", "https", "all", "no"):
+        for spelling in (f"{name}_proxy", f"{name}_PROXY".upper()):
+            monkeypatch.delenv(spelling, raising=False)
+    with ScriptedProxy() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        yield proxy
+
+
+def meta_over_network(kind: type, link: str) -> None:
+    """Ask for a link's facts, without repeating a request that fails."""
+    if kind is Client:
+        with Client("https://secret.example", "", sleep=lambda _: None) as client:
+            client.meta(link)
+        return
+
+    async def run() -> None:
+        async with AsyncClient("https://secret.example", "", sleep=lambda _: asyncio.sleep(0)) as client:
+            await client.meta(link)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 @pytest.mark.parametrize(
-    "setting", [{"ALL_PROXY": "socks5://127.0.0.1:1"}, {"ALL_PROXY": "x://"}, {"SSL_CERT_FILE": "/none"}]
+    "setting",
+    [
+        {"ALL_PROXY": "socks5://127.0.0.1:1"},
+        {"ALL_PROXY": "socks://127.0.0.1:1/"},
+        {"all_proxy": "x://"},
+        {"HTTPS_PROXY": "http://hidden:99999999"},
+        {"https_proxy": "http://[::1"},
+        {"https_proxy": "http://user:hidden#word@proxy:3128"},
+        {"https_proxy": "http://:3128"},
+        {"https_proxy": "http:hidden:3128"},
+        {"https_proxy": "http://prox\ny"},
+        {"SSL_CERT_FILE": "/none"},
+    ],
 )
 def test_unusable_proxy_settings_are_unreachable(
-    monkeypatch: pytest.MonkeyPatch, kind: type, setting: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, proxy: ScriptedProxy, kind: type, setting: dict[str, str]
 ) -> None:
     for name, value in setting.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(Unreachable, match="environment"):
+    with pytest.raises(Unreachable, match="environment") as refused:
         kind(SERVER)
+    for name in setting.keys() - {"SSL_CERT_FILE"}:
+        assert name.upper() in refused.value.message
+    assert "hidden" not in refused.value.message, "it may be a password"
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("setting", "server"),
+    [
+        ({"ALL_PROXY": "socks://127.0.0.1:1/", "HTTPS_PROXY": "http://127.0.0.1:1"}, SERVER),  # as GNOME sets them
+        ({"HTTP_PROXY": "http://[::1"}, SERVER),  # for another scheme
+        ({"HTTPS_PROXY": "http://[::1", "NO_PROXY": "*"}, SERVER),
+        ({"HTTPS_PROXY": "http://[::1", "https_proxy": ""}, SERVER),  # lower case decides
+        ({"ALL_PROXY": "http://[::1"}, "http://localhost:8080"),
+        ({"ALL_PROXY": "http://[::1"}, "http://127.0.0.1:8080"),
+        ({"ALL_PROXY": "http://[::1"}, "http://[::1]:8080"),
+    ],
+)
+def test_proxy_that_is_not_needed_is_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch, proxy: ScriptedProxy, kind: type, setting: dict[str, str], server: str
+) -> None:
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    assert kind(server)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+def test_proxy_of_the_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, proxy: ScriptedProxy, kind: type, variable: str
+) -> None:
+    monkeypatch.delenv("HTTP_PROXY")
+    monkeypatch.setenv(variable, proxy.url.removeprefix("http://"))
+    with pytest.raises(Unreachable):
+        meta_over_network(kind, "http://other.example/AbCdEf123456")
+    assert {*proxy.requests} == {"GET http://other.example/api/v1/secrets/AbCdEf123456/meta"}
+
+
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+@pytest.mark.parametrize(
+    ("exceptions", "exempt", "proxied"),
+    [
+        ("*", "any.example", ""),
+        ("a.example", "a.example www.a.example A.example. a.example:81", "ba.example"),
+        (".a.example", "a.example www.a.example", "ba.example"),
+        ("*.a.example", "www.a.example", "ba.example"),
+        ("A.EXAMPLE.", "a.example", ""),
+        ("a.example:81", "a.example:81 www.a.example:81", "a.example a.example:82"),
+        ("a.example:80", "a.example", "a.example:81"),
+        ("x.example , a.example\tb.example", "a.example b.example", "c.example"),
+        ("http://a.example", "a.example", "b.example"),
+        ("xn--bcher-kva.example", "bücher.example", "bucher.example"),
+        ("bücher.example", "xn--bcher-kva.example", ""),
+        ("10.1.2.3", "10.1.2.3 10.1.2.3:81", "10.1.2.30 110.1.2.3"),
+        ("10.0.0.0/8", "10.1.2.3", "11.1.2.3 a.example [a00::1]"),
+        ("10.0.0.1/8", "10.1.2.3", "11.1.2.3"),  # host bits
+        ("10.0.0.0/8:81", "10.1.2.3:81", "10.1.2.3"),
+        ("fd00::1", "[fd00::1] [fd00:0::1]:81", "[fd00::2]"),
+        ("[fd00::1]", "[fd00::1]:81", "[fd00::2]"),
+        ("[fd00::1]:81", "[fd00::1]:81", "[fd00::1]"),
+        ("fd00::/8", "[fd12::1]", "[fe00::1] 10.1.2.3"),
+        ("[fd00::]/8", "[fd12::1]", "[fe00::1]"),
+        ("fe80::1%eth0,[,],:,:81,/,/8,10.0.0.0/99,[::1,a.example:http", "", "a.example 10.1.2.3 [fd00::1]"),
+    ],
+)
+def test_exceptions_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+    proxy: ScriptedProxy,
+    variable: str,
+    exceptions: str,
+    exempt: str,
+    proxied: str,
+) -> None:
+    monkeypatch.setenv(variable, exceptions)
+    proxies = EnvironmentProxies()
+    assert [host for host in exempt.split() if proxies.variable(f"http://{host}/x") is not None] == []
+    assert [host for host in proxied.split() if proxies.variable(f"http://{host}/x") != "HTTP_PROXY"] == []
+    for kind in (Client, AsyncClient):
+        kind("http://a.example")
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_proxy_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, proxy: ScriptedProxy, kind: type) -> None:
+    proxy.status = 407
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    with pytest.raises(Unreachable, match=r"other\.example cannot be reached: 407 .*the proxy in HTTPS_PROXY"):
+        meta_over_network(kind, "https://other.example/AbCdEf123456")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with pytest.raises(Unreachable, match=r"other\.example cannot be reached: .*the proxy in HTTP_PROXY"):
+        meta_over_network(kind, "http://other.example/AbCdEf123456")
+    monkeypatch.setenv("HTTP_PROXY", "http://[::1")
+    with pytest.raises(Unreachable, match=r"HTTP_PROXY"):
+        meta_over_network(kind, "http://other.example/AbCdEf123456")
 
 
 def test_redirects_are_not_followed(call: Caller, peer: Peer) -> None:

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from support.certificates import pair
 from support.server import MakeServer, Server
+from support.waiting import until
 from tampering import Certificate, Said, Tampering, header
 
 from seclink.cli import doctor as command
@@ -174,6 +175,16 @@ def test_listen_address_of_the_command_line_is_used(make_server: MakeServer) -> 
     observations = by_subject(facts)
     assert observations["the clients' addresses"] == "arrive, and cannot be forged"
     assert "127.0.0.1" not in observations, "an address needs no name"
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::", "0.0.0.0", "localhost"])
+def test_server_without_a_proxy_sees_its_clients_at_every_host(make_server: MakeServer, host: str) -> None:
+    server = make_server()
+    server.config.write_text(f'[server]\nport = {server.port}\nhost = "{host}"\n')
+    server.start(wait=False)
+    until(lambda: "SecLink serves" in server.log())
+    status, facts = doctor(server)
+    assert (status, problems(facts)) == (0, {})
 
 
 def test_running_server_that_does_not_respond_is_reported(make_server: MakeServer) -> None:

@@ -218,6 +218,8 @@ def test_endless_response_is_cut_off(call: Caller, peer: Peer, monkeypatch: pyte
     [
         lambda: httpx.Response(404, html="<h1>Not Found</h1>"),
         lambda: httpx.Response(401, json={"error": "no"}),
+        lambda: httpx.Response(403, json={"code": 1015}),
+        lambda: httpx.Response(403, json={"code": "AccessDenied"}),
         lambda: httpx.Response(400, json=["bad"]),
         lambda: httpx.Response(403, content=b"\xff\xfe"),
         lambda: httpx.Response(404, content=b"[" * 100_000),
@@ -235,6 +237,51 @@ def test_error_that_is_not_seclinks_is_unreachable_at_once(
     with pytest.raises(Unreachable):
         call("create", "hello")
     assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (400, Unreachable, "400 Bad Request"),
+        (401, Unreachable, "login"),
+        (403, Unreachable, "refuse"),
+        (404, Unreachable, "is this its address"),
+        (405, Unreachable, "405 Method Not Allowed"),
+        (407, Unreachable, "login"),
+        (408, Unreachable, "too slow"),
+        (413, errors.PayloadTooLarge, "too long for"),
+        (414, Unreachable, "414"),
+        (429, errors.RateLimited, "too many requests"),
+        (431, Unreachable, "431"),
+        (451, Unreachable, "refuse"),
+        (500, Unreachable, "500 Internal Server Error"),
+        (501, Unreachable, "501"),
+        (502, Unreachable, "the SecLink behind it does not"),
+        (503, Unreachable, "the SecLink behind it does not"),
+        (504, Unreachable, "the SecLink behind it does not"),
+        (507, Unreachable, "507"),
+        (511, Unreachable, "login"),
+        (520, Unreachable, "520"),
+        (525, Unreachable, "525"),
+        (799, Unreachable, "799"),
+    ],
+)
+def test_error_page_of_a_proxy_is_told_as_it_is(
+    call: Caller, peer: Peer, status: int, kind: type[SecLinkError], words: str
+) -> None:
+    peer.script = [httpx.Response(status, html="<h1>Proxy</h1>") for _ in range(3)]
+    with pytest.raises(SecLinkError, match=words) as refused:
+        call("create", "hello")
+    assert type(refused.value) is kind
+    assert "Proxy<" not in refused.value.message
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("", 60), ("Wed, 21 Oct 2026 07:28:00 GMT", 60), ("0", 60)])
+def test_rate_limit_of_a_proxy_has_a_time_to_wait(call: Caller, peer: Peer, header: str, seconds: int) -> None:
+    peer.script = [httpx.Response(429, html="<h1>Slow down</h1>", headers={"Retry-After": header})]
+    with pytest.raises(errors.RateLimited) as refused:
+        call("create", "hello")
+    assert refused.value.retry_after == seconds
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"linkId": NaN}'])

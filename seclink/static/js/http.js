@@ -12,6 +12,10 @@ import { integer, matching, state, string } from "./response-schema.js";
 const PAUSES_MS = [200, 1000];
 const MAX_PAUSE_MS = 5000;
 const NOT_READY = [502, 503, 504];
+/** The code for an error of a proxy. @type {Record<number, string>} */
+const PROXY_CODES = {
+  413: "payload_too_large", 429: "rate_limited", 502: "unreachable", 503: "unreachable", 504: "unreachable",
+};
 const LOCAL_CODES = ["unreachable", "link_incomplete", "not_authentic", "bad_answer"];
 
 /**
@@ -107,7 +111,7 @@ function errorOf(response, text) {
       fields: optional(fieldsOf, problem.errors),
     });
   } catch {
-    return new ApiError(NOT_READY.includes(status) ? "unreachable" : "bad_answer", { status });
+    return new ApiError(PROXY_CODES[status] || "bad_answer", { status, retryAfter: retryAfter(response) });
   }
 }
 
