@@ -135,7 +135,9 @@ class Secret(Struct, frozen=True, kw_only=True):
 
 
 class Peek(Struct, frozen=True, kw_only=True):
-    """A secret without its payload, which can be read without spending a view. `ended_at` is set once it has ended."""
+    """A secret without its payload, which can be read without spending a view. `ended_at` is set once it has ended,
+    `size` is that of the payload in bytes.
+    """
 
     receipt_id: str
     format: str
@@ -151,6 +153,7 @@ class Peek(Struct, frozen=True, kw_only=True):
     passcode_required: bool
     public_note: str | None
     was_peeked: bool
+    size: int
 
     @property
     def views_left(self) -> int | None:

@@ -139,7 +139,12 @@ def _framework(routes: list[HTTPRouteHandler], problems: Problems, engine: Engin
 
 
 def _middleware(
-    app: App, dialect_error: CustomError, monitoring: Iterable[str], config: Config, admission: Admission, log: Log
+    app: App,
+    dialect_error: CustomError,
+    monitoring: Iterable[str],
+    config: Config,
+    admission: Admission,
+    log: Log,
 ) -> Middleware:
     return Middleware(
         app,
@@ -149,7 +154,9 @@ def _middleware(
         body_seconds=config.server.body_timeout,
         max_requests=config.server.requests,
         headers=headers(public_url(config)),
-        client_of=admission.client,
+        holder_of=admission.holder,
+        peer_holder=admission.peer_holder,
+        is_urgent=_is_urgent,
         custom_error=lambda scope, error: dialect_error(scope, error) or html_error(scope, error),
         too_large=_too_large(config),
         exempt_paths=monitoring,  # a busy server is alive: a monitor must not restart it
@@ -157,6 +164,12 @@ def _middleware(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__
         ),
     )
+
+
+def _is_urgent(scope: Message) -> bool:
+    """Return whether a request must be served however busy the server is: pages, their files, and burning."""
+    method, path = scope["method"], scope["path"]
+    return method == "DELETE" or path.endswith("/burn") or (method in ("GET", "HEAD") and "/api/" not in path)
 
 
 def _too_large(config: Config) -> Callable[[Message], PayloadTooLarge]:

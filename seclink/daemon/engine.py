@@ -29,7 +29,7 @@ class Engine:
         counters = self.metrics.counters
         self.passcodes = Passcodes(config.passcodes.profile, counters.passcode_seconds)
         state = VaultState(store, self.passcodes, log, clock.monotonic, counters.events)
-        self.vault = Vault(state, config)
+        self.vault, self.unsent = Vault(state, config), state.unsent
         self.address_limiter, self.key_limiter = RateLimiter(), RateLimiter()
         self.reaper = Reaper(self.vault, config.reaper.every, clock, log, counters.reaped_rows)
         self.health = HealthCheck(self.vault, self.reaper, clock, log)

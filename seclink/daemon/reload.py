@@ -16,6 +16,7 @@ from seclink.config.schema import Config
 from seclink.daemon.app import body_bytes, build_app
 from seclink.daemon.engine import Engine
 from seclink.daemon.systemd import SystemdNotifier
+from seclink.domain.shares import Shares
 from seclink.errors import ConfigError
 from seclink.server.settings import Limits, ServerSettings
 from seclink.web.assets import load as load_assets
@@ -65,7 +66,7 @@ class Reloader:
             pending=[str(option) for option in changed if option.at_start],
         )
         asyncio.get_running_loop().call_later(FREEZE_DELAY_SECONDS, freeze_gc)
-        return server_settings(app, config)
+        return server_settings(app, config, self._engine.unsent)
 
     def _report(self, applied: list[str], pending: list[str]) -> None:
         self._status_suffix = f"; needs a restart for {', '.join(pending)}" if pending else ""
@@ -79,12 +80,15 @@ class Reloader:
         self._status_suffix = f"; a new configuration was refused: {problems[0]}"
 
 
-def server_settings(app: Middleware, config: Config) -> ServerSettings:
+def server_settings(app: Middleware, config: Config, unsent: Shares) -> ServerSettings:
     return ServerSettings(
         app=app,
         render_error=app.render_http11,
         limits=Limits(message_bytes=2 * body_bytes(config), connections=2 * config.server.requests),
         grace_seconds=config.server.shutdown_timeout,
+        holder_of=app.holder_of,
+        peer_holder=app.peer_holder,
+        unsent=unsent,
         root=urlsplit(public_url(config)).path.encode(),
     )
 

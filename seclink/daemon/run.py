@@ -107,7 +107,7 @@ class Daemon:
         )
         async with tasks, metrics_listener(engine.metrics, metrics_socket, self._log):
             await serve_http(
-                server_settings(app, self._start.config),
+                server_settings(app, self._start.config, engine.unsent),
                 listener=listener,
                 stop=self._stop,
                 ready=self._ready,

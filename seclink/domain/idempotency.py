@@ -1,12 +1,12 @@
 """Results kept in memory for a moment, so that a caller whose response was lost can get it again. Never on disk; a
 restart forgets them.
 
-Bounded in time, number and bytes; the oldest go first. Work in progress counts too: a retry that overtakes its first
-attempt waits for the same result instead of starting the work again.
+Bounded in time, number and bytes, for all callers and for one group of them; the oldest go first. Work in progress
+counts too: a retry that overtakes its first attempt waits for the same result instead of starting the work again.
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -15,15 +15,27 @@ from msgspec import Struct
 from seclink.errors import IdempotencyMismatch
 
 T = TypeVar("T")
+GROUP_PARTS = 4  # one group of callers may keep a quarter of the bytes and of the number
 
 
 class Entry(Struct, Generic[T]):
     """`size` in bytes and `expires_at` in monotonic seconds are set when there is a result."""
 
     fingerprint: bytes
+    group: str
     result: "asyncio.Future[T]"
     size: int = 0
     expires_at: float = 0.0
+
+
+class Group:
+    """The keys of one group's results, the oldest first, and their bytes."""
+
+    __slots__ = ("bytes", "keys")
+
+    def __init__(self) -> None:
+        self.keys: deque[str] = deque()
+        self.bytes = 0
 
 
 class IdempotencyCache(Generic[T]):
@@ -36,17 +48,19 @@ class IdempotencyCache(Generic[T]):
         self._size, self._clock = size, clock
         self._in_progress: dict[str, Entry[T]] = {}
         self._entries: OrderedDict[str, Entry[T]] = OrderedDict()  # in the order of their expiry, the next one first
+        self._groups: dict[str, Group] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries) + len(self._in_progress)
 
-    async def once(self, key: str, fingerprint: bytes, work: Callable[[], Awaitable[T]]) -> T:
+    async def once(self, key: str, fingerprint: bytes, work: Callable[[], Awaitable[T]], group: str = "") -> T:
         """Return the result stored under `key`, or do the work and store its result.
 
         `fingerprint` identifies the request; raise IdempotencyMismatch if the key was used with another one. Only
-        success is stored: a refused request spent nothing and may be sent again.
+        success is stored: a refused request spent nothing and may be sent again. `group` names the callers that share
+        a part of the cache, whose results cannot push those of others out.
         """
         self._evict()
         entry = self._entries.get(key) or self._in_progress.get(key)
@@ -56,7 +70,7 @@ class IdempotencyCache(Generic[T]):
             return await asyncio.shield(entry.result)
         # A task of its own: if the caller's connection is lost, the work still finishes and the retry gets its result.
         task = asyncio.ensure_future(work())
-        self._in_progress[key] = Entry(fingerprint, task)
+        self._in_progress[key] = Entry(fingerprint, group, task)
         task.add_done_callback(lambda result: self._complete(key, result))
         return await asyncio.shield(task)
 
@@ -67,6 +81,10 @@ class IdempotencyCache(Generic[T]):
         entry.size, entry.expires_at = self._size(result.result()), self._clock() + self._ttl_seconds
         self._entries[key] = entry
         self.bytes += entry.size
+        group = self._groups.setdefault(entry.group, Group())
+        group.keys.append(key)
+        group.bytes += entry.size
+        self._evict_from(group)
         self._evict()
         self._schedule_eviction()
 
@@ -86,5 +104,20 @@ class IdempotencyCache(Generic[T]):
             key, entry = next(iter(self._entries.items()))
             if entry.expires_at > now and len(self) <= self._capacity and self.bytes <= self._max_bytes:
                 break
-            del self._entries[key]
-            self.bytes -= entry.size
+            self._remove(key)
+
+    def _evict_from(self, group: Group) -> None:
+        """Drop a group's oldest results above its part of the limits; its newest stays."""
+        max_bytes, capacity = self._max_bytes // GROUP_PARTS, max(1, self._capacity // GROUP_PARTS)
+        while len(group.keys) > 1 and (group.bytes > max_bytes or len(group.keys) > capacity):
+            self._remove(group.keys[0])
+
+    def _remove(self, key: str) -> None:
+        """Remove the oldest result of a group."""
+        entry = self._entries.pop(key)
+        self.bytes -= entry.size
+        group = self._groups[entry.group]
+        group.keys.popleft()
+        group.bytes -= entry.size
+        if not group.keys:
+            del self._groups[entry.group]

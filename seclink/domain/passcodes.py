@@ -1,5 +1,5 @@
-"""argon2id on two threads beside the event loop, with a queue of sixteen; beyond that, Busy is raised. Hashing
-therefore takes at most 38 MiB, however many guesses arrive.
+"""argon2id on two threads beside the event loop, with a queue of 46; beyond that, Busy is raised. Hashing
+therefore takes at most 38 MiB, however many guesses arrive. One client gets a share of the queue.
 
 The input is the `passcodeHash` that a client sends, never a passcode. The native client binds it to the link's key, so
 that not even this server can guess; a caller of the documented API may send a bare SHA-256, which is why the hash is
@@ -16,11 +16,12 @@ from typing import Any, Literal, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from seclink.domain.shares import Holder, Shares
 from seclink.errors import Busy
 from seclink.telemetry.counters import Histogram
 
 T = TypeVar("T")
-THREADS, QUEUE = 2, 16
+THREADS, QUEUE = 2, 46
 PROFILES = {
     "standard": PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1),  # OWASP's minimum
     "strong": PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4),  # RFC 9106, low memory
@@ -30,35 +31,35 @@ PROFILES = {
 class Passcodes:
     """Hashes passcodes and verifies them, each call within a `slot`.
 
-    `pending` slots are taken; `hashing` of them run argon2id or wait for a thread. `seconds` measures the hashes.
+    `slots` in use are taken; `hashing` of them run argon2id or wait for a thread. `seconds` measures the hashes.
     """
 
     def __init__(self, profile: Literal["standard", "strong"] = "standard", seconds: Histogram | None = None) -> None:
         self.reconfigure(profile)
         self._seconds = seconds or Histogram()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
-        self.pending = self.hashing = 0
+        self.slots = Shares(THREADS + QUEUE)
+        self.hashing = 0
 
     def reconfigure(self, profile: Literal["standard", "strong"]) -> None:
         """Set the cost of new hashes; a stored hash carries its own."""
         self._hasher = PROFILES[profile]
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold a slot of the queue, taken before anything is counted or spent. Raise Busy if all are taken."""
-        if self.pending >= THREADS + QUEUE:
+    def slot(self, holder: Holder) -> Iterator[None]:
+        """Hold a slot of the queue, taken before anything is counted or spent. Raise Busy if the share is used up."""
+        if not self.slots.take(holder):
             raise Busy("Too many passcodes are being checked; nothing was spent, try again")
-        self.pending += 1
         try:
             yield
         finally:
-            self.pending -= 1
+            self.slots.add(holder, -1)
 
-    async def hash_if_set(self, passcode_hash: str | None) -> str | None:
+    async def hash_if_set(self, passcode_hash: str | None, holder: Holder) -> str | None:
         """Return the argon2id string of a passcode's digest, None for None. Raise Busy."""
         if passcode_hash is None:
             return None
-        with self.slot():
+        with self.slot(holder):
             return await self.hash(passcode_hash.lower())
 
     async def hash(self, passcode_hash: str) -> str:

@@ -14,6 +14,7 @@ from seclink.domain import policy
 from seclink.domain.clock import day_week_month
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.release_checks import check_access, require_live
+from seclink.domain.shares import holder_of
 from seclink.errors import Gone, NotActive, NotFound
 from seclink.model import Actor, Edit, Filter, Page, Receipt, Scope, State, Stats
 from seclink.store.contract import Store
@@ -58,7 +59,9 @@ class Receipts:
             raise NotFound()
         if edit.access is not None:
             check_access(require_live(await self._store.peek(receipt.link_id, now)), edit.access)
-        passcode = UNSET if edit.passcode_hash is UNSET else await self._passcodes.hash_if_set(edit.passcode_hash)
+        passcode = edit.passcode_hash
+        if passcode is not UNSET:
+            passcode = await self._passcodes.hash_if_set(passcode, holder_of(actor))
         changes = policy.changes(edit, passcode, now)
         state = await self._store.edit(receipt.receipt_id, changes, now, actor.account, _audit_detail(actor))
         if state is not State.ACTIVE:

@@ -9,6 +9,7 @@ import hashlib
 
 from seclink.domain import policy, tokens
 from seclink.domain.passcodes import Passcodes
+from seclink.domain.shares import holder_of
 from seclink.errors import (
     AccessDenied,
     AccessRequired,
@@ -52,7 +53,7 @@ class ReleaseChecks:
         if passcode_hash is None:
             raise PasscodeRequired()
         policy.raise_faults(policy.digest_faults(passcodeHash=passcode_hash))
-        with self._passcodes.slot():
+        with self._passcodes.slot(holder_of(actor)):
             attempt = await self._store.attempt(link_id, actor.client, now)
             if attempt is None:
                 raise gone_error(await self._store.peek(link_id, now))

@@ -20,6 +20,7 @@ from seclink.domain.policy import Terms
 from seclink.domain.rate_limiter import RateLimiter
 from seclink.domain.receipts import Receipts
 from seclink.domain.release_checks import ReleaseChecks, access_hash_of, gone_error, require_live
+from seclink.domain.shares import Holder, Shares, holder_of
 from seclink.errors import AccessDenied, Busy, Gone, NameTaken, PasscodeLocked
 from seclink.model import Actor, Claimed, Created, NewSecret, Peek, Proof, Rate, Secret, State
 from seclink.store.contract import IdTaken, Store
@@ -27,6 +28,8 @@ from seclink.telemetry.log import Log
 
 REVEAL_RETRY_SECONDS, MAX_REVEAL_RETRIES, MAX_REVEAL_BYTES = 60, 100_000, 64 * 2**20
 CREATE_RETRY_SECONDS, MAX_CREATE_RETRIES, MAX_CREATE_BYTES = 600, 20_000, 2**30
+MAX_UNSENT_BYTES = 256 * 2**20  # of responses that their readers have not taken yet
+SMALL_BYTES = 65_536  # a payload of this size needs no room of its own: the number of connections bounds them
 RESULT_BYTES = 512  # of memory for one result without its payload
 REAP_BATCH = 250
 MAX_DRAWS = 3  # of ids for one secret: 71 random bits collide only where something is broken
@@ -36,7 +39,8 @@ AUDITED_FAILURES = Rate(10, 86400)  # per secret, in the audit trail
 class VaultState:
     """The parts of the vault that outlive a reload: the store, results for retries, counters, background tasks.
 
-    `events` counts created, revealed, burned and reported secrets by (event, format).
+    `events` counts created, revealed, burned and reported secrets by (event, format). `unsent` counts the bytes of
+    responses that the server could not send yet.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class VaultState:
             lambda claimed: len(claimed.payload) + RESULT_BYTES,
             monotonic,
         )
+        self.unsent = Shares(MAX_UNSENT_BYTES)
         self.failures = RateLimiter()
         self.background = BackgroundTasks()
 
@@ -86,7 +91,9 @@ class Vault:
         key, request = retry
         # Anonymous callers are told apart by their address alone: a key must not fetch another caller's result.
         caller = f"account {actor.account}" if actor.account else f"client {actor.client}"
-        return await self._state.created.once(f"{caller} {key}", request, lambda: self._create(new, actor, now))
+        return await self._state.created.once(
+            f"{caller} {key}", request, lambda: self._create(new, actor, now), _group(actor)
+        )
 
     async def reveal(self, link_id: str, proof: Proof, actor: Actor, now: int, retry_key: str | None = None) -> Claimed:
         """Take one view.
@@ -104,7 +111,7 @@ class Vault:
             is_first = True
             return await self._reveal(link_id, proof, actor, now)
 
-        claimed = await self._state.revealed.once(hashlib.sha256(request).hexdigest(), b"", reveal_once)
+        claimed = await self._state.revealed.once(hashlib.sha256(request).hexdigest(), b"", reveal_once, _group(actor))
         if not is_first:
             peek = await self._store.peek(link_id, now)
             if peek is None or peek.state is State.BURNED:
@@ -182,7 +189,7 @@ class Vault:
 
     async def _create(self, new: NewSecret, actor: Actor, now: int) -> Created:
         terms = policy.check_new(new, self._config, actor)
-        passcode = await self._state.passcodes.hash_if_set(new.passcode_hash)
+        passcode = await self._state.passcodes.hash_if_set(new.passcode_hash, holder_of(actor))
         names, secret = await self._add(new, terms, passcode, actor.account, now)
         self._events["created", new.format] += 1
         self._log.info("created", receipt=names.receipt_id, account=actor.account)
@@ -218,7 +225,9 @@ class Vault:
         access_hash = access_hash_of(proof.access)
         claimed = None
         if proof.passcode_hash is None:  # mostly there is no passcode: one transaction then checks and claims
-            claimed = await self._store.claim(link_id, now, access_hash=access_hash, by=actor.account)
+            claimed = await self._store.claim(
+                link_id, now, access_hash=access_hash, by=actor.account, max_bytes=SMALL_BYTES
+            )
         if claimed is None:
             with self._audited_failures(link_id, now, actor.account):
                 claimed = await self._reveal_checked(link_id, proof, access_hash, actor, now)
@@ -230,13 +239,34 @@ class Vault:
         self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int
     ) -> Claimed:
         peek = await self._checks.require(link_id, proof, actor, now)
-        claimed = await self._store.claim(
-            link_id, now, access_hash=access_hash, passcode=peek.passcode, client=actor.client, by=actor.account
-        )
+        with self._room(peek.size, actor):
+            claimed = await self._store.claim(
+                link_id,
+                now,
+                access_hash=access_hash,
+                passcode=peek.passcode,
+                client=actor.client,
+                by=actor.account,
+                max_bytes=max(peek.size, SMALL_BYTES),
+            )
         if claimed is None:  # another reader took the last view, or the sender changed the secret, since the checks
             require_live(await self._store.peek(link_id, now))
             raise Busy("The secret was changed during this request; nothing was spent, try again")
         return claimed
+
+    @contextlib.contextmanager
+    def _room(self, size: int, actor: Actor) -> Iterator[None]:
+        """Hold room for a large response during the claim; the server counts it while it is unsent. Raise Busy."""
+        address, needed = Holder(client=actor.client, subnet=actor.subnet, is_anonymous=False), size * 4 // 3
+        if size <= SMALL_BYTES:
+            yield
+            return
+        if not self._state.unsent.take(address, needed):
+            raise Busy("Too many responses are waiting for their readers; nothing was spent, try again")
+        try:
+            yield
+        finally:
+            self._state.unsent.add(address, -needed)
 
     @contextlib.contextmanager
     def _audited_failures(self, link_id: str, now: int, by: str | None = None) -> Iterator[None]:
@@ -248,6 +278,11 @@ class Vault:
             if state.failures.take(f"failed {link_id}", AUDITED_FAILURES, state.monotonic()).is_allowed:
                 state.background.spawn(self._store.record(link_id, error.code, now, by=by))
             raise
+
+
+def _group(actor: Actor) -> str:
+    """Return the name of the callers that share a part of the results kept for retries."""
+    return actor.subnet or actor.client
 
 
 def _row(

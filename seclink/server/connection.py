@@ -13,11 +13,14 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from seclink.domain.shares import Holder
 from seclink.errors import BadRequest, Busy, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, SecLinkError
 from seclink.server.registry import ConnectionRegistry
 from seclink.server.transport import Transport
 
 MAX_DISCARDED_BYTES = 16 * 1024 * 1024  # so that a client busy sending gets to read its error response
+SLOW_BYTES = 65_536  # unsent bytes from which on a connection counts as slow
+NOBODY = Holder(client="")
 MAX_PIPELINED = 32  # requests sent ahead of their responses; one read of 256 KiB could hold ten thousand
 
 
@@ -50,6 +53,7 @@ class Connection(HttpToolsProtocol):
         self._delivered = 0  # when `write_deadline` was set
         self._received = 0  # bytes of this message in earlier reads: one read may hold many messages
         self._in_head = True
+        self._holder, self._held = NOBODY, 0  # bytes that count as unsent for a client
         self._error: SecLinkError | None = None
         self.url, self.headers = b"", []
         self._current: RequestResponseCycle | None = None  # `cycle` is the newest, which may be queued behind this one
@@ -62,7 +66,8 @@ class Connection(HttpToolsProtocol):
         self.registry.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.registry.connections.discard(self)
+        self.registry.remove(self)
+        self._count_held(0)
         self.deadline = self.write_deadline = inf
         super().connection_lost(exc)
         self.transport.release()
@@ -83,10 +88,12 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._set_write_deadline()
+        self.count_unsent()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._clear_write_deadline()
+        self.count_unsent()
 
     # Called by the parser
 
@@ -139,6 +146,8 @@ class Connection(HttpToolsProtocol):
         """
         self.transport.flush()
         self._set_write_deadline()
+        if self.write_deadline < inf:
+            self.count_unsent()
         if self.lingering or self.transport.is_closing():
             return
         self.flow.resume_reading()
@@ -194,6 +203,22 @@ class Connection(HttpToolsProtocol):
                 self.transport.reset()
         elif self.write_deadline == inf and now > self.deadline:  # otherwise the client is still reading
             self._close_overdue()
+
+    def count_unsent(self) -> None:
+        """Charge the client of the request in flight for a large part of a response that it has not read yet."""
+        unsent = self.transport.unsent()
+        self._count_held(unsent if unsent > SLOW_BYTES else 0)
+
+    def _count_held(self, held: int) -> None:
+        settings = self.registry.settings
+        if held and not self._held:
+            self._holder = settings.holder_of(self._current.scope if self._current is not None else self.scope)
+            self.registry.slow.add(self)
+        elif not held:
+            self.registry.slow.discard(self)
+        if held != self._held:
+            settings.unsent.add(self._holder, held - self._held)
+            self._held = held
 
     def _close_overdue(self) -> None:
         if self.lingering:

@@ -52,7 +52,7 @@ class Handshake(asyncio.Protocol):
         except OSError:  # includes ssl.SSLError
             tls = None
         finally:
-            self.registry.connections.discard(self)
+            self.registry.remove(self)
         if tls is None or tls.is_closing():
             return
         connection = Connection(self.registry, transport)
@@ -66,6 +66,9 @@ class Handshake(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         self.transport.reset()
+
+    def count_unsent(self) -> None:
+        return None
 
     def reject(self, error: SecLinkError) -> None:
         self.transport.reset()

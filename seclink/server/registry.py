@@ -5,7 +5,7 @@ so a request pays for no timer.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from email.utils import formatdate
 from math import inf
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from seclink.domain.shares import Holder, Shares
 from seclink.errors import Busy, SecLinkError
 from seclink.server.settings import ServerSettings
 from seclink.server.transport import Transport
@@ -26,6 +27,8 @@ class ConnectionLike(Protocol):
     transport: Transport
 
     def expire(self, now: float) -> None: ...
+
+    def count_unsent(self) -> None: ...
 
     def reject(self, error: SecLinkError) -> None: ...
 
@@ -58,6 +61,9 @@ class ConnectionRegistry:
         self.settings = settings
         self.stopping = False
         self.connections: set[ConnectionLike] = set()
+        self.slow: set[ConnectionLike] = set()  # their clients have not read a large part of a response
+        self._shares = Shares(settings.limits.connections)
+        self._holders: dict[ConnectionLike, Holder] = {}
         self._update_date()
 
     async def run_deadlines(self) -> None:
@@ -69,15 +75,31 @@ class ConnectionRegistry:
             now = self.loop.time()
             for overdue in [one for one in self.connections if now > one.deadline or now > one.write_deadline]:
                 overdue.expire(now)
+            for connection in list(self.slow):
+                connection.count_unsent()
             await asyncio.sleep(shortest / 4)
 
     def add(self, connection: ConnectionLike) -> None:
-        """Register a new connection. Over the limit, make room for it or reject it; during a stop, drop it."""
+        """Register a new connection. Over a limit, make room for it or reject it; during a stop, drop it."""
+        holder = self.settings.peer_holder(_peer(connection))
+        is_over_share = holder is not None and not self._shares.fits(holder, is_urgent=True)
         self.connections.add(connection)
+        if holder is not None:
+            self._holders[connection] = holder
+            self._shares.add(holder, 1)
         if self.stopping:
             connection.transport.abort()
+        elif is_over_share:
+            self._make_room(connection, self._neighbours(connection))
         elif len(self.connections) > self.settings.limits.connections:
-            self._evict_idle(connection)
+            self._make_room(connection, self.connections)
+
+    def remove(self, connection: ConnectionLike) -> None:
+        """Forget a connection that is gone."""
+        self.connections.discard(connection)
+        self.slow.discard(connection)
+        if holder := self._holders.pop(connection, None):
+            self._shares.add(holder, -1)
 
     async def drain(self) -> None:
         """Close idle connections, wait for the requests in flight, then close the rest."""
@@ -92,12 +114,21 @@ class ConnectionRegistry:
         for connection in list(self.connections):
             connection.transport.abort()
 
-    def _evict_idle(self, newcomer: ConnectionLike) -> None:
+    def _neighbours(self, connection: ConnectionLike) -> Iterable[ConnectionLike]:
+        """Return the connections of the same client or, if that has few, of the same subnet."""
+        holder = self._holders[connection]
+        return [
+            one
+            for one, other in self._holders.items()
+            if other.client == holder.client or (holder.subnet is not None and other.subnet == holder.subnet)
+        ]
+
+    def _make_room(self, newcomer: ConnectionLike, connections: Iterable[ConnectionLike]) -> None:
         """Close the connection that has waited longest without a request in flight, as nginx does under pressure."""
-        waiting = [one for one in self.connections if one.deadline < inf and one is not newcomer]
+        waiting = [one for one in connections if one.deadline < inf and one is not newcomer]
         if waiting:
             oldest = min(waiting, key=lambda one: one.deadline)
-            self.connections.discard(oldest)
+            self.remove(oldest)
             oldest.transport.reset()
         else:
             newcomer.reject(Busy())
@@ -108,3 +139,9 @@ class ConnectionRegistry:
 
     def _update_date(self) -> None:
         self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+
+
+def _peer(connection: ConnectionLike) -> str:
+    """Return the address of the other end, "" for one that is already gone."""
+    address = connection.transport.get_extra_info("peername")
+    return str(address[0]) if address else ""

@@ -1,9 +1,10 @@
 """The settings of the HTTP server: the application, its limits, its path prefix."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from seclink.domain.shares import Holder, Shares
 from seclink.errors import SecLinkError
 
 RenderHttpError = Callable[[SecLinkError, bytes, list[tuple[bytes, bytes]]], bytes]
@@ -29,7 +30,8 @@ class ServerSettings:
     """Everything a reload can replace, as one value.
 
     A stop waits `grace_seconds` for requests in flight. `root` is the path of the public URL: a proxy may pass it on or
-    strip it.
+    strip it. A client, as `holder_of(scope)` names it, has a share of the `unsent` bytes, and one of the connections
+    unless `peer_holder(address)` is None.
     """
 
     app: Any
@@ -37,6 +39,9 @@ class ServerSettings:
     limits: Limits
     grace_seconds: float = 10.0
     root: bytes = b""
+    holder_of: Callable[[Any], Holder] = lambda scope: Holder(client="")
+    peer_holder: Callable[[str], Holder | None] = lambda address: None
+    unsent: Shares = field(default_factory=lambda: Shares(2**40))
 
     def strip_root(self, target: bytes) -> bytes:
         """Return a request's target without `root`."""

@@ -5,6 +5,7 @@ Claims work on whole sets: see `writes`.
 
 import functools
 import sqlite3
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -25,7 +26,8 @@ class Claim(Struct, frozen=True):
     access_hash: str | None
     passcode: str | None
     client: str
-    by: str | None = None
+    by: str | None
+    max_bytes: int
 
 
 class _View(Struct, frozen=True, array_like=True):
@@ -85,20 +87,22 @@ def claim_all(db: WriteConnection, claims: list[Claim]) -> list[Claimed | None]:
 def _find(db: sqlite3.Connection, claims: list[Claim]) -> tuple[list[_View], list[tuple[bytes, bytes]]]:
     """Read, in one row, the views that the claims may take, and (iv, payload) for each claim in turn."""
     count = placeholder_count(len(claims))
-    conditions = [(claim.link_id, claim.now, claim.access_hash, claim.passcode) for claim in claims]
-    link_ids = [claim.link_id for claim in claims] + [None] * (count - len(claims))
-    views, *payloads = db.execute(_query(count), (msgspec.json.encode(conditions).decode(), *link_ids)).fetchone()
+    conditions = [(claim.link_id, claim.now, claim.access_hash, claim.passcode, claim.max_bytes) for claim in claims]
+    names: list[Any] = [name for claim in claims for name in (claim.link_id, claim.max_bytes)]
+    names += [None] * (2 * (count - len(claims)))
+    views, *payloads = db.execute(_query(count), (msgspec.json.encode(conditions).decode(), *names)).fetchone()
     return _decode_views(views), list(zip(payloads[::2], payloads[1::2], strict=True))
 
 
 @functools.cache
 def _query(count: int) -> str:
-    """A query with `count` link ids as parameters 2 to `count` + 1."""
+    """A query whose parameters 2 to 2 * `count` + 1 are link ids and the largest payload to read of each, in turn."""
     payloads = "".join(
         f""",
         (SELECT iv FROM payloads WHERE id = (SELECT id FROM secrets WHERE link_id = ?{number})),
-        (SELECT payload FROM payloads WHERE id = (SELECT id FROM secrets WHERE link_id = ?{number}))"""
-        for number in range(2, count + 2)
+        (SELECT payload FROM payloads
+         WHERE id = (SELECT id FROM secrets WHERE link_id = ?{number} AND bytes <= ?{number + 1}))"""
+        for number in range(2, 2 * count + 2, 2)
     )
     return f"""
         SELECT (
@@ -107,7 +111,7 @@ def _query(count: int) -> str:
                 s.passcode, s.bytes, s.account))
             FROM json_each(?1) AS claim JOIN secrets AS s ON s.link_id = claim.value ->> 0
             WHERE s.state = 'active' AND s.expires_at > claim.value ->> 1
-              AND s.access_hash IS claim.value ->> 2
+              AND s.access_hash IS claim.value ->> 2 AND s.bytes <= claim.value ->> 4
               AND (s.passcode IS NULL OR s.passcode = claim.value ->> 3)
         ){payloads}"""
 

@@ -17,6 +17,8 @@ from msgspec import Struct
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
 from seclink.telemetry.counters import Histogram
 
+MAX_BYTES = 2**62  # larger than any payload
+
 
 class StoreStats(Struct, frozen=True, kw_only=True):
     """Sizes and counts for monitoring.
@@ -60,13 +62,14 @@ class Store(Protocol):
         passcode: str | None = None,
         client: str = "",
         by: str | None = None,
+        max_bytes: int = MAX_BYTES,
     ) -> Claimed | None:
         """Take one view of a live secret for a caller who has proved its key and passed its passcode, if it has one.
 
         `access_hash` is the digest of the proof, `passcode` the stored string that was verified. Both must still equal
         the row's, and a secret without an access hash accepts no proof. The last view erases payload, notes and hashes
-        in the same transaction. A right passcode gets its attempt back. Return None if there is no view to take: then
-        none was spent, and `peek` says why.
+        in the same transaction. A right passcode gets its attempt back. Return None if there is no view to take, or
+        the payload has more than `max_bytes`: then none was spent, and `peek` says why.
         """
 
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:

@@ -10,7 +10,7 @@ from seclink.model import ApiKey, Event, Filter, Peek, Rate, Receipt, Scope, Sta
 
 PEEK = """
     SELECT link_id, receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views,
-           access_hash, passcode, passcode_required, public_note, peeked_at
+           access_hash, passcode, passcode_required, public_note, peeked_at, bytes
     FROM secrets WHERE link_id IN ({})
 """
 
@@ -58,7 +58,7 @@ NEXT_ID = "SELECT coalesce(max(id), 0) + 1 FROM secrets"
 def peek(row: tuple[Any, ...], now: int) -> Peek:
     (
         _, receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views,
-        access_hash, passcode, passcode_required, public_note, peeked_at,
+        access_hash, passcode, passcode_required, public_note, peeked_at, size,
     ) = row  # fmt: skip
     state = state_at(state, expires_at, now)
     return Peek(
@@ -76,6 +76,7 @@ def peek(row: tuple[Any, ...], now: int) -> Peek:
         passcode_required=bool(passcode_required),
         public_note=public_note,
         was_peeked=peeked_at is not None,
+        size=size,
     )
 
 

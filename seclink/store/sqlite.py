@@ -19,7 +19,7 @@ from seclink.store import audit_log, connection, edits, keys, passcode_attempts,
 from seclink.store.batch import Write
 from seclink.store.batch_reads import BatchReader
 from seclink.store.claims import Claim
-from seclink.store.contract import IdTaken, StoreStats
+from seclink.store.contract import MAX_BYTES, IdTaken, StoreStats
 from seclink.store.group_commit import GroupCommit
 from seclink.store.statistics import OLDEST_DUE, USED_BYTES, SecretCounter
 from seclink.store.wal_checkpoint import WalCheckpointer, file_bytes
@@ -122,8 +122,9 @@ class SqliteStore:
         passcode: str | None = None,
         client: str = "",
         by: str | None = None,
+        max_bytes: int = MAX_BYTES,
     ) -> Claimed | None:
-        claimed: Claimed | None = await self._write(Claim(link_id, now, access_hash, passcode, client, by))
+        claimed: Claimed | None = await self._write(Claim(link_id, now, access_hash, passcode, client, by, max_bytes))
         return claimed
 
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:

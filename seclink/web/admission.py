@@ -17,6 +17,7 @@ from seclink.config.schema import Config
 from seclink.domain.api_keys import ApiKeys
 from seclink.domain.clock import Clock
 from seclink.domain.rate_limiter import Decision, RateLimiter
+from seclink.domain.shares import Holder
 from seclink.errors import BadRequest, Forbidden, KeyInvalid, KeyRequired, RateLimited
 from seclink.model import Actor, Rate, Scope
 from seclink.web.request import RequestContext, header_values
@@ -67,9 +68,15 @@ class Admission:
             raise Forbidden(f"The API key lacks the scope {' or '.join(rule.scopes)}")
         return actor
 
-    def client(self, scope: Any) -> str:
-        """Return the address range that a request is counted by."""
-        return self._client(scope)[0]
+    def holder(self, scope: Any) -> Holder:
+        """Return the address range that a request is counted by, whoever its key belongs to."""
+        client, subnet = self._client(scope)
+        return Holder(client=client, subnet=subnet, is_anonymous=False)
+
+    def peer_holder(self, address: str) -> Holder | None:
+        """Return the range that a connection is counted by, None for a trusted proxy."""
+        client, subnet = client_and_subnet(address)
+        return None if self._is_trusted(address) else Holder(client=client, subnet=subnet, is_anonymous=False)
 
     def charge_storage(self, actor: Actor, size: int) -> None:
         """Count `size` bytes against an anonymous client's daily storage limit. Raises RateLimited."""

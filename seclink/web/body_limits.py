@@ -1,33 +1,28 @@
 """Limits of request bodies: size, duration, pace, and the memory that all of them share."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
+from seclink.domain.shares import Holder, Shares
 from seclink.errors import Busy, PayloadTooLarge, RequestTimeout, SecLinkError
 from seclink.web.asgi import Message, Receive
 
 # A body of at most this size is not counted against the shared memory, because the number of requests already bounds
 # it. If the application did not read it, the rest arrives on its own after the response and the connection stays open.
 SMALL_BYTES = 65_536
-CLIENTS = 4  # that can reach their own limit at the same time
 
 
 class BodyBudget:
     """The state that all bodies share: the memory they may use, and one timer for their deadlines.
 
-    A timer for each body would cost as much as the rest of the middleware. One client may use a quarter of the memory,
-    so that it cannot take the share of others.
+    A timer for each body would cost as much as the rest of the middleware.
     """
 
     def __init__(self, seconds: float, min_rate: int, max_bytes: int) -> None:
         """A body has `seconds` to arrive, and one more for every `min_rate` bytes received."""
         self.seconds = seconds
         self.min_rate = min_rate
-        self.max_bytes = max_bytes
-        self.reserved = 0
-        self.reserved_by: Counter[str] = Counter()
+        self.memory = Shares(max_bytes)
         self.waiting: set[LimitedBody] = set()
         self._timer_is_set = False
 
@@ -36,15 +31,6 @@ class BodyBudget:
         self.waiting.add(body)
         if not self._timer_is_set:
             self._set_timer()
-
-    def reserve(self, client: str, more: int) -> bool:
-        """Add `more` bytes, negative to release them; return False if the client's or the global limit is exceeded."""
-        self.reserved += more
-        self.reserved_by[client] += more
-        by_client = self.reserved_by[client]
-        if not by_client:
-            del self.reserved_by[client]
-        return self.reserved <= self.max_bytes and by_client <= self.max_bytes // CLIENTS
 
     def _set_timer(self) -> None:
         self._timer_is_set = True
@@ -63,7 +49,7 @@ class LimitedBody:
     """The `receive` of one request whose body has `length` bytes, -1 for chunked.
 
     The deadline starts when the application first asks for the body. An exceeded limit is raised, and kept as `error`,
-    because the application may swallow it. `client_of` returns the client that a large body is charged to.
+    because the application may swallow it. A large body is charged to its `holder`.
 
     A missed deadline has to end a `receive` of the server that the application's own task awaits, and only cancelling
     that task ends it. So `check_deadline` cancels the task and sets `_timed_out`. `_next` then catches the
@@ -75,9 +61,8 @@ class LimitedBody:
 
     __slots__ = (
         "_budget",
-        "_client",
-        "_client_of",
         "_deadline",
+        "_holder",
         "_is_complete",
         "_length",
         "_receive",
@@ -96,10 +81,10 @@ class LimitedBody:
         length: int,
         max_bytes: int,
         budget: BodyBudget,
-        client_of: Callable[[], str] = lambda: "",
+        holder: Holder,
     ) -> None:
         self._receive = receive
-        self._client_of, self._client = client_of, ""
+        self._holder = holder
         self._length = length
         self._remaining = max_bytes
         self._received = 0
@@ -132,14 +117,17 @@ class LimitedBody:
         if self._remaining < 0:
             raise self._failed(PayloadTooLarge())
         more = max(0, self._received - SMALL_BYTES) - self._reserved
-        if more > 0 and not self._reserve(more):
-            raise self._failed(Busy())
+        if more > 0:
+            if not self._budget.memory.take(self._holder, more):
+                raise self._failed(Busy())
+            self._reserved += more
         return message
 
     def release(self) -> None:
         """Return the reserved memory once the request has ended."""
         if self._reserved:
-            self._reserve(-self._reserved)
+            self._budget.memory.add(self._holder, -self._reserved)
+            self._reserved = 0
 
     def check_deadline(self, now: float) -> None:
         """Cancel the waiting task if the deadline has passed; see the class on what follows."""
@@ -160,11 +148,6 @@ class LimitedBody:
             raise self._failed(RequestTimeout()) from None
         finally:
             self._budget.waiting.discard(self)
-
-    def _reserve(self, more: int) -> bool:
-        self._client = self._client or self._client_of()
-        self._reserved += more
-        return self._budget.reserve(self._client, more)
 
     def _failed(self, error: SecLinkError) -> SecLinkError:
         self.error = error

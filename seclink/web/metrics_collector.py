@@ -112,7 +112,7 @@ def _current(sources: MetricsSources, failing: tuple[str, ...]) -> Iterator[Fami
     passcodes = sources.passcodes
     hashing = min(passcodes.hashing, THREADS)
     yield single("seclink_passcodes_running", "gauge", "argon2id hashes being computed.", hashing)
-    yield single("seclink_passcodes_waiting", "gauge", "Requests waiting for a hash.", passcodes.pending - hashing)
+    yield single("seclink_passcodes_waiting", "gauge", "Requests waiting for a hash.", passcodes.slots.in_use - hashing)
 
 
 def _stored(stats: StoreStats) -> Iterator[Family]:

@@ -21,6 +21,7 @@ from secrets import token_hex
 from typing import Any
 from urllib.parse import unquote
 
+from seclink.domain.shares import Holder, Shares
 from seclink.errors import (
     BadRequest,
     Busy,
@@ -42,7 +43,12 @@ JsonError = Callable[[SecLinkError, str], ErrorResponse]
 CustomError = Callable[[Message, SecLinkError], ErrorResponse | None]
 """(scope, error) -> the error response of a dialect or for a browser, or None for that of JsonError."""
 
-MIN_BUFFERED_BYTES = 64 * 2**20
+HolderOf = Callable[[Message], Holder]
+PeerHolder = Callable[[str], Holder | None]
+"""(address of a connection's other end) -> whose share it counts against, None for a trusted proxy."""
+
+MIN_BUFFERED_BYTES = 128 * 2**20
+MIN_BUFFERED_BODIES = 8  # of the largest size, so that one client's share holds one
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 
 # An honest client sends these once. Of two values, two readers of the request could pick different ones.
@@ -59,9 +65,11 @@ class Middleware:
     """Wraps `app` with the limits.
 
     - `max_body_bytes` limits the body as sent, chunked or not. It has `body_seconds` to arrive, and one more second for
-      every `min_body_rate` bytes received. All bodies together may buffer `max_buffered_bytes`, those of one client, as
-      `client_of(scope)` names it, a quarter of that.
-    - `max_requests` limits the requests in flight; requests for `exempt_paths` are served beyond it.
+      every `min_body_rate` bytes received. All bodies together may buffer `max_buffered_bytes`.
+    - `max_requests` limits the requests in flight; requests for `exempt_paths` are served beyond it. A request that
+      `is_urgent(scope)` is refused only when its own client has too many.
+    - One client, as `holder_of(scope)` names it, gets a share of the requests and of the buffered bytes. The server
+      asks `peer_holder` for whom a connection counts.
     - `allowed_hosts` are host names without a port. If there are none, any single well-formed Host is accepted.
     - `custom_error` is tried before `json_error`. `too_large(scope)` is the error for a body above the limit.
     - `on_error(error, request_id)` is called with an exception that escaped the application.
@@ -82,17 +90,20 @@ class Middleware:
         max_requests: int = 1_024,
         exempt_paths: Iterable[str] = (),
         too_large: Callable[[Message], PayloadTooLarge] = lambda scope: PayloadTooLarge(),
+        is_urgent: Callable[[Message], bool] = lambda scope: False,
         methods: Iterable[str] = METHODS,
         headers: Iterable[Header] = HEADERS,
-        client_of: Callable[[Message], str] = lambda scope: (scope.get("client") or ("",))[0],
+        holder_of: HolderOf = lambda scope: Holder(client=(scope.get("client") or ("",))[0]),
+        peer_holder: PeerHolder = lambda address: None,
         custom_error: CustomError = lambda scope, error: None,
         on_error: Callable[[BaseException, str], None] | None = None,
     ) -> None:
         self.app = app
         self._json_error, self._custom_error, self._on_error = json_error, custom_error, on_error
-        self._client_of, self._too_large = client_of, too_large
+        self.holder_of, self._is_urgent, self._too_large = holder_of, is_urgent, too_large
+        self.peer_holder = peer_holder
         self._max_body_bytes = max_body_bytes
-        max_buffered_bytes = max_buffered_bytes or max(MIN_BUFFERED_BYTES, 4 * max_body_bytes)
+        max_buffered_bytes = max_buffered_bytes or max(MIN_BUFFERED_BYTES, MIN_BUFFERED_BODIES * max_body_bytes)
         self._budget = BodyBudget(body_seconds, min_body_rate, max_buffered_bytes)
         self.headers = list(headers)
         self.header_names = frozenset(name for name, _ in self.headers)
@@ -100,8 +111,11 @@ class Middleware:
         self._methods = frozenset(methods)
         self._hosts = _host_names(allowed_hosts)
         self._max_header_bytes, self._max_headers = max_header_bytes, max_headers
-        self.max_requests, self._exempt_paths = max_requests, frozenset(exempt_paths)
-        self.in_flight = 0
+        self.requests, self._exempt_paths = Shares(max_requests), frozenset(exempt_paths)
+
+    @property
+    def in_flight(self) -> int:
+        return self.requests.in_use
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -116,11 +130,13 @@ class Middleware:
             return
         # The server's parser stops where another protocol would begin: the connection cannot be used again.
         response.must_close = b"upgrade" in unique
+        holder = self.holder_of(scope)
+        if not self.requests.fits(holder, is_urgent=self._is_urgent(scope)) and not self._is_exempt(scope):
+            await response.send_error(Busy())
+            return
         if length != 0:
-            receive = response.body = LimitedBody(
-                receive, length, self._max_body_bytes, self._budget, lambda: self._client_of(scope)
-            )
-        await self._run(scope, receive, response)
+            receive = response.body = LimitedBody(receive, length, self._max_body_bytes, self._budget, holder)
+        await self._run(scope, receive, response, holder)
 
     def error_response(self, error: SecLinkError, request_id: str, scope: Message) -> ErrorResponse:
         """Return the whole response for an error; it closes the connection."""
@@ -160,8 +176,6 @@ class Middleware:
         host = host_name(unique.get(b"host", b"").decode("latin-1"))
         if not host or (self._hosts and host not in self._hosts):
             raise UnknownHost
-        if self.in_flight >= self.max_requests and scope["path"] not in self._exempt_paths:
-            raise Busy
         return unique
 
     def _check_headers(self, scope: Message) -> dict[bytes, bytes]:
@@ -194,8 +208,11 @@ class Middleware:
             raise PayloadTooLarge
         return int(length)
 
-    async def _run(self, scope: Message, receive: Receive, response: "ResponseWriter") -> None:
-        self.in_flight += 1
+    def _is_exempt(self, scope: Message) -> bool:
+        return scope["path"] in self._exempt_paths
+
+    async def _run(self, scope: Message, receive: Receive, response: "ResponseWriter", holder: Holder) -> None:
+        self.requests.add(holder, 1)
         try:
             await self.app(scope, receive, response)
         except asyncio.CancelledError:
@@ -204,7 +221,7 @@ class Middleware:
         except Exception as error:
             await self._handle_escaped(response, error)
         finally:
-            self.in_flight -= 1
+            self.requests.add(holder, -1)
             if response.body is not None:
                 response.body.release()
         if not response.started:

@@ -311,7 +311,7 @@ async def test_error_page_of_an_unknown_host_names_the_options(web: httpx.AsyncC
 
 async def test_error_page_of_a_busy_or_failing_server_has_a_sentence(make_appliance: MakeAppliance) -> None:
     busy = await make_appliance()
-    busy.app.max_requests = 0
+    busy.app.requests.reconfigure(0)
     response = await outside(busy).get("/", headers=BROWSER)
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert "<h1>The server is busy; nothing was done, try again</h1>" in response.text

@@ -160,7 +160,7 @@ async def test_overload_and_crashes_are_in_the_envelope(make_appliance: MakeAppl
 
     appliance.app.app = fail
     check_envelope(row, await ask(appliance, "GET", row.url), 500)
-    appliance.app.max_requests = 0
+    appliance.app.requests.reconfigure(0)
     check_envelope(row, await ask(appliance, "GET", row.url), 503)
 
 

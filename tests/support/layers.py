@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "web": ("config", "domain", "errors", "model", "store.contract", "telemetry"),
     "dialects": ("config", "domain", "errors", "model", "web"),
     "dialects.seecret": ("format",),  # its clients leave the sealing to the server
-    "server": ("errors",),
+    "server": ("domain.shares", "errors"),
     "ops": ("config", "domain.tokens", "errors", "store.inspect", "web"),
     "daemon": ("config", "dialects", "domain", "errors", "ops.processes", "server", "store", "telemetry", "web"),
     "doctor": ("config", "domain", "errors", "ops", "store"),

@@ -73,7 +73,7 @@ async def fill(path: Path) -> None:
         }  # fmt: skip
         await store.add(Secret(**{**usual, **more}))
 
-    def proof(name: str) -> dict[str, str]:
+    def proof(name: str) -> dict[str, Any]:
         return {"access_hash": f"access of {name}", "passcode": f"argon of {name}", "client": "192.0.2.1"}
 
     await add(PURGED, NOW - 60 * DAY)

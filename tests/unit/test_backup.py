@@ -72,7 +72,7 @@ async def told(store: SqliteStore, name: str, now: int) -> Receipt:
 
 async def check_no_secret_is_revived(store: SqliteStore, now: int) -> None:
     for name in (*WAITING, *ENDED):
-        proof = {"access_hash": f"access of {name}", "passcode": f"argon of {name}"}
+        proof: dict[str, Any] = {"access_hash": f"access of {name}", "passcode": f"argon of {name}"}
         assert await store.claim(link(name), now, **proof) is None, name
         assert await store.claim(link(name), now) is None, name
         peek = await store.peek(link(name), now)

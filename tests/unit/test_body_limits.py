@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from support.appliance import MakeAppliance
 
+from seclink.domain.shares import Holder
 from seclink.errors import Busy
 from seclink.model import Actor
 from seclink.web.body_limits import BodyBudget, LimitedBody
@@ -22,7 +23,7 @@ def make_body(pieces: list[bytes], budget: BodyBudget, client: str = "") -> Limi
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": queue.pop(0), "more_body": bool(queue)}
 
-    return LimitedBody(receive, -1, 100_000, budget, lambda: client)
+    return LimitedBody(receive, -1, 100_000, budget, Holder(client=client, is_anonymous=False))
 
 
 LARGE = [b"x" * 65_536, b"x" * 900]  # 900 beyond the 64 KiB that are not counted
@@ -43,10 +44,10 @@ async def test_large_bodies_share_a_memory_limit() -> None:
     assert len(await RequestContext({}, later, ANONYMOUS).body()) == 66_436
     for body in (*fitting, later):
         body.release()
-    assert (budget.reserved, budget.reserved_by) == (0, {})
+    assert budget.memory.in_use == 0
 
 
-async def test_one_client_gets_a_quarter_of_the_memory() -> None:
+async def test_one_client_gets_a_share_of_the_memory() -> None:
     """IN-01: a client over its share does not affect others."""
     budget = BodyBudget(15.0, 16_384, max_bytes=4000)
     first, second = (make_body(LARGE, budget, "192.0.2.1") for _ in range(2))
@@ -88,7 +89,7 @@ async def test_large_body_is_charged_to_its_client(make_appliance: MakeAppliance
     toml = '[server]\ntrusted_proxies = ["192.0.2.1"]\n'
     middleware = (await make_appliance(toml)).app
     clients = {
-        (client, forwarded): middleware._client_of(
+        (client, forwarded): middleware.holder_of(
             {"client": (client, 1), "headers": [(b"x-forwarded-for", forwarded)] if forwarded else []}
         )
         for client, forwarded in (
@@ -97,5 +98,5 @@ async def test_large_body_is_charged_to_its_client(make_appliance: MakeAppliance
         )
     }  # fmt: skip
     ranges = list(clients.values())
-    assert ranges[:2] == ["198.51.100.7", "192.0.2.2"]
+    assert [holder.client for holder in ranges[:2]] == ["198.51.100.7", "192.0.2.2"]
     assert ranges[2] == ranges[3]

@@ -18,11 +18,11 @@ class ManualClock:
         return self.seconds
 
 
-async def store_result(cache: "IdempotencyCache[bytes]", key: str, result: bytes) -> bytes:
+async def store_result(cache: "IdempotencyCache[bytes]", key: str, result: bytes, group: str = "") -> bytes:
     async def work() -> bytes:
         return result
 
-    return await cache.once(key, b"", work)
+    return await cache.once(key, b"", work, group or key)
 
 
 async def test_cache_never_grows_past_its_bytes() -> None:
@@ -34,6 +34,25 @@ async def test_cache_never_grows_past_its_bytes() -> None:
     assert len(cache) == 64
     assert await store_result(cache, "9999", b"other") == b"x" * KB
     assert await store_result(cache, "0", b"other") == b"other"
+
+
+async def test_one_group_cannot_push_out_the_results_of_others() -> None:
+    """LR-05: it loses its own oldest results instead, in bytes and in number."""
+    for size, capacity in ((KB, 100_000), (1, 64)):
+        cache: IdempotencyCache[bytes] = IdempotencyCache(60, capacity, 64 * KB, len, ManualClock())
+        await store_result(cache, "victim", b"x" * size)
+        for n in range(1000):
+            await store_result(cache, str(n), b"x" * size, "attacker")
+        assert await store_result(cache, "victim", b"other") == b"x" * size
+        assert await store_result(cache, "999", b"other", "attacker") == b"x" * size
+        assert len(cache) <= 1 + 16 + 1
+
+
+async def test_result_larger_than_a_group_s_part_is_kept_while_there_is_room() -> None:
+    """LR-05"""
+    cache: IdempotencyCache[bytes] = IdempotencyCache(60, 100, 4 * KB, len, ManualClock())
+    await store_result(cache, "a", b"x" * 2 * KB)
+    assert await store_result(cache, "a", b"other") == b"x" * 2 * KB
 
 
 async def test_cache_never_grows_past_its_capacity() -> None:

@@ -67,7 +67,7 @@ def test_every_schema_before_the_newest_has_a_snapshot() -> None:
 async def test_active_secrets_can_be_revealed_after_the_upgrade(store: SqliteStore) -> None:
     """OPS-01: byte for byte, with their remaining views and attempts."""
     for name in WAITING.keys() - {"overdue"}:
-        proof = {"access_hash": f"access of {name}", "passcode": f"argon of {name}"}
+        proof: dict[str, Any] = {"access_hash": f"access of {name}", "passcode": f"argon of {name}"}
         assert await store.claim(link(name), LATER, access_hash="another", passcode=f"argon of {name}") is None
         assert await store.attempts_left(link(name), "192.0.2.1", LATER) == (4 if name == "locked" else 5)
         claimed = await store.claim(link(name), LATER, **proof)
