@@ -54,16 +54,20 @@ class Shares:
         A holder without anything may take more than its share at once, if there is room: a single piece of work can be
         larger than an eighth.
         """
-        held = self._held
-        if held[holder.client] and held[holder.client] + amount > self._max_by_client:
+        amounts = self._held
+        if amounts[holder.client] and amounts[holder.client] + amount > self._max_by_client:
             return False
-        if holder.subnet is not None and held[holder.subnet] and held[holder.subnet] + amount > self._max_by_subnet:
+        if (
+            holder.subnet is not None
+            and amounts[holder.subnet]
+            and amounts[holder.subnet] + amount > self._max_by_subnet
+        ):
             return False
         if is_urgent:
             return True
-        if holder.is_anonymous and held[ANONYMOUS] + amount > self._max_anonymous:
+        if holder.is_anonymous and amounts[ANONYMOUS] + amount > self._max_anonymous:
             return False
-        return held[ALL] + amount <= self.capacity
+        return amounts[ALL] + amount <= self.capacity
 
     def take(self, holder: Holder, amount: int = 1, *, is_urgent: bool = False) -> bool:
         """Add `amount` to what the holder has, if that fits; return whether it did."""

@@ -67,7 +67,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.registry.remove(self)
-        self._count_held(0)
+        self._charge(0)
         self.deadline = self.write_deadline = inf
         super().connection_lost(exc)
         self.transport.release()
@@ -207,18 +207,18 @@ class Connection(HttpToolsProtocol):
     def count_unsent(self) -> None:
         """Charge the client of the request in flight for a large part of a response that it has not read yet."""
         unsent = self.transport.unsent()
-        self._count_held(unsent if unsent > SLOW_BYTES else 0)
+        self._charge(unsent if unsent > SLOW_BYTES else 0)
 
-    def _count_held(self, held: int) -> None:
+    def _charge(self, size: int) -> None:
         settings = self.registry.settings
-        if held and not self._held:
+        if size and not self._held:
             self._holder = settings.holder_of(self._current.scope if self._current is not None else self.scope)
             self.registry.slow.add(self)
-        elif not held:
+        elif not size:
             self.registry.slow.discard(self)
-        if held != self._held:
-            settings.unsent.add(self._holder, held - self._held)
-            self._held = held
+        if size != self._held:
+            settings.unsent.add(self._holder, size - self._held)
+            self._held = size
 
     def _close_overdue(self) -> None:
         if self.lingering:
