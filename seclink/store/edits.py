@@ -4,10 +4,10 @@ import sqlite3
 
 from msgspec import UNSET
 
-from seclink.errors import BadRequest, Fault, Limit, StorageFull
+from seclink.errors import BadRequest, Fault, Limit
 from seclink.model import Changes, State
 from seclink.store.audit_log import AuditEntry
-from seclink.store.db_pages import pad_to_whole_pages, used_bytes
+from seclink.store.db_pages import pad_to_whole_pages
 from seclink.store.reads import state_at
 from seclink.store.write_connection import WriteConnection
 from seclink.store.writes import add_event
@@ -39,7 +39,7 @@ def edit(
     _check_views(changes, views)
     _set_columns(db, id, changes)
     _set_passcode(db, id, changes)
-    _set_payload(db, id, changes)
+    _set_payload(db, id, changes, is_anonymous=account is None)
     if add_event(db, id, "changed", now):
         names = ", ".join(NAMES[name] for name in NAMES if getattr(changes, name) is not UNSET)
         text = " ".join(part for part in (names, detail) if part)
@@ -74,12 +74,11 @@ def _set_passcode(db: sqlite3.Connection, id: int, changes: Changes) -> None:
     )
 
 
-def _set_payload(db: WriteConnection, id: int, changes: Changes) -> None:
+def _set_payload(db: WriteConnection, id: int, changes: Changes, *, is_anonymous: bool) -> None:
     """Replace the payload. Raises StorageFull."""
     if changes.payload is UNSET:
         return
     padded = pad_to_whole_pages(bytes(changes.iv or b""), changes.payload)
-    if used_bytes(db) + len(padded) > db.max_bytes:
-        raise StorageFull()
+    db.reserve(len(padded), is_anonymous=is_anonymous)
     db.execute("UPDATE payloads SET payload = ?, iv = ? WHERE id = ?", (padded, changes.iv, id))
     db.execute("UPDATE secrets SET bytes = ? WHERE id = ?", (len(changes.payload), id))

@@ -38,7 +38,10 @@ def add_all(db: WriteConnection, secrets: list[Secret]) -> None:
 
     Raises StorageFull.
     """
-    db.reserve(sum(len(secret.payload) + ROW_BYTES for secret in secrets))
+    db.reserve(
+        sum(len(secret.payload) + ROW_BYTES for secret in secrets),
+        is_anonymous=any(secret.account is None for secret in secrets),
+    )
     head = db.head or audit_log.head(db)
     values: list[Any] = []
     for id, secret in enumerate(secrets, db.next_id):

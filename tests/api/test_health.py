@@ -7,7 +7,7 @@ import sqlite3
 
 import httpx
 import pytest
-from api_helpers import body, check_problem, create
+from api_helpers import bearer, body, check_problem, create
 from support.appliance import Appliance
 from support.server import MakeServer
 
@@ -73,7 +73,7 @@ def test_full_store_is_ready_and_reports_no_room(make_server: MakeServer) -> Non
     server = make_server(
         '[store]\nmax_bytes = 1048576\n[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\n'
     ).start()
-    api, link_ids = httpx.Client(base_url=f"{server.url}/api/v1"), []
+    api, link_ids = httpx.Client(base_url=f"{server.url}/api/v1", headers=bearer(server.key())), []
     with api:
         for size in (200_000, 1):
             payload = body(encryptedBlob=base64.b64encode(bytes(size)).decode())

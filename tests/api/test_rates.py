@@ -181,6 +181,23 @@ async def test_full_database_refuses_creates_and_still_reveals(make_appliance: M
     assert size <= 1_048_576
 
 
+async def test_anonymous_creators_leave_a_quarter_of_the_database_to_key_holders(make_appliance: MakeAppliance) -> None:
+    """RL-11"""
+    appliance = await make_appliance('[store]\nmax_bytes = 4194304\n[rates]\ncreate = "1000/hour"\n')
+    key, large = await appliance.key(), body(encryptedBlob=encoded(b"x" * 400_000))
+
+    async def fill(http: httpx.AsyncClient, **options: Any) -> int:
+        for count in range(20):
+            if (response := await http.post("/secrets", json=large, **options)).status_code != 201:
+                check_problem(response, 507, "storage_full")
+                return count
+        raise AssertionError("never full")
+
+    anonymous = await fill(appliance.http)
+    assert anonymous == await fill(appliance.client("198.51.100.7")) + anonymous
+    assert await fill(appliance.http, headers=bearer(key)) >= 2
+
+
 async def test_full_database_refuses_only_the_large_creates_of_a_batch(make_appliance: MakeAppliance) -> None:
     """RL-07: creates of one commit are refused one by one."""
     appliance = await make_appliance('[store]\nmax_bytes = 1048576\n[rates]\ncreate = "1000/hour"\n')
