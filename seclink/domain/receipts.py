@@ -4,7 +4,9 @@ A receipt is open to the holder of its manage token and to its account's API key
 `now` is epoch milliseconds and comes from the caller.
 """
 
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import UNSET
@@ -14,20 +16,29 @@ from seclink.domain import policy
 from seclink.domain.clock import day_week_month
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.release_checks import check_access, require_live
-from seclink.domain.shares import holder_of
-from seclink.errors import Gone, NotActive, NotFound
+from seclink.domain.shares import Holder, Shares, holder_of
+from seclink.errors import Busy, Gone, NotActive, NotFound
 from seclink.model import Actor, Edit, Filter, Page, Receipt, Scope, State, Stats
 from seclink.store.contract import Store
 from seclink.telemetry.log import Log
 
 
 class Receipts:
-    """`events` counts created, revealed, burned and reported secrets by (event, format)."""
+    """`events` counts created, revealed, burned and reported secrets by (event, format); `lists` counts the lists that
+    accounts are reading now.
+    """
 
     def __init__(
-        self, store: Store, passcodes: Passcodes, config: Config, log: Log, events: Counter[tuple[str, str]]
+        self,
+        store: Store,
+        passcodes: Passcodes,
+        config: Config,
+        log: Log,
+        events: Counter[tuple[str, str]],
+        lists: Shares,
     ) -> None:
-        self._store, self._passcodes, self._config, self._log, self._events = store, passcodes, config, log, events
+        self._store, self._passcodes, self._config, self._log = store, passcodes, config, log
+        self._events, self._lists = events, lists
 
     async def get(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> Receipt:
         """Return a receipt for its sender, or for an admin without its linkId. Raise NotFound."""
@@ -45,8 +56,9 @@ class Receipts:
         return peek.receipt_id
 
     async def list(self, filter: Filter, now: int) -> Page:
-        """Return one page of the matching receipts, newest first, without their events."""
-        return await self._store.receipts(filter, now)
+        """Return one page of the matching receipts, newest first, without their events. Raise Busy."""
+        with self._list_slot(filter.account):
+            return await self._store.receipts(filter, now)
 
     async def update(self, receipt: Receipt, edit: Edit, actor: Actor, now: int) -> Receipt:
         """Edit a live secret and return its new receipt.
@@ -87,9 +99,21 @@ class Receipts:
     async def stats(self, account: str, now: int, format: str | None = None) -> Stats:
         """Return an account's counts, by days, weeks (from Monday) and months in UTC.
 
-        With `format`, only secrets of that format are counted whose receipts still exist.
+        With `format`, only secrets of that format are counted whose receipts still exist. Raise Busy.
         """
-        return await self._store.stats(account, now, day_week_month(now), format)
+        with self._list_slot(account):
+            return await self._store.stats(account, now, day_week_month(now), format)
+
+    @contextlib.contextmanager
+    def _list_slot(self, account: str | None) -> Iterator[None]:
+        """Hold a place among the lists that are being read, None for an admin's list of all accounts. Raise Busy."""
+        reader = Holder(client=f"account {account or ''}", is_anonymous=False)
+        if not self._lists.take(reader):
+            raise Busy("Too many lists are being read at the same time; try again")
+        try:
+            yield
+        finally:
+            self._lists.add(reader, -1)
 
 
 def _audit_detail(actor: Actor) -> str | None:

@@ -30,6 +30,7 @@ REVEAL_RETRY_SECONDS, MAX_REVEAL_RETRIES, MAX_REVEAL_BYTES = 60, 100_000, 64 * 2
 CREATE_RETRY_SECONDS, MAX_CREATE_RETRIES, MAX_CREATE_BYTES = 600, 20_000, 2**30
 MAX_UNSENT_BYTES = 256 * 2**20  # of responses that their readers have not taken yet
 SMALL_BYTES = 65_536  # a payload of this size needs no room of its own: the number of connections bounds them
+MAX_LISTS = 32  # read at the same time
 RESULT_BYTES = 512  # of memory for one result without its payload
 REAP_BATCH = 250
 MAX_DRAWS = 3  # of ids for one secret: 71 random bits collide only where something is broken
@@ -63,7 +64,7 @@ class VaultState:
             lambda claimed: len(claimed.payload) + RESULT_BYTES,
             monotonic,
         )
-        self.unsent = Shares(MAX_UNSENT_BYTES)
+        self.unsent, self.lists = Shares(MAX_UNSENT_BYTES), Shares(MAX_LISTS)
         self.failures = RateLimiter()
         self.background = BackgroundTasks()
 
@@ -75,7 +76,7 @@ class Vault:
         self._state, self._config = state, config
         self._store, self._log, self._events = state.store, state.log, state.events
         self._checks = ReleaseChecks(state.store, state.passcodes)
-        self.receipts = Receipts(state.store, state.passcodes, config, state.log, state.events)
+        self.receipts = Receipts(state.store, state.passcodes, config, state.log, state.events, state.lists)
 
     def with_config(self, config: Config) -> "Vault":
         """Return a vault on the same state. Calls in progress finish under the old configuration."""

@@ -225,6 +225,7 @@ class SqliteStore:
 
     async def _fetch_list(self, sql: str, parameters: Any) -> Any:
         """Read what may take many rows, apart from the reads that every request waits for."""
+        await self._checkpointer.give_way()
         return await _fetch_all(self._list_reader, sql, parameters)
 
     async def _call(self, write: Callable[[WriteConnection], T]) -> T:
