@@ -27,7 +27,7 @@ from watch import Watch
 STATIC = Path(__file__).parents[2] / "seclink/static"
 PATIENCE_MS = TIMEOUT_SECONDS * 1000
 expect.set_options(timeout=PATIENCE_MS)
-LANGUAGES = ("en", "fr", "es", "ru")
+LANGUAGES = sorted(path.stem for path in (STATIC / "i18n").glob("*.js"))
 
 # Everything in a page, including typed and hidden texts and the targets of links.
 HELD = """() => [

@@ -21,7 +21,7 @@ export default {
   "missing.home": "Ir al inicio",
 
   "verify.title": "Cómo comprobar esta página",
-  "verify.how": "Ejecute esta orden en un ordenador con la misma versión de SecLink. Compara con esa versión cada byte que este servidor envía a los navegadores:",
+  "verify.how": "Ejecute este comando en un equipo con la misma versión de SecLink. Compara con esa versión cada byte que este servidor envía a los navegadores:",
   "verify.fingerprint": "Huella de los archivos de este servidor:",
 
   "create.description": "Envíe una contraseña, una clave o una nota a una sola persona, una sola vez.",
@@ -198,7 +198,7 @@ export default {
   "receipt.waiting": "Pendiente de abrir",
   "receipt.fresh": "Última actualización: {at}. Esta página se actualiza sola.",
   "receipt.stale": "Última actualización: {at}. Reintentando…",
-  "receipt.exposed": "Este enlace se reescribió por el camino, así que algunos servidores intermedios han visto su clave. Quien la tenga puede ver este recibo y destruir el secreto.",
+  "receipt.exposed": "Este enlace se reescribió por el camino, así que algunos servidores intermedios han visto su clave. Quien la tenga puede ver esta página de estado y destruir el secreto.",
   "receipt.change": "Modificar",
   "receipt.lifetimeAsIs": "sin cambios",
   "receipt.save": "Guardar",
