@@ -70,7 +70,7 @@ def parse(text: str) -> Link:
     The link id of another system's link begins with the system's name and a dot. Raises LinkIncomplete if there is no
     link.
     """
-    candidate = _find(text, _SECRETS)
+    candidate = _find(text, SECRETS)
     return Link(candidate.base, _link_id(candidate), candidate.key, candidate.is_exposed)
 
 
@@ -107,7 +107,7 @@ def _is_accepted(decode: Callable[[str], bytes], text: str) -> bool:
 
 
 # As in `config.dialects`; a test compares them.
-_SECRETS = (
+SECRETS = (
     _Form.of(r"/scrt-link/s()", re.compile(r"[A-Za-z0-9$~_.-]{36}").fullmatch, "scrt-link"),
     _Form.of(r"/seecret/_([A-Za-z0-9]{6})", _is_seecret_key, "seecret"),
     _Form.of(r"/enigmacrypt/s/([A-Za-z0-9]{8})", None, "enigmacrypt"),

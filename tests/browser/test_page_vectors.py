@@ -40,7 +40,7 @@ RUN = """
 async ([base, vectors]) => {
   const { fromBase64, toBase64, toHex } = await import(`${base}/js/bytes.js`);
   const envelope = await import(`${base}/js/envelope.js`);
-  const link = await import(`${base}/js/link.js`);
+  const link = { ...await import(`${base}/js/link.js`), ...await import(`${base}/js/link-key.js`) };
   const { readUrl, findLink } = await import(`${base}/js/pasted-link.js`);
   const { secretFromText, secretFromUrl } = await import(`${base}/js/secret-url.js`);
   const hex = (text) => Uint8Array.from(text.match(/../g) ?? [], (each) => parseInt(each, 16));
@@ -164,7 +164,7 @@ def test_the_vectors_notice_broken_code(page: Page, server: Server, static_url: 
     page.route(f"{server.url}/", let_it)
     few = {key: vector for key, vector in VECTORS.items() if key not in ("seal_one_megabyte",)}
     for name, change in BREAK.items():
-        with broken_scripts(page, r"/js/(envelope|link|pasted-link)\.js$", *change):
+        with broken_scripts(page, r"/js/(envelope|link|link-key|pasted-link)\.js$", *change):
             results = run(page, server.url, static_url, few)
         assert any(results[key] != item["expect"] for key, item in few.items()), name
 

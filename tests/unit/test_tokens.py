@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seclink.client import receipts
+from seclink.config.dialects import DIALECTS
 from seclink.domain import tokens
-from seclink.format import link
+from seclink.format import link, pasted_link
 
 
 def test_characters_are_drawn_evenly() -> None:
@@ -73,3 +74,8 @@ def test_server_and_client_agree_on_the_forms_of_ids() -> None:
     """The client may not import the server's patterns, nor the server the client's; the pages' are in test_openers."""
     assert link.LINK_ID == tokens.DRAWN_ID
     assert receipts.RECEIPT_ID == tokens.RECEIPT_ID
+    pages = {row.name: f"/{row.name}{row.page.replace('{id}', f'({row.id_pattern})')}" for row in DIALECTS if row.page}
+    read = {form.format: form.path.pattern for form in pasted_link.SECRETS}
+    assert read.pop("").startswith(f"/({tokens.DRAWN_ID.pattern})")
+    assert read.keys() == pages.keys()
+    assert all(pattern.startswith(pages[name]) for name, pattern in read.items())

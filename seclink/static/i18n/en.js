@@ -218,6 +218,7 @@ export default {
 
   "error.rate_limited": "Too many requests from your address. Try again in {time}.",
   "error.unreachable": "The server is not responding. Check the connection and try again; nothing is lost.",
+  "error.missing": "Part of this page could not be loaded. Check your connection. If that is not it, the server has been updated: save what you need from this page, then reload it.",
   "error.bad_answer": "The response is not from this service. Nothing was done.",
   "error.key_invalid": "The server does not know this key.",
   "error.forbidden": "This key is not allowed to do that.",

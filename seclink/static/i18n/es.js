@@ -218,6 +218,7 @@ export default {
 
   "error.rate_limited": "Demasiadas peticiones desde su dirección. Vuelva a intentarlo en {time}.",
   "error.unreachable": "El servidor no responde. Compruebe la conexión y vuelva a intentarlo; no se ha perdido nada.",
+  "error.missing": "No se ha podido cargar una parte de esta página. Compruebe la conexión. Si no es eso, el servidor se ha actualizado: guarde lo que necesite de esta página y vuelva a cargarla.",
   "error.bad_answer": "La respuesta no es de este servicio. No se ha hecho nada.",
   "error.key_invalid": "El servidor no conoce esta clave.",
   "error.forbidden": "Esta clave no permite hacer eso.",

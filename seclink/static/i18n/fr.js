@@ -218,6 +218,7 @@ export default {
 
   "error.rate_limited": "Trop de requêtes depuis votre adresse. Réessayez dans {time}.",
   "error.unreachable": "Le serveur ne répond pas. Vérifiez la connexion et réessayez ; rien n’est perdu.",
+  "error.missing": "Une partie de cette page n’a pas pu être chargée. Vérifiez la connexion. Si elle fonctionne, le serveur a été mis à jour : conservez ce dont vous avez besoin sur cette page, puis rechargez-la.",
   "error.bad_answer": "La réponse ne vient pas de ce service. Rien n’a été fait.",
   "error.key_invalid": "Le serveur ne connaît pas cette clé.",
   "error.forbidden": "Cette clé ne permet pas cela.",

@@ -1,7 +1,7 @@
 /**
  * The one error of the front end: a `code`, and the details that the server sent with it.
  *
- * Codes are the server's, from its problem documents, and four of our own that a server may not send: `unreachable`,
+ * Codes are the server's, from its problem documents, and five of our own: `missing` (a file of the page), `unreachable`,
  * `link_incomplete`, `not_authentic` and `bad_answer` (the response is not SecLink's). The page shows its own text for
  * a code. The server's text is dropped, since it is in English only.
  */

@@ -6,6 +6,7 @@ import { padded } from "./envelope.js";
 import { draw } from "./random-text.js";
 import { clearResult, setUpResult, showResult } from "./result.js";
 import { createSecret, redirectUrl } from "./seal.js";
+import { loadQrCodes } from "./share.js";
 import { $, errorText, field, fillSelect, openPage, select, showOnly, whileBusy } from "./ui.js";
 import { loadWords } from "./word-lists.js";
 
@@ -59,8 +60,13 @@ function setUpChoices(page) {
     const views = VIEWS.map((count) => [String(count), locale.t("create.viewsCount", { count })]);
     fillSelect(select("views"), [...views, ["any", locale.t("create.viewsAny")]], select("views").value || "1");
     updateTerms(page);
-    loadWords(locale.code).catch(() => {}); // loaded again when they are needed
+    prepareWords(page);
   });
+}
+
+/** Load the words once they are chosen; creating says if they are missing. @param {Page} page */
+function prepareWords({ locale }) {
+  if (select("passcode-kind").value === "words") loadWords(locale.code).catch(() => {});
 }
 
 /** Describe the link that the form would create now. @param {Page} page */
@@ -105,6 +111,7 @@ function updateForm(page) {
   field("secret").dataset.tPlaceholder = placeholder;
   field("secret").placeholder = page.locale.t(placeholder);
   $("own-passcode-field").hidden = select("passcode-kind").value !== "own";
+  prepareWords(page);
   updateTerms(page);
 }
 
@@ -153,6 +160,7 @@ function problemOf(error) {
 async function create(page, type, text) {
   const passcode = await choosePasscode(page.locale.code);
   const views = select("views").value;
+  loadQrCodes().catch(() => {}); // while there is a network: the tab may outlive it
   const created = await createSecret(apiWithKey(), text, {
     type: type === "text" && field("neogram").checked ? "neogram" : type,
     passcode,

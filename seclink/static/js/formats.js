@@ -33,8 +33,6 @@ export const FORMATS = [
 export const NATIVE_FORMATS = FORMATS.filter(({ id }) => !id).map(({ format }) => format);
 
 export const NATIVE_ID = "[A-Za-z0-9]{12}";
-const FOREIGN_IDS = FORMATS.filter(({ id }) => id).map(({ format, id }) => `${format}\\.${id}`);
-export const LINK_ID = new RegExp(`^(?:${[NATIVE_ID, ...FOREIGN_IDS].join("|")})$`);
 
 /**
  * Return the pattern of the path of a dialect's page, whose group is the id.

@@ -8,7 +8,7 @@
 // @ts-check
 import { FORMAT } from "./envelope.js";
 import { FORMATS, NATIVE_FORMATS } from "./formats.js";
-import { isOwnKey } from "./link.js";
+import { isOwnKey } from "./link-key.js";
 import { ApiError } from "./api-error.js";
 
 /**

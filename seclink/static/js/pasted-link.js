@@ -7,7 +7,7 @@
  * `tests/vectors/pasted_*.json` and `foreign_addresses_*.json` are for both.
  */
 // @ts-check
-import { isOwnKey } from "./link.js";
+import { isOwnKey } from "./link-key.js";
 
 /**
  * @typedef {{path: string, isKey: ((text: string) => boolean | Promise<boolean>) | null}} Form a form of links: the

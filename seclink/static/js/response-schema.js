@@ -7,8 +7,9 @@
  */
 // @ts-check
 import { fromBase64 } from "./bytes.js";
-import { LINK_ID } from "./formats.js";
 
+// A dialect's name and its own id after a dot, or 12 characters. Only links have to know the forms of each: formats.js.
+const LINK_ID = /^(?:[A-Za-z0-9]{12}|[a-z-]{1,40}\.[A-Za-z0-9]{1,80})$/;
 const MAX_INSTANT = 253402300799999; // the end of the year 9999, which Date and Intl can still show
 
 /** @param {unknown} value */

@@ -6,7 +6,7 @@ import { apiWithKey } from "./api-key-panel.js";
 import { loadLocale } from "./i18n.js";
 import { pollReceipt, stateText } from "./receipt-status.js";
 import { fillPrintSheet, qrCode, shareMessage } from "./share.js";
-import { $, copy, errorText, field, fillSelect, onSecondPress, select, showDone, showOnly } from "./ui.js";
+import { $, copy, errorText, field, fillSelect, onSecondPress, select, selectText, showDone, showOnly } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./i18n.js").Locale} Locale */
@@ -79,6 +79,9 @@ function clearLink() {
   field("link").value = "";
   $("passcode").textContent = "";
   $("print-sheet").replaceChildren();
+  $("by-hand").textContent = "";
+  $("by-hand").hidden = true;
+  $("missing")?.remove();
   hideQrCode();
 }
 
@@ -105,23 +108,28 @@ function setUpSharing(page) {
   });
   // Loaded before the press: some browsers copy and share only right after it.
   languages.addEventListener("change", () => {
-    state.messageLocale = loadLocale(languages.value).catch(() => page.locale);
+    state.messageLocale = loadLocale(languages.value).catch(() => {
+      languages.value = page.locale.code;
+      page.sayMissing($("show-qr").parentElement);
+      return page.locale;
+    });
   });
   const message = async () => shareMessage(await state.messageLocale ?? page.locale, state.secret);
   onCopy(page, "copy", () => field("link").value, field("link"));
-  onCopy(page, "copy-passcode", () => state.secret.passcode ?? "");
+  onCopy(page, "copy-passcode", () => state.secret.passcode ?? "", $("passcode"));
   onCopy(page, "message", message);
   putShareFirst();
   $("share").addEventListener("click", async () => {
     navigator.share({ text: await message() }).catch(() => {}); // rejects when the person closes the dialog
   });
   $("show-qr").addEventListener("click", async () => {
-    if ($("qr").hidden) await showQrCode();
+    if ($("qr").hidden) await showQrCode().catch(() => page.sayMissing($("show-qr").parentElement));
     else hideQrCode();
   });
   $("print").addEventListener("click", async () => {
     const { secret } = state;
-    fillPrintSheet($("print-sheet"), page.locale, page.settings.name, secret, await qrCode(secret.link));
+    const code = await qrCode(secret.link).catch(() => page.sayMissing($("show-qr").parentElement));
+    fillPrintSheet($("print-sheet"), page.locale, page.settings.name, secret, code ?? undefined);
     print();
   });
 }
@@ -141,15 +149,23 @@ function putShareFirst() {
  * @param {Page} page
  * @param {string} id of the button
  * @param {() => string | Promise<string>} text
- * @param {HTMLInputElement} [source] selected, for copying by hand
+ * @param {HTMLElement} [source] has the text; without one, the text is shown if the browser does not copy
  */
 function onCopy(page, id, text, source) {
   $(id).addEventListener("click", async () => {
-    const isCopied = await copy(await text());
-    source?.select();
-    if (isCopied) return confirmCopy(page, $(id));
+    const value = await text();
+    $("by-hand").hidden = true;
+    if (await copy(value)) {
+      if (source === field("link")) field("link").select();
+      return confirmCopy(page, $(id));
+    }
     $("status").classList.remove("visually-hidden");
     page.setText($("status"), "result.copyFailed");
+    if (!source) {
+      $("by-hand").hidden = false;
+      $("by-hand").textContent = value;
+    }
+    selectText(source ?? $("by-hand"));
   });
 }
 

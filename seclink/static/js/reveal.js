@@ -14,6 +14,7 @@ import { openerFor } from "./openers.js";
 import { enter, state } from "./reveal-state.js";
 import { secretFromUrl } from "./secret-url.js";
 import { remainingViewsText, showSecret } from "./secret-view.js";
+import { loadWords } from "./word-lists.js";
 import { $, errorText, field, onSecondPress, openPage, roundUp, showOnly, whileBusy } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
@@ -54,6 +55,7 @@ async function check(page) {
   showOnly("waiting");
   try {
     const offer = await checkLink(server);
+    if (offer.needsPasscode) await Promise.allSettled(Object.keys(page.settings.languages).map(loadWords));
     if (hash !== location.hash) return;
     enter("offered", offer);
     if (offer.link.isExposed) moveKey(offer.link);

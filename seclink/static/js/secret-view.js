@@ -6,7 +6,7 @@
 
 import { fromUtf8 } from "./bytes.js";
 import { redirectUrl } from "./seal.js";
-import { copy, download, showDone } from "./ui.js";
+import { copy, download, selectText, showDone } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./openers.js").Opened} Opened */
@@ -63,16 +63,21 @@ function decode(body) {
  * @param {(key: string) => void} announce
  */
 function showText(content, page, text, announce) {
-  const region = element("pre", { className: "secret", tabIndex: 0, dir: "auto", textContent: text });
+  const region = element("pre", { className: "secret", tabIndex: 0, dir: "auto", translate: false, textContent: text });
   makeRegion(region, page);
   const hide = page.element("button", "opened.hide", { type: "button", className: "secondary" });
-  hide.addEventListener("click", () => {
+  const toggle = () => {
     const isHidden = region.classList.toggle("masked");
     region.textContent = isHidden ? "•".repeat(12) : text;
     hide.dataset.t = isHidden ? "opened.show" : "opened.hide";
     hide.textContent = page.locale.t(hide.dataset.t);
-  });
-  content.replaceChildren(region, row(copyButton(page, text, announce, region), hide,
+  };
+  const visible = () => {
+    if (region.classList.contains("masked")) toggle();
+    return region;
+  };
+  hide.addEventListener("click", toggle);
+  content.replaceChildren(region, row(copyButton(page, text, announce, visible), hide,
     downloadButton(page, new TextEncoder().encode(text), "secret.txt")));
 }
 
@@ -91,12 +96,12 @@ function showUrl(content, page, text, announce) {
   }
   const { host, href } = url;
   // The URL as the browser parses it: other scripts as xn--, invisible characters as %.., so nothing is hidden in it.
-  const region = element("pre", { className: "secret url", tabIndex: 0, dir: "ltr", textContent: href });
+  const region = element("pre", { className: "secret url", tabIndex: 0, dir: "ltr", translate: false, textContent: href });
   makeRegion(region, page);
   const link = element("a", { className: "primary", href, target: "_blank", rel: "noopener noreferrer" });
   page.setText(link, (locale) => locale.t("opened.go", { host }));
-  const hostLine = element("p", { className: "host", textContent: host });
-  const buttons = row(link, copyButton(page, href, announce, region, "secondary"));
+  const hostLine = element("p", { className: "host", translate: false, textContent: host });
+  const buttons = row(link, copyButton(page, href, announce, () => region, "secondary"));
   content.replaceChildren(page.element("p", "opened.leadsTo"), hostLine, region, buttons);
 }
 
@@ -134,9 +139,9 @@ function playNeogram(content, page, text) {
   const characters = split(text, page.locale.code);
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const pause = isStill ? 0 : Math.min(TYPING_MS, MAX_TYPING_MS / characters.length);
-  const target = element("p", { className: "neogram", dir: "auto" });
+  const target = element("p", { className: "neogram", dir: "auto", translate: false });
   target.setAttribute("aria-hidden", "true");
-  content.replaceChildren(element("p", { className: "visually-hidden", textContent: text }), target);
+  content.replaceChildren(element("p", { className: "visually-hidden", translate: false, textContent: text }), target);
   typeOut(target, characters, pause);
   return MIN_READING_SECONDS + Math.ceil(characters.length * (pause / 1000 + 1 / CHARACTERS_READ_PER_SECOND));
 }
@@ -181,14 +186,14 @@ function safeName(name) {
  * @param {Page} page
  * @param {string} text
  * @param {(key: string) => void} announce
- * @param {HTMLElement} source selected if the browser does not copy
+ * @param {() => HTMLElement} source returns what shows the text, selected if the browser does not copy
  * @param {string} className
  */
 function copyButton(page, text, announce, source, className = "primary") {
   const button = page.element("button", "opened.copy", { type: "button", className });
   button.addEventListener("click", async () => {
     const isCopied = await copy(text);
-    if (!isCopied) getSelection()?.selectAllChildren(source);
+    if (!isCopied) selectText(source());
     announce(isCopied ? "result.copied" : "result.copyFailed");
     if (isCopied) showDone(button, page);
   });

@@ -21,13 +21,18 @@ export function shareMessage(locale, { link, expiresAt, maxViews, passcode }) {
   });
 }
 
+/** Load what draws QR codes. Rejects without a network, or if the server has newer pages. */
+export async function loadQrCodes() {
+  return import("./qr.js");
+}
+
 /**
  * Draw the link as a QR code, dark on white in every theme.
  * @param {string} link
  * @returns {Promise<SVGElement>}
  */
 export async function qrCode(link) {
-  const { qr } = await import("./qr.js");
+  const { qr } = await loadQrCodes();
   const rows = qr(link);
   const square = (/** @type {boolean} */ dark, /** @type {number} */ x, /** @type {number} */ y) =>
     dark ? `M${x + QUIET_ZONE} ${y + QUIET_ZONE}h1v1h-1z` : "";
@@ -53,7 +58,7 @@ export function fillPrintSheet(sheet, locale, name, shared, code) {
   sheet.replaceChildren(
     block("h1", locale.t("message.title")),
     ...(code ? [code] : []),
-    block("code", shared.link),
+    Object.assign(block("code", shared.link), { translate: false }),
     ...lines.slice(1).map((line) => block("p", line)),
     block("p", locale.t("print.how")),
     block("p", name),

@@ -10,6 +10,7 @@ import { loadLocale } from "./i18n.js";
 /** @typedef {string | ((locale: Locale) => string) | null} Text a key, or a function that makes the text; null: none */
 
 const CONFIRM_MS = 5000;
+const COPY_MS = 1000;
 const DONE_MS = 2500;
 
 /**
@@ -84,7 +85,10 @@ export class Page {
 
   /** @param {string} code */
   async switchLanguage(code) {
-    const locale = this.locale = await loadLocale(code);
+    const loaded = await loadLocale(code).catch(() => null);
+    select("language").value = (loaded ?? this.locale).code;
+    if (!loaded) return this.sayMissing(document.querySelector("header"));
+    const locale = this.locale = loaded;
     document.documentElement.lang = code;
     for (const element of all("[data-t]")) element.textContent = locale.t(element.dataset.t ?? "");
     for (const [name, data] of [["aria-label", "data-t-label"], ["placeholder", "data-t-placeholder"]]) {
@@ -97,6 +101,16 @@ export class Page {
     for (const listener of this.listeners) listener(locale);
     // The choice is kept only in the URL, so that a reload has the same language.
     history.replaceState(history.state, "", `${location.pathname}?lang=${code}${location.hash}`);
+  }
+
+  /**
+   * Say below an element that a part of the page cannot be loaded: there is no network, or the server has newer pages.
+   * @param {Element | null} above
+   */
+  sayMissing(above) {
+    $("missing")?.remove();
+    const message = this.element("p", "error.missing", { id: "missing", className: "problem", role: "alert" });
+    above?.after(message);
   }
 
   /**
@@ -278,17 +292,35 @@ export function showDone(button, page) {
 }
 
 /**
- * Copy text to the clipboard. Resolves to false if the browser refuses.
+ * Copy text to the clipboard. Resolves to false if the browser refuses, or says nothing for a second.
  * @param {string} text
+ * @returns {Promise<boolean>}
  */
 export async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return false; // no permission, or the press was too long ago
-  }
+  // It rejects without permission, or when the press was too long ago. With some extensions it never settles.
+  const copied = Promise.resolve().then(() => navigator.clipboard.writeText(text)).then(() => true, () => false);
+  return Promise.race([copied, new Promise((resolve) => setTimeout(resolve, COPY_MS, false))]);
 }
+
+/**
+ * Select the text of an element, for copying by hand.
+ * @param {HTMLElement} source
+ */
+export function selectText(source) {
+  if (source instanceof HTMLInputElement) source.select();
+  else getSelection()?.selectAllChildren(source);
+}
+
+// A triple click also selects the end of the line, which is no part of a secret.
+addEventListener("copy", (event) => {
+  const selection = getSelection();
+  const source = selection?.anchorNode?.parentElement?.closest("[translate=no]");
+  const [text, whole] = [String(selection), source?.textContent ?? ""];
+  const line = text.replace(/\n+$/, "");
+  if (!source || line === text) return;
+  event.clipboardData?.setData("text/plain", line === whole.replace(/\n+$/, "") ? whole : line);
+  event.preventDefault();
+});
 
 /**
  * Offer bytes as a download, with a media type that no browser displays.

@@ -1,6 +1,7 @@
 // @ts-check
 /** The lists of words for passcodes, one for each language. */
 
+import { ApiError } from "./api-error.js";
 import { send } from "./http.js";
 
 const TIMEOUT_MS = 30000;
@@ -25,5 +26,7 @@ function request(language) {
   const url = new URL(`../words/${language}.txt`, import.meta.url).href;
   /** @type {import("./http.js").HttpRequest} */
   const options = { method: "GET", url, isRepeatable: true, timeoutMs: TIMEOUT_MS, cache: "default" };
-  return send(options, (text) => text.split(/\s+/).filter(Boolean));
+  return send(options, (text) => text.split(/\s+/).filter(Boolean)).catch((error) => {
+    throw error.status === 404 ? new ApiError("missing") : error; // the server has newer pages
+  });
 }

@@ -5,7 +5,7 @@
  */
 // @ts-check
 import { openRaw, rawPasscodeHash } from "../envelope.js";
-import { rawKeyOf } from "../link.js";
+import { rawKeyOf } from "../link-key.js";
 
 /**
  * Reject with ApiError `link_incomplete` for a fragment that is no such key. `open` rejects with `not_authentic`.

@@ -3,7 +3,7 @@
  */
 // @ts-check
 import { derive, open } from "../envelope.js";
-import { keyOf } from "../link.js";
+import { keyOf } from "../link-key.js";
 
 /**
  * Reject with ApiError `link_incomplete` for a fragment that is no key. `open` rejects with `not_authentic`.
