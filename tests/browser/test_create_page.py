@@ -204,10 +204,12 @@ def test_six_digits_are_a_passcode_for_the_phone(page: Page, server: Server) -> 
 
 def test_words_that_were_loaded_need_no_network(page: Page, server: Server, watch: Watch) -> None:
     """As when the server was upgraded under an open page."""
+    visit(page, server.url)
+    assert watch.urls("/words/") == []  # not part of the page's weight
     with page.expect_response("**/words/en.txt"):
-        visit(page, server.url)
+        choose(page, passcode="words")
     page.route("**/static/**", lambda route: route.abort())
-    assert create(page, None, SECRET, passcode="words").passcode
+    assert create(page, None, SECRET).passcode
     assert len(watch.urls("/words/")) == 1
 
 
