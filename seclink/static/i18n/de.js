@@ -218,6 +218,7 @@ export default {
 
   "error.rate_limited": "Zu viele Anfragen von Ihrer Adresse. Versuchen Sie es in {time} wieder.",
   "error.unreachable": "Der Server antwortet nicht. Prüfen Sie die Verbindung und versuchen Sie es noch einmal; es ist nichts verloren.",
+  "error.missing": "Ein Teil dieser Seite konnte nicht geladen werden. Prüfen Sie die Verbindung. Liegt es nicht daran, wurde der Server aktualisiert: Sichern Sie, was Sie von dieser Seite brauchen, und laden Sie sie dann neu.",
   "error.bad_answer": "Die Antwort stammt nicht von diesem Dienst. Es wurde nichts ausgeführt.",
   "error.key_invalid": "Der Server kennt diesen Schlüssel nicht.",
   "error.forbidden": "Dieser Schlüssel erlaubt das nicht.",

@@ -218,6 +218,7 @@ export default {
 
   "error.rate_limited": "Troppe richieste dal tuo indirizzo. Riprova tra {time}.",
   "error.unreachable": "Il server non risponde. Controlla la connessione e riprova: non si è perso nulla.",
+  "error.missing": "Non è stato possibile caricare una parte di questa pagina. Controlla la connessione. Se funziona, il server è stato aggiornato: salva ciò che ti serve di questa pagina, poi ricaricala.",
   "error.bad_answer": "La risposta non viene da questo servizio. Non è stato fatto nulla.",
   "error.key_invalid": "Il server non conosce questa chiave.",
   "error.forbidden": "Questa chiave non lo permette.",

@@ -218,6 +218,7 @@ export default {
 
   "error.rate_limited": "Te veel verzoeken vanaf je adres. Probeer het over {time} opnieuw.",
   "error.unreachable": "De server reageert niet. Controleer de verbinding en probeer het opnieuw; er is niets verloren.",
+  "error.missing": "Een deel van deze pagina kon niet worden geladen. Controleer je verbinding. Ligt het daar niet aan, dan is de server bijgewerkt: bewaar wat je van deze pagina nodig hebt en laad haar dan opnieuw.",
   "error.bad_answer": "Het antwoord komt niet van deze dienst. Er is niets gedaan.",
   "error.key_invalid": "De server kent deze sleutel niet.",
   "error.forbidden": "Met deze sleutel mag dat niet.",

@@ -218,6 +218,7 @@ export default {
 
   "error.rate_limited": "Zbyt wiele żądań z Twojego adresu. Czas do następnej próby: {time}.",
   "error.unreachable": "Serwer nie odpowiada. Sprawdź połączenie i spróbuj ponownie; nic nie przepadło.",
+  "error.missing": "Nie udało się wczytać części tej strony. Sprawdź połączenie. Jeśli działa, serwer został zaktualizowany: zachowaj z tej strony to, czego potrzebujesz, a potem wczytaj ją ponownie.",
   "error.bad_answer": "Odpowiedź nie pochodzi z tego serwisu. Nic nie zostało zrobione.",
   "error.key_invalid": "Serwer nie zna tego klucza.",
   "error.forbidden": "Ten klucz na to nie pozwala.",

@@ -218,6 +218,7 @@ export default {
 
   "error.rate_limited": "Pedidos demais a partir do seu endereço. Tente de novo em {time}.",
   "error.unreachable": "O servidor não responde. Verifique a conexão e tente de novo; nada se perdeu.",
+  "error.missing": "Não foi possível carregar uma parte desta página. Verifique a conexão. Se ela estiver funcionando, o servidor foi atualizado: salve o que você precisa desta página e depois carregue-a de novo.",
   "error.bad_answer": "A resposta não vem deste serviço. Nada foi feito.",
   "error.key_invalid": "O servidor não conhece esta chave.",
   "error.forbidden": "Esta chave não permite isso.",
