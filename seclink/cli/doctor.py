@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from seclink.cli.check import as_served
 from seclink.cli.config import config_option
@@ -33,7 +34,7 @@ PAUSE_SECONDS = 5.0
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-@click.option("--offline", is_flag=True, help="Leave out the public URL; send nothing over the network.")
+@click.option("--offline", is_flag=True, help="Leave out the public URL and [[hosts]]; send nothing over the network.")
 @config_option
 def doctor(as_json: bool, offline: bool, config_path: Path | None) -> None:
     """Check the whole appliance for problems, and print how to fix them. Changes nothing.
@@ -105,8 +106,17 @@ def _public_address(config: Config, path: Path) -> Iterator[Finding]:
             ended = inspect(path).ended if os.access(path, os.R_OK) else None
         except StoreUnusable:
             ended = None
-        url, now = public_url(config), time.time()
-        yield from address.check(config, url, local=local, ended=ended, pause_seconds=PAUSE_SECONDS, now=now)
+        for url in (public_url(config), *(host.origin for host in config.hosts)):
+            findings = address.check(
+                config, url, local=local, ended=ended, pause_seconds=PAUSE_SECONDS, now=time.time()
+            )
+            yield from findings if url == public_url(config) else (_of_host(url, finding) for finding in findings)
+
+
+def _of_host(origin: str, finding: Finding) -> Finding:
+    """Return a finding about an origin of [[hosts]] instead of the public URL."""
+    subject = finding.subject if origin in finding.subject else f"{finding.subject} at {origin}"
+    return replace(finding, subject=subject, fix=finding.fix.replace("server.public_url", "hosts.origin"))
 
 
 def _show(finding: Finding, previous: Finding | None) -> None:

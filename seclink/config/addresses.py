@@ -41,10 +41,24 @@ def is_public(config: Config) -> bool:
 
 
 def host_names(config: Config) -> set[str]:
-    """Return the Host names that the server accepts: loopback, the public URL's, the enabled dialects', the allowed."""
+    """Return the Host names that the server accepts: those of loopback, of the public URL, of [[hosts]], of the enabled
+    dialects, and the allowed.
+    """
+    urls = (public_url(config), *(host.origin for host in config.hosts))
     dialects = [options.host for _, options in config.dialects.enabled() if options.host]
-    names = (*LOOPBACK, urlsplit(public_url(config)).hostname or "", *dialects, *config.server.allowed_hosts)
+    names = (*LOOPBACK, *(urlsplit(url).hostname or "" for url in urls), *dialects, *config.server.allowed_hosts)
     return {bracketed(name) for name in names}
+
+
+def dialect_origin(config: Config, host: str) -> str:
+    """Return the origin of a dialect's host: the listed one of that name, else with the scheme and port of the public
+    URL.
+    """
+    name = host.lower().strip("[]")
+    listed = (host.origin for host in config.hosts if urlsplit(host.origin).hostname == name)
+    public = urlsplit(public_url(config))
+    port = "" if public.port is None else f":{public.port}"
+    return next(listed, f"{public.scheme}://{bracketed(name)}{port}")
 
 
 def _url(server: ServerOptions, host: str) -> str:

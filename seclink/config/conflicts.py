@@ -23,6 +23,7 @@ def conflicts(config: Config, document: dict[str, Any]) -> Iterator[Problem]:
     yield from _tls(config)
     yield from _metrics_listener(config)
     yield from _public_url_path(config)
+    yield from _hosts(config)
     yield from _dialect_hosts(config)
 
 
@@ -56,6 +57,21 @@ def _public_url_path(config: Config) -> Iterator[Problem]:
     first = urlsplit(config.server.public_url or "").path.split("/")[1:2]
     if {*first} & {*OWN_PATHS, *config.dialects.by_name()}:
         yield ("server", "public_url"), f"server.public_url: /{first[0]} is one of SecLink's own paths; take another"
+
+
+def _hosts(config: Config) -> Iterator[Problem]:
+    """Requests tell origins apart by their Host, which has no scheme."""
+    listed: set[str] = set()
+    for number, host in enumerate(config.hosts):
+        name = urlsplit(host.origin).netloc
+        if not name:
+            yield (
+                ("hosts", number),
+                'hosts.origin is missing: write origin = "https://send.example.org" below [[hosts]]',
+            )
+        elif name in listed:
+            yield ("hosts", number, "origin"), f"hosts.origin: {name} is listed already"
+        listed.add(name)
 
 
 def _dialect_hosts(config: Config) -> Iterator[Problem]:

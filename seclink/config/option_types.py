@@ -18,6 +18,7 @@ from msgspec import Struct
 from seclink.config.durations import format_duration, parse_duration
 from seclink.model import Rate
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 PICTURES = {".svg": b"<", ".png": b"\x89PNG\r\n\x1a\n", ".webp": b"RIFF"}
@@ -203,6 +204,13 @@ def _public_url(string: str) -> str:
     return string.rstrip("/")
 
 
+def _origin(string: str) -> str:
+    parts = urlsplit(_public_url(string).lower())
+    if parts.path:
+        raise ValueError("write an origin like https://send.example.org, without a path")
+    return parts.geturl().removesuffix(f":{DEFAULT_PORTS[parts.scheme]}")
+
+
 def _cidr(string: str) -> str:
     try:
         interface = ipaddress.ip_interface(string)
@@ -261,6 +269,7 @@ RATE = _from_string(parse_rate, "N/second, minute, hour or day", lambda rate: f'
 HOST_NAME = _from_string(_host_name, "a host name or address")
 ENDPOINT = _from_string(_endpoint, "HOST:PORT")
 PUBLIC_URL = _from_string(_public_url, "a URL")
+ORIGIN = _from_string(_origin, "https://HOST or https://HOST:PORT")
 CIDR = _from_string(_cidr, "an address or CIDR range")
 COLOUR = _from_string(_colour, "#RRGGBB")
 FILE_PATH = OptionType(_file_path, "a path")

@@ -11,7 +11,7 @@ from msgspec.structs import FieldInfo, fields
 
 from seclink.config.conflicts import Problem, conflicts
 from seclink.config.option_types import Declared
-from seclink.config.schema import Config, is_section
+from seclink.config.schema import Config, is_array, section_of
 from seclink.config.toml_lines import KeyPath, error_line, key_lines
 from seclink.errors import ConfigError
 
@@ -81,26 +81,37 @@ def _section(kind: type[S], values: dict[str, Any], folder: Path, problems: list
     options: dict[str, Any] = {}
     for key, value in values.items():
         path, field = (*above, key), known.get(key)
-        dotted = ".".join(path)
+        dotted = _dotted(path)
+        section = section_of(field.type) if field else None
         if field is None:
             problems.append((path, _unknown(kind, dotted, known)))
-        elif not is_section(field.type):
+        elif section is None:
             declared: Declared = get_args(field.type)[1]
             try:
                 options[field.name] = declared.type.parse(value, folder)
             except ValueError as error:
                 problems.append((path, f"{dotted}: {error}"))
+        elif is_array(field.type) and isinstance(value, list) and all(isinstance(table, dict) for table in value):
+            tables = enumerate(value)
+            options[field.name] = [_section(section, table, folder, problems, (*path, n)) for n, table in tables]
+        elif is_array(field.type):
+            problems.append((path, f"{dotted} is an array of tables: write [[{dotted}]] on a line of its own"))
         elif isinstance(value, dict):
-            options[field.name] = _section(field.type, value, folder, problems, path)
+            options[field.name] = _section(section, value, folder, problems, path)
         else:
             problems.append((path, f"{dotted} is a section: write [{dotted}] on a line of its own"))
     return kind(**options)
 
 
+def _dotted(path: KeyPath) -> str:
+    """Return the name of an option, which is the same in every table of an array."""
+    return ".".join(name for name in path if isinstance(name, str))
+
+
 def _unknown(kind: type[Struct], dotted: str, known: dict[str, FieldInfo]) -> str:
     """Return the message about an unknown name, with the most similar one, or the option's section if it lacks one."""
     name = dotted.rpartition(".")[2]
-    if not all(is_section(field.type) for field in known.values()):
+    if not all(section_of(field.type) for field in known.values()):
         return f"unknown option {dotted}{_hint(name, known)}"
     option = next(_options_named(name, kind), None)
     return f"unknown section [{dotted}]{f'; did you mean {option}?' if option else _hint(name, known)}"
@@ -108,8 +119,8 @@ def _unknown(kind: type[Struct], dotted: str, known: dict[str, FieldInfo]) -> st
 
 def _options_named(name: str, kind: type[Struct]) -> Iterator[str]:
     for field in fields(kind):
-        if is_section(field.type):
-            yield from (f"{field.encode_name}.{path}" for path in _options_named(name, field.type))
+        if section := section_of(field.type):
+            yield from (f"{field.encode_name}.{path}" for path in _options_named(name, section))
         elif field.encode_name == name:
             yield name
 

@@ -1,12 +1,12 @@
 """The options of the TOML file, each with its type, default, bounds and help. No other code reads configuration.
 
-An option is a field of a section below, and `Declared` in its `Annotated[...]` is its metadata. From it come the checks
-(`parser`), `seclink config`, systemd/seclink.toml and the table in operating.md (`options`). An unknown name, a wrong
-type or a value out of bounds stops the start, with file, line and a hint: with a silent default, an operator would
-rely on a setting that is not in force.
+An option is a field of a section below, or of the tables of an array, and `Declared` in its `Annotated[...]` is its
+metadata. From it come the checks (`parser`), `seclink config`, systemd/seclink.toml and the table in operating.md
+(`options`). An unknown name, a wrong type or a value out of bounds stops the start, with file, line and a hint: with a
+silent default, an operator would rely on a setting that is not in force.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from msgspec import Struct, field
 
@@ -19,6 +19,7 @@ from seclink.config.option_types import (
     FILE_PATH,
     HOST_NAME,
     IMAGE_PATH,
+    ORIGIN,
     PUBLIC_URL,
     RATE,
     Declared,
@@ -41,9 +42,15 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "human", "json"]
 
 
-def is_section(kind: Any) -> bool:
-    """Return whether the type of a field is a section, and not that of an option."""
-    return isinstance(kind, type) and issubclass(kind, Struct)
+def section_of(kind: Any) -> type[Struct] | None:
+    """Return the section that the type of a field is, or is an array of; None for the type of an option."""
+    item = get_args(kind)[0] if is_array(kind) else kind
+    return item if isinstance(item, type) and issubclass(item, Struct) else None
+
+
+def is_array(kind: Any) -> bool:
+    """Return whether the type of a field is an array of tables."""
+    return get_origin(kind) is list
 
 
 class ServerOptions(Struct, frozen=True, kw_only=True):
@@ -77,10 +84,10 @@ class ServerOptions(Struct, frozen=True, kw_only=True):
         ),
     ] = None
     allowed_hosts: Annotated[
-        list[str], Declared(list_of(HOST_NAME), "Host names to accept besides those of host and public_url.")
+        list[str], Declared(list_of(HOST_NAME), "Host names to accept besides those of host, public_url and [[hosts]].")
     ] = field(default_factory=list)
     trusted_proxies: Annotated[
-        list[str], Declared(list_of(CIDR), "Reverse proxies whose X-Forwarded-For header is trusted.")
+        list[str], Declared(list_of(CIDR), "Reverse proxies whose X-Forwarded-For and X-Forwarded-Host are trusted.")
     ] = field(default_factory=list)
     requests: Annotated[
         int, Declared(integer(1, 100_000), "Requests handled at the same time; more are refused (503).")
@@ -89,6 +96,20 @@ class ServerOptions(Struct, frozen=True, kw_only=True):
     shutdown_timeout: Annotated[
         int, Declared(duration("1s", "5m"), "Time for requests in flight to finish when the server stops.")
     ] = 10
+
+
+class HostOptions(Struct, frozen=True, kw_only=True):
+    """One table of [[hosts]]."""
+
+    origin: Annotated[
+        str,
+        Declared(
+            ORIGIN,
+            "A further origin at which people reach the server. A link begins with it if the request that created the "
+            "secret went there, or named it as `host`.",
+            "https://send.example.org",
+        ),
+    ] = ""
 
 
 class StoreOptions(Struct, frozen=True, kw_only=True):
@@ -231,6 +252,7 @@ class BrandingOptions(Struct, frozen=True, kw_only=True):
 
 class Config(Struct, frozen=True, kw_only=True):
     server: ServerOptions = field(default_factory=ServerOptions)
+    hosts: list[HostOptions] = field(default_factory=list)
     store: StoreOptions = field(default_factory=StoreOptions)
     access: AccessOptions = field(default_factory=AccessOptions)
     expiry: ExpiryOptions = field(default_factory=ExpiryOptions)

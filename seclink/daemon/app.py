@@ -30,6 +30,7 @@ from seclink.web.documents import Documents
 from seclink.web.metrics_collector import MetricsCollector
 from seclink.web.middleware import CustomError, ErrorResponse, Middleware
 from seclink.web.openapi import openapi_document
+from seclink.web.origins import Origins
 from seclink.web.pages import Pages, html_error
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
@@ -66,8 +67,9 @@ def build_app(config: Config, assets: Assets, engine: Engine) -> Middleware:
     log, counters = engine.log, engine.metrics.counters
     vault = engine.vault.with_config(config)
     admission = Admission(ApiKeys(engine.store), engine.address_limiter, engine.key_limiter, config, engine.clock)
-    dialects = _dialects(config, vault, admission, engine, assets)
-    dispatcher = DialectDispatcher(dialects, public_url(config))
+    origins = Origins(config, admission.is_trusted_proxy)
+    dialects = _dialects(config, vault, admission, engine, assets, origins)
+    dispatcher = DialectDispatcher(dialects, origins)
 
     def dialect_error(scope: Any, error: SecLinkError) -> ErrorResponse | None:
         counters.count_error(error)
@@ -75,7 +77,7 @@ def build_app(config: Config, assets: Assets, engine: Engine) -> Middleware:
 
     monitoring = (*health_web.PATHS, *([metrics_web.PATH] if config.metrics.enabled else []))
     operations = [
-        *SecretsApi(vault, admission, engine.clock, public_url(config)).operations(),
+        *SecretsApi(vault, admission, engine.clock, origins).operations(),
         *ReceiptsApi(vault, admission, engine.clock).operations(),
     ]
     openapi = openapi_document(BASE, operations)
@@ -99,16 +101,18 @@ def _api_routes(
     return route_handlers(apis, admission, counters)
 
 
-def _dialects(config: Config, vault: Vault, admission: Admission, engine: Engine, assets: Assets) -> list[Dialect]:
+def _dialects(
+    config: Config, vault: Vault, admission: Admission, engine: Engine, assets: Assets, origins: Origins
+) -> list[Dialect]:
     """Load the enabled dialects and log the warnings about them."""
     context = DialectContext(
         vault=vault,
         admission=admission,
         clock=engine.clock,
         config=config,
-        public_url=public_url(config),
+        origins=origins,
         hosts=frozenset(host_names(config)),
-        script=f"{public_url(config)}/static/{assets.version}/js/client.js",
+        script=f"/static/{assets.version}/js/client.js",
     )
     dialects = loader.load(context)
     for dialect in dialects:

@@ -45,6 +45,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 from msgspec import Struct
 
+from seclink.config.addresses import bracketed, dialect_origin
 from seclink.config.dialects import DialectRow
 from seclink.config.schema import Config
 from seclink.domain import tokens
@@ -55,6 +56,8 @@ from seclink.errors import BadRequest, Busy, Fault, FaultCode, NameTaken, NotFou
 from seclink.model import Created, NewSecret
 from seclink.web import json_body
 from seclink.web.admission import Admission
+from seclink.web.middleware import host_name
+from seclink.web.origins import Origins
 from seclink.web.request import RequestContext
 from seclink.web.routes import Operation
 
@@ -73,15 +76,15 @@ PASSWORD_ALIASES = ("password", "passwordhash", "passcode", "passcodehash")
 class DialectContext(Struct, frozen=True, kw_only=True):
     """The parts of the server that dialects use.
 
-    `public_url` is the beginning of every link, `hosts` are the Host names that the server accepts, `script` is the URL
-    of the client module.
+    `origins` has the beginnings of links, `hosts` are the Host names that the server accepts, `script` is the path of
+    the client module below them.
     """
 
     vault: Vault
     admission: Admission
     clock: Clock
     config: Config
-    public_url: str
+    origins: Origins
     hosts: frozenset[str]
     script: str
 
@@ -97,7 +100,8 @@ class Dialect:
 
     def __init__(self, row: DialectRow, context: DialectContext, options: Any) -> None:
         self.row, self.context, self.options = row, context, options
-        self.vault, self.admission, self.public_url = context.vault, context.admission, context.public_url
+        self.vault, self.admission, self.origins = context.vault, context.admission, context.origins
+        self.host = host_name(bracketed(options.host or ""))
         self.name, self.prefix = row.name, f"/{row.name}"
         self._id = re.compile(row.id_pattern)
         self._page = re.compile(row.page.replace("{id}", row.id_pattern) + tokens.LINK_END)
@@ -116,6 +120,16 @@ class Dialect:
 
     def now(self) -> int:
         return self.context.clock.now()
+
+    def link_base(self, request: RequestContext, host: str = "", member: str = "") -> str:
+        """Return what links begin with: the host that the request went to, or `host`; except at the dialect's own host,
+        and for native links, with the prefix. Raises BadRequest about the member for a host that is not ours.
+        """
+        name = host_name(host or self.origins.asked(request.scope))
+        if self.host and name == self.host:
+            return dialect_origin(self.context.config, self.host)
+        base = self.origins.named(host, member) if host else self.origins.of(request.scope)
+        return base + (self.prefix if self.row.page else "")
 
     def link_id(self, foreign_id: str) -> str:
         """Return the link id of an id in this system's form. Raises NotFound for any other text."""

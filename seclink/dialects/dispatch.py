@@ -12,12 +12,13 @@ from urllib.parse import quote
 import msgspec
 
 from seclink.dialects.base import Dialect
+from seclink.domain import tokens
 from seclink.errors import MethodNotAllowed, SecLinkError
 from seclink.web.asgi import App, Receive, Send
 from seclink.web.cors import CORS, CORS_HEADERS
 from seclink.web.middleware import host_name
+from seclink.web.origins import Origins
 from seclink.web.problems import retry_headers
-from seclink.web.request import header_values
 from seclink.web.security_headers import Header
 
 ShowPage = Callable[[Any, Send], Awaitable[None]]
@@ -26,12 +27,10 @@ ErrorResponse = tuple[int, list[Header], bytes]
 
 
 class DialectDispatcher:
-    def __init__(self, dialects: Iterable[Dialect], public_url: str) -> None:
+    def __init__(self, dialects: Iterable[Dialect], origins: Origins) -> None:
         self._by_name = {dialect.name: dialect for dialect in dialects}
-        self._by_host = {
-            _host_name(dialect.options.host): dialect for dialect in self._by_name.values() if dialect.options.host
-        }
-        self._public_url = public_url
+        self._by_host = {dialect.host: dialect for dialect in self._by_name.values() if dialect.host}
+        self._origins = origins
 
     def render_error(self, scope: Any, error: SecLinkError) -> ErrorResponse | None:
         """Render an error in the envelope of the requested dialect; return None if the request is for none."""
@@ -47,14 +46,15 @@ class DialectDispatcher:
                 await app(scope, receive, send)
             elif scope["method"] == "OPTIONS":
                 await _send(send, 204, _preflight(dialect))
-            elif not dialect.is_page(path):
+            elif not (dialect.is_page(path) or (at_host and tokens.DRAWN_ID.fullmatch(path[1:]))):
                 await api({**scope, "path": dialect.prefix + path} if at_host else scope, receive, send)
             elif scope["method"] not in ("GET", "HEAD"):
                 status, fields, body = _render_error(dialect, MethodNotAllowed())
                 await _send(send, status, [*fields, (b"allow", b"GET, HEAD")], body)
             elif at_host:
                 # Browsers keep the fragment, which holds the key and is never sent, unless its # was escaped.
-                location = f"{self._public_url}{dialect.prefix}{quote(path)}"
+                prefix = dialect.prefix if dialect.is_page(path) else ""
+                location = f"{self._origins.public_url}{prefix}{quote(path)}"
                 await _send(send, 302, [(b"location", location.encode())])
             else:
                 await show_page(scope, send)
@@ -65,17 +65,11 @@ class DialectDispatcher:
         """Return the dialect, the path in that system's terms, and whether the request names the dialect's host."""
         path = scope["path"]
         if self._by_host:
-            host = header_values(scope, b"host")
-            dialect = self._by_host.get(host_name(host[0].decode("latin-1"))) if len(host) == 1 else None
+            dialect = self._by_host.get(host_name(self._origins.asked(scope)))
             if dialect is not None:
                 return dialect, path, True
         name, slash, rest = path[1:].partition("/")
         return self._by_name.get(name), slash + rest, False
-
-
-def _host_name(host: str) -> str:
-    """Return a host of the TOML in the form that `host_name` gives a Host header."""
-    return host_name(f"[{host.strip('[]')}]" if ":" in host else host)
 
 
 def _render_error(dialect: Dialect, error: SecLinkError) -> ErrorResponse:

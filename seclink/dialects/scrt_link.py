@@ -111,7 +111,7 @@ class ScrtLink(Dialect):
         return json_response({"isPasswordProtected": peek.passcode_required, "remainingViews": views_left})
 
     async def client_module(self, request: RequestContext) -> Response:
-        body = MODULE.format(script=self.context.script).encode()
+        body = MODULE.format(script=self.origins.of(request.scope) + self.context.script).encode()
         headers = [(b"content-type", b"text/javascript; charset=utf-8"), (b"content-length", b"%d" % len(body))]
         return Response(200, body, [*headers, (b"cache-control", b"no-cache"), *CORS_HEADERS])
 

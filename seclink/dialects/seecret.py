@@ -19,7 +19,6 @@ from datetime import UTC, date, datetime
 from re import compile as pattern
 from secrets import token_bytes
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
@@ -134,6 +133,7 @@ class Seecret(Dialect):
 
     async def create(self, request: RequestContext, form: Json) -> Json:
         members = self._read_members(form, SeecretCreate)
+        base = self.link_base(request, members.domain, "domain")
         key = token_bytes(envelope.KEY_BYTES)
         iv, payload, keys = _seal(key, members.seecret)
         new = NewSecret(
@@ -148,7 +148,7 @@ class Seecret(Dialect):
             label=_note(members) or None,
         )
         created = await self.create_with_short_id(request, new, ID_LENGTH)
-        data = self._urls(created.link_id, _encode_key(key)) | {"expires_at": created.expires_at}
+        data = self._urls(base, created.link_id, _encode_key(key)) | {"expires_at": created.expires_at}
         return {"MESSAGE": "Secret created successfully", "data": data}
 
     async def update(self, request: RequestContext, form: Json) -> Json:
@@ -157,14 +157,16 @@ class Seecret(Dialect):
             raise bad_member("cle", "is missing", "required")
         if members.password and members.delete_password:
             raise bad_member("delete_password", "must not come with another password", "conflict")
+        base = self.link_base(request, members.domain, "domain")
         receipt = await self._receipt(request, members.id)
         edit = self._edit(members)
         changed = await self.vault.receipts.update(receipt, edit, request.actor, self.now())
-        data = self._urls(changed.link_id, members.cle) | {"expires_at": changed.expires_at}
+        data = self._urls(base, changed.link_id, members.cle) | {"expires_at": changed.expires_at}
         return {"MESSAGE": "Secret updated successfully", "data": data}
 
     async def details(self, request: RequestContext, form: Json) -> Json:
-        return {"data": self._describe(await self._receipt(request, json_body.convert(form, SeecretReference).id))}
+        receipt = await self._receipt(request, json_body.convert(form, SeecretReference).id)
+        return {"data": self._describe(request, receipt)}
 
     async def list_secrets(self, request: RequestContext, form: Json) -> Json:
         members = _parse(form, SeecretFilter)
@@ -174,7 +176,7 @@ class Seecret(Dialect):
             account=account, format=self.name, state=state, search=search, page=members.page, limit=members.limit
         )
         page = await self.vault.receipts.list(filter, self.now())
-        secrets = [self._describe(receipt) for receipt in page.receipts]
+        secrets = [self._describe(request, receipt) for receipt in page.receipts]
         return {"data": {"total": page.total, "page": page.page, "limit": page.limit, "secrets": secrets}}
 
     async def delete(self, request: RequestContext, form: Json) -> Json:
@@ -209,11 +211,9 @@ class Seecret(Dialect):
         """Parse a form and reject unsupported features. Raises BadRequest."""
         members = _parse(form, kind)
         reject_typos(form, kind)
-        public = urlsplit(self.public_url)
         self.reject_unsupported(
             view_notification=members.view_notification,
             recipient_email=members.recipient_email,
-            domain=members.domain.lower() not in ("", public.netloc, public.hostname),
             country_block=members.country_block,
             split_link=members.split_link > 1,
             split_link_required=members.split_link_required > 1,
@@ -251,9 +251,9 @@ class Seecret(Dialect):
             raise NotFound()
         return receipt
 
-    def _describe(self, receipt: Receipt) -> Json:
+    def _describe(self, request: RequestContext, receipt: Receipt) -> Json:
         return {
-            **self._urls(receipt.link_id),
+            **self._urls(self.link_base(request), receipt.link_id),
             "status": STATUS_MAP[receipt.state],
             "expiration_date": iso(receipt.expires_at)[:10],
             "expires_at": receipt.expires_at,
@@ -264,9 +264,9 @@ class Seecret(Dialect):
             "note": receipt.label or "",
         }
 
-    def _urls(self, link_id: str, key: str = "") -> Json:
+    def _urls(self, base: str, link_id: str, key: str = "") -> Json:
         foreign_id = self.foreign_id(link_id)
-        url = f"{self.public_url}{self.prefix}/_{foreign_id}" + (f"#{key}" if key else "")
+        url = f"{base}/_{foreign_id}" + (f"#{key}" if key else "")
         return {"id": foreign_id, "url": url, "url_short": url}
 
 

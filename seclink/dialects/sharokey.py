@@ -121,7 +121,7 @@ class Sharokey(Dialect):
             "has_attachments": bool(files),
             "attachments_count": len(files or ()),
             "expires_in_hours": body.expiration_hours,
-            "access_url": self._url(receipt),
+            "access_url": f"{self.link_base(request)}/{created.link_id}",
         }
         return json_response(_success("Secret created successfully", data), 201)
 
@@ -151,7 +151,7 @@ class Sharokey(Dialect):
         receipt = await self._receipt(request, slug)
         restrictions = {"captcha": False, "otp_type": None, "ip_whitelist": None, "geolocation": None}
         files: dict[str, Any] = {} if self.options.allow_attachments else {"attachments": []}
-        urls = dict.fromkeys(("share_url", "access_url"), self._url(receipt))
+        urls = dict.fromkeys(("share_url", "access_url"), f"{self.link_base(request)}/{receipt.link_id}")
         data = self._describe(receipt) | files | restrictions | urls
         return json_response({"success": True, "data": data})
 
@@ -193,9 +193,6 @@ class Sharokey(Dialect):
             details["expiration"] = details["expiration_hours"]  # as its documentation calls it
         body = {"code": code, "message": message, **({"details": details} if details else {})}
         return status, {"success": False, "message": message, "error": body}
-
-    def _url(self, receipt: Receipt) -> str:
-        return f"{self.public_url}/{receipt.link_id}"
 
     async def _receipt(self, request: RequestContext, slug: str) -> Receipt:
         """Return the receipt of a secret of the actor's own account, even for an admin key. Raises NotFound."""

@@ -159,14 +159,14 @@ class Admission:
         """
         hops = [hop.strip() for value in values for hop in value.decode("latin-1").split(",")]
         current = peer
-        while hops and self._is_trusted(current):
+        while hops and self.is_trusted_proxy(current):
             hop = _without_port(hops.pop())
             if _address(hop) is None:
                 return peer
             current = hop
         return current
 
-    def _is_trusted(self, text: str) -> bool:
+    def is_trusted_proxy(self, text: str) -> bool:
         address = _address(text)
         return address is not None and any(address in network for network in self._proxies)
 

@@ -58,7 +58,7 @@ UNIQUE_HEADERS = frozenset(
         *(b"authorization", b"idempotency-key", b"seclink-access", b"seclink-passcode", b"seclink-manage"),
     )
 )
-HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?)\.?(?::[0-9]{1,5})?")
+HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?)\.?(:[0-9]{1,5})?")
 
 
 class Middleware:

@@ -43,6 +43,7 @@ class CreateSecret(RequestModel):
     format: Literal["raw", "seclink/v1"] = "raw"
     public_note: Note | None = None
     label: Label | None = None
+    host: Annotated[str, Meta(description="The host of the link, if not the one asked.")] | None = None
 
 
 class SecretCreated(ResponseModel):

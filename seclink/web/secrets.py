@@ -34,6 +34,7 @@ from seclink.model import NewSecret, Proof, Scope
 from seclink.web import json_body, schemas
 from seclink.web.admission import AccessRule, Admission
 from seclink.web.fetch_metadata import reject_cross_origin_get, reject_navigation, reject_partial
+from seclink.web.origins import Origins
 from seclink.web.request import SMALL_BODY, RequestContext, checked_id
 from seclink.web.response import Response, json_response, no_content
 from seclink.web.routes import Operation
@@ -58,13 +59,10 @@ NOT_A_NAVIGATION = (
 
 
 class SecretsApi:
-    """The operations on `/secrets`.
+    """The operations on `/secrets`."""
 
-    `share_base` is the URL that links begin with; it comes from the configuration, never from a request.
-    """
-
-    def __init__(self, vault: Vault, admission: Admission, clock: Clock, share_base: str) -> None:
-        self._vault, self._admission, self._clock, self._share_base = vault, admission, clock, share_base
+    def __init__(self, vault: Vault, admission: Admission, clock: Clock, origins: Origins) -> None:
+        self._vault, self._admission, self._clock, self._origins = vault, admission, clock, origins
 
     def operations(self) -> Iterator[Operation]:
         yield Operation(
@@ -139,11 +137,14 @@ class SecretsApi:
     async def create_secret(self, request: RequestContext) -> Response:
         key = request.idempotency_key()
         body = await request.body()
-        new = _new_secret(json_body.parse(body, request.header(b"content-type"), schemas.CreateSecret))
+        members = json_body.parse(body, request.header(b"content-type"), schemas.CreateSecret)
+        new = _new_secret(members)
+        named = members.host
+        share_base = self._origins.of(request.scope) if named is None else self._origins.named(named, "host")
         self._admission.charge_storage(request.actor, len(new.payload))
         retry = (key, hashlib.sha256(body).digest()) if key else None
         created = await self._vault.create(new, request.actor, self._clock.now(), retry)
-        return json_response(schemas.secret_created(created, self._share_base), 201)
+        return json_response(schemas.secret_created(created, share_base), 201)
 
     async def get_secret(self, request: RequestContext, link_id: str) -> Response:
         reject_cross_origin_get(request.scope)

@@ -106,6 +106,19 @@ def test_healthy_server_has_no_problems(alone: Server) -> None:
     assert observations["the pages"].startswith("arrive unchanged")
 
 
+def test_listed_hosts_are_checked_like_the_public_url(make_server: MakeServer, unused_tcp_port: int) -> None:
+    server = make_server()
+    local = f"http://127.0.0.1:{server.port}"
+    hosts = "".join(f'[[hosts]]\norigin = "{url}"\n' for url in (local, f"http://localhost:{unused_tcp_port}"))
+    server.config.write_text(f'[server]\nport = {server.port}\npublic_url = "http://localhost:{server.port}"\n{hosts}')
+    status, facts = doctor(server.start())
+    assert by_subject(facts)[f"the pages at {local}"].startswith("arrive unchanged")
+    [finding] = problem_findings(facts)
+    assert (status, finding["looked"]) == (1, f"http://localhost:{unused_tcp_port}")
+    assert finding["fix"].endswith("or correct hosts.origin")
+    assert server.seclink("verify", local).returncode == 0
+
+
 def test_checks_create_nothing_and_spend_nothing(alone: Server) -> None:
     made = httpx.post(f"{alone.url}/api/v1/secrets", json=ENDED).json()
     before = content(alone)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seclink.config.addresses import host_names, is_public, local_metrics_url, local_url, public_url
+from seclink.config.addresses import dialect_origin, host_names, is_public, local_metrics_url, local_url, public_url
 from seclink.config.durations import format_duration, parse_duration
 from seclink.config.locate import database
 from seclink.config.options import Option, options, render
@@ -134,6 +134,23 @@ BROKEN: list[tuple[str, int, str]] = [
     ("[dialects.sharokey]\nhost = 'x'\n[dialects.scrt-link]\nhost = 'X'", 2, "host of dialects.scrt-link already"),
     ("[dialects.sharokey]\nhost = 'localhost'", 2, "host of this machine already"),
     ("[dialects.sharokey]\nhost = '[::1]'", 2, "host of this machine already"),
+    ("[[hosts]]", 1, "hosts.origin is missing"),
+    ("[hosts]\norigin = 'https://a.example'", 1, "write [[hosts]] on a line of its own"),
+    ("hosts = 'https://a.example'", 1, "write [[hosts]] on a line of its own"),
+    ("hosts = ['https://a.example']", 1, "write [[hosts]] on a line of its own"),
+    ("hosts = [\n{origin = 'https://a.example'},\n{origin = ''}]", 1, "hosts.origin: write an address"),
+    ("[[hosts]]\norigin = 'a.example'", 2, "hosts.origin: write an address like https://"),
+    ("[[hosts]]\norigin = 'http://a.example'", 2, "https"),
+    ("[[hosts]]\norigin = 'https://a.example/b'", 2, "without a path"),
+    ("[[hosts]]\norigin = 'https://hunter2@a.example'", 2, "https://"),
+    ("[[hosts]]\norigin = 5", 2, "string in quotes"),
+    ("[[hosts]]\nname = 'a'", 2, "unknown option hosts.name"),
+    ("[server]\norigin = 'https://a.example'", 2, "unknown option server.origin"),
+    ("origin = 'https://a.example'", 1, "did you mean hosts.origin?"),
+    ("[[hosts]]\norigin = 'https://a.example'\n[[hosts]]\n\norigin = 'https://a b'", 5, "hosts.origin"),
+    ("[[hosts]]\norigin = 'https://a.example'\n[[hosts]]\n\n[[hosts]]\norigin = 'https://b'", 3, "is missing"),
+    ("[[hosts]]\norigin = 'https://A.example'\n[[hosts]]\norigin = 'https://a.example:443/'", 4, "listed already"),
+    ("[[hosts]]\norigin = 'http://[::1]'\n[[hosts]]\norigin = 'https://[::1]'", 4, "listed already"),
     ("[server", 1, "TOML"),
     ("[server]\nport = ", 2, "TOML"),
     ("[server]\nport = 1\nport = 2", 3, "TOML"),
@@ -180,7 +197,7 @@ def test_line_is_where_the_statement_begins() -> None:
     lines = key_lines('a.b = [\r\n  1]\n# x\n[c]\nd.\'e f\' = """\n[x]\n"""\n[[g]]\nh = 1\n[c.z]\n  k = {l = 1}')
     assert lines == {
         (): 1, ("a",): 1, ("a", "b"): 1, ("c",): 4, ("c", "d"): 5, ("c", "d", "e f"): 5, ("g",): 8,
-        ("c", "z"): 10, ("c", "z", "k"): 11, ("c", "z", "k", "l"): 11,
+        ("g", 0): 8, ("g", 0, "h"): 9, ("c", "z"): 10, ("c", "z", "k"): 11, ("c", "z", "k", "l"): 11,
     }  # fmt: skip
 
 
@@ -237,7 +254,7 @@ VALUES = st.one_of(
 @given(option=st.sampled_from(list(options())), value=VALUES)
 def test_any_value_is_accepted_or_reported_with_its_line(option: Option, value: str) -> None:
     """CFG-01: an accepted value is rendered so that it reads back to the same."""
-    config, message = parsed(f"[{option.section}]\n{option.name} = {value}")
+    config, message = parsed(f"{option.header}\n{option.name} = {value}")
     if config is None:
         assert re.match(r"f:[12]: ", message)
     else:
@@ -302,6 +319,10 @@ port = 443
 public_url = "https://secrets.example.org/sub/"
 allowed_hosts = ["a.example", "::1", "[::2]", "xn--mnchen-3ya.example"]
 trusted_proxies = ["10.0.0.0/8", "::1"]
+[[hosts]]
+origin = "https://Send.example:8443"
+[[hosts]]
+origin = "https://br3f.com:443/"
 [store]
 path = "/var/lib/seclink/se \\"cret\\" ü.db"
 [expiry]
@@ -331,7 +352,8 @@ def test_rendered_configuration_reads_back() -> None:
     config = parse(FULL, "full.toml")
     assert parse(render(config), "rendered") == config
     assert public_url(config) == "https://secrets.example.org/sub"
-    assert {"a.example", "[::1]", "[::2]", "secrets.example.org", "Send.example"} <= host_names(config)
+    assert [host.origin for host in config.hosts] == ["https://send.example:8443", "https://br3f.com"]
+    assert {"a.example", "[::1]", "[::2]", "secrets.example.org", "Send.example", "br3f.com"} <= host_names(config)
     assert "unheard.example" not in host_names(config)
     dialects = config.dialects.by_name()
     assert (dialects["seecret"].enabled, dialects["sharokey"].enabled) == (True, False)
@@ -347,6 +369,13 @@ def test_public_url_is_where_the_server_listens() -> None:
     ):
         config = parse(f"[server]\nhost = '{host}'", "f")
         assert (public_url(config), local_url(config.server)) == (public, local), host
+
+
+def test_origin_of_a_dialects_host_is_listed_or_like_the_public_one() -> None:
+    config = parse(FULL, "full.toml")
+    assert dialect_origin(config, "Send.example") == "https://send.example:8443"
+    assert dialect_origin(config, "other.example") == "https://other.example"
+    assert dialect_origin(Config(), "[::2]") == "http://[::2]:8080"
 
 
 def test_local_urls_pass_the_public_one() -> None:
