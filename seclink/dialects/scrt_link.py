@@ -24,14 +24,11 @@ from seclink.model import NewSecret, Scope
 from seclink.web.admission import AccessRule
 from seclink.web.cors import CORS_HEADERS
 from seclink.web.middleware import host_name
+from seclink.web.pages import MODULE
 from seclink.web.request import RequestContext
 from seclink.web.response import Response, json_response
 from seclink.web.routes import Operation
 
-MODULE = """\
-export {{ Refusal, scrtLink, scrtLink as default, seclink }} from "{script}";
-export const SecretType = Object.freeze({{ TEXT: "text", REDIRECT: "redirect", NEOGRAM: "neogram" }});
-"""
 Sealed = Annotated[str, Meta(min_length=1, max_length=1_000_000)]
 
 

@@ -28,6 +28,9 @@ from seclink.web.security_headers import PAGE_HEADERS
 
 API = "/api/"
 CLIENT_MODULE = "/api/v1/client-module"
+MODULE = """\
+export {{ Refusal, SecretType, scrtLink, scrtLink as default, seclink }} from "{script}";
+"""
 CORS_OPEN = (b"access-control-allow-origin", b"*")  # browsers load modules with CORS, also for pages of other sites
 LINK = re.compile(rf"/(?:{tokens.DRAWN_ID.pattern}|(?P<receipt>receipt/{tokens.RECEIPT_ID.pattern})){tokens.LINK_END}")
 CACHE_FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
@@ -145,7 +148,7 @@ def files(assets: Assets) -> dict[str, Resource]:
     }
     resources["/robots.txt"] = prepare(b"User-agent: *\nDisallow: /\n", _media_type("robots.txt"), *PAGE_HEADERS)
     resources["/favicon.ico"] = prepare(assets.files[assets.logo], _media_type(assets.logo), *PAGE_HEADERS)
-    module = f'export {{ scrtLink, seclink }} from "{assets.root}{prefix}js/client.js";\n'.encode()
+    module = MODULE.format(script=f"{assets.root}{prefix}js/client.js").encode()
     resources[CLIENT_MODULE] = prepare(module, _media_type("client.js"), CORS_OPEN, (b"cache-control", b"no-cache"))
     return resources
 

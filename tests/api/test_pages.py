@@ -280,7 +280,8 @@ async def test_client_module_points_to_the_current_version(make_appliance: MakeA
     web = outside(appliance)
     root = version((await web.get("/")).text)
     response = await web.get("/api/v1/client-module")
-    assert response.text == f'export {{ scrtLink, seclink }} from "/sub/static/{root}/js/client.js";\n'
+    names = "Refusal, SecretType, scrtLink, scrtLink as default, seclink"
+    assert response.text == f'export {{ {names} }} from "/sub/static/{root}/js/client.js";\n'
     assert response.headers["content-type"] == "text/javascript; charset=utf-8"
     assert (response.headers["access-control-allow-origin"], response.headers["cache-control"]) == ("*", "no-cache")
     assert (await web.options("/api/v1/client-module")).status_code == 204

@@ -7,7 +7,7 @@
  *
  * Requests go to the server that the module was loaded from, unless an option names another. A link is revealed at the
  * server in the link, which never gets the API key. Calls reject with `ApiError`: `code` for programs, an English
- * `message` for people.
+ * `message` for people. `scrtLink` resolves to `{error}` instead, as the original does.
  */
 // @ts-check
 import { ApiError } from "./api-error.js";
@@ -23,6 +23,7 @@ const DAY_MS = 86400000;
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 const SCRT_LINK_OPTIONS = ["secretType", "password", "expiresIn", "publicNote", "host", "viewLimit"];
 const SCRT_LINK_TYPES = ["text", "redirect", "neogram"];
+const NO_RESPONSE = ["unreachable", "bad_answer", "insecure_context"];
 const LIST_OPTIONS = ["status", "search", "page", "limit"];
 const CREATE_OPTIONS = ["type", "passcode", "expiresIn", "maxViews", "publicNote", "label", "name", "mediaType"];
 const PASSCODE_OPTIONS = ["passcode", "password"];
@@ -51,6 +52,15 @@ const MESSAGES = new Map([
   ["insecure_context", "WebCrypto is not available: load the page over https or from localhost"],
 ]);
 
+/** The types of scrt.link's secrets, under its names. Files and snaps are refused: its documented API has none. */
+export const SecretType = Object.freeze({
+  TEXT: "text",
+  FILE: "file",
+  REDIRECT: "redirect",
+  SNAP: "snap",
+  NEOGRAM: "neogram",
+});
+
 /**
  * Return a client with the interface of scrt.link's.
  * @param {string} key the API key
@@ -63,10 +73,11 @@ export function scrtLink(key) {
      * @param {{secretType?: "text" | "redirect" | "neogram", password?: string, expiresIn?: number,
      *   publicNote?: string, host?: string, viewLimit?: number}} [options] `expiresIn` in milliseconds, by default
      *   a day; `publicNote` is shown before revealing; `host` is another SecLink server, "host" or "host:port/path"
-     * @returns {Promise<{secretLink: string, receiptId: string, expiresIn: number, expiresAt: string}>} `expiresIn` in
-     *   milliseconds, `expiresAt` as ISO 8601
+     * @returns {Promise<{secretLink: string, receiptId: string, expiresIn: number, expiresAt: string} |
+     *   {error: string, code: string, fields: string[]}>} `expiresIn` in milliseconds, `expiresAt` as ISO 8601; like the
+     *   original, it rejects only if no server of this kind responds
      */
-    createSecret: (text, options = {}) => withMessage(() => createAsScrtLink(key, text, options)),
+    createSecret: (text, options = {}) => orError(withMessage(() => createAsScrtLink(key, text, options))),
   };
 }
 
@@ -275,6 +286,20 @@ async function withMessage(work) {
   } catch (error) {
     if (error instanceof ApiError) error.message = messageOf(error);
     throw error;
+  }
+}
+
+/**
+ * Resolve to an error that a server returned, or would return.
+ * @template T
+ * @param {Promise<T>} work
+ */
+async function orError(work) {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof ApiError) || NO_RESPONSE.includes(error.code)) throw error;
+    return { error: error.message, code: error.code, fields: error.fields };
   }
 }
 
