@@ -63,7 +63,14 @@ def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
 @click.option(
     "--note", callback=_text, metavar="N", help="Shown to the recipient before opening; the server can read it."
 )
-@click.option("--label", callback=_text, metavar="L", help="Shown only to you, in lists; the server can read it.")
+@click.option(
+    "--label",
+    "--description",
+    "label",
+    callback=_text,
+    metavar="L",
+    help="Shown only to you, in lists; the server can read it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--qr", is_flag=True, help="Also show the link as a QR code.")
 @connection()

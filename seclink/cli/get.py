@@ -13,7 +13,7 @@ from seclink.cli import terminal
 from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.display import local_time
 from seclink.cli.profile import Profile
-from seclink.cli.receipts import EXPOSED, manage_token, receipt_in
+from seclink.cli.receipts import EXPOSED, find_receipt, receipt_in
 from seclink.cli.terminal import printable
 from seclink.cli.wordlist import passcode_candidates
 from seclink.client.client import Client
@@ -29,20 +29,20 @@ from seclink.errors import (
     SecLinkError,
     Unreachable,
 )
-from seclink.format.link import key_of
+from seclink.format.link import LINK_ID, key_of
 from seclink.format.pasted_link import parse
 
 _URL = re.compile(r"https?(:|[%=-](25)*3A)", re.IGNORECASE)  # perhaps escaped
 
 
 @click.command()
-@click.argument("target", metavar="LINK|RECEIPT|-")
+@click.argument("target", metavar="LINK|RECEIPT|ID|-")
 @click.option("--passcode", metavar="P", help="The passcode. Default: ask on the terminal if it is needed.")
 @click.option("--details-only", is_flag=True, help="Show facts about a link or receipt; reveals nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --details-only: print JSON.")
 @connection()
 def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at: RemoteServer) -> None:
-    """Open the secret of LINK, or show the details of RECEIPT.
+    """Open the secret of LINK, or show the details of RECEIPT, or of a LINK or its ID.
 
     With -, the first line of stdin is the link and the second line, if any, the passcode. Use it on a shared machine,
     where other users can see arguments. The secret is written to stdout byte for byte; on a terminal, control
@@ -56,7 +56,7 @@ def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at
     if as_json and not details_only:
         raise click.UsageError("--json needs --details-only")
     if not is_link and not details_only:
-        raise click.UsageError("that is not a link; for a receipt add --details-only")
+        raise click.UsageError("that is not a link; for a receipt or a link's ID add --details-only")
     with at.client() as client:
         if not details_only:
             terminal.require_stdout()
@@ -66,8 +66,7 @@ def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at
         elif is_link and not receipt_id:
             _show_meta(client.meta(target), as_json)
         else:
-            token = manage_token(at, target)
-            _show_receipt(client.get_details(target, token), as_json)
+            _show_details(client, target, at, as_json)
 
 
 def _from_stdin(passcode: str | None) -> tuple[str, str | None]:
@@ -178,6 +177,18 @@ def _epilogue(secret: RevealedSecret) -> str:
     if secret.views_left is None:
         return f"({name}the link can be opened again until {expires})"
     return f"({name}views left: {secret.views_left}, until {expires})"
+
+
+def _show_details(client: Client, id: str, at: RemoteServer, as_json: bool) -> None:
+    """Show a receipt; for a link's id that is not the caller's own, what everybody may know."""
+    try:
+        receipt = client.get_details(*find_receipt(client, at, id))
+    except NotFound:
+        if not LINK_ID.fullmatch(id):
+            raise
+        _show_meta(client.meta(f"{at.server}/{id}"), as_json)
+    else:
+        _show_receipt(receipt, as_json)
 
 
 def _show_meta(meta: SecretInfo, as_json: bool) -> None:

@@ -34,7 +34,7 @@ COMMANDS = {
     "create": CommandEntry("Secrets", "seclink.cli.create:create", "Create a secret and print its link."),
     "get": CommandEntry("Secrets", "seclink.cli.get:get", "Open the secret of a link, or show a receipt."),
     "list": CommandEntry("Secrets", "seclink.cli.receipts:list_", "List your receipts."),
-    "delete": CommandEntry("Secrets", "seclink.cli.receipts:delete", "Burn a secret by its receipt."),
+    "delete": CommandEntry("Secrets", "seclink.cli.receipts:delete", "Burn a secret by its receipt or link."),
     "stats": CommandEntry("Secrets", "seclink.cli.receipts:stats", "Show the counts of your account."),
     "login": CommandEntry("Client", "seclink.cli.login:login", "Save a server and an API key."),
     "logout": CommandEntry("Client", "seclink.cli.login:logout", "Forget the saved server and API key."),

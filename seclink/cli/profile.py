@@ -70,6 +70,10 @@ class Profile:
         token = self._read()["receipts"].get(server, {}).get(receipt_id)
         return str(token["manageToken"]) if token else None
 
+    def manage_tokens(self, server: str) -> list[str]:
+        """Return the saved manage tokens of a server, the newest first."""
+        return [str(token["manageToken"]) for token in self._read()["receipts"].get(server, {}).values()][::-1]
+
     def receipt_ids(self) -> list[str]:
         """Return the saved receipts of all servers."""
         return [receipt_id for tokens in self._read()["receipts"].values() for receipt_id in tokens]

@@ -11,10 +11,14 @@ from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.display import local_time
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
+from seclink.client.client import Client
 from seclink.client.models import AccountStats, ReceiptInfo
 from seclink.client.receipts import RECEIPT_ID
-from seclink.errors import LinkIncomplete
-from seclink.format.pasted_link import parse_receipt
+from seclink.errors import LinkIncomplete, NotFound
+from seclink.format.link import LINK_ID
+from seclink.format.pasted_link import parse, parse_receipt
+
+MAX_TRIED_TOKENS = 100
 
 EXPOSED = "this link was rewritten on its way, and servers may have seen its key"
 
@@ -40,14 +44,43 @@ def list_(status: str | None, search: str | None, page: int, limit: int, as_json
 
 
 @click.command()
-@click.argument("receipt", metavar="RECEIPT", shell_complete=lambda _, __, typed: _complete_receipt(typed))
+@click.argument("target", metavar="RECEIPT|LINK|ID", shell_complete=lambda _, __, typed: _complete_receipt(typed))
 @connection()
-def delete(receipt: str, at: RemoteServer) -> None:
-    """Burn the secret of RECEIPT, an id or a receipt's link: the server erases it, and its link no longer opens."""
-    token = manage_token(at, receipt)
+def delete(target: str, at: RemoteServer) -> None:
+    """Burn the secret of RECEIPT, an id or a receipt's link, or of LINK or its ID.
+
+    The server erases it, and its link no longer opens.
+    """
     with at.client() as client:
+        receipt, token = find_receipt(client, at, target)
         client.delete(receipt, token)
-    click.echo(f"{receipt_in(receipt)} is burned", err=True)
+    click.echo(f"{receipt_in(receipt) or receipt} is burned", err=True)
+
+
+def find_receipt(client: Client, at: RemoteServer, text: str) -> tuple[str, str | None]:
+    """Return the receipt that a text names, as the client takes it, and the manage token that it needs, if any.
+
+    A secret's link names no receipt, and only its id is sent. Without an API key, the saved manage tokens are tried.
+    """
+    link_id = "" if receipt_in(text) else _link_id_in(text)
+    if not link_id:
+        return text, manage_token(at, text)
+    if at.key:
+        return link_id, None
+    for token in at.profile.manage_tokens(at.server)[:MAX_TRIED_TOKENS]:
+        with contextlib.suppress(NotFound):
+            return client.get_details(link_id, token).receipt_id, token
+    raise NotFound(f"No key is set, and this link was not created from here on {at.server}")
+
+
+def _link_id_in(text: str) -> str:
+    """Return the link id that a text is, or that is in its link; "" for another text."""
+    if LINK_ID.fullmatch(text):
+        return text
+    try:
+        return parse(text).link_id
+    except LinkIncomplete:
+        return ""
 
 
 def receipt_in(text: str) -> str:

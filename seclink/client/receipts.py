@@ -9,9 +9,11 @@ from seclink.client.models import AccountInfo, AccountStats, ReceiptInfo, Receip
 from seclink.client.protocol import Flow, HttpRequest, exchange
 from seclink.client.session import Session, to_seconds
 from seclink.errors import BadRequest, Fault, LinkIncomplete
+from seclink.format.link import LINK_ID
 from seclink.format.pasted_link import parse_receipt
 
 RECEIPT_ID = re.compile(r"[A-Za-z0-9]{20}")
+_ID = re.compile(rf"{RECEIPT_ID.pattern}|{LINK_ID.pattern}")
 
 
 class Keep(Enum):
@@ -39,7 +41,7 @@ def list_secrets(
 def get_details(session: Session, receipt_id: str, manage_token: str | None = None) -> Flow[ReceiptInfo]:
     """Return one receipt with its events. It needs the manage token, or the API key that created the secret.
 
-    `receipt_id`, here and below, is the id or the receipt's link, which has the manage token.
+    `receipt_id`, here and below, is the id, the receipt's link, which has the manage token, or the secret's linkId.
 
     Raises NotFound if the receipt does not exist or neither of them opens it.
     """
@@ -89,13 +91,13 @@ def get_account(session: Session) -> Flow[AccountInfo]:
 
 def _target(session: Session, receipt: str, manage_token: str | None) -> tuple[str, dict[str, str]]:
     """Return the URL of a receipt and the headers that authorize a request for it."""
-    if RECEIPT_ID.fullmatch(receipt):
+    if _ID.fullmatch(receipt):
         return session.url(f"/receipts/{receipt}"), session.credentials(manage_token)
     try:
         link = parse_receipt(receipt)
     except LinkIncomplete:
         # Rejected before it is sent: people paste the secret's link by mistake, and it contains the key.
-        fault = Fault("receiptId", "must have 20 letters and digits", "wrong_format")
+        fault = Fault("receiptId", "must have 20 letters and digits, or 12 if it is a linkId", "wrong_format")
         raise BadRequest("That is not a receipt", (fault,)) from None
     manage_token = link.manage_token or manage_token
     if not (manage_token or session.is_own(link.base)):

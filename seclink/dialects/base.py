@@ -53,7 +53,7 @@ from seclink.domain.clock import Clock
 from seclink.domain.policy import raise_faults
 from seclink.domain.vault import Vault
 from seclink.errors import BadRequest, Busy, Fault, FaultCode, NameTaken, NotFound, SecLinkError
-from seclink.model import Created, NewSecret
+from seclink.model import Created, NewSecret, Receipt
 from seclink.web import json_body
 from seclink.web.admission import Admission
 from seclink.web.middleware import host_name
@@ -125,7 +125,7 @@ class Dialect:
         """Return what links begin with: the host that the request went to, or `host`; except at the dialect's own host,
         and for native links, with the prefix. Raises BadRequest about the member for a host that is not ours.
         """
-        name = host_name(host or self.origins.asked(request.scope))
+        name = host_name(host or self.origins.host(request.scope))
         if self.host and name == self.host:
             return dialect_origin(self.context.config, self.host)
         base = self.origins.named(host, member) if host else self.origins.of(request.scope)
@@ -170,6 +170,14 @@ class Dialect:
         """Return the receipt id of a secret of this dialect. It names the receipt and grants no access to it."""
         return await self.vault.receipts.receipt_id_for(link_id, self.name, self.now())
 
+    async def own_receipt(self, request: RequestContext, link_id: str) -> Receipt:
+        """Return the receipt of a secret of the actor's own account, even for an admin key. Raises NotFound."""
+        receipt_id = await self.receipt_id(link_id)
+        receipt = await self.vault.receipts.get(receipt_id, request.actor, None, self.now())
+        if not receipt.link_id:
+            raise NotFound()
+        return receipt
+
     def reject_unsupported(self, **members: Any) -> None:
         """Raise BadRequest for every member that asks for a feature which the server cannot enforce.
 
@@ -190,7 +198,7 @@ def bad_member(name: str, message: str, code: FaultCode) -> BadRequest:
 
 
 def reject_typos(document: dict[str, Any], kind: type[Struct]) -> None:
-    """Raise BadRequest for members whose names differ from an optional one's only in spelling.
+    """Raise BadRequest for members whose names differ from an optional one's only in spelling or a plural.
 
     Other unknown members are ignored. Ignoring these, too, would create a secret without its password, or with more
     views or time than its sender meant.
@@ -212,7 +220,7 @@ def _member_names(kind: type[Struct]) -> tuple[frozenset[str], dict[str, str]]:
 
 
 def _letters(name: str) -> str:
-    return name.replace("-", "").replace("_", "").casefold()
+    return name.replace("-", "").replace("_", "").casefold().rstrip("s")
 
 
 def pack_payload(**members: Any) -> bytes:

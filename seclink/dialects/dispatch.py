@@ -12,12 +12,12 @@ from urllib.parse import quote
 import msgspec
 
 from seclink.dialects.base import Dialect
-from seclink.domain import tokens
 from seclink.errors import MethodNotAllowed, SecLinkError
 from seclink.web.asgi import App, Receive, Send
 from seclink.web.cors import CORS, CORS_HEADERS
 from seclink.web.middleware import host_name
 from seclink.web.origins import Origins
+from seclink.web.pages import LINK
 from seclink.web.problems import retry_headers
 from seclink.web.security_headers import Header
 
@@ -46,7 +46,7 @@ class DialectDispatcher:
                 await app(scope, receive, send)
             elif scope["method"] == "OPTIONS":
                 await _send(send, 204, _preflight(dialect))
-            elif not (dialect.is_page(path) or (at_host and tokens.DRAWN_ID.fullmatch(path[1:]))):
+            elif not (dialect.is_page(path) or (at_host and LINK.fullmatch(path))):
                 await api({**scope, "path": dialect.prefix + path} if at_host else scope, receive, send)
             elif scope["method"] not in ("GET", "HEAD"):
                 status, fields, body = _render_error(dialect, MethodNotAllowed())
@@ -65,7 +65,7 @@ class DialectDispatcher:
         """Return the dialect, the path in that system's terms, and whether the request names the dialect's host."""
         path = scope["path"]
         if self._by_host:
-            dialect = self._by_host.get(host_name(self._origins.asked(scope)))
+            dialect = self._by_host.get(host_name(self._origins.host(scope)))
             if dialect is not None:
                 return dialect, path, True
         name, slash, rest = path[1:].partition("/")

@@ -8,7 +8,8 @@
 
 Only create is documented; the other calls are our own, in the same style. The server cannot tell a wrong password from
 the right one, so every access counts. A message without `expiresAt`, or with one later than `expiry.max`, expires after
-`expiry.max`; the response's `expiresAt` is the instant that applies.
+`expiry.max`; the response's `expiresAt` is the instant that applies. Creates count against EnigmaCrypt's own rates,
+without a key instead of `rates.create`.
 """
 
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ class EnigmaCrypt(Dialect):
             path="/api/messages",
             handler=self.create,
             summary="Create a message",
-            access_rule=AccessRule(rate="create", scopes=(Scope.CREATE,)),
+            access_rule=AccessRule(rate=self.name, own_rate=ANONYMOUS_RATE, scopes=(Scope.CREATE,)),
         )
         yield Operation(
             method="GET",
@@ -85,7 +86,7 @@ class EnigmaCrypt(Dialect):
         )
 
     async def create(self, request: RequestContext) -> Response:
-        self.admission.enforce_extra(request, self.name, ANONYMOUS_RATE, KEY_RATE)
+        self.admission.enforce_for_key(request, self.name, KEY_RATE)
         body, _ = await self.read(request, EnigmaCryptCreate)
         _check_sealed(body.encrypted_content)
         new = NewSecret(

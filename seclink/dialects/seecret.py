@@ -1,6 +1,7 @@
 """Seecret.it: https://seecret.it/en/doc-api, one path and six operations, sent as forms.
 
     POST /api       operation=create_seecret, update_, get_ or delete_seecret, list_seecrets, get_account
+    POST /api.php   the same in JSON, with other names: content, expiration ("24h"), views
     page /_{id}     the key is in the fragment
 
 Its clients send plaintext. The server seals it on arrival under a random key, which it returns once, in the url; text,
@@ -14,6 +15,7 @@ access like a recipient's request, and the new text is sealed with it, so the ur
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime
 from re import compile as pattern
@@ -24,9 +26,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from seclink.config.dialects import DialectRow
-from seclink.dialects.base import Dialect, DialectContext, ErrorBody, T, bad_member, hash_password, iso, reject_typos
-from seclink.domain.policy import raise_faults
-from seclink.errors import AccessDenied, Fault, Forbidden, Gone, NotActive, NotFound, SecLinkError
+from seclink.config.durations import parse_duration
+from seclink.dialects.base import Dialect, DialectContext, ErrorBody, bad_member, hash_password, iso
+from seclink.domain.policy import MIN_SECONDS
+from seclink.errors import AccessDenied, Forbidden, Gone, NotActive, NotFound, SecLinkError
 from seclink.format import envelope
 from seclink.model import Edit, Filter, NewSecret, Receipt, Scope, State
 from seclink.web import forms, json_body
@@ -35,12 +38,12 @@ from seclink.web.request import RequestContext
 from seclink.web.response import Response, json_response
 from seclink.web.routes import Operation
 
-ID_LENGTH = 6
 DAY_SECONDS, DEFAULT_DAYS, MAX_DAYS = 86_400, 7, 60
 STATUS_MAP = {State.ACTIVE: "pending", State.REVEALED: "viewed", State.EXPIRED: "expired", State.BURNED: "deleted"}
 MAX_PARSERS = 2  # forms parsed at the same time: parsing a large one takes several times its memory
-KEY, INTEGER = pattern("[A-Za-z0-9_-]{43}"), pattern("-?[0-9]{1,10}")
+ID_LENGTH, KEY = 6, pattern("[A-Za-z0-9_-]{43}")
 INTEGERS = {"number_view", "view_notification", "split_link", "split_link_required", "delete_password", "page", "limit"}
+LISTS, JSON_NAMES = ("country_block",), {"content": "seecret", "views": "number_view"}
 Lang = Literal["fr", "en", "es", "ru"]
 Views = Annotated[int, Meta(ge=1, le=1000)]
 Json = dict[str, Any]
@@ -51,6 +54,7 @@ class SeecretAttributes(Struct, kw_only=True):
     """The members that create and update share. Those from `view_notification` on ask for unsupported features."""
 
     expiration_date: date | UnsetType = UNSET
+    expiration: str = ""
     password: str = ""
     note: str = ""
     view_notification: Literal[0, 1] = 0
@@ -59,6 +63,9 @@ class SeecretAttributes(Struct, kw_only=True):
     country_block: list[str] = []
     split_link: Annotated[int, Meta(ge=1, le=10)] = 1
     split_link_required: Annotated[int, Meta(ge=0, le=10)] = 0
+
+    def __post_init__(self) -> None:
+        self.note = self.note.replace("\r\n", "\n")  # forms send CR LF
 
 
 A = TypeVar("A", bound=SeecretAttributes)
@@ -90,6 +97,9 @@ class SeecretFilter(Struct):
     search: Annotated[str, Meta(max_length=200)] = ""
 
 
+MEMBERS = {"operation"}.union(*(kind.__struct_fields__ for kind in (SeecretCreate, SeecretUpdate, SeecretFilter)))
+
+
 class Seecret(Dialect):
     member_names: ClassVar = {
         "encryptedBlob": "seecret", "expiresIn": "expiration_date", "label": "note", "maxViews": "number_view"
@@ -101,18 +111,25 @@ class Seecret(Dialect):
         self._parsers = asyncio.Semaphore(MAX_PARSERS)
 
     def operations(self) -> Iterator[Operation]:
-        yield Operation(
-            method="POST",
-            path="/api",
-            handler=self.operate,
-            summary="Do what the member `operation` names",
-            access_rule=AccessRule(rate="create", needs_key=True),
-        )
+        rule, summary = AccessRule(rate="create", needs_key=True), "Do what the member `operation` names"
+        for path, handler in (("/api", self.operate), ("/api.php", self.operate_json)):
+            yield Operation(method="POST", path=path, handler=handler, summary=summary, access_rule=rule)
 
     async def operate(self, request: RequestContext) -> Response:
         body, content_type = await request.body(), request.header(b"content-type")
         async with self._parsers:  # in a thread: unquoting a large form would block the event loop
-            form = await asyncio.to_thread(forms.parse, body, content_type, ("country_block",))
+            form = await asyncio.to_thread(forms.parse, body, content_type, LISTS)
+        return json_response(await self._operate(request, form))
+
+    async def operate_json(self, request: RequestContext) -> Response:
+        body = await request.body()
+        json_body.check_type(request.header(b"content-type"))
+        form = forms.from_document(json_body.decode(body), LISTS, JSON_NAMES)
+        document = await self._operate(request, {"lang": "en"} | form)
+        url = document.get("data", {}).get("url")
+        return json_response(document | ({"url": url} if url else {}))
+
+    async def _operate(self, request: RequestContext, form: Json) -> Json:
         operations: dict[str, tuple[Scope | None, Handler]] = {
             "create_seecret": (Scope.CREATE, self.create),
             "update_seecret": (Scope.MANAGE, self.update),
@@ -121,13 +138,16 @@ class Seecret(Dialect):
             "delete_seecret": (Scope.MANAGE, self.delete),
             "get_account": (None, self.account),
         }
+        # Ignoring one would create a secret without the password, or the blocked countries, that it stands for.
+        self.reject_unsupported(**{name[:64]: True for name in sorted(form.keys() - MEMBERS)})
+        forms.check_integers(form, INTEGERS)
         if form.get("operation") not in operations:
             raise bad_member("operation", f"must be one of {', '.join(operations)}", "not_one_of")
         scope, handler = operations[form["operation"]]
         if scope is not None and not request.actor.may(scope):
             raise Forbidden(f"The API key lacks the scope {scope}")
         try:
-            return json_response({"CODE": 200, **await handler(request, form)})
+            return {"CODE": 200, **await handler(request, form)}
         except NotFound:  # the same message whether the secret does not exist or belongs to another account
             raise Forbidden("Your account has no such secret") from None
 
@@ -141,15 +161,15 @@ class Seecret(Dialect):
             iv=iv,
             format=self.name,
             expiry_type="custom",
-            ttl_seconds=self._ttl_seconds(members.expiration_date),
+            ttl_seconds=self._ttl_seconds(members),
             max_views=members.number_view,
             passcode_hash=hash_password(members.password),
             access_hash=keys.access_hash,
-            label=_note(members) or None,
+            label=members.note or None,
         )
         created = await self.create_with_short_id(request, new, ID_LENGTH)
-        data = self._urls(base, created.link_id, _encode_key(key)) | {"expires_at": created.expires_at}
-        return {"MESSAGE": "Secret created successfully", "data": data}
+        urls = self._urls(base, created.link_id, _encode_key(key))
+        return {"MESSAGE": "Secret created successfully", "data": urls | {"expires_at": created.expires_at}}
 
     async def update(self, request: RequestContext, form: Json) -> Json:
         members = self._read_members(form, SeecretUpdate)
@@ -158,29 +178,27 @@ class Seecret(Dialect):
         if members.password and members.delete_password:
             raise bad_member("delete_password", "must not come with another password", "conflict")
         base = self.link_base(request, members.domain, "domain")
-        receipt = await self._receipt(request, members.id)
-        edit = self._edit(members)
-        changed = await self.vault.receipts.update(receipt, edit, request.actor, self.now())
+        receipt = await self.own_receipt(request, self.link_id(members.id))
+        changed = await self.vault.receipts.update(receipt, self._edit(members), request.actor, self.now())
         data = self._urls(base, changed.link_id, members.cle) | {"expires_at": changed.expires_at}
         return {"MESSAGE": "Secret updated successfully", "data": data}
 
     async def details(self, request: RequestContext, form: Json) -> Json:
-        receipt = await self._receipt(request, json_body.convert(form, SeecretReference).id)
-        return {"data": self._describe(request, receipt)}
+        receipt = await self.own_receipt(request, self.link_id(json_body.convert(form, SeecretReference).id))
+        viewed = [{"date": iso(event.at)} for event in receipt.events if event.type == State.REVEALED]
+        return {"data": self._describe(request, receipt) | {"views_log": viewed, "files": []}}
 
     async def list_secrets(self, request: RequestContext, form: Json) -> Json:
-        members = _parse(form, SeecretFilter)
+        members = json_body.convert(form, SeecretFilter, strict=False)
         state = next((state for state, status in STATUS_MAP.items() if status == members.status), None)
-        account, search = request.actor.account, members.search or None
-        filter = Filter(
-            account=account, format=self.name, state=state, search=search, page=members.page, limit=members.limit
-        )
-        page = await self.vault.receipts.list(filter, self.now())
-        secrets = [self._describe(request, receipt) for receipt in page.receipts]
-        return {"data": {"total": page.total, "page": page.page, "limit": page.limit, "secrets": secrets}}
+        account, search, page, limit = request.actor.account, members.search or None, members.page, members.limit
+        filter = Filter(account=account, format=self.name, state=state, search=search, page=page, limit=limit)
+        listed = await self.vault.receipts.list(filter, self.now())
+        secrets = [self._describe(request, receipt) for receipt in listed.receipts]
+        return {"data": {"total": listed.total, "page": page, "limit": limit, "secrets": secrets}}
 
     async def delete(self, request: RequestContext, form: Json) -> Json:
-        receipt = await self._receipt(request, json_body.convert(form, SeecretReference).id)
+        receipt = await self.own_receipt(request, self.link_id(json_body.convert(form, SeecretReference).id))
         await self.vault.receipts.burn(receipt, request.actor, self.now())
         return {"MESSAGE": "Secret deleted successfully"}
 
@@ -188,15 +206,9 @@ class Seecret(Dialect):
         key = request.actor.key
         assert key is not None  # noqa: S101  the access rule needs a key
         counts = await self.vault.receipts.stats(key.account, self.now(), self.name)
-        stats = {
-            "total": counts.total_secrets,
-            "pending": counts.active_secrets,
-            "viewed": counts.revealed_secrets,
-            "expired": counts.expired_secrets,
-            "deleted": counts.burned_secrets,
-        }
-        token = f"{key.prefix}..."
-        return {"data": {"email": key.account, "subscription_active": True, "api_token": token, "stats": stats}}
+        stats = {status: getattr(counts, f"{state}_secrets") for state, status in STATUS_MAP.items()}
+        data = {"email": key.account, "subscription_active": True, "api_token": f"{key.prefix}..."}
+        return {"data": data | {"stats": {"total": counts.total_secrets} | stats}}
 
     def render_error(self, error: SecLinkError) -> ErrorBody:
         faults = "; ".join(f"{name}: {message}" for name, message in self.member_faults(error))
@@ -209,8 +221,7 @@ class Seecret(Dialect):
 
     def _read_members(self, form: Json, kind: type[A]) -> A:
         """Parse a form and reject unsupported features. Raises BadRequest."""
-        members = _parse(form, kind)
-        reject_typos(form, kind)
+        members = json_body.convert(form, kind, strict=False)
         self.reject_unsupported(
             view_notification=members.view_notification,
             recipient_email=members.recipient_email,
@@ -220,9 +231,18 @@ class Seecret(Dialect):
         )
         return members
 
-    def _ttl_seconds(self, day: date | UnsetType) -> int:
-        """Return the seconds to the end of `day` in UTC, or to the latest allowed instant if that falls on this day."""
+    def _ttl_seconds(self, members: SeecretAttributes) -> int:
+        """Return the seconds of `expiration`, or to the end of `expiration_date` in UTC, or to the latest allowed
+        instant if that falls on this day.
+        """
         now, limit = self.now() // 1000, min(MAX_DAYS * DAY_SECONDS, int(self.context.config.expiry.max))
+        day = members.expiration_date
+        if members.expiration:
+            with contextlib.suppress(ValueError):
+                if not day and MIN_SECONDS <= (seconds := parse_duration(members.expiration)) <= limit:
+                    return seconds
+            message = f"must be a lifetime like 24h, up to {limit // DAY_SECONDS} days, without expiration_date"
+            raise bad_member("expiration", message, "out_of_range")
         if day is UNSET:
             return min(DEFAULT_DAYS * DAY_SECONDS, limit)
         last_second = int(datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC).timestamp())
@@ -232,24 +252,16 @@ class Seecret(Dialect):
 
     def _edit(self, members: SeecretUpdate) -> Edit:
         edit = Edit(
-            ttl_seconds=UNSET if members.expiration_date is UNSET else self._ttl_seconds(members.expiration_date),
+            ttl_seconds=self._ttl_seconds(members) if members.expiration or members.expiration_date else UNSET,
             max_views=members.number_view,
-            label=_note(members) or UNSET,
+            label=members.note or UNSET,
             passcode_hash=hash_password(members.password) or (None if members.delete_password else UNSET),
         )
         if not members.cle:
             return edit
         iv, payload, keys = _seal(_decode_key(members.cle), members.seecret)
-        edit = replace(edit, access=keys.access)
-        return replace(edit, iv=iv, payload=payload) if members.seecret else edit
-
-    async def _receipt(self, request: RequestContext, foreign_id: str) -> Receipt:
-        """Return the receipt of a secret of the actor's own account, even for an admin key. Raises NotFound."""
-        receipt_id = await self.receipt_id(self.link_id(foreign_id))
-        receipt = await self.vault.receipts.get(receipt_id, request.actor, None, self.now())
-        if not receipt.link_id:
-            raise NotFound()
-        return receipt
+        sealed = {"iv": iv, "payload": payload} if members.seecret else {}
+        return replace(edit, access=keys.access, **sealed)
 
     def _describe(self, request: RequestContext, receipt: Receipt) -> Json:
         return {
@@ -270,13 +282,6 @@ class Seecret(Dialect):
         return {"id": foreign_id, "url": url, "url_short": url}
 
 
-def _parse(form: Json, kind: type[T]) -> T:
-    """Convert a form to `kind`. Raises BadRequest, also for integers written like 1.0 or 1e3."""
-    malformed = [name for name in INTEGERS & set(kind.__struct_fields__) if not INTEGER.fullmatch(form.get(name, "0"))]
-    raise_faults(Fault(name, "must be an integer", "wrong_type") for name in sorted(malformed))
-    return json_body.convert(form, kind, strict=False)
-
-
 def _seal(key: bytes, text: str) -> tuple[bytes, bytes, envelope.Keys]:
     """Return a random iv, the envelope, and the keys derived from `key`."""
     keys, iv = envelope.derive(key), token_bytes(envelope.IV_BYTES)
@@ -293,8 +298,3 @@ def _decode_key(text: str) -> bytes:
     if _encode_key(key) != text:
         raise AccessDenied()
     return key
-
-
-def _note(members: SeecretAttributes) -> str:
-    """Return the note with the line ends of the native API: forms send CR LF."""
-    return members.note.replace("\r\n", "\n")

@@ -195,15 +195,10 @@ class Sharokey(Dialect):
         return status, {"success": False, "message": message, "error": body}
 
     async def _receipt(self, request: RequestContext, slug: str) -> Receipt:
-        """Return the receipt of a secret of the actor's own account, even for an admin key. Raises NotFound."""
         try:
-            receipt_id = await self.receipt_id(slug if tokens.DRAWN_ID.fullmatch(slug) else "")
-            receipt = await self.vault.receipts.get(receipt_id, request.actor, None, self.now())
+            return await self.own_receipt(request, slug if tokens.DRAWN_ID.fullmatch(slug) else "")
         except NotFound:
             raise NotFound(MISSING) from None
-        if not receipt.link_id:
-            raise NotFound(MISSING)
-        return receipt
 
     def _describe(self, receipt: Receipt) -> dict[str, Any]:
         has_ended = receipt.state != State.ACTIVE

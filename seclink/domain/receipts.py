@@ -48,10 +48,10 @@ class Receipts:
             raise NotFound()
         return receipt if is_own else msgspec.structs.replace(receipt, link_id="")
 
-    async def receipt_id_for(self, link_id: str, format: str, now: int) -> str:
-        """Return the receiptId of a secret of that format, live or ended. Raise NotFound."""
+    async def receipt_id_for(self, link_id: str, format: str | None, now: int) -> str:
+        """Return the receiptId of a secret of that format, or of any, live or ended. Raise NotFound."""
         peek = await self._store.peek(link_id, now)
-        if peek is None or peek.format != format:
+        if peek is None or format not in (None, peek.format):
             raise NotFound()
         return peek.receipt_id
 

@@ -30,11 +30,12 @@ DAY_SECONDS = 86400
 class AccessRule(Struct, frozen=True, kw_only=True):
     """The conditions for an operation.
 
-    `rate` names the rate limit of anonymous callers. An API key needs one of `scopes`. `query` lists the allowed query
-    parameters; None allows any.
+    `rate` names the rate limit of anonymous callers: one of the configuration, or a new one with the limit `own_rate`.
+    An API key needs one of `scopes`. `query` lists the allowed query parameters; None allows any.
     """
 
     rate: str
+    own_rate: Rate | None = None
     scopes: tuple[Scope, ...] = ()
     needs_key: bool = False
     query: tuple[str, ...] | None = ()
@@ -60,7 +61,7 @@ class Admission:
             actor = await self._authenticate(scope, authorization, rule, client, subnet)
         else:
             actor = Actor(client=client, subnet=subnet)
-            self._count_anonymous(scope, rule.rate, client, subnet)
+            self._count_anonymous(scope, rule, client, subnet)
         _check_query(scope, rule)
         if rule.needs_key and actor.key is None:
             raise KeyRequired()
@@ -87,14 +88,11 @@ class Admission:
                 wait = math.ceil(decision.retry_after)
                 raise RateLimited("You have reached the daily storage limit of one client", wait, "bytes")
 
-    def enforce_extra(self, request: RequestContext, name: str, anonymous: Rate, keyed: Rate) -> None:
-        """Count an admitted request against another rate, on top of the general one. Raises RateLimited."""
-        actor = request.actor
-        if actor.key is None:
-            rate, decision = self._count(name, anonymous, actor.client, actor.subnet)
-        else:
-            rate, decision = keyed, self._key_limiter.take(f"{name} {_bucket(actor)}", keyed, self._clock.monotonic())
-        self._enforce(request.scope, name, rate, decision)
+    def enforce_for_key(self, request: RequestContext, name: str, rate: Rate) -> None:
+        """Count an admitted request against another rate of its API key, if it has one. Raises RateLimited."""
+        if request.actor.key is not None:
+            bucket = f"{name} {_bucket(request.actor)}"
+            self._enforce(request.scope, name, rate, self._key_limiter.take(bucket, rate, self._clock.monotonic()))
 
     def remaining(self, actor: Actor) -> tuple[Rate, int]:
         """Return a key's rate and the number of requests left; counts nothing."""
@@ -107,16 +105,16 @@ class Admission:
         try:
             key = await self._api_keys.find(_bearer(authorization), self._clock.now())
         except (KeyInvalid, BadRequest):
-            self._count_anonymous(scope, rule.rate, client, subnet)
+            self._count_anonymous(scope, rule, client, subnet)
             raise
         actor = Actor(client=client, subnet=subnet, key=key)
         rate = self._key_rate(actor)
         self._enforce(scope, "key", rate, self._key_limiter.take(_bucket(actor), rate, self._clock.monotonic()))
         return actor
 
-    def _count_anonymous(self, scope: dict[str, Any], name: str, client: str, subnet: str | None) -> None:
-        rate, decision = self._count(name, self._rates[name], client, subnet)
-        self._enforce(scope, name, rate, decision)
+    def _count_anonymous(self, scope: dict[str, Any], rule: AccessRule, client: str, subnet: str | None) -> None:
+        rate, decision = self._count(rule.rate, rule.own_rate or self._rates[rule.rate], client, subnet)
+        self._enforce(scope, rule.rate, rate, decision)
 
     def _count(self, name: str, rate: Rate, client: str, subnet: str | None, cost: float = 1) -> tuple[Rate, Decision]:
         """Count against a client, then against its subnet; return the rate that decided, and its decision.

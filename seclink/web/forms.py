@@ -7,14 +7,16 @@ Values are unquoted in pieces, because the standard library makes an object of e
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from seclink.errors import BadRequest, UnsupportedMediaType
+from seclink.domain.policy import raise_faults
+from seclink.errors import BadRequest, Fault, UnsupportedMediaType
 
 MAX_MEMBERS, PIECE_BYTES = 500, 65_536
 _FORM = re.compile(r"application/x-www-form-urlencoded\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+_INTEGER = re.compile(r"-?[0-9]{1,10}")
 _LIST_INDEX = re.compile(r"\[[^\[\]]{0,10}\]")
 
 
@@ -40,6 +42,28 @@ def parse(body: bytes, content_type: str | None, lists: Collection[str] = ()) ->
         else:
             members[name] = value
     return {name: value for name, value in members.items() if value}
+
+
+def from_document(document: Any, lists: Collection[str], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the members of a JSON object as those of a form, under the form's `names` for them. Raises BadRequest."""
+    if not isinstance(document, dict):
+        raise BadRequest("The body must be a JSON object")
+    members: dict[str, Any] = {}
+    for key, value in document.items():
+        name = names.get(key, key)
+        if name in members:
+            raise BadRequest("The body names a member twice")
+        is_list = name in lists and isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if not (is_list or value is None or isinstance(value, str | int)):
+            raise BadRequest(faults=(Fault(name[:64], "must be a string or an integer", "wrong_type"),))
+        members[name] = value if is_list or not isinstance(value, int) else str(int(value))
+    return {name: value for name, value in members.items() if value}
+
+
+def check_integers(members: dict[str, Any], names: Collection[str]) -> None:
+    """Raise BadRequest unless these members, where present, are integers, and not written like 1.0 or 1e3."""
+    malformed = sorted(name for name in names if not _INTEGER.fullmatch(members.get(name, "0")))
+    raise_faults(Fault(name, "must be an integer", "wrong_type") for name in malformed)
 
 
 def _pairs(body: bytes) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,7 @@ class Origins:
         self._urls = {name: url for url in urls for name in _hosts(url)}
         self._named = {bracketed(urlsplit(url).hostname or ""): url for url in urls} | self._urls
 
-    def asked(self, scope: Any) -> str:
+    def host(self, scope: Any) -> str:
         """Return the host and port that a request went to, in lower case; empty if it is malformed."""
         hosts = header_values(scope, b"host")
         forwarded = header_values(scope, b"x-forwarded-host")
@@ -35,7 +35,7 @@ class Origins:
 
     def of(self, scope: Any) -> str:
         """Return the URL that the links of a request begin with."""
-        return self._urls.get(self.asked(scope), self.public_url)
+        return self._urls.get(self.host(scope), self.public_url)
 
     def named(self, host: str, member: str) -> str:
         """Return the URL of one of our hosts, given with or without its port. Raises BadRequest about the member."""

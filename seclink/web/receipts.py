@@ -12,7 +12,7 @@ from seclink.domain import tokens
 from seclink.domain.clock import Clock
 from seclink.domain.vault import Vault
 from seclink.errors import BadRequest, Busy, Fault, Gone, KeyRequired, Limit, NotActive, NotFound, StorageFull
-from seclink.model import ApiKey, Edit, Filter, Scope, State, Stats
+from seclink.model import ApiKey, Edit, Filter, Receipt, Scope, State, Stats
 from seclink.web import json_body, schemas
 from seclink.web.admission import AccessRule, Admission
 from seclink.web.request import RequestContext, checked_id
@@ -100,15 +100,13 @@ class ReceiptsApi:
         return json_response(schemas.receipt_page(page))
 
     async def get_receipt(self, request: RequestContext, receipt_id: str) -> Response:
-        receipt_id, actor = checked_id(tokens.RECEIPT_ID, receipt_id), request.actor
-        receipt = await self._vault.receipts.get(receipt_id, actor, _manage_token(request), self._clock.now())
-        return json_response(schemas.receipt_details(receipt, with_reasons=actor.may(Scope.ADMIN)))
+        receipt = await self._receipt(request, receipt_id)
+        return json_response(schemas.receipt_details(receipt, with_reasons=request.actor.may(Scope.ADMIN)))
 
     async def change_receipt(self, request: RequestContext, receipt_id: str) -> Response:
-        actor, token = request.actor, _manage_token(request)
-        receipt_id = checked_id(tokens.RECEIPT_ID, receipt_id)
+        actor = request.actor
         # Reject a caller without the right to change it before a large body is read.
-        receipt = await self._vault.receipts.get(receipt_id, actor, token, self._clock.now())
+        receipt = await self._receipt(request, receipt_id)
         edit = _edit(await request.json(schemas.ChangeReceipt))
         if edit.payload is not UNSET:
             self._admission.charge_storage(actor, len(edit.payload))
@@ -116,10 +114,16 @@ class ReceiptsApi:
         return json_response(schemas.receipt_details(updated))
 
     async def burn_secret(self, request: RequestContext, receipt_id: str) -> Response:
-        receipt_id, actor, now = checked_id(tokens.RECEIPT_ID, receipt_id), request.actor, self._clock.now()
-        receipt = await self._vault.receipts.get(receipt_id, actor, _manage_token(request), now)
-        await self._vault.receipts.burn(receipt, actor, now)
+        receipt = await self._receipt(request, receipt_id)
+        await self._vault.receipts.burn(receipt, request.actor, self._clock.now())
         return no_content()
+
+    async def _receipt(self, request: RequestContext, id: str) -> Receipt:
+        """Return the receipt with this receiptId, or that of this linkId, if the caller may see it. Raise NotFound."""
+        receipts, now, token = self._vault.receipts, self._clock.now(), request.header(b"seclink-manage")
+        if tokens.LINK_ID.fullmatch(id):
+            id = await receipts.receipt_id_for(id, None, now)
+        return await receipts.get(checked_id(tokens.RECEIPT_ID, id), request.actor, token, now)
 
     async def get_stats(self, request: RequestContext) -> Response:
         return json_response(await self._vault.receipts.stats(_key(request).account, self._clock.now()))
@@ -155,10 +159,6 @@ def _key(request: RequestContext) -> ApiKey:
     if key is None:
         raise KeyRequired()
     return key
-
-
-def _manage_token(request: RequestContext) -> str | None:
-    return request.header(b"seclink-manage")
 
 
 def _filter(query: bytes, account: str | None) -> Filter:

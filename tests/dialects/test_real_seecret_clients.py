@@ -148,9 +148,25 @@ def test_every_operation_works_from_both_languages(server: Server, call: Caller)
     views = (details["views_count"], details["views_max"])
     assert (views, details["has_password"], details["note"]) == ((1, 2), True, "première")
     assert details["url"] == created["url"].partition("#")[0]
+    assert ([list(event) for event in details.pop("views_log")], details.pop("files")) == ([["date"]], [])
     assert (listed["total"], listed["secrets"]) == (1, [details])
     assert account["stats"]["pending"] == 1
     assert (changed["views_max"], changed["has_password"], gone["status"]) == (3, False, "deleted")
+
+
+def test_python_sample_in_json_creates(server: Server, key: str) -> None:
+    """It prints the url at the top of the response."""
+    [[status, body]] = python(f"{server.url}/seecret/api", key, "json")
+    assert (status, body["url"]) == (200, body["data"]["url"])
+    assert read(body["url"]) == "Password2026!"
+
+
+@pytest.mark.parametrize("call", [python, php_members])
+def test_unknown_member_is_refused_by_name(server: Server, key: str, call: Caller) -> None:
+    create = {"operation": "create_seecret", "lang": "en", "seecret": "x"}
+    for name in ("passwords", "country_blocks"):
+        [[status, body]] = call(f"{server.url}/seecret/api", key, create | {name: "x"})
+        assert (status, body["MESSAGE"]) == (400, f"{name}: is not supported here")
 
 
 @pytest.mark.parametrize("call", [python, php_members])
@@ -189,9 +205,11 @@ def test_curl_works_at_the_dialects_own_host(make_server: MakeServer) -> None:
     body = curl(
         "--resolve", f"{host}:127.0.0.1", "-H", f"Authorization: Bearer {server.key()}", *form, f"http://{host}/api"
     )
+    url, _, fragment = body["data"]["url"].partition("#")
+    assert url == f"http://{host}/_{body['data']['id']}"
     redirect = httpx.get(f"{server.url}/_{body['data']['id']}", headers={"Host": host})
-    assert (redirect.status_code, redirect.headers["location"]) == (302, body["data"]["url"].partition("#")[0])
-    assert read(body["data"]["url"]) == "¡hola! + 50%"
+    assert redirect.status_code == 302
+    assert read(f"{redirect.headers['location']}#{fragment}") == "¡hola! + 50%"
 
 
 def test_other_content_types_are_rejected(server: Server, key: str) -> None:

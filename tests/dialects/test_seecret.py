@@ -134,12 +134,19 @@ async def test_at_most_two_forms_are_parsed_at_a_time(sender: Sender, monkeypatc
     assert max_running == 2
 
 
+async def test_view_log_has_every_view(sender: Sender) -> None:
+    secret = await sender.create(number_view=2)
+    for _ in range(2):
+        assert (await sender.reveal(secret)).status_code == 200
+    data = (await sender.ask("get_seecret", id=secret["id"])).json()["data"]
+    assert (data["status"], data["views_count"], data["files"]) == ("viewed", 2, [])
+    assert [event.keys() for event in data["views_log"]] == [{"date"}] * 2
+
+
 @pytest.mark.parametrize("number", ["1e3", "1.0", "1E0", "1_0", "10.", "inf", "1e400", "0x1", "-", "9" * 4000])
 async def test_number_that_is_no_plain_integer_is_rejected(sender: Sender, number: str) -> None:
     """IN-02: every numeric member of every operation."""
     secret = await sender.create()
-    unknown_member = await sender.ask("get_seecret", id=secret["id"], page=number)
-    assert unknown_member.status_code == 200
     for name in ("number_view", "view_notification", "split_link", "split_link_required"):
         for response in (
             await sender.ask("create_seecret", lang="en", seecret="x", **{name: number}),

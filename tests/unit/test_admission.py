@@ -62,20 +62,26 @@ async def test_flood_of_addresses_does_not_evict_keys() -> None:
     assert await is_admitted(admission, "203.0.113.1", (b"authorization", b"Bearer sk_live_x"))
 
 
-async def test_extra_rate_applies_to_addresses_and_keys() -> None:
+async def test_own_rate_of_an_operation_replaces_that_of_the_configuration() -> None:
+    """For addresses; a key's comes on top of its general one, for each key alone."""
     admission = make_admission(RateLimiter())
-    requests: list[RequestContext] = []
-    for name, address in ((b"Bearer sk_live_x", "192.0.2.1"), (b"Bearer sk_live_y", "192.0.2.1"), (None, "192.0.2.1")):
-        headers = [(b"authorization", name)] if name else []
-        scope: dict[str, Any] = {"state": {}, "headers": headers, "client": (address, 1), "query_string": b""}
-        actor = await admission.admit(scope, CREATE)
-        requests.append(RequestContext(scope, _no_body, actor))
-    for request, allowed in zip(requests, (3, 3, 2), strict=True):
-        for _ in range(allowed):
-            admission.enforce_extra(request, "extra", Rate(2, 900), Rate(3, 900))
+    rule = AccessRule(rate="own", own_rate=Rate(2, 900))
+    scope: dict[str, Any] = {"state": {}, "headers": [], "client": ("192.0.2.1", 1), "query_string": b""}
+    for _ in range(2):
+        admission.enforce_for_key(
+            RequestContext(scope, _no_body, await admission.admit(scope, rule)), "own", Rate(1, 1)
+        )
+    with pytest.raises(RateLimited):
+        await admission.admit(scope, rule)
+    assert dict(scope["state"]["seclink_headers"])[b"ratelimit-policy"] == b'"own";q=2;w=900'
+    await admission.admit(scope, CREATE)
+    for key in (b"Bearer sk_live_x", b"Bearer sk_live_y"):
+        keyed = scope | {"state": {}, "headers": [(b"authorization", key)]}
+        request = RequestContext(keyed, _no_body, await admission.admit(keyed, rule))
+        for _ in range(3):
+            admission.enforce_for_key(request, "own", Rate(3, 900))
         with pytest.raises(RateLimited):
-            admission.enforce_extra(request, "extra", Rate(2, 900), Rate(3, 900))
-        assert dict(request.scope["state"]["seclink_headers"])[b"ratelimit-policy"].startswith(b'"extra";')
+            admission.enforce_for_key(request, "own", Rate(3, 900))
 
 
 async def test_unknown_query_parameter_is_rejected_unless_any_is_allowed() -> None:
