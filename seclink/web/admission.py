@@ -77,7 +77,7 @@ class Admission:
     def peer_holder(self, address: str) -> Holder | None:
         """Return the range that a connection is counted by, None for a trusted proxy."""
         client, subnet = client_and_subnet(address)
-        return None if self._is_trusted(address) else Holder(client=client, subnet=subnet, is_anonymous=False)
+        return None if self.is_trusted_proxy(address) else Holder(client=client, subnet=subnet, is_anonymous=False)
 
     def charge_storage(self, actor: Actor, size: int) -> None:
         """Count `size` bytes against an anonymous client's daily storage limit. Raises RateLimited."""
