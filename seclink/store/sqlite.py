@@ -2,6 +2,7 @@
 lists, and one that empties the log.
 """
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -49,6 +50,7 @@ class SqliteStore:
         self._checkpointer = WalCheckpointer(path, self._writer, self._checkpoint_connection)
         self._commits = GroupCommit(self._writer, write_connection, self._checkpointer)
         self._peeks, self._keys = BatchReader(self._reader, reads.PEEK), BatchReader(self._reader, reads.KEY)
+        self._list_turn = asyncio.Lock()  # one at a time: between two of them the log can be emptied
         self.engine = f"SQLite {sqlite3.sqlite_version}"
         self._counter = SecretCounter(self._fetch_list)
         self._expired: Counter[str] = Counter()
@@ -225,8 +227,8 @@ class SqliteStore:
 
     async def _fetch_list(self, sql: str, parameters: Any) -> Any:
         """Read what may take many rows, apart from the reads that every request waits for."""
-        await self._checkpointer.give_way()
-        return await _fetch_all(self._list_reader, sql, parameters)
+        async with self._list_turn:
+            return await _fetch_all(self._list_reader, sql, parameters)
 
     async def _call(self, write: Callable[[WriteConnection], T]) -> T:
         result: T = await self._write(write)

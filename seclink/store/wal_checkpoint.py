@@ -14,8 +14,6 @@ INTERVAL_SECONDS = 0.8
 POLL_SECONDS = 0.1
 MAX_WAL_BYTES = 32 * 2**20  # a log that grows fast is emptied before the interval is over
 
-GIVE_WAY_SECONDS = 1.0
-
 _WAIT = f"PRAGMA busy_timeout = {PRAGMAS['busy_timeout']}"
 
 
@@ -25,7 +23,6 @@ class WalCheckpointer:
     def __init__(self, path: Path, writer: aiosqlite.Connection, connection: aiosqlite.Connection) -> None:
         self._path, self._writer, self._connection = Path(f"{path}-wal"), writer, connection
         self._task: asyncio.Task[None] | None = None
-        self._emptied: asyncio.Event | None = None  # while a reader has kept the log from being emptied
 
     def schedule(self) -> None:
         """Empty the log soon; has no effect while that is under way."""
@@ -36,16 +33,6 @@ class WalCheckpointer:
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
-
-    async def give_way(self) -> None:
-        """Wait for the log to be emptied if a reader has prevented it, but no longer than GIVE_WAY_SECONDS.
-
-        Otherwise one long list after another could keep what was erased on the disk.
-        """
-        if self._emptied is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GIVE_WAY_SECONDS):
-                    await self._emptied.wait()
 
     def wal_bytes(self) -> int:
         return file_bytes(self._path)
@@ -70,16 +57,9 @@ class WalCheckpointer:
                 is_first = False
                 await self._writer.executescript(f"PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(TRUNCATE); {_WAIT}")
                 if self.wal_bytes() == 0:
-                    self._end_waiting()
                     return
-                self._emptied = self._emptied or asyncio.Event()
             except sqlite3.Error:  # a full disk, for example; the script may have stopped before its end
                 await self._writer.execute_fetchall(_WAIT)
-
-    def _end_waiting(self) -> None:
-        if self._emptied is not None:
-            self._emptied.set()
-            self._emptied = None
 
     async def _wait(self) -> None:
         for _ in range(int(INTERVAL_SECONDS / POLL_SECONDS)):

@@ -54,25 +54,3 @@ async def test_passive_checkpoint_runs_once_per_log(
     await wait_until(lambda: store._checkpointer.wal_bytes() == 0)
     assert count("PASSIVE") == 2
     await store.close()
-
-
-async def test_log_is_emptied_between_long_lists(tmp_path: Path, anyio_backend: str) -> None:
-    """RL-11: one list after another, without a pause, must not keep what was erased on the disk."""
-    store = await SqliteStore.open(tmp_path / "store.db", keep_seconds=1, max_bytes=2**30)
-    slow = """WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3000000)
-              SELECT count(*), (SELECT count(*) FROM secrets) FROM numbers"""
-
-    async def read_lists() -> None:
-        while True:
-            await store._fetch_list(slow, ())
-
-    readers = [asyncio.create_task(read_lists()) for _ in range(4)]
-    try:
-        for name in ("first", "second"):
-            await store.add(secret(name))
-            await wait_until(lambda: store._checkpointer.wal_bytes() == 0)
-    finally:
-        for reader in readers:
-            reader.cancel()
-        await asyncio.wait(readers)
-        await store.close()
