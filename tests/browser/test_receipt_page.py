@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 from page_actions import receipt, restart_later, text_of, texts, visit
 from playwright.sync_api import BrowserContext, Page, expect
 from support.server import MakeServer, Server
@@ -150,38 +149,36 @@ def test_a_note_that_is_too_long_is_not_sent(page: Page, server: Server, python:
     assert len(watch.urls("/api/")) == requests
 
 
-@pytest.mark.parametrize("read", [False, True])
-def test_an_expired_one_says_whether_it_was_read(page: Page, make_server: MakeServer, watch: Watch, read: bool) -> None:
+def test_an_expired_one_says_whether_it_was_read(page: Page, make_server: MakeServer, watch: Watch) -> None:
     other = make_server().start()
     watch.allow(other.url)
     with Client(other.url) as client:
-        created = client.create("x", hours=1, views=2)
-        if read:
-            client.reveal(created.link)
+        unread, read = (client.create("x", hours=1, views=2) for _ in range(2))
+        client.reveal(read.link)
     restart_later(other, days=2)
-    visit(page, address(other.url, created))
-    expect(page.locator("#state")).to_have_text(text_of("state.expiredRead" if read else "state.expired"))
-    assert happened(page)[-1] == "expired"
+    for created, state in ((unread, "state.expired"), (read, "state.expiredRead")):
+        visit(page, address(other.url, created))
+        expect(page.locator("#state")).to_have_text(text_of(state))
+        assert happened(page)[-1] == "expired", state
 
 
-@pytest.mark.parametrize("broken", ["no token", "another token", "half a token", "no such receipt"])
 def test_a_receipt_link_that_is_not_whole_shows_nothing(
-    page: Page, server: Server, python: Client, watch: Watch, broken: str
+    page: Page, server: Server, python: Client, watch: Watch
 ) -> None:
     watch.expect("status of 404")
     created = python.create("x", description="the label")
     url = address(server.url, created)
-    page.goto(
-        {
-            "no token": url.split("#")[0],
-            "another token": f"{url.split('#')[0]}#{'A' * len(created.manage_token)}",
-            "half a token": url[: -len(created.manage_token) // 2],
-            "no such receipt": url.replace(created.receipt_id, "A" * len(created.receipt_id)),
-        }[broken]
-    )
-    expect(page.locator("#notice h1")).to_have_text(text_of("receipt.missingTitle"))
-    expect(page.locator("#notice p")).to_have_text(text_of("receipt.missing"))
-    assert "the label" not in page.content()
+    broken = {
+        "no token": url.split("#")[0],
+        "another token": f"{url.split('#')[0]}#{'A' * len(created.manage_token)}",
+        "half a token": url[: -len(created.manage_token) // 2],
+        "no such receipt": url.replace(created.receipt_id, "A" * len(created.receipt_id)),
+    }
+    for how, link in broken.items():
+        visit(page, link)
+        expect(page.locator("#notice h1"), how).to_have_text(text_of("receipt.missingTitle"))
+        expect(page.locator("#notice p"), how).to_have_text(text_of("receipt.missing"))
+        assert "the label" not in page.content(), how
 
 
 def test_a_dead_network_is_shown_and_recovered_from(
@@ -201,14 +198,17 @@ def test_a_dead_network_is_shown_and_recovered_from(
     expect(page.locator("#updated")).to_have_text(text_of("receipt.fresh"))
 
 
-@pytest.mark.parametrize("which", ["create", "reveal", "receipt"])
 def test_without_javascript_each_page_says_why_it_needs_it(
-    make_context: Callable[..., BrowserContext], server: Server, python: Client, watch: Watch, which: str
+    make_context: Callable[..., BrowserContext], server: Server, python: Client, watch: Watch
 ) -> None:
     created = python.create("x")
-    url = {"create": server.url, "reveal": created.link, "receipt": address(server.url, created)}[which]
     page = make_context(java_script_enabled=False).new_page()
-    page.goto(url)
-    expect(page.locator("h1").filter(visible=True)).to_have_text([text_of("noscript.title")])
-    expect(page.locator("main p").filter(visible=True)).to_have_text([text_of(f"noscript.{which}")])
+    for which, url in {
+        "create": server.url,
+        "reveal": created.link,
+        "receipt": address(server.url, created),
+    }.items():
+        page.goto(url)
+        expect(page.locator("h1").filter(visible=True), which).to_have_text([text_of("noscript.title")])
+        expect(page.locator("main p").filter(visible=True), which).to_have_text([text_of(f"noscript.{which}")])
     assert watch.urls("/api/") == []
