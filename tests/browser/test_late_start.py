@@ -29,7 +29,7 @@ def pace(page: Page, rate: float) -> None:
 
 def is_said(page: Page, language: str = "en") -> None:
     expect(page.locator(".not-started")).to_be_visible()
-    for key, line in zip(("title", "what", "next"), page.locator(".not-started > *").all(), strict=True):
+    for key, line in zip(("title", "what", "next"), page.locator(".not-started :is(h1, p)").all(), strict=True):
         expect(line).to_have_text(str(texts(language)[f"late.{key}"]))
 
 
