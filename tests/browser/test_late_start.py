@@ -94,13 +94,13 @@ def test_the_message_is_in_the_readers_language(
 
 
 def test_the_message_disappears_when_the_script_starts(page: Page, addresses: dict[str, str]) -> None:
+    waiting: list[Route] = []
     for name in PAGES:
-        waiting: list[Route] = []
-        page.route(f"**/js/{name}.js", waiting.append)
+        page.route(f"**/js/{name}.js", lambda route: waiting.append(route))
         pace(page, LATER)
         page.goto(addresses[name], wait_until="commit")
         is_said(page)
-        waiting[0].continue_()
+        waiting.pop().continue_()
         page.locator("body[data-ready]").wait_for()
         expect(page.locator(".not-started"), name).to_be_hidden()
 
