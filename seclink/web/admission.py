@@ -20,6 +20,7 @@ from seclink.domain.rate_limiter import Decision, RateLimiter
 from seclink.domain.shares import Holder
 from seclink.errors import BadRequest, Forbidden, KeyInvalid, KeyRequired, RateLimited
 from seclink.model import Actor, Rate, Scope
+from seclink.web.fetch_metadata import is_cross_origin, needs_preflight
 from seclink.web.request import RequestContext, header_values
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -113,8 +114,17 @@ class Admission:
         return actor
 
     def _count_anonymous(self, scope: dict[str, Any], rule: AccessRule, client: str, subnet: str | None) -> None:
-        rate, decision = self._count(rule.rate, rule.own_rate or self._rates[rule.rate], client, subnet)
-        self._enforce(scope, rule.rate, rate, decision)
+        """Count a request against its client's rate, half of which the pages of other sites may spend.
+
+        A request that such a page sends without a preflight has no effect, and is counted apart alone.
+        """
+        rate, headers = rule.own_rate or self._rates[rule.rate], dict(scope["headers"])
+        if is_cross_origin(headers):
+            name, half = f"{rule.rate}-cross-site", Rate(max(1, rate.count // 2), rate.seconds)
+            self._enforce(scope, name, *self._count(name, half, client, subnet))
+            if not needs_preflight(headers):
+                return
+        self._enforce(scope, rule.rate, *self._count(rule.rate, rate, client, subnet))
 
     def _count(self, name: str, rate: Rate, client: str, subnet: str | None, cost: float = 1) -> tuple[Rate, Decision]:
         """Count against a client, then against its subnet; return the rate that decided, and its decision.

@@ -49,10 +49,26 @@ def reject_cross_origin_get(scope: Any) -> None:
     """
     reject_navigation(scope)
     headers = dict(scope["headers"])
-    site = headers.get(b"sec-fetch-site")
-    is_cross_origin = b"origin" in headers if site is None else site.lower() not in SAME_ORIGIN
-    if is_cross_origin and PREFLIGHTED_HEADERS.isdisjoint(headers):
+    if is_cross_origin(headers) and PREFLIGHTED_HEADERS.isdisjoint(headers):
         raise NavigationRefused("A page of another origin must reveal by POST, or send an Idempotency-Key")
+
+
+def is_cross_origin(headers: dict[bytes, bytes]) -> bool:
+    """Return whether a browser says that another origin's page caused the request.
+
+    Browsers that send no Sec-Fetch-Site send an Origin where it matters; one that names the requested host is ours.
+    """
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site.lower() not in SAME_ORIGIN
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"//")[2].lower() != headers.get(b"host", b"").lower()
+
+
+def needs_preflight(headers: dict[bytes, bytes]) -> bool:
+    """Return whether a browser asks this server before it sends such a request for another origin's page."""
+    content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return content_type == b"application/json" or not PREFLIGHTED_HEADERS.isdisjoint(headers)
 
 
 def reject_partial(scope: Any) -> None:

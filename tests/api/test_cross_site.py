@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from api_helpers import ACCESS, ACCESS_HASH, body, check_problem, create, reveal, state
-from support.appliance import Appliance
+from support.appliance import Appliance, MakeAppliance
 
 pytestmark = pytest.mark.anyio
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -58,3 +58,24 @@ async def test_deliberate_request_still_works(appliance: Appliance, headers: dic
     secret = (await http.post("/secrets", json=body(accessHash=ACCESS_HASH))).json()
     assert (await http.post(f"/secrets/{secret['linkId']}/report")).status_code == 202
     assert (await http.post(f"/secrets/{secret['linkId']}/burn", json={"access": ACCESS})).status_code == 204
+
+
+async def test_other_sites_cannot_spend_a_visitors_rates(make_appliance: MakeAppliance) -> None:
+    """RL-12: images and forms are counted apart; scripts of other sites may spend half."""
+    appliance = await make_appliance('[rates]\ncreate = "20/hour"\nreveal = "12/hour"\npeek = "600/hour"\n')
+    http, links = appliance.http, [(await create(appliance.http))["linkId"] for _ in range(2)]
+    image = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image", "Sec-Fetch-Site": "cross-site"}
+    for _ in range(120):
+        assert (await http.get(f"/secrets/{links[0]}", headers=image)).status_code in (400, 429)
+        assert (await http.post("/secrets", headers=FORM | URLENCODED, content=b"x")).status_code in (400, 415, 429)
+    assert (await http.get(f"/secrets/{links[0]}")).status_code == 200
+    statuses = [(await http.post("/secrets", headers=CORS, json=body())).status_code for _ in range(20)]
+    assert statuses.count(201) <= 10
+    statuses = [(await http.post("/secrets", json=body())).status_code for _ in range(20)]
+    assert statuses.count(201) >= 8
+    own = {"Origin": "http://localhost:8080"}
+    assert (
+        (await http.post(f"/secrets/{links[1]}/reveal", headers=own, json={}))
+        .headers["ratelimit"]
+        .startswith('"reveal"')
+    )
