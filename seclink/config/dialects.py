@@ -56,9 +56,13 @@ class DialectRow(Struct, frozen=True, kw_only=True):
     `name` is the path below which it is served, its TOML section, the format of its secrets and the beginning of their
     link ids. `implementation` is `module:Class` below `seclink.dialects`.
 
+    `address` is the path below the prefix that belongs to the address in its clients' settings.
+
     `id_pattern` is the form of its own ids: the link id is `{name}.{id}`. A dialect without one uses native link ids
     and native links. `page` is the path, below the prefix, of the page that opens its links; `{id}` stands for the id,
     and without `{id}` the opener derives the id from the fragment.
+
+    Payloads of a dialect `in_base64` are JSON of texts in base64: `limits.payload_bytes` counts what these stand for.
 
     `text_limits` are the characters its clients may put in a note and in a label, if more than the native API allows.
     `warning` is a risk that the log repeats at every start and `seclink doctor` reports.
@@ -66,9 +70,11 @@ class DialectRow(Struct, frozen=True, kw_only=True):
 
     name: str
     implementation: str
+    address: str = ""
     id_pattern: str = ""
     page: str = ""
     options: type[DialectOptions] = DialectOptions
+    in_base64: bool = True
     text_limits: tuple[int, int] | None = None
     warning: str = ""
 
@@ -88,15 +94,18 @@ DIALECTS = (
     DialectRow(
         name="sharokey",
         implementation="sharokey:Sharokey",
+        address="/api/v1",
         options=SharokeyOptions,
-        text_limits=(500, 255),
+        text_limits=(500, 255 + 10 * (255 + 3)),  # a description, and the names of attachments
     ),
     DialectRow(
         name="seecret",
         implementation="seecret:Seecret",
+        address="/api",
         id_pattern="[A-Za-z0-9]{6}",
         page="/_{id}",
         options=SeecretOptions,
+        in_base64=False,
         warning="its clients send plaintext: this server seals it on arrival and stores only ciphertext, but anyone "
         "who controls the server or its TLS proxy can read it",
     ),

@@ -160,6 +160,11 @@ class LimitsOptions(Struct, frozen=True, kw_only=True):
         int, Declared(integer(1024, MAX_BYTES), "Bytes of ciphertext that an anonymous client may store in a day.")
     ] = 64 * 2**20
 
+    @property
+    def body_bytes(self) -> int:
+        """The size of the largest request: a payload in base64, and all other members."""
+        return self.payload_bytes * 4 // 3 + 16_384
+
 
 class RatesOptions(Struct, frozen=True, kw_only=True):
     create: Annotated[Rate, Declared(RATE, "Anonymous creates and reports, by client address.")] = Rate(20, 3600)

@@ -88,7 +88,7 @@ def build_app(config: Config, assets: Assets, engine: Engine) -> Middleware:
         *([metrics_web.handler(engine.metrics, admission)] if config.metrics.enabled else []),
     ]
     api = cast(App, _framework(routes, Problems(log, dialect_error), engine))
-    pages = Pages(assets, Documents(assets, openapi), api, monitoring, log, counters.count_error)
+    pages = Pages(assets, Documents(assets, openapi), api, monitoring, log, dialect_error)
     app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
     return _middleware(app, dialect_error, monitoring, config, admission, log)
 
@@ -193,4 +193,4 @@ def _too_large(config: Config) -> Callable[[Message], PayloadTooLarge]:
 
 def body_bytes(config: Config) -> int:
     """Return the size of the largest request body: a payload in base64, and all other members."""
-    return config.limits.payload_bytes * 4 // 3 + 16_384
+    return config.limits.body_bytes

@@ -52,19 +52,20 @@ from seclink.domain import tokens
 from seclink.domain.clock import Clock
 from seclink.domain.policy import raise_faults
 from seclink.domain.vault import Vault
-from seclink.errors import BadRequest, Busy, Fault, FaultCode, NameTaken, NotFound, SecLinkError
+from seclink.errors import BadRequest, Busy, Fault, FaultCode, Limit, NameTaken, NotFound, SecLinkError
 from seclink.model import Created, NewSecret, Receipt
 from seclink.web import json_body
 from seclink.web.admission import Admission
 from seclink.web.middleware import host_name
 from seclink.web.origins import Origins
-from seclink.web.request import RequestContext
+from seclink.web.request import RequestContext, header_values
 from seclink.web.routes import Operation
 
 T = TypeVar("T", bound=Struct)
 ErrorBody = tuple[int, dict[str, Any]]
 """The status and the JSON of an error response."""
 
+TAG_BYTES = 16
 MAX_DRAWS = 5  # ids of 6 or 8 characters are short enough to collide one day
 NO_IV = b"\0"  # a foreign payload carries its own iv
 
@@ -97,6 +98,8 @@ class Dialect:
     allowed_methods: ClassVar[str] = "GET, POST, DELETE, OPTIONS"
     allowed_headers: ClassVar[str] = "Content-Type, Authorization"
     """The response to a CORS preflight."""
+    sign: ClassVar[tuple[bytes, bytes]] = (b"", b"")
+    """A header that only this system's clients send to the paths of the native API, and how its value begins."""
 
     def __init__(self, row: DialectRow, context: DialectContext, options: Any) -> None:
         self.row, self.context, self.options = row, context, options
@@ -130,6 +133,18 @@ class Dialect:
             return dialect_origin(self.context.config, self.host)
         base = self.origins.named(host, member) if host else self.origins.of(request.scope)
         return base + (self.prefix if self.row.page else "")
+
+    @property
+    def client_address(self) -> str:
+        """The address to set in the system's clients."""
+        return f"{self.origins.public_url}{self.prefix}{self.row.address}"
+
+    def is_astray(self, scope: Any, error: SecLinkError) -> bool:
+        """Return whether a request that failed outside the dialects comes from a client without the prefix."""
+        name, beginning = self.sign
+        is_signed = bool(name) and any(value.startswith(beginning) for value in header_values(scope, name))
+        is_own_path = isinstance(error, NotFound) and scope["path"] in {route.path for route in self.operations()}
+        return is_own_path or (is_signed and scope["path"].startswith("/api/v1/"))
 
     def link_id(self, foreign_id: str) -> str:
         """Return the link id of an id in this system's form. Raises NotFound for any other text."""
@@ -195,6 +210,25 @@ class Dialect:
 def bad_member(name: str, message: str, code: FaultCode) -> BadRequest:
     """Return the error for one member that is at fault."""
     return BadRequest(faults=(Fault(name, message, code),))
+
+
+def base64_faults(name: str, text: str | None, exact_bytes: int | None = None) -> Iterator[Fault]:
+    """Yield a fault unless `text` is base64 of `exact_bytes`, or of at least an AES-GCM tag if that is None."""
+    if not text:
+        yield Fault(name, "is required", "required")
+        return
+    try:
+        count = len(json_body.decode_base64(name, text))
+    except BadRequest as error:
+        yield from error.faults
+        return
+    if count < TAG_BYTES if exact_bytes is None else count != exact_bytes:
+        yield Fault(name, f"must be base64 of {exact_bytes or f'at least {TAG_BYTES}'} bytes", "wrong_format")
+
+
+def range_faults(name: str, number: int, max_value: int) -> Iterator[Fault]:
+    if not 1 <= number <= max_value:
+        yield Fault(name, f"must be between 1 and {max_value}", "out_of_range", Limit(1, max_value))
 
 
 def reject_typos(document: dict[str, Any], kind: type[Struct]) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from seclink.dialects.base import Dialect
-from seclink.errors import MethodNotAllowed, SecLinkError
+from seclink.errors import MethodNotAllowed, NotFound, SecLinkError
 from seclink.web.asgi import App, Receive, Send
 from seclink.web.cors import CORS, CORS_HEADERS
 from seclink.web.middleware import host_name
@@ -33,9 +33,18 @@ class DialectDispatcher:
         self._origins = origins
 
     def render_error(self, scope: Any, error: SecLinkError) -> ErrorResponse | None:
-        """Render an error in the envelope of the requested dialect; return None if the request is for none."""
+        """Render an error in the envelope of the requested dialect; return None if the request is for none.
+
+        A client of a dialect that was given this server's address without the prefix gets a hint in its own envelope.
+        """
         dialect, _, _ = self._find(scope)
-        return None if dialect is None else _render_error(dialect, error)
+        if dialect is not None:
+            return _render_error(dialect, error)
+        astray = next((dialect for dialect in self._by_name.values() if dialect.is_astray(scope, error)), None)
+        if astray is None:
+            return None
+        hint = f"This is SecLink's own API; for this client set the address {astray.client_address}"
+        return _render_error(astray, NotFound(hint))
 
     def wrap(self, app: App, api: App, show_page: ShowPage) -> App:
         """Return an ASGI application that sends a dialect's requests to `api` or `show_page`, all others to `app`."""

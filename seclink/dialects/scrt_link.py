@@ -41,11 +41,14 @@ class ScrtLinkCreate(Struct, rename="camel"):
     expires_in: Literal[600_000, 3_600_000, 86_400_000, 604_800_000, 2_592_000_000] = 86_400_000
     view_limit: Annotated[int, Meta(ge=1, le=1000)] = 1
     password: Annotated[str, Meta(min_length=6, max_length=512)] | None = None
+    # Sealed in `meta`; where a client also sends it, a type that no page opens is rejected.
+    secret_type: Literal["text", "redirect", "neogram"] | None = None
 
 
 class ScrtLink(Dialect):
     member_names: ClassVar = {"maxViews": "viewLimit", "encryptedBlob": "content", "passcodeHash": "password"}
     allowed_methods = "GET, POST, OPTIONS"
+    sign = (b"x-checksum", b"")
     allowed_headers = "Content-Type, Authorization, X-Checksum, X-Host"
 
     def operations(self) -> Iterator[Operation]:
@@ -70,6 +73,10 @@ class ScrtLink(Dialect):
             summary="The client module",
             access_rule=AccessRule(rate="peek", query=None),
         )
+
+    @property
+    def client_address(self) -> str:
+        return f"host {super().client_address.partition('://')[2]}"
 
     async def create(self, request: RequestContext) -> Response:
         body, content = await self.read(request, ScrtLinkCreate)

@@ -6,11 +6,13 @@
     delete   DELETE /api/v1/secrets/{slug}     erases the payload; list and details still show the secret, as expired
     stats    GET    /api/v1/secrets-stats
     health   GET    /api/v1/health
+    me       GET    /api/v1/auth/me            the account of the key
     requests        /api/v1/requests...        asking others for a secret: not supported
 
 A slug is a native linkId, and its link a native link. The server stores one half of the key beside the payload and
 never receives the other. The password arrives in the clear and guards only the release. The description is the label,
-the message the public note; both are erased with the secret. Revealed and burned secrets are "expired", too.
+with a line for each attachment's name, the message the public note; both are erased with the secret. Revealed and
+burned secrets are "expired", too.
 """
 
 from collections.abc import Iterator
@@ -20,19 +22,29 @@ from urllib.parse import parse_qsl
 
 from msgspec import Meta, Struct
 
-from seclink.dialects.base import NO_IV, UNSUPPORTED, Dialect, ErrorBody, hash_password, iso, pack_payload
+from seclink.dialects.base import (
+    NO_IV,
+    TAG_BYTES,
+    UNSUPPORTED,
+    Dialect,
+    ErrorBody,
+    base64_faults,
+    hash_password,
+    iso,
+    pack_payload,
+    range_faults,
+)  # fmt: skip
 from seclink.domain import tokens
 from seclink.domain.policy import MAX_VIEWS, raise_faults
 from seclink.errors import BadRequest, Fault, FaultCode, Forbidden, Limit, NotFound, SecLinkError
 from seclink.model import Filter, NewSecret, Page, Receipt, Scope, State
-from seclink.web import json_body
 from seclink.web.admission import AccessRule
 from seclink.web.request import RequestContext
 from seclink.web.response import Response, json_response
 from seclink.web.routes import Handler, Operation
 
 KEY_HALF, NUMBER = pattern("[A-Za-z0-9]{8}"), pattern("[0-9]{1,7}")
-MAX_HOURS, MAX_LISTED, TAG_BYTES = 8760, 1000, 16
+MAX_HOURS, MAX_LISTED = 8760, 1000
 CREATE = AccessRule(rate="create", scopes=(Scope.CREATE,), needs_key=True)
 MANAGE = AccessRule(rate="peek", scopes=(Scope.MANAGE,), needs_key=True)
 # Any query is accepted, because its clients send search texts unescaped.
@@ -44,7 +56,8 @@ STATUS_MAP = {
     410: (404, "NOT_FOUND"),
     507: (403, "QUOTA_EXCEEDED"),  # on a 5xx its clients retry three times
 }
-NO_FILES: dict[str, Any] = {"has_attachments": False, "attachments_count": 0}
+ATTACHED = "\n\N{PAPERCLIP} "  # before the name of an attachment in the label
+MAX_ATTACHMENTS, MAX_ATTACHED_BYTES, MAX_DESCRIPTION = 10, 10 * 2**20, 255
 MISSING = "Secret not found or expired"
 NO_ATTACHMENTS = (
     "are not accepted: clients of this system seal them with the key and iv of the content, so anyone who knows one "
@@ -85,6 +98,7 @@ class SharokeyCreate(ReaderRestrictions):
 class Sharokey(Dialect):
     member_names: ClassVar = {"encryptedBlob": "content", "publicNote": "message", "label": "description"}
     allowed_headers = "Content-Type, Authorization, Accept, User-Agent"
+    sign = (b"user-agent", b"Sharokey-")
 
     def operations(self) -> Iterator[Operation]:
         yield _route("POST", "/secrets", self.create, "Create a secret", CREATE)
@@ -93,6 +107,7 @@ class Sharokey(Dialect):
         yield _route("DELETE", "/secrets/{slug:str}", self.delete, "Erase a secret", MANAGE)
         yield _route("GET", "/secrets-stats", self.stats, "Count the account's secrets", MANAGE)
         yield _route("GET", "/health", self.health, "Report availability", AccessRule(rate="peek", query=None))
+        yield _route("GET", "/auth/me", self.me, "Describe the account", AccessRule(rate="peek", needs_key=True))
         for path in ("/requests", "/requests/{token:str}", "/requests-stats"):
             for method in ("GET", "POST", "DELETE"):
                 yield _route(method, path, self.no_requests, "Not supported: ask others for a secret", SEARCH)
@@ -110,7 +125,7 @@ class Sharokey(Dialect):
             max_views=body.maximum_views,
             passcode_hash=hash_password(body.password),
             public_note=(body.message or "").replace("\r\n", "\n") or None,
-            label=body.description or None,
+            label=ATTACHED.join((body.description or "", *(file.name for file in files or ()))) or None,
         )
         created = await self.create_secret(request, new)
         token = created.manage_token
@@ -118,8 +133,6 @@ class Sharokey(Dialect):
         data = {
             **self._describe(receipt),
             **dict.fromkeys(("has_captcha", "has_otp", "has_ip_restriction", "has_geo_restriction"), False),
-            "has_attachments": bool(files),
-            "attachments_count": len(files or ()),
             "expires_in_hours": body.expiration_hours,
             "access_url": f"{self.link_base(request)}/{created.link_id}",
         }
@@ -150,9 +163,9 @@ class Sharokey(Dialect):
     async def details(self, request: RequestContext, slug: str) -> Response:
         receipt = await self._receipt(request, slug)
         restrictions = {"captcha": False, "otp_type": None, "ip_whitelist": None, "geolocation": None}
-        files: dict[str, Any] = {} if self.options.allow_attachments else {"attachments": []}
+        _, *names = (receipt.label or "").split(ATTACHED)
         urls = dict.fromkeys(("share_url", "access_url"), f"{self.link_base(request)}/{receipt.link_id}")
-        data = self._describe(receipt) | files | restrictions | urls
+        data = self._describe(receipt) | {"attachments": [{"name": name} for name in names]} | restrictions | urls
         return json_response({"success": True, "data": data})
 
     async def delete(self, request: RequestContext, slug: str) -> Response:
@@ -175,8 +188,10 @@ class Sharokey(Dialect):
         return json_response(_success("Secrets statistics retrieved successfully", data))
 
     async def health(self, request: RequestContext) -> Response:
-        document = _success("The API is available", {"status": "healthy"})
-        return json_response({**document, "status": "healthy"})
+        return json_response(_success("The API is available", {"status": "healthy"}) | {"status": "healthy"})
+
+    async def me(self, request: RequestContext) -> Response:
+        return json_response(_success("The token is valid", dict.fromkeys(("name", "email"), request.actor.account)))
 
     async def no_requests(self, request: RequestContext, token: str | None = None) -> Response:
         raise Forbidden("Secret requests are not supported by this server")
@@ -203,18 +218,18 @@ class Sharokey(Dialect):
     def _describe(self, receipt: Receipt) -> dict[str, Any]:
         has_ended = receipt.state != State.ACTIVE
         ended_at = [event.at for event in receipt.events if has_ended and event.type == receipt.state]
-        # If attachments are allowed, their number is in the payload, which only its reader can open.
-        files = {} if self.options.allow_attachments else NO_FILES
+        description, *names = (receipt.label or "").split(ATTACHED)
         return {
             "slug": receipt.link_id,
-            "description": receipt.label,
+            "description": description or None,
             "message": receipt.public_note,
             "creator": receipt.account,
             "maximum_views": MAX_VIEWS if receipt.max_views is None else receipt.max_views,
             "current_views": receipt.views,
             "expiration": iso(receipt.expires_at, "microseconds"),
             "has_password": receipt.passcode_required,
-            **files,
+            "has_attachments": bool(names),
+            "attachments_count": len(names),
             "is_expired": has_ended,
             "status": "expired" if has_ended else "active",
             "created_at": iso(receipt.created_at, "microseconds"),
@@ -222,14 +237,14 @@ class Sharokey(Dialect):
         }
 
     def _create_faults(self, body: SharokeyCreate) -> Iterator[Fault]:
-        yield from _base64_faults("content", body.content)
-        yield from _base64_faults("iv", body.iv, exact_bytes=12)
-        yield from _base64_faults("salt", body.salt, exact_bytes=16)
+        yield from base64_faults("content", body.content)
+        yield from base64_faults("iv", body.iv, exact_bytes=12)
+        yield from base64_faults("salt", body.salt, exact_bytes=16)
         if not KEY_HALF.fullmatch(body.key or ""):
             yield Fault("key", "must be 8 letters and digits", "wrong_format")
-        yield from _range_faults("maximum_views", body.maximum_views, MAX_VIEWS)
+        yield from range_faults("maximum_views", body.maximum_views, MAX_VIEWS)
         max_hours = min(MAX_HOURS, int(self.context.config.expiry.max) // 3600)
-        yield from _range_faults("expiration_hours", body.expiration_hours, max_hours)
+        yield from range_faults("expiration_hours", body.expiration_hours, max_hours)
         if body.password and not 4 <= len(body.password) <= 100:
             code: FaultCode = "too_short" if len(body.password) < 4 else "too_long"
             yield Fault("password", "must have 4 to 100 characters", code, Limit(4, 100))
@@ -238,9 +253,11 @@ class Sharokey(Dialect):
                 yield Fault(name, UNSUPPORTED, "unsupported")
         if body.attachments and not self.options.allow_attachments:
             yield Fault("attachments", NO_ATTACHMENTS, "unsupported")
-        elif body.attachments:
-            for number, attachment in enumerate(body.attachments):
-                yield from _base64_faults(f"attachments.{number}.data", attachment.data)
+        else:
+            yield from _attachment_faults(body.attachments or [])
+        if len(body.description or "") > MAX_DESCRIPTION or ATTACHED in (body.description or ""):
+            message = f"must have at most {MAX_DESCRIPTION} characters, and no list of attachments"
+            yield Fault("description", message, "too_long", Limit(max=MAX_DESCRIPTION))
 
 
 def _route(method: Any, path: str, handler: Handler, summary: str, access_rule: AccessRule) -> Operation:
@@ -251,23 +268,14 @@ def _success(message: str, data: Any) -> dict[str, Any]:
     return {"success": True, "message": message, "data": data}
 
 
-def _base64_faults(name: str, text: str | None, exact_bytes: int | None = None) -> Iterator[Fault]:
-    """Yield a fault unless `text` is base64 of `exact_bytes`, or of at least an AES-GCM tag if that is None."""
-    if not text:
-        yield Fault(name, "is required", "required")
-        return
-    try:
-        count = len(json_body.decode_base64(name, text))
-    except BadRequest as error:
-        yield from error.faults
-        return
-    if count < TAG_BYTES if exact_bytes is None else count != exact_bytes:
-        yield Fault(name, f"must be base64 of {exact_bytes or f'at least {TAG_BYTES}'} bytes", "wrong_format")
-
-
-def _range_faults(name: str, number: int, max_value: int) -> Iterator[Fault]:
-    if not 1 <= number <= max_value:
-        yield Fault(name, f"must be between 1 and {max_value}", "out_of_range", Limit(1, max_value))
+def _attachment_faults(attachments: list[Attachment]) -> Iterator[Fault]:
+    for number, attachment in enumerate(attachments):
+        yield from base64_faults(f"attachments.{number}.data", attachment.data)
+        if not attachment.name.isprintable():
+            yield Fault(f"attachments.{number}.name", "must not contain control characters", "control_characters")
+    size = sum(len(file.data) * 3 // 4 - TAG_BYTES - 2 for file in attachments)
+    if len(attachments) > MAX_ATTACHMENTS or size > MAX_ATTACHED_BYTES:
+        yield Fault("attachments", f"must be at most {MAX_ATTACHMENTS}, of 10 MB in all", "too_long")
 
 
 def _query(query: bytes) -> dict[str, str]:
@@ -289,4 +297,4 @@ def _query_faults(pairs: list[tuple[str, str]]) -> Iterator[Fault]:
         yield Fault("status", "must be active or expired", "not_one_of")
     for name, max_value in (("page", 1_000_000), ("limit", MAX_LISTED)):
         text = query.get(name, "1")
-        yield from _range_faults(name, int(text) if NUMBER.fullmatch(text) else 0, max_value)
+        yield from range_faults(name, int(text) if NUMBER.fullmatch(text) else 0, max_value)

@@ -20,6 +20,7 @@ from seclink.model import Actor, Changes, Edit, NewSecret, Receipt, Scope
 FORMATS = ("raw", "seclink/v1", *(row.name for row in DIALECTS))
 FIXED_SECONDS = {"1hour": 3600, "24hours": 86400, "7days": 604800}
 MIN_SECONDS, MAX_VIEWS = 60, 1000
+BASE64_FORMATS = frozenset(row.name for row in DIALECTS if row.in_base64)
 TEXT_LIMITS = {row.name: row.text_limits for row in DIALECTS if row.text_limits}
 NOTE_CHARACTERS, LABEL_CHARACTERS, REASON_CHARACTERS, IV_BYTES = 300, 200, 500, 64
 HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
@@ -116,8 +117,10 @@ def text_faults(
             yield Fault(name, "must not contain control characters", "control_characters")
 
 
-def payload_faults(payload: bytes, iv: bytes, config: Config) -> Iterator[Fault]:
-    for name, data, max_bytes in (("encryptedBlob", payload, config.limits.payload_bytes), ("iv", iv, IV_BYTES)):
+def payload_faults(payload: bytes, iv: bytes, config: Config, format: str = "") -> Iterator[Fault]:
+    limits = config.limits
+    payload_bytes = limits.body_bytes if format in BASE64_FORMATS else limits.payload_bytes
+    for name, data, max_bytes in (("encryptedBlob", payload, payload_bytes), ("iv", iv, IV_BYTES)):
         if not 1 <= len(data) <= max_bytes:
             message = f"must have 1 to {max_bytes} bytes"
             yield Fault(name, message, "too_long" if data else "too_short", Limit(1, max_bytes))
@@ -135,7 +138,7 @@ def _is_control_character(character: str) -> bool:
 
 
 def _faults(new: NewSecret, config: Config) -> Iterator[Fault]:
-    yield from payload_faults(new.payload, new.iv, config)
+    yield from payload_faults(new.payload, new.iv, config, new.format)
     yield from ttl_faults(new.ttl_seconds, config)
     max_seconds = int(config.expiry.max)
     if new.ttl_seconds is None and FIXED_SECONDS.get(new.expiry_type, 0) > max_seconds:

@@ -8,7 +8,7 @@ not rate limited: they cost less than counting them would.
 
 import html
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,7 +20,7 @@ from seclink.web.assets import MEDIA_TYPES, Assets
 from seclink.web.cors import CORS_HEADERS
 from seclink.web.documents import PREFIX as DOCS
 from seclink.web.documents import Documents
-from seclink.web.middleware import ErrorResponse
+from seclink.web.middleware import CustomError, ErrorResponse
 from seclink.web.negotiation import language, wants_page
 from seclink.web.problems import render
 from seclink.web.resource import HTML, Resource, prepare, send_resource
@@ -39,7 +39,7 @@ CACHE_FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 class Pages:
     """Serves pages and files; requests below /api/ and for `api_paths` go to `api`.
 
-    `on_error` is called with every error that is returned here.
+    `custom_error` is called with every error that is returned here, and may render it.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Pages:
         api: App,
         api_paths: Iterable[str],
         log: Log,
-        on_error: Callable[[SecLinkError], None],
+        custom_error: CustomError,
     ) -> None:
-        self._api, self._api_paths, self._log, self._on_error = api, frozenset(api_paths), log, on_error
+        self._api, self._api_paths, self._log, self._custom_error = api, frozenset(api_paths), log, custom_error
         self._documents = documents
         self._languages = assets.languages
         self._pages, self._files = pages(assets), files(assets)
@@ -81,12 +81,12 @@ class Pages:
     async def _send_error(self, scope: Any, send: Send, error: SecLinkError) -> None:
         request_id = scope["state"]["request_id"]
         self._log.debug("refused", code=error.code, status=error.status, request=request_id)
-        self._on_error(error)
+        custom = self._custom_error(scope, error)
         missing = self._page("missing", scope) if isinstance(error, NotFound) and wants_page(scope) else None
         if missing is not None:
             await send_resource(scope, send, missing)
             return
-        status, headers, body = html_error(scope, error) or render(error, request_id)
+        status, headers, body = custom or html_error(scope, error) or render(error, request_id)
         if not wants_page(scope):
             headers = [*headers, *CORS_HEADERS]
         if isinstance(error, MethodNotAllowed):

@@ -135,6 +135,26 @@ async def test_links_of_a_dialect_begin_with_the_host_that_was_asked(appliance: 
             assert page.status_code == 200
 
 
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_client_without_the_prefix_gets_a_hint_in_its_own_envelope(appliance: Appliance, row: Row) -> None:
+    """With the address to set: scrt.link's CLI, for example, shows `error` and nothing else. Nothing is created."""
+    address = {"scrt-link": "secrets.example/scrt-link", "sharokey": f"{PUBLIC}/sharokey/api/v1"}
+    path = {"seecret": "/api", "sharokey": "/api/v1/secrets-stats"}.get(row.name, row.path)
+    signed = {"User-Agent": "Sharokey-Python-1.0.0"} if row.name == "sharokey" else {}
+    async with appliance.client() as http:
+        for key in (await appliance.key(), "x"):
+            request = row.request(key, 1, False)
+            for url in {path, row.path}:
+                headers = request["headers"] | signed
+                response = await http.post(f"http://localhost{url}", **request | {"headers": headers})
+                assert row.is_envelope(response.json()), response.text
+                assert response.status_code in (404, 405)
+                assert address.get(row.name, f"{PUBLIC}/{row.name}") in response.text
+        sender = {"Authorization": f"Bearer {await appliance.key()}"}
+        assert (await http.get("/stats", headers=sender)).json()["totalSecrets"] == 0
+        assert (await http.post("/secrets", json={"x": 1})).headers["content-type"] == "application/problem+json"
+
+
 async def test_domain_of_seecret_names_one_of_our_hosts(appliance: Appliance) -> None:
     """An unknown one is refused before anything is created: nobody would ever get the key."""
     row = next(row for row in ROWS if row.name == "seecret")

@@ -138,9 +138,18 @@ def test_python_client_recognizes_a_wrong_key_and_the_rate_limit(server: Server,
 def test_attachment_of_the_python_client_is_accepted_if_allowed(make_server: MakeServer, tmp_path: Path) -> None:
     attached = tmp_path / "attached.txt"
     attached.write_text("y" * 70)
-    server = make_server("[dialects.sharokey]\nallow_attachments = true\n").start()
-    (created,) = sdk(server, server.key(), ("create", TEXT, {"attachments": [str(attached)]}))
-    assert (created["data"]["has_attachments"], created["data"]["attachments_count"]) == (True, 1)
+    large = tmp_path / "large.bin"
+    large.write_bytes(b"z" * (10 * 2**20 - 70))
+    allowed = "[dialects.sharokey]\nallow_attachments = true\n"
+    server, token = (server := make_server(f"{allowed}[limits]\npayload_bytes = 11000000\n").start()), server.key()
+    options = {"description": "db", "attachments": [str(attached), str(large)]}
+    (created,) = sdk(server, token, ("create", TEXT, options))
+    assert "data" in created, created
+    slug = created["data"]["slug"]
+    details, listed = sdk(server, token, ("get", slug, {}), ("list", {}))
+    for data in (created["data"], details["data"], listed["data"][0]):
+        assert (data["has_attachments"], data["attachments_count"], data["description"]) == (True, 2, "db")
+    assert details["data"]["attachments"] == [{"name": "attached.txt"}, {"name": "large.bin"}]
     assert opened(server, created["data"]["share_url"]) == TEXT
 
 
@@ -150,8 +159,10 @@ def test_calls_of_the_javascript_client_work(server: Server, token: str) -> None
     path = f"/secrets/{created['body']['data']['slug']}"
     responses = javascript(
         server, token, ("GET", path), ("GET", "/secrets?status=active&limit=10&page=1"), ("GET", "/health"),
-        ("GET", "/secrets-stats"),
+        ("GET", "/secrets-stats"), ("GET", "/auth/me"),
     )  # fmt: skip
+    assert responses[4]["body"]["data"]["email"].startswith("sharokey-")  # validateToken
+    assert javascript(server, "sk_live_" + "0" * 38, ("GET", "/auth/me"))[0]["status"] == 401
     assert all(outcome["body"]["success"] is True for outcome in responses)
     assert responses[1]["body"]["meta"] == responses[1]["body"]["pagination"]
     assert opened(server, created["shareUrl"], "secure123") == TEXT
