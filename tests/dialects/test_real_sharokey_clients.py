@@ -17,7 +17,14 @@ from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 
 HERE = Path(__file__).parent / "clients"
-PYTHON = [str(Path(sys.prefix, "clients/python/bin/python")), "-W", "error", str(HERE / "sharokey_sdk.py")]
+PYTHON = [
+    str(Path(sys.prefix, "clients/python/bin/python")),
+    "-W",
+    "error",
+    "-W",
+    "ignore::ResourceWarning",
+    str(HERE / "sharokey_sdk.py"),
+]
 TEXT = "  hello ✓\n"
 
 
