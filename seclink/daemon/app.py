@@ -164,6 +164,7 @@ def _middleware(
         custom_error=lambda scope, error: dialect_error(scope, error) or html_error(scope, error),
         too_large=_too_large(config),
         exempt_paths=monitoring,  # a busy server is alive: a monitor must not restart it
+        any_host_paths=health_web.PATHS,  # probes use the addresses of machines and containers
         on_error=lambda error, request_id: log.error(
             "failed", code=Internal.code, request=request_id, detail=type(error).__name__
         ),

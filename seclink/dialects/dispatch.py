@@ -13,6 +13,7 @@ import msgspec
 
 from seclink.dialects.base import Dialect
 from seclink.errors import MethodNotAllowed, NotFound, SecLinkError
+from seclink.web import health
 from seclink.web.asgi import App, Receive, Send
 from seclink.web.cors import CORS, CORS_HEADERS
 from seclink.web.middleware import host_name
@@ -73,7 +74,7 @@ class DialectDispatcher:
     def _find(self, scope: Any) -> tuple[Dialect | None, str, bool]:
         """Return the dialect, the path in that system's terms, and whether the request names the dialect's host."""
         path = scope["path"]
-        if self._by_host:
+        if self._by_host and path not in health.PATHS:
             dialect = self._by_host.get(host_name(self._origins.host(scope)))
             if dialect is not None:
                 return dialect, path, True

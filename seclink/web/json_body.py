@@ -18,12 +18,12 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from seclink.errors import BadRequest, Fault, UnsupportedMediaType
-from seclink.web.type_faults import first_fault
+from seclink.web.type_faults import faults
 
 T = TypeVar("T", bound=Struct)
 MAX_PARTS, MAX_DEPTH, MAX_DIGITS = 4096, 32, 19
 HUGE = 10_000_000_000_000_000_000
-_JSON = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE | re.ASCII)
+_JSON = re.compile(r"application/json\s*(;\s*(charset\s*=\s*(\"utf-?8\"|utf-?8)\s*)?)*", re.IGNORECASE | re.ASCII)
 
 
 def parse(body: bytes, content_type: str | None, model: type[T], *, may_be_empty: bool = False) -> T:
@@ -58,7 +58,7 @@ def convert(content: Any, model: type[T], *, strict: bool = True) -> T:
     try:
         return msgspec.convert(content, model, strict=strict)
     except msgspec.ValidationError:
-        raise BadRequest(faults=(first_fault(content, model, strict=strict),)) from None
+        raise BadRequest(faults=faults(content, model, strict=strict)) from None
 
 
 def decode_base64(name: str, text: str | UnsetType) -> bytes:

@@ -50,7 +50,14 @@ def metrics_app(metrics: MetricsCollector) -> Middleware:
             response = Response(status, body, headers)
         await response(scope, receive, send)
 
-    return Middleware(app, render, max_body_bytes=1024, max_requests=MAX_REQUESTS, methods=("GET", "HEAD"))
+    return Middleware(
+        app,
+        render,
+        max_body_bytes=1024,
+        max_requests=MAX_REQUESTS,
+        methods=("GET", "HEAD"),
+        any_host_paths=health.PATHS,
+    )
 
 
 async def _respond(metrics: MetricsCollector, scope: Any) -> Response:

@@ -31,6 +31,7 @@ from seclink.errors import (
     PayloadTooLarge,
     SecLinkError,
     UnknownHost,
+    UnsupportedMediaType,
 )
 from seclink.web.asgi import App, Message, Receive, Send
 from seclink.web.body_limits import BodyBudget, LimitedBody
@@ -54,7 +55,15 @@ METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 # An honest client sends these once. Of two values, two readers of the request could pick different ones.
 UNIQUE_HEADERS = frozenset(
     (
-        *(b"host", b"content-length", b"transfer-encoding", b"content-type", b"upgrade", b"expect"),
+        *(
+            b"host",
+            b"content-length",
+            b"transfer-encoding",
+            b"content-type",
+            b"content-encoding",
+            b"upgrade",
+            b"expect",
+        ),
         *(b"authorization", b"idempotency-key", b"seclink-access", b"seclink-passcode", b"seclink-manage"),
     )
 )
@@ -70,7 +79,8 @@ class Middleware:
       `is_urgent(scope)` is refused only when its own client has too many.
     - One client, as `holder_of(scope)` names it, gets a share of the requests and of the buffered bytes. The server
       asks `peer_holder` for whom a connection counts.
-    - `allowed_hosts` are host names without a port. If there are none, any single well-formed Host is accepted.
+    - `allowed_hosts` are host names without a port. If there are none, any single well-formed Host is accepted. At
+      `any_host_paths` every Host is accepted, and none.
     - `custom_error` is tried before `json_error`. `too_large(scope)` is the error for a body above the limit.
     - `on_error(error, request_id)` is called with an exception that escaped the application.
     """
@@ -89,6 +99,7 @@ class Middleware:
         max_buffered_bytes: int | None = None,
         max_requests: int = 1_024,
         exempt_paths: Iterable[str] = (),
+        any_host_paths: Iterable[str] = (),
         too_large: Callable[[Message], PayloadTooLarge] = lambda scope: PayloadTooLarge(),
         is_urgent: Callable[[Message], bool] = lambda scope: False,
         methods: Iterable[str] = METHODS,
@@ -112,6 +123,7 @@ class Middleware:
         self._hosts = _host_names(allowed_hosts)
         self._max_header_bytes, self._max_headers = max_header_bytes, max_headers
         self.requests, self._exempt_paths = Shares(max_requests), frozenset(exempt_paths)
+        self._any_host_paths = frozenset(any_host_paths)
 
     @property
     def in_flight(self) -> int:
@@ -125,6 +137,8 @@ class Middleware:
         try:
             unique = self._check_head(scope)
             length = self._body_length(unique)
+            if length != 0 and unique.get(b"content-encoding", b"identity").lower() != b"identity":
+                raise UnsupportedMediaType("A body with a Content-Encoding is not accepted: send it uncompressed")
         except SecLinkError as error:
             await response.send_error(error)
             return
@@ -150,6 +164,7 @@ class Middleware:
             **({} if custom else {b"access-control-allow-origin": b"*"}),
             **({b"allow": self._allow} if isinstance(error, MethodNotAllowed) else {}),
             **({b"retry-after": b"1"} if isinstance(error, Busy) else {}),
+            **({b"accept-encoding": b"identity"} if isinstance(error, UnsupportedMediaType) else {}),
             **dict(error_headers),
             b"x-request-id": request_id.encode(),
             b"content-length": b"%d" % len(body),
@@ -173,9 +188,10 @@ class Middleware:
         if scope["method"] not in self._methods:
             raise MethodNotAllowed
         unique = self._check_headers(scope)
-        host = host_name(unique.get(b"host", b"").decode("latin-1"))
-        if not host or (self._hosts and host not in self._hosts):
-            raise UnknownHost
+        if scope["path"] not in self._any_host_paths:
+            host = host_name(unique.get(b"host", b"").decode("latin-1"))
+            if not host or (self._hosts and host not in self._hosts):
+                raise UnknownHost
         return unique
 
     def _check_headers(self, scope: Message) -> dict[bytes, bytes]:

@@ -1,13 +1,16 @@
 """Which member of a JSON document does not fit a msgspec struct, and why.
 
-msgspec reports this as an English sentence only. So after it has rejected a document, the document is compared with
-the struct's type information, member by member in the document's order, as far as the first fault. Covered are the
-types that request structs of this package use; a rejection for another reason is reported as `invalid`.
+msgspec reports this as an English sentence only, and only the first fault. So after it has rejected a document, the
+document is compared with the struct's type information, member by member in the document's order, then for missing
+members, up to MAX_FAULTS. Covered are the types that request structs of this package use; a rejection for another
+reason is reported as `invalid`.
 """
 
 import functools
 import re
+from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,6 +18,7 @@ from msgspec import Struct, inspect
 
 from seclink.errors import Fault, FaultCode, Limit
 
+MAX_FAULTS = 20
 MAX_NAME_CHARACTERS = 64  # of an unknown member's name, which comes from the request
 _JSON_TYPES: dict[type[inspect.Type], tuple[Any, str]] = {
     inspect.IntType: (int, "an integer"),
@@ -28,12 +32,13 @@ _JSON_TYPES: dict[type[inspect.Type], tuple[Any, str]] = {
 _type_info = functools.cache(inspect.type_info)
 
 
-def first_fault(document: Any, kind: type[Struct], *, strict: bool = True) -> Fault:
-    """Return the first reason why `msgspec.convert(document, kind, strict=strict)` fails."""
-    return _value_fault(document, _type_info(kind), "", strict) or Fault("", "is not valid", "invalid")
+def faults(document: Any, kind: type[Struct], *, strict: bool = True) -> tuple[Fault, ...]:
+    """Return the reasons why `msgspec.convert(document, kind, strict=strict)` fails."""
+    result = tuple(islice(_value_faults(document, _type_info(kind), "", strict), MAX_FAULTS))
+    return result or (Fault("", "is not valid", "invalid"),)
 
 
-def _value_fault(value: Any, info: inspect.Type, path: str, strict: bool) -> Fault | None:
+def _value_faults(value: Any, info: inspect.Type, path: str, strict: bool) -> Iterator[Fault]:
     options = [_plain(option) for option in (info.types if isinstance(info, inspect.UnionType) else (info,))]
     for option in options:
         try:
@@ -41,8 +46,9 @@ def _value_fault(value: Any, info: inspect.Type, path: str, strict: bool) -> Fau
             value = msgspec.convert(value, _json_type(option)[0], strict=strict)
         except msgspec.ValidationError:
             continue
-        return _option_fault(value, option, path, strict)
-    return Fault(path, f"must be {' or '.join(_json_type(option)[1] for option in options)}", "wrong_type")
+        yield from _option_faults(value, option, path, strict)
+        return
+    yield Fault(path, f"must be {' or '.join(_json_type(option)[1] for option in options)}", "wrong_type")
 
 
 def _plain(info: inspect.Type) -> inspect.Type:
@@ -56,41 +62,39 @@ def _json_type(info: inspect.Type) -> tuple[Any, str]:
     return _JSON_TYPES.get(type(info), (Any, "another value"))
 
 
-def _option_fault(value: Any, info: inspect.Type, path: str, strict: bool) -> Fault | None:
+def _option_faults(value: Any, info: inspect.Type, path: str, strict: bool) -> Iterator[Fault]:
     """Check a value that has the JSON type of `info`."""
     match info:
         case inspect.StructType():
-            return _struct_fault(value, info, path, strict)
+            yield from _struct_faults(value, info, path, strict)
         case inspect.ListType(item_type=item_type):
-            items = (_value_fault(item, item_type, f"{path}[{index}]", strict) for index, item in enumerate(value))
-            return next(filter(None, items), None)
+            for index, item in enumerate(value):
+                yield from _value_faults(item, item_type, f"{path}[{index}]", strict)
         case inspect.LiteralType(values=values) if value not in values:
-            return Fault(path, "is not one of the values allowed", "not_one_of")
+            yield Fault(path, "is not one of the values allowed", "not_one_of")
         case inspect.IntType(ge=minimum, le=maximum) if not _is_within(value, minimum, maximum):
-            return Fault(path, f"must be {_range(minimum, maximum)}", "out_of_range", Limit(minimum, maximum))
+            yield Fault(path, f"must be {_range(minimum, maximum)}", "out_of_range", Limit(minimum, maximum))
         case inspect.StrType(min_length=minimum, max_length=maximum) if not _is_within(len(value), minimum, maximum):
             code: FaultCode = "too_short" if minimum is not None and len(value) < minimum else "too_long"
             message = f"must have {_range(minimum, maximum)} characters"
-            return Fault(path, message, code, Limit(minimum, maximum))
+            yield Fault(path, message, code, Limit(minimum, maximum))
         case inspect.StrType(pattern=str(pattern)) if not re.search(pattern, value):
-            return Fault(path, "does not have the right format", "wrong_format")
-        case inspect.DateType():
-            return Fault(path, "must be a date, written YYYY-MM-DD", "wrong_format") if not _is_date(value) else None
-    return None
+            yield Fault(path, "does not have the right format", "wrong_format")
+        case inspect.DateType() if not _is_date(value):
+            yield Fault(path, "must be a date, written YYYY-MM-DD", "wrong_format")
 
 
-def _struct_fault(members: dict[str, Any], info: inspect.StructType, path: str, strict: bool) -> Fault | None:
+def _struct_faults(members: dict[str, Any], info: inspect.StructType, path: str, strict: bool) -> Iterator[Fault]:
     prefix = f"{path}." if path else ""
     fields = {field.encode_name: field for field in info.fields}
     for name, value in members.items():
         if name in fields:
-            if fault := _value_fault(value, fields[name].type, prefix + name, strict):
-                return fault
+            yield from _value_faults(value, fields[name].type, prefix + name, strict)
         elif info.forbid_unknown_fields:
             printable = "".join(filter(str.isprintable, name[:MAX_NAME_CHARACTERS]))
-            return Fault(prefix + printable, "is not known", "unknown")
+            yield Fault(prefix + printable, "is not known", "unknown")
     missing = (name for name, field in fields.items() if field.required and name not in members)
-    return next((Fault(prefix + name, "is missing", "required") for name in missing), None)
+    yield from (Fault(prefix + name, "is missing", "required") for name in missing)
 
 
 def _is_within(number: int, minimum: int | None, maximum: int | None) -> bool:

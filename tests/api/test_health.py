@@ -3,13 +3,16 @@
 import asyncio
 import base64
 import json
+import socket
 import sqlite3
 
 import httpx
 import pytest
 from api_helpers import bearer, body, check_problem, create
 from support.appliance import Appliance
+from support.ports import free_port
 from support.server import MakeServer
+from support.waiting import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 READY = "http://localhost:8080/readyz"
@@ -66,6 +69,32 @@ async def test_health_reveals_nothing_of_the_store(appliance: Appliance) -> None
     await appliance.store.close()
     text = (await appliance.http.get(READY)).text.lower()
     assert not any(word in text for word in ("sqlite", "seclink.db", str(appliance.path), "disk", "closed", "error:"))
+
+
+def status_line(port: int, head: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as client:
+        client.sendall(head + b"\r\n\r\n")
+        return client.makefile("rb").readline().split(b" ", 1)[1]
+
+
+def test_probes_are_answered_at_any_host(make_server: MakeServer) -> None:
+    """IN-13 holds for every other path: a probe knows no name of the server and can read nothing."""
+    port = free_port()
+    server = make_server(
+        f'[server]\npublic_url = "https://secrets.example.org/sub"\n[metrics]\nlisten = "127.0.0.1:{port}"\n'
+        '[dialects.sharokey]\nhost = "own.example"\n'
+    ).start()
+    hosts = (b"10.1.2.3:8080", b"[fd00::1]", b"own.example", b"")
+    heads = [b"%s HTTP/1.0", b"%s HTTP/1.1", *(b"%s HTTP/1.1\r\nHost: " + host for host in hosts)]
+    for head in heads:
+        for listener in (server.port, port):
+            for path in (b"GET /healthz", b"HEAD /healthz", b"GET /readyz"):
+                assert status_line(listener, head % path) == b"200 OK\r\n", (listener, head, path)
+        if b"own.example" not in head:
+            for path in (b"GET /", b"GET /healthz/", b"GET /healthz/../", b"GET /api/v1/stats"):
+                assert status_line(server.port, head % path) == b"400 Bad Request\r\n", (head, path)
+    assert status_line(server.port, b"GET /sub/healthz HTTP/1.0") == b"200 OK\r\n"
+    assert status_line(server.port, b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b") == b"400 Bad Request\r\n"
 
 
 def test_full_store_is_ready_and_reports_no_room(make_server: MakeServer) -> None:

@@ -1,6 +1,7 @@
 """Hostile input: every response is a 4xx problem, nothing is spent, and the process keeps running."""
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -410,6 +411,9 @@ async def test_error_names_all_members_at_fault(appliance: Appliance) -> None:
 
 TYPES = [
     (b"application/json", 201), (b"application/json;charset=utf-8", 201), (b"application/json; charset=UTF-8", 201),
+    (b'APPLICATION/Json ;\tCHARSET="UTF-8"', 201), (b"application/json; charset=utf8", 201),
+    (b"application/json;", 201), (b"application/json ; ", 201), (b"application/json; charset = Utf-8 ;", 201),
+    (b'application/json; charset="utf-8', 415), (b"application/json; charset=", 415),
     (b'Application/JSON; charset="utf-8"', 201), (None, 415), (b"", 415), (b"text/plain", 415), (b"text/json", 415),
     (b"application/x-www-form-urlencoded", 415), (b"multipart/form-data; boundary=x", 415),
     (b"application/json;charset=utf-16", 415), (b"application/json; charset=latin-1", 415), (b"application/jsonx", 415),
@@ -426,6 +430,17 @@ async def test_only_json_in_utf_8_is_accepted(appliance: Appliance) -> None:
         assert response.status_code == status, media_type
         if status == 415:
             check_problem(response, 415, "unsupported_media_type")
+
+
+async def test_compressed_body_is_refused_and_not_taken_for_json(appliance: Appliance) -> None:
+    for encoding in ("gzip", "GZIP", "br", "deflate", "identity, gzip", ""):
+        headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+        response = await appliance.http.post("/secrets", content=gzip.compress(GOOD.encode()), headers=headers)
+        problem = check_problem(response, 415, "unsupported_media_type")
+        assert "Content-Encoding" in problem["detail"]
+        assert response.headers["accept-encoding"] == "identity"
+    headers = {"Content-Type": "application/json", "Content-Encoding": "Identity"}
+    assert (await appliance.http.post("/secrets", content=GOOD, headers=headers)).status_code == 201
 
 
 @pytest.mark.parametrize("path", ["/secrets", "/secrets/{}/reveal", "/secrets/{}/burn", "/secrets/{}/report"])

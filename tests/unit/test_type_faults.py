@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from seclink.dialects import enigmacrypt, scrt_link, seecret, sharokey
 from seclink.errors import Fault, Limit
 from seclink.web import schemas
-from seclink.web.type_faults import first_fault
+from seclink.web.type_faults import MAX_FAULTS, faults
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.sampled_from(["raw", "en", "1"]),
@@ -39,7 +39,7 @@ def test_every_rejected_document_has_a_fault_with_a_code(kind: type[Struct], dat
     try:
         msgspec.convert(document, kind, strict=strict)
     except msgspec.ValidationError as error:
-        fault = first_fault(document, kind, strict=strict)
+        fault = faults(document, kind, strict=strict)[0]
         assert fault.code != "invalid"
         path = str(error).partition(" - at `$")[2].strip("`").lstrip(".")
         assert fault.field == path or fault.code in ("required", "unknown")
@@ -84,9 +84,22 @@ class Form(Struct, forbid_unknown_fields=True):
     ],
 )
 def test_fault_names_the_member_and_the_reason(document: Any, fault: Fault) -> None:
-    assert first_fault(document, Form) == fault
+    assert faults(document, Form)[0] == fault
 
 
 def test_number_as_text_has_the_bounds_of_the_number() -> None:
     fault = Fault("limit", "must be 1 to 100", "out_of_range", Limit(1, 100))
-    assert first_fault({"limit": "101"}, Form, strict=False) == fault
+    assert faults({"limit": "101"}, Form, strict=False)[0] == fault
+
+
+def test_all_faults_are_reported_up_to_a_limit() -> None:
+    document = {"ident": "a", "limit": 0, "parts": [{"name": 1}, {}], "lang": "xx"}
+    assert [(fault.field, fault.code) for fault in faults(document, Form)] == [
+        ("ident", "unknown"),
+        ("limit", "out_of_range"),
+        ("parts[0].name", "wrong_type"),
+        ("parts[1].name", "required"),
+        ("lang", "not_one_of"),
+        ("id", "required"),
+    ]
+    assert len(faults({str(number): 1 for number in range(1000)}, Form)) == MAX_FAULTS
