@@ -202,7 +202,7 @@ def test_six_digits_are_a_passcode_for_the_phone(page: Page, server: Server) -> 
     expect(page.locator("#content pre")).to_have_text(SECRET)
 
 
-def test_words_that_were_loaded_need_no_network(page: Page, server: Server, watch: Watch) -> None:
+def test_words_that_were_chosen_need_no_network(page: Page, server: Server, watch: Watch) -> None:
     """As when the server was upgraded under an open page."""
     visit(page, server.url)
     assert watch.urls("/words/") == []  # not part of the page's weight

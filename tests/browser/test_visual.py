@@ -89,6 +89,7 @@ def create_empty(the: Visitor) -> None:
 def create_filled(the: Visitor) -> None:
     create_empty(the)
     choose(the.page, kind="neogram", views="any", passcode=LABEL, note=LONG, label=LABEL)
+    the.page.locator("#generator > summary").click()
     the.page.locator("#secret").fill(LONG)
     the.page.locator("#key-panel summary").click()
 

@@ -1,20 +1,18 @@
 // @ts-check
 /** The start page: create a secret, then share its link. The text leaves the tab only encrypted and is then cleared. */
 
+import { ApiError } from "./api-error.js";
 import { apiWithKey, focusKeyField, isKeyMissing, setUpKeyPanel } from "./api-key-panel.js";
 import { padded } from "./envelope.js";
-import { draw } from "./random-text.js";
 import { clearResult, setUpResult, showResult } from "./result.js";
 import { createSecret, redirectUrl } from "./seal.js";
 import { loadQrCodes } from "./share.js";
 import { $, errorText, field, fillSelect, openPage, select, showOnly, whileBusy } from "./ui.js";
-import { loadWords } from "./word-lists.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./ui.js").Text} Text */
 
 const VIEWS = [1, 2, 3, 5, 10, 20, 50, 100];
-const [PASSCODE_WORDS, PASSCODE_DIGITS] = [4, 6];
 const HEADER_BYTES = 64; // reserved for the envelope's header
 const TAG_BYTES = 16;
 
@@ -60,13 +58,14 @@ function setUpChoices(page) {
     const views = VIEWS.map((count) => [String(count), locale.t("create.viewsCount", { count })]);
     fillSelect(select("views"), [...views, ["any", locale.t("create.viewsAny")]], select("views").value || "1");
     updateTerms(page);
-    prepareWords(page);
+    preparePasscode(page);
   });
 }
 
-/** Load the words once they are chosen; creating says if they are missing. @param {Page} page */
-function prepareWords({ locale }) {
-  if (select("passcode-kind").value === "words") loadWords(locale.code).catch(() => {});
+/** Load what the chosen passcode needs, while there is a network; creating says if it is missing. @param {Page} page */
+function preparePasscode({ locale }) {
+  const kind = select("passcode-kind").value;
+  if (kind && kind !== "own") loadGenerator().then(({ prepare }) => prepare(kind, locale.code)).catch(() => {});
 }
 
 /** Describe the link that the form would create now. @param {Page} page */
@@ -100,6 +99,19 @@ function setUpForm(page) {
   form().addEventListener("change", () => updateForm(page));
   form().addEventListener("input", () => page.setText($("problem"), null));
   updateForm(page);
+  setUpPanel(page);
+}
+
+/** Set up the panel of the generator when it is opened. @param {Page} page */
+function setUpPanel(page) {
+  $("generator").addEventListener("toggle", async () => {
+    try {
+      (await loadGenerator()).setUpGenerator(page);
+    } catch {
+      page.setText($("generated"), "error.missing");
+      setUpPanel(page);
+    }
+  }, { once: true });
 }
 
 /** Show the hint, placeholder and passcode field of the chosen options. @param {Page} page */
@@ -111,7 +123,8 @@ function updateForm(page) {
   field("secret").dataset.tPlaceholder = placeholder;
   field("secret").placeholder = page.locale.t(placeholder);
   $("own-passcode-field").hidden = select("passcode-kind").value !== "own";
-  prepareWords(page);
+  $("generator").hidden = isLink;
+  preparePasscode(page);
   updateTerms(page);
 }
 
@@ -229,6 +242,12 @@ function maxTextBytes(payloadBytes) {
 async function choosePasscode(language) {
   const kind = select("passcode-kind").value;
   if (kind === "own") return field("own-passcode").value;
-  if (kind === "digits") return draw("0123456789", PASSCODE_DIGITS).join("");
-  return kind ? draw(await loadWords(language), PASSCODE_WORDS).join("-") : null;
+  return kind ? (await loadGenerator()).drawPasscode(kind, language) : null;
+}
+
+/** Load what draws passcodes and passwords. Rejects without a network, or if the server has newer pages. */
+async function loadGenerator() {
+  return import("./generator.js").catch(() => {
+    throw new ApiError("missing");
+  });
 }
