@@ -14,10 +14,10 @@ import click
 import msgspec
 
 from seclink.cli import display
-from seclink.cli.config import config_option
+from seclink.cli.config import config_option, own_database
 from seclink.cli.durations import DURATION
 from seclink.cli.terminal import printable
-from seclink.config.locate import existing_database, load
+from seclink.config.locate import load
 from seclink.store.audit_reader import AuditReader, MarkPruned, TrailBroken, TrailEntry, parse_mark
 
 NOT_INTACT, MAX_BREAKS = 1, 10
@@ -43,7 +43,7 @@ def audit(
     also shows whether the end was cut off or the whole trail was replaced; the server logs a mark every hour. Exit
     status: 0 if the trail is intact, 1 if it is not or the mark is too old to tell.
     """
-    trail = AuditReader(existing_database(load(config_path), config_path), _mark(mark))
+    trail = AuditReader(own_database(load(config_path), config_path), _mark(mark))
     show = _filtered(_as_json if as_json else _headed(_as_text), account, _instant(since))
     is_intact = _print(trail, show)
     if is_intact:

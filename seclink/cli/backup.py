@@ -8,7 +8,7 @@ import click
 from seclink.cli.config import config_option
 from seclink.cli.display import counted, utc_time
 from seclink.cli.terminal import printable
-from seclink.config.locate import database, existing_database, load
+from seclink.config.locate import database, existing_database, load, resolve
 from seclink.errors import StoreUnusable
 from seclink.store import backup as store
 from seclink.store.backup import Restored
@@ -25,7 +25,7 @@ def backup(file: Path, config_path: Path | None) -> None:
 
     The contents of the secrets are not in it: a restored secret has ended.
     """
-    path = existing_database(load(config_path), config_path)
+    path, file = existing_database(load(config_path), config_path), resolve(file)
     began = time.monotonic()
     try:
         inventory = store.save(path, file, int(time.time() * 1000))
@@ -44,7 +44,7 @@ def restore(file: Path, replace: bool, config_path: Path | None) -> None:
     Secrets that were active when the backup was made have ended in it.
     """
     config = load(config_path)
-    path = database(config, config_path)
+    path, file = database(config, config_path), resolve(file)
     keep_ms = config.receipts.keep_days * 86_400_000
     restored = store.restore(file, path, int(time.time() * 1000), keep_ms, replace=replace)
     click.echo("\n".join(map(printable, _restore_lines(file, path, restored, config.receipts.keep_days))))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from seclink.cli.config import config_option
+from seclink.cli.config import config_option, own_database
 from seclink.cli.display import utc_time
-from seclink.config.locate import existing_database, load
+from seclink.config.locate import load
 from seclink.domain.clock import MAX_JUMP_MS, NEW_STORE
 from seclink.store import clock_mark
 
@@ -30,7 +30,7 @@ def clock(accept: bool, config_path: Path | None) -> None:
     it or the server has run for a day. If the clock is behind, --accept needs a stopped server, and secrets that
     expired meanwhile may be active again until they are erased.
     """
-    path = existing_database(load(config_path), config_path)
+    path = own_database(load(config_path), config_path)
     now = int(time.time() * 1000)
     last_seen_at = clock_mark.read(path)
     if accept:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
-from seclink.config.locate import find, load
+from seclink.config.locate import database, existing_database, find, load
 from seclink.config.options import defaults as all_defaults
 from seclink.config.options import render
+from seclink.config.schema import Config
+from seclink.store import owner
 
 config_option = click.option(
     "--config",
@@ -14,6 +16,13 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     help="The TOML file. Default: $SECLINK_CONFIG, ./seclink.toml or /etc/seclink/seclink.toml.",
 )
+
+
+def own_database(config: Config, toml: Path | None, *, may_create: bool = False) -> Path:
+    """Return the path of the database, after becoming its owner for good if this is root. Raises StoreUnusable."""
+    path = (database if may_create else existing_database)(config, toml)
+    owner.become(path)
+    return path
 
 
 @click.command()

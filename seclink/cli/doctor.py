@@ -26,6 +26,7 @@ from seclink.errors import ConfigError, StoreUnusable
 from seclink.ops.http_probe import HttpProbe, ProbeFailed
 from seclink.ops.processes import server_process
 from seclink.server.certificate import Certificate, CertificateRefused
+from seclink.store import owner
 from seclink.store.inspect import inspect
 
 HAS_PROBLEMS = 1
@@ -71,7 +72,8 @@ def _findings(config_path: Path | None, offline: bool) -> Iterator[Finding]:
     yield from files.check(source, path, [Path(key)] if key else [])
     yield from _certificate_pair(config.server)
     if os.access(path.parent, os.X_OK):
-        yield from database_checks.check(config, path, int(time.time() * 1000))
+        now = int(time.time() * 1000)
+        yield from owner.run(path, lambda: list(database_checks.check(config, path, now)), list[Finding])
     yield from machine.check(config, server_process(path))
     if not offline:
         yield from _public_address(config, path)

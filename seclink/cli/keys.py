@@ -10,10 +10,10 @@ from typing import TypeVar
 import click
 
 from seclink.cli import terminal
-from seclink.cli.config import config_option
+from seclink.cli.config import config_option, own_database
 from seclink.cli.display import utc_date
 from seclink.cli.durations import DURATION
-from seclink.config.locate import database, existing_database, find, load
+from seclink.config.locate import find, load
 from seclink.config.option_types import format_rate, parse_rate
 from seclink.domain.api_keys import ApiKeys
 from seclink.errors import NotFound, StoreUnusable
@@ -93,7 +93,7 @@ def _with_api_keys(
 ) -> T:
     """Open the database, with `may_create` a new one if there is none, and return the result of `work(keys, now)`."""
     config = load(config_path)
-    file = database(config, config_path) if may_create else existing_database(config, config_path)
+    file = own_database(config, config_path, may_create=may_create)
     if not file.exists():
         if find(config_path) is None:  # most likely the wrong folder, whose database no server will ever open
             raise StoreUnusable(

@@ -1,6 +1,8 @@
 """The paths of the configuration and the database, for server-side commands."""
 
 import os
+import stat
+from collections import deque
 from pathlib import Path
 
 from msgspec import Struct
@@ -8,10 +10,11 @@ from msgspec.structs import replace
 
 from seclink.config.parser import read_file
 from seclink.config.schema import Config
-from seclink.errors import StoreUnusable
+from seclink.errors import ConfigError, StoreUnusable
 
 INSTALLED = Path("/etc/seclink/seclink.toml")
 CONFIG_PATHS = (Path("seclink.toml"), INSTALLED)
+OTHERS_WRITE, MAX_NAMES = 0o022, 1000
 STATE = Path("/var/lib/seclink")  # /etc holds no data, and is read-only to the service and the container
 
 
@@ -39,7 +42,10 @@ def find(path: Path | None) -> Path | None:
     from_environment = os.environ.get("SECLINK_CONFIG")
     if from_environment:
         return Path(from_environment)
-    return next((candidate for candidate in CONFIG_PATHS if candidate.exists()), None)
+    standard = next((candidate for candidate in CONFIG_PATHS if candidate.exists()), None)
+    if standard == CONFIG_PATHS[0]:
+        _check_author(standard)
+    return standard
 
 
 def load(path: Path | None) -> Config:
@@ -53,7 +59,7 @@ def database(config: Config, toml: Path | None) -> Path:
     A relative path begins at the folder of the TOML file, whatever the working directory is, or at /var/lib/seclink if
     the file is the one in /etc.
     """
-    return (_data_folder(find(toml)) / config.store.path).resolve()
+    return resolve(_data_folder(find(toml)) / config.store.path)
 
 
 def existing_database(config: Config, toml: Path | None) -> Path:
@@ -62,6 +68,50 @@ def existing_database(config: Config, toml: Path | None) -> Path:
     if not path.exists():
         raise StoreUnusable(f"{path}: there is no such database; name the server's TOML with --config")
     return path
+
+
+def resolve(path: Path) -> Path:
+    """Return the absolute path, without links. Root follows only those that root alone can change.
+
+    Raise StoreUnusable at any other.
+    """
+    if os.geteuid() != 0:
+        return path.resolve()
+    resolved, names = Path("/"), deque(path.absolute().parts[1:])
+    for _ in range(MAX_NAMES):
+        if not names:
+            return resolved
+        name = names.popleft()
+        step = resolved.parent if name == ".." else resolved / name
+        if name == ".." or not step.is_symlink():
+            resolved = step
+            continue
+        if not (_is_root_only(resolved) and step.lstat().st_uid == 0):
+            raise StoreUnusable(f"{step}: is a symbolic link that other users can change, so root does not follow it")
+        target = step.readlink()
+        resolved = Path("/") if target.is_absolute() else resolved
+        names.extendleft(reversed([part for part in target.parts if part != "/"]))
+    raise StoreUnusable(f"{path}: has too many symbolic links")
+
+
+def _is_root_only(folder: Path) -> bool:
+    """Return whether only root can create or replace links of root's in the folder."""
+    status = folder.stat()
+    return status.st_uid == 0 and (not status.st_mode & OTHERS_WRITE or bool(status.st_mode & stat.S_ISVTX))
+
+
+def _check_author(toml: Path) -> None:
+    """Raise ConfigError if another user wrote the file of the working directory, or could have.
+
+    It names where the database is, and the address to which commands send the API key.
+    """
+    for path in (toml.absolute(), toml.absolute().parent):
+        status = path.stat()
+        fix = f"if you trust it, name it with --config {toml}"
+        if status.st_uid not in (0, os.geteuid()):
+            raise ConfigError(f"{path}: belongs to user {status.st_uid}, not to you or root; {fix}")
+        if status.st_mode & OTHERS_WRITE:
+            raise ConfigError(f"{path}: can be changed by other users; chmod go-w {path}, or {fix}")
 
 
 def with_overrides(config: Config, host: str | None, port: int | None) -> Config:

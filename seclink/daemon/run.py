@@ -29,6 +29,7 @@ from seclink.server.certificate import Certificate
 from seclink.server.serve import CannotListen, stop_on_signals
 from seclink.server.serve import serve as serve_http
 from seclink.server.settings import ServerSettings
+from seclink.store import owner
 from seclink.store.sqlite import SqliteStore
 from seclink.telemetry.log import Log
 from seclink.web.assets import load as load_assets
@@ -136,6 +137,7 @@ async def _open_store(start: StartArguments, log: Log) -> SqliteStore:
     config = start.config
     keep_seconds = config.receipts.keep_days * 86400
     try:
+        owner.become(start.path)
         store = await SqliteStore.open(start.path, keep_seconds=keep_seconds, max_bytes=config.store.max_bytes)
     except StoreUnusable as error:
         prefix = location_prefix(start.source.path, "store", "path")

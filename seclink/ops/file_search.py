@@ -7,10 +7,11 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec import Struct
 
-from seclink.ops.processes import open_files, server_process
+from seclink.ops.processes import PROCESSES, open_files, server_process
 
 CHUNK_BYTES = 2**20
 TEMPORARY_FOLDERS = ("/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108  read only: where SQLite writes temporary files
@@ -45,7 +46,7 @@ def files_to_search(database: Path, extra: Iterable[Path] = ()) -> SearchedFiles
             unsearched.append(f"the open files of process {process}; run this command as its user")
     for path in candidates:
         with contextlib.suppress(FileNotFoundError):
-            status = path.stat()
+            status = path.stat(follow_symlinks=path.is_relative_to(PROCESSES))
             if stat.S_ISREG(status.st_mode):
                 files.setdefault((status.st_dev, status.st_ino), path)
     return SearchedFiles(tuple(files.values()), tuple(unsearched))
@@ -70,7 +71,9 @@ def _search_file(path: Path, needles: Mapping[str, bytes]) -> tuple[list[Match],
     offsets: dict[str, int] = {}
     overlap = max(map(len, needles.values()), default=1) - 1
     window, window_at, size = b"", 0, 0
-    with path.open("rb") as file:
+    with _open(path) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return [], 0
         while chunk := file.read(CHUNK_BYTES):
             # A needle may begin in one chunk and end in the next, so the end of the last window stays in front.
             window_at = size - min(overlap, len(window))
@@ -80,6 +83,12 @@ def _search_file(path: Path, needles: Mapping[str, bytes]) -> tuple[list[Match],
                     offsets[name] = window_at + offset
             size += len(chunk)
     return [Match(name, display_name(path), offset) for name, offset in offsets.items()], size
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file for reading, and no link to another one except for the open files of a process."""
+    follow = 0 if path.is_relative_to(PROCESSES) else os.O_NOFOLLOW
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow), "rb")
 
 
 def display_name(path: Path) -> str:
@@ -108,7 +117,7 @@ def _extra_files(extra: Iterable[Path], unsearched: list[str]) -> Iterator[Path]
 
     for path in extra:
         if not path.is_dir():
-            yield path
+            yield path.resolve()
             continue
         for folder, _, names in os.walk(path, onerror=note_error):
             yield from (Path(folder, name) for name in names)

@@ -31,21 +31,14 @@ def commit(temp: Path, target: Path, *, replace: bool = False) -> None:
         temp.replace(target)
     else:
         try:
-            os.link(temp, target)
+            os.link(temp, target, follow_symlinks=False)
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links, as on many USB sticks
-            if target.exists():
+            if os.path.lexists(target):
                 raise FileExistsError(target) from None
             temp.rename(target)
     _sync(target.parent)
-
-
-def chown_like(file: Path, database: Path) -> None:
-    """Give a file that root has created to the owner of the database, or of its folder: a service of another user."""
-    if os.geteuid() == 0:
-        owner = (database if database.exists() else database.parent).stat()
-        os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def erase(descriptor: int) -> None:

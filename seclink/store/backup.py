@@ -7,14 +7,19 @@ old one overwritten.
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import stat
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec import Struct
 
 from seclink.errors import StoreUnusable
-from seclink.store import atomic_file, audit_log, connection, snapshot
+from seclink.store import atomic_file, audit_log, connection, owner, snapshot
 from seclink.store.inspect import open_readonly
 from seclink.store.migrate import upgrade
 from seclink.store.reads import LAST_SEEN
@@ -49,7 +54,7 @@ def save(path: Path, file: Path, now: int) -> Inventory:
     exists = StoreUnusable(f"{file}: exists already; a backup never overwrites a file")
     if os.path.lexists(file):
         raise exists
-    connection.check(path)
+    owner.run(path, partial(connection.check, path), None)
     try:
         return snapshot.write(path, file, now)
     except FileExistsError:
@@ -62,8 +67,19 @@ def save(path: Path, file: Path, now: int) -> Inventory:
 def restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) -> Restored:
     """Make `file` the database. Secrets that are active in either have ended then; receipts stay for `keep_ms`.
 
-    Without `replace` there must not be a database yet. Raises StoreUnusable, OSError.
+    Without `replace` there must not be a database yet. As root, this becomes the owner of the database's folder for
+    good. Raises StoreUnusable, OSError.
     """
+    if not owner.is_foreign(path):
+        return _restore(file, path, now, keep_ms, replace=replace)
+    with _handed_over(file, path) as copy:
+        try:
+            return _restore(copy, path, now, keep_ms, replace=replace)
+        except StoreUnusable as error:
+            raise StoreUnusable(error.message.replace(str(copy), str(file)), error.fault) from None
+
+
+def _restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) -> Restored:
     _check_file(file, path)
     lock = connection.lock(path)
     try:
@@ -71,11 +87,9 @@ def restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) ->
         old = _read_existing(path, now) if is_there else None
         if is_there and not replace:
             raise StoreUnusable(_exists_message(path, old))
-        atomic_file.chown_like(Path(f"{path}.lock"), path)
         with atomic_file.temp_file(path) as temp:
             inventory = _copy(file, temp, max(now, old.last_seen_at if old else 0))
             ended = _complete(temp, inventory, keep_ms, path if old else None)
-            atomic_file.chown_like(temp, path)
             aside = _set_aside(path, old, inventory.at) if is_there else None
             _commit(temp, path, overwrite=old is not None)
     except sqlite3.Error as error:
@@ -83,6 +97,40 @@ def restore(file: Path, path: Path, now: int, keep_ms: int, *, replace: bool) ->
     finally:
         os.close(lock)
     return Restored(inventory=inventory, ended=ended, lost=old.active if old else 0, previous=aside, is_raw=old is None)
+
+
+@contextlib.contextmanager
+def _handed_over(file: Path, path: Path) -> Iterator[Path]:
+    """Open the file and its log as root, become the owner of the database, and copy them beside it for the duration of
+    the block. The copy may hold contents, so it is erased.
+    """
+    with contextlib.ExitStack() as stack:
+        contents = {"": stack.enter_context(_open_plain(file))}
+        if os.path.lexists(f"{file}-wal"):
+            contents["-wal"] = stack.enter_context(_open_plain(Path(f"{file}-wal")))
+        if path.exists() and os.path.samestat(os.fstat(contents[""].fileno()), path.stat()):
+            raise StoreUnusable(f"{file}: is the database itself")
+        owner.become(path)
+        temp = stack.enter_context(atomic_file.temp_file(path))
+        for end, content in contents.items():
+            copy = stack.enter_context(Path(f"{temp}{end}").open("w+b"))
+            stack.callback(atomic_file.erase, copy.fileno())
+            shutil.copyfileobj(content, copy)
+            copy.flush()
+        yield temp
+
+
+def _open_plain(file: Path) -> BinaryIO:
+    """Open a file that root may read, and no link to another one. Raises StoreUnusable."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise StoreUnusable(f"{file}: cannot be opened: {error.strerror}") from None
+    content, status = os.fdopen(descriptor, "rb"), os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        content.close()
+        raise StoreUnusable(f"{file}: is not a file of one name")
+    return content
 
 
 def _check_file(file: Path, path: Path) -> None:
@@ -205,7 +253,6 @@ def _set_aside(path: Path, old: _Existing | None, at: int) -> Path:
         return aside
     aside = path.with_name(f"{path.name}.replaced-{stamp}")
     snapshot.write(path, aside, at, replace=True)
-    atomic_file.chown_like(aside, path)
     connection.connect(path, sqlite3.Connection).close()  # the last connection to close moves the log into the file
     if os.path.lexists(f"{path}-wal"):
         aside.unlink()

@@ -11,7 +11,7 @@ from seclink.store.reads import LAST_SEEN
 
 
 def read(path: Path) -> int:
-    """Raises StoreUnusable."""
+    """Return the instant. Raises StoreUnusable."""
     connection.check(path, max_bytes=0)
     try:
         with open_readonly(path) as db:

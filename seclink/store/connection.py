@@ -7,9 +7,11 @@ after erasing.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
+import stat
 import struct
 import time
 from pathlib import Path
@@ -52,7 +54,7 @@ def lock(path: Path) -> int:
     """Lock the database for this server; return the descriptor whose closing unlocks it. Raises StoreUnusable."""
     descriptor = -1
     try:
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _open_own(Path(f"{path}.lock"))
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
@@ -60,6 +62,16 @@ def lock(path: Path) -> int:
     except OSError as error:
         raise StoreUnusable(f"{path}: cannot be used: {error.strerror}") from None
     return descriptor
+
+
+def _open_own(path: Path) -> int:
+    """Open or create a file of this user's, and no link to another. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and os.geteuid() in (0, status.st_uid):
+        return descriptor
+    os.close(descriptor)
+    raise PermissionError(errno.EPERM, "it is not a file of this user")
 
 
 class Migrated(Struct, frozen=True):
@@ -76,7 +88,7 @@ def open_or_create(path: Path, *, is_alone: bool = True) -> Migrated | None:
     may be using them.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _open_own(path)
         if os.fstat(descriptor).st_mode & 0o077:  # a restored copy, for example; its log takes the file's mode
             os.fchmod(descriptor, 0o600)
         os.close(descriptor)

@@ -3,10 +3,12 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
+from seclink.store import owner
 from seclink.store.connection import connect, unusable
 from seclink.store.migrate import NEWEST, foreign_objects, version
 from seclink.store.reads import LAST_SEEN
@@ -36,6 +38,10 @@ def inspect(path: Path, *, max_bytes: int = 2**30) -> Inspection:
 
     Raises StoreUnusable if the file cannot be read, or is not a SecLink database.
     """
+    return owner.run(path, partial(_inspect, path, max_bytes), Inspection)
+
+
+def _inspect(path: Path, max_bytes: int) -> Inspection:
     try:
         with open_readonly(path) as db:
             (journal_mode,) = db.execute("PRAGMA journal_mode").fetchone()
@@ -80,6 +86,10 @@ def leftovers(path: Path) -> list[str]:
 
     Raises StoreUnusable.
     """
+    return owner.run(path, partial(_leftovers, path), list[str])
+
+
+def _leftovers(path: Path) -> list[str]:
     try:
         with open_readonly(path) as db:
             db.execute("BEGIN")
@@ -94,6 +104,10 @@ def leftovers(path: Path) -> list[str]:
 
 def stored_passcode(path: Path, link_id: str) -> str:
     """Return the argon2id string that is stored for a secret, "" if there is none. Raises StoreUnusable."""
+    return owner.run(path, partial(_stored_passcode, path, link_id), str)
+
+
+def _stored_passcode(path: Path, link_id: str) -> str:
     try:
         with open_readonly(path) as db:
             row = db.execute("SELECT passcode FROM secrets WHERE link_id = ?", (link_id,)).fetchone()

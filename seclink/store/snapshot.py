@@ -9,13 +9,17 @@ source, so that the release which wrote the source can read it.
 import contextlib
 import os
 import re
+import shutil
 import sqlite3
+import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from seclink.store import atomic_file
+from seclink.store import atomic_file, owner
 from seclink.store.migrate import create_statements, version
 from seclink.store.schema import APPLICATION_ID, LAYOUT
 
@@ -73,15 +77,42 @@ def write(source: Path, target: Path, now: int, *, replace: bool = False) -> Inv
 
     `now` is the instant of the copy unless the source has seen a later one.
     """
+    if owner.is_foreign(target):
+        return _deliver(source, target, now)
     with atomic_file.temp_file(target) as temp:
-        inventory = copy_into(source, temp, now)
+        if owner.is_foreign(source):
+            enter = partial(owner.become, source)  # once the target, which may be root's alone, is open
+            inventory = owner.in_child(partial(copy_into, source, temp, now, enter), Inventory)
+        else:
+            inventory = copy_into(source, temp, now)
         os.utime(temp, ns=(inventory.at * 10**6,) * 2)  # its age goes by the database's clock, not the machine's
+        size = temp.stat().st_size
         atomic_file.commit(temp, target, replace=replace)
+    return msgspec.structs.replace(inventory, bytes=size)
+
+
+def _deliver(source: Path, target: Path, now: int) -> Inventory:
+    """Copy `source` in a folder of root's, and let the owner of the target's folder take the copy from there."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.db")
+        inventory = write(source, copy, now)
+        with copy.open("rb") as content:
+
+            def take() -> None:
+                with atomic_file.temp_file(target) as temp:
+                    with temp.open("wb") as file:
+                        shutil.copyfileobj(content, file)
+                    atomic_file.commit(temp, target)
+
+            owner.run(target, take, None)
     return inventory
 
 
-def copy_into(source: Path, target: Path, now: int) -> Inventory:
-    """Copy `source` into an empty file, not durably yet. Raises sqlite3.Error."""
+def copy_into(source: Path, target: Path, now: int, enter: Callable[[], None] = lambda: None) -> Inventory:
+    """Copy `source` into an empty file, not durably yet. Raises sqlite3.Error.
+
+    `enter` is called between the opening of the target and that of the source.
+    """
     uri = f"{target.absolute().as_uri()}?mode=rw"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)) as db:
         # No other process reads the file before it is complete, and it is made durable as a whole.
@@ -89,6 +120,7 @@ def copy_into(source: Path, target: Path, now: int) -> Inventory:
             db.execute(f"PRAGMA {setting}")
         for name, value in LAYOUT.items():
             db.execute(f"PRAGMA {name} = {value!r}")
+        enter()
         db.execute("ATTACH ? AS old", (f"{source.absolute().as_uri()}?mode=ro",))
         db.execute("BEGIN")
         inventory = _inventory(db, now)
@@ -98,7 +130,7 @@ def copy_into(source: Path, target: Path, now: int) -> Inventory:
         (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok" or db.execute("PRAGMA foreign_key_check").fetchone():
             raise sqlite3.DatabaseError("the copy is inconsistent")
-    return msgspec.structs.replace(inventory, bytes=target.stat().st_size)
+    return inventory
 
 
 def remove_old(path: Path, last_seen_at: int, keep_ms: int) -> None:

@@ -623,20 +623,6 @@ async def test_database_open_in_another_program_is_not_replaced(store: SqliteSto
     assert restore(file, path, replace=True).previous is not None
 
 
-def test_file_created_by_root_gets_the_owner_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service could not open the restored database otherwise."""
-    made, given = tmp_path / "made", []
-    made.touch()
-    monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((path, uid, gid)))
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    atomic_file.chown_like(made, tmp_path / "no database yet")
-    owner = tmp_path.stat()
-    assert given == [(made, owner.st_uid, owner.st_gid)]
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    atomic_file.chown_like(made, tmp_path / "no database yet")
-    assert len(given) == 1
-
-
 async def test_lock_is_released_after_success_and_failure(store: SqliteStore, path: Path, file: Path) -> None:
     backup.save(path, file, SAVED)
     await store.close()
