@@ -31,7 +31,7 @@ def commit(temp: Path, target: Path, *, replace: bool = False) -> None:
         temp.replace(target)
     else:
         try:
-            os.link(temp, target, follow_symlinks=False)
+            os.link(temp, target)
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links, as on many USB sticks

@@ -207,4 +207,4 @@ def _open_up(folder: int, path: Path, closed: Path) -> None:
 
 
 def _unusable(path: Path, error: OSError) -> StoreUnusable:
-    return StoreUnusable(f"{path}: cannot be opened: {error.strerror}", StoreFault.ACCESS)
+    return StoreUnusable(f"{path}: cannot be used: {error.strerror}", StoreFault.ACCESS)

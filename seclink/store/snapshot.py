@@ -77,6 +77,7 @@ def write(source: Path, target: Path, now: int, *, replace: bool = False) -> Inv
 
     `now` is the instant of the copy unless the source has seen a later one.
     """
+    os.close(os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))  # raises OSError
     if owner.is_foreign(target):
         return _deliver(source, target, now)
     with atomic_file.temp_file(target) as temp:
