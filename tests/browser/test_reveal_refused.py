@@ -38,12 +38,12 @@ def test_a_passcode_is_asked_for_until_it_is_right(page: Page, server: Server, p
     assert events(server.url, created) == ["created", "peeked", "passcode_wrong", "revealed"]
 
 
-@pytest.mark.parametrize("typed", ["Riddle stadium orbit plank", " RIDDLE, Stadium,orbit  plank "])
+@pytest.mark.parametrize("typed", ["Academy stadium orbit accent", " ACADEMY, Stadium,orbit  accent "])
 def test_four_words_open_as_they_are_heard(
     page: Page, server: Server, python: Client, watch: Watch, typed: str
 ) -> None:
     """On the phone nobody says dashes, and none of the tries goes on them."""
-    created = python.create(SECRET, password="riddle-stadium-orbit-plank")
+    created = python.create(SECRET, password="academy-stadium-orbit-accent")
     visit(page, created.link)
     page.locator("#passcode").fill(typed)
     page.locator("#reveal").click()
@@ -55,9 +55,9 @@ def test_four_words_of_somebody_s_own_open_as_they_are(
     page: Page, server: Server, python: Client, watch: Watch
 ) -> None:
     watch.expect("status of 401")
-    created = python.create(SECRET, password="Riddle Stadium Orbit Plank")
+    created = python.create(SECRET, password="Academy Stadium Orbit Accent")
     visit(page, created.link)
-    page.locator("#passcode").fill("Riddle Stadium Orbit Plank")
+    page.locator("#passcode").fill("Academy Stadium Orbit Accent")
     page.locator("#reveal").click()
     expect(page.locator("#content pre")).to_have_text(SECRET)
     assert events(server.url, created) == ["created", "peeked", "passcode_wrong", "revealed"]
