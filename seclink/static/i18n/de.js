@@ -204,7 +204,7 @@ export default {
   "report.sent": "Danke. Der Administrator des Servers sieht die Meldung. Das Geheimnis bleibt, wie es ist.",
 
   "receipt.events": "Was geschehen ist",
-  "receipt.waiting": "Noch nicht geöffnet",
+  "receipt.waiting": "Wartet auf das Öffnen",
   "receipt.fresh": "Stand: {at}. Diese Seite aktualisiert sich selbst.",
   "receipt.stale": "Stand: {at}. Neuer Versuch …",
   "receipt.exposed": "Dieser Link wurde unterwegs umgeschrieben, deshalb haben Server auf dem Weg seinen Schlüssel gesehen. Wer ihn hat, kann diese Statusseite sehen und das Geheimnis vernichten.",

@@ -204,7 +204,7 @@ export default {
   "report.sent": "Merci. L’administrateur du serveur verra le signalement. Le secret reste tel quel.",
 
   "receipt.events": "Ce qui s’est passé",
-  "receipt.waiting": "Pas encore ouvert",
+  "receipt.waiting": "En attente d’ouverture",
   "receipt.fresh": "Dernière mise à jour : {at}. Cette page s’actualise toute seule.",
   "receipt.stale": "Dernière mise à jour : {at}. Nouvelle tentative…",
   "receipt.exposed": "Ce lien a été réécrit en chemin : des serveurs intermédiaires ont donc vu sa clé. Quiconque la possède peut voir cette page de suivi et détruire le secret.",

@@ -204,7 +204,7 @@ export default {
   "report.sent": "Dank je. De beheerder van de server krijgt de melding te zien. Het geheim blijft zoals het is.",
 
   "receipt.events": "Wat er is gebeurd",
-  "receipt.waiting": "Nog niet geopend",
+  "receipt.waiting": "Wacht op opening",
   "receipt.fresh": "Bijgewerkt om {at}. Deze pagina werkt zichzelf bij.",
   "receipt.stale": "Laatst bijgewerkt om {at}. Nieuwe poging…",
   "receipt.exposed": "Deze link is onderweg herschreven, dus servers onderweg hebben de sleutel gezien. Wie die heeft, kan deze statuspagina zien en het geheim vernietigen.",

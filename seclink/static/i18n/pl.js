@@ -18,7 +18,7 @@ export default {
   "missing.title": "Pod tym adresem nic nie ma",
   "missing.why": "Ten adres nie należy ani do sekretu, ani do strony statusu.",
   "missing.next": "Jeśli masz link od kogoś, porównaj go z otwartym adresem: może brakować jego części. Nic nie zostało otwarte.",
-  "missing.home": "Przejdź do strony głównej",
+  "missing.home": "Strona główna",
 
   "verify.title": "Jak sprawdzić tę stronę",
   "verify.how": "Uruchom to polecenie na komputerze z tą samą wersją SecLink. Porówna ono z tą wersją każdy bajt, który serwer wysyła przeglądarkom:",
@@ -204,7 +204,7 @@ export default {
   "report.sent": "Dziękujemy. Zgłoszenie zobaczy administrator serwera. Sekret zostaje bez zmian.",
 
   "receipt.events": "Co się wydarzyło",
-  "receipt.waiting": "Jeszcze nieotwarty",
+  "receipt.waiting": "Czeka na otwarcie",
   "receipt.fresh": "Stan z {at}. Strona odświeża się sama.",
   "receipt.stale": "Stan z {at}. Kolejna próba…",
   "receipt.exposed": "Ten link został po drodze przepisany, więc serwery na trasie widziały jego klucz. Kto go ma, może zobaczyć tę stronę statusu i zniszczyć sekret.",
