@@ -174,7 +174,7 @@ def _middleware(
 def _is_urgent(scope: Message) -> bool:
     """Return whether a request must be served however busy the server is: pages, their files, and burning."""
     method, path = scope["method"], scope["path"]
-    return method == "DELETE" or path.endswith("/burn") or (method in ("GET", "HEAD") and "/api/" not in path)
+    return method == "DELETE" or path.endswith("/burn") or (method in ("GET", "HEAD") and "/api" not in path)
 
 
 def _too_large(config: Config) -> Callable[[Message], PayloadTooLarge]:

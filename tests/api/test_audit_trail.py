@@ -72,6 +72,14 @@ async def test_retry_after_a_burn_is_audited(appliance: Appliance) -> None:
     await expect_entries(appliance, ("revealed", None, None, "view 1 of 2"), burned, ("failed", None, None, "gone"))
 
 
+async def test_wrong_passcode_of_a_key_holder_names_its_account(appliance: Appliance) -> None:
+    secret, key = await create(appliance.http, passcodeHash=RIGHT), await appliance.key("acme")
+    headers = bearer(key) | {"SecLink-Passcode": WRONG}
+    await appliance.http.get(f"/secrets/{secret['linkId']}", headers=headers)
+    added = ("key_added", "acme", None, f"{key[:14]}... create,manage")
+    await expect_entries(appliance, added, ("failed", None, "acme", "passcode_wrong"))
+
+
 async def test_locked_out_guesser_is_audited(appliance: Appliance) -> None:
     secret = await create(appliance.http, passcodeHash=RIGHT)
     for _ in range(6):

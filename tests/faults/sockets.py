@@ -15,8 +15,15 @@ from urllib.parse import urlsplit
 
 from support.waiting import TIMEOUT_SECONDS
 
+import seclink
 from seclink.web.security_headers import HEADERS
 
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(Path(seclink.__file__).parents[1]),  # the package that is under test here
+    # Freed large blocks go back to the system, so that the resident memory is the memory in use.
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+}
 POST = b"POST /look HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 SECURITY = {name.decode(): value.decode() for name, value in HEADERS}
@@ -41,8 +48,7 @@ class SmallServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Freed large blocks go back to the system, so that the resident memory is the memory in use.
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "MALLOC_MMAP_THRESHOLD_": "131072"},
+            env=ENVIRONMENT,
         )
         assert self.popen.stdout is not None
         self.url = self.popen.stdout.readline().strip()

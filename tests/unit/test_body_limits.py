@@ -84,6 +84,31 @@ async def test_busy_server_still_passes_its_health_check() -> None:
     assert statuses == {"/healthz": 200, "/api/v1/secrets": 503}
 
 
+async def test_ended_requests_give_everything_back() -> None:
+    """RL-11: their place and the memory of their bodies, also if they failed."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await RequestContext(scope, receive, ANONYMOUS).body()
+        assert middleware.in_flight == 1
+        assert middleware._budget.memory.in_use == 900
+        raise RuntimeError
+
+    middleware = Middleware(app, render, max_body_bytes=100_000)
+    head = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b""}
+    for _ in range(2):
+        pieces = list(LARGE)
+
+        async def receive(pieces: list[bytes] = pieces) -> dict[str, Any]:
+            return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+        async def send(message: Any) -> None:
+            return None
+
+        headers = [(b"host", b"x"), (b"content-length", b"66436")]
+        await middleware({**head, "headers": headers}, receive, send)
+        assert (middleware.in_flight, middleware._budget.memory.in_use) == (0, 0)
+
+
 async def test_large_body_is_charged_to_its_client(make_appliance: MakeAppliance) -> None:
     """IN-01: by IPv4 address or IPv6 /64, behind a trusted proxy by the forwarded address."""
     toml = '[server]\ntrusted_proxies = ["192.0.2.1"]\n'

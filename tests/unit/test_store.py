@@ -363,6 +363,14 @@ async def test_ended_secret_allows_no_attempts(store: Store) -> None:
     assert await store.attempt(link("a"), "one", NOW) is None
 
 
+async def test_peek_after_the_end_is_not_recorded(store: Store) -> None:
+    """A peek is recorded after its response, and the secret may have been opened in between."""
+    await store.add(secret())
+    assert await store.claim(link("a"), NOW + 1) is not None
+    await store.record(link("a"), "peeked", NOW + 2)
+    assert await history(store, "a", NOW + 3) == [(NOW, "created"), (NOW + 1, "revealed")]
+
+
 async def test_only_the_first_peek_is_recorded(store: Store) -> None:
     await store.add(secret())
     for at in (3, 1, 7):
