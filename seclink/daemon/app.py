@@ -27,11 +27,12 @@ from seclink.web.asgi import App, Message
 from seclink.web.assets import Assets
 from seclink.web.cors import with_preflight
 from seclink.web.documents import Documents
+from seclink.web.error_page import ErrorPage
 from seclink.web.metrics_collector import MetricsCollector
 from seclink.web.middleware import CustomError, ErrorResponse, Middleware
 from seclink.web.openapi import openapi_document
 from seclink.web.origins import Origins
-from seclink.web.pages import Pages, html_error
+from seclink.web.pages import Pages
 from seclink.web.problems import Problems, render
 from seclink.web.receipts import ReceiptsApi
 from seclink.web.response import Response, json_response
@@ -88,9 +89,14 @@ def build_app(config: Config, assets: Assets, engine: Engine) -> Middleware:
         *([metrics_web.handler(engine.metrics, admission)] if config.metrics.enabled else []),
     ]
     api = cast(App, _framework(routes, Problems(log, dialect_error), engine))
-    pages = Pages(assets, Documents(assets, openapi), api, monitoring, log, dialect_error)
+    error_page = ErrorPage(assets)
+    pages = Pages(assets, Documents(assets, openapi), api, monitoring, log, dialect_error, error_page)
     app = dispatcher.wrap(with_preflight(pages, BASE), api, partial(pages.show, "reveal"))
-    return _middleware(app, dialect_error, monitoring, config, admission, log)
+
+    def custom_error(scope: Any, error: SecLinkError) -> ErrorResponse | None:
+        return dialect_error(scope, error) or error_page(scope, error)
+
+    return _middleware(app, custom_error, monitoring, config, admission, log)
 
 
 def _api_routes(
@@ -143,12 +149,7 @@ def _framework(routes: list[HTTPRouteHandler], problems: Problems, engine: Engin
 
 
 def _middleware(
-    app: App,
-    dialect_error: CustomError,
-    monitoring: Iterable[str],
-    config: Config,
-    admission: Admission,
-    log: Log,
+    app: App, custom_error: CustomError, monitoring: Iterable[str], config: Config, admission: Admission, log: Log
 ) -> Middleware:
     return Middleware(
         app,
@@ -161,7 +162,7 @@ def _middleware(
         holder_of=admission.holder,
         peer_holder=admission.peer_holder,
         is_urgent=_is_urgent,
-        custom_error=lambda scope, error: dialect_error(scope, error) or html_error(scope, error),
+        custom_error=custom_error,
         too_large=_too_large(config),
         exempt_paths=monitoring,  # a busy server is alive: a monitor must not restart it
         any_host_paths=health_web.PATHS,  # probes use the addresses of machines and containers

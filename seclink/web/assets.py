@@ -1,4 +1,4 @@
-"""The files of the pages, read once: scripts, styles and texts unchanged, HTML filled in for every language.
+"""The files of the pages, read once: scripts and styles unchanged, HTML and texts filled in for every language.
 
 An element `<p data-t="key"></p>` gets its text here, and `data-t-placeholder`, `-label`, `-title` and `-content` become
 attributes, so that a page is readable before its script runs, or without it. `{{name}}` is replaced by a setting. An
@@ -29,7 +29,9 @@ FIRST_WORDS = f"words/{FIRST_LANGUAGE}.txt"
 ICON = "img/icon.svg"
 ICONS = {ICON, "img/revealed.svg", "img/ended.svg"}
 OUR_ACCENT = b"#14624f"
-TEMPLATE = "document"
+DOCUMENT, ERROR = "document", "error"
+TEMPLATES = (DOCUMENT, ERROR)
+"""Pages that are filled in again for each document and error, in English."""
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -50,7 +52,7 @@ Texts = dict[str, Any]
 
 
 class Assets(Struct, frozen=True):
-    """`files` by their path below the version, `pages` by name and language, `template` for the documents, in English.
+    """`files` by their path below the version, `pages` by name and language, `templates` by name, in English.
 
     The first of `languages` is for clients that accept none of them. `root` is the path of the public URL, usually "",
     and `logo` the path of the operator's or our own.
@@ -61,7 +63,7 @@ class Assets(Struct, frozen=True):
     languages: tuple[str, ...]
     files: Mapping[str, bytes]
     pages: Mapping[tuple[str, str], bytes]
-    template: bytes
+    templates: Mapping[str, bytes]
     logo: str
 
 
@@ -76,9 +78,10 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
         name[5:-3]: read_texts(module) for name, module in files.items() if re.fullmatch(r"i18n/[a-z-]+\.js", name)
     }
     languages = (FIRST_LANGUAGE, *sorted(texts.keys() - {FIRST_LANGUAGE}))
-    if FIRST_WORDS in files:
-        for language in languages:
-            files.setdefault(f"words/{language}.txt", files[FIRST_WORDS])
+    names = {name: texts[name].get("language", name) for name in languages}
+    texts = {language: texts[FIRST_LANGUAGE] | texts[language] for language in languages}
+    templates = {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.html"))}
+    _make_files(files, templates, texts)
     logo = _brand(files, config)
     root, version = urlsplit(public_url).path.rstrip("/"), _version(files)
     values = {
@@ -88,15 +91,37 @@ def load(config: Config, public_url: str, folder: Path = FOLDER) -> Assets:
         "logo": f"{root}/static/{version}/{logo}",
         "fingerprint": fingerprint(manifest(folder)),
     }
-    names = {name: texts[name].get("language", name) for name in languages}
     values["settings"] = json.dumps(_settings(config, values["logo"], names), ensure_ascii=False, separators=(",", ":"))
     pages = {}
-    for path in sorted(folder.glob("*.html")):
-        for language in languages if path.stem != TEMPLATE else (FIRST_LANGUAGE,):
-            page = with_integrity(path.read_text("utf-8").replace("{{lang}}", language), files)
-            pages[path.stem, language] = fill(page, texts[FIRST_LANGUAGE] | texts[language], values).encode()
-    template = pages.pop((TEMPLATE, FIRST_LANGUAGE), b"")
-    return Assets(root, version, languages, files, pages, template, logo)
+    for name, page in templates.items():
+        for language in languages if name not in TEMPLATES else (FIRST_LANGUAGE,):
+            whole = with_integrity(page.replace("{{lang}}", language), files)
+            pages[name, language] = fill(whole, texts[language], values).encode()
+    filled = {name: pages.pop((name, FIRST_LANGUAGE), b"") for name in TEMPLATES}
+    return Assets(root, version, languages, files, pages, filled, logo)
+
+
+def _make_files(files: dict[str, bytes], templates: Mapping[str, str], texts: Mapping[str, Texts]) -> None:
+    """Add to the files what a page loads in each language: its texts, and words for passcodes."""
+    for language in texts:
+        if FIRST_WORDS in files:
+            files.setdefault(f"words/{language}.txt", files[FIRST_WORDS])
+        for name, page in templates.items():
+            if "/i18n/" in page:
+                files[f"i18n/{name}/{language}.js"] = page_texts(page, files, texts[language])
+
+
+def page_texts(page: str, files: Mapping[str, bytes], texts: Texts) -> bytes:
+    """Return a module with the texts that a page and its scripts name, by key or by the beginning of keys.
+
+    A page loads less than half of the texts.
+    """
+    scripts = (files.get(name, b"").decode() for name in re.findall(r"/(js/[\w-]+\.js)\"", page))
+    sources = "".join((page, *scripts))
+    keys = set(re.findall(r'"([\w.]+)"', sources))
+    beginnings = tuple(re.findall(r"`(\w+\.\w*)\$\{", sources))
+    needed = {key: text for key, text in texts.items() if key in keys or key.startswith(beginnings)}
+    return f"export default {json.dumps(needed, ensure_ascii=False, separators=(',', ':'))};\n".encode()
 
 
 def with_integrity(page: str, files: Mapping[str, bytes]) -> str:

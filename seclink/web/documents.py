@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from seclink.web.assets import Assets
+from seclink.web.assets import DOCUMENT, Assets
 from seclink.web.resource import HTML, Resource, prepare
 from seclink.web.security_headers import PAGE_HEADERS
 
@@ -57,7 +57,7 @@ def document(name: str, assets: Assets) -> Resource:
 def page(text: str, assets: Assets) -> Resource:
     """Return a document as a whole page."""
     title, body = as_html(text, assets.root + PREFIX)
-    template = assets.template.decode()
+    template = assets.templates[DOCUMENT].decode()
     filled = template.replace("<!--title-->", html.escape(title)).replace("<!--document-->", body)
     return prepare(filled.encode(), HTML, *PAGE_HEADERS)
 

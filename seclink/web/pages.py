@@ -6,21 +6,20 @@ the same bytes whether the secret exists or not. Nothing of a request reaches a 
 not rate limited: they cost less than counting them would.
 """
 
-import html
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
 from seclink.domain import tokens
-from seclink.errors import MethodNotAllowed, NotFound, SecLinkError, UnknownHost
+from seclink.errors import MethodNotAllowed, NotFound, SecLinkError
 from seclink.telemetry.log import Log
 from seclink.web.asgi import App, Receive, Send
 from seclink.web.assets import MEDIA_TYPES, Assets
 from seclink.web.cors import CORS_HEADERS
 from seclink.web.documents import PREFIX as DOCS
 from seclink.web.documents import Documents
-from seclink.web.middleware import CustomError, ErrorResponse
+from seclink.web.middleware import CustomError
 from seclink.web.negotiation import language, wants_page
 from seclink.web.problems import render
 from seclink.web.resource import HTML, Resource, prepare, send_resource
@@ -50,9 +49,10 @@ class Pages:
         api_paths: Iterable[str],
         log: Log,
         custom_error: CustomError,
+        error_page: CustomError,
     ) -> None:
         self._api, self._api_paths, self._log, self._custom_error = api, frozenset(api_paths), log, custom_error
-        self._documents = documents
+        self._documents, self._error_page = documents, error_page
         self._languages = assets.languages
         self._pages, self._files = pages(assets), files(assets)
 
@@ -86,39 +86,13 @@ class Pages:
         if missing is not None:
             await send_resource(scope, send, missing)
             return
-        status, headers, body = custom or html_error(scope, error) or render(error, request_id)
+        status, headers, body = custom or self._error_page(scope, error) or render(error, request_id)
         if not wants_page(scope):
             headers = [*headers, *CORS_HEADERS]
         if isinstance(error, MethodNotAllowed):
             headers = [*headers, (b"allow", b"GET, HEAD")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-
-def html_error(scope: Any, error: SecLinkError) -> ErrorResponse | None:
-    """Return an error as a page without files, if a browser requested a page; None for programs.
-
-    It repeats nothing of the request.
-    """
-    if not wants_page(scope):
-        return None
-    text = f"<h1>{html.escape(error.title)}</h1>"
-    if error.message != error.title:
-        text += f"<p>{html.escape(error.message)}</p>"
-    if isinstance(error, UnknownHost):
-        text += (
-            "<p>If this is your server: set <code>server.public_url</code> in its TOML file to the https address that "
-            "people use, or add the name to <code>server.allowed_hosts</code>. For https set "
-            "<code>server.tls_cert</code>, or put a proxy in front.</p>"
-        )
-    body = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><title>{html.escape(error.title)}</title></head>'
-        f"<body><main>{text}</main></body></html>\n"
-    ).encode()
-    headers = [(b"content-type", HTML.encode()), *PAGE_HEADERS, (b"content-length", b"%d" % len(body))]
-    return error.status, headers, body
 
 
 def _page_of(path: str) -> str | None:

@@ -1,6 +1,8 @@
 """The pages: for one language the same bytes for everyone, served from memory, whether a secret exists or not."""
 
+import base64
 import gzip
+import hashlib
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -305,9 +307,24 @@ async def test_error_page_of_an_unknown_host_names_the_options(web: httpx.AsyncC
         assert "server.allowed_hosts" in response.text
         assert '<meta name="color-scheme" content="light dark">' in response.text
         assert "evil" not in response.text
-        assert not re.search(r"<script|<style|<link|src=|href=", response.text)
+        assert not re.search(r"<script|<link|src=|href=", response.text), "it loads nothing under that name"
     check_problem(await web.get("/", headers={"Host": "evil.example"}), 400, "unknown_host")
     check_problem(await web.get("/api/v1/stats", headers=BROWSER | {"Host": "evil.example"}), 400, "unknown_host")
+
+
+async def test_error_page_looks_like_the_others_under_their_policy(web: httpx.AsyncClient) -> None:
+    """HDR-04: with the same style sheet, inside it, and nothing else is allowed there."""
+    policy = (await web.get("/")).headers["content-security-policy"]
+    css = (assets.FOLDER / "css/style.css").read_text()
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    refused = (web.get("/", headers=BROWSER | {"Host": "evil.example"}), web.put("/", headers=BROWSER))
+    for status, request in zip((400, 405), refused, strict=True):
+        response = await request
+        assert response.status_code == status
+        assert f"<style>{css}</style>" in response.text
+        assert '<section class="card">' in response.text
+        allowed = policy.replace("style-src 'self'", f"style-src 'sha256-{digest}'")
+        assert response.headers["content-security-policy"] == allowed
 
 
 async def test_error_page_of_a_busy_or_failing_server_has_a_sentence(make_appliance: MakeAppliance) -> None:

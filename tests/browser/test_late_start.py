@@ -50,7 +50,7 @@ def test_a_page_whose_script_does_not_come_says_so_after_a_while(
 def test_missing_module_shows_message(page: Page, watch: Watch, addresses: dict[str, str]) -> None:
     watch.expect("ERR_FAILED", "Failed to fetch dynamically imported module")
     pace(page, LATER)
-    for lost in ("js/bytes.js", "i18n/en.js"):
+    for lost in ("js/bytes.js", "i18n/reveal/en.js"):
         page.route(f"**/{lost}", lambda route: route.abort())
         page.goto("about:blank")
         page.goto(addresses["reveal"])

@@ -161,6 +161,25 @@ def test_no_key_is_missing_and_none_is_left_over() -> None:
         assert any(key.startswith(first) and key.endswith(last) for key in known), f"no text is {first}...{last}"
 
 
+def test_page_loads_the_texts_it_needs() -> None:
+    """Also in a language that lacks one; the modules that are loaded later name none."""
+    files = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in STATIC.rglob("*.js")}
+    every = {str(key): str(key) for key in texts(FIRST)}
+    later = set(files) - {"js/client.js"}
+    for path in STATIC.glob("*.html"):
+        page = path.read_text("utf-8")
+        loaded = set(assets.read_texts(assets.page_texts(page, files, every)))
+        scripts = [name for name in files if f'/{name}"' in page]
+        later -= set(scripts)
+        source = page + "".join(files[name].decode() for name in scripts)
+        assert {key for key in every if f'"{key}"' in source} <= loaded, path.stem
+        for beginning in re.findall(r"`(\w+\.\w*)\$\{", source):
+            assert {key for key in every if key.startswith(beginning)} <= loaded, path.stem
+        assert len(loaded) < 0.65 * len(every), path.stem
+    for name in later - {name for name in later if name.startswith("i18n/")}:
+        assert not [key for key in every if f'"{key}"' in files[name].decode()], name
+
+
 def test_no_error_is_explained_that_cannot_come() -> None:
     """Codes are put together with `error.`, so the test above takes them as they are."""
     explained = {key.removeprefix("error.") for key in texts(FIRST) if key.startswith("error.")}
@@ -178,7 +197,7 @@ def test_a_language_is_added_by_adding_one_file(tmp_path: Path) -> None:
     after = assets.load(Config(), "https://secrets.example", folder)
     assert set(after.languages) - set(before.languages) == {"tok"}
     pages = {name for name, language in after.pages if language == "tok"}
-    assert pages == {path.stem for path in folder.glob("*.html")} - {assets.TEMPLATE}  # documents are in English
+    assert pages == {path.stem for path in folder.glob("*.html")} - set(assets.TEMPLATES)
     page = after.pages["create", "tok"].decode()
     assert '<html lang="tok"' in page
     assert "o pana e ijo len" in page

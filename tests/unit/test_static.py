@@ -98,8 +98,10 @@ def test_pages_have_no_inline_script_or_style() -> None:
 def test_files_named_by_pages_exist() -> None:
     for path in HTML:
         for url in re.findall(r"(?:href|src)=\"([^\"]*)\"", path.read_text()):
-            if url.startswith(PREFIX):
-                file = FOLDER / url.removeprefix(PREFIX).replace("{{lang}}", "en")
+            if "/i18n/" in url:
+                assert url == f"{PREFIX}i18n/{path.stem}/{{{{lang}}}}.js"
+            elif url.startswith(PREFIX):
+                file = FOLDER / url.removeprefix(PREFIX)
                 assert file.is_file(), f"{name(path)}: {url}"
             else:
                 assert url in ("{{base}}/", "{{base}}/docs", "{{logo}}"), f"{name(path)}: {url}"
@@ -123,7 +125,7 @@ def test_pages_preload_exactly_the_modules_they_import() -> None:
             reached.add(module)
             queue += static_imports(FOLDER / module) - reached
         preloads = [url.removeprefix(PREFIX) for url in re.findall(r"rel=\"modulepreload\" href=\"([^\"]*)\"", page)]
-        expected = reached - set(entries) | ({"i18n/{{lang}}.js"} if entries else set())
+        expected = reached - set(entries) | ({f"i18n/{path.stem}/{{{{lang}}}}.js"} if entries else set())
         assert sorted(preloads) == sorted(expected), name(path)
 
 

@@ -57,7 +57,7 @@ function showGone(page, { state, endedAt }) {
   page.showNotice(`gone.${kind}`, [
     endedAt ? (locale) => locale.t(`gone.${kind}What`, { at: locale.dateTime(endedAt) }) : "gone.unknownTime",
     kind === "expired" ? "gone.ask" : "gone.tell",
-  ], [], kind);
+  ], [], kind === "revealed" ? "wiped" : kind);
 }
 
 /**

@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * Texts, numbers, dates and durations of one language. The texts are in `i18n/{code}.js`, one file per language.
+ * Texts, numbers, dates and durations of one language. The texts are in `i18n/{code}.js`, one file per language, of which
+ * the server makes `i18n/{page}/{code}.js` with those that a page needs.
  * Plural rules, dates and units come from the browser (`Intl`), so a translation has none of them.
  */
 
@@ -87,5 +88,8 @@ export class Locale {
  * @returns {Promise<Locale>}
  */
 export async function loadLocale(code) {
-  return new Locale(code, (await import(`../i18n/${code}.js`)).default);
+  /** @type {HTMLLinkElement | null} */
+  const preload = document.querySelector('link[href*="/i18n/"]'); // the page's texts in its first language
+  const url = preload?.href.replace(/[^/]*$/, `${code}.js`);
+  return new Locale(code, (await import(url ?? "")).default);
 }

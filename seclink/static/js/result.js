@@ -94,7 +94,7 @@ function clearLink() {
 function showState(page, secretState, title = `event.${secretState}`) {
   const isActive = secretState === "active";
   page.setHead($("result-head"), $("result-title"), title, secretState);
-  for (const id of ["result-lead", "sharing", "burn"]) $(id).hidden = !isActive;
+  for (const id of ["result-lead", "sharing", "burn", "receipt-hint"]) $(id).hidden = !isActive;
   $("another").classList.toggle("primary", !isActive);
   if (!isActive) clearLink();
 }

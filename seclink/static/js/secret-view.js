@@ -190,7 +190,7 @@ function safeName(name) {
  * @param {string} className
  */
 function copyButton(page, text, announce, source, className = "primary") {
-  const button = page.element("button", "opened.copy", { type: "button", className });
+  const button = page.element("button", "opened.copy", { type: "button", className: `${className} i-copy` });
   button.addEventListener("click", async () => {
     const isCopied = await copy(text);
     if (!isCopied) selectText(source());
