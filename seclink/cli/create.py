@@ -7,7 +7,6 @@ import sys
 from typing import TextIO
 
 import click
-from click.core import ParameterSource
 
 from seclink.cli import terminal, wordlist
 from seclink.cli.connection import RemoteServer, connection
@@ -17,6 +16,10 @@ from seclink.cli.error_text import RequestedOptions, in_options
 from seclink.client.models import CreatedSecret
 from seclink.client.secrets import SecretType
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
+
+
+LONGEST_SECONDS = 365 * 86400
+"""No server lets a secret live longer; tokens that may still be needed are kept when it chose the lifetime."""
 
 
 def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -32,9 +35,7 @@ def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
     "--hours",
     type=click.FloatRange(0, min_open=True),
     metavar="N",
-    default=24,
-    show_default=True,
-    help="Lifetime in hours.",
+    help="Lifetime in hours; by default as long as the server suggests, usually 7 days.",
 )
 @click.option(
     "--expires", type=DURATION, metavar="7d", help="Lifetime, like 90s, 15m, 24h, 7d or 2w; not with --hours."
@@ -74,11 +75,9 @@ def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--qr", is_flag=True, help="Also show the link as a QR code.")
 @connection()
-@click.pass_context
 def create(
-    ctx: click.Context,
     text: str | None,
-    hours: float,
+    hours: float | None,
     expires: int | None,
     views: int,
     passcode: str | None,
@@ -96,8 +95,7 @@ def create(
     Without TEXT, or with -, the secret is read from stdin: from a pipe, or typed without echo. A single line loses its
     final newline; several lines are kept byte for byte.
     """
-    has_default_lifetime = expires is None and ctx.get_parameter_source("hours") is ParameterSource.DEFAULT
-    if expires is not None and ctx.get_parameter_source("hours") is not ParameterSource.DEFAULT:
+    if expires is not None and hours is not None:
         raise click.UsageError("--hours and --expires cannot be combined")
     terminal.require_stdout()
     passcode = _passcode(passcode, ask_passcode, generate_passcode)
@@ -115,23 +113,15 @@ def create(
                 type=kind,
                 note=note,
                 expires_in=expires,
-                or_longest=has_default_lifetime,  # a default must not fail on a server with a shorter maximum
             )
         except (BadRequest, PayloadTooLarge) as error:
-            lifetime = ("--hours", hours * 3600) if expires is None else ("--expires", expires)
+            lifetime = ("--hours", (hours or 0) * 3600) if expires is None else ("--expires", expires)
             texts = {"--note": note, "--label": label}
             raise in_options(error, RequestedOptions(lifetime, texts, len(body))) from None
     _remember(at, created)
-    if has_default_lifetime and created.lifetime < hours * 3600:
-        click.echo(_shortened(created), err=True)
     _show(created, passcode if generate_passcode else None, as_json)
     if qr:
         _show_qr_code(created.link, sys.stdout if sys.stdout.isatty() and not as_json else sys.stderr)
-
-
-def _shortened(created: CreatedSecret) -> str:
-    expires = local_time(created.expires_at)
-    return f"seclink: this server does not allow 24 hours; the secret expires {expires}, its maximum"
 
 
 def _show_qr_code(link: str, stream: TextIO) -> None:
@@ -162,7 +152,7 @@ def _remember(at: RemoteServer, created: CreatedSecret) -> None:
     if at.key:
         return
     try:
-        created_at_ms = created.expires_at_ms - created.lifetime * 1000
+        created_at_ms = created.expires_at_ms - (created.lifetime or LONGEST_SECONDS) * 1000
         at.profile.remember(at.server, created.receipt_id, created.manage_token, created.expires_at_ms, created_at_ms)
     except ClientError as error:
         click.echo(f"seclink: the receipt is not saved, so `seclink delete` will not find it: {error}", err=True)

@@ -19,8 +19,8 @@ class CreatedSecret:
     """A secret that is now on the server. `link` contains the key and is stored nowhere; `manage_token` opens the
     receipt.
 
-    `expires_at_ms` is `expires_at` in epoch milliseconds, `lifetime` is in seconds, and `views` is the number of times
-    the secret can be revealed, None if unlimited.
+    `expires_at_ms` is `expires_at` in epoch milliseconds, `lifetime` is in seconds, None if the server chose it, and
+    `views` is the number of times the secret can be revealed, None if unlimited.
     """
 
     link: str = field(repr=False)
@@ -29,7 +29,7 @@ class CreatedSecret:
     manage_token: str = field(repr=False)
     expires_at: datetime
     expires_at_ms: int
-    lifetime: int
+    lifetime: int | None
     views: int | None
 
 

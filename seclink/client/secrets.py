@@ -25,7 +25,7 @@ from seclink.client.models import (
 )
 from seclink.client.protocol import Flow, HttpRequest, exchange
 from seclink.client.session import Session, to_seconds
-from seclink.errors import BadRequest, Fault, Limit, LinkIncomplete, NotAuthentic
+from seclink.errors import BadRequest, Fault, LinkIncomplete, NotAuthentic
 from seclink.format import envelope
 from seclink.format.envelope import Keys
 from seclink.format.link import Link, build, draw_key, key_of, raw_key_of
@@ -53,7 +53,7 @@ _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 def create(
     session: Session,
     text: str | bytes,
-    hours: float = 24,
+    hours: float | None = None,
     views: int | None = 1,
     description: str | None = None,
     password: str | None = None,
@@ -63,28 +63,25 @@ def create(
     expires_in: int | None = None,
     name: str | None = None,
     media_type: str | None = None,
-    or_longest: bool = False,
 ) -> Flow[CreatedSecret]:
     """Seal `text` here and store the ciphertext on the server.
 
-    The secret expires after `hours`, or after `expires_in` seconds, and can be revealed `views` times (None: without
-    limit). A value that is not allowed raises BadRequest, but `or_longest` shortens a lifetime that is too long for the
-    server. The recipient sees `note` before revealing. Type redirect needs an http or https URL, type file a `name`.
+    The secret expires after `hours` or `expires_in` seconds, else after the server's default lifetime, and can be
+    revealed `views` times (None: without limit). A value that is not allowed raises BadRequest. The recipient sees
+    `note` before revealing. Type redirect needs an http or https URL, type file a `name`.
     `password` is the passcode, to be told on another channel; `description` is the label, which only the sender sees.
     """
     body = _body(text, type)
     key = draw_key(session.random)
     keys = envelope.derive(key, password)
     sealed = _sealed(keys, session.random(envelope.IV_BYTES), _header(type, name, media_type), body)
-    lifetime = to_seconds(hours) if expires_in is None else expires_in
-    members = sealed | {"maxViews": views, "label": description, "publicNote": note}
-    try:
-        return (yield from _post(session, members, lifetime, key))
-    except BadRequest as error:
-        max_lifetime = _max_lifetime(error) if or_longest else None
-        if max_lifetime is None or max_lifetime >= lifetime:
-            raise
-    return (yield from _post(session, members, max_lifetime, key))
+    lifetime = to_seconds(hours) if expires_in is None and hours is not None else expires_in
+    terms = {"expiryType": "view_once"} if lifetime is None else {"expiresIn": lifetime}
+    members = sealed | terms | {"label": description, "publicNote": note}
+    present = {name: value for name, value in members.items() if value is not None}
+    headers = session.credentials() | session.idempotency_key()
+    request = HttpRequest("POST", session.url("/secrets"), headers, present | {"maxViews": views}, repeatable=True)
+    return (yield from exchange(request, lambda data: _created_secret(data, lifetime, key)))
 
 
 def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[RevealedSecret]:
@@ -186,24 +183,6 @@ def _meta(session: Session, target: Link) -> Flow[SecretInfo]:
     return (yield from exchange(request, SecretInfo.of))
 
 
-def _post(session: Session, members: Mapping[str, str | int | None], lifetime: int, key: bytes) -> Flow[CreatedSecret]:
-    headers = session.credentials() | session.idempotency_key()
-    # Only for maxViews does null differ from an absent member: it means unlimited views.
-    members = {name: value for name, value in members.items() if value is not None or name == "maxViews"}
-    body = {**members, "expiresIn": lifetime}
-    request = HttpRequest("POST", session.url("/secrets"), headers, body, repeatable=True)
-    return (yield from exchange(request, lambda data: _created_secret(data, lifetime, key)))
-
-
-def _max_lifetime(error: BadRequest) -> int | None:
-    """Return the longest lifetime in seconds that the error names, if the lifetime is its only fault."""
-    match error.faults:
-        case (Fault(field="expiresIn", code="out_of_range", limit=Limit(max=int(max_seconds))),):
-            return max_seconds
-        case _:
-            return None
-
-
 def _body(text: str | bytes, kind: str) -> bytes:
     try:
         body = text.encode() if isinstance(text, str) else bytes(text)
@@ -249,7 +228,7 @@ def _sealed(keys: Keys, iv: bytes, header: Mapping[str, str], body: bytes) -> di
     }
 
 
-def _created_secret(data: Json, lifetime: int, key: bytes) -> CreatedSecret:
+def _created_secret(data: Json, lifetime: int | None, key: bytes) -> CreatedSecret:
     link_id, share_url = link_id_of(data), string(data["shareUrl"])
     parts = urlsplit(share_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:

@@ -72,7 +72,7 @@ def raw(server_url: str) -> CreatedSecret:
     created = httpx.post(f"{server_url}/api/v1/secrets", json=content).raise_for_status().json()
     key = base64.b64encode(b"k" * 32).decode()
     named = (created["linkId"], created["receiptId"], created["manageToken"])
-    return CreatedSecret(f"{created['shareUrl']}#{key}", *named, None, created["expiresAt"], 0, 1)  # type: ignore[arg-type]
+    return CreatedSecret(f"{created['shareUrl']}#{key}", *named, None, created["expiresAt"], None, 1)  # type: ignore[arg-type]
 
 
 def untouched(server_url: str, created: CreatedSecret) -> None:

@@ -390,7 +390,6 @@ def reword(response: Said) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],  # the default lifetime is shortened
         ["--hours", "9999"],
         ["--expires", "0m"],
         ["--expires", "5w", "--note", "x" * 301, "--label", "x" * 201],
@@ -430,13 +429,11 @@ def impatient(shell: Shell, make_server: MakeServer) -> Shell:
     return shell
 
 
-def test_default_lifetime_is_shortened_to_the_maximum(impatient: Shell) -> None:
-    done = impatient.run("create", "hello", "--json", "--passcode", "1234")
-    created = json.loads(done.stdout)
-    assert re.search(rb"^seclink: this server does not allow 24 hours; .* expires \d{4}-\d\d-\d\d", done.stderr)
+def test_default_lifetime_is_the_servers(impatient: Shell) -> None:
+    created = json.loads(impatient.run("create", "hello", "--json", "--views", "3").stdout)
     details = json.loads(impatient.out("get", created["receiptId"], "--details-only", "--json"))
-    assert details["expiresAt"] - details["createdAt"] == 12 * 3600 * 1000
-    assert impatient.out("get", created["link"], "--passcode", "1234") == "hello"
+    assert details["expiresAt"] - details["createdAt"] == 3600 * 1000
+    assert details["maxViews"] == 3
 
 
 @pytest.mark.parametrize(

@@ -74,56 +74,22 @@ def bad_request(*faults: dict[str, Any]) -> httpx.Response:
     return problem(400, "bad_request", errors=list(faults))
 
 
-TOO_LONG = fault("expiresIn", "out_of_range", min=60, max=43200)
+def test_without_a_lifetime_the_server_chooses_it(call: Caller, peer: Peer) -> None:
+    """As on the page: `expiry.default`, whatever the number of views."""
+    call("create", "hello", views=3)
+    assert (wire(peer, 0)["expiryType"], wire(peer, 0)["maxViews"]) == ("view_once", 3)
+    assert "expiresIn" not in wire(peer, 0)
+    call("create", "hello", hours=2)
+    assert wire(peer, 1)["expiresIn"] == 7200
+    assert "expiryType" not in wire(peer, 1)
 
 
-def test_or_longest_takes_the_longest_lifetime_the_server_allows(call: Caller, peer: Peer) -> None:
-    peer.script = [bad_request(TOO_LONG)]
-    created = call("create", "hello", views=2, note="ring me", or_longest=True)
-    refused, accepted = wire(peer, 0), wire(peer, 1)
-    assert (refused["expiresIn"], accepted["expiresIn"], created.lifetime) == (86400, 43200, 43200)
-    assert refused | {"expiresIn": 43200} == accepted  # sealed once
-    keys = [request.headers["idempotency-key"] for request in peer.requests]
-    assert keys[0] != keys[1]
-    assert call("reveal", created.link).text == "hello"
-
-
-@pytest.mark.parametrize("or_longest", [True, False])
-@pytest.mark.parametrize(
-    "faults",
-    [
-        [TOO_LONG, fault("publicNote", "too_long", max=300)],
-        [fault("expiresIn", "out_of_range", min=60, max=86400)],  # the requested lifetime
-        [fault("expiresIn", "out_of_range", min=60)],
-        [fault("expiresIn", "out_of_range", max="43200")],
-        [fault("expiresIn", "out_of_range", max=True)],
-        [fault("expiresIn", "out_of_range", max=-1)],
-        [fault("expiresIn", "out_of_range")],
-        [fault("expiresIn")],  # as of a server older than the codes
-        [fault("expiresIn", "wrong_type", max=43200)],
-        [fault("maxViews", "out_of_range", min=60, max=43200)],
-        [],
-    ],
-)
-def test_create_is_repeated_only_for_a_shorter_lifetime(
-    call: Caller, peer: Peer, faults: list[dict[str, Any]], or_longest: bool
-) -> None:
-    peer.script = [bad_request(*faults)]
+def test_too_long_a_lifetime_is_refused_and_not_shortened(call: Caller, peer: Peer) -> None:
+    peer.script = [bad_request(fault("expiresIn", "out_of_range", min=60, max=43200))]
     with pytest.raises(BadRequest) as refused:
-        call("create", "hello", or_longest=or_longest)
-    assert [fault.field for fault in refused.value.faults] == [fault["field"] for fault in faults]
+        call("create", "hello", hours=24)
+    assert [fault.field for fault in refused.value.faults] == ["expiresIn"]
     assert len(peer.requests) == 1
-
-
-def test_create_is_repeated_at_most_once_and_only_with_or_longest(call: Caller, peer: Peer) -> None:
-    peer.script = [bad_request(TOO_LONG), bad_request(fault("expiresIn", "out_of_range", min=60, max=3600))]
-    with pytest.raises(BadRequest):
-        call("create", "hello", or_longest=True)
-    assert len(peer.requests) == 2
-    peer.script = [bad_request(TOO_LONG)]
-    with pytest.raises(BadRequest):
-        call("create", "hello")
-    assert len(peer.requests) == 3
 
 
 def test_created_secret_is_complete_and_its_repr_hides_link_and_token(call: Caller) -> None:

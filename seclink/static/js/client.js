@@ -94,7 +94,7 @@ export function seclink({ token, server } = {}) {
      * @param {string | Uint8Array} content
      * @param {{type?: "text" | "redirect" | "neogram" | "file", passcode?: string, expiresIn?: number,
      *   maxViews?: number | null, publicNote?: string, label?: string, name?: string, mediaType?: string}} [options]
-     *   by default a day and one view; `maxViews` null: any number; send the `passcode` on another channel
+     *   by default one view within the server's lifetime; `maxViews` null: any number; tell the `passcode` elsewhere
      * @returns {Promise<{link: string, linkId: string, receiptId: string, manageToken: string, expiresAt: number,
      *   maxViews: number | null}>}
      */

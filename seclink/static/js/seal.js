@@ -18,13 +18,13 @@ const TYPES = ["text", "redirect", "neogram", "file"];
  * @param {string | Uint8Array} content
  * @param {{type?: string, passcode?: string | null, expiresIn?: number, maxViews?: number | null,
  *   publicNote?: string | null, label?: string | null, name?: string, mediaType?: string}} [options]
- *   `expiresIn` in seconds; `maxViews` null for any number; `publicNote` is shown before revealing, `label` only to the
+ *   `expiresIn` in seconds, by default as long as the server suggests; `maxViews` null for any number; `publicNote` is shown before revealing, `label` only to the
  *   sender; the content of a redirect is a URL; a file has its `name`
  * @returns {Promise<{link: string, linkId: string, receiptId: string, manageToken: string, expiresAt: number,
  *   maxViews: number | null}>} `expiresAt` in epoch milliseconds; only `link` holds the key
  */
 export async function createSecret(api, content, options = {}) {
-  const { type = "text", passcode, expiresIn = 86400, maxViews = 1, publicNote, label } = options;
+  const { type = "text", passcode, expiresIn, maxViews = 1, publicNote, label } = options;
   const body = bodyOf(content, type);
   const header = headerOf(type, options);
   const key = await drawKey();
@@ -36,7 +36,7 @@ export async function createSecret(api, content, options = {}) {
     format: FORMAT,
     accessHash: keys.accessHash,
     passcodeHash: keys.passcodeHash || undefined,
-    expiresIn,
+    ...(expiresIn ? { expiresIn } : { expiryType: "view_once" }),
     maxViews,
     publicNote: publicNote || undefined,
     label: label || undefined,
