@@ -44,6 +44,7 @@ ASSET_TAG = re.compile(
     r'<(?:script type="module" src|link rel="(?:stylesheet|modulepreload)" href)='
     r'"\{\{base\}\}/static/\{\{version\}\}/([^"]*)"'
 )
+WITHOUT_SCRIPT = re.compile(r'<noscript>.*?</noscript>|<section class="card not-started".*?</section>', re.DOTALL)
 READABLE_CONTRAST = 4.5
 BACKGROUNDS = (("#f6f5f1", "#000000"), ("#1c2220", "#ffffff"))
 """For the light and the dark theme: the background with the least contrast to text, and the text colour."""
@@ -114,8 +115,9 @@ def _make_files(files: dict[str, bytes], templates: Mapping[str, str], texts: Ma
 def page_texts(page: str, files: Mapping[str, bytes], texts: Texts) -> bytes:
     """Return a module with the texts that a page and its scripts name, by key or by the beginning of keys.
 
-    A page loads less than half of the texts.
+    A page loads less than half of the texts, and none of those that are shown while no script runs.
     """
+    page = WITHOUT_SCRIPT.sub("", page)
     scripts = (files.get(name, b"").decode() for name in re.findall(r"/(js/[\w-]+\.js)\"", page))
     sources = "".join((page, *scripts))
     keys = set(re.findall(r'"([\w.]+)"', sources))

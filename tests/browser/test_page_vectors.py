@@ -39,7 +39,7 @@ VECTORS |= {f"{name}_in_url": as_url(vector) for name, vector in VECTORS.items()
 RUN = """
 async ([base, vectors]) => {
   const { fromBase64, toBase64, toHex } = await import(`${base}/js/bytes.js`);
-  const envelope = await import(`${base}/js/envelope.js`);
+  const envelope = { ...await import(`${base}/js/envelope.js`), ...await import(`${base}/js/open-envelope.js`) };
   const link = { ...await import(`${base}/js/link.js`), ...await import(`${base}/js/link-key.js`) };
   const { readUrl, findLink } = await import(`${base}/js/pasted-link.js`);
   const { secretFromText, secretFromUrl } = await import(`${base}/js/secret-url.js`);
@@ -181,7 +181,7 @@ def test_ten_thousand_drawn_links_survive_mail(page: Page, server: Server, stati
 SEALED = """
 async ([base, [header, size]]) => {
   const { concat, fromUtf8, utf8 } = await import(`${base}/js/bytes.js`);
-  const { open } = await import(`${base}/js/envelope.js`);
+  const { open } = await import(`${base}/js/open-envelope.js`);
   const key = await crypto.subtle.importKey("raw", new Uint8Array(32), "AES-GCM", false, ["encrypt"]);
   const encoded = utf8(header);
   const plain = concat(new Uint8Array([0, 0, 0, encoded.length]), encoded, new Uint8Array(size));
@@ -219,7 +219,7 @@ LONG = """
   const { dataset } = document.body;
   (async () => {
     const { fromBase64 } = await import(`${base}/js/bytes.js`);
-    const { open } = await import(`${base}/js/envelope.js`);
+    const { open } = await import(`${base}/js/open-envelope.js`);
     await open(new Uint8Array(32), new Uint8Array(12), fromBase64(blob));
   })().then(() => (dataset.ended = "opened"), (error) => (dataset.ended = error.code));
 }
@@ -256,7 +256,8 @@ def test_text_without_utf8_form_is_rejected_not_repaired(page: Page, server: Ser
     """PC-01: half a surrogate pair would become U+FFFD, and the passcode would open nothing."""
     page.goto(server.url)
     refused = """async (base) => {
-      const { derive, rawPasscodeHash } = await import(`${base}/js/envelope.js`);
+      const { derive } = await import(`${base}/js/envelope.js`);
+      const { rawPasscodeHash } = await import(`${base}/js/open-envelope.js`);
       const { createSecret } = await import(`${base}/js/seal.js`);
       const half = "a" + String.fromCharCode(0xd83d) + "b";
       const tries = [

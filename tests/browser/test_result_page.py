@@ -51,9 +51,13 @@ def test_the_link_is_selected_and_copied(context: BrowserContext, page: Page, se
     assert clipboard(context, server.url) == created.link
     with blank(context, server.url) as other:
         other.evaluate("navigator.clipboard.writeText('something else')")
+    page.clock.install()
     page.locator("#copy").click()
+    expect(page.locator("#copy")).to_have_text(text_of("result.copied"))
     expect(page.locator("#status")).to_have_text(text_of("result.copied"))
     assert clipboard(context, server.url) == created.link
+    page.clock.fast_forward(3000)
+    expect(page.locator("#copy")).to_have_text(text_of("result.copy"))
 
 
 def test_of_a_link_that_is_too_long_its_beginning_is_seen(page: Page, server: Server) -> None:
@@ -109,6 +113,31 @@ def test_the_share_sheet_gets_the_message_where_there_is_one(page: Page, server:
     assert created.link in shared["text"].splitlines()
 
 
+def test_on_a_phone_sharing_comes_first(make_context: Callable[..., BrowserContext], server: Server) -> None:
+    """Elsewhere copying does, also where there is a sheet."""
+    for options, first in (({"has_touch": True, "is_mobile": True}, "share"), ({}, "copy")):
+        page = make_context(**options).new_page()
+        page.add_init_script(SHARING)
+        create(page, server.url, SECRET)
+        main = page.locator("#sharing button.primary")
+        expect(main).to_have_count(1)
+        expect(main).to_have_attribute("id", first)
+        expect(page.locator("#sharing button").first).to_have_attribute("id", first)
+
+
+def tells_no_more_than_the_end(page: Page, created: Created, state: str) -> None:
+    """Nothing of the result promises a link that opens: heading, buttons, QR code, the tab, what the page holds."""
+    expect(page.locator("#result-title")).to_have_text(text_of(f"event.{state}"))
+    expect(page.locator("#state")).to_have_text(text_of(f"state.{state}"))
+    for gone in ("#sharing", "#status", "#qr", "#burn", "#result-lead"):
+        expect(page.locator(gone)).to_be_hidden()
+    expect(page.locator("#another")).to_have_class(re.compile("primary"))
+    assert page.title() == f"{texts()[f'event.{state}']} – SecLink"
+    icon = page.locator("#icon").get_attribute("href") or ""
+    assert icon.endswith("/img/revealed.svg" if state == "revealed" else "/img/ended.svg")
+    assert created.link not in page_contents(page)
+
+
 def test_no_share_button_where_there_is_no_sheet(page: Page, server: Server) -> None:
     page.add_init_script("delete Navigator.prototype.share;")
     create(page, server.url, SECRET)
@@ -145,8 +174,7 @@ def test_burning_is_asked_twice_and_final(page: Page, server: Server) -> None:
     expect(page.locator("#burn")).to_have_text(text_of("result.burnSure"))
     assert created.receipt()["state"] == "active"
     page.locator("#burn").click()
-    expect(page.locator("#state")).to_have_text(text_of("state.burned"))
-    expect(page.locator("#burn")).to_be_hidden()
+    tells_no_more_than_the_end(page, created, "burned")
     assert created.receipt()["state"] == "burned"
     assert created.meta()["code"] == "gone"
 
@@ -166,10 +194,17 @@ def test_the_sender_sees_it_opened_without_asking(page: Page, server: Server, py
     page.clock.install()
     created = create(page, server.url, SECRET)
     expect(page.locator("#state")).to_have_text(text_of("state.active"))
+    assert page.title() == "Your link is ready – SecLink"
+    page.locator("#show-qr").click()
     python.reveal(created.link)
     page.clock.fast_forward(5000)
-    expect(page.locator("#state")).to_have_text(text_of("state.revealed"))
-    expect(page.locator("#burn")).to_be_hidden()
+    tells_no_more_than_the_end(page, created, "revealed")
+    page.locator("#another").click()
+    assert page.title() == "Share a secret – SecLink"
+    expect(page.locator("#icon")).to_have_attribute("href", re.compile(r"/img/icon\.svg$"))
+    create(page, None, SECRET)
+    expect(page.locator("#sharing")).to_be_visible()
+    expect(page.locator("#result-title")).to_have_text(text_of("result.title"))
 
 
 def test_another_secret_begins_with_nothing_of_the_first(page: Page, sealed: Created) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -35,6 +36,8 @@ def test_loading_the_page_reveals_nothing(page: Page, server: Server, python: Cl
     created = python.create(SECRET, views=3, note="for the <b>printer</b>")
     visit(page, created.link)
     expect(page.locator("#note-text")).to_have_text("for the <b>printer</b>")
+    expect(page.locator("#server")).to_have_text(text_of("reveal.server", host=urlsplit(server.url).netloc))
+    assert page.title() == "A secret for you – SecLink"
     expect(page.locator("#views-left")).to_have_text(text_of("reveal.left", count="3"))
     expect(page.locator("#expires")).to_contain_text(str(created.expires_at.year))
     expect(page.locator("#passcode")).to_be_hidden()
@@ -46,11 +49,14 @@ def test_loading_the_page_reveals_nothing(page: Page, server: Server, python: Cl
 
 
 def test_one_press_reveals_once(page: Page, server: Server, python: Client, watch: Watch) -> None:
-    created = python.create(SECRET)
+    """The page says before and after it that the secret is erased by it, and goes on showing the note."""
+    created = python.create(SECRET, note="the note")
     visit(page, created.link)
+    expect(page.locator("#views-left")).to_contain_text("Opening erases it, so save it right away")
     page.locator("#reveal").dblclick()
     expect(page.locator("#content pre")).to_have_text(SECRET, use_inner_text=False)
     expect(page.locator("#opened-title")).to_be_focused()
+    expect(page.locator("#opened #note-text")).to_have_text("the note")
     expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
     expect(page.locator("#burn")).to_be_hidden()
     assert len(reveal_requests(watch)) == 1

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from page_actions import LANGUAGES, Raw, axe, choose, create, open_secret, reveal, text_of, visit
-from playwright.sync_api import Page, ViewportSize, expect
+from page_actions import LANGUAGES, Raw, axe, choose, create, open_secret, reveal, text_of, texts, visit
+from playwright.sync_api import Page, Route, ViewportSize, expect
 from support.server import Serve, Server
 from watch import Watch
 
@@ -79,7 +79,10 @@ class Visitor:
         return created, f"{self.server.url}/receipt/{created.receipt_id}#{created.manage_token}"
 
     def shows(self, key: str) -> None:
+        """A dead end says what to do next and leads to the start page."""
         expect(self.page.locator("#notice h1")).to_have_text(text_of(key))
+        expect(self.page.locator("#notice a", has_text=text_of("missing.home"))).to_be_visible()
+        assert self.page.title() == f"{texts()[key]} – SecLink"
 
 
 def create_empty(the: Visitor) -> None:
@@ -245,6 +248,17 @@ def receipt_missing(the: Visitor) -> None:
     the.shows("receipt.missingTitle")
 
 
+def unknown_host(the: Visitor) -> None:
+    """The server's own error, whose policy must allow its style."""
+
+    def rename(route: Route) -> None:
+        route.fulfill(response=route.fetch(headers={**route.request.headers, "host": "evil.example"}))
+
+    the.page.route(f"{the.server.url}/", rename)
+    the.page.goto(the.server.url)
+    assert the.page.locator(".card").evaluate("(each) => getComputedStyle(each).borderRadius") == "16px"
+
+
 def no_page(the: Visitor) -> None:
     the.page.goto(f"{the.server.url}/no/such/page")
 
@@ -263,7 +277,7 @@ STATES = [
     ),
     *(reveal_wiped, reveal_incomplete, reveal_gone, reveal_not_found, reveal_offline, reveal_not_opening),
     reveal_over_plain_http,
-    *(receipt_waiting, receipt_refused, receipt_ended, receipt_missing, no_page),
+    *(receipt_waiting, receipt_refused, receipt_ended, receipt_missing, unknown_host, no_page),
 ]
 
 

@@ -2,7 +2,8 @@
 /** The cards of the reader's page for errors: what happened, what it cost, and what to do. */
 
 import { toBase64 } from "./bytes.js";
-import { $, download, errorText, roundUp } from "./ui.js";
+import { download } from "./secret-view.js";
+import { $, errorText, roundUp } from "./ui.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {import("./ui.js").Page} Page */

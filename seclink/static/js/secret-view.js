@@ -6,7 +6,7 @@
 
 import { fromUtf8 } from "./bytes.js";
 import { redirectUrl } from "./seal.js";
-import { copy, download, selectText, showDone } from "./ui.js";
+import { copy, selectText, showDone } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./openers.js").Opened} Opened */
@@ -45,6 +45,17 @@ export function showSecret(content, page, opened, announce) {
 export function remainingViewsText({ viewsLeft: count, expiresAt }) {
   const key = count === 0 ? "opened.lastOne" : count === null ? "opened.leftAny" : "opened.left";
   return (locale) => locale.t(key, { count, until: locale.dateTime(expiresAt) });
+}
+
+/**
+ * Offer bytes as a download, with a media type that no browser displays.
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {string} name
+ */
+export function download(bytes, name) {
+  const href = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
+  Object.assign(document.createElement("a"), { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }
 
 /** @param {Bytes} body */

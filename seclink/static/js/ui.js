@@ -169,6 +169,7 @@ export class Page {
 export async function openPage() {
   const { lang, dataset } = document.documentElement;
   const page = new Page(await loadLocale(lang), JSON.parse(dataset.settings ?? "{}"));
+  document.querySelector(".not-started")?.remove();
   chooseLanguage(page);
   fillFooter(page.settings);
   if (isSecureContext && crypto.subtle) return page;
@@ -321,17 +322,6 @@ addEventListener("copy", (event) => {
   event.clipboardData?.setData("text/plain", line === whole.replace(/\n+$/, "") ? whole : line);
   event.preventDefault();
 });
-
-/**
- * Offer bytes as a download, with a media type that no browser displays.
- * @param {Uint8Array<ArrayBuffer>} bytes
- * @param {string} name
- */
-export function download(bytes, name) {
-  const href = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
-  Object.assign(document.createElement("a"), { href, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 60_000);
-}
 
 /**
  * Return the text for an error.

@@ -4,8 +4,8 @@
  * SHA-256. The page decides whether the body is text.
  */
 // @ts-check
-import { openRaw, rawPasscodeHash } from "../envelope.js";
 import { rawKeyOf } from "../link-key.js";
+import { openRaw, rawPasscodeHash } from "../open-envelope.js";
 
 /**
  * Reject with ApiError `link_incomplete` for a fragment that is no such key. `open` rejects with `not_authentic`.

@@ -10,7 +10,8 @@
  */
 // @ts-check
 import { fromUtf8, toHex, utf8 } from "../bytes.js";
-import { openRaw, rawPasscodeHash, sha256 } from "../envelope.js";
+import { sha256 } from "../envelope.js";
+import { openRaw, rawPasscodeHash } from "../open-envelope.js";
 import { ApiError } from "../api-error.js";
 import { decodeBase64, matchingText, parseObject, parsePayload, pbkdf2 } from "./foreign.js";
 

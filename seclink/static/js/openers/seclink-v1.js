@@ -2,8 +2,9 @@
  * Opens secrets that SecLink's own clients sealed: format "seclink/v1".
  */
 // @ts-check
-import { derive, open } from "../envelope.js";
+import { derive } from "../envelope.js";
 import { keyOf } from "../link-key.js";
+import { open } from "../open-envelope.js";
 
 /**
  * Reject with ApiError `link_incomplete` for a fragment that is no key. `open` rejects with `not_authentic`.

@@ -5,7 +5,8 @@
  */
 // @ts-check
 import { fromAnyBase64, toBase64url } from "../bytes.js";
-import { derive, open, rawPasscodeHash } from "../envelope.js";
+import { derive } from "../envelope.js";
+import { open, rawPasscodeHash } from "../open-envelope.js";
 import { ApiError } from "../api-error.js";
 
 const KEY = /^[A-Za-z0-9_-]{43}$/;

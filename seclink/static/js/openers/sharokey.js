@@ -11,7 +11,7 @@
  */
 // @ts-check
 import { utf8 } from "../bytes.js";
-import { openRaw, rawPasscodeHash } from "../envelope.js";
+import { openRaw, rawPasscodeHash } from "../open-envelope.js";
 import { ApiError } from "../api-error.js";
 import { decodeBase64, matchingText, parsePayload, pbkdf2 } from "./foreign.js";
 
