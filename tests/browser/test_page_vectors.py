@@ -164,7 +164,7 @@ def test_the_vectors_notice_broken_code(page: Page, server: Server, static_url: 
     page.route(f"{server.url}/", let_it)
     few = {key: vector for key, vector in VECTORS.items() if key not in ("seal_one_megabyte",)}
     for name, change in BREAK.items():
-        with broken_scripts(page, r"/js/(envelope|link|link-key|pasted-link)\.js$", *change):
+        with broken_scripts(page, r"/js/(envelope|open-envelope|link|link-key|pasted-link)\.js$", *change):
             results = run(page, server.url, static_url, few)
         assert any(results[key] != item["expect"] for key, item in few.items()), name
 
