@@ -17,7 +17,6 @@ from seclink.client.models import CreatedSecret
 from seclink.client.secrets import SecretType
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
 
-
 LONGEST_SECONDS = 365 * 86400
 """No server lets a secret live longer; tokens that may still be needed are kept when it chose the lifetime."""
 
