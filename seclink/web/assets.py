@@ -113,13 +113,16 @@ def _make_files(files: dict[str, bytes], templates: Mapping[str, str], texts: Ma
 
 
 def page_texts(page: str, files: Mapping[str, bytes], texts: Texts) -> bytes:
-    """Return a module with the texts that a page and its scripts name, by key or by the beginning of keys.
+    """Return a module with the texts that a page names, and its scripts, also those it loads later, by key or by the beginning of keys.
 
     A page loads less than half of the texts, and none of those that are shown while no script runs.
     """
     page = WITHOUT_SCRIPT.sub("", page)
-    scripts = (files.get(name, b"").decode() for name in re.findall(r"/(js/[\w-]+\.js)\"", page))
-    sources = "".join((page, *scripts))
+    sources, names = page, re.findall(r"/(js/[\w-]+\.js)\"", page)
+    for name in names:
+        script = files.get(name, b"").decode()
+        sources += script
+        names += {f"js/{later}" for later in re.findall(r'import\("\./([\w-]+\.js)"\)', script)} - set(names)
     keys = set(re.findall(r'"([\w.]+)"', sources))
     beginnings = tuple(re.findall(r"`(\w+\.\w*)\$\{", sources))
     needed = {key: text for key, text in texts.items() if key in keys or key.startswith(beginnings)}

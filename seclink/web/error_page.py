@@ -14,6 +14,7 @@ from seclink.errors import SecLinkError, UnknownHost
 from seclink.web.assets import ERROR, Assets
 from seclink.web.middleware import ErrorResponse
 from seclink.web.negotiation import wants_page
+from seclink.web.problems import retry_headers
 from seclink.web.resource import HTML
 from seclink.web.security_headers import PAGE_HEADERS, Header
 
@@ -39,7 +40,7 @@ class ErrorPage:
         message += OPERATOR_HINT if isinstance(error, UnknownHost) else self._home
         page = self._template.replace("<!--title-->", html.escape(error.title))
         body = page.replace("<!--error-->", message).encode()
-        return error.status, [*self._headers, (b"content-length", b"%d" % len(body))], body
+        return error.status, [*self._headers, *retry_headers(error), (b"content-length", b"%d" % len(body))], body
 
 
 def _headers_with(style: str) -> tuple[Header, ...]:

@@ -162,21 +162,23 @@ def test_no_key_is_missing_and_none_is_left_over() -> None:
 
 
 def test_page_loads_the_texts_it_needs() -> None:
-    """Also in a language that lacks one; the modules that are loaded later name none."""
+    """Also those of the modules that it loads later; the modules of the formats, and the client's, name none."""
     files = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in STATIC.rglob("*.js")}
     every = {str(key): str(key) for key in texts(FIRST)}
-    later = set(files) - {"js/client.js"}
+    unread = {name for name in files if not name.startswith("i18n/")}
     for path in STATIC.glob("*.html"):
         page = path.read_text("utf-8")
         loaded = set(assets.read_texts(assets.page_texts(page, files, every)))
-        scripts = [name for name in files if f'/{name}"' in page]
-        later -= set(scripts)
+        start = [name for name in files if f"/{name}\"" in page]
+        later = re.findall(r'import\("\./([\w-]+\.js)"\)', "".join(files[name].decode() for name in start))
+        scripts = [*start, *(f"js/{name}" for name in later)]
+        unread -= set(scripts)
         source = assets.WITHOUT_SCRIPT.sub("", page) + "".join(files[name].decode() for name in scripts)
         assert {key for key in every if f'"{key}"' in source} <= loaded, path.stem
         for beginning in re.findall(r"`(\w+\.\w*)\$\{", source):
             assert {key for key in every if key.startswith(beginning)} <= loaded, path.stem
         assert len(loaded) < 0.65 * len(every), path.stem
-    for name in later - {name for name in later if name.startswith("i18n/")}:
+    for name in unread:
         assert not [key for key in every if f'"{key}"' in files[name].decode()], name
 
 

@@ -122,7 +122,8 @@ export class Page {
     const { name, logo } = this.settings;
     const target = /** @type {HTMLElement} */ (document.querySelector("title"));
     this.setText(target, (locale) => `${locale.t(title)} – ${name}`);
-    /** @type {HTMLLinkElement} */ ($("icon")).href = icon ? logo.replace(/[^/]*$/, `${icon}.svg`) : logo;
+    const href = icon ? logo.replace(/[^/]*$/, `${icon}.svg`) : logo;
+    if ($("icon").getAttribute("href") !== href) $("icon").setAttribute("href", href); // or it is loaded again
   }
 
   /**
