@@ -113,9 +113,10 @@ def _make_files(files: dict[str, bytes], templates: Mapping[str, str], texts: Ma
 
 
 def page_texts(page: str, files: Mapping[str, bytes], texts: Texts) -> bytes:
-    """Return a module with the texts that a page names, and its scripts, also those it loads later, by key or by the beginning of keys.
+    """Return a module with the texts that a page and its scripts name, by key or by the beginning of keys.
 
-    A page loads less than half of the texts, and none of those that are shown while no script runs.
+    A page loads about half of the texts: those of scripts that it loads later too, but none of those that are shown
+    while no script runs.
     """
     page = WITHOUT_SCRIPT.sub("", page)
     sources, names = page, re.findall(r"/(js/[\w-]+\.js)\"", page)

@@ -169,7 +169,7 @@ def test_page_loads_the_texts_it_needs() -> None:
     for path in STATIC.glob("*.html"):
         page = path.read_text("utf-8")
         loaded = set(assets.read_texts(assets.page_texts(page, files, every)))
-        start = [name for name in files if f"/{name}\"" in page]
+        start = [name for name in files if f'/{name}"' in page]
         later = re.findall(r'import\("\./([\w-]+\.js)"\)', "".join(files[name].decode() for name in start))
         scripts = [*start, *(f"js/{name}" for name in later)]
         unread -= set(scripts)
