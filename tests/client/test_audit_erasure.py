@@ -106,7 +106,7 @@ def test_contents_in_any_table_are_found(make_server: MakeServer, change: str, e
         db.executescript(change)
     constants = {"seclink.ops.erasure_check.GRACE_SECONDS": 1}
     with running_audit(server, "--quick", prefix=with_constants(constants)) as process:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 1, output
     matches = "\n".join(re.findall(r"^FOUND +(.*)$", output, re.M))
     assert {part for part in expected if part in matches} == expected, output
