@@ -16,6 +16,7 @@ from seclink.cli.error_text import RequestedOptions, in_options
 from seclink.client.models import CreatedSecret
 from seclink.client.secrets import SecretType
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
+from seclink.format import passcode as passcodes
 
 LONGEST_SECONDS = 365 * 86400
 """No server lets a secret live longer; tokens that may still be needed are kept when it chose the lifetime."""
@@ -140,6 +141,8 @@ def _passcode(passcode: str | None, ask: bool, generate: bool) -> str | None:
         passcode = terminal.ask_passcode()
         if passcode != terminal.ask_passcode("Repeat it"):
             raise click.UsageError("the passcodes differ")
+    if passcode is not None and (fault := passcodes.fault(passcode)):
+        raise click.UsageError(f"the passcode {fault.message}; nobody could type it to open the link")
     return passcode
 
 

@@ -29,6 +29,7 @@ from seclink.errors import (
     SecLinkError,
     Unreachable,
 )
+from seclink.format import passcode as passcodes
 from seclink.format.link import LINK_ID, key_of
 from seclink.format.pasted_link import parse
 
@@ -70,7 +71,7 @@ def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at
 
 
 def _from_stdin(passcode: str | None) -> tuple[str, str | None]:
-    lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
+    lines = [line.removesuffix("\r") for line in sys.stdin.read().split("\n") if line.strip()]
     if not lines:
         raise click.UsageError("stdin has no link")
     # A link that was broken into lines is one if its key's checksum says so.
@@ -134,7 +135,22 @@ def _reveal_with_prompt(client: Client, link: str, passcode: str | None) -> Reve
                 candidates = candidates[1:]
                 continue
             click.echo(f"The passcode is wrong; attempts left: {error.attempts_left}", err=True)
-        candidates, is_prompting = passcode_candidates(terminal.ask_passcode()), True
+        candidates, is_prompting = _candidates(terminal.ask_passcode()), True
+
+
+def _candidates(typed: str) -> Sequence[str]:
+    """Return the passcodes to try. Ask, instead of spending an attempt, where a space or look-alike may be too much."""
+    passcode = passcodes.cleaned(typed)
+    candidates, plain = passcode_candidates(passcode), passcodes.plainer(passcode)
+    if candidates[1:] or plain in ("", passcode):
+        return candidates
+    has_space = passcodes.plainer(passcode.strip()) == passcode.strip()
+    question = (
+        "The passcode starts or ends with a space. Try it without?"
+        if has_space
+        else "The passcode has characters that only look like the usual ones, such as curly quotes. Try the usual ones?"
+    )
+    return [plain if terminal.confirm(question) else passcode]
 
 
 def _output(secret: RevealedSecret, profile: Profile) -> None:

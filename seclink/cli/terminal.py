@@ -67,6 +67,16 @@ def ask_passcode(prompt: str = "Passcode") -> str:
     return passcode
 
 
+def confirm(question: str) -> bool:
+    """Ask on the terminal itself; Enter means yes."""
+    click.echo(f"{question} [Y/n] ", nl=False, err=True)
+    with _TTY.open() as terminal:
+        answer = terminal.readline()
+    if not answer:
+        raise click.Abort
+    return answer.strip().lower() not in ("n", "no")
+
+
 def read_secret() -> bytes:
     """Read all of stdin. On a terminal it is not echoed, and Ctrl-D on an empty line ends it.
 

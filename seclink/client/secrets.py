@@ -27,6 +27,7 @@ from seclink.client.protocol import Flow, HttpRequest, exchange
 from seclink.client.session import Session, to_seconds
 from seclink.errors import BadRequest, Fault, LinkIncomplete, NotAuthentic
 from seclink.format import envelope
+from seclink.format import passcode as passcodes
 from seclink.format.envelope import Keys
 from seclink.format.link import Link, build, draw_key, key_of, raw_key_of
 from seclink.format.pasted_link import is_sharokey_key, parse
@@ -72,6 +73,8 @@ def create(
     `password` is the passcode, to be told on another channel; `description` is the label, which only the sender sees.
     """
     body = _body(text, type)
+    if password and (fault := passcodes.fault(password)):
+        raise BadRequest("That passcode could not be typed again", (fault,))
     key = draw_key(session.random)
     keys = envelope.derive(key, password)
     sealed = _sealed(keys, session.random(envelope.IV_BYTES), _header(type, name, media_type), body)
@@ -107,7 +110,7 @@ def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Rev
             raise BadRequest(message, (Fault("passcode", "was given, but none is set", "unexpected"),))
     if format == "raw":
         return (yield from _reveal_raw(session, target, key, passcode))
-    keys = envelope.derive(key, passcode)
+    keys = envelope.derive(key, passcode and passcodes.cleaned(passcode))
     payload = yield from _claim(session, target, {"access": keys.access, "passcodeHash": keys.passcode_hash})
     # Format and passcode follow from the link alone, so that a lying server cannot weaken them.
     opened = envelope.open(keys.content_key, payload.iv, payload.blob)

@@ -1,6 +1,7 @@
 """The examples of the API's documentation; only the host, the key and the `...` values are replaced."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,10 @@ import pytest
 from support.server import Server
 from support.waiting import TIMEOUT_SECONDS
 
+import seclink
+from seclink import Client
+
+DOCS = Path(seclink.__file__).parent / "docs"
 HOST, KEY = "https://seclink.local", "sk_live_xxx"
 
 CURL = """
@@ -99,6 +104,19 @@ def test_fetch_example_works(server: Server, tmp_path: Path) -> None:
     script = tmp_path / "example.mjs"
     script.write_text(with_values(FETCH, server) + "console.log(JSON.stringify(data));\n")
     check_created_secret_is_revealed_once(json.loads(run("node", str(script))), server)
+
+
+@pytest.mark.parametrize("secret", ["tr0ub4dor", 'grüße 🗝 "quoted"', "x" * 5000])
+def test_node_example_of_the_document_yields_a_link_that_opens(server: Server, tmp_path: Path, secret: str) -> None:
+    document = (DOCS / "api.md").read_text()
+    [program] = re.findall(r"```js\n(const server = .*?)```", document, re.DOTALL)
+    assert len(program.splitlines()) <= 12
+    assert "https://secrets.example.org" in program
+    script = tmp_path / "create.mjs"
+    script.write_text(program.replace("https://secrets.example.org", server.url))
+    link = run("node", str(script), secret).strip()
+    with Client(server.url, "") as client:
+        assert client.reveal(link).text == secret
 
 
 def test_curl_retrieves_and_reports_without_a_key(server: Server) -> None:

@@ -222,6 +222,15 @@ def test_a_passcode_of_ones_own_is_asked_for(page: Page, server: Server, python:
     page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(text_of("create.noPasscode"))
     expect(page.locator("#own-passcode")).to_be_focused()
+    for passcode, problem in (
+        ("  ", text_of("create.noPasscode")),
+        ("a\u200b", text_of("create.passcodeInvisible")),
+        ("👍🏽" * 201, text_of("create.passcodeTooLong", size="201", max="200")),
+    ):
+        page.locator("#own-passcode").fill(passcode)
+        page.locator("#create").click()
+        expect(page.locator("#problem")).to_have_text(problem)
+    page.locator("#own-passcode").fill("")
     page.keyboard.type("mein Paß wört")
     page.keyboard.press("Enter")
     created = result(page)

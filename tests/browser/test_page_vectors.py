@@ -102,6 +102,11 @@ async ([base, vectors]) => {
       const languages = ["ru", "de", "en"];
       return { candidates: await Promise.all(given.typed.map((each) => passcodeCandidates(each, languages))) };
     },
+    async typed(given) {
+      const { cleaned, passcodeFault, plainer } = await import(`${base}/js/passcode.js`);
+      const typed = (text) => ({ fault: passcodeFault(text), cleaned: cleaned(text), plainer: plainer(cleaned(text)) });
+      return { passcodes: given.typed.map(typed) };
+    },
     async padded(given) {
       return { padded: given.lengths.map(envelope.padded) };
     },

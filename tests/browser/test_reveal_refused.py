@@ -18,6 +18,33 @@ SECRET = "not for everybody"
 NFC, NFD = "pässwörd", "pa\u0308sswo\u0308rd"
 
 
+@pytest.mark.parametrize(
+    ("passcode", "typed", "button", "asked"),
+    [
+        ("right", "right ", "#try-plain", "reveal.askSpace"),
+        ("right\u00a0", "right\u00a0\u200b", "#try-typed", "reveal.askSpace"),
+        ("it's 12", "it’s １２", "#try-plain", "reveal.askLookAlike"),
+    ],
+)
+def test_space_or_look_alike_is_asked_about_before_an_attempt(
+    server: Server, page: Page, python: Client, passcode: str, typed: str, button: str, asked: str
+) -> None:
+    created = python.create("told", password=passcode)
+    visit(page, created.link)
+    page.locator("#passcode").fill(typed)
+    page.locator("#reveal").click()
+    expect(page.locator("#passcode-question")).to_have_text(text_of(asked))
+    expect(page.locator("#try-plain")).to_be_focused()
+    assert [event for event in events(server.url, created) if event != "peeked"] == ["created"]
+    page.locator("#passcode").press_sequentially("x")
+    expect(page.locator("#passcode-answers")).to_be_hidden()
+    page.locator("#passcode").fill(typed)
+    page.locator("#reveal").click()
+    page.locator(button).click()
+    expect(page.locator("#content pre")).to_have_text("told")
+    assert "passcode_wrong" not in events(server.url, created)
+
+
 def test_a_passcode_is_asked_for_until_it_is_right(page: Page, server: Server, python: Client, watch: Watch) -> None:
     watch.expect("status of 401")
     created = python.create(SECRET, password=NFC)

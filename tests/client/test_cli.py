@@ -89,6 +89,10 @@ def test_remembered_receipts_are_completed(shell: Shell) -> None:
         ["create", "x", "--type", "file"],
         ["create", "x", "--passcode", "a", "--generate-passcode"],
         ["create", "x", "--passcode", ""],
+        ["create", "x", "--passcode", "  "],
+        ["create", "x", "--passcode", "1234\r"],
+        ["create", "x", "--passcode", "\u200b1234"],
+        ["create", "x", "--passcode", "x" * 201],
         ["create", "x", "--ask-passcode"],  # there is no terminal
         ["create", "x", "--server", "localhost:8080"],
         ["create", "x", "y"],

@@ -506,6 +506,32 @@ def test_dictated_passcode_opens_the_secret(here: Shell, passcode: str) -> None:
     assert "hello\n" in screen.shown
 
 
+@pytest.mark.parametrize(
+    ("passcode", "typed", "question", "answer", "shown"),
+    [
+        ("right", "right ", "ends with a space", "", "hello\n"),
+        ("right", "right ", "ends with a space", "n", "is wrong; attempts left"),
+        ("right\u00a0", "\ufeffright\u00a0", "ends with a space", "no", "hello\n"),
+        ("it's 12", "it’s １２", "look like the usual ones", "y", "hello\n"),
+    ],
+)
+def test_space_or_look_alike_is_asked_about_before_an_attempt(
+    here: Shell, passcode: str, typed: str, question: str, answer: str, shown: str
+) -> None:
+    screen = here.on_terminal("get", here.out("create", "hello", "--passcode", passcode))
+    screen.wait_for("Passcode: ")
+    screen.type(f"{typed}\n")
+    screen.wait_for(question)
+    screen.wait_for("[Y/n]")
+    screen.type(f"{answer}\n")
+    screen.wait_for(shown)
+
+
+def test_passcode_from_a_file_is_cleaned(here: Shell) -> None:
+    link = here.out("create", "hello", "--passcode", "a b")
+    assert here.out("get", "-", input=f"{link}\r\n\ufeffa b\v\u2028\r\n".encode()) == "hello"
+
+
 def test_passcode_prompt_works_while_the_secret_is_piped(here: Shell) -> None:
     """Prompts go to the terminal itself, so that stdin can carry the secret."""
     program = f"printf piped | {' '.join(COMMAND)} create --ask-passcode > {here.home}/link"

@@ -221,6 +221,19 @@ def test_reveal_sends_the_proof_of_the_key_in_the_body(call: Caller, peer: Peer)
     assert wire(peer) == {"access": keys.access}
 
 
+@pytest.mark.parametrize("passcode", ["  ", "12\n", "\ufeff12", "12\u202e", "x" * 201, "\ud800"])
+def test_passcode_that_nobody_could_type_is_refused(call: Caller, peer: Peer, passcode: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        call("create", "hello", password=passcode)
+    assert [fault.field for fault in refused.value.faults] == ["passcode"]
+    assert peer.requests == []
+
+
+def test_typed_passcode_is_cleaned(call: Caller) -> None:
+    link = call("create", "hello", password="a b 👩\u200d👧").link
+    assert call("reveal", link, passcode="\ufeffa b\u200b 👩\u200d👧\r\n").text == "hello"
+
+
 def test_reveal_with_a_passcode_reads_meta_first(call: Caller, peer: Peer) -> None:
     created = call("create", "hello", password="1234")
     call("reveal", created.link, "1234")

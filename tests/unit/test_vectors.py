@@ -15,6 +15,7 @@ from seclink.cli.wordlist import passcode_candidates
 from seclink.errors import LinkIncomplete, SecLinkError
 from seclink.format import envelope
 from seclink.format import link as links
+from seclink.format import passcode as passcodes
 from seclink.format.pasted_link import parse, parse_receipt
 
 FOLDER = Path(__file__).parent.parent / "vectors"
@@ -114,6 +115,15 @@ def or_error(run: Callable[[Any], Json], inputs: Any) -> Json:
         return {"error": error.code}
 
 
+def typed(inputs: Json) -> Json:
+    return {"passcodes": [typed_passcode(text) for text in inputs["typed"]]}
+
+
+def typed_passcode(text: str) -> Json:
+    fault, cleaned = passcodes.fault(text), passcodes.cleaned(text)
+    return {"fault": fault and fault.code, "cleaned": cleaned, "plainer": passcodes.plainer(cleaned)}
+
+
 def padded(inputs: Json) -> Json:
     return {"padded": [envelope.padded(length) for length in inputs["lengths"]]}
 
@@ -135,6 +145,7 @@ RUN: dict[str, Callable[[Json], Json]] = {
     "receipt": receipt,
     "address": address,
     "padded": padded,
+    "typed": typed,
     "dictated": dictated,
 }
 

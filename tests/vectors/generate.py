@@ -605,8 +605,45 @@ def dictating() -> dict[str, Any]:
     return {"dictated_passcodes": vector("dictated", comment, given, {"candidates": expected})}
 
 
+def typing() -> dict[str, Any]:
+    """Return passcodes as they are typed or pasted: the fault when creating, the cleaned and the plainer one."""
+    hidden, family, flag = "control_characters", "👩\u200d👩\u200d👧", "🇫🇷"
+    passcodes: dict[str, tuple[str | None, str, str]] = {
+        "1234": (None, "1234", "1234"),
+        "a b": (None, "a b", "a b"),
+        " a ": (None, " a ", "a"),
+        "a\u00a0b": (None, "a\u00a0b", "a b"),
+        "a\u3000": (None, "a\u3000", "a"),
+        "１２３": (None, "１２３", "123"),
+        "ａＢ！～": (None, "ａＢ！～", "aB!~"),
+        "it’s “x” – y…": (None, "it’s “x” – y…", 'it\'s "x" - y...'),
+        "pässwörd": (None, "pässwörd", "pässwörd"),
+        "ﬁ²": (None, "ﬁ²", "ﬁ²"),
+        f"{family}{flag}❤\ufe0f\u200d🔥": (None, f"{family}{flag}❤\ufe0f\u200d🔥", f"{family}{flag}❤\ufe0f\u200d🔥"),
+        "👩🏽\u200d💻": (None, "👩🏽\u200d💻", "👩🏽\u200d💻"),
+        "": ("required", "", ""),
+        "   ": ("required", "   ", ""),
+        "\u00a0\u2003": ("required", "\u00a0\u2003", ""),
+        **{f"a{mark}b": (hidden, "ab", "ab") for mark in "\0\t\n\r\v\f\x1b\x7f\x85\u2028\u2029"},
+        **{
+            f"{mark}ab": (hidden, "ab", "ab") for mark in "\ufeff\u200b\u200c\u200d\u2060\u00ad\u180e\u034f\u3164\u2800"
+        },
+        **{f"ab{mark}": (hidden, "ab", "ab") for mark in "\u200e\u200f\u061c\u202a\u202e\u2066\u2069"},
+        "ab \r\n": (hidden, "ab ", "ab"),
+        "a\u200d👧": (hidden, "a👧", "a👧"),
+        "👧\u200d": (hidden, "👧", "👧"),
+        "👧\u200d\u200d👧": (hidden, "👧👧", "👧👧"),
+    }
+    for character in ("x", "e\u0301", "🗝", family, flag, "👍🏽", "한"):
+        longest = character * 200
+        passcodes |= {longest: (None, longest, longest), f"{longest}x": ("too_long", f"{longest}x", f"{longest}x")}
+    expected = [{"fault": fault, "cleaned": cleaned, "plainer": plain} for fault, cleaned, plain in passcodes.values()]
+    comment = "Creating refuses what nobody can type or see; a reader drops it, and asks about spaces and look-alikes"
+    return {"typed_passcodes": vector("typed", comment, {"typed": list(passcodes)}, {"passcodes": expected})}
+
+
 def vectors() -> dict[str, Any]:
-    own = from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws() | pasting()
+    own = typing() | from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws() | pasting()
     return own | dictating()
 
 

@@ -4,6 +4,7 @@
 import { ApiError } from "./api-error.js";
 import { apiWithKey, focusKeyField, isKeyMissing, setUpKeyPanel } from "./api-key-panel.js";
 import { padded } from "./envelope.js";
+import { MAX_CHARACTERS, lengthOf, passcodeFault } from "./passcode.js";
 import { clearResult, setUpResult, showResult } from "./result.js";
 import { createSecret, redirectUrl } from "./seal.js";
 import { loadQrCodes } from "./share.js";
@@ -213,10 +214,22 @@ function findProblem({ settings }, kind, text) {
     const length = [...field(name).value.trim()].length;
     if (length > max) return [(locale) => locale.t(`create.${name}TooLong`, { size: length, max }), name];
   }
-  if (select("passcode-kind").value === "own" && !field("own-passcode").value) {
-    return ["create.noPasscode", "own-passcode"];
+  return [select("passcode-kind").value === "own" ? passcodeProblem(field("own-passcode").value) : null, "own-passcode"];
+}
+
+/**
+ * @param {string} passcode
+ * @returns {Text}
+ */
+function passcodeProblem(passcode) {
+  switch (passcodeFault(passcode)) {
+    case "required": return "create.noPasscode";
+    case "not_unicode":
+    case "control_characters": return "create.passcodeInvisible";
+    case "too_long":
+      return (locale) => locale.t("create.passcodeTooLong", { size: lengthOf(passcode), max: MAX_CHARACTERS });
+    default: return null;
   }
-  return [null, ""];
 }
 
 /** @param {number} textBytes */

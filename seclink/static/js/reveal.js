@@ -11,6 +11,7 @@ import { endsPage, revealErrorText, showError, showUndecryptable } from "./error
 import { startIdleTimer } from "./idle-timer.js";
 import { checkLink } from "./link-check.js";
 import { openerFor } from "./openers.js";
+import { askAboutPasscode, setUpPasscodeQuestion } from "./passcode-question.js";
 import { enter, state } from "./reveal-state.js";
 import { secretFromUrl } from "./secret-url.js";
 import { remainingViewsText, showSecret } from "./secret-view.js";
@@ -35,6 +36,7 @@ function start(page) {
     submit(page);
   });
   $("form").addEventListener("input", () => page.setText($("problem"), null));
+  setUpPasscodeQuestion(page, () => submit(page, true));
   setUpReportForm(page, (reason) => server.report(state.linkId, reason));
   onSecondPress($("burn"), page, "opened.burnSure", () => burn(page));
   $("wipe").addEventListener("click", () => wipe(page));
@@ -128,8 +130,11 @@ function showAttempts(page, count) {
 
 // Revealing
 
-/** @param {Page} page */
-async function submit(page) {
+/**
+ * @param {Page} page
+ * @param {boolean} [isConfirmed] the passcode is meant as it is
+ */
+async function submit(page, isConfirmed = false) {
   const { link, phase } = state;
   if (!link || (phase !== "offered" && phase !== "locked")) return;
   const passcode = state.needsPasscode ? field("passcode").value : null;
@@ -137,10 +142,13 @@ async function submit(page) {
     page.setText($("problem"), phase === "locked" ? "reveal.wrongHere" : "reveal.noPasscode");
     return field("passcode").focus();
   }
+  const languages = Object.keys(page.settings.languages);
+  if (passcode && !isConfirmed && await askAboutPasscode(page, passcode, languages)) return;
+  if (state.link !== link || state.phase !== phase) return; // changed or submitted meanwhile
   enter("revealing");
   try {
     await whileBusy($("reveal"), page, "reveal.opening", () =>
-      attemptDictated(passcode, Object.keys(page.settings.languages), (candidate) => reveal(page, candidate, link)));
+      attemptDictated(passcode, languages, (candidate) => reveal(page, candidate, link)));
   } catch (error) {
     showRefusal(page, error);
   }

@@ -8,6 +8,7 @@ import { ApiError } from "./api-error.js";
 import { toBase64, utf8 } from "./bytes.js";
 import { FORMAT, IV_BYTES, derive, seal } from "./envelope.js";
 import { build, drawKey, randomBytes } from "./link.js";
+import { passcodeFault } from "./passcode.js";
 
 const TYPES = ["text", "redirect", "neogram", "file"];
 
@@ -26,6 +27,7 @@ const TYPES = ["text", "redirect", "neogram", "file"];
 export async function createSecret(api, content, options = {}) {
   const { type = "text", passcode, expiresIn, maxViews = 1, publicNote, label } = options;
   const body = bodyOf(content, type);
+  if (passcode && passcodeFault(passcode)) throw new ApiError("bad_request", { fields: ["passcode"] });
   const header = headerOf(type, options);
   const key = await drawKey();
   const keys = await derive(key, passcode);

@@ -5,6 +5,7 @@
 import { derive } from "../envelope.js";
 import { keyOf } from "../link-key.js";
 import { open } from "../open-envelope.js";
+import { cleaned } from "../passcode.js";
 
 /**
  * Reject with ApiError `link_incomplete` for a fragment that is no key. `open` rejects with `not_authentic`.
@@ -12,7 +13,7 @@ import { open } from "../open-envelope.js";
  * @param {string | null} [passcode]
  */
 export async function unlock(fragment, passcode) {
-  const keys = await derive(await keyOf(fragment), passcode);
+  const keys = await derive(await keyOf(fragment), passcode && cleaned(passcode));
   return {
     proof: keys.passcodeHash ? { access: keys.access, passcodeHash: keys.passcodeHash } : { access: keys.access },
     /**
