@@ -107,10 +107,12 @@ def test_damaged_links_are_reported_and_spend_nothing(page: Page, server: Server
     watch.expect("status of 401")
     link = create(server, key)
     address, _, fragment = link.partition("#")
-    for item in ("", fragment[:-1], fragment[1:], fragment + "x", fragment[:20] + "%20" + fragment[20:]):
+    for item in ("", fragment[:-1], fragment[1:], fragment + "x"):
         visit(page, f"{address}#{item}")
         expect(page.locator("#notice h1"), item).to_have_text(text_of("incomplete.title"))
         expect(page.locator("#reveal")).to_be_hidden()
+    visit(page, f"{address}#{fragment[:20]}%20{fragment[20:]}")  # the key is whole but for a space
+    expect(page.locator("#reveal")).to_be_visible()
     assert reveal_requests(watch) == []
     reveal(page, f"{address}#{fragment[0].swapcase() if fragment[0].isalpha() else 'A'}{fragment[1:]}")
     expect(page.locator("#notice h1")).to_have_text(text_of("incomplete.title"))
