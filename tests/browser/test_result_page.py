@@ -61,8 +61,11 @@ def test_the_link_is_selected_and_copied(context: BrowserContext, page: Page, se
 
 
 def test_of_a_link_that_is_too_long_its_beginning_is_seen(page: Page, server: Server) -> None:
+    """Below the title, which says that it is ready."""
     page.set_viewport_size({"width": 320, "height": 640})
     create(page, server.url, "x")
+    expect(page.locator("#copy")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#result-title")).to_be_in_viewport(ratio=1)
     assert page.locator("#link").evaluate("(each) => [each.scrollLeft, each.scrollWidth > each.clientWidth]") == [
         0,
         True,

@@ -47,6 +47,7 @@ export async function showResult(page, secret) {
   fillPrintSheet($("print-sheet"), page.locale, page.settings.name, secret);
   field("link").focus();
   field("link").select();
+  scrollTo(0, 0);
   field("link").scrollLeft = 0; // shows the server's name instead of the end of the key
   startPolling(page);
   if (await copy(link)) confirmCopy(page, $("copy"));
