@@ -8,7 +8,6 @@ from seclink.config.locate import database, existing_database, find, load
 from seclink.config.options import defaults as all_defaults
 from seclink.config.options import render
 from seclink.config.schema import Config
-from seclink.store import owner
 
 config_option = click.option(
     "--config",
@@ -21,6 +20,8 @@ config_option = click.option(
 def own_database(config: Config, toml: Path | None, *, may_create: bool = False) -> Path:
     """Return the path of the database, after becoming its owner for good if this is root. Raises StoreUnusable."""
     path = (database if may_create else existing_database)(config, toml)
+    from seclink.store import owner  # imports sqlite3, which commands that open no database do not need
+
     owner.become(path)
     return path
 

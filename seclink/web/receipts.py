@@ -121,9 +121,13 @@ class ReceiptsApi:
     async def _receipt(self, request: RequestContext, id: str) -> Receipt:
         """Return the receipt with this receiptId, or that of this linkId, if the caller may see it. Raise NotFound."""
         receipts, now, token = self._vault.receipts, self._clock.now(), request.header(b"seclink-manage")
-        if tokens.LINK_ID.fullmatch(id):
+        is_link_id = tokens.LINK_ID.fullmatch(id) is not None
+        if is_link_id:
             id = await receipts.receipt_id_for(id, None, now)
-        return await receipts.get(checked_id(tokens.RECEIPT_ID, id), request.actor, token, now)
+        receipt = await receipts.get(checked_id(tokens.RECEIPT_ID, id), request.actor, token, now)
+        if is_link_id and not receipt.link_id:  # an admin must not learn which receipt a link has
+            raise NotFound()
+        return receipt
 
     async def get_stats(self, request: RequestContext) -> Response:
         return json_response(await self._vault.receipts.stats(_key(request).account, self._clock.now()))

@@ -332,9 +332,9 @@ async def test_malformed_id_is_a_404_without_a_lookup(appliance: Appliance) -> N
             ("POST", f"/secrets/{name}/reveal"),
             ("POST", f"/secrets/{name}/burn"),
             ("GET", f"/secrets/{name}/meta"),
-            ("GET", f"/receipts/{name}x"),
-            ("DELETE", f"/receipts/{name}x"),
-            ("PATCH", f"/receipts/{name}x"),
+            ("GET", f"/receipts/{name}_x"),
+            ("DELETE", f"/receipts/{name}_x"),
+            ("PATCH", f"/receipts/{name}_x"),
         ):
             response = await http.request(method, path, json={} if method == "PATCH" else None)
             assert response.status_code in ((404, 405) if is_path else (404,)), path

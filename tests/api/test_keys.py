@@ -252,8 +252,14 @@ async def test_account_cannot_access_a_receipt_of_another(appliance: Appliance) 
         check_problem(await http.delete(path, headers=headers), 404, "not_found")
     for query in ("", "?search=theirs", "?status=active"):
         assert others["receiptId"] not in (await http.get(f"/receipts{query}", headers=bearer(a))).text
-    for wrong_id in (others["linkId"], others["manageToken"], others["receiptId"].lower()):
+    for wrong_id in (others["manageToken"], others["receiptId"].lower()):
         check_problem(await http.get(f"/receipts/{wrong_id}", headers=bearer(b)), 404, "not_found")
+    by_link = f"/receipts/{others['linkId']}"
+    admin = await appliance.key("root", "admin")
+    for headers in (bearer(a), manage(own), bearer(admin)):  # an admin, too: its lists have no linkIds
+        check_problem(await http.get(by_link, headers=headers), 404, "not_found")
+        check_problem(await http.delete(by_link, headers=headers), 404, "not_found")
+    assert (await http.get(by_link, headers=bearer(b))).json()["label"] == "theirs"
     assert (await http.get(path, headers=bearer(b))).json()["label"] == "theirs"
 
 

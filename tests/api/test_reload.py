@@ -150,7 +150,7 @@ def test_new_rules_apply_at_once_on_open_connections(make_server: MakeServer, ht
     assert client.post("/api/v1/secrets", json=body()).status_code == 201
     assert client.options("/scrt-link/api/v1/secrets").status_code == 204
     assert client.get("/metrics").status_code == 404
-    assert client.get("/healthz", headers={"Host": "other.example.org"}).status_code == 400
+    assert client.get("/docs", headers={"Host": "other.example.org"}).status_code == 400
     reload(
         server,
         "[access]\ncreate = 'keys'\n[dialects.scrt-link]\nenabled = false\n[metrics]\nenabled = true\n"
@@ -161,7 +161,7 @@ def test_new_rules_apply_at_once_on_open_connections(make_server: MakeServer, ht
     assert (response.status_code, response.json()["code"]) == (401, "key_required")
     assert client.options("/scrt-link/api/v1/secrets").status_code != 204
     assert client.get("/metrics").status_code == 401
-    assert client.get("/healthz", headers={"Host": "other.example.org"}).status_code == 200
+    assert client.get("/docs", headers={"Host": "other.example.org"}).status_code == 200
     assert "&quot;choices&quot;:[3600]" in client.get("/").text
     assert '"level":"debug"' in server.log()
 

@@ -126,8 +126,9 @@ def statements() -> dict[str, set[str]]:
 
 
 def test_only_the_claim_reads_a_payload() -> None:
-    """ONE-06: besides the schema, claims read the table and edits write it; one function reads."""
-    assert statements().keys() == {"store/claims.py", "store/edits.py", "store/schema.py"}
+    """ONE-06: besides the schema, claims read the table, edits write it and the erasure check counts it."""
+    assert statements().keys() == {"store/claims.py", "store/edits.py", "store/inspect.py", "store/schema.py"}
+    assert all("SELECT count(*) FROM payloads" in text for text in statements()["store/inspect.py"])
     for script in statements()["store/schema.py"]:
         assert not re.search(r"(?<!DELETE )FROM payloads|JOIN payloads", script)
     readers = {

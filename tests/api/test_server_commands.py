@@ -100,7 +100,7 @@ def test_failed_start_names_the_line_and_leaves_no_files(
     (tmp_path / "file").touch()
     config = tmp_path / "seclink.toml"
     config.write_text(toml.format(used_port=used_port))
-    result = seclink(tmp_path, "serve", *(() if "port" in toml else ("--port", str(free_port()))))
+    result = seclink(tmp_path, "serve", *(() if "\nport" in toml else ("--port", str(free_port()))))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith(f"seclink: seclink.toml:{message.format(used_port=used_port, folder=tmp_path)}")
     assert len(result.stderr.splitlines()) == 1
