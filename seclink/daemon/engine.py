@@ -13,7 +13,8 @@ from seclink.domain.health import HealthCheck
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.rate_limiter import RateLimiter
 from seclink.domain.reaper import Reaper
-from seclink.domain.vault import Vault, VaultState
+from seclink.domain.vault import Vault
+from seclink.domain.vault_state import VaultState
 from seclink.store.contract import Store
 from seclink.telemetry.log import Log
 from seclink.web.metrics_collector import MetricsCollector, MetricsSources

@@ -6,67 +6,25 @@ leaves. A failed check spends nothing. `now` is epoch milliseconds and comes fro
 
 import contextlib
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
 from seclink.config.schema import Config
 from seclink.domain import policy, tokens
-from seclink.domain.background import BackgroundTasks
-from seclink.domain.idempotency import IdempotencyCache
-from seclink.domain.passcodes import Passcodes
 from seclink.domain.policy import Terms
-from seclink.domain.rate_limiter import RateLimiter
 from seclink.domain.receipts import Receipts
 from seclink.domain.release_checks import ReleaseChecks, access_hash_of, gone_error, require_live
-from seclink.domain.shares import Holder, Shares, holder_of
+from seclink.domain.shares import Holder, holder_of
+from seclink.domain.vault_state import VaultState
 from seclink.errors import AccessDenied, Busy, Gone, NameTaken, PasscodeLocked
 from seclink.model import Actor, Claimed, Created, NewSecret, Peek, Proof, Rate, Secret, State
-from seclink.store.contract import IdTaken, Store
-from seclink.telemetry.log import Log
+from seclink.store.contract import IdTaken
 
-REVEAL_RETRY_SECONDS, MAX_REVEAL_RETRIES, MAX_REVEAL_BYTES = 60, 100_000, 64 * 2**20
-CREATE_RETRY_SECONDS, MAX_CREATE_RETRIES, MAX_CREATE_BYTES = 600, 20_000, 2**30
-MAX_UNSENT_BYTES = 256 * 2**20  # of responses that their readers have not taken yet
 SMALL_BYTES = 65_536  # a payload of this size needs no room of its own: the number of connections bounds them
-MAX_LISTS = 256  # waiting or being read
-RESULT_BYTES = 512  # of memory for one result without its payload
 REAP_BATCH = 250
 MAX_DRAWS = 3  # of ids for one secret: 71 random bits collide only where something is broken
 AUDITED_FAILURES = Rate(10, 86400)  # per secret, in the audit trail
-
-
-class VaultState:
-    """The parts of the vault that outlive a reload: the store, results for retries, counters, background tasks.
-
-    `events` counts created, revealed, burned and reported secrets by (event, format). `unsent` counts the bytes of
-    responses that the server could not send yet.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        passcodes: Passcodes,
-        log: Log,
-        monotonic: Callable[[], float],
-        events: Counter[tuple[str, str]] | None = None,
-    ) -> None:
-        self.store, self.passcodes, self.log, self.monotonic = store, passcodes, log, monotonic
-        self.events = Counter[tuple[str, str]]() if events is None else events
-        self.created: IdempotencyCache[Created] = IdempotencyCache(
-            CREATE_RETRY_SECONDS, MAX_CREATE_RETRIES, MAX_CREATE_BYTES, lambda _: RESULT_BYTES, monotonic
-        )
-        self.revealed: IdempotencyCache[Claimed] = IdempotencyCache(
-            REVEAL_RETRY_SECONDS,
-            MAX_REVEAL_RETRIES,
-            MAX_REVEAL_BYTES,
-            lambda claimed: len(claimed.payload) + RESULT_BYTES,
-            monotonic,
-        )
-        self.unsent, self.lists = Shares(MAX_UNSENT_BYTES), Shares(MAX_LISTS)
-        self.failures = RateLimiter()
-        self.background = BackgroundTasks()
 
 
 class Vault:

@@ -15,10 +15,9 @@ Measured: 5 to 10 microseconds per request; the smallest route of Litestar takes
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from secrets import token_hex
-from typing import Any
 from urllib.parse import unquote
 
 from seclink.domain.shares import Holder, Shares
@@ -35,6 +34,7 @@ from seclink.errors import (
 )
 from seclink.web.asgi import App, Message, Receive, Send
 from seclink.web.body_limits import BodyBudget, LimitedBody
+from seclink.web.response_writer import ResponseWriter
 from seclink.web.security_headers import HEADERS, Header
 
 ErrorResponse = tuple[int, list[Header], bytes]
@@ -227,7 +227,7 @@ class Middleware:
     def _is_exempt(self, scope: Message) -> bool:
         return scope["path"] in self._exempt_paths
 
-    async def _run(self, scope: Message, receive: Receive, response: "ResponseWriter", holder: Holder) -> None:
+    async def _run(self, scope: Message, receive: Receive, response: ResponseWriter, holder: Holder) -> None:
         self.requests.add(holder, 1)
         try:
             await self.app(scope, receive, response)
@@ -243,7 +243,7 @@ class Middleware:
         if not response.started:
             await response.send_error(response.body_error or Internal())
 
-    async def _handle_escaped(self, response: "ResponseWriter", error: Exception) -> None:
+    async def _handle_escaped(self, response: ResponseWriter, error: Exception) -> None:
         body = response.body
         if not (body and (body.disconnected or body.error)) and self._on_error is not None:
             self._on_error(error, response.request_id)
@@ -263,62 +263,3 @@ def host_name(host: str) -> str:
     """Return the name in a Host header without port and final dot, or "" if it is malformed."""
     match = HOST.fullmatch(host.lower())
     return match[1] if match else ""
-
-
-class ResponseWriter:
-    """The `send` of one request: adds the headers, and can send an error in place of the application's response."""
-
-    __slots__ = ("_middleware", "_scope", "_send", "_state", "body", "is_error", "must_close", "request_id", "started")
-
-    def __init__(self, middleware: Middleware, scope: Message, send: Send) -> None:
-        self._middleware = middleware
-        self._scope = scope
-        self._send = send
-        self._state: dict[str, Any] = scope.setdefault("state", {})
-        self.request_id = self._state["request_id"] = token_hex(8)
-        self.body: LimitedBody | None = None
-        self.must_close = False
-        self.started = False
-        self.is_error = False
-
-    @property
-    def body_error(self) -> SecLinkError | None:
-        """The limit that the body exceeded. It becomes the response, whatever the application makes of it."""
-        return self.body.error if self.body is not None else None
-
-    def __call__(self, message: Message) -> Awaitable[None]:
-        # Not a coroutine function: messages with a body go straight to the server's own `send`.
-        if message["type"] == "http.response.start" and not self.started:
-            if self.body_error is not None:
-                return self.send_error(self.body_error)
-            self.started = True
-            self._add_headers(message)
-        elif self.is_error:
-            return _send_nothing()
-        return self._send(message)
-
-    async def send_error(self, error: SecLinkError) -> None:
-        """Send the response for an error, unless a response has already started."""
-        if self.started:
-            return
-        self.started = self.is_error = True
-        status, headers, body = self._middleware.error_response(error, self.request_id, self._scope)
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
-
-    def _add_headers(self, message: Message) -> None:
-        middleware = self._middleware
-        headers: list[Header] = [*message.get("headers", ()), *self._state.get("seclink_headers", ())]
-        names = {name for name, _ in headers}
-        if middleware.header_names.isdisjoint(names):
-            headers += middleware.headers
-        else:
-            headers += [header for header in middleware.headers if header[0] not in names]
-        headers.append((b"x-request-id", self.request_id.encode()))
-        if self.must_close or (self.body is not None and self.body.has_unread):
-            headers.append((b"connection", b"close"))
-        message["headers"] = headers
-
-
-async def _send_nothing() -> None:
-    return None

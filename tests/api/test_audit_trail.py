@@ -109,7 +109,7 @@ async def test_failures_of_many_secrets_use_bounded_memory(
         limiters.append(RateLimiter(5))
         return limiters[-1]
 
-    monkeypatch.setattr("seclink.domain.vault.RateLimiter", lambda *_: small())
+    monkeypatch.setattr("seclink.domain.vault_state.RateLimiter", lambda *_: small())
     appliance = await make_appliance()
     for _ in range(20):
         secret = await create(appliance.http)

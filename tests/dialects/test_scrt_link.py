@@ -20,7 +20,8 @@ from transcripts import GOLDEN, ROOT
 import seclink
 from seclink.domain import tokens
 from seclink.domain.passcodes import Passcodes
-from seclink.domain.vault import Vault, VaultState
+from seclink.domain.vault import Vault
+from seclink.domain.vault_state import VaultState
 from seclink.errors import NotFound
 from seclink.model import Actor, NewSecret
 from seclink.telemetry.log import Log

@@ -15,7 +15,8 @@ from transcripts import ROOT
 
 from seclink.domain import tokens
 from seclink.domain.passcodes import Passcodes
-from seclink.domain.vault import Vault, VaultState
+from seclink.domain.vault import Vault
+from seclink.domain.vault_state import VaultState
 from seclink.errors import AccessDenied
 from seclink.format import envelope
 from seclink.model import Actor, Edit, NewSecret

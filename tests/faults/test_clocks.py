@@ -20,7 +20,8 @@ from seclink.config import parser as configuration
 from seclink.domain.clock import Clock
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.reaper import Reaper
-from seclink.domain.vault import Vault, VaultState
+from seclink.domain.vault import Vault
+from seclink.domain.vault_state import VaultState
 from seclink.errors import Gone, StorageFailed
 from seclink.model import Secret
 from seclink.store import connection

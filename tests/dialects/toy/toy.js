@@ -1,7 +1,7 @@
 /** Opens the secrets of the toy dialect: format "toy"; see toy.py. */
 // @ts-check
 import { fromAnyBase64 } from "../bytes.js";
-import { openRaw } from "../envelope.js";
+import { openRaw } from "../open-envelope.js";
 import { ApiError } from "../api-error.js";
 import { decodeBase64, parsePayload } from "./foreign.js";
 
