@@ -48,7 +48,7 @@ HolderOf = Callable[[Message], Holder]
 PeerHolder = Callable[[str], Holder | None]
 """(address of a connection's other end) -> whose share it counts against, None for a trusted proxy."""
 
-MIN_BUFFERED_BYTES = 128 * 2**20
+MIN_BUFFERED_BYTES = 64 * 2**20
 MIN_BUFFERED_BODIES = 8  # of the largest size, so that one client's share holds one
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 

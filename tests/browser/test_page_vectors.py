@@ -103,7 +103,8 @@ async ([base, vectors]) => {
       return { candidates: await Promise.all(given.typed.map((each) => passcodeCandidates(each, languages))) };
     },
     async typed(given) {
-      const { cleaned, passcodeFault, plainer } = await import(`${base}/js/passcode.js`);
+      const { cleaned, passcodeFault } = await import(`${base}/js/passcode.js`);
+      const { plainer } = await import(`${base}/js/passcode-question.js`);
       const typed = (text) => ({ fault: passcodeFault(text), cleaned: cleaned(text), plainer: plainer(cleaned(text)) });
       return { passcodes: given.typed.map(typed) };
     },

@@ -2,11 +2,17 @@
 /** Asks about a typed passcode that has a space too many or look-alikes, before an attempt is spent on it. */
 
 import { passcodeCandidates } from "./dictated-passcode.js";
-import { cleaned, plainer } from "./passcode.js";
+import { cleaned } from "./passcode.js";
 import { $, field } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 
+/** @type {[RegExp, string | ((found: string) => string)][]} */
+const PLAIN = [
+  [/\p{Zs}/gu, " "], [/[‘’‛′ʼ]/g, "'"], [/[“”„‟″]/g, '"'], [/[‐‑‒–—−]/g, "-"], [/…/g, "..."],
+  [/[\uFF01-\uFF5E]/g, (found) => String.fromCharCode(found.charCodeAt(0) - 0xFEE0)], // full-width forms of ASCII
+  [/^ +| +$/g, ""],
+];
 const OUTER_SPACES = /^\p{Zs}+|\p{Zs}+$/gu;
 
 /**
@@ -48,4 +54,13 @@ export async function askAboutPasscode(page, typed, languages) {
 function hide(page) {
   page.setText($("passcode-question"), null);
   $("passcode-answers").hidden = true;
+}
+
+/**
+ * Return the passcode that may be meant by a cleaned one: without spaces around it, with ordinary spaces, quotes and
+ * dashes.
+ * @param {string} passcode
+ */
+export function plainer(passcode) {
+  return PLAIN.reduce((text, [look, plain]) => text.replace(look, /** @type {string} */ (plain)), passcode);
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Passcodes as people type and paste them, alike here and in seclink/format/passcode.py: which ones a secret cannot be
- * created with, what a reader's is cleaned of, and which plainer one may be meant.
+ * created with, and what a reader's is cleaned of. `passcode-question.js` says which plainer one may be meant.
  */
 
 export const MAX_CHARACTERS = 200;
@@ -10,12 +10,6 @@ const HALF = /\p{Cs}/u;
 const SPACES = /^\p{Zs}*$/u;
 // A joiner between two emoji makes them one, and is kept.
 const INVISIBLE = /([\p{So}\p{Sk}\uFE0F]\u200D(?=\p{So}))|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u034F\u115F\u1160\u2800\u3164\uFFA0]/gu;
-/** @type {[RegExp, string | ((found: string) => string)][]} */
-const PLAIN = [
-  [/\p{Zs}/gu, " "], [/[‘’‛′ʼ]/g, "'"], [/[“”„‟″]/g, '"'], [/[‐‑‒–—−]/g, "-"], [/…/g, "..."],
-  [/[\uFF01-\uFF5E]/g, (found) => String.fromCharCode(found.charCodeAt(0) - 0xFEE0)], // full-width forms of ASCII
-  [/^ +| +$/g, ""],
-];
 
 /**
  * Return why a secret cannot be created with a passcode, as a code of the server's faults, or null.
@@ -35,15 +29,6 @@ export function passcodeFault(passcode) {
  */
 export function cleaned(passcode) {
   return passcode.replace(INVISIBLE, (_, joined) => joined ?? "");
-}
-
-/**
- * Return the passcode that may be meant by a cleaned one: without spaces around it, with ordinary spaces, quotes and
- * dashes.
- * @param {string} passcode
- */
-export function plainer(passcode) {
-  return PLAIN.reduce((text, [look, plain]) => text.replace(look, /** @type {string} */ (plain)), passcode);
 }
 
 /** Count characters as people do. @param {string} text */
