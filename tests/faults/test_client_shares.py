@@ -54,20 +54,23 @@ def check_bystander(api: ApiClient) -> None:
 
 
 def test_reader_that_reads_nothing_gets_a_share_of_the_memory(server: Server) -> None:
-    """The 61 reveals hold 81 MB; refused ones spend nothing, and can be read later."""
+    """The reveals need 160 MB in all; refused ones spend nothing, and can be read later.
+
+    The kernel's buffers take some of it, how much depends on the machine: the memory counts, not the number of reveals.
+    """
     with ApiClient(server) as api:
-        links = [api.create(b"x" * MB)["linkId"] for _ in range(60)]
+        links = [api.create(b"x" * MB)["linkId"] for _ in range(120)]
         before = resident_bytes(server)
         requests = [f"GET /api/v1/secrets/{link} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for link in links]
         with attackers(server, requests) as clients:
             statuses = [status(client) for client in clients]
             refused = [link for link, code in zip(links, statuses, strict=True) if code == b"503"]
-            assert 20 <= statuses.count(b"200") <= 30
-            assert len(refused) == 60 - statuses.count(b"200")
-            assert resident_bytes(server) - before < 150 * MB
+            assert statuses.count(b"200") >= 20
+            assert len(refused) == 120 - statuses.count(b"200")
+            assert resident_bytes(server) - before < 100 * MB
             check_bystander(api)
         assert [api.meta(link).status_code for link in refused] == [200] * len(refused)
-        until(lambda: api.reveal(refused[0]).status_code == 200)
+        until(lambda: all(api.reveal(link).status_code == 200 for link in refused[:1]))
 
 
 def test_one_client_gets_a_share_of_the_connections(server: Server) -> None:
