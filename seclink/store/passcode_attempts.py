@@ -1,7 +1,8 @@
 """Passcode attempts: counted before the passcode is checked, kept over restarts, given back when it was right.
 
 A client range has a few attempts in each window, and all clients together have a few more per secret. Only a caller
-with the link's key gets this far, so strangers cannot use up a reader's attempts.
+with the link's key gets this far, so strangers cannot use up a reader's attempts. The reaper erases who tried as soon
+as it no longer counts.
 """
 
 import hashlib
@@ -78,6 +79,11 @@ def refund(db: sqlite3.Connection, id: int, client: str) -> None:
     )
 
 
+def forget(db: sqlite3.Connection, now: int) -> None:
+    """Erase which clients tried, where their window is over; how many tries a secret had stays."""
+    db.execute("DELETE FROM attempts WHERE since <= ?", (now - ATTEMPT_WINDOW_MS,))
+
+
 def _live_secret(db: sqlite3.Connection, link_id: str, now: int) -> tuple[int, int, int] | None:
     """Return id, attempts of all clients, and expiry of a live secret."""
     row: tuple[int, int, int] | None = db.execute(
@@ -88,7 +94,10 @@ def _live_secret(db: sqlite3.Connection, link_id: str, now: int) -> tuple[int, i
 
 
 def _client_digest(db: sqlite3.Connection, id: int, client: str) -> bytes:
-    """Return a client range as it is stored: salted, and different for each secret, so the table lists no addresses."""
+    """Return a client range as it is stored: salted, and different for each secret, so the table lists no addresses.
+
+    The salt lies beside it, and IPv4 addresses are few: who has the file can try them all, until the row is erased.
+    """
     (salt,) = db.execute("SELECT salt FROM meta").fetchone()
     return hashlib.blake2b(f"{id} {client}".encode(), key=salt, digest_size=8).digest()
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from seclink.model import Secret, State
-from seclink.store import audit_log
+from seclink.store import audit_log, passcode_attempts
 from seclink.store.audit_log import AuditedConnection, AuditEntry, ChainPosition
 from seclink.store.connection import placeholder_count
 from seclink.store.db_pages import pad_to_whole_pages
@@ -137,7 +137,7 @@ def burn(
 
 
 def reap(db: WriteConnection, now: int, limit: int) -> tuple[int, list[str]]:
-    """End expired secrets, delete rows past their retention, prune the audit trail.
+    """End expired secrets, delete rows past their retention, prune the audit trail, forget who tried a passcode.
 
     Return the number of those rows, and the formats of the expired secrets.
     """
@@ -156,6 +156,7 @@ def reap(db: WriteConnection, now: int, limit: int) -> tuple[int, list[str]]:
     db.pending += [AuditEntry(at, "expired", account, None, receipt_id) for _, at, _, _, account, receipt_id in expired]
     _forget(db, [id for id, _, state, *_ in due if state != State.ACTIVE])
     _pull_back(db, now)
+    passcode_attempts.forget(db, now)
     update_last_seen(db, now)
     return len(due) + audit_log.prune(db, now - db.audit_ms, now), [format for _, _, _, format, _, _ in expired]
 

@@ -42,6 +42,7 @@ BREAKS = (
     Break("domain/release_checks.py", '"passcode_wrong", now, by=actor.account)', '"passcode_wrong", now)', AUDIT),
     Break("store/passcode_attempts.py", "ATTEMPTS_PER_SECRET - total - 1)", "ATTEMPTS_PER_SECRET - total)", PASSCODE),
     Break("store/passcode_attempts.py", "if total >= ATTEMPTS_PER_SECRET:", "if False:", PASSCODE),
+    Break("store/writes.py", "passcode_attempts.forget(db, now)", "pass", STORE),
     Break("domain/passcodes.py", "if not self.slots.take(holder):", "if False:", PASSCODE),
     # Limits
     Break("web/middleware.py", "response.body.release()", "pass", BODIES),

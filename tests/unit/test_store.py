@@ -1,6 +1,8 @@
 """The store's contract, verb by verb, on every engine: a new engine needs only a line in ENGINES."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -344,6 +346,31 @@ async def test_attempts_survive_a_restart(open_store: Open) -> None:
     again = await (await open_store()).attempt(link("a"), "one", NOW)
     assert again is not None
     assert not again.is_allowed
+
+
+async def test_attempts_are_erased_when_their_window_is_over(open_store: Open, tmp_path: Path) -> None:
+    """FOR-04: in the raw bytes; the attempts of all clients together stay counted."""
+    store = await open_store()
+    await store.add(secret(passcode="argon", expires_at=NOW + 7 * DAY))
+    for at in (NOW, NOW, NOW + 1):
+        await store.attempt(link("a"), f"client at {at}", at)
+    file = tmp_path / "store.db"
+    old, new = _clients(file)
+    assert await store.reap(NOW + 599_999, 10) == 0
+    assert _clients(file) == [old, new]
+    assert await store.reap(NOW + 600_000, 10) == 0
+    assert _clients(file) == [new]
+    assert await store.attempts_left(link("a"), f"client at {NOW + 1}", NOW + 600_000) == 4
+    await store.close()
+    assert (old in file.read_bytes(), new in file.read_bytes()) == (False, True)
+    store = await open_store()
+    tries = [await store.attempt(link("a"), f"client {n}", NOW + 700_000) for n in range(18)]
+    assert [each.is_allowed for each in tries if each] == [True] * 17 + [False]
+
+
+def _clients(file: Path) -> list[bytes]:
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        return [client for (client,) in db.execute("SELECT client FROM attempts ORDER BY since")]
 
 
 async def test_right_passcode_gets_its_attempt_back(store: Store) -> None:
