@@ -3,7 +3,9 @@
     SecLinkError
     ├── BadRequest             400 bad_request            body, parameter or header is not valid
     │   ├── NavigationRefused  400 not_a_navigation       a browser followed a link to the destructive GET
-    │   └── UnknownHost        400 unknown_host           Host is missing, repeated or not one of this server
+    │   ├── UnknownHost        400 unknown_host           Host is missing, repeated or not one of this server
+    │   ├── ChunkLength        400 chunk_length           a chunk has another length than its place in the upload
+    │   └── DigestMismatch     400 digest_mismatch        a body has not the SHA-256 of its Content-Digest
     ├── KeyInvalid             401 key_invalid            API key unknown, revoked, expired or malformed
     ├── KeyRequired            401 key_required           this call, or this server, requires an API key
     ├── AccessRequired         401 access_required        the proof of the link's key is missing
@@ -11,22 +13,31 @@
     ├── PasscodeRequired       401 passcode_required
     ├── PasscodeWrong          401 passcode_wrong         attempts_left is the number of attempts left
     ├── Forbidden              403 forbidden              the key lacks the scope
+    │   └── FilesNotAllowed    403 files_not_allowed      this server takes no files from this caller
     ├── NotFound               404 not_found
+    │   └── UploadUnknown      404 upload_unknown         no such upload, or the token is another one's
     ├── MethodNotAllowed       405 method_not_allowed
     ├── RequestTimeout         408 request_timeout        the body came too slowly
     ├── NotActive              409 not_active             the secret has ended, so it cannot be changed
     ├── NameTaken              409 name_taken             the chosen name is or was the name of another secret
+    ├── HasFiles               409 has_files              the reader has not said that it can take files
+    ├── UploadIncomplete       409 upload_incomplete      chunks of the upload are missing
+    ├── UploadUsed             409 upload_used            the upload has all the secrets it was made for
+    ├── Superseded             409 superseded             a newer PUT of the same chunk has taken over
     ├── Gone                   410 gone                   state and ended_at are how and when it ended
     ├── PayloadTooLarge        413 payload_too_large
+    │   └── FilesTooLarge      413 too_large              the files of a secret are over the limit
     ├── UnsupportedMediaType   415 unsupported_media_type
     ├── IdempotencyMismatch    422 idempotency_mismatch   the Idempotency-Key was used for another request
     ├── RateLimited            429 rate_limited           retry_after seconds
-    │   └── PasscodeLocked     429 passcode_locked        too many wrong passcodes
+    │   ├── PasscodeLocked     429 passcode_locked        too many wrong passcodes
+    │   └── FilesQuota         429 files_quota            this client has no more room for files, for now
     ├── HeadersTooLarge        431 headers_too_large
     ├── Internal               500 internal
     ├── Busy                   503 busy                   nothing was done; try again later
     ├── StorageFailed          503 storage                the write is not durable, so nothing was done
     ├── StorageFull            507 storage_full
+    │   └── FilesFull          507 files_full             there is no room for more files
     ├── StartRefused           stays in the server, which does not start
     │   ├── ConfigError        config: the TOML is not valid; one line per problem
     │   └── StoreUnusable      store: the database is in use, damaged, newer or of another program
@@ -117,6 +128,14 @@ class UnknownHost(BadRequest):
     code, title = "unknown_host", "This server has another host name"
 
 
+class ChunkLength(BadRequest):
+    code, title = "chunk_length", "The chunk has not the length of its place in the upload"
+
+
+class DigestMismatch(BadRequest):
+    code, title = "digest_mismatch", "The body does not have the SHA-256 of its Content-Digest"
+
+
 class KeyInvalid(SecLinkError):
     code, status, title = "key_invalid", 401, "The API key is not valid"
 
@@ -149,8 +168,16 @@ class Forbidden(SecLinkError):
     code, status, title = "forbidden", 403, "The API key does not permit this"
 
 
+class FilesNotAllowed(Forbidden):
+    code, title = "files_not_allowed", "This server does not accept files from you"
+
+
 class NotFound(SecLinkError):
     code, status, title = "not_found", 404, "Nothing exists at this address"
+
+
+class UploadUnknown(NotFound):
+    code, title = "upload_unknown", "There is no such upload, or its token is another one"
 
 
 class MethodNotAllowed(SecLinkError):
@@ -167,6 +194,22 @@ class NotActive(SecLinkError):
 
 class NameTaken(SecLinkError):
     code, status, title = "name_taken", 409, "The name is or was used by another secret"
+
+
+class HasFiles(SecLinkError):
+    code, status, title = "has_files", 409, "The secret has files; nothing was spent"
+
+
+class UploadIncomplete(SecLinkError):
+    code, status, title = "upload_incomplete", 409, "The upload is not complete; no secret was created"
+
+
+class UploadUsed(SecLinkError):
+    code, status, title = "upload_used", 409, "The upload belongs to all the secrets that it was made for"
+
+
+class Superseded(SecLinkError):
+    code, status, title = "superseded", 409, "The same chunk is being sent again by a newer request"
 
 
 class Gone(SecLinkError):
@@ -190,6 +233,10 @@ class PayloadTooLarge(SecLinkError):
         self.faults = faults
 
 
+class FilesTooLarge(PayloadTooLarge):
+    code, title = "too_large", "The files of a secret are over the limit"
+
+
 class UnsupportedMediaType(SecLinkError):
     code, status, title = "unsupported_media_type", 415, "Only application/json is accepted here"
 
@@ -211,6 +258,10 @@ class RateLimited(SecLinkError):
 
 class PasscodeLocked(RateLimited):
     code, title = "passcode_locked", "Too many wrong passcodes"
+
+
+class FilesQuota(RateLimited):
+    code, title = "files_quota", "You have reached the limit for files of one client"
 
 
 class HeadersTooLarge(SecLinkError):
@@ -237,6 +288,10 @@ class StorageFailed(SecLinkError):
 
 class StorageFull(SecLinkError):
     code, status, title = "storage_full", 507, "There is no room for more secrets"
+
+
+class FilesFull(StorageFull):
+    code, title = "files_full", "There is no room for more files"
 
 
 class StartRefused(SecLinkError):

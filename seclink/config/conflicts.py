@@ -1,8 +1,10 @@
 """The rules between options: values that are valid by themselves and contradict each other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from seclink.config.addresses import WILDCARDS
 from seclink.config.durations import format_duration
@@ -20,6 +22,7 @@ Problem = tuple[KeyPath, str]
 def conflicts(config: Config, document: dict[str, Any]) -> Iterator[Problem]:
     """Yield every broken rule. `document` is the parsed TOML, which shows the options that are set."""
     yield from _expiry(config, document)
+    yield from _files(config, document)
     yield from _tls(config)
     yield from _metrics_listener(config)
     yield from _public_url_path(config)
@@ -28,14 +31,29 @@ def conflicts(config: Config, document: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _expiry(config: Config, document: dict[str, Any]) -> Iterator[Problem]:
-    if config.expiry.default <= config.expiry.max:
-        return
-    section = document["expiry"]  # the defaults obey the rule, so at least one of the two is set
-    default, longest = (
-        f"expiry.{name} ({format_duration(getattr(config.expiry, name))}{'' if name in section else ' by default'})"
-        for name in ("default", "max")
-    )
-    yield ("expiry", "default" if "default" in section else "max"), f"{default} is longer than {longest}"
+    if config.expiry.default > config.expiry.max:
+        default, longest = _shown("expiry", config.expiry, document, format_duration, "default", "max")
+        option = "default" if "default" in document["expiry"] else "max"
+        yield ("expiry", option), f"{default} is longer than {longest}"
+
+
+def _files(config: Config, document: dict[str, Any]) -> Iterator[Problem]:
+    files = config.files
+    if files.create == "anyone" and config.access.create == "keys":
+        yield ("files", "create"), 'files.create = "anyone" needs access.create = "anyone", too'
+    if files.max_bytes > files.total_bytes:
+        one, all = _shown("files", files, document, str, "max_bytes", "total_bytes")
+        option = "max_bytes" if "max_bytes" in document["files"] else "total_bytes"
+        yield ("files", option), f"{one} is more than {all}"
+
+
+def _shown(
+    section: str, options: Struct, document: dict[str, Any], show: Callable[[Any], str], *names: str
+) -> Iterator[str]:
+    """Yield each option with its value; the defaults obey all rules, so at least one of the options is set."""
+    for name in names:
+        default = "" if name in document[section] else " by default"
+        yield f"{section}.{name} ({show(getattr(options, name))}{default})"
 
 
 def _tls(config: Config) -> Iterator[Problem]:

@@ -37,6 +37,7 @@ DAY_SECONDS = 86_400
 MAX_BYTES = 2**44
 
 Creators = Literal["anyone", "keys"]
+FileCreators = Literal["anyone", "keys", "nobody"]
 PasscodeProfile = Literal["standard", "strong"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "human", "json"]
@@ -166,6 +167,39 @@ class LimitsOptions(Struct, frozen=True, kw_only=True):
         return self.payload_bytes * 4 // 3 + 16_384
 
 
+class FilesOptions(Struct, frozen=True, kw_only=True):
+    create: Annotated[
+        FileCreators | None,
+        Declared(
+            choice(FileCreators),
+            "Who may add files to secrets: anyone, holders of an API key, or nobody. Unset: as access.create.",
+            "keys",
+        ),
+    ] = None
+    max_bytes: Annotated[
+        int, Declared(integer(1024, 2**40), "Maximum size of the files of one secret, before encryption.")
+    ] = 2**30
+    total_bytes: Annotated[
+        int, Declared(integer(2**20, MAX_BYTES), "Maximum size of all files; then new ones are refused (507).")
+    ] = 10 * 2**30
+    client_bytes: Annotated[
+        int, Declared(integer(1024, MAX_BYTES), "Bytes of files that an anonymous client may upload in a day.")
+    ] = 256 * 2**20
+    grant: Annotated[
+        int, Declared(duration("1m", "24h"), "Time that a reader has for the download after opening a secret.")
+    ] = 12 * 3600
+    path: Annotated[
+        str | None,
+        Declared(
+            text(min_length=1),
+            "The folder of the encrypted files, which contains nothing else; relative paths begin at the folder of the "
+            "database. Unset: the name of the database with `.files`.",
+            "/srv/seclink-files",
+            at_start=True,
+        ),
+    ] = None
+
+
 class RatesOptions(Struct, frozen=True, kw_only=True):
     create: Annotated[Rate, Declared(RATE, "Anonymous creates and reports, by client address.")] = Rate(20, 3600)
     reveal: Annotated[Rate, Declared(RATE, "Anonymous reveals, by client address.")] = Rate(120, 3600)
@@ -262,6 +296,7 @@ class Config(Struct, frozen=True, kw_only=True):
     access: AccessOptions = field(default_factory=AccessOptions)
     expiry: ExpiryOptions = field(default_factory=ExpiryOptions)
     limits: LimitsOptions = field(default_factory=LimitsOptions)
+    files: FilesOptions = field(default_factory=FilesOptions)
     rates: RatesOptions = field(default_factory=RatesOptions)
     passcodes: PasscodesOptions = field(default_factory=PasscodesOptions)
     receipts: ReceiptsOptions = field(default_factory=ReceiptsOptions)
@@ -271,3 +306,8 @@ class Config(Struct, frozen=True, kw_only=True):
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
     branding: BrandingOptions = field(default_factory=BrandingOptions)
     dialects: DialectsOptions = field(default_factory=DialectsOptions)
+
+    @property
+    def file_creators(self) -> FileCreators:
+        """The callers who may add files: unless set, those who may create secrets."""
+        return self.files.create or self.access.create

@@ -54,6 +54,9 @@ ERRORS = {
     "gone": 410,
     "payload_too_large": 413, "unsupported_media_type": 415, "idempotency_mismatch": 422, "rate_limited": 429,
     "passcode_locked": 429, "headers_too_large": 431, "internal": 500, "busy": 503, "storage": 503, "storage_full": 507,
+    "chunk_length": 400, "digest_mismatch": 400, "files_not_allowed": 403, "upload_unknown": 404, "has_files": 409,
+    "upload_incomplete": 409, "upload_used": 409, "superseded": 409, "too_large": 413, "files_quota": 429,
+    "files_full": 507,
 }  # fmt: skip
 
 HEADERS = {
