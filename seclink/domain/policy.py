@@ -23,6 +23,7 @@ MIN_SECONDS, MAX_VIEWS = 60, 1000
 BASE64_FORMATS = frozenset(row.name for row in DIALECTS if row.in_base64)
 TEXT_LIMITS = {row.name: row.text_limits for row in DIALECTS if row.text_limits}
 NOTE_CHARACTERS, LABEL_CHARACTERS, REASON_CHARACTERS, IV_BYTES = 300, 200, 500, 64
+NO_DIGEST = bytes(32)  # compared where there is no secret
 HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -70,11 +71,16 @@ def changes(edit: Edit, passcode: str | UnsetType | None, now: int) -> Changes:
     )
 
 
-def is_owner(receipt: Receipt, actor: Actor, manage_token: str | None) -> bool:
-    """Return whether the actor may manage a secret: by its manage token, or with a key of its account."""
-    if manage_token is not None and tokens.equal(receipt.manage_digest, tokens.digest(manage_token)):
+def is_owner(receipt: Receipt | None, actor: Actor, manage_token: str | None) -> bool:
+    """Return whether the actor may manage a secret: by its manage token, or with a key of its account.
+
+    A secret that does not exist costs as much.
+    """
+    manage_digest = NO_DIGEST if receipt is None else receipt.manage_digest
+    if manage_token is not None and tokens.equal(manage_digest, tokens.digest(manage_token)):
         return True
-    return actor.may(Scope.MANAGE) and receipt.account is not None and receipt.account == actor.account
+    account = None if receipt is None else receipt.account
+    return actor.may(Scope.MANAGE) and account is not None and account == actor.account
 
 
 def raise_faults(faults: Iterable[Fault]) -> None:

@@ -43,7 +43,7 @@ class Receipts:
     async def get(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> Receipt:
         """Return a receipt for its sender, or for an admin without its linkId. Raise NotFound."""
         receipt = await self._store.receipt(receipt_id, now)
-        is_own = receipt is not None and policy.is_owner(receipt, actor, manage_token)
+        is_own = policy.is_owner(receipt, actor, manage_token)
         if receipt is None or not (is_own or actor.may(Scope.ADMIN)):
             raise NotFound()
         return receipt if is_own else msgspec.structs.replace(receipt, link_id="")

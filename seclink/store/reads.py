@@ -19,6 +19,7 @@ _RECEIPT = """
            max_views, views, passcode_required, format
     FROM secrets
 """
+NO_RECEIPT = ("", "", b"", None, "active", None, None, 0, 0, None, None, 0, 0, "")
 RECEIPT = _RECEIPT + "WHERE receipt_id = ?"
 
 EVENTS = """

@@ -8,6 +8,8 @@ import pytest
 from api_helpers import ACCESS_HASH, RIGHT, WRONG, bearer, check_problem, create, encoded, faults, manage, reveal, state
 from support.appliance import Appliance, MakeAppliance
 
+from seclink.domain import tokens
+
 pytestmark = pytest.mark.anyio
 DAY = 86_400
 
@@ -47,6 +49,31 @@ async def test_receipt_has_the_whole_history(appliance: Appliance) -> None:
             _ in steps)])
         ],
     }  # fmt: skip
+
+
+async def test_receipt_that_exists_costs_a_stranger_as_much_as_one_that_does_not(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AUTH-09: the same statements and the same digests, so the time of a 404 says nothing."""
+    http, work, digest = appliance.http, list[str](), tokens.digest
+
+    def recorded(token: str) -> bytes:
+        work.append("digest")
+        return digest(token)
+
+    monkeypatch.setattr(tokens, "digest", recorded)
+    await appliance.store._reader.set_trace_callback(work.append)
+    receipt_id = (await create(http, key=await appliance.key("other")))["receiptId"]
+    keys: tuple[dict[str, str], ...] = ({}, bearer(await appliance.key("one")))
+    for verb in ("GET", "PATCH", "DELETE"):
+        for headers in (*keys, *({**key, "SecLink-Manage": "x" * 32} for key in keys)):
+            costs = []
+            for id in (receipt_id, "x" * 20, receipt_id):
+                work.clear()
+                assert (await http.request(verb, f"/receipts/{id}", headers=headers)).status_code == 404
+                costs.append([item.replace(id, "ID") for item in work])
+            assert costs[1] == costs[2], (verb, headers)
+            assert "ID" in str(costs[1])
 
 
 async def test_list_has_only_own_receipts_newest_first_and_no_link_ids(appliance: Appliance) -> None:

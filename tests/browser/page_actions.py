@@ -95,6 +95,11 @@ def events(server_url: str, created: Any) -> list[str]:
     return [event["type"] for event in receipt(server_url, created)["events"]]
 
 
+def kept_link(page: Page) -> str:
+    """Return the page's link with the key that has left the address bar."""
+    return str(page.url + page.evaluate("history.state?.hash ?? ''"))
+
+
 def visit(page: Page, url: str) -> None:
     """Load a page and wait until its script is ready, also if only the fragment differs from the last URL."""
     if page.url.partition("#")[0] == url.partition("#")[0]:

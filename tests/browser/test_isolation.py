@@ -3,11 +3,16 @@
 than this machine.
 """
 
+import contextlib
 import json
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from browser_fixtures import ARGUMENTS
 from other_origin import Site
 from page_actions import create, events, page_contents, text_of, visit
 from playwright.sync_api import Browser, Page, expect
@@ -28,6 +33,8 @@ BLOCKED = (
     "Refused to",
     "MIME",
 )
+# Chromium lists the visits at the end of a chain of redirects.
+LISTED = "SELECT urls.url FROM visits JOIN urls ON urls.id = visits.url WHERE transition & 0x20000000"
 COUNT_RETURNS = "addEventListener('pageshow', (event) => { window.returned = event.persisted; });"
 
 
@@ -124,6 +131,33 @@ def test_a_page_that_the_browser_kept_was_wiped_before(python: Client, page: Pag
     expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
     assert page.evaluate("window.returned") is True, "the browser did not keep the page"
     assert PLAINTEXT not in page_contents(page)
+
+
+def test_the_history_lists_no_key(browser: Browser, server: Server, python: Client, tmp_path: Path) -> None:
+    """HDR-09: neither of a link nor of a receipt, opened or not; a reload and a return have the key nevertheless."""
+    opened, kept = python.create(PLAINTEXT), python.create(PLAINTEXT)
+    receipt_url = f"{server.url}/receipt/{kept.receipt_id}#{kept.manage_token}"
+    links = {kept.link: "ready", opened.link: "ready", receipt_url: "receipt"}
+    profile = browser.browser_type.launch_persistent_context(
+        tmp_path, executable_path=shutil.which("chromium"), args=[*ARGUMENTS]
+    )
+    page = profile.pages[0]
+    for link, card in links.items():
+        address, key = link.split("#")
+        for again in (lambda: visit(page, link), page.reload, lambda: (page.goto(server.url), page.go_back())):  # noqa: B023
+            again()
+            expect(page.locator(f"#{card}")).to_be_visible()
+            assert page.url == address
+            assert page.evaluate("history.state.hash") == f"#{key}"
+        if link == opened.link:
+            page.locator("#reveal").click()
+            expect(page.locator("#content pre")).to_have_text(PLAINTEXT)
+            assert "hash" not in page.evaluate("history.state")
+    profile.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "Default" / "History")) as db:
+        listed = [url for (url,) in db.execute(LISTED)]
+    assert [url for url in listed if "#" in url] == []
+    assert {link.split("#")[0] for link in links} <= set(listed)
 
 
 def test_going_back_shows_neither_the_form_nor_the_result(server: Server, page: Page) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from page_actions import receipt, restart_later, text_of, texts, visit
+from page_actions import clipboard, kept_link, receipt, restart_later, text_of, texts, visit
 from playwright.sync_api import BrowserContext, Page, expect
 from support.server import MakeServer, Server
 from watch import Watch
@@ -47,7 +47,21 @@ def test_a_receipt_link_opens_as_mail_passes_it_on(page: Page, server: Server, p
     visit(page, link.replace("#", "%23"))
     expect(page.locator("#state")).to_have_text(text_of("state.active"))
     expect(page.locator("#exposed")).to_have_text(text_of("receipt.exposed"))
-    assert page.url == link
+    assert kept_link(page) == link
+
+
+def test_its_link_is_copied_with_the_token_that_left_the_address(
+    page: Page, server: Server, python: Client, context: BrowserContext
+) -> None:
+    context.grant_permissions(["clipboard-write"], origin=server.url)
+    link = address(server.url, python.create("x"))
+    visit(page, link)
+    page.locator("#copy").click()
+    expect(page.locator("#copy")).to_have_text(text_of("result.copied"))
+    assert clipboard(context, server.url) == link
+    page.evaluate("() => void (navigator.clipboard.writeText = () => Promise.reject())")
+    page.locator("#copy").click()
+    expect(page.locator("#problem")).to_contain_text(link)
 
 
 def test_it_brings_itself_up_to_date(page: Page, server: Server, python: Client) -> None:

@@ -213,6 +213,7 @@ export default {
   "receipt.waiting": "Wartet auf das Öffnen",
   "receipt.fresh": "Stand: {at}. Diese Seite aktualisiert sich selbst.",
   "receipt.stale": "Stand: {at}. Neuer Versuch …",
+  "receipt.copy": "Link zu dieser Seite kopieren",
   "receipt.exposed": "Dieser Link wurde unterwegs umgeschrieben, deshalb haben Server auf dem Weg seinen Schlüssel gesehen. Wer ihn hat, kann diese Statusseite sehen und das Geheimnis vernichten.",
   "receipt.change": "Ändern",
   "receipt.lifetimeAsIs": "unverändert",

@@ -213,6 +213,7 @@ export default {
   "receipt.waiting": "Waiting to be opened",
   "receipt.fresh": "Updated at {at}. This page updates itself.",
   "receipt.stale": "Last updated at {at}. Trying again…",
+  "receipt.copy": "Copy the link to this page",
   "receipt.exposed": "This link was rewritten on its way to you, so servers on the way have seen its key. Anyone who has it can see this status page and burn the secret.",
   "receipt.change": "Change",
   "receipt.lifetimeAsIs": "unchanged",

@@ -213,6 +213,7 @@ export default {
   "receipt.waiting": "Pendiente de abrir",
   "receipt.fresh": "Última actualización: {at}. Esta página se actualiza sola.",
   "receipt.stale": "Última actualización: {at}. Reintentando…",
+  "receipt.copy": "Copiar el enlace de esta página",
   "receipt.exposed": "Este enlace se reescribió por el camino, así que algunos servidores intermedios han visto su clave. Quien la tenga puede ver esta página de estado y destruir el secreto.",
   "receipt.change": "Modificar",
   "receipt.lifetimeAsIs": "sin cambios",

@@ -213,6 +213,7 @@ export default {
   "receipt.waiting": "En attente d’ouverture",
   "receipt.fresh": "Dernière mise à jour : {at}. Cette page s’actualise toute seule.",
   "receipt.stale": "Dernière mise à jour : {at}. Nouvelle tentative…",
+  "receipt.copy": "Copier le lien de cette page",
   "receipt.exposed": "Ce lien a été réécrit en chemin : des serveurs intermédiaires ont donc vu sa clé. Quiconque la possède peut voir cette page de suivi et détruire le secret.",
   "receipt.change": "Modifier",
   "receipt.lifetimeAsIs": "inchangé",

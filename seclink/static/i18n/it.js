@@ -213,6 +213,7 @@ export default {
   "receipt.waiting": "In attesa di apertura",
   "receipt.fresh": "Aggiornato alle {at}. Questa pagina si aggiorna da sola.",
   "receipt.stale": "Ultimo aggiornamento alle {at}. Nuovo tentativo…",
+  "receipt.copy": "Copia il link di questa pagina",
   "receipt.exposed": "Questo link è stato riscritto lungo il percorso, quindi alcuni server intermedi ne hanno visto la chiave. Chi ce l’ha può vedere questa pagina di stato e distruggere il segreto.",
   "receipt.change": "Modifica",
   "receipt.lifetimeAsIs": "invariata",

@@ -213,6 +213,7 @@ export default {
   "receipt.waiting": "Wacht op opening",
   "receipt.fresh": "Bijgewerkt om {at}. Deze pagina werkt zichzelf bij.",
   "receipt.stale": "Laatst bijgewerkt om {at}. Nieuwe poging…",
+  "receipt.copy": "Link naar deze pagina kopiëren",
   "receipt.exposed": "Deze link is onderweg herschreven, dus servers onderweg hebben de sleutel gezien. Wie die heeft, kan deze statuspagina zien en het geheim vernietigen.",
   "receipt.change": "Wijzigen",
   "receipt.lifetimeAsIs": "ongewijzigd",

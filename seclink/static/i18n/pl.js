@@ -213,6 +213,7 @@ export default {
   "receipt.waiting": "Czeka na otwarcie",
   "receipt.fresh": "Stan z {at}. Strona odświeża się sama.",
   "receipt.stale": "Stan z {at}. Kolejna próba…",
+  "receipt.copy": "Kopiuj link do tej strony",
   "receipt.exposed": "Ten link został po drodze przepisany, więc serwery na trasie widziały jego klucz. Kto go ma, może zobaczyć tę stronę statusu i zniszczyć sekret.",
   "receipt.change": "Zmień",
   "receipt.lifetimeAsIs": "bez zmian",

@@ -213,6 +213,7 @@ export default {
   "receipt.waiting": "Aguardando abertura",
   "receipt.fresh": "Atualizado às {at}. Esta página se atualiza sozinha.",
   "receipt.stale": "Última atualização às {at}. Tentando de novo…",
+  "receipt.copy": "Copiar o link desta página",
   "receipt.exposed": "Este link foi reescrito no caminho, então servidores intermediários viram a chave dele. Quem a tiver pode ver esta página de status e destruir o segredo.",
   "receipt.change": "Alterar",
   "receipt.lifetimeAsIs": "sem alteração",

@@ -2,14 +2,15 @@
 /** The receipt: the state and events of a secret, and the sender's means to burn it, change its expiry or its note. */
 
 import { api } from "./api.js";
+import { keepKey, onOtherLink, ownUrl } from "./kept-key.js";
 import { readUrl } from "./pasted-link.js";
 import { pollReceipt, stateText } from "./receipt-status.js";
-import { $, errorText, field, fillSelect, onSecondPress, openPage, select, showOnly, whileBusy } from "./ui.js";
+import { $, copy, errorText, field, fillSelect, onSecondPress, openPage, select, selectText, showDone, showOnly, whileBusy } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 
 const FORM = { path: "/receipt/([A-Za-z0-9]{20})", isKey: (/** @type {string} */ text) => /^[A-Za-z0-9]{32}$/.test(text) };
-const { origin, pathname, search, hash } = location;
+const { origin, pathname, search, hash } = ownUrl();
 const link = await readUrl(`${origin}${pathname}${search}${hash}`, [FORM]);
 const receiptId = link?.id ?? "";
 const manageToken = link?.key ?? "";
@@ -23,9 +24,9 @@ if (opened) start(opened);
 
 /** @param {Page} page */
 function start(page) {
-  addEventListener("hashchange", () => location.reload());
+  onOtherLink(() => location.reload());
   if (!link?.key) return showMissing(page);
-  if (link.isExposed) history.replaceState({ isExposed: true }, "", `${link.url}#${link.key}`); // a reload sends it again
+  keepKey(link, link.key);
   page.setText($("exposed"), history.state?.isExposed ? "receipt.exposed" : null);
   const load = () => server.receipt(receiptId, manageToken);
   const poll = pollReceipt(load, (receipt) => render(page, receipt), (error) => {
@@ -41,7 +42,20 @@ function start(page) {
     await showingProblems(page, () => server.remove(receiptId, manageToken));
     poll.now();
   });
+  $("copy").addEventListener("click", () => copyOwnLink(page, `${link.url}#${link.key}`));
   page.onLanguage(() => state.receipt && fillLifetimes(page));
+}
+
+/**
+ * Copy the link to this page: the address bar lacks its key.
+ * @param {Page} page
+ * @param {string} url
+ */
+async function copyOwnLink(page, url) {
+  page.setText($("problem"), null);
+  if (await copy(url)) return showDone($("copy"), page);
+  page.setText($("problem"), (locale) => `${locale.t("result.copyFailed")} ${url}`);
+  selectText($("problem"));
 }
 
 /** @param {Page} page */

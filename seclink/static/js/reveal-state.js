@@ -23,6 +23,7 @@
  * @property {Phase} phase
  * @property {string} linkId of the last link that was checked, for the report and for burning
  * @property {Link | null} link with its key; null until it is checked, and once the secret is open
+ * @property {object} turn a new one for each check: an earlier one that is still under way no longer counts
  * @property {any} meta the server's response to the peek
  * @property {boolean} needsPasscode the server checks one, or the format has one that the server does not know
  * @property {{ proof: string, headers: Record<string, string> } | null} pending a reveal whose response may be lost
@@ -37,6 +38,7 @@ export const state = {
   phase: "checking",
   linkId: "",
   link: null,
+  turn: {},
   meta: null,
   needsPasscode: false,
   pending: null,

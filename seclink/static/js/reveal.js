@@ -9,6 +9,7 @@ import { api, idempotencyHeader } from "./api.js";
 import { attemptDictated } from "./dictated-passcode.js";
 import { endsPage, revealErrorText, showError, showUndecryptable } from "./error-view.js";
 import { startIdleTimer } from "./idle-timer.js";
+import { keepKey, keptHash, onOtherLink, ownUrl, replaceAddress } from "./kept-key.js";
 import { checkLink } from "./link-check.js";
 import { openerFor } from "./openers.js";
 import { askAboutPasscode, setUpPasscodeQuestion } from "./passcode-question.js";
@@ -40,7 +41,7 @@ function start(page) {
   setUpReportForm(page, (reason) => server.report(state.linkId, reason));
   onSecondPress($("burn"), page, "opened.burnSure", () => burn(page));
   $("wipe").addEventListener("click", () => wipe(page));
-  addEventListener("hashchange", () => changeLink(page));
+  onOtherLink(() => changeLink(page));
   addEventListener("pagehide", () => wipe(page));
   check(page);
 }
@@ -49,51 +50,37 @@ function start(page) {
 
 /** @param {Page} page */
 async function check(page) {
-  const { hash } = location;
-  enter("checking", { link: null, pending: null });
+  const turn = {};
+  enter("checking", { link: null, pending: null, turn });
   page.setText($("exposed"), null);
   $("report").hidden = true;
-  if (!hash && history.state?.openedAt) return showOpenedEarlier(page, history.state.openedAt);
+  if (!keptHash() && history.state?.openedAt) return showOpenedEarlier(page, history.state.openedAt);
   showOnly("waiting");
   try {
-    const offer = await checkLink(server);
+    const offer = await checkLink(server, turn);
     if (offer.needsPasscode) await Promise.allSettled(Object.keys(page.settings.languages).map(loadWords));
-    if (hash !== location.hash) return;
+    if (turn !== state.turn) return;
     enter("offered", offer);
-    if (offer.link.isExposed) moveKey(offer.link);
     showOffer(page);
   } catch (error) {
-    if (hash === location.hash) fail(page, error);
+    if (turn === state.turn) fail(page, error);
   }
   document.body.dataset.ready = "";
 }
 
 /**
- * Write the link with its key behind a `#`, so that neither a reload nor a choice of language sends it again.
- * @param {Link} link
- */
-function moveKey(link) {
-  history.replaceState({ ...history.state, isExposed: true }, "", urlOf(link));
-}
-
-/** @param {Link} link */
-function urlOf({ url, fragment }) {
-  const lang = new URLSearchParams(location.search).get("lang");
-  return `${url}${lang ? `?${new URLSearchParams({ lang })}` : ""}${fragment && `#${fragment}`}`;
-}
-
-/**
- * Check the link that was pasted over the one in the address bar: browsers do not load the page for another fragment.
+ * Check the link that was pasted over the one in the address bar, or that of another entry of the tab's history.
  * @param {Page} page
  */
 async function changeLink(page) {
-  const { hash } = location;
-  if (state.link && ["revealing", "locked"].includes(state.phase)) {
-    return history.replaceState(history.state, "", urlOf(state.link)); // finish this one: its view may be spent
+  const { turn } = state;
+  const hash = keptHash();
+  if (state.link && ["revealing", "locked"].includes(state.phase)) { // finish this one: its view may be spent
+    return keepKey(state.link, state.link.fragment);
   }
-  const link = state.phase === "opened" && (await secretFromUrl(location).catch(() => null));
-  if (hash !== location.hash) return;
-  if (state.phase === "opened" && link && link.linkId === state.linkId) return removeKeyFromUrl(); // it is open here
+  const link = state.phase === "opened" && (await secretFromUrl(ownUrl()).catch(() => null));
+  if (hash !== keptHash() || turn !== state.turn) return;
+  if (state.phase === "opened" && link && link.linkId === state.linkId) return removeKey(); // it is open here
   wipe(page);
   check(page);
 }
@@ -177,13 +164,13 @@ async function reveal(page, passcode, link) {
   removeEventListener("beforeunload", confirmLeaving);
   if (!state.response) return; // wiped meanwhile
   enter("opened", { link: null });
-  removeKeyFromUrl(); // only now: a failed attempt still needs the key
+  removeKey(); // only now: a failed attempt still needs the key
   field("passcode").value = "";
   showOpened(page, secret);
 }
 
-function removeKeyFromUrl() {
-  history.replaceState({ openedAt: Date.now() }, "", location.pathname + location.search);
+function removeKey() {
+  replaceAddress(location.pathname + location.search, { openedAt: Date.now() });
 }
 
 /**
