@@ -14,6 +14,7 @@ from seclink.cli.terminal import printable
 from seclink.client.client import Client
 from seclink.client.models import AccountStats, ReceiptInfo
 from seclink.client.receipts import RECEIPT_ID
+from seclink.client.session import is_at
 from seclink.errors import LinkIncomplete, NotFound
 from seclink.format.link import LINK_ID
 from seclink.format.pasted_link import parse, parse_receipt
@@ -94,12 +95,12 @@ def receipt_in(text: str) -> str:
 
 
 def manage_token(at: RemoteServer, text: str) -> str | None:
-    """Return the saved manage token of a receipt, None if its link has one."""
+    """Return the saved manage token of a receipt, None if its link has one or leads to another server."""
     with contextlib.suppress(LinkIncomplete):
         link = parse_receipt(text)
         if link.is_exposed:
             click.echo(f"warning: {EXPOSED}. It leads to {printable(link.base)}", err=True)
-        if link.manage_token:
+        if link.manage_token or not is_at(at.server, link.base):
             return None
     return at.manage_token(receipt_in(text) or text)
 

@@ -90,7 +90,11 @@ def get_account(session: Session) -> Flow[AccountInfo]:
 
 
 def _target(session: Session, receipt: str, manage_token: str | None) -> tuple[str, dict[str, str]]:
-    """Return the URL of a receipt and the headers that authorize a request for it."""
+    """Return the URL of a receipt and the headers that authorize a request for it.
+
+    The server of a link gets the link's own token or nothing: the caller's token and API key are for this session's
+    server.
+    """
     if _ID.fullmatch(receipt):
         return session.url(f"/receipts/{receipt}"), session.credentials(manage_token)
     try:
@@ -99,7 +103,7 @@ def _target(session: Session, receipt: str, manage_token: str | None) -> tuple[s
         # Rejected before it is sent: people paste the secret's link by mistake, and it contains the key.
         fault = Fault("receiptId", "must have 20 letters and digits, or 12 if it is a linkId", "wrong_format")
         raise BadRequest("That is not a receipt", (fault,)) from None
-    manage_token = link.manage_token or manage_token
-    if not (manage_token or session.is_own(link.base)):
-        raise LinkIncomplete
-    return session.receipt_url(link), session.credentials(manage_token)
+    if not (link.manage_token or session.is_own(link.base)):
+        own = f"no other token or key is sent there, as this client's server is {session.server}"
+        raise LinkIncomplete(f"The link has no whole manage token and leads to {link.base}: {own}")
+    return session.receipt_url(link), session.credentials(link.manage_token or manage_token)

@@ -61,11 +61,16 @@ class Session:
 
     def is_own(self, base: str) -> bool:
         """Return whether the base of a link is at this session's server."""
-        return f"{base}/".startswith(f"{self.server}/")
+        return is_at(self.server, base)
 
     def _server_of(self, link: Link | ReceiptLink) -> str:
         """Return this session's server if the link is under it, as its path prefix is known, else the link's origin."""
         return self.server if self.is_own(link.base) else link.origin
+
+
+def is_at(server: str, base: str) -> bool:
+    """Return whether the base of a link is at a server, whose URL is as of `server_address`."""
+    return f"{base}/".startswith(f"{server}/")
 
 
 def server_address(text: str) -> str:
