@@ -338,7 +338,7 @@ class Unreachable(ClientError):
 
 
 class LinkIncomplete(ClientError):
-    code, title = "link_incomplete", "This link is incomplete; ask for it again, no view was spent"
+    code, title = "link_incomplete", "This link is incomplete or was changed; ask for it again, no view was spent"
 
 
 class NotAuthentic(ClientError):

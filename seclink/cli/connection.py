@@ -13,9 +13,10 @@ import click
 from click.core import ParameterSource
 
 from seclink.cli.profile import Profile
+from seclink.cli.terminal import printable
 from seclink.client.client import Client
 from seclink.client.session import DEFAULT_SERVER, server_address
-from seclink.errors import BadRequest, KeyInvalid, NotFound
+from seclink.errors import BadRequest, ClientError, KeyInvalid, NotFound
 
 _REASON = "and is unknown to the server, revoked or expired"
 _KEY_HINTS: dict[ParameterSource | None, str] = {
@@ -58,8 +59,13 @@ class RemoteServer:
 Command = Callable[..., Any]
 
 
-def connection(default: str = "the one of the login, else http://127.0.0.1:8080") -> Callable[[Command], Command]:
-    """Add the options --server and --key, and pass a `RemoteServer` as `at`. The help names the `default` server."""
+def connection(
+    default: str = "the one of the login, else http://127.0.0.1:8080", *, is_login_optional: bool = False
+) -> Callable[[Command], Command]:
+    """Add the options --server and --key, and pass a `RemoteServer` as `at`. The help names the `default` server.
+
+    `is_login_optional`: without a readable login, the command warns and goes on.
+    """
 
     def decorate(command: Command) -> Command:
         @click.option(
@@ -80,16 +86,30 @@ def connection(default: str = "the one of the login, else http://127.0.0.1:8080"
         @functools.wraps(command)
         def wrapped(*args: Any, server: str | None, key: str | None, **kwargs: Any) -> Any:
             source = click.get_current_context().get_parameter_source("key")
-            return command(*args, at=_remote_server(server, key, _KEY_HINTS.get(source, _LOGIN_HINT)), **kwargs)
+            profile, hint = Profile(), _KEY_HINTS.get(source, _LOGIN_HINT)
+            is_login_needed = server is None or key is None
+            login = _login(profile, is_login_optional) if is_login_needed else (None, None)
+            return command(*args, at=_remote_server(server, key, login, profile, hint), **kwargs)
 
         return wrapped
 
     return decorate
 
 
-def _remote_server(server: str | None, key: str | None, key_hint: str) -> RemoteServer:
-    profile = Profile()
-    login_server, login_key = profile.login()
+def _login(profile: Profile, is_optional: bool) -> tuple[str | None, str | None]:
+    try:
+        return profile.login()
+    except ClientError as error:
+        if not is_optional:
+            raise
+        click.echo(printable(f"warning: {error}; going on without the login"), err=True)
+        return None, None
+
+
+def _remote_server(
+    server: str | None, key: str | None, login: tuple[str | None, str | None], profile: Profile, key_hint: str
+) -> RemoteServer:
+    login_server, login_key = login
     server = server or login_server or DEFAULT_SERVER
     if key is None:
         key = login_key if server == login_server else None

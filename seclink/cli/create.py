@@ -101,7 +101,7 @@ def create(
     passcode = _passcode(passcode, ask_passcode, generate_passcode)
     body = terminal.read_secret() if text is None or text == "-" else os.fsencode(text)
     if not body:
-        raise click.UsageError("there is nothing to seal: the input is empty")
+        raise click.UsageError("the secret is empty: give it as TEXT, through a pipe, or type it")
     with at.client() as client:
         try:
             created = client.create(

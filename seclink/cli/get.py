@@ -13,7 +13,7 @@ from seclink.cli import terminal
 from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.display import local_time
 from seclink.cli.profile import Profile
-from seclink.cli.receipts import EXPOSED, find_receipt, receipt_in
+from seclink.cli.receipts import EXPOSED, find_receipt, receipt_in, with_scheme
 from seclink.cli.terminal import printable
 from seclink.cli.wordlist import passcode_candidates
 from seclink.client.client import Client
@@ -41,7 +41,7 @@ _URL = re.compile(r"https?(:|[%=-](25)*3A)", re.IGNORECASE)  # perhaps escaped
 @click.option("--passcode", metavar="P", help="The passcode. Default: ask on the terminal if it is needed.")
 @click.option("--details-only", is_flag=True, help="Show facts about a link or receipt; reveals nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --details-only: print JSON.")
-@connection()
+@connection(is_login_optional=True)
 def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at: RemoteServer) -> None:
     """Open the secret of LINK, or show the details of RECEIPT, or of a LINK or its ID.
 
@@ -52,6 +52,7 @@ def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at
     """
     if target == "-":
         target, passcode = _from_stdin(passcode)
+    target = with_scheme(at, target)
     receipt_id, is_link = receipt_in(target), bool(_URL.search(target))
     details_only = details_only or bool(receipt_id)  # a receipt has nothing but details
     if as_json and not details_only:
@@ -61,7 +62,7 @@ def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at
     with at.client() as client:
         if not details_only:
             terminal.require_stdout()
-            _warn_if_exposed(target)
+            _say_target(target)
             _show_note(client, target)
             _output(_reveal(client, target, passcode), at.profile)
         elif is_link and not receipt_id:
@@ -86,13 +87,15 @@ def _is_whole(text: str) -> bool:
         return False
 
 
-def _warn_if_exposed(text: str) -> None:
-    """Say that servers may have seen the key, and which server the link leads to: it may be inside another link."""
+def _say_target(text: str) -> None:
+    """Say that servers may have seen the key, and where the link leads if it is not all of the text."""
     with contextlib.suppress(LinkIncomplete):  # revealing handles this
         link = parse(text)
         if link.is_exposed:
             advice = "replace what is in the secret, such as a password"
             click.echo(f"warning: {EXPOSED}; {advice}. It leads to {printable(link.base)}", err=True)
+        elif not text.lower().lstrip("<\"' \n").startswith(link.base):
+            click.echo(f"the link leads to {printable(link.base)}", err=True)
 
 
 def _show_note(client: Client, link: str) -> None:
@@ -119,9 +122,10 @@ def _reveal(client: Client, link: str, passcode: str | None) -> RevealedSecret:
 
 
 def _reveal_with_prompt(client: Client, link: str, passcode: str | None) -> RevealedSecret:
-    """Reveal with the passcode of the option, in one attempt, or prompt for it as often as the server allows."""
+    """Reveal with the passcode of the option, or prompt for it as often as the server allows."""
     is_prompting = False
-    candidates: Sequence[str | None] = [passcode]  # each is tried only if the one before it was wrong
+    # Each is tried only if the one before it was wrong.
+    candidates: Sequence[str | None] = passcode_candidates(passcodes.cleaned(passcode)) if passcode else [None]
     while True:
         try:
             return client.reveal(link, candidates[0])
@@ -129,28 +133,38 @@ def _reveal_with_prompt(client: Client, link: str, passcode: str | None) -> Reve
             if not terminal.has_terminal():
                 raise
         except PasscodeWrong as error:
-            if not is_prompting or not error.attempts_left:
-                raise
-            if candidates[1:]:
+            if candidates[1:] and error.attempts_left:
                 candidates = candidates[1:]
                 continue
+            if not is_prompting or not error.attempts_left:
+                raise _with_hint(error, passcode or "") from None
             click.echo(f"The passcode is wrong; attempts left: {error.attempts_left}", err=True)
         candidates, is_prompting = _candidates(terminal.ask_passcode()), True
+
+
+def _with_hint(error: PasscodeWrong, typed: str) -> PasscodeWrong:
+    """Return the error with what may be too much in the passcode of the option."""
+    doubt = _doubt(passcodes.cleaned(typed))
+    return PasscodeWrong(f"{error.message}. {doubt}" if doubt else error.message, error.attempts_left)
 
 
 def _candidates(typed: str) -> Sequence[str]:
     """Return the passcodes to try. Ask, instead of spending an attempt, where a space or look-alike may be too much."""
     passcode = passcodes.cleaned(typed)
-    candidates, plain = passcode_candidates(passcode), passcodes.plainer(passcode)
-    if candidates[1:] or plain in ("", passcode):
+    candidates, doubt = passcode_candidates(passcode), _doubt(passcode)
+    if candidates[1:] or not doubt:
         return candidates
-    has_space = passcodes.plainer(passcode.strip()) == passcode.strip()
-    question = (
-        "The passcode starts or ends with a space. Try it without?"
-        if has_space
-        else "The passcode has characters that only look like the usual ones, such as curly quotes. Try the usual ones?"
-    )
-    return [plain if terminal.confirm(question) else passcode]
+    question = f"{doubt}. Try the usual ones?" if "usual" in doubt else f"{doubt}. Try it without?"
+    return [passcodes.plainer(passcode) if terminal.confirm(question) else passcode]
+
+
+def _doubt(passcode: str) -> str:
+    """Return what may be too much in a cleaned passcode, "" if nothing."""
+    if passcodes.plainer(passcode) in ("", passcode):
+        return ""
+    if passcodes.plainer(passcode.strip()) == passcode.strip():
+        return "The passcode starts or ends with a space"
+    return "The passcode has characters that only look like the usual ones, such as curly quotes"
 
 
 def _output(secret: RevealedSecret, profile: Profile) -> None:

@@ -5,6 +5,7 @@ import sys
 import click
 
 from seclink.cli.connection import RemoteServer, connection
+from seclink.cli.display import counted
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
 from seclink.client.session import server_address
@@ -12,7 +13,7 @@ from seclink.errors import BadRequest
 
 
 @click.command()
-@connection()
+@connection(is_login_optional=True)
 def login(at: RemoteServer) -> None:
     """Save a server and an API key, after the server has accepted the key.
 
@@ -28,7 +29,9 @@ def login(at: RemoteServer) -> None:
     with RemoteServer(server, key, at.profile, "nothing was saved").client() as client:
         account = client.get_account() if key else None
     at.profile.log_in(server, key)
-    known_as = f" as {printable(account.name)} ({', '.join(account.scopes)})" if account else ", without a key"
+    known_as = (
+        f" as {printable(account.name)} ({printable(', '.join(account.scopes))})" if account else ", without a key"
+    )
     click.echo(f"{server}{known_as}", err=True)
 
 
@@ -39,7 +42,8 @@ def logout() -> None:
     Saved manage tokens stay: they are the only way to burn a secret that was created without an API key.
     """
     remaining = Profile().log_out()
-    click.echo(f"logged out; receipts still saved: {remaining}", err=True)
+    stay = f"; {counted(remaining, 'receipt')} stay saved for `seclink delete`" if remaining else ""
+    click.echo(f"logged out{stay}", err=True)
 
 
 def _ask_server(current: str) -> str:

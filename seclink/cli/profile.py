@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from seclink.errors import ClientError
+from seclink.client.session import server_address
+from seclink.errors import BadRequest, ClientError
 
 TOKEN_RETENTION_MS = 366 * 24 * 3600 * 1000
 
@@ -42,9 +43,14 @@ class Profile:
         self._now = int(time.time() * 1000) if now is None else now
 
     def login(self) -> tuple[str | None, str | None]:
-        """Return server and API key, each None if it is not saved."""
+        """Return server and API key, each None if it is not saved. Raises ClientError for an unusable server, too."""
         content = self._read()
-        return content.get("server"), content.get("key")
+        server = content.get("server")
+        try:
+            return server and server_address(server), content.get("key")
+        except BadRequest as error:
+            reason = f"names a server that {error.faults[0].message}; run `seclink login --server URL`"
+            raise ClientError(f"{self._path} {reason}") from None
 
     def log_in(self, server: str, key: str) -> None:
         with self._changing() as content:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,6 +21,7 @@ from seclink.format.link import LINK_ID
 from seclink.format.pasted_link import parse, parse_receipt
 
 MAX_TRIED_TOKENS = 100
+_BARE_LINK = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/\S*)?/[a-z0-9_]+#", re.IGNORECASE)
 
 EXPOSED = "this link was rewritten on its way, and servers may have seen its key"
 
@@ -52,6 +54,7 @@ def delete(target: str, at: RemoteServer) -> None:
 
     The server erases it, and its link no longer opens.
     """
+    target = with_scheme(at, target)
     with at.client() as client:
         receipt, token = find_receipt(client, at, target)
         client.delete(receipt, token)
@@ -72,6 +75,19 @@ def find_receipt(client: Client, at: RemoteServer, text: str) -> tuple[str, str 
         with contextlib.suppress(NotFound):
             return client.get_details(link_id, token).receipt_id, token
     raise NotFound(f"No key is set, and this link was not created from here on {at.server}")
+
+
+def with_scheme(at: RemoteServer, text: str) -> str:
+    """Return a link of the caller's server with the http:// or https:// that it may lack.
+
+    Raises UsageError for a link of another server without one: which of both is right, only its sender knows.
+    """
+    scheme, _, address = at.server.partition("://")
+    if text.lower().startswith(f"{address}/"):
+        return f"{scheme}://{text}"
+    if _BARE_LINK.match(text):
+        raise click.UsageError("that link does not begin with https:// or http://; put https:// in front of it")
+    return text
 
 
 def _link_id_in(text: str) -> str:

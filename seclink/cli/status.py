@@ -36,7 +36,7 @@ CURSOR_HOME, END_LINE, CLEAR_REST = "\x1b[H", "\x1b[K\n", "\x1b[J"
 @click.option("--once", is_flag=True, help="Show it once and exit.")
 @click.option("--json", "as_json", is_flag=True, help="Print it once, as JSON.")
 @config_option
-@connection("see above")
+@connection("see above", is_login_optional=True)
 def status(once: bool, as_json: bool, config_path: Path | None, at: RemoteServer) -> None:
     """Show the state of a server: live on a terminal until q or Ctrl-C, once through a pipe.
 

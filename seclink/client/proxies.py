@@ -6,6 +6,7 @@ reads the same variables, but raises errors of its own for IPv6 in NO_PROXY, and
 """
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -25,20 +26,21 @@ class EnvironmentProxies:
     """Reads the variables once, when it is made."""
 
     def __init__(self) -> None:
-        self._settings = getproxies()
+        self._settings = {name: value.strip() for name, value in getproxies().items()}
         self._exceptions = [entry for entry in re.split(r"[\s,]+", self._settings.get("no", "")) if entry]
 
     def variable(self, url: str) -> str | None:
-        """Return the name of the variable with the proxy for a URL, None if there is none."""
+        """Return the name of the variable with the proxy for a URL, as it is written, None if there is none."""
         target = httpx.URL(url)
         names = [name for name in (target.scheme, "all") if self._settings.get(name)]
         if not names or _is_loopback(target.host) or any(_exempts(entry, target) for entry in self._exceptions):
             return None
-        return f"{names[0].upper()}_PROXY"
+        lower = f"{names[0]}_proxy"
+        return lower if lower in os.environ else lower.upper()
 
     def proxy(self, variable: str) -> httpx.Proxy:
         """Return the proxy. Raises Unreachable if it cannot be used, without its URL, which may have a password."""
-        value = self._settings[variable.removesuffix("_PROXY").lower()]
+        value = self._settings[variable.lower().removesuffix("_proxy")]
         try:
             proxy = httpx.Proxy(value if "://" in value else f"http://{value}")
             if _names_server(proxy.url):
@@ -65,8 +67,11 @@ class Connections(Generic[Http]):
             raise Unreachable(f"The certificates that the environment names cannot be used: {error}") from None
 
     def to(self, url: str) -> tuple[Http, str | None]:
-        """Return the httpx client for a URL, and the variable of its proxy. Raises Unreachable if that is unusable."""
-        variable = self._proxies.variable(url) if self._proxies else None
+        """Return the httpx client for a URL, and the variable of its proxy. Raises Unreachable if one is unusable."""
+        try:
+            variable = self._proxies.variable(url) if httpx.URL(url).host and self._proxies else None
+        except (httpx.InvalidURL, UnicodeError):
+            raise Unreachable("/".join(url.split("/", 3)[:3]) + " cannot be reached: that is not a host name") from None
         if variable not in self._opened:
             proxy = self._proxies.proxy(variable) if self._proxies and variable else None
             try:

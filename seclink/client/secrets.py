@@ -233,17 +233,15 @@ def _sealed(keys: Keys, iv: bytes, header: Mapping[str, str], body: bytes) -> di
 
 def _created_secret(data: Json, lifetime: int | None, key: bytes) -> CreatedSecret:
     link_id, share_url = link_id_of(data), string(data["shareUrl"])
-    parts = urlsplit(share_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("shareUrl")
-    if share_url.rsplit("/", 1)[-1] != link_id or not _PLAIN_URL.fullmatch(share_url):
+    link = build(share_url, key)
+    if share_url.rsplit("/", 1)[-1] != link_id or not _PLAIN_URL.fullmatch(share_url) or not _opens(link, link_id):
         raise ValueError("shareUrl")
     # Both are printed, stored and offered by the shell's completion, so only letters and digits are accepted.
     receipt_id, manage_token = string(data["receiptId"]), string(data["manageToken"])
     if not (receipt_id + manage_token).isalnum() or not (receipt_id + manage_token).isascii():
         raise ValueError("receiptId")
     return CreatedSecret(
-        link=build(share_url, key),
+        link=link,
         link_id=link_id,
         receipt_id=receipt_id,
         manage_token=manage_token,
@@ -252,6 +250,14 @@ def _created_secret(data: Json, lifetime: int | None, key: bytes) -> CreatedSecr
         lifetime=lifetime,
         views=integer_or_none(data["maxViews"]),
     )
+
+
+def _opens(link: str, link_id: str) -> bool:
+    """Return whether a link leads to a secret of this id, for every client."""
+    try:
+        return parse(link).link_id == link_id
+    except LinkIncomplete:
+        return False
 
 
 def _claimed_payload(data: Json) -> _ClaimedPayload:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from seclink.client.protocol import HttpRequest
 from seclink.errors import BadRequest, Fault
+from seclink.format.host import is_usable
 from seclink.format.link import Link, ReceiptLink
 
 API = "/api/v1"
@@ -80,10 +81,10 @@ def server_address(text: str) -> str:
     """
     try:
         parts = urlsplit(text.rstrip("/"))
-        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
-        is_usable = False
-    if not is_usable or "@" in parts.netloc or parts.query or parts.fragment or not text.isprintable():
+        parts = urlsplit("")
+    is_address = parts.scheme in ("http", "https") and is_usable(parts.netloc.lower())
+    if not is_address or parts.query or parts.fragment or not text.isprintable():
         fault = Fault("server", "must be written https://host or http://host:port", "wrong_format")
         raise BadRequest("The server's address is not valid", (fault,))
     path = parts.path.removesuffix("/api/v1").rstrip("/")

@@ -24,7 +24,7 @@ async def metrics_listener(metrics: MetricsCollector, listener: socket.socket | 
     app, stop, is_up = metrics_app(metrics), asyncio.Event(), asyncio.Event()
 
     def ready(url: str) -> None:
-        log.info("watched", url=url)
+        log.info("metrics_serving", url=url)
         is_up.set()
 
     settings = ServerSettings(app=app, render_error=app.render_http11, limits=LIMITS, grace_seconds=1.0)

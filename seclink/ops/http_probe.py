@@ -33,7 +33,7 @@ NAVIGATION = {
     "Sec-Fetch-Site": "none",
     "Upgrade-Insecure-Requests": "1",
 }
-FAILURES = (OSError, http.client.HTTPException)
+FAILURES = (OSError, http.client.HTTPException, UnicodeError)  # the last is that of host names
 
 
 class ProbeFault(Enum):
@@ -147,6 +147,8 @@ class HttpProbe:
             return f"its certificate is not valid: {error.verify_message}"
         if isinstance(error, TimeoutError):
             return f"no response within {self._timeout_seconds:g} s"
+        if isinstance(error, UnicodeError):
+            return f"{self.host} is not a host name"
         message = getattr(error, "strerror", None) or str(error)
         return message if isinstance(error, OSError) and message else f"{type(error).__name__} {message}".strip()
 

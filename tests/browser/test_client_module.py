@@ -242,7 +242,7 @@ def test_refusals_spend_nothing_and_say_why(call: Call, python: Client) -> None:
     assert wrong["message"] == "The passcode is wrong; no view was spent"
     assert refused(link[:-1])["code"] == "link_incomplete"
     assert refused(link.split("#")[0])["code"] == "link_incomplete"
-    assert refused("https://example.org")["message"] == "This link is incomplete; no view was spent"
+    assert refused("https://example.org")["message"] == "This link is incomplete or was changed; no view was spent"
     assert refused(plain, passcode="none is set")["fields"] == ["passcode"]
     assert refused(plain, password="misspelt")["fields"] == ["password"]
     assert call({}, "revealSecret", f"<{plain}>.")["text"] == "kept too"

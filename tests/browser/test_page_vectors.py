@@ -138,8 +138,11 @@ BREAK = {
     "one escape": ("MAX_ESCAPES = 3", "MAX_ESCAPES = 1"),
     "line breaks in the key": (".split(GAP)", ".split()"),
     "any of several keys": ("keys.length === 1 || ", "true || "),
-    "users in hosts": ("/@|", "/"),
-    "no warning": ("yield [plain, true]", "yield [plain, false]"),
+    "any host": ('!isUsableHost(host.replace(/^https?:\\/\\//, "")) || ', ""),
+    "broken hosts": (" || !source.includes(host)", ""),
+    "halves of keys": ("return isPart ?", "return false ?"),
+    "another server's link": ("!keyless?.isDamaged", "true"),
+    "no warning": ("sources.length - 1)], true]", "sources.length - 1)], false]"),
     "no checksum": ("(await fragmentOf(key)) !== toBase64url(whole)", "false"),
 }
 
@@ -170,7 +173,7 @@ def test_the_vectors_notice_broken_code(page: Page, server: Server, static_url: 
     page.route(f"{server.url}/", let_it)
     few = {key: vector for key, vector in VECTORS.items() if key not in ("seal_one_megabyte",)}
     for name, change in BREAK.items():
-        with broken_scripts(page, r"/js/(envelope|open-envelope|link|link-key|pasted-link)\.js$", *change):
+        with broken_scripts(page, r"/js/(envelope|open-envelope|link|link-key|pasted-link|host)\.js$", *change):
             results = run(page, server.url, static_url, few)
         assert any(results[key] != item["expect"] for key, item in few.items()), name
 

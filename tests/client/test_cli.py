@@ -118,6 +118,38 @@ def test_wrong_usage_exits_with_2(shell: Shell, arguments: list[str]) -> None:
     assert done.stdout == b""
 
 
+UNUSABLE = ["010.1.2.3", "a..b", "[::1]evil", "[v1.a]", f"{'a' * 70}.example", "good%2fevil", "a:0", "xn--a", "\u2460"]
+
+
+@pytest.mark.parametrize("host", UNUSABLE)
+def test_unusable_host_ends_no_command_in_a_traceback(tmp_path: Path, host: str) -> None:
+    """In a link, an option, the environment or the saved login."""
+    url, env = f"http://{host}", {"XDG_CONFIG_HOME": str(tmp_path), "SECLINK_SERVER": None, "SECLINK_API_KEY": None}
+    link, receipt = f"{url}/AbCdEf123456#{fragment_of(bytes(32))}", f"{url}/receipt/{RECEIPT}#{'t' * 32}"
+    commands: list[tuple[list[str], int]] = [(["get", link], 1), (["get", link, "--details-only"], 1)]
+    commands += [(["get", receipt], 1), (["delete", receipt], 1), (["delete", link], 1)]
+    for command in ("create", "get", "delete", "list", "stats", "login", "status", "verify", "check", "audit-erasure"):
+        option = {"verify": [], "check": ["--url"]}.get(command, ["--server"])
+        target = {"get": ["0" * 20, "--details-only"], "delete": ["0" * 20], "create": ["x"]}.get(command, [])
+        commands.append(([command, *target, *option, url], 2))
+    for arguments, status in commands:
+        result = CliRunner().invoke(cli, arguments, env=env)
+        assert isinstance(result.exception, SystemExit), (arguments, result.exception)
+        is_late = "xn--" in host or arguments[0] in (
+            "check",
+            "delete",
+            "get",
+            "audit-erasure",
+        )  # noticed when it is used
+        assert result.exit_code == status or (is_late and result.exit_code in (1, 2, 3)), (arguments, result.output)
+        assert "Error" in result.output or "seclink: " in result.output
+    result = CliRunner().invoke(cli, ["list"], env=env | {"SECLINK_SERVER": url})
+    assert (result.exit_code, "SECLINK_SERVER" in result.output) in ((2, True), (3, False))
+    Profile(tmp_path / "seclink" / "client.json").log_in(url, "")
+    result = CliRunner().invoke(cli, ["list"], env=env)
+    assert (result.exit_code, "client.json names a server" in result.output) in ((1, True), (3, False))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -163,7 +195,7 @@ def test_proxy_settings_end_no_command_in_a_traceback(
     done = shell.run(*arguments, "--server", "http://secret.example", "--key", "sk_live_x", **setting)
     assert (done.returncode, done.stdout) == (3, b"")
     [line] = done.stderr.splitlines()
-    assert next(iter(setting)).upper().encode() in line
+    assert next(iter(setting)).encode() in line
     assert b"hidden" not in line
 
 
@@ -268,6 +300,14 @@ def test_limit_of_hours_is_shown_in_hours_and_words(max_seconds: int, shown: str
     error = errors.BadRequest("No", (Fault("expiresIn", "…", "out_of_range", Limit(60, max_seconds)),))
     line = in_options(error, RequestedOptions(("--hours", math.inf), {}, 7)).message
     assert line == f"--hours: at most {shown} on this server"
+
+
+def test_nothing_saved_is_not_counted(shell: Shell) -> None:
+    assert shell.run("logout").stderr == b"logged out\n"
+
+
+def test_empty_secret_says_what_to_do(shell: Shell) -> None:
+    assert b"give it as TEXT" in shell.run("create", "").stderr
 
 
 def test_gone_shows_the_date() -> None:

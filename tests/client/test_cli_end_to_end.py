@@ -221,7 +221,7 @@ def test_wrong_clock_loses_no_manage_token(here: Shell, days: int) -> None:
     wrong = [sys.executable, "-c", f"{clock}from seclink.cli.main import main; main()"]
     receipts = [create(here)["receiptId"]]
     receipts.append(json.loads(here.run("create", "--json", input=b"x", command=wrong).stdout)["receiptId"])
-    assert b"receipts still saved: 2\n" in here.run("logout", command=wrong).stderr
+    assert b"logged out; 2 receipts stay saved" in here.run("logout", command=wrong).stderr
     receipts.append(create(here)["receiptId"])
     for receipt in receipts:
         assert here.run("delete", receipt, command=wrong).returncode == 0
@@ -525,6 +525,63 @@ def test_space_or_look_alike_is_asked_about_before_an_attempt(
     screen.wait_for("[Y/n]")
     screen.type(f"{answer}\n")
     screen.wait_for(shown)
+
+
+@pytest.mark.parametrize(
+    ("passcode", "typed"),
+    [
+        ("lemon-zebra-window-castle", " Lemon, Zebra Window Castle "),
+        ("Lemon Zebra Window Castle", "Lemon Zebra Window Castle"),
+        ("123456", "123 456"),
+        ("a b", "\ufeffa b\r"),
+    ],
+)
+def test_passcode_of_the_option_is_taken_as_a_typed_one(here: Shell, passcode: str, typed: str) -> None:
+    """Of the option and of stdin: a wrong form of the generated words would use an attempt up."""
+    created = [here.out("create", "hello", "--passcode", passcode) for _ in range(2)]
+    assert here.out("get", created[0], "--passcode", typed) == "hello"
+    assert here.out("get", "-", input=f"{created[1]}\n{typed}\n".encode()) == "hello"
+
+
+@pytest.mark.parametrize(("typed", "hint"), [("right ", b"a space"), ("right’s", b"look like"), ("wrong", b"")])
+def test_wrong_passcode_of_the_option_has_a_hint(here: Shell, typed: str, hint: bytes) -> None:
+    """It is one attempt, and what may be meant is not tried unasked."""
+    link = here.out("create", "hello", "--passcode", "right")
+    done = here.run("get", link, "--passcode", typed)
+    assert (done.returncode, b"4 attempts left" in done.stderr) == (1, True)
+    assert hint in done.stderr
+    assert (b"looks like" in done.stderr or b"a space" in done.stderr or b"look like" in done.stderr) == bool(hint)
+    assert here.out("get", link, "--passcode", "right") == "hello"
+
+
+def test_link_without_its_scheme_is_one_of_the_own_server(here: Shell, server: Server) -> None:
+    created = json.loads(here.out("create", "hello", "--json"))
+    bare = created["link"].removeprefix("http://")
+    assert here.run("get", f"{server.url.removeprefix('http://')}/receipt/{created['receiptId']}").returncode == 0
+    assert b"views left" in here.run("get", bare, "--details-only").stdout
+    assert here.out("get", bare) == "hello"
+    foreign = here.run("get", f"other.example/{created['linkId']}#{created['link'].partition('#')[2]}")
+    assert (foreign.returncode, b"put https:// in front" in foreign.stderr) == (2, True)
+    gone = json.loads(here.out("create", "hello", "--json"))
+    assert here.run("delete", gone["link"].removeprefix("http://")).returncode == 0
+    assert here.run("get", gone["link"]).returncode == 4
+
+
+def test_target_of_a_link_is_said_where_it_is_not_at_the_beginning(here: Shell, server: Server) -> None:
+    link = here.out("create", "hello")
+    done = here.run("get", f"see https://good.example/announcement or {link}")
+    assert f"the link leads to {server.url}\n".encode() in done.stderr
+    assert b"leads to" not in here.run("get", here.out("create", "hello")).stderr
+
+
+def test_damaged_login_holds_up_no_link(here: Shell) -> None:
+    link = here.out("create", "hello")
+    here.profile.write_bytes(b"{")
+    done = here.run("get", link)
+    assert (done.returncode, done.stdout) == (0, b"hello")
+    assert b"client.json is damaged" in done.stderr
+    assert here.profile.read_bytes() == b"{"
+    assert here.run("create", "x", "--key", "").returncode == 0, "what has both options needs no login"
 
 
 def test_passcode_from_a_file_is_cleaned(here: Shell) -> None:

@@ -514,12 +514,51 @@ def test_server_address_is_normalised(call: Caller, peer: Peer, address: str, no
         "https://a#x",
         "https://a:99999",
         "https://a\nb",
+        "https://010.1.2.3",
+        "https://a..b",
+        "https://[::1]evil",
+        "https://[v1.a]",
+        f"https://{'a' * 70}.example",
+        "https://good%2fevil",
+        "https://good\u200b.example",
     ],
 )
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_invalid_server_address_is_refused(address: str, kind: type) -> None:
     with pytest.raises(BadRequest):
         kind(address)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_server_that_only_its_user_knows_is_unreachable(kind: type) -> None:
+    with pytest.raises(Unreachable, match="not a host name"):
+        kind("http://xn--a")
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown"),
+    [
+        ({"http_proxy": "http://[::1"}, "http_proxy"),
+        ({"HTTP_PROXY": "http://[::1"}, "HTTP_PROXY"),
+        ({"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://[::1"}, "http_proxy"),
+        ({"all_proxy": "http://[::1", "HTTP_PROXY": " "}, "all_proxy"),
+    ],
+)
+def test_proxy_variable_is_named_as_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, proxy: ScriptedProxy, setting: dict[str, str], shown: str
+) -> None:
+    monkeypatch.delenv("HTTP_PROXY")
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Unreachable, match=shown):
+        Client("http://other.example")
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_blank_proxy_is_none(monkeypatch: pytest.MonkeyPatch, proxy: ScriptedProxy, kind: type) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "  ")
+    kind("http://other.example")
+    assert EnvironmentProxies().variable("http://other.example") is None
 
 
 @pytest.mark.parametrize("key", ["sk_live_ä", "sk_live_a\r\nX: y"])
@@ -596,7 +635,7 @@ def test_unusable_proxy_settings_are_unreachable(
     with pytest.raises(Unreachable, match="environment") as refused:
         kind(SERVER)
     for name in setting.keys() - {"SSL_CERT_FILE"}:
-        assert name.upper() in refused.value.message
+        assert name in refused.value.message
     assert "hidden" not in refused.value.message, "it may be a password"
 
 

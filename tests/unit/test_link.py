@@ -4,13 +4,15 @@ import base64
 import re
 import secrets
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seclink.errors import LinkIncomplete
+from seclink.format.host import is_usable
 from seclink.format.link import build, draw_key, fragment_of, key_of, raw_key_of
-from seclink.format.pasted_link import parse
+from seclink.format.pasted_link import MAX_TEXT_CHARS, parse
 
 KEY = bytes(range(32))
 SHARE_URL = "https://secret.example/s/AbCdEf123456"
@@ -94,15 +96,38 @@ def test_arbitrary_text_raises_nothing_but_link_incomplete(text: str) -> None:
         return
 
 
-def test_long_text_is_refused_quickly() -> None:
+@pytest.mark.parametrize(
+    "part",
+    [
+        "a/", "/v3/__http:", "http-3A__", "http://a", "https://a/AbCdEf123456/", "https://a/AbCdEf123456%23",
+        "/AbCdEf123456;", "/AbCdEf123456....", "\r\n>|", "=", "%25", "://", "?", " ",
+        "https://a/AbCdEf123456#" + "a.b " * 300,
+    ],
+)  # fmt: skip
+def test_long_text_is_refused(part: str) -> None:
+    """In time that grows with its length: with its square, each of these would take hours."""
     with pytest.raises(LinkIncomplete):
-        parse("https://a/" + "a/" * 100_000)
+        key_in("https://a/" + part * (1_000_000 // len(part)))
 
 
-@pytest.mark.parametrize("host", ["https://[::1", "https://host:99999", "https://host:x", "https://"])
-def test_impossible_hosts_are_incomplete(host: str) -> None:
+def test_end_of_a_huge_text_is_not_looked_at() -> None:
+    assert key_in(" " * (MAX_TEXT_CHARS - len(LINK)) + LINK) == KEY
     with pytest.raises(LinkIncomplete):
-        parse(f"{host}/AbCdEf123456#{fragment_of(KEY)}")
+        parse(" " * MAX_TEXT_CHARS + LINK)
+
+
+@pytest.mark.parametrize("text", ["a.b", "1.2.3.4:80", "[::1]:1"])
+def test_usable_hosts_are_what_httpx_takes(text: str) -> None:
+    assert is_usable(text)
+    assert httpx.URL(f"http://{text}").host
+
+
+@given(st.text(alphabet="0189ax.-_:[]%@/\n\u200bü\uff0e", max_size=12) | st.text(max_size=8))
+def test_usable_hosts_end_no_client_in_an_exception(text: str) -> None:
+    """Whatever passes is a URL for httpx, too; but for names of the IDNA encoding, which it decodes and may refuse."""
+    if is_usable(text) and "xn--" not in text:
+        url = httpx.URL(f"http://{text}/")
+        assert (url.host, url.path) != ("", "")
 
 
 def test_parts_of_a_link_under_a_prefix() -> None:

@@ -440,7 +440,7 @@ def kept(url: str, key: str) -> dict[str, str]:
         "with Markdown's backslashes": f"{url}\\#" + re.sub(r"([-_~])", r"\\\1", key),
         "with a byte order mark": f"\ufeff{whole}",
         "with invisible characters around": f"\u200b\u200e{whole}\u200d\u2069",
-        "with invisible characters inside": f"{url[:20]}\u00ad{url[20:]}#{key[:third]}\u200b{key[third:]}\ufeff",
+        "with invisible characters inside": f"{url[:-3]}\u00ad{url[-3:]}#{key[:third]}\u200b{key[third:]}\ufeff",
         "with escaped invisible characters": f"{url}#{key[:third]}%E2%80%8B{key[third:]}%EF%BB%BF",
         "with a slash behind the id": f"{url}/#{key}",
         "with a dot behind the id": f"{url}.#{key}",
@@ -540,6 +540,8 @@ def refused(url: str, key: str) -> dict[str, str]:
         "of a host that is another's user": f"https://good.example@evil.example{url[22:]}#{key}",
         "of an impossible port": f"https://secret.example:99999{url[22:]}#{key}",
         "of another scheme": f"ftp{whole[5:]}",
+        "of a host broken into lines": f"https://secret.exam\nple{url[22:]}#{key}",
+        "of a host with an invisible character": f"https://secret.exam\u200bple{url[22:]}#{key}",
         "below another path": f"{url}/edit#{key}",
         "with a longer id": f"{url}A#{key}",
         "alone": key,
@@ -579,6 +581,82 @@ def pasting() -> dict[str, Any]:
         "pasted_seecret": secret("Key as 43 characters", "/seecret/_a1B2c3", unpadded, "seecret.a1B2c3"),
         "pasted_receipt": pasted("receipt", "A manage token", f"{base}/receipt/{receipt['receiptId']}", token, receipt),
     }
+
+
+def damaging() -> dict[str, Any]:
+    """Return a raw key of 32 bytes that was damaged so that its beginning is one of 16, and whole ones of 16."""
+    key = base64.urlsafe_b64encode(bytes([*range(0xF0, 0xFF), 0, 0, *range(0xE0, 0xEF)])).decode().rstrip("=")
+    head, rest = key[:22], key[23:]
+    assert (len(key), key[21] in "AQgw") == (43, True)
+    marks = "*.,;:!|^`&?\u2026\u2013\xe9"
+    cut: dict[str, str] = {f"{mark!a} in the middle": f"{head}{mark}{rest}" for mark in marks}
+    cut |= {f"{mark!a} in the middle and little behind": f"{head}{mark}{rest[:3]}" for mark in "*.:|"}
+    cut |= {
+        "two marks in the middle": f"{head}**{rest}",
+        "a space in the middle": f"{head} {rest}",
+        "a line break in the middle": f"{head}\n{rest}",
+        "a mark and a space in the middle": f"{head}* {rest}",
+        "an escaped mark in the middle": f"{head}%2A{rest}",
+        "a tag in the middle": f"{head}<br>{rest}",
+    }
+    whole = {
+        "alone": head,
+        "in a sentence": f"{head}, see you",
+        "before another line": f"{head}\nPlease open it today.",
+        "before a tracker": f"{head}?utm_source=x&fbclid=y",
+        "before a careless tracker": f"{head}&utm_source=mail",
+        "before a closing tag": f"{head}</a>",
+        "padded": f"{head}==*{rest}",
+    }
+    parts = {"base": "https://secret.example", "linkId": "AbCdEf123456", "fragment": head, "isExposed": False}
+    texts = {name: f"{URL}#{text}" for name, text in (cut | whole).items()}
+    comment = "The first half of a longer raw key looks like a shorter one, which would spend the view"
+    expect = dict.fromkeys(cut, CUT) | dict.fromkeys(whole, parts)
+    return {"pasted_raw_damaged": vector("pasted", comment, {"texts": texts}, expect)}
+
+
+USABLE_HOSTS = (
+    "secret.example", "a-b.example:8443", "my_server:8080", "localhost", "secret.example.", "1.2.3.4", "127.0.0.1:80",
+    "[::1]", "[2001:db8::1]:8080", "xn--mnchen-3ya.example", "m\xfcnchen.example", "1a.example", f"{'a' * 63}.example",
+)  # fmt: skip
+UNUSABLE_HOSTS = (
+    "010.1.2.3", "1.2.3", "1.2.3.4.5", "256.1.2.3", "0x7f.1", "1.2.3.4.", "a.1", "xn--.example", "a..b", ".a",
+    "a..", "-a.example", "a-.example", "[::1]evil", "[::1", "::1", "[v1.a]", "[::g]", "[::1%25eth0]", "[1.2.3.4]",
+    f"{'a' * 70}.example", ".".join(["a" * 50] * 6), "good%2fevil.example", "good%40evil.example", "good%2Eexample",
+    "good%00.example", "good%0A.evil.example", "good%E2%80%8B.evil.example", "good,evil.example", "a&b", "a:b", "a:0",
+    "a:", "a:65536", "a:08", "a:80:80", "a@b.example", "a:b@c.example", "good\uff0eevil", "\uff11.2.3.4",
+    "\u2460.example",
+    "good.example\n.evil.example", "good.exam\r\nple", "good\u200b.evil.example", "good\xad.evil.example",
+    "\u202egood.example", "good\t.evil.example", "good\ufffd.example", "\u2028a.example",
+)  # fmt: skip
+
+
+def hosting() -> dict[str, Any]:
+    """Return links at hosts that all clients can or cannot use, as what all of them agree on."""
+    found = {"linkId": "AbCdEf123456", "fragment": FRAGMENT, "isExposed": False}
+    texts = {host: f"https://{host}/AbCdEf123456#{FRAGMENT}" for host in USABLE_HOSTS + UNUSABLE_HOSTS}
+    expect = {host: found | {"base": f"https://{host}"} for host in USABLE_HOSTS} | dict.fromkeys(UNUSABLE_HOSTS, CUT)
+    wrapped = {f"wrapped {host!a}": f"https://a.example/?u={escaped(texts[host])}" for host in UNUSABLE_HOSTS}
+    comment = "Hosts that no client can use, or that read as others than they are"
+    vectors = vector("pasted", comment, {"texts": texts | wrapped}, expect | dict.fromkeys(wrapped, CUT))
+    return {"pasted_hosts": vectors, "pasted_two_links": two_links()}
+
+
+def two_links() -> dict[str, Any]:
+    good, other = f"{URL}#{FRAGMENT}", f"https://other.example/ZyXwVu654321#{FRAGMENT}"
+    first = {"base": "https://secret.example", "linkId": "AbCdEf123456", "fragment": FRAGMENT, "isExposed": False}
+    texts: dict[str, tuple[str, dict[str, Any]]] = {
+        "both whole": (f"{good} {other}", first),
+        "the first cut": (f"{good[:-9]} {other}", CUT),
+        "the first cut, on lines": (f"{good[:-9]}\n{other}\n", CUT),
+        "the first with another key": (f"{URL}#{'x' * 48} or {other}", CUT),
+        "the second cut": (f"{good} {other[:-9]}", first),
+        "the first cut, at the same server": (f"{good[:-9]} {good}", first),
+        "another page first": (f"https://news.example/announcement and {good}", first),
+    }
+    given = {"texts": {name: text for name, (text, _) in texts.items()}}
+    comment = "A damaged link is not replaced by one of another server"
+    return vector("pasted", comment, given, {name: expect for name, (_, expect) in texts.items()})
 
 
 def dictating() -> dict[str, Any]:
@@ -644,7 +722,7 @@ def typing() -> dict[str, Any]:
 
 def vectors() -> dict[str, Any]:
     own = typing() | from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws() | pasting()
-    return own | dictating()
+    return own | dictating() | damaging() | hosting()
 
 
 def write(folder: Path) -> None:

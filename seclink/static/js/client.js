@@ -47,7 +47,7 @@ const MESSAGES = new Map([
   ["storage_full", "The server has no room for more secrets"],
   ["unreachable", "The server cannot be reached"],
   ["bad_answer", "The response is not from SecLink; check the server's address"],
-  ["link_incomplete", "This link is incomplete; no view was spent"],
+  ["link_incomplete", "This link is incomplete or was changed; no view was spent"],
   ["not_authentic", "The secret cannot be decrypted: it is damaged, or the key is wrong"],
   ["insecure_context", "WebCrypto is not available: load the page over https or from localhost"],
 ]);
