@@ -9,6 +9,9 @@ from msgspec import UNSET, Struct, UnsetType
 
 # Passcode attempts: of one client range within the window, and of all clients together.
 ATTEMPTS_PER_CLIENT, ATTEMPT_WINDOW_MS, ATTEMPTS_PER_SECRET = 5, 600_000, 20
+# A chunk of files as it is stored: 4 MiB, and 28 bytes of nonce and tag. The last chunk of an upload may be smaller.
+SEAL_BYTES = 28
+CHUNK_BYTES = 4 * 2**20 + SEAL_BYTES
 
 
 class State(StrEnum):
@@ -81,6 +84,14 @@ class NewSecret(Struct, frozen=True, kw_only=True):
     public_note: str | None = None
     label: str | None = None
     link_id: str | None = None
+    upload: "Attach | None" = None
+
+
+class Attach(Struct, frozen=True):
+    """The upload that a new secret asks for, with its token."""
+
+    upload_id: str
+    token: str
 
 
 class Created(Struct, frozen=True, kw_only=True):
@@ -154,10 +165,19 @@ class Peek(Struct, frozen=True, kw_only=True):
     public_note: str | None
     was_peeked: bool
     size: int
+    files_size: int | None = None
 
     @property
     def views_left(self) -> int | None:
         return None if self.max_views is None else self.max_views - self.views
+
+
+class FilesGrant(Struct, frozen=True, kw_only=True):
+    """A reader's right to download the files of a secret; `size` is that of all chunks. The store has no `token`."""
+
+    size: int
+    token: str
+    expires_at: int
 
 
 class Claimed(Struct, frozen=True, kw_only=True):
@@ -170,6 +190,66 @@ class Claimed(Struct, frozen=True, kw_only=True):
     iv: bytes
     views_left: int | None
     expires_at: int
+    files: FilesGrant | None = None
+
+
+class Upload(Struct, frozen=True, kw_only=True):
+    """Chunks on their way in: `size` is that of all of them, `received` the bitmap of those that are durable.
+
+    `outstanding` is how many secrets may still be attached, until `expires_at`. `file` has the bytes.
+    """
+
+    upload_id: str
+    token_digest: bytes
+    file: str
+    account: str | None
+    size: int
+    received: bytes
+    outstanding: int
+    created_at: int
+    expires_at: int
+
+    @property
+    def chunks(self) -> int:
+        return chunk_count(self.size)
+
+    def has(self, chunk: int) -> bool:
+        return bool(self.received[chunk // 8] >> chunk % 8 & 1)
+
+    def length(self, chunk: int) -> int:
+        """Return the bytes of a chunk."""
+        return min(CHUNK_BYTES, self.size - chunk * CHUNK_BYTES)
+
+
+def chunk_count(size: int) -> int:
+    """Return the number of chunks that an upload of `size` bytes has."""
+    return -(-size // CHUNK_BYTES)
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """The right to download the files of a secret, as stored. `file` is None once the chunks are erased.
+
+    `state` and `secret_ended_at` are those of the secret.
+    """
+
+    size: int
+    file: str | None
+    expires_at: int
+    is_ended: bool
+    was_started: bool
+    state: State
+    secret_ended_at: int | None
+
+    def is_live(self, now: int) -> bool:
+        return not self.is_ended and now < self.expires_at
+
+
+class ReceiptFiles(Struct, frozen=True):
+    """The files of a secret, for its sender: `grants` readers may still download them, the last until `until`."""
+
+    size: int
+    grants: int
+    until: int | None
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -205,6 +285,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     views: int
     passcode_required: bool
     events: tuple[Event, ...] = ()
+    files: ReceiptFiles | None = None
 
 
 class Changes(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """The composition root: the only module that knows all parts. It creates them and passes them on by constructor."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -28,6 +29,7 @@ from seclink.web.assets import Assets
 from seclink.web.cors import with_preflight
 from seclink.web.documents import Documents
 from seclink.web.error_page import ErrorPage
+from seclink.web.files import STREAMED_BYTES, FilesApi
 from seclink.web.metrics_collector import MetricsCollector
 from seclink.web.middleware import CustomError, ErrorResponse, Middleware
 from seclink.web.openapi import openapi_document
@@ -41,6 +43,7 @@ from seclink.web.secrets import SecretsApi
 from seclink.web.security_headers import headers
 
 BASE = "/api/v1"
+CHUNK_PATH = re.compile(rf"{BASE}/uploads/[^/]+/chunks/[^/]+/?")
 
 
 class Appliance(NamedTuple):
@@ -80,6 +83,7 @@ def build_app(config: Config, assets: Assets, engine: Engine) -> Middleware:
     operations = [
         *SecretsApi(vault, admission, engine.clock, origins).operations(),
         *ReceiptsApi(vault, admission, engine.clock).operations(),
+        *FilesApi(vault, admission, engine.clock).operations(),
     ]
     openapi = openapi_document(BASE, operations)
     routes = [
@@ -162,6 +166,7 @@ def _middleware(
         holder_of=admission.holder,
         peer_holder=admission.peer_holder,
         is_urgent=_is_urgent,
+        streamed_bytes=_chunk_bytes,
         custom_error=custom_error,
         too_large=_too_large(config),
         exempt_paths=monitoring,  # a busy server is alive: a monitor must not restart it
@@ -176,6 +181,11 @@ def _is_urgent(scope: Message) -> bool:
     """Return whether a request must be served however busy the server is: pages, their files, and burning."""
     method, path = scope["method"], scope["path"]
     return method == "DELETE" or path.endswith("/burn") or (method in ("GET", "HEAD") and "/api" not in path)
+
+
+def _chunk_bytes(scope: Message) -> int:
+    """Return the limit for the body of a chunk, 0 for other requests."""
+    return STREAMED_BYTES if CHUNK_PATH.fullmatch(scope["path"]) else 0
 
 
 def _too_large(config: Config) -> Callable[[Message], PayloadTooLarge]:

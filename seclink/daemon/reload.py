@@ -20,6 +20,7 @@ from seclink.domain.shares import Shares
 from seclink.errors import ConfigError
 from seclink.server.settings import Limits, ServerSettings
 from seclink.web.assets import load as load_assets
+from seclink.web.files import STREAMED_BYTES
 from seclink.web.middleware import Middleware
 
 FREEZE_DELAY_SECONDS = 1.0
@@ -84,7 +85,9 @@ def server_settings(app: Middleware, config: Config, unsent: Shares) -> ServerSe
     return ServerSettings(
         app=app,
         render_error=app.render_http11,
-        limits=Limits(message_bytes=2 * body_bytes(config), connections=2 * config.server.requests),
+        limits=Limits(
+            message_bytes=2 * max(body_bytes(config), STREAMED_BYTES), connections=2 * config.server.requests
+        ),
         grace_seconds=config.server.shutdown_timeout,
         holder_of=app.holder_of,
         peer_holder=app.peer_holder,

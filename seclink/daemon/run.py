@@ -138,13 +138,21 @@ async def _open_store(start: StartArguments, log: Log) -> SqliteStore:
     keep_seconds = config.receipts.keep_days * 86400
     try:
         owner.become(start.path)
-        store = await SqliteStore.open(start.path, keep_seconds=keep_seconds, max_bytes=config.store.max_bytes)
+        store = await SqliteStore.open(
+            start.path,
+            keep_seconds=keep_seconds,
+            max_bytes=config.store.max_bytes,
+            files=start.path.parent / config.files.path if config.files.path else None,
+        )
     except StoreUnusable as error:
         prefix = location_prefix(start.source.path, "store", "path")
         raise StoreUnusable(f"{prefix}{error}", error.fault) from None
     if store.upgraded:
         detail = f"the database had schema version {store.upgraded.before}; a copy without contents is kept"
         log.warning("upgraded", detail=detail, path=str(store.upgraded.copy))
+    if store.lost_files:
+        detail = f"{store.lost_files} uploads of secrets have no file; those secrets are not revealed"
+        log.error("files", detail=detail)
     return store
 
 

@@ -143,7 +143,7 @@ class Dialect:
         """Return whether a request that failed outside the dialects comes from a client without the prefix."""
         name, beginning = self.sign
         is_signed = bool(name) and any(value.startswith(beginning) for value in header_values(scope, name))
-        is_own_path = isinstance(error, NotFound) and scope["path"] in {route.path for route in self.operations()}
+        is_own_path = type(error) is NotFound and scope["path"] in {route.path for route in self.operations()}
         return is_own_path or (is_signed and scope["path"].startswith("/api/v1/"))
 
     def link_id(self, foreign_id: str) -> str:

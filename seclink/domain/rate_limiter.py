@@ -59,6 +59,11 @@ class RateLimiter:
         arrivals[key] = now + ahead
         return Decision(True, int((rate.seconds - ahead) / interval + SLACK), ahead, 0)
 
+    def give_back(self, key: str, rate: Rate, now: float, cost: float) -> None:
+        """Take back what `take` has counted, as far as the time since has not done that."""
+        if key in self._arrivals:
+            self._arrivals[key] = max(now, self._arrivals[key] - rate.seconds / rate.count * cost)
+
     def _evict_idle(self, now: float) -> bool:
         """Forget idle keys, whose budget is full anyway, among the oldest. Return whether another key fits."""
         arrivals = self._arrivals

@@ -6,7 +6,7 @@ A receipt is open to the holder of its manage token and to its account's API key
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec import UNSET
@@ -25,7 +25,7 @@ from seclink.telemetry.log import Log
 
 class Receipts:
     """`events` counts created, revealed, burned and reported secrets by (event, format); `lists` counts the lists that
-    accounts are reading now.
+    accounts are reading now. `end_transfers` stops the downloads that have no grant any more.
     """
 
     def __init__(
@@ -36,9 +36,10 @@ class Receipts:
         log: Log,
         events: Counter[tuple[str, str]],
         lists: Shares,
+        end_transfers: Callable[[], None],
     ) -> None:
         self._store, self._passcodes, self._config, self._log = store, passcodes, config, log
-        self._events, self._lists = events, lists
+        self._events, self._lists, self._end_transfers = events, lists, end_transfers
 
     async def get(self, receipt_id: str, actor: Actor, manage_token: str | None, now: int) -> Receipt:
         """Return a receipt for its sender, or for an admin without its linkId. Raise NotFound."""
@@ -85,14 +86,16 @@ class Receipts:
         return updated
 
     async def burn(self, receipt: Receipt, actor: Actor, now: int) -> None:
-        """End and erase a live secret. Raise Gone if it has ended.
+        """End and erase a live secret, and the downloads of its readers. Raise Gone if there is neither.
 
         `receipt` comes from `get`, which has checked that this actor may see it.
         """
-        state = await self._store.burn(receipt.receipt_id, now, actor.account, _audit_detail(actor))
+        state = await self._store.burn(receipt.receipt_id, now, actor.account, _audit_detail(actor), with_grants=True)
         if state is not State.ACTIVE:
             ended = await self._store.receipt(receipt.receipt_id, now)
-            raise Gone(state=state or "", ended_at=ended.events[-1].at if ended else None)
+            raise Gone(state=state or "", ended_at=_ended_at(ended))
+        if receipt.files is not None:
+            self._end_transfers()
         self._events["burned", receipt.format] += 1
         self._log.info("burned", receipt=receipt.receipt_id)
 
@@ -114,6 +117,12 @@ class Receipts:
             yield
         finally:
             self._lists.add(reader, -1)
+
+
+def _ended_at(receipt: Receipt | None) -> int | None:
+    """Return when a secret has ended; its readers may have downloaded its files since."""
+    events = receipt.events if receipt is not None else ()
+    return next((event.at for event in reversed(events) if receipt and event.type == str(receipt.state)), None)
 
 
 def _audit_detail(actor: Actor) -> str | None:

@@ -8,17 +8,20 @@ import binascii
 import hashlib
 
 from seclink.domain import policy, tokens
+from seclink.domain.files_state import storage_errors
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.shares import holder_of
 from seclink.errors import (
     AccessDenied,
     AccessRequired,
     Gone,
+    HasFiles,
     NotFound,
     PasscodeLocked,
     PasscodeRequired,
     PasscodeWrong,
     SecLinkError,
+    StorageFailed,
 )
 from seclink.model import Actor, Peek, Proof, State
 from seclink.store.contract import Store
@@ -31,11 +34,20 @@ class ReleaseChecks:
         self._store, self._passcodes = store, passcodes
 
     async def require(
-        self, link_id: str, proof: Proof, actor: Actor, now: int, *, needs_key_proof: bool = False
+        self,
+        link_id: str,
+        proof: Proof,
+        actor: Actor,
+        now: int,
+        *,
+        needs_key_proof: bool = False,
+        takes_files: bool | None = None,
     ) -> Peek:
         """Return the secret if all checks pass. With `needs_key_proof`, a secret that needs no proof of key fails.
 
-        Raises NotFound, Gone, AccessRequired, AccessDenied, PasscodeRequired, PasscodeLocked, PasscodeWrong, Busy.
+        A secret with files passes only for a reader who `takes_files`, and if they are there; None does not check that.
+        Raises NotFound, Gone, AccessRequired, AccessDenied, HasFiles, StorageFailed, PasscodeRequired, PasscodeLocked,
+        PasscodeWrong, Busy.
         """
         peek = require_live(await self._store.peek(link_id, now))
         if peek.access_hash is None and needs_key_proof:
@@ -43,9 +55,21 @@ class ReleaseChecks:
         # A proof that this secret does not need belongs to another secret's key, which would not open this payload.
         if peek.access_hash is not None or proof.access is not None:
             check_access(peek, proof.access)
+        if peek.files_size is not None and takes_files is not None:
+            await self._check_files(link_id, takes_files)
         if peek.passcode is not None:
             await self._check_passcode(link_id, peek.passcode, proof.passcode_hash, actor, now)
         return peek
+
+    async def _check_files(self, link_id: str, takes_files: bool) -> None:
+        if not takes_files:
+            raise HasFiles("The secret has files, which the caller must be able to take; nothing was spent")
+        uploads = self._store.uploads
+        name, size = await uploads.attached_file(link_id) or ("", 0)
+        with storage_errors():
+            is_whole = bool(name) and await uploads.files.size(name) == size
+        if not is_whole:
+            raise StorageFailed("The files of this secret are not there; nothing was spent")
 
     async def _check_passcode(
         self, link_id: str, stored: str, passcode_hash: str | None, actor: Actor, now: int

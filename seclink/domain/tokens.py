@@ -4,6 +4,7 @@ linkId      12 of [A-Za-z0-9], 71 bits, unbiased. A dialect with ids of its own 
             them (`config.dialects`), so that the ids of two dialects never collide
 receiptId   8 + 12 of [A-Za-z0-9]: the time, then 71 random bits. It grants nothing (the manage token does), and because
             it grows with time, its index is only ever appended to, however many rows there are
+upload      20 of [A-Za-z0-9]; its token and a reader's grant have 43, 256 bits
 manage      32 of [A-Za-z0-9], 190 bits: a plain SHA-256 is enough at rest
 API key     sk_live_ + 32 of [A-Za-z0-9] + 6 check characters, which distinguish a typing error from a guess
 """
@@ -24,6 +25,8 @@ LINK_ID = re.compile(
     "|".join((DRAWN_ID.pattern, *(rf"{row.name}\.{row.id_pattern}" for row in DIALECTS if row.id_pattern)))
 )
 RECEIPT_ID = re.compile(r"[A-Za-z0-9]{20}")
+UPLOAD_CHARACTERS, TOKEN_CHARACTERS = 20, 43
+UPLOAD_ID = re.compile(rf"[A-Za-z0-9]{{{UPLOAD_CHARACTERS}}}")
 LINK_END = r"[^A-Za-z0-9#%;\x00-\x1f\x7f]*(?s:;[^#%]*)?(?s:(?:#|%(?:25)*23).*)?"
 """A pattern of what programs add to a link's path: marks, `;...`, and the key if they escape its `#`."""
 API_KEY = re.compile(r"sk_live_[A-Za-z0-9]{38}")
@@ -56,6 +59,11 @@ def mint(now: int, random: Random = secrets.token_bytes) -> Names:
     """Draw the ids and the manage token of a new secret."""
     drawn = draw(56, random)
     return Names(drawn[:12], _base62(now, 8) + drawn[12:24], drawn[24:])
+
+
+def file_name(random: Random = secrets.token_bytes) -> str:
+    """Draw the name of a file of chunks, which says nothing about them."""
+    return random(16).hex()
 
 
 def mint_key(random: Random = secrets.token_bytes) -> str:

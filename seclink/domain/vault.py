@@ -9,17 +9,20 @@ import hashlib
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from seclink.config.schema import Config
 from seclink.domain import policy, tokens
+from seclink.domain.downloads import Downloads
 from seclink.domain.policy import Terms
 from seclink.domain.receipts import Receipts
 from seclink.domain.release_checks import ReleaseChecks, access_hash_of, gone_error, require_live
 from seclink.domain.shares import Holder, holder_of
+from seclink.domain.uploads import Uploads
 from seclink.domain.vault_state import VaultState
 from seclink.errors import AccessDenied, Busy, Gone, NameTaken, PasscodeLocked
-from seclink.model import Actor, Claimed, Created, NewSecret, Peek, Proof, Rate, Secret, State
-from seclink.store.contract import IdTaken
+from seclink.model import Actor, Attach, Claimed, Created, NewSecret, Peek, Proof, Rate, Secret, State
+from seclink.store.contract import IdTaken, NewGrant
 
 SMALL_BYTES = 65_536  # a payload of this size needs no room of its own: the number of connections bounds them
 REAP_BATCH = 250
@@ -34,14 +37,19 @@ class Vault:
         self._state, self._config = state, config
         self._store, self._log, self._events = state.store, state.log, state.events
         self._checks = ReleaseChecks(state.store, state.passcodes)
-        self.receipts = Receipts(state.store, state.passcodes, config, state.log, state.events, state.lists)
+        self.receipts = Receipts(
+            state.store, state.passcodes, config, state.log, state.events, state.lists, state.files.end_transfers
+        )
+        self.uploads = Uploads(state.files, config, state.log)
+        self.downloads = Downloads(state.files)
 
     def with_config(self, config: Config) -> "Vault":
         """Return a vault on the same state. Calls in progress finish under the old configuration."""
         return Vault(self._state, config)
 
     async def create(self, new: NewSecret, actor: Actor, now: int, retry: tuple[str, bytes] | None = None) -> Created:
-        """Create a secret. Raise NameTaken if the chosen `link_id` is or was in use, BadRequest, StorageFull, Busy.
+        """Create a secret. Raise NameTaken if the chosen `link_id` is or was in use, BadRequest, StorageFull, Busy,
+        and for files UploadUnknown, UploadUsed, UploadIncomplete.
 
         `retry` is (Idempotency-Key, digest of the request): the same pair within ten minutes returns the same result.
         """
@@ -54,21 +62,30 @@ class Vault:
             f"{caller} {key}", request, lambda: self._create(new, actor, now), _group(actor)
         )
 
-    async def reveal(self, link_id: str, proof: Proof, actor: Actor, now: int, retry_key: str | None = None) -> Claimed:
-        """Take one view.
+    async def reveal(
+        self,
+        link_id: str,
+        proof: Proof,
+        actor: Actor,
+        now: int,
+        retry_key: str | None = None,
+        *,
+        takes_files: bool = False,
+    ) -> Claimed:
+        """Take one view; of a secret with files only for a reader who can take them, and gets a grant for them.
 
         With `retry_key`, the same proof gets the same result again for a minute, unless the secret was burned
         meanwhile: a response may get lost.
         """
         if retry_key is None:
-            return await self._reveal(link_id, proof, actor, now)
+            return await self._reveal(link_id, proof, actor, now, takes_files)
         request = msgspec.json.encode((link_id, retry_key, proof.access, proof.passcode_hash))
         is_first = False
 
         async def reveal_once() -> Claimed:
             nonlocal is_first
             is_first = True
-            return await self._reveal(link_id, proof, actor, now)
+            return await self._reveal(link_id, proof, actor, now, takes_files)
 
         claimed = await self._state.revealed.once(hashlib.sha256(request).hexdigest(), b"", reveal_once, _group(actor))
         if not is_first:
@@ -88,6 +105,8 @@ class Vault:
             peek = await self._checks.require(link_id, proof, actor, now, needs_key_proof=True)
             if await self._store.burn(peek.receipt_id, now, actor.account, "by the link") is not State.ACTIVE:
                 raise gone_error(await self._store.peek(link_id, now))
+        if peek.files_size is not None:
+            self._state.files.erase_ended()
         self._events["burned", peek.format] += 1
         self._log.info("burned", receipt=peek.receipt_id)
 
@@ -115,11 +134,11 @@ class Vault:
     # Upkeep
 
     async def reap(self, now: int) -> int:
-        """Erase and delete one batch of the rows that are due; return its size, 0 if none is left."""
+        """Erase and delete one batch of what is due, chunks included; return its size, 0 if nothing is left."""
         count = await self._store.reap(now, REAP_BATCH)
         if count:
             self._log.info("reaped", count=count)
-        return count
+        return count + await self._state.files.sweep(now)
 
     async def ping(self, now: int) -> None:
         await self._store.ping(now)
@@ -172,7 +191,7 @@ class Vault:
             names = tokens.mint(now)
             secret = _row(new, terms, names, passcode, account, now)
             try:
-                await self._store.add(secret)
+                await self._store_secret(secret, new.upload)
             except IdTaken:
                 if new.link_id is not None:
                     raise NameTaken() from None
@@ -180,7 +199,15 @@ class Vault:
                 return names, secret
         raise Busy()
 
-    async def _reveal(self, link_id: str, proof: Proof, actor: Actor, now: int) -> Claimed:
+    async def _store_secret(self, secret: Secret, upload: Attach | None) -> None:
+        if upload is None:
+            await self._store.add(secret)
+            return
+        digest = tokens.digest(upload.token)
+        outstanding = await self._store.add_with_files(secret, upload.upload_id, digest)
+        self._state.files.attach(upload.upload_id, outstanding)
+
+    async def _reveal(self, link_id: str, proof: Proof, actor: Actor, now: int, takes_files: bool) -> Claimed:
         access_hash = access_hash_of(proof.access)
         claimed = None
         if proof.passcode_hash is None:  # mostly there is no passcode: one transaction then checks and claims
@@ -189,15 +216,16 @@ class Vault:
             )
         if claimed is None:
             with self._audited_failures(link_id, now, actor.account):
-                claimed = await self._reveal_checked(link_id, proof, access_hash, actor, now)
+                claimed = await self._reveal_checked(link_id, proof, access_hash, actor, now, takes_files)
         self._events["revealed", claimed.format] += 1
         self._log.info("revealed", receipt=claimed.receipt_id)
         return claimed
 
     async def _reveal_checked(
-        self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int
+        self, link_id: str, proof: Proof, access_hash: str | None, actor: Actor, now: int, takes_files: bool
     ) -> Claimed:
-        peek = await self._checks.require(link_id, proof, actor, now)
+        peek = await self._checks.require(link_id, proof, actor, now, takes_files=takes_files)
+        token = tokens.draw(tokens.TOKEN_CHARACTERS) if peek.files_size is not None else ""
         with self._room(peek.size, actor):
             claimed = await self._store.claim(
                 link_id,
@@ -207,10 +235,13 @@ class Vault:
                 client=actor.client,
                 by=actor.account,
                 max_bytes=max(peek.size, SMALL_BYTES),
+                grant=NewGrant(tokens.digest(token), now + self._config.files.grant * 1000) if token else None,
             )
         if claimed is None:  # another reader took the last view, or the sender changed the secret, since the checks
             require_live(await self._store.peek(link_id, now))
             raise Busy("The secret was changed during this request; nothing was spent, try again")
+        if claimed.files is not None:
+            claimed = replace(claimed, files=replace(claimed.files, token=token))
         return claimed
 
     @contextlib.contextmanager

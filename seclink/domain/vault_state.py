@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from seclink.domain.background import BackgroundTasks
+from seclink.domain.files_state import FilesState
 from seclink.domain.idempotency import IdempotencyCache
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.rate_limiter import RateLimiter
@@ -49,3 +50,4 @@ class VaultState:
         self.unsent, self.lists = Shares(MAX_UNSENT_BYTES), Shares(MAX_LISTS)
         self.failures = RateLimiter()
         self.background = BackgroundTasks()
+        self.files = FilesState(store.uploads, self.background, monotonic)

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from seclink.model import Claimed, State
+from seclink.model import Claimed, FilesGrant, State
 from seclink.store import passcode_attempts
 from seclink.store.audit_log import AuditEntry
 from seclink.store.connection import placeholder_count
+from seclink.store.contract import NewGrant
 from seclink.store.write_connection import WriteConnection
 from seclink.store.writes import MAX_EVENTS, add_event, end_and_erase
 
@@ -28,6 +29,7 @@ class Claim(Struct, frozen=True):
     client: str
     by: str | None
     max_bytes: int
+    grant: NewGrant | None = None
 
 
 class _View(Struct, frozen=True, array_like=True):
@@ -47,6 +49,7 @@ class _View(Struct, frozen=True, array_like=True):
     passcode: str | None
     size: int
     account: str | None
+    files_size: int | None
 
     @property
     def is_last(self) -> bool:
@@ -73,6 +76,7 @@ def claim_all(db: WriteConnection, claims: list[Claim]) -> list[Claimed | None]:
             payload=payload[: view.size],
             views_left=None if view.max_views is None else view.max_views - view.number,
             expires_at=view.expires_at,
+            files=_add_grant(db, view, claims[view.claim].grant),
         )
         if view.number <= MAX_EVENTS or view.is_last:
             claim = claims[view.claim]
@@ -87,7 +91,10 @@ def claim_all(db: WriteConnection, claims: list[Claim]) -> list[Claimed | None]:
 def _find(db: sqlite3.Connection, claims: list[Claim]) -> tuple[list[_View], list[tuple[bytes, bytes]]]:
     """Read, in one row, the views that the claims may take, and (iv, payload) for each claim in turn."""
     count = placeholder_count(len(claims))
-    conditions = [(claim.link_id, claim.now, claim.access_hash, claim.passcode, claim.max_bytes) for claim in claims]
+    conditions = [
+        (claim.link_id, claim.now, claim.access_hash, claim.passcode, claim.max_bytes, claim.grant is not None)
+        for claim in claims
+    ]
     names: list[Any] = [name for claim in claims for name in (claim.link_id, claim.max_bytes)]
     names += [None] * (2 * (count - len(claims)))
     views, *payloads = db.execute(_query(count), (msgspec.json.encode(conditions).decode(), *names)).fetchone()
@@ -108,12 +115,24 @@ def _query(count: int) -> str:
         SELECT (
             SELECT json_group_array(json_array(
                 claim.key, s.id, s.receipt_id, s.format, s.expiry_type, s.views + 1, s.max_views, s.expires_at,
-                s.passcode, s.bytes, s.account))
+                s.passcode, s.bytes, s.account, a.size))
             FROM json_each(?1) AS claim JOIN secrets AS s ON s.link_id = claim.value ->> 0
+                 LEFT JOIN attachments AS a ON a.secret = s.id
             WHERE s.state = 'active' AND s.expires_at > claim.value ->> 1
               AND s.access_hash IS claim.value ->> 2 AND s.bytes <= claim.value ->> 4
               AND (s.passcode IS NULL OR s.passcode = claim.value ->> 3)
+              AND (a.secret IS NULL OR claim.value ->> 5)
         ){payloads}"""
+
+
+def _add_grant(db: sqlite3.Connection, view: _View, grant: NewGrant | None) -> FilesGrant | None:
+    """Give the reader the right to download the secret's files, if it has any."""
+    if grant is None or view.files_size is None:
+        return None
+    db.execute(
+        "INSERT INTO grants (digest, secret, expires_at) VALUES (?, ?, ?)", (grant.digest, view.id, grant.expires_at)
+    )
+    return FilesGrant(size=view.files_size, token="", expires_at=grant.expires_at)
 
 
 def _count(db: sqlite3.Connection, view: _View, claim: Claim) -> None:

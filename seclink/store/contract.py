@@ -9,12 +9,26 @@ StorageFailed and had no effect that was acknowledged to anyone. A secret counts
 reaped or not.
 """
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
+from seclink.model import (
+    ApiKey,
+    Attempt,
+    Changes,
+    Claimed,
+    Filter,
+    Grant,
+    Page,
+    Peek,
+    Receipt,
+    Secret,
+    State,
+    Stats,
+    Upload,
+)
 from seclink.telemetry.counters import Histogram
 
 MAX_BYTES = 2**62  # larger than any payload
@@ -39,6 +53,60 @@ class StoreStats(Struct, frozen=True, kw_only=True):
     commit_seconds: Histogram
 
 
+class NewGrant(Struct, frozen=True):
+    """The grant that a claim makes for a secret with files: the SHA-256 of its token, and its end."""
+
+    digest: bytes
+    expires_at: int
+
+
+class Room(Struct, frozen=True):
+    """The bytes that all files may have before encryption, and those of anonymous senders among them."""
+
+    total_bytes: int
+    anonymous_bytes: int
+
+
+class FilesUsage(Struct, frozen=True, kw_only=True):
+    """The uploads with their plain bytes, the bytes of the chunks that are stored, and those that are to come."""
+
+    uploads: int
+    plain_bytes: int
+    stored_bytes: int
+    missing_bytes: int
+
+
+class ChunkFiles(Protocol):
+    """The files with the chunks, one for each upload. The methods do not block the event loop. Raise OSError."""
+
+    async def create(self, name: str) -> None:
+        """Create an empty file, durably."""
+
+    async def open_file(self, name: str, *, writable: bool = False) -> int:
+        """Return a descriptor. Raises FileNotFoundError."""
+
+    async def write(self, file: int, offset: int, piece: bytes, digest: Any = None) -> None:
+        """Write a piece, and update a hash object with it."""
+
+    async def sync(self, file: int) -> None:
+        """Return once the bytes are durable."""
+
+    async def read(self, file: int, offset: int, size: int) -> bytes:
+        """Return bytes, fewer at the end of the file."""
+
+    async def close_file(self, file: int) -> None:
+        """Close a descriptor."""
+
+    async def size(self, name: str) -> int:
+        """Return the size of a file, 0 if there is none."""
+
+    async def free_bytes(self) -> int:
+        """Return the bytes that are free on the disk."""
+
+    async def erase(self, names: Iterable[str]) -> None:
+        """Remove files, and those that could not be removed before."""
+
+
 class IdTaken(Exception):
     """A new secret has a linkId or receiptId that another one has or had."""
 
@@ -47,8 +115,19 @@ class Store(Protocol):
     engine: str
     """The database engine with its version."""
 
+    @property
+    def uploads(self) -> "UploadStore":
+        """The files of secrets."""
+
     async def add(self, secret: Secret) -> None:
         """Add a new secret. Raises StorageFull, IdTaken."""
+
+    async def add_with_files(self, secret: Secret, upload_id: str, token_digest: bytes) -> int:
+        """Add a new secret with the files of an upload of the same account, or like the secret of none.
+
+        Return how many more secrets the upload may be attached to. Raises UploadUnknown, UploadUsed, UploadIncomplete,
+        StorageFull, IdTaken.
+        """
 
     async def peek(self, link_id: str, now: int) -> Peek | None:
         """Return a secret without its payload; changes nothing."""
@@ -63,6 +142,7 @@ class Store(Protocol):
         client: str = "",
         by: str | None = None,
         max_bytes: int = MAX_BYTES,
+        grant: NewGrant | None = None,
     ) -> Claimed | None:
         """Take one view of a live secret for a caller who has proved its key and passed its passcode, if it has one.
 
@@ -70,6 +150,8 @@ class Store(Protocol):
         the row's, and a secret without an access hash accepts no proof. The last view erases payload, notes and hashes
         in the same transaction. A right passcode gets its attempt back. Return None if there is no view to take, or
         the payload has more than `max_bytes`: then none was spent, and `peek` says why.
+
+        A secret with files is claimed only with a `grant`, which becomes the reader's right to download them.
         """
 
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
@@ -102,9 +184,12 @@ class Store(Protocol):
         more than the views already spent.
         """
 
-    async def burn(self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None) -> State | None:
+    async def burn(
+        self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None, *, with_grants: bool = False
+    ) -> State | None:
         """End a live secret and erase it. Return its previous state: only an active one was burned now.
 
+        With `with_grants`, also end the grants of its readers. One that had ended and had grants counts as active.
         `detail` says in the audit trail how the caller proved the right to do so, if not with an API key.
         """
 
@@ -153,3 +238,47 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish all writes, move the log into the file, close it."""
+
+
+class UploadStore(Protocol):
+    """The verbs about files, each one durable transaction."""
+
+    @property
+    def files(self) -> ChunkFiles:
+        """The files with the chunks."""
+
+    async def add(self, upload: Upload, plain_bytes: int, room: Room, disk_bytes: int) -> None:
+        """Add an upload and reserve its room, also among the `disk_bytes` that are free.
+
+        Raises FilesFull, StorageFull.
+        """
+
+    async def find(self, upload_id: str) -> Upload | None:
+        """Return an upload, also one that is due."""
+
+    async def add_chunk(self, upload_id: str, chunk: int, now: int) -> None:
+        """Count a chunk whose bytes are durable. Raises UploadUnknown if the upload has ended meanwhile."""
+
+    async def end(self, upload_id: str) -> None:
+        """End what is outstanding of an upload."""
+
+    async def attached_file(self, link_id: str) -> tuple[str, int] | None:
+        """Return the name and the size of the file with the chunks of a secret."""
+
+    async def find_grant(self, digest: bytes, now: int) -> Grant | None:
+        """Return a grant, ended or not."""
+
+    async def start_grant(self, digest: bytes, now: int) -> None:
+        """Note that a reader downloads; the first time, it is an event."""
+
+    async def end_grant(self, digest: bytes, now: int) -> bool:
+        """End a grant whose reader has everything; return False if it had ended."""
+
+    async def sweep(self, now: int) -> tuple[int, tuple[str, ...]]:
+        """End uploads that are due, and erase the files that nobody needs any more.
+
+        Return how many there were, and the ids of those that have ended. With `now` 0 the clock decides nothing.
+        """
+
+    async def usage(self) -> FilesUsage:
+        """Return the numbers and bytes of the uploads."""

@@ -6,13 +6,17 @@ Rows are unpacked in the order of their SELECT: access by name (`sqlite3.Row`) t
 from collections.abc import Iterable
 from typing import Any
 
-from seclink.model import ApiKey, Event, Filter, Peek, Rate, Receipt, Scope, State, Stats
+from seclink.model import ApiKey, Event, Filter, Peek, Rate, Receipt, ReceiptFiles, Scope, State, Stats
 
 PEEK = """
     SELECT link_id, receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views,
-           access_hash, passcode, passcode_required, public_note, peeked_at, bytes
+           access_hash, passcode, passcode_required, public_note, peeked_at, bytes,
+           (SELECT size FROM attachments WHERE secret = secrets.id)
     FROM secrets WHERE link_id IN ({})
 """
+
+# Events that may come after the end of a secret, if it has files.
+AFTER_END = ("download_started", "downloaded", "burned")
 
 _RECEIPT = """
     SELECT receipt_id, link_id, manage_digest, account, state, label, public_note, created_at, expires_at, ended_at,
@@ -25,6 +29,13 @@ RECEIPT = _RECEIPT + "WHERE receipt_id = ?"
 EVENTS = """
     SELECT at, type, reason FROM events
     WHERE secret = (SELECT id FROM secrets WHERE receipt_id = ?) ORDER BY at, rowid
+"""
+
+RECEIPT_FILES = """
+    SELECT a.size, count(g.digest), max(g.expires_at)
+    FROM attachments AS a
+         LEFT JOIN grants AS g ON g.secret = a.secret AND g.ended_at IS NULL AND g.expires_at > :now
+    WHERE a.secret = (SELECT id FROM secrets WHERE receipt_id = :receipt) GROUP BY a.secret
 """
 
 _FILTER = """
@@ -59,7 +70,7 @@ NEXT_ID = "SELECT coalesce(max(id), 0) + 1 FROM secrets"
 def peek(row: tuple[Any, ...], now: int) -> Peek:
     (
         _, receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views,
-        access_hash, passcode, passcode_required, public_note, peeked_at, size,
+        access_hash, passcode, passcode_required, public_note, peeked_at, size, files_size,
     ) = row  # fmt: skip
     state = state_at(state, expires_at, now)
     return Peek(
@@ -78,10 +89,16 @@ def peek(row: tuple[Any, ...], now: int) -> Peek:
         public_note=public_note,
         was_peeked=peeked_at is not None,
         size=size,
+        files_size=files_size,
     )
 
 
-def receipt(row: tuple[Any, ...], now: int, events: Iterable[tuple[Any, ...]] = ()) -> Receipt:
+def receipt(
+    row: tuple[Any, ...],
+    now: int,
+    events: Iterable[tuple[Any, ...]] = (),
+    files: Iterable[tuple[int, int, int | None]] = (),
+) -> Receipt:
     """Return a receipt. Its creation and end come from the row itself; only the events in between have rows."""
     (
         receipt_id, link_id, manage_digest, account, state, label, public_note, created_at, expires_at, ended_at,
@@ -92,6 +109,7 @@ def receipt(row: tuple[Any, ...], now: int, events: Iterable[tuple[Any, ...]] = 
     history = [Event(created_at, "created"), *(Event(*event) for event in events)]
     if ended_at is not None:
         history.append(Event(ended_at, str(state)))
+    history.sort(key=lambda event: (event.at, event.type in AFTER_END and event.type != state))
     return Receipt(
         receipt_id=receipt_id,
         link_id=link_id,
@@ -106,7 +124,8 @@ def receipt(row: tuple[Any, ...], now: int, events: Iterable[tuple[Any, ...]] = 
         max_views=max_views,
         views=views,
         passcode_required=bool(passcode_required),
-        events=tuple(sorted(history, key=lambda event: event.at)),
+        events=tuple(history),
+        files=next((ReceiptFiles(*row) for row in files), None),
     )
 
 

@@ -141,4 +141,38 @@ MIGRATIONS: tuple[str, ...] = (
         INSERT INTO audit (seq, entry, digest) VALUES (new.seq, new.entry, new.digest);
     END;
     """,
+    # Files. An upload is one file in a folder beside the database (`chunk_files`), `received` the bitmap of its chunks,
+    # `outstanding` the number of secrets that may still be attached. It ends at `due_at` for those.
+    """
+    CREATE TABLE uploads (
+        id INTEGER PRIMARY KEY,
+        upload_id TEXT NOT NULL UNIQUE,
+        token_digest BLOB NOT NULL,
+        file TEXT NOT NULL UNIQUE,
+        account TEXT,
+        size INTEGER NOT NULL CHECK (size > 0),
+        plain_bytes INTEGER NOT NULL CHECK (plain_bytes > 0),
+        received BLOB NOT NULL,
+        stored_bytes INTEGER NOT NULL DEFAULT 0 CHECK (stored_bytes BETWEEN 0 AND size),
+        outstanding INTEGER NOT NULL CHECK (outstanding >= 0),
+        created_at INTEGER NOT NULL CHECK (created_at > 0),
+        due_at INTEGER NOT NULL CHECK (due_at > created_at)
+    ) STRICT;
+
+    CREATE TABLE attachments (
+        secret INTEGER PRIMARY KEY REFERENCES secrets ON DELETE CASCADE,
+        upload INTEGER REFERENCES uploads ON DELETE SET NULL,
+        size INTEGER NOT NULL CHECK (size > 0)
+    ) STRICT;
+    CREATE INDEX attachments_by_upload ON attachments (upload) WHERE upload IS NOT NULL;
+
+    CREATE TABLE grants (
+        digest BLOB PRIMARY KEY,
+        secret INTEGER NOT NULL REFERENCES attachments ON DELETE CASCADE,
+        expires_at INTEGER NOT NULL CHECK (expires_at > 0),
+        ended_at INTEGER,
+        started_at INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX grants_by_secret ON grants (secret);
+    """,
 )

@@ -40,6 +40,7 @@ COPIED_COLUMNS: dict[str, dict[str, str]] = {
         "bytes": "0",
     },
     "events": _same("secret", "at", "type", "reason"),
+    "attachments": _same("secret", "size"),
     "purged": _same("account", "total", "revealed", "burned", "expired", "views", "with_passcode"),
     "api_keys": {
         **_same("digest", "prefix", "account", "scopes", "created_at", "expires_at", "rate_count", "rate_seconds"),
@@ -52,6 +53,14 @@ OMITTED_COLUMNS: dict[str, frozenset[str]] = {
     "secrets": frozenset(("access_hash", "passcode", "passcode_tries", "public_note", "label")),
     "payloads": frozenset(("id", "iv", "payload")),
     "attempts": frozenset(("secret", "client", "since", "tries")),
+    "uploads": frozenset(
+        (
+            *("id", "upload_id", "token_digest", "file", "account", "size", "plain_bytes", "received", "stored_bytes"),
+            *("outstanding", "created_at", "due_at"),
+        )
+    ),
+    "attachments": frozenset(("upload",)),
+    "grants": frozenset(("digest", "secret", "expires_at", "ended_at", "started_at")),
 }
 _COPY_SUFFIX = r"\.(before-v\d+|replaced-\d{8}-\d{6})"
 

@@ -16,12 +16,14 @@ import aiosqlite
 
 from seclink.errors import StorageFailed, StorageFull
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
-from seclink.store import audit_log, connection, edits, keys, passcode_attempts, reads, snapshot, writes
+from seclink.store import audit_log, connection, edits, keys, passcode_attempts, reads, snapshot, uploads, writes
 from seclink.store.batch import Write
 from seclink.store.batch_reads import BatchReader
+from seclink.store.chunk_files import ChunkFolder, folder_of
 from seclink.store.claims import Claim
-from seclink.store.contract import MAX_BYTES, IdTaken, StoreStats
+from seclink.store.contract import MAX_BYTES, IdTaken, NewGrant, StoreStats
 from seclink.store.group_commit import GroupCommit
+from seclink.store.sqlite_uploads import SqliteUploads, reconcile
 from seclink.store.statistics import OLDEST_DUE, USED_BYTES, SecretCounter
 from seclink.store.wal_checkpoint import WalCheckpointer, file_bytes
 from seclink.store.write_connection import WriteConnection
@@ -34,7 +36,11 @@ _ADD_ERRORS: dict[str, type[Exception]] = {"SQLITE_FULL": StorageFull, "SQLITE_C
 
 
 class SqliteStore:
-    """`Store` on SQLite; use `open`. `upgraded` says what an older file was upgraded from, None if nothing was."""
+    """`Store` on SQLite; use `open`.
+
+    `upgraded` says what an older file was upgraded from, None if nothing was; `lost_files` how many uploads of secrets
+    have no file.
+    """
 
     def __init__(
         self,
@@ -43,8 +49,9 @@ class SqliteStore:
         write_connection: WriteConnection,
         connections: list[aiosqlite.Connection],
         upgraded: connection.Migrated | None = None,
+        files: ChunkFolder | None = None,
     ) -> None:
-        self._path, self._lock, self.upgraded = path, lock, upgraded
+        self._path, self._lock, self.upgraded, self._files = path, lock, upgraded, files
         self._write_connection = write_connection
         self._writer, self._reader, self._list_reader, self._checkpoint_connection = connections
         self._checkpointer = WalCheckpointer(path, self._writer, self._checkpoint_connection)
@@ -54,6 +61,10 @@ class SqliteStore:
         self.engine = f"SQLite {sqlite3.sqlite_version}"
         self._counter = SecretCounter(self._fetch_list)
         self._expired: Counter[str] = Counter()
+        self.lost_files = 0
+        if files is not None:
+            self.uploads = SqliteUploads(files, self._call, self._fetch, self._fetch_list)
+            self.lost_files = reconcile(write_connection, files)
 
     @classmethod
     async def open(
@@ -64,13 +75,16 @@ class SqliteStore:
         max_bytes: int,
         audit_seconds: int = AUDIT_SECONDS,
         exclusive: bool = True,
+        files: Path | None = None,
     ) -> "SqliteStore":
-        """Open or create the file. Raises StoreUnusable.
+        """Open or create the file, and the folder `files` of the chunks, which by default lies beside it. Raises
+        StoreUnusable.
 
-        A server opens it `exclusive`, which one process at a time can. Only then is an older file upgraded, and are old
-        copies beside it removed.
+        A server opens it `exclusive`, which one process at a time can. Only then is an older file upgraded, are old
+        copies beside it removed, and are there uploads.
         """
         lock = connection.lock(path) if exclusive else None
+        folder: ChunkFolder | None = None
         connections: list[aiosqlite.Connection] = []
         try:
             upgraded = connection.open_or_create(path, is_alone=exclusive)
@@ -84,13 +98,16 @@ class SqliteStore:
             connect = partial(connection.connect, path, sqlite3.Connection)
             for _ in range(3):
                 connections.append(await aiosqlite.Connection(connect, ITER_CHUNK_SIZE))
+            folder = ChunkFolder.open(files or folder_of(path), is_needed=files is not None) if exclusive else None
+            return cls(path, lock, write_connection, connections, upgraded, folder)
         except BaseException:
+            if folder is not None:
+                folder.close()
             for opened in connections:
                 await opened.close()
             if lock is not None:
                 os.close(lock)
             raise
-        return cls(path, lock, write_connection, connections, upgraded)
 
     def reconfigure(self, keep_seconds: int, audit_seconds: int, max_bytes: int) -> None:
         self._write_connection.reconfigure(keep_seconds, audit_seconds, max_bytes)
@@ -103,6 +120,8 @@ class SqliteStore:
         with contextlib.suppress(sqlite3.Error, ValueError):
             await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         await self._writer.close()
+        if self._files is not None:
+            self._files.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -115,6 +134,15 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise _ADD_ERRORS.get(getattr(error, "sqlite_errorname", ""), StorageFailed)() from error
 
+    async def add_with_files(self, secret: Secret, upload_id: str, token_digest: bytes) -> int:
+        try:
+            remaining: int = await self._commits.write(
+                lambda db: uploads.add_with_secret(db, secret, upload_id, token_digest)
+            )
+        except sqlite3.Error as error:
+            raise _ADD_ERRORS.get(getattr(error, "sqlite_errorname", ""), StorageFailed)() from error
+        return remaining
+
     async def claim(
         self,
         link_id: str,
@@ -125,8 +153,10 @@ class SqliteStore:
         client: str = "",
         by: str | None = None,
         max_bytes: int = MAX_BYTES,
+        grant: NewGrant | None = None,
     ) -> Claimed | None:
-        claimed: Claimed | None = await self._write(Claim(link_id, now, access_hash, passcode, client, by, max_bytes))
+        claim = Claim(link_id, now, access_hash, passcode, client, by, max_bytes, grant)
+        claimed: Claimed | None = await self._write(claim)
         return claimed
 
     async def attempt(self, link_id: str, client: str, now: int) -> Attempt | None:
@@ -145,8 +175,10 @@ class SqliteStore:
     ) -> State | None:
         return await self._call(lambda db: edits.edit(db, receipt_id, changes, now, by, detail))
 
-    async def burn(self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None) -> State | None:
-        return await self._call(lambda db: writes.burn(db, receipt_id, now, by, detail))
+    async def burn(
+        self, receipt_id: str, now: int, by: str | None = None, detail: str | None = None, *, with_grants: bool = False
+    ) -> State | None:
+        return await self._call(lambda db: writes.burn(db, receipt_id, now, by, detail, with_grants=with_grants))
 
     async def reap(self, now: int, limit: int) -> int:
         count, expired = await self._call(lambda db: writes.reap(db, now, limit))
@@ -171,7 +203,8 @@ class SqliteStore:
     async def receipt(self, receipt_id: str, now: int) -> Receipt | None:
         row = await self._fetch_one(reads.RECEIPT, (receipt_id,))
         events = await self._fetch(reads.EVENTS, (receipt_id,))
-        receipt = reads.receipt(row or reads.NO_RECEIPT, now, events)  # as much work for none: time tells nobody
+        files = await self._fetch(reads.RECEIPT_FILES, (now, receipt_id))
+        receipt = reads.receipt(row or reads.NO_RECEIPT, now, events, files)  # as much work for none: time tells nobody
         return receipt if row else None
 
     async def receipts(self, filter: Filter, now: int) -> Page:

@@ -121,7 +121,13 @@ def record(
 
 
 def burn(
-    db: WriteConnection, receipt_id: str, now: int, by: str | None = None, detail: str | None = None
+    db: WriteConnection,
+    receipt_id: str,
+    now: int,
+    by: str | None = None,
+    detail: str | None = None,
+    *,
+    with_grants: bool = False,
 ) -> State | None:
     row = db.execute(
         "SELECT id, state, expires_at, account FROM secrets WHERE receipt_id = ?", (receipt_id,)
@@ -130,10 +136,23 @@ def burn(
         return None
     id, stored_state, expires_at, account = row
     state = state_at(stored_state, expires_at, now)
+    has_grants = with_grants and _end_grants(db, id, now)
     if state is State.ACTIVE:
         end_and_erase(db, [(id, now)], State.BURNED)
+    elif has_grants:  # the state stays as it was, and only the event tells
+        add_event(db, id, "burned", now)
+        state = State.ACTIVE
+    if state is State.ACTIVE:
         db.pending.append(AuditEntry(now, "burned", account, by, receipt_id, detail))
     return state
+
+
+def _end_grants(db: sqlite3.Connection, secret: int, now: int) -> bool:
+    """End all grants of a secret; return whether there was one."""
+    ended = db.execute(
+        "UPDATE grants SET ended_at = ?1 WHERE secret = ?2 AND ended_at IS NULL AND expires_at > ?1", (now, secret)
+    )
+    return ended.rowcount > 0
 
 
 def reap(db: WriteConnection, now: int, limit: int) -> tuple[int, list[str]]:

@@ -8,6 +8,7 @@ one customer with 65,536 /64 networks.
 
 import ipaddress
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -18,13 +19,14 @@ from seclink.domain.api_keys import ApiKeys
 from seclink.domain.clock import Clock
 from seclink.domain.rate_limiter import Decision, RateLimiter
 from seclink.domain.shares import Holder
-from seclink.errors import BadRequest, Forbidden, KeyInvalid, KeyRequired, RateLimited
+from seclink.errors import BadRequest, FilesQuota, Forbidden, KeyInvalid, KeyRequired, RateLimited
 from seclink.model import Actor, Rate, Scope
 from seclink.web.fetch_metadata import is_cross_origin, needs_preflight
 from seclink.web.request import RequestContext, header_values
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SUBNET_FACTOR = 10
+NO_RATE = ""
 DAY_SECONDS = 86400
 
 
@@ -32,6 +34,7 @@ class AccessRule(Struct, frozen=True, kw_only=True):
     """The conditions for an operation.
 
     `rate` names the rate limit of anonymous callers: one of the configuration, or a new one with the limit `own_rate`.
+    With NO_RATE, only bad API keys are counted: the call is about a piece of something that was counted as a whole.
     An API key needs one of `scopes`. `query` lists the allowed query parameters; None allows any.
     """
 
@@ -40,6 +43,9 @@ class AccessRule(Struct, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...] = ()
     needs_key: bool = False
     query: tuple[str, ...] | None = ()
+
+
+_BAD_KEYS = AccessRule(rate="peek")
 
 
 class Admission:
@@ -62,7 +68,8 @@ class Admission:
             actor = await self._authenticate(scope, authorization, rule, client, subnet)
         else:
             actor = Actor(client=client, subnet=subnet)
-            self._count_anonymous(scope, rule, client, subnet)
+            if rule.rate != NO_RATE:
+                self._count_anonymous(scope, rule, client, subnet)
         _check_query(scope, rule)
         if rule.needs_key and actor.key is None:
             raise KeyRequired()
@@ -89,6 +96,29 @@ class Admission:
                 wait = math.ceil(decision.retry_after)
                 raise RateLimited("You have reached the daily storage limit of one client", wait, "bytes")
 
+    def charge_files(self, actor: Actor, size: int) -> Callable[[], None]:
+        """Count bytes of files against an anonymous client's day; return a function that gives them back.
+
+        Raises FilesQuota.
+        """
+        if actor.key is not None:
+            return lambda: None
+        rate = Rate(self._config.files.client_bytes, DAY_SECONDS)
+        _, decision = self._count("files", rate, actor.client, actor.subnet, cost=size)
+        if not decision.is_allowed:
+            raise FilesQuota(
+                "You have reached the daily limit for files of one client", math.ceil(decision.retry_after)
+            )
+
+        def refund() -> None:
+            now = self._clock.monotonic()
+            self._address_limiter.give_back(f"files {actor.client}", rate, now, size)
+            if actor.subnet is not None:
+                subnet_rate = Rate(rate.count * SUBNET_FACTOR, rate.seconds)
+                self._address_limiter.give_back(f"files {actor.subnet}", subnet_rate, now, size)
+
+        return refund
+
     def enforce_for_key(self, request: RequestContext, name: str, rate: Rate) -> None:
         """Count an admitted request against another rate of its API key, if it has one. Raises RateLimited."""
         if request.actor.key is not None:
@@ -106,9 +136,11 @@ class Admission:
         try:
             key = await self._api_keys.find(_bearer(authorization), self._clock.now())
         except (KeyInvalid, BadRequest):
-            self._count_anonymous(scope, rule, client, subnet)
+            self._count_anonymous(scope, rule if rule.rate != NO_RATE else _BAD_KEYS, client, subnet)
             raise
         actor = Actor(client=client, subnet=subnet, key=key)
+        if rule.rate == NO_RATE:
+            return actor
         rate = self._key_rate(actor)
         self._enforce(scope, "key", rate, self._key_limiter.take(_bucket(actor), rate, self._clock.monotonic()))
         return actor

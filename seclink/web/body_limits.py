@@ -49,7 +49,8 @@ class LimitedBody:
     """The `receive` of one request whose body has `length` bytes, -1 for chunked.
 
     The deadline starts when the application first asks for the body. An exceeded limit is raised, and kept as `error`,
-    because the application may swallow it. A large body is charged to its `holder`.
+    because the application may swallow it. A large body is charged to its `holder`;
+    one without is taken piece by piece, and never in memory as a whole.
 
     A missed deadline has to end a `receive` of the server that the application's own task awaits, and only cancelling
     that task ends it. So `check_deadline` cancels the task and sets `_timed_out`. `_next` then catches the
@@ -81,7 +82,7 @@ class LimitedBody:
         length: int,
         max_bytes: int,
         budget: BodyBudget,
-        holder: Holder,
+        holder: Holder | None,
     ) -> None:
         self._receive = receive
         self._holder = holder
@@ -117,7 +118,7 @@ class LimitedBody:
         if self._remaining < 0:
             raise self._failed(PayloadTooLarge())
         more = max(0, self._received - SMALL_BYTES) - self._reserved
-        if more > 0:
+        if more > 0 and self._holder is not None:
             if not self._budget.memory.take(self._holder, more):
                 raise self._failed(Busy())
             self._reserved += more
@@ -125,7 +126,7 @@ class LimitedBody:
 
     def release(self) -> None:
         """Return the reserved memory once the request has ended."""
-        if self._reserved:
+        if self._reserved and self._holder is not None:
             self._budget.memory.add(self._holder, -self._reserved)
             self._reserved = 0
 

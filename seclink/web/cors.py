@@ -9,9 +9,10 @@ CORS = {
 CORS_HEADERS = [(name.encode(), value.encode()) for name, value in CORS.items()]
 _ALLOWED = {
     **CORS,
-    "access-control-allow-methods": "GET, POST, PATCH, DELETE, OPTIONS",
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
     "access-control-allow-headers": (
-        "authorization, content-type, idempotency-key, seclink-access, seclink-manage, seclink-passcode"
+        "authorization, content-digest, content-type, idempotency-key, seclink-access, seclink-files, seclink-grant, "
+        "seclink-manage, seclink-passcode, seclink-upload"
     ),
     "access-control-max-age": "86400",
 }

@@ -124,7 +124,9 @@ def _parameter_lines(operation: Mapping[str, Any]) -> list[str]:
     body = operation.get("requestBody")
     if body:
         optional = "" if body["required"] else ", optional"
-        rows.append(f"| body | JSON | {_type(body['content']['application/json']['schema'])}{optional} |")
+        for media_type, content in body["content"].items():
+            name = "JSON" if media_type == "application/json" else media_type
+            rows.append(f"| body | {name} | {_type(content['schema'])}{optional} |")
     return ["| parameter | in | value |", "|---|---|---|", *rows, ""] if rows else []
 
 
@@ -158,7 +160,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     kind = str(schema.get("type", "any"))
     if kind == "array":
-        return f"array of {_type(schema.get('items', {}))}"
+        items = schema.get("prefixItems") or [schema.get("items", {})]  # of a tuple: all of the same type here
+        return f"array of {_type(items[0])}"
     bounds = [
         f"{words} {schema[name]}"
         for name, words in (

@@ -21,7 +21,12 @@ SPECULATIVE = re.compile("prefetch|preview|prerender")
 PAGE_TYPES = re.compile(r"\s*(text/(html|css|xml|event-stream)|application/(xhtml\+xml|xml)|(image|audio|video|font)/)")
 HTML = re.compile("text/html|application/xhtml")
 SAME_ORIGIN = (b"none", b"same-origin")
-PREFLIGHTED_HEADERS = frozenset((b"authorization", b"idempotency-key", b"seclink-access", b"seclink-passcode"))
+PREFLIGHTED_HEADERS = frozenset(
+    (
+        *(b"authorization", b"content-digest", b"idempotency-key", b"seclink-access", b"seclink-passcode"),
+        *(b"seclink-files", b"seclink-grant", b"seclink-upload"),
+    )
+)
 PARTIAL_HEADERS = frozenset(
     (b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range")
 )

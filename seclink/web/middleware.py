@@ -50,7 +50,7 @@ PeerHolder = Callable[[str], Holder | None]
 
 MIN_BUFFERED_BYTES = 64 * 2**20
 MIN_BUFFERED_BODIES = 8  # of the largest size, so that one client's share holds one
-METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 # An honest client sends these once. Of two values, two readers of the request could pick different ones.
 UNIQUE_HEADERS = frozenset(
@@ -65,6 +65,7 @@ UNIQUE_HEADERS = frozenset(
             b"expect",
         ),
         *(b"authorization", b"idempotency-key", b"seclink-access", b"seclink-passcode", b"seclink-manage"),
+        *(b"content-digest", b"seclink-upload", b"seclink-grant", b"seclink-files"),
     )
 )
 HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?)\.?(:[0-9]{1,5})?")
@@ -75,6 +76,7 @@ class Middleware:
 
     - `max_body_bytes` limits the body as sent, chunked or not. It has `body_seconds` to arrive, and one more second for
       every `min_body_rate` bytes received. All bodies together may buffer `max_buffered_bytes`.
+      A body that the application takes piece by piece is limited by `streamed_bytes(scope)` instead, and not buffered.
     - `max_requests` limits the requests in flight; requests for `exempt_paths` are served beyond it. A request that
       `is_urgent(scope)` is refused only when its own client has too many.
     - One client, as `holder_of(scope)` names it, gets a share of the requests and of the buffered bytes. The server
@@ -102,6 +104,7 @@ class Middleware:
         any_host_paths: Iterable[str] = (),
         too_large: Callable[[Message], PayloadTooLarge] = lambda scope: PayloadTooLarge(),
         is_urgent: Callable[[Message], bool] = lambda scope: False,
+        streamed_bytes: Callable[[Message], int] = lambda scope: 0,
         methods: Iterable[str] = METHODS,
         headers: Iterable[Header] = HEADERS,
         holder_of: HolderOf = lambda scope: Holder(client=(scope.get("client") or ("",))[0]),
@@ -113,7 +116,7 @@ class Middleware:
         self._json_error, self._custom_error, self._on_error = json_error, custom_error, on_error
         self.holder_of, self._is_urgent, self._too_large = holder_of, is_urgent, too_large
         self.peer_holder = peer_holder
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes, self._streamed_bytes = max_body_bytes, streamed_bytes
         max_buffered_bytes = max_buffered_bytes or max(MIN_BUFFERED_BYTES, MIN_BUFFERED_BODIES * max_body_bytes)
         self._budget = BodyBudget(body_seconds, min_body_rate, max_buffered_bytes)
         self.headers = list(headers)
@@ -136,7 +139,9 @@ class Middleware:
         response = ResponseWriter(self, scope, send)
         try:
             unique = self._check_head(scope)
-            length = self._body_length(unique)
+            streamed_bytes = self._streamed_bytes(scope)
+            max_bytes = streamed_bytes or self._max_body_bytes
+            length = _body_length(unique, max_bytes)
             if length != 0 and unique.get(b"content-encoding", b"identity").lower() != b"identity":
                 raise UnsupportedMediaType("A body with a Content-Encoding is not accepted: send it uncompressed")
         except SecLinkError as error:
@@ -149,7 +154,9 @@ class Middleware:
             await response.send_error(Busy())
             return
         if length != 0:
-            receive = response.body = LimitedBody(receive, length, self._max_body_bytes, self._budget, holder)
+            receive = response.body = LimitedBody(
+                receive, length, max_bytes, self._budget, None if streamed_bytes else holder
+            )
         await self._run(scope, receive, response, holder)
 
     def error_response(self, error: SecLinkError, request_id: str, scope: Message) -> ErrorResponse:
@@ -209,21 +216,6 @@ class Middleware:
             raise HeadersTooLarge
         return unique
 
-    def _body_length(self, unique: dict[bytes, bytes]) -> int:
-        """Return the body's length in bytes: 0 for no body, -1 for a chunked one."""
-        length = unique.get(b"content-length")
-        if b"transfer-encoding" in unique:
-            if length is not None or unique[b"transfer-encoding"].lower() != b"chunked":
-                raise BadRequest("The request's length is ambiguous")
-            return -1
-        if length is None:
-            return 0
-        if not length.isdigit():
-            raise BadRequest("The request's length is not a number")
-        if len(length) > 18 or int(length) > self._max_body_bytes:
-            raise PayloadTooLarge
-        return int(length)
-
     def _is_exempt(self, scope: Message) -> bool:
         return scope["path"] in self._exempt_paths
 
@@ -250,6 +242,22 @@ class Middleware:
         if response.started and not response.is_error:
             raise error  # half of the response is out: the server closes the connection
         await response.send_error(response.body_error or (Busy() if isinstance(error, MemoryError) else Internal()))
+
+
+def _body_length(unique: dict[bytes, bytes], max_bytes: int) -> int:
+    """Return the body's length in bytes: 0 for no body, -1 for a chunked one."""
+    length = unique.get(b"content-length")
+    if b"transfer-encoding" in unique:
+        if length is not None or unique[b"transfer-encoding"].lower() != b"chunked":
+            raise BadRequest("The request's length is ambiguous")
+        return -1
+    if length is None:
+        return 0
+    if not length.isdigit():
+        raise BadRequest("The request's length is not a number")
+    if len(length) > 18 or int(length) > max_bytes:
+        raise PayloadTooLarge
+    return int(length)
 
 
 def _host_names(hosts: Iterable[str]) -> frozenset[str]:

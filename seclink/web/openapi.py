@@ -28,9 +28,15 @@ from seclink.errors import (
     StorageFailed,
     UnsupportedMediaType,
 )
-from seclink.web.routes import Operation, path_template
+from seclink.web.routes import BINARY, Operation, path_template
 
-PATTERNS = {"link_id": f"^({tokens.LINK_ID.pattern})$", "receipt_id": f"^{tokens.RECEIPT_ID.pattern}$"}
+PATTERNS = {
+    "link_id": f"^({tokens.LINK_ID.pattern})$",
+    "receipt_id": f"^{tokens.RECEIPT_ID.pattern}$",
+    "upload_id": f"^{tokens.UPLOAD_ID.pattern}$",
+    "n": "^[0-9]{1,9}$",
+}
+_TOKEN = {"type": "string", "pattern": "^[!-~]*$"}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "in": "header",
@@ -46,6 +52,18 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "header",
         "schema": {"type": "string", "pattern": "^[!-~]*$"},
         "description": "The manage token.",
+    },
+    "SecLink-Upload": {"in": "header", "schema": _TOKEN, "description": "The token of the upload."},
+    "SecLink-Grant": {"in": "header", "schema": _TOKEN, "description": "The grant of the reveal."},
+    "SecLink-Files": {
+        "in": "header",
+        "schema": {"type": "string", "enum": ["1"]},
+        "description": "The caller can take the files of a secret.",
+    },
+    "Content-Digest": {
+        "in": "header",
+        "schema": {"type": "string", "pattern": "^sha-256=:[A-Za-z0-9+/]{43}=:$"},
+        "description": "The SHA-256 of the chunk (RFC 9530).",
     },
     "status": {"in": "query", "schema": {"type": "string", "enum": ["active", "revealed", "burned", "expired"]}},
     "search": {"in": "query", "schema": {"type": "string", "maxLength": 200}},
@@ -86,7 +104,9 @@ def _schemas(models: tuple[type[Struct], ...]) -> tuple[tuple[Any, ...], dict[st
 
 def _operation_object(operation: Operation, refs: dict[type[Struct], Any]) -> dict[str, Any]:
     success: dict[str, Any] = {"description": operation.summary}
-    if operation.response_body:
+    if operation.returns_bytes:
+        success["content"] = _BYTES
+    elif operation.response_body:
         success["content"] = {"application/json": {"schema": refs[operation.response_body]}}
     fields: dict[str, Any] = {
         "operationId": operation.handler.__name__,
@@ -97,7 +117,9 @@ def _operation_object(operation: Operation, refs: dict[type[Struct], Any]) -> di
     }
     if operation.description:
         fields["description"] = operation.description
-    if operation.request_body:
+    if operation.takes_bytes:
+        fields["requestBody"] = {"required": True, "content": _BYTES}
+    elif operation.request_body:
         content = {"application/json": {"schema": refs[operation.request_body]}}
         fields["requestBody"] = {"required": not operation.body_optional, "content": content}
     return fields
@@ -126,7 +148,7 @@ def _error_responses(operation: Operation) -> dict[str, Any]:
     errors += [StorageFailed, *operation.errors]
     errors += [Forbidden] if operation.access_rule.scopes else []
     errors += [KeyRequired] if operation.access_rule.needs_key else []
-    if operation.request_body:
+    if operation.request_body or operation.takes_bytes:
         errors += [RequestTimeout, PayloadTooLarge, UnsupportedMediaType]
     codes: dict[int, list[str]] = {}
     for error in errors:
@@ -138,6 +160,7 @@ def _error_responses(operation: Operation) -> dict[str, Any]:
     }
 
 
+_BYTES = {BINARY: {"schema": {"type": "string", "format": "binary"}}}
 _FAULT = {
     "type": "object",
     "description": "What is wrong with one member of the request, or with one part of the server.",

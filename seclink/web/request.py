@@ -17,10 +17,11 @@ SMALL_BODY = 16_384  # bytes, for requests that carry no payload
 class RequestContext:
     """An admitted request: the ASGI scope, the actor that `Admission.admit` returned, and the body."""
 
-    __slots__ = ("_receive", "actor", "scope")
+    __slots__ = ("_is_complete", "_receive", "actor", "scope")
 
     def __init__(self, scope: Any, receive: Receive, actor: Actor) -> None:
         self.scope, self.actor, self._receive = scope, actor, receive
+        self._is_complete = False
 
     def header(self, name: bytes) -> str | None:
         """Return the value of a header. Raises BadRequest if it was sent twice: two readers could pick different ones.
@@ -56,6 +57,17 @@ class RequestContext:
         if max_bytes is not None and len(body) > max_bytes:
             raise PayloadTooLarge()
         return bytes(body)
+
+    async def piece(self) -> bytes:
+        """Return the next piece of the body, empty at its end. Raises BadRequest if the client disconnected."""
+        while not self._is_complete:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("The request ended early")
+            self._is_complete = not message.get("more_body", False)
+            if body := message.get("body", b""):
+                return bytes(body)
+        return b""
 
     async def json(self, model: type[T], *, max_bytes: int | None = None, may_be_empty: bool = False) -> T:
         """Return the body as `model`. Raises UnsupportedMediaType, BadRequest, PayloadTooLarge."""

@@ -1,15 +1,18 @@
 """A response as bytes, sent as it is."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from seclink.errors import SecLinkError
 from seclink.web.asgi import Message, Receive, Send
 from seclink.web.cors import CORS_HEADERS
 from seclink.web.security_headers import Header
 
 _encode = msgspec.json.Encoder().encode
+_BYTES_HEADERS = [(b"content-type", b"application/octet-stream"), *CORS_HEADERS]
 _JSON_HEADERS = [(b"content-type", b"application/json"), *CORS_HEADERS]
 
 
@@ -34,3 +37,29 @@ def json_response(content: Struct | dict[str, Any], status: int = 200) -> Respon
 
 def no_content() -> Response:
     return Response(204, b"", CORS_HEADERS)
+
+
+class StreamedResponse(Response):
+    """A response of `length` bytes in pieces, whose first one may still become an error response.
+
+    If the pieces end early, so does the connection: the client must not take a part for the whole.
+    """
+
+    __slots__ = ("_pieces", "_unsent")
+
+    def __init__(self, length: int, pieces: AsyncIterator[bytes]) -> None:
+        super().__init__(200, b"", [*_BYTES_HEADERS, (b"content-length", b"%d" % length)])
+        self._unsent, self._pieces = length, pieces
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        piece = await anext(self._pieces)
+        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        while True:
+            self._unsent -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": self._unsent > 0})
+            if not self._unsent:
+                break
+            try:
+                piece = await anext(self._pieces)
+            except SecLinkError:
+                return

@@ -16,11 +16,15 @@ from seclink.web.request import RequestContext
 from seclink.web.response import Response
 
 Handler = Callable[..., Awaitable[Response]]
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+BINARY = "application/octet-stream"
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One method on one path below a base. `errors` lists those beyond the ones that every operation can return."""
+    """One method on one path below a base. `errors` lists those beyond the ones that every operation can return.
+
+    With `takes_bytes` and `returns_bytes`, a body is not JSON but bytes.
+    """
 
     method: Method
     path: str
@@ -34,6 +38,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
     errors: tuple[type[SecLinkError], ...] = ()
     by_manage_token: bool = False
+    takes_bytes: bool = False
+    returns_bytes: bool = False
     description: str = ""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from seclink.domain.policy import LABEL_CHARACTERS, MAX_VIEWS, MIN_SECONDS, NOTE_CHARACTERS, REASON_CHARACTERS
-from seclink.model import Claimed, Created, Page, Peek, Receipt, Stats
+from seclink.model import CHUNK_BYTES, Claimed, Created, FilesGrant, Page, Peek, Receipt, Stats, chunk_count
 from seclink.web.json_body import encode_base64
 
 Base64 = Annotated[str, Meta(description="Standard base64, padded, canonical.", extra_json_schema={"format": "byte"})]
@@ -32,6 +32,11 @@ class ResponseModel(Struct, kw_only=True, rename="camel"):
     """The JSON of a response."""
 
 
+class AttachUpload(RequestModel):
+    id: str
+    token: str
+
+
 class CreateSecret(RequestModel):
     encrypted_blob: Base64
     iv: Base64
@@ -44,6 +49,7 @@ class CreateSecret(RequestModel):
     public_note: Note | None = None
     label: Label | None = None
     host: Annotated[str, Meta(description="The host of the link, if not the one asked.")] | None = None
+    upload: Annotated[AttachUpload, Meta(description="The files of the secret.")] | None = None
 
 
 class SecretCreated(ResponseModel):
@@ -59,6 +65,17 @@ class SecretCreated(ResponseModel):
 class RevealSecret(RequestModel):
     access: str | None = None
     passcode_hash: Digest | None = None
+    files: Annotated[bool, Meta(description="The caller can take files.")] = False
+
+
+class GrantedFiles(ResponseModel):
+    """The files of a secret that was revealed; `size` is that of all chunks."""
+
+    size: int
+    chunk_bytes: int
+    chunks: int
+    grant: str
+    grant_expires_at: Instant
 
 
 class SecretRevealed(ResponseModel):
@@ -68,6 +85,11 @@ class SecretRevealed(ResponseModel):
     format: str
     views_left: int | None
     expires_at: Instant
+    files: GrantedFiles | UnsetType = UNSET
+
+
+class MetaFiles(ResponseModel):
+    size: int
 
 
 class SecretMeta(ResponseModel):
@@ -80,6 +102,7 @@ class SecretMeta(ResponseModel):
     passcode_required: bool
     attempts_left: int | None
     public_note: str | None
+    files: MetaFiles | UnsetType = UNSET
 
 
 class ReportSecret(RequestModel):
@@ -110,9 +133,18 @@ class ReceiptItem(ResponseModel):
     passcode_required: bool
 
 
+class DownloadState(ResponseModel):
+    """The files of a secret; `grants` readers may still download them, the last until `grants_until`."""
+
+    size: int
+    grants: int
+    grants_until: Instant | None
+
+
 class ReceiptDetails(ReceiptItem):
     link_id: str | None
     events: list[ReceiptEvent]
+    files: DownloadState | UnsetType = UNSET
 
 
 class Pagination(ResponseModel):
@@ -187,6 +219,17 @@ def secret_revealed(claimed: Claimed) -> SecretRevealed:
         format=claimed.format,
         views_left=claimed.views_left,
         expires_at=claimed.expires_at,
+        files=UNSET if claimed.files is None else _granted(claimed.files),
+    )
+
+
+def _granted(files: FilesGrant) -> GrantedFiles:
+    return GrantedFiles(
+        size=files.size,
+        chunk_bytes=CHUNK_BYTES,
+        chunks=chunk_count(files.size),
+        grant=files.token,
+        grant_expires_at=files.expires_at,
     )
 
 
@@ -201,6 +244,7 @@ def secret_meta(link_id: str, peek: Peek, attempts_left: int | None) -> SecretMe
         passcode_required=peek.passcode_required,
         attempts_left=attempts_left,
         public_note=peek.public_note,
+        files=UNSET if peek.files_size is None else MetaFiles(size=peek.files_size),
     )
 
 
@@ -221,7 +265,12 @@ def receipt_details(receipt: Receipt, with_reasons: bool = False) -> ReceiptDeta
         ReceiptEvent(at=event.at, type=event.type, reason=event.reason if with_reasons and event.reason else UNSET)
         for event in receipt.events
     ]
-    return ReceiptDetails(**_item(receipt), link_id=receipt.link_id or None, events=events)
+    files = (
+        UNSET
+        if receipt.files is None
+        else DownloadState(size=receipt.files.size, grants=receipt.files.grants, grants_until=receipt.files.until)
+    )
+    return ReceiptDetails(**_item(receipt), link_id=receipt.link_id or None, events=events, files=files)
 
 
 def state_counts(stats: Stats) -> StateCounts:

@@ -19,6 +19,7 @@ from seclink.errors import (
     Busy,
     Fault,
     Gone,
+    HasFiles,
     IdempotencyMismatch,
     KeyRequired,
     NavigationRefused,
@@ -29,8 +30,11 @@ from seclink.errors import (
     PayloadTooLarge,
     RequestTimeout,
     StorageFull,
+    UploadIncomplete,
+    UploadUnknown,
+    UploadUsed,
 )
-from seclink.model import NewSecret, Proof, Scope
+from seclink.model import Attach, NewSecret, Proof, Scope
 from seclink.web import json_body, schemas
 from seclink.web.admission import AccessRule, Admission
 from seclink.web.fetch_metadata import reject_cross_origin_get, reject_navigation, reject_partial
@@ -75,7 +79,7 @@ class SecretsApi:
             response_body=schemas.SecretCreated,
             status=201,
             headers=("Idempotency-Key",),
-            errors=(KeyRequired, IdempotencyMismatch, StorageFull),
+            errors=(KeyRequired, IdempotencyMismatch, StorageFull, UploadUnknown, UploadUsed, UploadIncomplete),
         )
         yield Operation(
             method="GET",
@@ -84,8 +88,8 @@ class SecretsApi:
             summary="Reveal a secret; spends a view",
             access_rule=AccessRule(rate="reveal"),
             response_body=schemas.SecretRevealed,
-            headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"),
-            errors=(*REVEAL_ERRORS, NavigationRefused, PayloadTooLarge, RequestTimeout),
+            headers=("SecLink-Access", "SecLink-Passcode", "SecLink-Files", "Idempotency-Key"),
+            errors=(*REVEAL_ERRORS, HasFiles, NavigationRefused, PayloadTooLarge, RequestTimeout),
             description=NOT_A_NAVIGATION,
         )
         yield Operation(
@@ -97,8 +101,8 @@ class SecretsApi:
             request_body=schemas.RevealSecret,
             body_optional=True,
             response_body=schemas.SecretRevealed,
-            headers=("SecLink-Access", "SecLink-Passcode", "Idempotency-Key"),
-            errors=(*REVEAL_ERRORS, NavigationRefused),
+            headers=("SecLink-Access", "SecLink-Passcode", "SecLink-Files", "Idempotency-Key"),
+            errors=(*REVEAL_ERRORS, HasFiles, NavigationRefused),
         )
         yield Operation(
             method="POST",
@@ -149,13 +153,14 @@ class SecretsApi:
     async def get_secret(self, request: RequestContext, link_id: str) -> Response:
         reject_cross_origin_get(request.scope)
         await request.body(SMALL_BODY)  # a GET needs none, but a request that announces one is incomplete without it
-        return await self._reveal(request, link_id, _with_headers(request, Proof(None, None)))
+        return await self._reveal(request, link_id, _with_headers(request, Proof(None, None)), takes_files=False)
 
     async def reveal_secret(self, request: RequestContext, link_id: str) -> Response:
-        return await self._reveal(request, link_id, await _proof(request))
+        proof, takes_files = await _proof(request)
+        return await self._reveal(request, link_id, proof, takes_files)
 
     async def burn_secret(self, request: RequestContext, link_id: str) -> Response:
-        proof = await _proof(request)
+        proof, _ = await _proof(request)
         link_id = checked_id(tokens.LINK_ID, link_id)
         await self._vault.burn_as_recipient(link_id, proof, request.actor, self._clock.now())
         return no_content()
@@ -173,10 +178,13 @@ class SecretsApi:
             await self._vault.report(link_id, report.reason, self._clock.now())
         return json_response(schemas.Accepted(), 202)
 
-    async def _reveal(self, request: RequestContext, link_id: str, proof: Proof) -> Response:
+    async def _reveal(self, request: RequestContext, link_id: str, proof: Proof, takes_files: bool) -> Response:
         reject_partial(request.scope)
         link_id, key = checked_id(tokens.LINK_ID, link_id), request.idempotency_key()
-        claimed = await self._vault.reveal(link_id, proof, request.actor, self._clock.now(), key)
+        takes_files = takes_files or request.header(b"seclink-files") == "1"
+        claimed = await self._vault.reveal(
+            link_id, proof, request.actor, self._clock.now(), key, takes_files=takes_files
+        )
         return json_response(schemas.secret_revealed(claimed))
 
 
@@ -194,14 +202,15 @@ def _new_secret(body: schemas.CreateSecret) -> NewSecret:
         access_hash=body.access_hash,
         public_note=body.public_note,
         label=body.label,
+        upload=Attach(body.upload.id, body.upload.token) if body.upload else None,
     )
 
 
-async def _proof(request: RequestContext) -> Proof:
-    """Return the proofs of a POST, from its body and headers."""
+async def _proof(request: RequestContext) -> tuple[Proof, bool]:
+    """Return the proofs of a POST, from its body and headers, and whether the body says that files can be taken."""
     reject_navigation(request.scope)
     body = await request.json(schemas.RevealSecret, max_bytes=SMALL_BODY, may_be_empty=True)
-    return _with_headers(request, Proof(body.access, body.passcode_hash))
+    return _with_headers(request, Proof(body.access, body.passcode_hash)), body.files
 
 
 def _with_headers(request: RequestContext, proof: Proof) -> Proof:

@@ -12,7 +12,7 @@ PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "requestId"}
 # Members that some problems have beyond the common ones.
 EXTRA_KEYS = {
     "bad_request": {"errors"}, "payload_too_large": {"errors"}, "storage": {"errors"}, "gone": {"state", "endedAt"},
-    "passcode_wrong": {"attemptsLeft"},
+    "passcode_wrong": {"attemptsLeft"}, "too_large": {"errors"},
 }  # fmt: skip
 
 ACCESS = base64.urlsafe_b64encode(b"the proof of the key, 32 bytes..").rstrip(b"=").decode()

@@ -28,6 +28,13 @@ ROUTES = {
     ("GET", "/api/v1/receipts/{receipt_id}"): 200,
     ("PATCH", "/api/v1/receipts/{receipt_id}"): 200,
     ("DELETE", "/api/v1/receipts/{receipt_id}"): 204,
+    ("GET", "/api/v1/uploads"): 200,
+    ("POST", "/api/v1/uploads"): 201,
+    ("GET", "/api/v1/uploads/{upload_id}"): 200,
+    ("DELETE", "/api/v1/uploads/{upload_id}"): 204,
+    ("PUT", "/api/v1/uploads/{upload_id}/chunks/{n}"): 204,
+    ("GET", "/api/v1/files/{n}"): 200,
+    ("DELETE", "/api/v1/files"): 204,
     ("GET", "/api/v1/stats"): 200,
     ("GET", "/api/v1/account"): 200,
 }
@@ -322,6 +329,7 @@ async def test_preflight_needs_no_credentials(appliance: Appliance) -> None:
         "seclink-access",
         "seclink-manage",
         "seclink-passcode",
+        *("content-digest", "seclink-files", "seclink-grant", "seclink-upload"),
     } == {*allowed}
 
 

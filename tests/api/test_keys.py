@@ -189,6 +189,14 @@ MATRIX: dict[tuple[str, str], tuple[int, ...]] = {  # in the order of SCOPES
     ("PATCH", "/receipts/{others}"): (404, 404, 404, 404, 404, 404),
     ("DELETE", "/receipts/{others}"): (404, 404, 404, 404, 204, 404),
     ("GET", "/receipts/{anonymous}"): (404, 404, 404, 404, 200, 404),
+    ("GET", "/uploads"): (200, 200, 200, 200, 200, 200),
+    ("POST", "/uploads"): (201, 201, 403, 201, 403, 403),
+    # By a token alone, whatever key comes with it.
+    ("GET", "/uploads/{upload_id}"): (404, 404, 404, 404, 404, 404),
+    ("DELETE", "/uploads/{upload_id}"): (404, 404, 404, 404, 404, 404),
+    ("PUT", "/uploads/{upload_id}/chunks/{n}"): (415, 415, 415, 415, 415, 415),
+    ("GET", "/files/{n}"): (404, 404, 404, 404, 404, 404),
+    ("DELETE", "/files"): (404, 404, 404, 404, 404, 404),
     ("GET", "/stats"): (401, 403, 200, 200, 200, 403),
     ("GET", "/account"): (401, 200, 200, 200, 200, 200),
 }
@@ -208,8 +216,11 @@ async def test_scopes_allow_exactly_the_routes_of_the_matrix(appliance: Applianc
             "own": own["receiptId"],
             "others": others["receiptId"],
             "anonymous": anonymous["receiptId"],
+            "upload_id": "A" * 20,
+            "n": "0",
         }
         payload = body() if path == "/secrets" else {"label": "x"} if method == "PATCH" else None
+        payload = {"size": 29} if path == "/uploads" and method == "POST" else payload
         payload = {"access": ACCESS} if path.endswith("/burn") else payload
         headers = bearer(key) if key else {}
         response = await http.request(method, path.format(**names), json=payload, headers=headers)

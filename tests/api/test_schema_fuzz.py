@@ -46,6 +46,13 @@ OPERATIONS = [
     ("GET", "/api/v1/receipts/{receipt_id}"),
     ("PATCH", "/api/v1/receipts/{receipt_id}"),
     ("DELETE", "/api/v1/receipts/{receipt_id}"),
+    ("GET", "/api/v1/uploads"),
+    ("POST", "/api/v1/uploads"),
+    ("GET", "/api/v1/uploads/{upload_id}"),
+    ("DELETE", "/api/v1/uploads/{upload_id}"),
+    ("PUT", "/api/v1/uploads/{upload_id}/chunks/{n}"),
+    ("GET", "/api/v1/files/{n}"),
+    ("DELETE", "/api/v1/files"),
     ("GET", "/api/v1/stats"),
     ("GET", "/api/v1/account"),
 ]

@@ -44,7 +44,7 @@ class Appliance:
     def __init__(self, config: Config, store: SqliteStore, clock: HandClock, path: Path, assets: Assets) -> None:
         self.config, self.store, self.clock, self.path = config, store, clock, path
         self.log = io.StringIO()
-        self.app = build(config, assets, store, Log(config.log, self.log), clock).app
+        self.engine, self.app = build(config, assets, store, Log(config.log, self.log), clock)
         self.http = self.client()
 
     def client(self, address: str = "192.0.2.1", **options: Any) -> httpx.AsyncClient:

@@ -15,6 +15,7 @@ from seclink.format import envelope
 from seclink.web import documents
 from seclink.web.documents import FOLDER as DOCS
 from seclink.web.documents import slug
+from seclink.web.files import FilesApi
 from seclink.web.receipts import ReceiptsApi
 from seclink.web.secrets import SecretsApi
 
@@ -141,8 +142,9 @@ def test_every_route_is_documented() -> None:
     operations = [
         *SecretsApi(*nothing).operations(),  # type: ignore[arg-type]
         *ReceiptsApi(*nothing[:3]).operations(),  # type: ignore[arg-type]
+        *FilesApi(*nothing[:3]).operations(),  # type: ignore[arg-type]
     ]
-    camel = {"link_id": "linkId", "receipt_id": "receiptId"}
+    camel = {"link_id": "linkId", "receipt_id": "receiptId", "upload_id": "uploadId", "n": "n"}
     routes = {
         f"{operation.method} {re.sub(r'{(.*?):str}', lambda match: '{' + camel[match[1]] + '}', operation.path)}"
         for operation in operations
