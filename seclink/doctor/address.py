@@ -16,7 +16,8 @@ from seclink.config.schema import Config
 from seclink.doctor.findings import CheckGroup, Finding
 from seclink.doctor.proxy import body_limit, client_addresses
 from seclink.errors import Unreachable
-from seclink.ops.http_probe import BROWSER, HttpProbe, ProbeFailed, ProbeFault, ProbeResponse
+from seclink.ops.browser_headers import NAVIGATION
+from seclink.ops.http_probe import HttpProbe, ProbeFailed, ProbeFault, ProbeResponse
 from seclink.ops.page_verification import verify_pages
 
 GROUP = CheckGroup("address")
@@ -185,7 +186,7 @@ def _plain_http(server: HttpProbe) -> Iterator[Finding]:
     subject = f"http://{server.host}"
     with HttpProbe(subject) as plain:
         try:
-            response = plain.get("/", BROWSER)
+            response = plain.get("/", NAVIGATION)
         except Unreachable:
             yield GROUP.ok(subject, "is closed")
             return

@@ -17,22 +17,11 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from seclink.errors import Unreachable
+from seclink.ops.browser_headers import BROWSER
 
 MAX_BYTES = 8 * 2**20
 TIMEOUT_SECONDS = 20.0
-BROWSER = {
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-    "Accept-Encoding": "gzip",
-    "Accept-Language": "en",
-}
-NAVIGATION = {
-    **BROWSER,
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Site": "none",
-    "Upgrade-Insecure-Requests": "1",
-}
+DECODED = ("", "identity", "gzip")
 FAILURES = (OSError, http.client.HTTPException, UnicodeError)  # the last is that of host names
 
 
@@ -120,7 +109,16 @@ class HttpProbe:
         return (sock.getpeercert() or {}) if isinstance(sock, ssl.SSLSocket) else {}
 
     def get(self, path: str, headers: Mapping[str, str] = BROWSER) -> ProbeResponse:
-        """Fetch `path`, which is below the base URL. Raises ProbeFailed if a new connection fails as well."""
+        """Fetch `path`, which is below the base URL. Raises ProbeFailed if a new connection fails as well.
+
+        A browser accepts encodings that are not decoded here; a proxy that uses one is asked again without.
+        """
+        response = self._get(path, headers)
+        if response.get("content-encoding") in DECODED:
+            return response
+        return self._get(path, {**headers, "Accept-Encoding": "gzip"})
+
+    def _get(self, path: str, headers: Mapping[str, str]) -> ProbeResponse:
         try:
             if self._connection is not None:
                 try:

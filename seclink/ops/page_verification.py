@@ -15,7 +15,8 @@ from msgspec import Struct
 from seclink.config.schema import Config
 from seclink.domain.tokens import ALPHABET
 from seclink.errors import ConfigError
-from seclink.ops.http_probe import BROWSER, NAVIGATION, HttpProbe, ProbeResponse
+from seclink.ops.browser_headers import NAVIGATION, subresource
+from seclink.ops.http_probe import HttpProbe, ProbeResponse
 from seclink.ops.page_settings import VERSION, settings_from_page
 from seclink.web.assets import FOLDER, Assets, load
 from seclink.web.documents import INDEX, NAMES, document
@@ -65,14 +66,16 @@ def verify_pages(server: HttpProbe) -> PageComparison:
     differences: list[Difference] = []
     config = Config()
     try:
-        config, assets = settings_from_page(start_page.body, server.address, lambda path: server.get(path).body)
+        config, assets = settings_from_page(
+            start_page.body, server.address, lambda path: server.get(path, subresource(server.address + path)).body
+        )
     except ConfigError as error:
         differences += [Difference("/", problem) for problem in error.message.split("\n")]
         assets = load(config, server.address)
     responses, size = 1, len(start_page.body)
     version = VERSION.search(start_page.body)
     actual_version = version[1].decode() if version else assets.version
-    for path, request_headers, expected in _expected(assets):
+    for path, request_headers, expected in _expected(assets, server.address):
         # Another version means other URLs: compare the files all the same, or every one of them would be missing.
         path = path.replace(f"/static/{assets.version}/", f"/static/{actual_version}/")
         response = server.get(path, request_headers)
@@ -90,12 +93,16 @@ def verify_pages(server: HttpProbe) -> PageComparison:
     )
 
 
-def _expected(assets: Assets) -> Iterator[tuple[str, dict[str, str], Resource]]:
+def _load(server: HttpProbe, path: str) -> ProbeResponse:
+    return server.get(path, subresource(server.address + path))
+
+
+def _expected(assets: Assets, address: str) -> Iterator[tuple[str, dict[str, str], Resource]]:
     """Yield the path, the request headers and the expected response of every page and file."""
     for (name, language), page in pages(assets).items():
         yield f"{_page_path(name)}?lang={language}", NAVIGATION, page
     for path, file in files(assets).items():
-        yield path, BROWSER, file
+        yield path, subresource(address + path), file
     for name in (INDEX, *NAMES):  # the reference is made from the routes, which only a server has
         yield f"{DOCS}/{name}", NAVIGATION, document(name, assets)
 

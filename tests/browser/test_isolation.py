@@ -5,6 +5,7 @@ than this machine.
 
 import contextlib
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from support.server import MakeServer, Server
 from watch import Watch
 
 from seclink import Client
+from seclink.ops.http_probe import HttpProbe
+from seclink.ops.page_verification import verify_pages
 
 PLAINTEXT = "meet me at the old mill"
 PASSCODE = "told by phone"
@@ -131,6 +134,31 @@ def test_a_page_that_the_browser_kept_was_wiped_before(python: Client, page: Pag
     expect(page.locator("#notice h1")).to_have_text(text_of("wiped.title"))
     assert page.evaluate("window.returned") is True, "the browser did not keep the page"
     assert PLAINTEXT not in page_contents(page)
+
+
+def test_verify_asks_as_this_browser_does(page: Page, proxy: Proxy, watch: Watch) -> None:
+    """HDR-03: the same headers in the same order, but for versions; a server that knows the check could pass it."""
+    watch.allow(proxy.url)
+
+    def asked() -> dict[str, list[tuple[str, str]]]:
+        requests = [*proxy.requests]
+        proxy.requests.clear()
+        return {
+            item.headers["Sec-Fetch-Dest"]: [
+                (name, re.sub(r"\d+", "0", value).replace("Headless", "")) for name, value in item.headers.items()
+            ]
+            for item in requests
+            if item.path != "/robots.txt"
+        }
+
+    proxy.requests.clear()
+    visit(page, f"{proxy.url}/?lang=en")
+    page.evaluate("() => fetch('/docs')")
+    browser = asked()
+    with HttpProbe(proxy.url) as server:
+        assert verify_pages(server).differences == ()
+    assert set(browser) == {"document", "style", "script", "image", "empty"}
+    assert asked() == browser
 
 
 def test_the_history_lists_no_key(browser: Browser, server: Server, python: Client, tmp_path: Path) -> None:
