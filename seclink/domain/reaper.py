@@ -75,7 +75,7 @@ class Reaper:
             self._mark = mark
 
     async def reap_all(self) -> None:
-        """Erase all secrets that are due now; none while the clock is in doubt."""
+        """Erase all secrets and files that are due now; none while the clock is in doubt."""
         if self._clock.is_doubtful and not await self._is_clock_accepted():
             self.finished_at = self._clock.monotonic()
             return
@@ -88,6 +88,8 @@ class Reaper:
             if not count:
                 break
             await asyncio.sleep(self.finished_at - started_at)
+        while await self._vault.sweep_files(self._clock.now()):
+            pass
         self._rows.observe(rows)
 
     async def _is_clock_accepted(self) -> bool:

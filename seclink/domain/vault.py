@@ -134,11 +134,14 @@ class Vault:
     # Upkeep
 
     async def reap(self, now: int) -> int:
-        """Erase and delete one batch of what is due, chunks included; return its size, 0 if nothing is left."""
-        count = await self._store.reap(now, REAP_BATCH)
-        if count:
+        """Erase and delete one batch of the rows that are due; return its size, 0 if none is left."""
+        if count := await self._store.reap(now, REAP_BATCH):
             self._log.info("reaped", count=count)
-        return count + await self._state.files.sweep(now)
+        return count
+
+    async def sweep_files(self, now: int) -> int:
+        """End the uploads that are due, and erase one batch of chunks that nobody needs; return its size."""
+        return await self._state.files.sweep(now)
 
     async def ping(self, now: int) -> None:
         await self._store.ping(now)
