@@ -107,7 +107,7 @@ async def test_secrets_without_files_are_as_before(appliance: Appliance) -> None
 
 
 async def test_reader_who_cannot_take_files_spends_nothing(appliance: Appliance) -> None:
-    """ONE-09: neither a view nor a passcode attempt."""
+    """neither a view nor a passcode attempt."""
     secret = await create_with_files(appliance.http, accessHash=ACCESS_HASH, passcodeHash=RIGHT)
     link = f"/secrets/{secret['linkId']}"
     proofs = {"SecLink-Access": ACCESS, "SecLink-Passcode": RIGHT}
@@ -475,7 +475,7 @@ async def test_room_of_the_disk_is_told_before(appliance: Appliance, monkeypatch
 async def test_one_client_cannot_take_all_unfinished_uploads(
     make_appliance: MakeAppliance, address: str, most: int
 ) -> None:
-    """RL-06: 1,000 uploads left unfinished by one client, and by the networks of a /48."""
+    """1,000 uploads left unfinished by one client, and by the networks of a /48."""
     appliance = await make_appliance()
     numbers = range(1) if "." in address else range(8)
     begun = 0

@@ -1,0 +1,126 @@
+"""Files on a real server: killed at any moment of uploads and downloads, each file is whole or not there."""
+
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.server import MakeServer, Server
+
+from seclink.model import CHUNK_BYTES
+
+DATA = random.Random(7).randbytes(2 * CHUNK_BYTES + 300)
+CHUNKS = [DATA[start : start + CHUNK_BYTES] for start in range(0, len(DATA), CHUNK_BYTES)]
+SECRET = {"encryptedBlob": "YmxvYg==", "iv": "aXZpdml2aXZpdml2", "expiryType": "view_once"}
+
+
+def begin(api: str) -> dict[str, Any]:
+    begun: dict[str, Any] = httpx.post(f"{api}/uploads", json={"size": len(DATA)}).raise_for_status().json()
+    return begun
+
+
+def put(api: str, begun: dict[str, Any], n: int) -> int:
+    headers = {"SecLink-Upload": begun["uploadToken"], "Content-Type": "application/octet-stream"}
+    address = f"{api}/uploads/{begun['uploadId']}/chunks/{n}"
+    return httpx.put(address, content=CHUNKS[n], headers=headers, timeout=60).status_code
+
+
+def received(api: str, begun: dict[str, Any]) -> set[int]:
+    headers = {"SecLink-Upload": begun["uploadToken"]}
+    ranges = httpx.get(f"{api}/uploads/{begun['uploadId']}", headers=headers).raise_for_status().json()["received"]
+    return {n for first, last in ranges for n in range(first, last + 1)}
+
+
+def download(api: str, grant: str) -> bytes:
+    headers = {"SecLink-Grant": grant}
+    return b"".join(
+        httpx.get(f"{api}/files/{n}", headers=headers, timeout=60).raise_for_status().content
+        for n in range(len(CHUNKS))
+    )
+
+
+def files_of(server: Server) -> list[Path]:
+    return list((server.folder / "seclink.db.files").iterdir())
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.005, 0.01, 0.02, 0.04])
+def test_killed_server_has_every_chunk_that_it_confirmed(make_server: MakeServer, moment: float) -> None:
+    server = make_server().start()
+    api = f"{server.url}/api/v1"
+    begun, confirmed = begin(api), set()
+
+    def send(n: int) -> None:
+        try:
+            if put(api, begun, n) == 204:
+                confirmed.add(n)
+        except httpx.HTTPError:
+            return
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(len(CHUNKS))]
+    for thread in threads:
+        thread.start()
+    threading.Event().wait(moment)  # any moment is right; the test holds at each of them
+    server.kill()
+    for thread in threads:
+        thread.join()
+    server.start()
+    there = received(api, begun)
+    assert confirmed <= there
+    for n in set(range(len(CHUNKS))) - there:
+        assert put(api, begun, n) == 204
+    members = {"upload": {"id": begun["uploadId"], "token": begun["uploadToken"]}}
+    secret = httpx.post(f"{api}/secrets", json=SECRET | members).raise_for_status().json()
+    revealed = httpx.post(f"{api}/secrets/{secret['linkId']}/reveal", json={"files": True}).raise_for_status().json()
+    server.kill()
+    server.start()
+    grant = revealed["files"]["grant"]
+    assert download(api, grant) == DATA
+    again = httpx.post(f"{api}/secrets/{secret['linkId']}/reveal", json={"files": True})
+    assert again.json()["code"] == "gone"
+    assert httpx.delete(f"{api}/files", headers={"SecLink-Grant": grant}).status_code == 204
+    server.stop()
+    server.start()
+    assert files_of(server) == []
+
+
+def test_copy_of_the_chunks_is_worthless_once_the_secret_has_ended(make_server: MakeServer) -> None:
+    """A copy of the folder, taken before, opens for nobody: grants end, and the payload with the key is erased."""
+    server = make_server().start()
+    api = f"{server.url}/api/v1"
+    begun = begin(api)
+    for n in range(len(CHUNKS)):
+        assert put(api, begun, n) == 204
+    marker = b"the key of the stream"
+    members = {"upload": {"id": begun["uploadId"], "token": begun["uploadToken"]}}
+    sealed = {"encryptedBlob": "dGhlIGtleSBvZiB0aGUgc3RyZWFt"}
+    secret = httpx.post(f"{api}/secrets", json=SECRET | sealed | members).raise_for_status().json()
+    [file] = files_of(server)
+    copy = server.folder / "copy"
+    copy.write_bytes(file.read_bytes())
+    headers = {"SecLink-Manage": secret["manageToken"]}
+    assert httpx.delete(f"{api}/receipts/{secret['receiptId']}", headers=headers).status_code == 204
+    server.stop()
+    assert copy.read_bytes() == DATA  # the bytes are there, and nothing that opens them
+    assert files_of(server) == []
+    raw = b"".join(path.read_bytes() for path in server.folder.glob("seclink.db*") if path.is_file())
+    assert marker not in raw
+    server.start()
+    assert httpx.post(f"{api}/secrets/{secret['linkId']}/reveal", json={"files": True}).status_code == 410
+
+
+def test_client_that_stops_reading_holds_up_nobody(make_server: MakeServer) -> None:
+    server = make_server().start()
+    api = f"{server.url}/api/v1"
+    begun = begin(api)
+    for n in range(len(CHUNKS)):
+        assert put(api, begun, n) == 204
+    members = {"upload": {"id": begun["uploadId"], "token": begun["uploadToken"]}}
+    secret = httpx.post(f"{api}/secrets", json=SECRET | members).raise_for_status().json()
+    revealed = httpx.post(f"{api}/secrets/{secret['linkId']}/reveal", json={"files": True}).raise_for_status().json()
+    grant = revealed["files"]["grant"]
+    with httpx.stream("GET", f"{api}/files/0", headers={"SecLink-Grant": grant}) as response:
+        next(response.iter_raw(1000))
+        assert download(api, grant) == DATA
+    assert "Traceback" not in server.log()
