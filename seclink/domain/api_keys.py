@@ -1,9 +1,13 @@
 """API keys: adding, authenticating and revoking them. A key is shown once; stored are its SHA-256 and its prefix."""
 
+import math
+
 from seclink.domain import tokens
 from seclink.errors import KeyInvalid
 from seclink.model import ApiKey, Rate, Scope
 from seclink.store.contract import Store
+
+REREAD_SECONDS = 1
 
 
 class ApiKeys:
@@ -11,6 +15,7 @@ class ApiKeys:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._digests, self._read_at = frozenset[bytes](), -math.inf
 
     async def add(
         self, account: str, scopes: frozenset[Scope], ttl_seconds: int | None, rate: Rate | None, now: int
@@ -39,6 +44,17 @@ class ApiKeys:
         if api_key is None or not api_key.is_live(now):
             raise KeyInvalid()
         return api_key
+
+    async def is_known(self, key: str, monotonic: float) -> bool:
+        """Return whether there is such a key, live or not, among those read at most a second ago.
+
+        Made-up keys of a client over its rate are refused by this, without a query to the store for each.
+        """
+        digest = tokens.digest(key)
+        if digest not in self._digests and tokens.is_key(key) and monotonic - self._read_at >= REREAD_SECONDS:
+            self._read_at = monotonic
+            self._digests = frozenset(key.digest for key in await self._store.keys())
+        return digest in self._digests
 
     async def all(self) -> tuple[ApiKey, ...]:
         """Return all keys, oldest first."""

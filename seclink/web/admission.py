@@ -17,7 +17,7 @@ from msgspec import Struct
 from seclink.config.schema import Config
 from seclink.domain.api_keys import ApiKeys
 from seclink.domain.clock import Clock
-from seclink.domain.rate_limiter import Decision, RateLimiter
+from seclink.domain.rate_limiter import Decision, Place, RateLimiter
 from seclink.domain.shares import Holder
 from seclink.errors import BadRequest, FilesQuota, Forbidden, KeyInvalid, KeyRequired, RateLimited
 from seclink.model import Actor, Rate, Scope
@@ -27,6 +27,7 @@ from seclink.web.request import RequestContext, header_values
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SUBNET_FACTOR = 10
 NO_RATE = ""
+SUBNET_LOGS, NETWORK_LOGS = 256, 16  # a /48 has at most a 256th of the limiter, a /32 or an IPv4 /16 a 16th
 DAY_SECONDS = 86400
 
 
@@ -77,6 +78,13 @@ class Admission:
             raise Forbidden(f"The API key lacks the scope {' or '.join(rule.scopes)}")
         return actor
 
+    def count_apart(self, scope: dict[str, Any], rule: AccessRule) -> None:
+        """Give the visitor's own rate a request back that was refused because another site's markup had sent it."""
+        headers = dict(scope["headers"])
+        if is_cross_origin(headers) and not needs_preflight(headers):
+            for name in filter(None, self._client(scope)):
+                self._address_limiter.give_back(f"{rule.rate} {name}")
+
     def holder(self, scope: Any) -> Holder:
         """Return the address range that a request is counted by, whoever its key belongs to."""
         client, subnet = self._client(scope)
@@ -111,11 +119,8 @@ class Admission:
             )
 
         def refund() -> None:
-            now = self._clock.monotonic()
-            self._address_limiter.give_back(f"files {actor.client}", rate, now, size)
-            if actor.subnet is not None:
-                subnet_rate = Rate(rate.count * SUBNET_FACTOR, rate.seconds)
-                self._address_limiter.give_back(f"files {actor.subnet}", subnet_rate, now, size)
+            for name in filter(None, (actor.client, actor.subnet)):
+                self._address_limiter.give_back(f"files {name}", size)
 
         return refund
 
@@ -128,15 +133,22 @@ class Admission:
     def remaining(self, actor: Actor) -> tuple[Rate, int]:
         """Return a key's rate and the number of requests left; counts nothing."""
         rate = self._key_rate(actor)
-        return rate, self._key_limiter.take(_bucket(actor), rate, self._clock.monotonic(), cost=0).remaining
+        return rate, self._key_limiter.look(_bucket(actor), rate, self._clock.monotonic(), cost=0).remaining
 
     async def _authenticate(
         self, scope: dict[str, Any], authorization: list[bytes], rule: AccessRule, client: str, subnet: str | None
     ) -> Actor:
+        anonymous_rule = rule if rule.rate != NO_RATE else _BAD_KEYS
         try:
-            key = await self._api_keys.find(_bearer(authorization), self._clock.now())
+            token = _bearer(authorization)
+            # Another client at this address may hold a key: it is let through, and a made-up one costs no query.
+            if self._is_over(scope, anonymous_rule, client, subnet) and not await self._api_keys.is_known(
+                token, self._clock.monotonic()
+            ):
+                raise KeyInvalid()
+            key = await self._api_keys.find(token, self._clock.now())
         except (KeyInvalid, BadRequest):
-            self._count_anonymous(scope, rule if rule.rate != NO_RATE else _BAD_KEYS, client, subnet)
+            self._count_anonymous(scope, anonymous_rule, client, subnet)
             raise
         actor = Actor(client=client, subnet=subnet, key=key)
         if rule.rate == NO_RATE:
@@ -146,33 +158,44 @@ class Admission:
         return actor
 
     def _count_anonymous(self, scope: dict[str, Any], rule: AccessRule, client: str, subnet: str | None) -> None:
-        """Count a request against its client's rate, half of which the pages of other sites may spend.
+        """Count a request against its client's rates. Raises RateLimited."""
+        for name, rate in self._anonymous_rates(scope, rule):
+            self._enforce(scope, name, *self._count(name, rate, client, subnet))
 
-        A request that such a page sends without a preflight has no effect, and is counted apart alone.
-        """
-        rate, headers = rule.own_rate or self._rates[rule.rate], dict(scope["headers"])
-        if is_cross_origin(headers):
-            name, half = f"{rule.rate}-cross-site", Rate(max(1, rate.count // 2), rate.seconds)
-            self._enforce(scope, name, *self._count(name, half, client, subnet))
-            if not needs_preflight(headers):
-                return
-        self._enforce(scope, rule.rate, *self._count(rule.rate, rate, client, subnet))
+    def _anonymous_rates(self, scope: dict[str, Any], rule: AccessRule) -> list[tuple[str, Rate]]:
+        """Return the rates that a request counts against; the pages of other sites may spend half of a rate."""
+        rate = rule.own_rate or self._rates[rule.rate]
+        if not is_cross_origin(dict(scope["headers"])):
+            return [(rule.rate, rate)]
+        half = Rate(max(1, rate.count // 2), rate.seconds)
+        return [(f"{rule.rate}-cross-site", half), (rule.rate, rate)]
 
-    def _count(self, name: str, rate: Rate, client: str, subnet: str | None, cost: float = 1) -> tuple[Rate, Decision]:
-        """Count against a client, then against its subnet; return the rate that decided, and its decision.
+    def _is_over(self, scope: dict[str, Any], rule: AccessRule, client: str, subnet: str | None) -> bool:
+        """Return whether an anonymous request would be refused; counts nothing."""
+        now, limiter = self._clock.monotonic(), self._address_limiter
+        for name, rate in self._anonymous_rates(scope, rule):
+            subnet_rate = Rate(rate.count * SUBNET_FACTOR, rate.seconds)
+            if not limiter.look(f"{name} {client}", rate, now).is_allowed or (
+                subnet and not limiter.look(f"{name} {subnet}", subnet_rate, now).is_allowed
+            ):
+                return True
+        return False
 
-        A request that the client's own rate rejects is not charged to its neighbours.
-        """
-        now = self._clock.monotonic()
+    def _count(self, name: str, rate: Rate, client: str, subnet: str | None, cost: int = 1) -> tuple[Rate, Decision]:
+        """Count against a client and its subnet, or against neither; return the rate that decided, and its decision."""
+        now, limiter, places = self._clock.monotonic(), self._address_limiter, _places(client, subnet)
+        if subnet is None:
+            return rate, limiter.take(f"{name} {client}", rate, now, cost, places)
         subnet_rate = Rate(rate.count * SUBNET_FACTOR, rate.seconds)
-        if subnet is not None and not self._address_limiter.would_allow(f"{name} {subnet}", subnet_rate, now, cost):
-            # Decide before the client gets an entry: 65,536 clients of one subnet would fill the limiter.
-            return subnet_rate, self._address_limiter.take(f"{name} {subnet}", subnet_rate, now, cost)
-        decision = self._address_limiter.take(f"{name} {client}", rate, now, cost)
-        if subnet is None or not decision.is_allowed:
+        # The subnet decides before the client gets a log: 65,536 clients of one subnet would fill the limiter.
+        of_subnet = limiter.look(f"{name} {subnet}", subnet_rate, now, cost)
+        if not of_subnet.is_allowed:
+            return subnet_rate, of_subnet
+        decision = limiter.take(f"{name} {client}", rate, now, cost, places)
+        if not decision.is_allowed:
             return rate, decision
-        subnet_decision = self._address_limiter.take(f"{name} {subnet}", subnet_rate, now, cost)
-        return (rate, decision) if subnet_decision.is_allowed else (subnet_rate, subnet_decision)
+        of_subnet = limiter.take(f"{name} {subnet}", subnet_rate, now, cost, places[1:])
+        return (rate, decision) if of_subnet.is_allowed else (subnet_rate, of_subnet)
 
     def _enforce(self, scope: dict[str, Any], name: str, rate: Rate, decision: Decision) -> None:
         """Set the RateLimit headers of the response. Raises RateLimited."""
@@ -221,6 +244,15 @@ def client_and_subnet(peer: str) -> tuple[str, str | None]:
         return str(address), None
     number = int(address)
     return f"{number >> 64:x}/64", f"{number >> 80:x}/48"
+
+
+@lru_cache(4096)
+def _places(client: str, subnet: str | None) -> tuple[Place, ...]:
+    """Return the ranges that a client's logs are counted in: for IPv4 its /16, for IPv6 its /48 and its /32."""
+    if subnet is None:
+        return (Place(".".join(client.split(".")[:2]), NETWORK_LOGS),)
+    network = int(subnet.partition("/")[0], 16) >> 16
+    return Place(subnet, SUBNET_LOGS), Place(f"{network:x}/32", NETWORK_LOGS)
 
 
 def _address(text: str) -> Address | None:

@@ -8,7 +8,7 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
-from seclink.errors import SecLinkError
+from seclink.errors import NavigationRefused, SecLinkError, UnsupportedMediaType
 from seclink.telemetry.counters import Counters, Histogram
 from seclink.web.admission import AccessRule, Admission
 from seclink.web.asgi import Receive
@@ -83,7 +83,11 @@ def _route_handler(
         operation, duration = by_template[scope["path_template"]][scope["method"]]
         actor = await admission.admit(scope, operation.access_rule)
         context = RequestContext(scope, cast(Receive, request.receive), actor)
-        response = await operation.handler(context, **scope["path_params"])
+        try:
+            response = await operation.handler(context, **scope["path_params"])
+        except (NavigationRefused, UnsupportedMediaType):
+            admission.count_apart(scope, operation.access_rule)
+            raise
         duration.observe(perf_counter() - began)
         return response
 

@@ -79,3 +79,27 @@ async def test_other_sites_cannot_spend_a_visitors_rates(make_appliance: MakeApp
         .headers["ratelimit"]
         .startswith('"reveal"')
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "rate"),
+    [
+        ("POST", "/secrets/{}/reveal", "reveal"),
+        ("POST", "/secrets/{}/burn", "reveal"),
+        ("POST", "/secrets/{}/report", "create"),
+        ("GET", "/secrets/{}/meta", "peek"),
+    ],
+)
+async def test_whatever_takes_effect_counts_as_the_visitors_own(
+    make_appliance: MakeAppliance, method: str, path: str, rate: str
+) -> None:
+    """RL-12: an empty POST in cors mode needs no preflight, and is not refused."""
+    appliance = await make_appliance(f'[rates]\n{rate} = "8/hour"\n')
+    http, key = appliance.http, await appliance.key()
+    link_ids = iter([(await create(http, key=key))["linkId"] for _ in range(16)])
+
+    async def ask(headers: dict[str, str]) -> bool:
+        return (await http.request(method, path.format(next(link_ids)), headers=headers)).status_code != 429
+
+    assert [await ask(CORS) for _ in range(5)] == [True] * 4 + [False]
+    assert [await ask({}) for _ in range(5)] == [True] * 4 + [False]

@@ -56,7 +56,7 @@ BREAKS = (
     Break("server/connection.py", "elif len(self.pipeline) >= MAX_PIPELINED:", "elif False:", MIDDLEWARE),
     Break("web/admission.py", "            if _address(hop) is None:\n                return peer\n", "", RATES),
     Break("web/admission.py", 'f"{number >> 64:x}/64"', 'f"{number:x}/64"', RATES),
-    Break("domain/rate_limiter.py", 'key = key.partition(" ")[0]', "pass", LIMITER),
+    Break("domain/rate_limiter.py", "else (name, ())", "else (key, places)", LIMITER),
     Break(
         "domain/shares.py", "+ amount > self._max_by_subnet", "+ amount > self.capacity", ("tests/unit/test_shares.py",)
     ),
