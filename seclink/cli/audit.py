@@ -46,6 +46,8 @@ def audit(
     trail = AuditReader(own_database(load(config_path), config_path), _mark(mark))
     show = _filtered(_as_json if as_json else _headed(_as_text), account, _instant(since))
     is_intact = _print(trail, show)
+    if is_intact and mark is None:
+        click.echo("without --mark: entries cut off at the end would not be noticed", err=True)
     if is_intact:
         click.echo(printable(_summary(trail)), err=True)
     if follow and is_intact:

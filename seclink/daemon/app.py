@@ -35,7 +35,7 @@ from seclink.web.middleware import CustomError, ErrorResponse, Middleware
 from seclink.web.openapi import openapi_document
 from seclink.web.origins import Origins
 from seclink.web.pages import Pages
-from seclink.web.problems import Problems, render
+from seclink.web.problems import Problems, is_at_will, render
 from seclink.web.receipts import ReceiptsApi
 from seclink.web.response import Response, json_response
 from seclink.web.routes import Operation, route_handlers
@@ -171,10 +171,13 @@ def _middleware(
         too_large=_too_large(config),
         exempt_paths=monitoring,  # a busy server is alive: a monitor must not restart it
         any_host_paths=health_web.PATHS,  # probes use the addresses of machines and containers
-        on_error=lambda error, request_id: log.error(
-            "failed", code=Internal.code, request=request_id, detail=type(error).__name__
-        ),
+        on_error=partial(_log_escaped, log),
     )
+
+
+def _log_escaped(log: Log, error: BaseException, request_id: str) -> None:
+    write = log.debug if is_at_will(error) else log.error
+    write("failed", code=Internal.code, request=request_id, detail=type(error).__name__)
 
 
 def _is_urgent(scope: Message) -> bool:

@@ -80,7 +80,7 @@ def retry_headers(error: SecLinkError) -> list[Header]:
 
 
 class Problems:
-    """Litestar's exception handler. It logs 5xx, and the others at level debug.
+    """Litestar's exception handler. It logs 5xx, and what clients can cause at will at level debug.
 
     `custom_error` is tried before the response of this module.
     """
@@ -92,7 +92,7 @@ class Problems:
         error = exception if isinstance(exception, SecLinkError) else _translated(exception)
         state = request.scope.get("state") or {}
         request_id = str(state.get("request_id", ""))
-        if error.status >= 500:
+        if error.status >= 500 and not is_at_will(exception):
             cause = exception.__cause__ or exception
             self._log.error("failed", code=error.code, request=request_id, detail=type(cause).__name__)
         else:
@@ -102,6 +102,15 @@ class Problems:
         named = {name.decode(): value.decode() for name, value in headers} | CORS
         allow = getattr(exception, "headers", None) or {}  # Allow, in Litestar's 405
         return Response(body, status_code=status, headers={**named, **allow}, media_type=named["content-type"])
+
+
+def is_at_will(error: BaseException) -> bool:
+    """Return whether any client can cause the error whenever it likes: by exceeding its share or by going away.
+
+    An OSError without a number comes from a library whose connection is gone, not from the operating system.
+    """
+    is_disconnect = isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno is None)
+    return is_disconnect or isinstance(error, Busy)
 
 
 def _translated(exception: Exception) -> SecLinkError:

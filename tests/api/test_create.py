@@ -224,6 +224,20 @@ async def test_idempotency_key_expires_after_ten_minutes(appliance: Appliance) -
     assert links[0] == links[1] != links[2]
 
 
+async def test_a_restart_forgets_idempotency_keys(appliance: Appliance, make_appliance: MakeAppliance) -> None:
+    """LR-06: as the documents say: a repeated create makes a second secret, a repeated reveal spends another view."""
+    key = "a" * 16
+    headers = {"Idempotency-Key": key}
+    created = [(await appliance.http.post("/secrets", json=body(maxViews=2), headers=headers)).json()]
+    first = await reveal(appliance.http, created[0], idempotency=key)
+    await appliance.store.close()
+    again = (await make_appliance(path=appliance.path)).http
+    created.append((await again.post("/secrets", json=body(maxViews=2), headers=headers)).json())
+    assert created[0]["linkId"] != created[1]["linkId"]
+    views = [first, await reveal(again, created[0], idempotency=key), await reveal(again, created[0], idempotency=key)]
+    assert [response.json()["viewsLeft"] for response in views] == [1, 0, 0]
+
+
 async def test_accounts_do_not_share_idempotency_keys(appliance: Appliance) -> None:
     """LR-06: a stranger who learns the key does not get the first response."""
     first, second = await appliance.key("one"), await appliance.key("two")

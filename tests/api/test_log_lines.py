@@ -13,6 +13,8 @@ from page_helpers import BROWSER, outside
 from support.appliance import Appliance, MakeAppliance
 from support.server import HIGH_RATES
 
+from seclink.errors import Busy, SecLinkError, StorageFailed
+
 pytestmark = pytest.mark.anyio
 PROOF = b"CANARYproof" * 3
 
@@ -121,6 +123,23 @@ async def test_log_of_a_bug_contains_no_secret(
     assert response.json()["requestId"] in log
     words |= {"linkId": secret["linkId"], "manageToken": secret["manageToken"]}
     check_no_canaries(log + "".join(capfd.readouterr()) + response.text, words)
+
+
+async def test_clients_write_no_error_at_will(make_appliance: MakeAppliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LOG-03: whoever closes connections or exceeds a share appears at level debug; what the server lacks, as error."""
+    appliance = await make_appliance(f'{HIGH_RATES}[log]\nlevel = "debug"\nformat = "json"\n')
+    at_will = (Busy(), ConnectionResetError(104, "reset"), BrokenPipeError(), OSError())
+    for error in (*at_will, OSError(5, "no disk"), StorageFailed()):
+        appliance.log.truncate(appliance.log.seek(0))
+
+        async def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(appliance.store, "peek", fail)
+        status = (await appliance.http.get("/secrets/AbCdEfGhIjKl/meta")).status_code
+        assert status == (503 if isinstance(error, SecLinkError) else 500)
+        [line] = map(json.loads, appliance.log.getvalue().splitlines())
+        assert line["level"] == ("debug" if error in at_will else "error"), error
 
 
 async def test_log_lines_name_a_secret_by_its_receipt(make_appliance: MakeAppliance) -> None:
