@@ -20,6 +20,7 @@ PAYLOAD_BYTES = 1024
 PROOF = b"\x07" * 32  # the same for every secret: what it costs to check does not depend on it
 ACCESS = base64.urlsafe_b64encode(PROOF).rstrip(b"=").decode()
 ACCESS_HASH = hashlib.sha256(PROOF).hexdigest()
+RETRY_KEY = b"0" * 32  # stands in a request for its own Idempotency-Key, which our clients always send
 POOL = 64  # random payloads, taken in turn
 
 
@@ -44,12 +45,13 @@ def talk(dialect: str, kind: str, port: int) -> Talk:
 
 def _seclink(kind: str, rest: str, port: int) -> Talk:
     rest += "Accept: */*\r\n"
+    retry = f"Idempotency-Key: {RETRY_KEY.decode()}\r\n"
     if kind == "create":
-        creates = tuple(_post(f"/api/v1/secrets{rest}", "application/json", _sealed()) for _ in range(POOL))
+        creates = tuple(_post(f"/api/v1/secrets{rest}{retry}", "application/json", _sealed()) for _ in range(POOL))
         return Talk(b"HTTP/1.1 201", b'"linkId":"', creates)
     ok = b"HTTP/1.1 200"
     if kind == "reveal":
-        after = f"/reveal{rest}SecLink-Access: {ACCESS}\r\nContent-Length: 0\r\n\r\n".encode()
+        after = f"/reveal{rest}{retry}SecLink-Access: {ACCESS}\r\nContent-Length: 0\r\n\r\n".encode()
         return Talk(ok, b'"viewsLeft":0', before=b"POST /api/v1/secrets/", after=after)
     if kind == "look":
         after = f"/meta{rest}\r\n".encode()

@@ -14,6 +14,7 @@ Without it each connection asks again as soon as it has its answer.
 
 import collections
 import json
+import os
 import select
 import socket
 import sys
@@ -32,18 +33,22 @@ class Requests:
         if not talk.creates:
             self._ids = Path(job["ids"]).read_bytes().split()[job.get("skip", 0) :]
         self.sent = 0
+        self._prefix = os.urandom(8).hex().encode()
 
     def next(self) -> bytes | None:
         number, talk = self.sent, self._talk
         if talk.creates:
             self.sent += 1
-            return talk.creates[number % len(talk.creates)]
+            return self._with_retry_key(talk.creates[number % len(talk.creates)])
         if talk.repeatable:
             number %= len(self._ids)
         if number >= len(self._ids):
             return None
         self.sent += 1
-        return talk.before + self._ids[number] + talk.after
+        return self._with_retry_key(talk.before + self._ids[number] + talk.after)
+
+    def _with_retry_key(self, request: bytes) -> bytes:
+        return request.replace(dialects.RETRY_KEY, b"%b%016d" % (self._prefix, self.sent), 1)
 
 
 class Connection:

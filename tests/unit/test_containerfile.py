@@ -4,10 +4,12 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from support.waiting import TIMEOUT_SECONDS
 
 from seclink import __version__
@@ -17,6 +19,7 @@ from seclink.config.schema import Config
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Containerfile").read_text()
+PIN = re.compile(r"^([\w.-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.M)
 PROGRAM = "/opt/seclink/bin/seclink"
 
 
@@ -51,6 +54,26 @@ def test_both_stages_use_one_glibc_base() -> None:
 def test_only_package_managers_download() -> None:
     assert not [rest for name, rest in ALL if name == "ADD"]
     assert not re.search(r"\b(curl|wget|git)\b|https?://", TEXT)
+
+
+def test_everything_it_installs_is_pinned_by_digest() -> None:
+    """OPS-07: the locks hold what pyproject.toml asks for, in versions that it allows, and nothing without a digest."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for lock, wanted in (
+        ("requirements.lock", project["project"]["dependencies"]),
+        ("build.lock", project["build-system"]["requires"]),
+    ):
+        text = (ROOT / "tests" / lock).read_text()
+        assert "://" not in text
+        pins = {name: version for name, version, _ in PIN.findall(text)}
+        assert len(pins) == len(re.findall(r"^\w", text, re.M))
+        for requirement in map(Requirement, wanted):
+            assert requirement.specifier.contains(pins[requirement.name]), requirement
+    downloads = [rest for name, rest in ALL if name == "RUN" and "/pip/bin/pip" in rest]
+    commands = re.findall(r"pip(?: --python \S+)? (?:install|wheel) ([^&]*)", " ".join(downloads))
+    assert len(commands) == 4
+    for command in commands:
+        assert "--require-hashes" in command or {"--no-index", "--no-deps"} <= set(command.split()), command
 
 
 def test_copied_files_exist_and_are_not_ignored() -> None:
