@@ -13,8 +13,10 @@ from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.display import local_time
 from seclink.cli.durations import DURATION
 from seclink.cli.error_text import RequestedOptions, in_options
+from seclink.cli.terminal import printable
 from seclink.client.models import CreatedSecret
 from seclink.client.secrets import SecretType
+from seclink.client.session import is_at
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
 from seclink.format import passcode as passcodes
 
@@ -119,6 +121,9 @@ def create(
             texts = {"--note": note, "--label": label}
             raise in_options(error, RequestedOptions(lifetime, texts, len(body))) from None
     _remember(at, created)
+    base = created.link.partition("#")[0].removesuffix(f"/{created.link_id}")
+    if not is_at(at.server, base):
+        click.echo(printable(f"warning: {at.server} gives the link another address: it leads to {base}"), err=True)
     _show(created, passcode if generate_passcode else None, as_json)
     if qr:
         _show_qr_code(created.link, sys.stdout if sys.stdout.isatty() and not as_json else sys.stderr)

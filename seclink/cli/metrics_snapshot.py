@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from seclink.telemetry.prometheus import Sample
 
 EVENTS = ("created", "revealed", "burned", "expired", "reported")
-MAX_OPERATIONS = 4
+MAX_OPERATIONS, MAX_SAMPLES, MAX_VALUE = 4, 10_000, 2.0**63
 Key = tuple[str, ...]
 """The values of some labels."""
 
@@ -25,12 +25,19 @@ class Quantiles(NamedTuple):
 
 
 class Reading:
-    """The metrics of one request, at `at` seconds since the epoch. Raises ValueError if they are not SecLink's."""
+    """The metrics of one request, at `at` seconds since the epoch.
+
+    Raises ValueError if they are not SecLink's, or too many, or have numbers that nothing counts to: a minute of
+    readings is in memory, and any server may be asked.
+    """
 
     def __init__(self, samples: Iterable[Sample], at: float) -> None:
         self.at = at
         self._samples: dict[str, list[tuple[Mapping[str, str], float]]] = {}
-        for name, labels, value in samples:
+        for count, (name, labels, value) in enumerate(samples):
+            bound = float(labels.get("le", 0))
+            if count >= MAX_SAMPLES or not 0 <= value <= MAX_VALUE or math.isnan(bound):
+                raise ValueError("these are not SecLink's metrics")
             self._samples.setdefault(name, []).append((labels, value))
         if "seclink_build_info" not in self._samples:
             raise ValueError("these are not SecLink's metrics")
@@ -84,8 +91,8 @@ class Span:
         """Return the quantiles of a histogram by its labels, without those that had no value in this span."""
         buckets: dict[Key, dict[float, float]] = {}
         for (*key, bound), count in self.growth(f"{name}_bucket", *labels, "le").items():
-            buckets.setdefault(tuple(key), {})[float(bound)] = count
-        return {key: _quantiles(counts) for key, counts in buckets.items() if counts.get(math.inf)}
+            buckets.setdefault(tuple(key), {})[float(bound or 0)] = count
+        return {key: _quantiles(counts) for key, counts in buckets.items() if counts.get(math.inf, 0) > 0}
 
     def busiest(self) -> dict[Key, Quantiles]:
         """Return the most frequent operations, by (API, operation)."""

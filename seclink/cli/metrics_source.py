@@ -17,6 +17,7 @@ from seclink.ops.processes import server_process
 from seclink.telemetry.prometheus import parse
 
 TIMEOUT_SECONDS = 5.0
+MAX_METRICS_BYTES = 2**20
 
 
 def find_source(config_path: Path | None, at: RemoteServer) -> "MetricsEndpoint":
@@ -83,7 +84,9 @@ class MetricsEndpoint:
     ) -> None:
         self.name, self._key, self._toml = address, key, toml
         self._hint, self._silent_hint = hint, silent_hint
-        self._server = HttpProbe(address, is_local=is_local, timeout_seconds=TIMEOUT_SECONDS)
+        self._server = HttpProbe(
+            address, is_local=is_local, timeout_seconds=TIMEOUT_SECONDS, max_bytes=MAX_METRICS_BYTES
+        )
 
     def read(self) -> Reading:
         """Fetch the metrics, on a new connection. Raises Unreachable, NotFound, KeyInvalid, Forbidden."""

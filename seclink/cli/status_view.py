@@ -10,12 +10,12 @@ from seclink.cli import display
 from seclink.cli.metrics_snapshot import EVENTS, Quantiles, Span
 from seclink.cli.terminal import printable
 
-LABEL_WIDTH, NAME_WIDTH = 12, 28
+LABEL_WIDTH, NAME_WIDTH, MAX_LINE_CHARS = 12, 28, 500
 
 
 def screen(span: Span, name: str, problem: str = "") -> list[str]:
     """Return the lines that `seclink status` shows; `problem` is the reason why there is no newer reading."""
-    return [printable(line) for line in _lines(span, name, problem)]
+    return [printable(line)[:MAX_LINE_CHARS] for line in _lines(span, name, problem)]
 
 
 def _lines(span: Span, name: str, problem: str) -> Iterator[str]:

@@ -25,7 +25,8 @@ import httpx
 
 from seclink import __version__
 from seclink.client import receipts, secrets
-from seclink.client.protocol import ConnectionLost, Flow, HttpRequest, HttpResponse, Outcome
+from seclink.client.deadline import Deadline, DeadlineTransport, current
+from seclink.client.protocol import MAX_BYTES, ConnectionLost, Flow, HttpRequest, HttpResponse, Outcome
 from seclink.client.proxies import Connections
 from seclink.client.session import DEFAULT_SERVER, Session, server_address
 from seclink.errors import KeyInvalid
@@ -33,8 +34,6 @@ from seclink.errors import KeyInvalid
 __all__ = ["AsyncClient", "Client"]
 
 DEFAULT_TIMEOUT = 30.0
-MAX_RESPONSE_BYTES = 96 * 2**20
-"""The largest payload a server can be configured to accept is 64 MiB, which is 86 MiB in base64."""
 
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
@@ -66,9 +65,9 @@ class Client:
     """One server, one API key, one pool of connections. Use it in a `with` block, or call `close()`.
 
     `server` is the server's URL; default: $SECLINK_SERVER, else http://127.0.0.1:8080. `key` is an API key; default:
-    $SECLINK_API_KEY; "" sends none. `timeout` is in seconds, for each wait on the network. `transport` and `sleep`
-    replace the network and the clock, for tests. Raises BadRequest, KeyInvalid or Unreachable for settings that
-    cannot be used.
+    $SECLINK_API_KEY; "" sends none. `timeout` is in seconds, for each wait on the network, and for a whole request
+    beyond what its bytes take at 8 KiB/s. `transport` and `sleep` replace the network and the clock, for tests. Raises
+    BadRequest, KeyInvalid or Unreachable for settings that cannot be used.
     """
 
     def __init__(
@@ -81,8 +80,12 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._session = _session(server, key)
+        self._timeout = timeout
         self._connections = Connections(
-            lambda **options: httpx.Client(timeout=timeout, transport=transport, **options), is_direct=bool(transport)
+            lambda **options: httpx.Client(
+                timeout=timeout, transport=transport or DeadlineTransport(**options), trust_env=False
+            ),
+            is_direct=bool(transport),
         )
         self._connections.to(self._session.server)
         self._sleep = sleep
@@ -119,14 +122,20 @@ class Client:
 
     def _send(self, request: HttpRequest) -> Outcome:
         http, variable = self._connections.to(request.url)
+        arguments = _request_arguments(request)
+        deadline = Deadline(self._timeout, len(arguments["content"] or b""))
+        token = current.set(deadline)
         try:
-            with http.stream(**_request_arguments(request)) as response:
+            with http.stream(**arguments) as response:
                 body = _empty_body(response)
                 for part in response.iter_bytes():
-                    _append(body, part)
+                    _append(body, part, request, response)
+                    deadline.extend(len(part))
                 return _http_response(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return _connection_lost(error, variable)
+        finally:
+            current.reset(token)
 
 
 class AsyncClient:
@@ -146,6 +155,7 @@ class AsyncClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._session = _session(server, key)
+        self._timeout = timeout
         self._connections = Connections(
             lambda **options: httpx.AsyncClient(timeout=timeout, transport=transport, **options),
             is_direct=bool(transport),
@@ -185,13 +195,17 @@ class AsyncClient:
 
     async def _send(self, request: HttpRequest) -> Outcome:
         http, variable = self._connections.to(request.url)
+        arguments, now = _request_arguments(request), asyncio.get_running_loop().time
+        deadline = Deadline(self._timeout, len(arguments["content"] or b""))
         try:
-            async with http.stream(**_request_arguments(request)) as response:
+            async with asyncio.timeout(deadline.remaining()) as limit, http.stream(**arguments) as response:
                 body = _empty_body(response)
                 async for part in response.aiter_bytes():
-                    _append(body, part)
+                    _append(body, part, request, response)
+                    deadline.extend(len(part))
+                    limit.reschedule(now() + deadline.remaining())
                 return _http_response(response, body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             return _connection_lost(error, variable)
 
 
@@ -220,21 +234,20 @@ def _empty_body(response: httpx.Response) -> bytearray:
     return bytearray()
 
 
-def _append(body: bytearray, part: bytes) -> None:
-    """Append to the body, up to a limit. Links lead to servers of strangers, and an endless response must not fill
-    the memory.
-    """
-    if len(body) + len(part) > MAX_RESPONSE_BYTES:
-        raise httpx.ReadError("the response is larger than any secret")
+def _append(body: bytearray, part: bytes, request: HttpRequest, response: httpx.Response) -> None:
+    """Append to the body, up to a limit: links lead to servers of strangers, and no response may fill the memory."""
+    limit = request.max_bytes if response.is_success else MAX_BYTES
+    if len(body) + len(part) > limit:
+        raise httpx.ReadError(f"the response is larger than {limit:,} bytes, and so not SecLink's")
     body += part
 
 
 def _http_response(response: httpx.Response, body: bytearray) -> HttpResponse:
-    return HttpResponse(response.status_code, dict(response.headers), bytes(body))
+    return HttpResponse(response.status_code, dict(response.headers), body)
 
 
 def _connection_lost(error: Exception, proxy_variable: str | None) -> ConnectionLost:
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         reason = "no response in time"
     else:
         reason = _ERRNO.sub("", str(error)) or type(error).__name__

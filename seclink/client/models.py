@@ -13,6 +13,10 @@ from seclink.format.link import LINK_ID
 
 Json = Mapping[str, Any]
 
+MAX_STRING_CHARS = 20_000
+MAX_INTEGER = 2**53
+MAX_INSTANT_MS = 253_370_764_800_000  # 9999-01-01
+
 
 @dataclass(frozen=True, slots=True)
 class CreatedSecret:
@@ -228,7 +232,9 @@ def link_id_of(data: Json) -> str:
 
 
 def instant(value: Any) -> datetime:
-    """Convert epoch milliseconds. Exact, unlike dividing by 1000 first."""
+    """Convert epoch milliseconds, up to the year 9999 in every time zone. Exact, unlike dividing by 1000 first."""
+    if not 0 <= integer(value) <= MAX_INSTANT_MS:
+        raise ValueError("not a time")
     seconds, milliseconds = divmod(integer(value), 1000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000)
 
@@ -236,6 +242,8 @@ def instant(value: Any) -> datetime:
 def integer(value: Any) -> int:
     if type(value) is not int:  # bool is a subclass
         raise TypeError("not an integer")
+    if abs(value) >= MAX_INTEGER:
+        raise ValueError("a number that no server counts to")
     return value
 
 
@@ -246,6 +254,8 @@ def integer_or_none(value: Any) -> int | None:
 def string(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")
+    if len(value) > MAX_STRING_CHARS:
+        raise ValueError("longer than any text of SecLink's")
     return value
 
 

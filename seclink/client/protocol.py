@@ -10,7 +10,7 @@ final.
 
 import json
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar, get_args
@@ -41,6 +41,12 @@ MAX_RETRY_SECONDS = 5
 MAX_BOUND = 2**53
 """A limit of a fault beyond this is ignored: a hostile server may send any number."""
 
+MAX_BYTES = 2**20
+"""The size of a response, except for payloads: parsed, JSON takes up to thirty times as much memory."""
+
+MAX_DEPTH = 20
+MAX_FAULTS = 50
+
 PROXY_PAUSE_SECONDS = 60
 """How long to wait after a proxy's error 429 that names no time."""
 
@@ -56,13 +62,16 @@ _REASONS = {401: _LOGIN, 403: _REFUSED, 407: _LOGIN, 408: _SLOW, 451: _REFUSED, 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """`body` is sent as JSON unless it is None. `repeatable`: sending it twice has the same effect as once."""
+    """`body` is sent as JSON unless it is None. `repeatable`: sending it twice has the same effect as once.
+    `max_bytes` bounds the body of a successful response.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     repeatable: bool = False
+    max_bytes: int = MAX_BYTES
 
     def content(self) -> bytes | None:
         # JSON escapes to ASCII, so a lone surrogate is rejected by the server instead of crashing the client.
@@ -79,7 +88,7 @@ class HttpResponse:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes | bytearray = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +103,23 @@ Outcome = HttpResponse | ConnectionLost | None
 Flow = Generator[Step, Outcome, T]
 
 
-def exchange(request: HttpRequest, read: Callable[[Mapping[str, Any]], T]) -> Flow[T]:
+Body = bytes | bytearray
+
+
+def exchange(
+    request: HttpRequest,
+    read: Callable[[Mapping[str, Any]], T],
+    decode: Callable[[Body], Mapping[str, Any]] | None = None,
+) -> Flow[T]:
     """Send the request until `read` accepts the JSON object of a response, and return its result.
 
-    Raises the exception of an error response, or Unreachable.
+    `decode` reads the object, by default with all its members. Raises the exception of an error response, or
+    Unreachable.
     """
     for delay in (*RETRY_SECONDS, None):
         outcome = yield request
         try:
-            return read(_data(request, outcome))
+            return read(_data(request, outcome, decode or _json_object))
         except SecLinkError as error:
             failure = error
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -120,14 +137,14 @@ def _is_transient(outcome: Outcome) -> bool:
     return not isinstance(outcome, HttpResponse) or outcome.status in _NOT_READY or outcome.status < 300
 
 
-def _data(request: HttpRequest, outcome: Outcome) -> Mapping[str, Any]:
+def _data(request: HttpRequest, outcome: Outcome, decode: Callable[[Body], Mapping[str, Any]]) -> Mapping[str, Any]:
     if not isinstance(outcome, HttpResponse):
         reason = outcome.reason if isinstance(outcome, ConnectionLost) else "nothing was sent"
         raise Unreachable(f"{request.origin} cannot be reached: {reason}")
     if outcome.status in (202, 204):
         return {}
     if 200 <= outcome.status < 300:
-        return _json_object(outcome.body)
+        return decode(outcome.body)
     raise error_of(request, outcome)
 
 
@@ -140,16 +157,16 @@ def error_of(request: HttpRequest, response: HttpResponse) -> SecLinkError:
         return _not_seclink(request, response)
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         return _not_seclink(request, response)
-    detail = str(problem.get("detail") or problem.get("title") or "")[:_DETAIL_CHARS]
+    detail = _text(problem.get("detail") or problem.get("title"))
     kind = BY_CODE.get(code, SecLinkError)
     if issubclass(kind, ClientError):  # a server never sends these codes
         return _not_seclink(request, response)
     if issubclass(kind, BadRequest | PayloadTooLarge):
         return kind(detail, _faults(problem.get("errors")))
     if issubclass(kind, PasscodeWrong):
-        return kind(detail, _integer(problem.get("attemptsLeft")) or 0)
+        return kind(detail, _bound(problem.get("attemptsLeft")) or 0)
     if issubclass(kind, Gone):
-        return kind(detail, str(problem.get("state") or ""), _integer(problem.get("endedAt")))
+        return kind(detail, _text(problem.get("state")), _bound(problem.get("endedAt")))
     if issubclass(kind, RateLimited):
         return kind(detail, _retry_after(response) or 1)
     return kind(detail)
@@ -173,30 +190,52 @@ def _not_seclink(request: HttpRequest, response: HttpResponse) -> SecLinkError:
     return Unreachable(f"{origin} responds with {status}{phrase}, but not as SecLink does: {reason}")
 
 
-def _json_object(body: bytes) -> Mapping[str, Any]:
+def _json_object(body: Body) -> Mapping[str, Any]:
     try:
-        data = json.loads(body)
+        data = json.loads(body, parse_constant=_not_json)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if not isinstance(data, dict):
-        raise ValueError("not an object")
+    if not isinstance(data, dict) or _depth(data) > MAX_DEPTH:
+        raise ValueError("not an object, or nested too deeply")
     return data
+
+
+def _not_json(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _depth(data: Any) -> int:
+    """Return how deeply a value is nested, or a number beyond the maximum."""
+    level, depth = [data], 0
+    while level and depth <= MAX_DEPTH:
+        level = [item for value in level for item in _items(value)]
+        depth += 1
+    return depth
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _text(value: Any) -> str:
+    """Return a text of a server on one line, shortened: it is shown to people."""
+    return " ".join(value[:_DETAIL_CHARS].split()) if isinstance(value, str) else ""
 
 
 def _faults(errors: Any) -> tuple[Fault, ...]:
     """Read the faults as far as they have the right types: an older server sends no code, a newer one other codes."""
-    return tuple(_fault(item) for item in errors if isinstance(item, dict)) if isinstance(errors, list) else ()
+    return (
+        tuple(_fault(item) for item in errors[:MAX_FAULTS] if isinstance(item, dict))
+        if isinstance(errors, list)
+        else ()
+    )
 
 
 def _fault(item: Mapping[str, Any]) -> Fault:
     code: FaultCode = next((code for code in get_args(FaultCode) if code == item.get("code")), "invalid")
     bounds = item.get("limit")
     limit = Limit(_bound(bounds.get("min")), _bound(bounds.get("max"))) if isinstance(bounds, dict) else None
-    return Fault(str(item.get("field", "")), str(item.get("message", ""))[:_DETAIL_CHARS], code, limit)
-
-
-def _integer(value: Any) -> int | None:
-    return value if type(value) is int else None
+    return Fault(_text(item.get("field")), _text(item.get("message")), code, limit)
 
 
 def _bound(value: Any) -> int | None:

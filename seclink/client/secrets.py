@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
+import msgspec
+
 from seclink.client.models import (
     CreatedSecret,
     Json,
@@ -47,6 +49,9 @@ class RawNotOpened(NotAuthentic):
         self.iv = iv
 
 
+MAX_PAYLOAD_BYTES = 96 * 2**20
+"""The largest payload a server can be configured to accept is 64 MiB, which is 86 MiB in base64."""
+
 _HEADER_BYTES, _TAG_BYTES = 64, 16
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
 
@@ -73,7 +78,7 @@ def create(
     `password` is the passcode, to be told on another channel; `description` is the label, which only the sender sees.
     """
     body = _body(text, type)
-    if password and (fault := passcodes.fault(password)):
+    if password is not None and (fault := passcodes.fault(password)):
         raise BadRequest("That passcode could not be typed again", (fault,))
     key = draw_key(session.random)
     keys = envelope.derive(key, password)
@@ -96,6 +101,8 @@ def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[Rev
     # A view must not be spent on a secret that this key or passcode does not fit. The proof of a native link's key
     # ensures that. A raw secret's key proves nothing, and a secret may have no passcode: then `meta` is read first.
     target = parse(link)
+    if passcode == "":
+        raise BadRequest("That passcode is empty; no view was spent", (Fault("passcode", "is empty", "required"),))
     if "." in target.link_id:
         raise _opened_elsewhere(target.link_id.partition(".")[0])
     if is_sharokey_key(target.fragment) and (yield from _meta(session, target)).format == "sharokey":
@@ -148,6 +155,23 @@ class _ClaimedPayload:
     expires_at: datetime
 
 
+class _PayloadMembers(msgspec.Struct, rename="camel"):
+    """What is read of a revealed secret. All other members are skipped, as millions of them would fill the memory."""
+
+    encrypted_blob: str
+    iv: str
+    views_left: int | None
+    expires_at: int
+
+
+def _payload_members(body: bytes | bytearray) -> Json:
+    """Raises ValueError if members are missing or have other types."""
+    try:
+        return msgspec.structs.asdict(msgspec.json.decode(body, type=_PayloadMembers))
+    except (msgspec.MsgspecError, RecursionError):
+        raise ValueError("not a payload") from None
+
+
 def _format_and_key(fragment: str) -> tuple[str, bytes]:
     """Return the format and key of a fragment that is not a native one as raw, even if it is a truncated native one."""
     try:
@@ -178,7 +202,8 @@ def _opened_elsewhere(system: str) -> BadRequest:
 def _claim(session: Session, target: Link, proof: Mapping[str, str | None]) -> Flow[_ClaimedPayload]:
     body = {member: value for member, value in proof.items() if value is not None}
     url, headers = session.secret_url(target, "/reveal"), session.idempotency_key()
-    return (yield from exchange(HttpRequest("POST", url, headers, body, repeatable=True), _claimed_payload))
+    request = HttpRequest("POST", url, headers, body, repeatable=True, max_bytes=MAX_PAYLOAD_BYTES)
+    return (yield from exchange(request, _claimed_payload, _payload_members))
 
 
 def _meta(session: Session, target: Link) -> Flow[SecretInfo]:
@@ -262,10 +287,10 @@ def _opens(link: str, link_id: str) -> bool:
 
 def _claimed_payload(data: Json) -> _ClaimedPayload:
     return _ClaimedPayload(
-        blob=base64.b64decode(string(data["encryptedBlob"]), validate=True),
-        iv=base64.b64decode(string(data["iv"]), validate=True),
-        views_left=integer_or_none(data["viewsLeft"]),
-        expires_at=instant(data["expiresAt"]),
+        blob=base64.b64decode(data["encrypted_blob"], validate=True),
+        iv=base64.b64decode(data["iv"], validate=True),
+        views_left=integer_or_none(data["views_left"]),
+        expires_at=instant(data["expires_at"]),
     )
 
 

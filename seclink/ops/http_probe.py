@@ -7,9 +7,11 @@ verified with the trust store of this machine. Standard library only, because `s
 
 import contextlib
 import http.client
+import socket
 import ssl
+import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ from seclink.ops.browser_headers import BROWSER
 
 MAX_BYTES = 8 * 2**20
 TIMEOUT_SECONDS = 20.0
+MAX_WAITS = 3  # for a whole response, in timeouts: one that drips would never end
 DECODED = ("", "identity", "gzip")
 FAILURES = (OSError, http.client.HTTPException, UnicodeError)  # the last is that of host names
 
@@ -62,11 +65,17 @@ class HttpProbe:
 
     `address` is the base URL, including its path. `is_local`: the address is this machine's, and need not be a host
     name that the server accepts or that its certificate names; so Host is localhost and the certificate is not
-    verified. `source` is the local address to connect from.
+    verified. `source` is the local address to connect from, `max_bytes` the size of a body.
     """
 
     def __init__(
-        self, address: str, *, is_local: bool = False, source: str = "", timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        address: str,
+        *,
+        is_local: bool = False,
+        source: str = "",
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self.address = address.rstrip("/")
         url = urlsplit(self.address)
@@ -74,7 +83,8 @@ class HttpProbe:
         self.is_https = url.scheme == "https"
         self.host = url.hostname or ""
         self.port = url.port or (443 if self.is_https else 80)
-        self._is_local, self._source, self._timeout_seconds = is_local, source, timeout_seconds
+        self._is_local, self._source = is_local, source
+        self._timeout_seconds, self._max_bytes = timeout_seconds, max_bytes
         self._connection: http.client.HTTPConnection | None = None
 
     def __enter__(self) -> "HttpProbe":
@@ -159,16 +169,44 @@ class HttpProbe:
         body: bytes | None = None,
     ) -> ProbeResponse:
         host = {"Host": "localhost"} if self._is_local else {}
-        connection.request(method, self.root + path, body, {**host, **headers})
-        return read_response(connection.getresponse())
+        if connection.sock is None:
+            connection.connect()
+        with _time_limit(connection.sock, MAX_WAITS * self._timeout_seconds):
+            connection.request(method, self.root + path, body, {**host, **headers})
+            with connection.getresponse() as response:
+                return read_response(response, self._max_bytes)
 
 
-def read_response(response: http.client.HTTPResponse) -> ProbeResponse:
+@contextlib.contextmanager
+def _time_limit(sock: socket.socket, seconds: float) -> Iterator[None]:
+    """End the connection when the time is over. Raises TimeoutError then."""
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)  # an SSLSocket's own would change what is being read
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except FAILURES:
+        if not is_over.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if is_over.is_set():
+        raise TimeoutError
+
+
+def read_response(response: http.client.HTTPResponse, max_bytes: int = MAX_BYTES) -> ProbeResponse:
     """Read a whole response. Raises OSError or HTTPException if it is cut off or too large."""
     headers = tuple((name.lower(), value) for name, value in response.getheaders())
-    body = response.read(MAX_BYTES + 1)
-    if len(body) > MAX_BYTES:
-        raise http.client.HTTPException(f"a response of more than {MAX_BYTES} bytes")
+    body = response.read(max_bytes + 1)
+    if len(body) > max_bytes:
+        raise http.client.HTTPException(f"a response of more than {max_bytes} bytes")
     if ("content-encoding", "gzip") in headers:
         body = _decompress(body)
     return ProbeResponse(response.status, headers, body)

@@ -45,6 +45,7 @@ FENCES: dict[str, tuple[str, ...]] = {
     "sqlite3": ("store",),
     "argon2": ("domain.passcodes",),
     "httpx": ("client",),
+    "httpcore": ("client.deadline",),
     "cryptography": ("format",),
     "uvicorn": ("server",),
     "httptools": ("server",),
