@@ -156,7 +156,7 @@ class _ClaimedPayload:
 
 
 class _PayloadMembers(msgspec.Struct, rename="camel"):
-    """What is read of a revealed secret. All other members are skipped, as millions of them would fill the memory."""
+    """The members of a revealed secret that are read; others are skipped, as millions would fill the memory."""
 
     encrypted_blob: str
     iv: str
