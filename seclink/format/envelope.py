@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from seclink.errors import BadRequest, Fault, NotAuthentic
+from seclink.format import file_header
 
 FORMAT = "seclink/v1"
 KEY_BYTES = 32
@@ -66,13 +67,13 @@ def derive(key: bytes, passcode: str | None = None) -> Keys:
 
     An empty passcode counts as none. Raises BadRequest for a passcode with a lone surrogate, which has no UTF-8 form.
     """
-    stretched = _stretch(passcode, _hkdf(key, "passcode-salt", 16)) if passcode else b""
-    access = _hkdf(key, "access")
+    stretched = _stretch(passcode, hkdf(key, "passcode-salt", 16)) if passcode else b""
+    access = hkdf(key, "access")
     return Keys(
-        content_key=_hkdf(key + stretched, "content"),
+        content_key=hkdf(key + stretched, "content"),
         access=base64.urlsafe_b64encode(access).rstrip(b"=").decode(),
         access_hash=hashlib.sha256(access).hexdigest(),
-        passcode_hash=_hkdf(key + stretched, "passcode").hex() if passcode else None,
+        passcode_hash=hkdf(key + stretched, "passcode").hex() if passcode else None,
     )
 
 
@@ -86,6 +87,11 @@ def padded(length: int) -> int:
     exponent = length.bit_length() - 1
     step = 1 << (exponent - exponent.bit_length())
     return (length + step - 1) // step * step
+
+
+def hkdf(secret: bytes, info: str, length: int = 32) -> bytes:
+    """Derive a key for the purpose `info` from a secret key."""
+    return HKDF(SHA256(), length, salt=None, info=f"{FORMAT}/{info}".encode()).derive(secret)
 
 
 def seal(content_key: bytes, iv: bytes, header: Mapping[str, Any], body: bytes) -> bytes:
@@ -106,6 +112,7 @@ def open(content_key: bytes, iv: bytes, blob: bytes) -> Opened:
     if len(plain) < 4 or length > len(plain) - 4:
         raise NotAuthentic
     header = _header(plain[4 : 4 + length])
+    file_header.read(header)
     start = 4 + length
     if header["size"] > len(plain) - start:
         raise NotAuthentic
@@ -146,10 +153,6 @@ def _decrypt(key: bytes, iv: bytes, blob: bytes, aad: bytes | None) -> bytes:
         return AESGCM(key).decrypt(iv, blob, aad)
     except (InvalidTag, ValueError):  # ValueError: AES-GCM does not accept this length of iv or key
         raise NotAuthentic from None
-
-
-def _hkdf(secret: bytes, info: str, length: int = 32) -> bytes:
-    return HKDF(SHA256(), length, salt=None, info=f"{FORMAT}/{info}".encode()).derive(secret)
 
 
 def _stretch(passcode: str, salt: bytes) -> bytes:

@@ -344,7 +344,7 @@ def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: Wa
     asking = re.compile(r"\bfetch\(|XMLHttpRequest|sendBeacon|WebSocket|EventSource")
     assert [name for name, text in sources.items() if asking.search(text)] == ["http.js"]
     sealing = {name for name, text in sources.items() if "subtle." in text and not name.startswith("openers/")}
-    assert sealing == {"envelope.js", "open-envelope.js"}
+    assert sealing == {"envelope.js", "file-stream.js", "open-envelope.js"}
 
 
 def test_another_version_of_the_module_is_not_cached(server: Server) -> None:

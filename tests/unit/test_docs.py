@@ -164,10 +164,10 @@ def test_every_error_code_is_documented_with_its_status() -> None:
 
 def test_format_names_what_the_code_derives() -> None:
     """The strings and numbers of the key schedule; about the bytes the vectors decide."""
-    python = Path(envelope.__file__).read_text()
-    script = (ROOT / "seclink/static/js/envelope.js").read_text()
+    python = "".join((ROOT / f"seclink/format/{name}.py").read_text() for name in ("envelope", "file_stream"))
+    script = "".join((ROOT / f"seclink/static/js/{name}.js").read_text() for name in ("envelope", "file-stream"))
     infos = re.findall(r'info="seclink/v1/([\w-]+)"', TEXTS["format"])
-    assert set(infos) == {"passcode-salt", "content", "access", "passcode"}
+    assert set(infos) == {"passcode-salt", "content", "access", "passcode", "file"}
     for info in infos:
         assert info in python, info
         assert info in script, info

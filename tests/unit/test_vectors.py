@@ -16,6 +16,7 @@ from seclink.errors import LinkIncomplete, SecLinkError
 from seclink.format import envelope
 from seclink.format import link as links
 from seclink.format import passcode as passcodes
+from seclink.format.file_stream import CHUNK_BYTES, FileStream
 from seclink.format.pasted_link import parse, parse_receipt
 
 FOLDER = Path(__file__).parent.parent / "vectors"
@@ -128,6 +129,44 @@ def padded(inputs: Json) -> Json:
     return {"padded": [envelope.padded(length) for length in inputs["lengths"]]}
 
 
+def fold(size: int, seed: int) -> bytes:
+    """Return the content that a vector gives by its seed."""
+    row = bytes(range(256))
+    block = b"".join(row.translate(bytes(byte ^ middle ^ seed for byte in row)) for middle in range(256))
+    blocks = [block.translate(bytes(byte ^ high & 255 for byte in row)) for high in range(-(-size // len(block)))]
+    return b"".join(blocks)[:size]
+
+
+def sealed_chunks(inputs: Json) -> tuple[FileStream, list[bytes]]:
+    stream = FileStream(bytes.fromhex(inputs["streamKey"]), inputs["size"])
+    content = fold(inputs["size"], inputs["seed"])
+    nonces = [bytes.fromhex(nonce) for nonce in inputs["nonces"]]
+    places = [content[index * CHUNK_BYTES :][:CHUNK_BYTES] for index in range(stream.chunks)]
+    return stream, [stream.seal(index, nonces[index], place) for index, place in enumerate(places)]
+
+
+def chunks(inputs: Json) -> Json:
+    stream, sealed = sealed_chunks(inputs)
+    assert b"".join(stream.open(index, part) for index, part in enumerate(sealed)) == fold(
+        inputs["size"], inputs["seed"]
+    )
+    parts = [{"bytes": len(part), "sha256": hashlib.sha256(part).hexdigest()} for part in sealed]
+    return {"padded": stream.padded, "sealedBytes": stream.sealed_bytes, "chunks": parts}
+
+
+def unseal(inputs: Json) -> Json:
+    stream, sealed = sealed_chunks(inputs)
+    parts = [sealed[place] for place in inputs["order"]]
+    stream.check(stream.sealed_bytes, len(parts))
+    return {"content": [stream.open(index, part) for index, part in enumerate(parts)]}
+
+
+def chunk(inputs: Json) -> Json:
+    stream = FileStream(bytes.fromhex(inputs["streamKey"]), inputs["size"])
+    content = stream.open(inputs["index"], base64.b64decode(inputs["sealed"]))
+    return {"content": base64.b64encode(content).decode()}
+
+
 def dictated(inputs: Json) -> Json:
     return {"candidates": [passcode_candidates(typed) for typed in inputs["typed"]]}
 
@@ -145,6 +184,9 @@ RUN: dict[str, Callable[[Json], Json]] = {
     "receipt": receipt,
     "address": address,
     "padded": padded,
+    "chunks": chunks,
+    "unseal": unseal,
+    "chunk": chunk,
     "typed": typed,
     "dictated": dictated,
 }

@@ -17,10 +17,14 @@ from the format's definition, and what the format's own document promises stands
     pasted   texts                                  for each text: base, linkId, fragment, isExposed; or error
     receipt  texts                                  likewise: base, receiptId, manageToken, isExposed; or error
     padded   lengths                                padded
+    chunks   streamKey, size, seed, nonces          padded, sealedBytes, chunks: bytes and sha256 of each
+    unseal   the same, order                        error: what `chunks` made, put in another order
+    chunk    streamKey, size, index, sealed         content; or error
     dictated typed                                  candidates: of each, the passcodes to try
 
 `key`, `contentKey`, `iv`, `draws` are hex, `body` and `encryptedBlob` base64. `size` is not given in a header: it
-is put second by whoever seals. A bodyRule repeats a byte: {"byte": hex, "count": n}. Errors: not_authentic,
+is put second by whoever seals. A bodyRule repeats a byte: {"byte": hex, "count": n}. Byte j of a stream with a seed is
+(j ^ (j >> 8) ^ (j >> 16) ^ seed) & 255. Errors: not_authentic,
 link_incomplete.
 """
 
@@ -312,6 +316,155 @@ def opening() -> dict[str, Any]:
         "open_header_length_maximal": opened(
             "2^32-1 bytes are not allocated", encrypt(plaintext(b"{}", b"", claimed=2**32 - 1)), FORGED
         ),
+    }
+
+
+STREAM_KEY = bytes(range(0x80, 0xA0))
+CHUNK = 4_194_304
+
+
+def fold(size: int, seed: int) -> bytes:
+    rows = [bytes((low ^ middle ^ seed) & 255 for low in range(256)) for middle in range(256)]
+    block = b"".join(rows)
+    blocks = [block.translate(bytes(byte ^ high & 255 for byte in range(256))) for high in range(-(-size // 65_536))]
+    return b"".join(blocks)[:size]
+
+
+def nonce_of(index: int) -> bytes:
+    return b"\xa0" + index.to_bytes(11, "big")
+
+
+def sealed_chunk(index: int, chunk: bytes, is_last: bool) -> bytes:
+    aad = b"seclink/v1/file" + index.to_bytes(8, "big") + bytes([is_last])
+    return nonce_of(index) + AESGCM(hkdf(STREAM_KEY, "file")).encrypt(nonce_of(index), chunk, aad)
+
+
+def stream_given(size: int) -> dict[str, Any]:
+    count = -(-padded_stream(size) // CHUNK)
+    nonces = [nonce_of(index).hex() for index in range(count)]
+    return {"streamKey": STREAM_KEY.hex(), "size": size, "seed": size & 255, "nonces": nonces}
+
+
+def padded_stream(size: int) -> int:
+    """Padded, without stepping through lengths one by one."""
+    if size <= 256:
+        return 256
+    exponent = len(f"{size:b}") - 1
+    step = 1 << (exponent - (len(f"{exponent:b}") - 1) - 1)
+    return -(-size // step) * step
+
+
+def stream(comment: str, size: int) -> dict[str, Any]:
+    whole = fold(size, size & 255) + bytes(padded_stream(size) - size)
+    parts = [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
+    sealed = [sealed_chunk(index, part, index == len(parts) - 1) for index, part in enumerate(parts)]
+    chunks = [{"bytes": len(part), "sha256": hashlib.sha256(part).hexdigest()} for part in sealed]
+    expect = {"padded": len(whole), "sealedBytes": sum(len(part) for part in sealed), "chunks": chunks}
+    return vector("chunks", comment, stream_given(size), expect)
+
+
+def unsealed(comment: str, size: int, order: list[int]) -> dict[str, Any]:
+    return vector("unseal", comment, stream_given(size) | {"order": order}, FORGED)
+
+
+def one_chunk(
+    comment: str, chunk: bytes, *, is_last: bool = True, size: int = 5, index: int = 0, **change: Any
+) -> dict[str, Any]:
+    """One small chunk, damaged by `flip` (a place), `cut` (bytes off its end) or `asked` (another index)."""
+    sealed = bytearray(sealed_chunk(index, chunk, is_last))
+    if "flip" in change:
+        sealed[change["flip"]] ^= 1
+    whole = bytes(sealed[: len(sealed) - change.get("cut", 0)])
+    given = {"streamKey": STREAM_KEY.hex(), "size": size, "index": change.get("asked", index), "sealed": b64(whole)}
+    is_good = not change and is_last and len(chunk) == 256 and not any(chunk[size:])
+    return vector("chunk", comment, given, {"content": b64(chunk[:size])} if is_good else FORGED)
+
+
+def streams() -> dict[str, Any]:
+    hello = b"hello" + bytes(251)
+    lengths = [0, CHUNK - 1, CHUNK, CHUNK + 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 + 1, 2**40 - 1, 2**52, 2**53 - 1]
+    return {
+        "padded_beyond_32_bits": vector(
+            "padded", "Without bit operators", {"lengths": lengths}, {"padded": [padded_stream(n) for n in lengths]}
+        ),
+        "stream_empty": stream("One chunk of 256 zeros", 0),
+        "stream_one_byte": stream("One byte and 255 zeros", 1),
+        "stream_chunk_less_one": stream("Padded to one chunk", CHUNK - 1),
+        "stream_chunk": stream("Its own padded length: no empty chunk behind", CHUNK),
+        "stream_chunk_and_one": stream("Two chunks, the second of 131,072 bytes", CHUNK + 1),
+        "stream_two_chunks": stream("Two chunks of one length", 2 * CHUNK),
+        "unseal_swapped": unsealed("Chunks of different lengths", CHUNK + 1, [1, 0]),
+        "unseal_swapped_of_one_length": unsealed("Only the AAD tells", 2 * CHUNK, [1, 0]),
+        "unseal_doubled": unsealed("The second in place of both", 2 * CHUNK, [1, 1]),
+        "unseal_cut": unsealed("The last one is missing", CHUNK + 1, [0]),
+        "unseal_one_too_many": unsealed("A third one", CHUNK + 1, [0, 1, 1]),
+        "chunk_hello": one_chunk("The plain case", hello),
+        "chunk_empty": one_chunk("An empty file", bytes(256), size=0),
+        "chunk_flipped_nonce": one_chunk("One bit of the nonce", hello, flip=0),
+        "chunk_flipped_ciphertext": one_chunk("One bit of the content", hello, flip=12),
+        "chunk_flipped_tag": one_chunk("One bit of the tag", hello, flip=-1),
+        "chunk_cut": one_chunk("A byte short", hello, cut=1),
+        "chunk_without_a_tag": one_chunk("Nothing but a nonce", hello, cut=272),
+        "chunk_not_last": one_chunk("No chunk is the last", hello, is_last=False),
+        "chunk_padding_not_zero": one_chunk("The last byte of the padding is 1", hello[:-1] + b"\x01"),
+        "chunk_of_another_place": one_chunk("Sealed as number 1", hello, index=1, asked=0),
+        "chunk_of_another_length": one_chunk("Half of the padding is missing", hello[:128]),
+    }
+
+
+def file_headers() -> dict[str, Any]:
+    key = "gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8"
+
+    def case(
+        comment: str, files: Any, stream: Any = None, type: str = "text", is_good: bool = False, **more: Any
+    ) -> dict[str, Any]:
+        stream = stream or {"key": key, "size": sum(each.get("size", 0) for each in files or [])}
+        header = {"type": type, "size": 5} | {"files": files, "stream": stream} | more
+        members = {name: value for name, value in header.items() if value != "absent"}
+        expect = {"header": members, "body": b64(b"hello")} if is_good else FORGED
+        return header_case(comment, json.dumps(members).encode(), expect)
+
+    def file(size: Any = 5, **members: Any) -> dict[str, Any]:
+        return {"name": "a", "mediaType": "", "size": size} | members
+
+    def folder(comment: str, path: Any) -> dict[str, Any]:
+        return case(comment, [file(folder=path)])
+
+    largest = 2**53 - 1
+    return {
+        "files_one": case("The plain case", [file()], is_good=True),
+        "files_unknown_members": case("Are ignored", [file(later=2.0)], is_good=True, later=None),
+        "files_in_folders": case("A relative path", [file(folder="a b/ç..")], is_good=True),
+        "files_name_like_a_path": case("Cleaned where it is saved, never refused", [file(name="../x\\")], is_good=True),
+        "files_100": case("As many as may be", [file()] * 100, is_good=True),
+        "files_101": case("One too many", [file()] * 101),
+        "files_none": case("An empty list", []),
+        "files_an_object": case("Not a list", {}, {"key": key, "size": 0}),
+        "files_null": case("null is not absence", None, {"key": key, "size": 0}),
+        "files_alone": case("No stream", [file()], "absent"),
+        "files_stream_alone": case("No files", "absent", {"key": key, "size": 5}),
+        "files_of_type_file": case("Only text has files beside it", [file()], type="file"),
+        "files_sum": case("Not the sum of the sizes", [file(), file(6)], {"key": key, "size": 12}),
+        "files_largest": case("2^53 - 1 bytes", [file(largest - 1), file(1)], is_good=True),
+        "files_too_large": case("2^53 bytes", [file(largest), file(1)]),
+        "files_size_negative": case("-1 and 6", [file(-1), file(6)]),
+        "files_size_half": case("2.5 twice", [file(2.5), file(2.5)], {"key": key, "size": 5}),
+        "files_size_is_a_float": case("Whole to some languages only", [file(5.0)], {"key": key, "size": 5}),
+        "files_stream_size_is_a_float": case("Likewise", [file()], {"key": key, "size": 5.0}),
+        "files_size_is_true": case("A truth is no number", [file(True)], {"key": key, "size": 1}),
+        "files_name_is_a_number": case("Not a text", [file(name=1)]),
+        "files_media_type_is_null": case("May be empty, but not null", [file(mediaType=None)]),
+        "files_stream_key_short": case("31 bytes", [file()], {"key": "A" * 42, "size": 5}),
+        "files_stream_key_padded": case("With padding", [file()], {"key": key + "=", "size": 5}),
+        "files_stream_key_unused_bits": case("Not canonical", [file()], {"key": "A" * 42 + "B", "size": 5}),
+        "files_stream_key_other_alphabet": case("Not base64url", [file()], {"key": "+" + "A" * 42, "size": 5}),
+        "files_folder_absolute": folder("An absolute path", "/a"),
+        "files_folder_upwards": folder("A way out", "a/../b"),
+        "files_folder_here": folder("A dot", "./a"),
+        "files_folder_empty": folder("Empty", ""),
+        "files_folder_empty_part": folder("Two slashes", "a//b"),
+        "files_folder_backslash": folder("A separator of some systems", "a\\b"),
+        "files_folder_null": folder("null is not absence", None),
     }
 
 
@@ -722,7 +875,7 @@ def typing() -> dict[str, Any]:
 
 def vectors() -> dict[str, Any]:
     own = typing() | from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws() | pasting()
-    return own | dictating() | damaging() | hosting()
+    return own | dictating() | damaging() | hosting() | streams() | file_headers()
 
 
 def write(folder: Path) -> None:

@@ -95,10 +95,11 @@ export function aes(key, use) {
 }
 
 /**
+ * Derive a key for the purpose `name` from a secret key.
  * @param {Bytes} secret
  * @param {string} name
  */
-async function hkdf(secret, name, length = 32) {
+export async function hkdf(secret, name, length = 32) {
   const key = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
   const algorithm = { name: "HKDF", hash: "SHA-256", salt: NOTHING, info: utf8(`${FORMAT}/${name}`) };
   return new Uint8Array(await crypto.subtle.deriveBits(algorithm, key, length * 8));

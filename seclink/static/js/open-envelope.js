@@ -6,6 +6,7 @@
 import { fromUtf8, toHex, utf8 } from "./bytes.js";
 import { AAD, aes, sha256 } from "./envelope.js";
 import { ApiError } from "./api-error.js";
+import { namesFiles, readFileHeader } from "./file-header.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 
@@ -47,7 +48,9 @@ function isHeader(header, text) {
     if (TOO_LONG.test(token)) throw new RangeError("header");
     return token;
   });
-  return typeof header?.type === "string" && Number.isSafeInteger(JSON.parse(integersOnly).size) && header.size >= 0;
+  const checked = JSON.parse(integersOnly);
+  if (typeof header?.type !== "string" || !Number.isSafeInteger(checked.size) || header.size < 0) return false;
+  return !namesFiles(header) || Boolean(readFileHeader(checked));
 }
 
 /**
