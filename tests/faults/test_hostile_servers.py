@@ -388,7 +388,7 @@ def test_dripping_response_has_a_deadline(
         call(server.url, "get_account", (), timeout=0.4)
 
 
-@pytest.mark.parametrize("name", DRIPS.keys() - {"responses before the response"})  # a probe takes the first
+@pytest.mark.parametrize("name", sorted(DRIPS.keys() - {"responses before the response"}))  # a probe takes the first
 def test_dripping_response_has_a_deadline_for_probes(name: str) -> None:
     with Recorder(DRIPS[name]) as server, HttpProbe(server.url, timeout_seconds=0.2) as probe:
         with pytest.raises(ProbeFailed, match="no response within"):
