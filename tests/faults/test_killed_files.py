@@ -7,12 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from support.altered_constants import with_constants
 from support.server import MakeServer, Server
 
 from seclink.model import CHUNK_BYTES
 
 DATA = random.Random(7).randbytes(2 * CHUNK_BYTES + 300)
 CHUNKS = [DATA[start : start + CHUNK_BYTES] for start in range(0, len(DATA), CHUNK_BYTES)]
+ANY_DISK = with_constants({"seclink.domain.uploads.MIN_FREE_BYTES": 0})
 SECRET = {"encryptedBlob": "YmxvYg==", "iv": "aXZpdml2aXZpdml2", "expiryType": "view_once"}
 
 
@@ -47,7 +49,7 @@ def files_of(server: Server) -> list[Path]:
 
 @pytest.mark.parametrize("moment", [0.0, 0.005, 0.01, 0.02, 0.04])
 def test_killed_server_has_every_chunk_that_it_confirmed(make_server: MakeServer, moment: float) -> None:
-    server = make_server().start()
+    server = make_server(prefix=ANY_DISK).start()
     api = f"{server.url}/api/v1"
     begun, confirmed = begin(api), set()
 
@@ -87,7 +89,7 @@ def test_killed_server_has_every_chunk_that_it_confirmed(make_server: MakeServer
 
 def test_copy_of_the_chunks_is_worthless_once_the_secret_has_ended(make_server: MakeServer) -> None:
     """A copy of the folder, taken before, opens for nobody: grants end, and the payload with the key is erased."""
-    server = make_server().start()
+    server = make_server(prefix=ANY_DISK).start()
     api = f"{server.url}/api/v1"
     begun = begin(api)
     for n in range(len(CHUNKS)):
@@ -111,7 +113,7 @@ def test_copy_of_the_chunks_is_worthless_once_the_secret_has_ended(make_server: 
 
 
 def test_client_that_stops_reading_holds_up_nobody(make_server: MakeServer) -> None:
-    server = make_server().start()
+    server = make_server(prefix=ANY_DISK).start()
     api = f"{server.url}/api/v1"
     begun = begin(api)
     for n in range(len(CHUNKS)):
