@@ -12,6 +12,7 @@ ATTEMPTS_PER_CLIENT, ATTEMPT_WINDOW_MS, ATTEMPTS_PER_SECRET = 5, 600_000, 20
 # A chunk of files as it is stored: 4 MiB, and 28 bytes of nonce and tag. The last chunk of an upload may be smaller.
 SEAL_BYTES = 28
 CHUNK_BYTES = 4 * 2**20 + SEAL_BYTES
+UPLOAD_IDLE_MS, UPLOAD_MS = 3_600_000, 86_400_000  # the life of an upload without a new chunk, and of any upload
 
 
 class State(StrEnum):
@@ -218,7 +219,12 @@ class Upload(Struct, frozen=True, kw_only=True):
 
     def length(self, chunk: int) -> int:
         """Return the bytes of a chunk."""
-        return min(CHUNK_BYTES, self.size - chunk * CHUNK_BYTES)
+        return chunk_length(self.size, chunk)
+
+
+def chunk_length(size: int, chunk: int) -> int:
+    """Return the bytes of a chunk of an upload of `size` bytes."""
+    return min(CHUNK_BYTES, size - chunk * CHUNK_BYTES)
 
 
 def chunk_count(size: int) -> int:

@@ -19,6 +19,7 @@ from seclink.client.secrets import SecretType
 from seclink.client.session import is_at
 from seclink.errors import BadRequest, ClientError, PayloadTooLarge
 from seclink.format import passcode as passcodes
+from seclink.format.pasted_link import parse
 
 LONGEST_SECONDS = 365 * 86400
 """No server lets a secret live longer; tokens that may still be needed are kept when it chose the lifetime."""
@@ -121,7 +122,7 @@ def create(
             texts = {"--note": note, "--label": label}
             raise in_options(error, RequestedOptions(lifetime, texts, len(body))) from None
     _remember(at, created)
-    base = created.link.partition("#")[0].removesuffix(f"/{created.link_id}")
+    base = parse(created.link).base
     if not is_at(at.server, base):
         click.echo(printable(f"warning: {at.server} gives the link another address: it leads to {base}"), err=True)
     _show(created, passcode if generate_passcode else None, as_json)

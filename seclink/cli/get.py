@@ -144,27 +144,28 @@ def _reveal_with_prompt(client: Client, link: str, passcode: str | None) -> Reve
 
 def _with_hint(error: PasscodeWrong, typed: str) -> PasscodeWrong:
     """Return the error with what may be too much in the passcode of the option."""
-    doubt = _doubt(passcodes.cleaned(typed))
+    doubt, _ = _doubt(passcodes.cleaned(typed))
     return PasscodeWrong(f"{error.message}. {doubt}" if doubt else error.message, error.attempts_left)
 
 
 def _candidates(typed: str) -> Sequence[str]:
     """Return the passcodes to try. Ask, instead of spending an attempt, where a space or look-alike may be too much."""
     passcode = passcodes.cleaned(typed)
-    candidates, doubt = passcode_candidates(passcode), _doubt(passcode)
+    candidates, (doubt, question) = passcode_candidates(passcode), _doubt(passcode)
     if candidates[1:] or not doubt:
         return candidates
-    question = f"{doubt}. Try the usual ones?" if "usual" in doubt else f"{doubt}. Try it without?"
+    question = f"{doubt}. {question}"
     return [passcodes.plainer(passcode) if terminal.confirm(question) else passcode]
 
 
-def _doubt(passcode: str) -> str:
-    """Return what may be too much in a cleaned passcode, "" if nothing."""
+def _doubt(passcode: str) -> tuple[str, str]:
+    """Return what may be too much in a cleaned passcode, "" if nothing, and the question whether to change it."""
     if passcodes.plainer(passcode) in ("", passcode):
-        return ""
+        return "", ""
     if passcodes.plainer(passcode.strip()) == passcode.strip():
-        return "The passcode starts or ends with a space"
-    return "The passcode has characters that only look like the usual ones, such as curly quotes"
+        return "The passcode starts or ends with a space", "Try it without?"
+    look_alikes = "The passcode has characters that only look like the usual ones, such as curly quotes"
+    return look_alikes, "Try the usual ones?"
 
 
 def _output(secret: RevealedSecret, profile: Profile) -> None:

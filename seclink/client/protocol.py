@@ -82,13 +82,16 @@ class HttpRequest:
         return "/".join(self.url.split("/", 3)[:3])
 
 
+Body = bytes | bytearray
+
+
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes | bytearray = field(repr=False)
+    body: Body = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,6 @@ class ConnectionLost:
 Step = HttpRequest | float
 Outcome = HttpResponse | ConnectionLost | None
 Flow = Generator[Step, Outcome, T]
-
-
-Body = bytes | bytearray
 
 
 def exchange(

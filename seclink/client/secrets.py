@@ -25,7 +25,7 @@ from seclink.client.models import (
     link_id_of,
     string,
 )
-from seclink.client.protocol import Flow, HttpRequest, exchange
+from seclink.client.protocol import Body, Flow, HttpRequest, exchange
 from seclink.client.session import Session, to_seconds
 from seclink.errors import BadRequest, Fault, LinkIncomplete, NotAuthentic
 from seclink.format import envelope
@@ -164,7 +164,7 @@ class _PayloadMembers(msgspec.Struct, rename="camel"):
     expires_at: int
 
 
-def _payload_members(body: bytes | bytearray) -> Json:
+def _payload_members(body: Body) -> Json:
     """Raises ValueError if members are missing or have other types."""
     try:
         return msgspec.structs.asdict(msgspec.json.decode(body, type=_PayloadMembers))

@@ -30,6 +30,7 @@ from seclink.server.serve import CannotListen, stop_on_signals
 from seclink.server.serve import serve as serve_http
 from seclink.server.settings import ServerSettings
 from seclink.store import owner
+from seclink.store.chunk_files import folder_of
 from seclink.store.sqlite import SqliteStore
 from seclink.telemetry.log import Log
 from seclink.web.assets import load as load_assets
@@ -142,7 +143,7 @@ async def _open_store(start: StartArguments, log: Log) -> SqliteStore:
             start.path,
             keep_seconds=keep_seconds,
             max_bytes=config.store.max_bytes,
-            files=start.path.parent / config.files.path if config.files.path else None,
+            files=folder_of(start.path, config.files.path) if config.files.path else None,
         )
     except StoreUnusable as error:
         prefix = location_prefix(start.source.path, "store", "path")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from seclink.domain import tokens
 from seclink.domain.files_state import FilesState, storage_errors
 from seclink.errors import Gone, NotFound, StorageFailed
-from seclink.model import CHUNK_BYTES, Actor, Grant, chunk_count
+from seclink.model import CHUNK_BYTES, Actor, Grant, chunk_count, chunk_length
 
 PIECE_BYTES = 256 * 1024
 
@@ -36,8 +36,7 @@ class Downloads:
             raise NotFound("The files have no chunk of this number")
         if not grant.was_started:
             await self._uploads.start_grant(tokens.digest(token), now)
-        offset = chunk * CHUNK_BYTES
-        length = min(CHUNK_BYTES, grant.size - offset)
+        offset, length = chunk * CHUNK_BYTES, chunk_length(grant.size, chunk)
         return Download(length, self._pieces(grant.file or "", offset, offset + length, token, actor, now, ended))
 
     async def finish(self, token: str | None, now: int) -> None:

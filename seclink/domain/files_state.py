@@ -3,6 +3,7 @@
 import contextlib
 import errno
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 from msgspec import Struct
 
@@ -10,7 +11,7 @@ from seclink.domain.background import BackgroundTasks
 from seclink.domain.chunk_turns import ChunkTurns
 from seclink.domain.idempotency import IdempotencyCache
 from seclink.domain.shares import Holder, Shares
-from seclink.errors import Busy, FilesFull, StorageFailed, StoreUnusable
+from seclink.errors import FilesFull, StorageFailed, StoreUnusable
 from seclink.model import Actor, Upload
 from seclink.store.contract import UploadStore
 
@@ -90,16 +91,10 @@ class FilesState:
             self.finish(upload_id)
         return count
 
-    @contextlib.contextmanager
-    def call_slot(self, actor: Actor) -> Iterator[None]:
+    def call_slot(self, actor: Actor) -> AbstractContextManager[None]:
         """Hold one of the client's places for calls about chunks. Raises Busy."""
         holder = Holder(client=actor.client, subnet=actor.subnet, is_anonymous=False)
-        if not self._calls.take(holder):
-            raise Busy("Too many chunks are on their way at the same time; try again")
-        try:
-            yield
-        finally:
-            self._calls.add(holder, -1)
+        return self._calls.hold(holder, "Too many chunks are on their way at the same time; try again")
 
     async def _sweep(self) -> None:
         await self.sweep(0)

@@ -13,9 +13,15 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from seclink.errors import IdempotencyMismatch
+from seclink.model import Actor
 
 T = TypeVar("T")
 GROUP_PARTS = 4  # one group of callers may keep a quarter of the bytes and of the number
+
+
+def group_of(actor: Actor) -> str:
+    """Return the name of the callers that share a part of the results."""
+    return actor.subnet or actor.client
 
 
 class Entry(Struct, Generic[T]):
@@ -54,6 +60,15 @@ class IdempotencyCache(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._entries) + len(self._in_progress)
+
+    async def once_for(self, actor: Actor, retry: tuple[str, bytes] | None, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work of a request; with `retry`, its Idempotency-Key and digest, as `once` for this caller."""
+        if retry is None:
+            return await work()
+        key, fingerprint = retry
+        # Anonymous callers are told apart by their address alone: a key must not fetch another caller's result.
+        caller = f"account {actor.account}" if actor.account else f"client {actor.client}"
+        return await self.once(f"{caller} {key}", fingerprint, work, group_of(actor))
 
     async def once(self, key: str, fingerprint: bytes, work: Callable[[], Awaitable[T]], group: str = "") -> T:
         """Return the result stored under `key`, or do the work and store its result.

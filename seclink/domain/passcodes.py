@@ -7,9 +7,9 @@ slow.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from time import perf_counter
 from typing import Any, Literal, TypeVar
 
@@ -17,7 +17,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from seclink.domain.shares import Holder, Shares
-from seclink.errors import Busy
 from seclink.telemetry.counters import Histogram
 
 T = TypeVar("T")
@@ -45,15 +44,9 @@ class Passcodes:
         """Set the cost of new hashes; a stored hash carries its own."""
         self._hasher = PROFILES[profile]
 
-    @contextmanager
-    def slot(self, holder: Holder) -> Iterator[None]:
+    def slot(self, holder: Holder) -> AbstractContextManager[None]:
         """Hold a slot of the queue, taken before anything is counted or spent. Raise Busy if the share is used up."""
-        if not self.slots.take(holder):
-            raise Busy("Too many passcodes are being checked; nothing was spent, try again")
-        try:
-            yield
-        finally:
-            self.slots.add(holder, -1)
+        return self.slots.hold(holder, "Too many passcodes are being checked; nothing was spent, try again")
 
     async def hash_if_set(self, passcode_hash: str | None, holder: Holder) -> str | None:
         """Return the argon2id string of a passcode's digest, None for None. Raise Busy."""

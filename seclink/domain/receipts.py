@@ -4,9 +4,9 @@ A receipt is open to the holder of its manage token and to its account's API key
 `now` is epoch milliseconds and comes from the caller.
 """
 
-import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import msgspec
 from msgspec import UNSET
@@ -17,7 +17,7 @@ from seclink.domain.clock import day_week_month
 from seclink.domain.passcodes import Passcodes
 from seclink.domain.release_checks import check_access, require_live
 from seclink.domain.shares import Holder, Shares, holder_of
-from seclink.errors import Busy, Gone, NotActive, NotFound
+from seclink.errors import Gone, NotActive, NotFound
 from seclink.model import Actor, Edit, Filter, Page, Receipt, Scope, State, Stats
 from seclink.store.contract import Store
 from seclink.telemetry.log import Log
@@ -107,16 +107,10 @@ class Receipts:
         with self._list_slot(account):
             return await self._store.stats(account, now, day_week_month(now), format)
 
-    @contextlib.contextmanager
-    def _list_slot(self, account: str | None) -> Iterator[None]:
+    def _list_slot(self, account: str | None) -> AbstractContextManager[None]:
         """Hold a place among the lists that are being read, None for an admin's list of all accounts. Raise Busy."""
         reader = Holder(client=f"account {account or ''}", is_anonymous=False)
-        if not self._lists.take(reader):
-            raise Busy("Too many lists are being read at the same time; try again")
-        try:
-            yield
-        finally:
-            self._lists.add(reader, -1)
+        return self._lists.hold(reader, "Too many lists are being read at the same time; try again")
 
 
 def _ended_at(receipt: Receipt | None) -> int | None:

@@ -5,9 +5,12 @@ leave a quarter to the holders of API keys.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from msgspec import Struct
 
+from seclink.errors import Busy
 from seclink.model import Actor
 
 CLIENT_PARTS, SUBNET_PARTS = 8, 4  # one client may hold an eighth, its /48 a quarter
@@ -75,6 +78,16 @@ class Shares:
             return False
         self.add(holder, amount)
         return True
+
+    @contextmanager
+    def hold(self, holder: Holder, message: str, amount: int = 1) -> Iterator[None]:
+        """Hold `amount` for as long as the work takes. Raise Busy with the message if that does not fit."""
+        if not self.take(holder, amount):
+            raise Busy(message)
+        try:
+            yield
+        finally:
+            self.add(holder, -amount)
 
     def add(self, holder: Holder, amount: int) -> None:
         """Count `amount`, negative to give it back, whether it fits or not."""

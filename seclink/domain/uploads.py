@@ -27,14 +27,12 @@ from seclink.errors import (
     UploadUnknown,
     UploadUsed,
 )
-from seclink.model import CHUNK_BYTES, SEAL_BYTES, Actor, Scope, Upload, chunk_count
+from seclink.model import CHUNK_BYTES, SEAL_BYTES, UPLOAD_IDLE_MS, Actor, Scope, Upload, chunk_count
 from seclink.store.contract import Room
 from seclink.telemetry.log import Log
 
 MAX_SIZE, MAX_SECRETS = 2**53 - 1, 1_000
-IDLE_MS = 3_600_000  # the life of an upload that gets no chunk
 MIN_FREE_BYTES = 2**30  # of the disk, which files leave to the database and the rest of the machine
-PIECE_BYTES = 256 * 1024
 QUOTA_SECONDS = 60
 
 Charge = Callable[[int], Callable[[], None]]
@@ -93,13 +91,7 @@ class Uploads:
         as for the creation of a secret.
         """
         self._check(new, actor)
-        if retry is None:
-            return await self._create(new, actor, now, charge)
-        key, request = retry
-        caller = f"account {actor.account}" if actor.account else f"client {actor.client}"
-        return await self._state.created.once(
-            f"{caller} {key}", request, lambda: self._create(new, actor, now, charge), actor.subnet or actor.client
-        )
+        return await self._state.created.once_for(actor, retry, lambda: self._create(new, actor, now, charge))
 
     async def find(self, upload_id: str, token: str | None, now: int) -> Upload:
         """Return an upload that secrets may still be attached to. Raises UploadUnknown, UploadUsed."""
@@ -185,7 +177,7 @@ class Uploads:
             received=bytes(-(-chunk_count(new.size) // 8)),
             outstanding=new.secrets,
             created_at=now,
-            expires_at=now + IDLE_MS,
+            expires_at=now + UPLOAD_IDLE_MS,
         )
         files = self._config.files
         room = Room(files.total_bytes, files.total_bytes // 2)

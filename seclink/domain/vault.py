@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from seclink.config.schema import Config
 from seclink.domain import policy, tokens
 from seclink.domain.downloads import Downloads
+from seclink.domain.idempotency import group_of
 from seclink.domain.policy import Terms
 from seclink.domain.receipts import Receipts
 from seclink.domain.release_checks import ReleaseChecks, access_hash_of, gone_error, require_live
@@ -53,14 +54,7 @@ class Vault:
 
         `retry` is (Idempotency-Key, digest of the request): the same pair within ten minutes returns the same result.
         """
-        if retry is None:
-            return await self._create(new, actor, now)
-        key, request = retry
-        # Anonymous callers are told apart by their address alone: a key must not fetch another caller's result.
-        caller = f"account {actor.account}" if actor.account else f"client {actor.client}"
-        return await self._state.created.once(
-            f"{caller} {key}", request, lambda: self._create(new, actor, now), _group(actor)
-        )
+        return await self._state.created.once_for(actor, retry, lambda: self._create(new, actor, now))
 
     async def reveal(
         self,
@@ -87,7 +81,9 @@ class Vault:
             is_first = True
             return await self._reveal(link_id, proof, actor, now, takes_files)
 
-        claimed = await self._state.revealed.once(hashlib.sha256(request).hexdigest(), b"", reveal_once, _group(actor))
+        claimed = await self._state.revealed.once(
+            hashlib.sha256(request).hexdigest(), b"", reveal_once, group_of(actor)
+        )
         if not is_first:
             peek = await self._store.peek(link_id, now)
             if peek is None or peek.state is State.BURNED:
@@ -247,19 +243,13 @@ class Vault:
             claimed = replace(claimed, files=replace(claimed.files, token=token))
         return claimed
 
-    @contextlib.contextmanager
-    def _room(self, size: int, actor: Actor) -> Iterator[None]:
+    def _room(self, size: int, actor: Actor) -> contextlib.AbstractContextManager[None]:
         """Hold room for a large response during the claim; the server counts it while it is unsent. Raise Busy."""
         address, needed = Holder(client=actor.client, subnet=actor.subnet, is_anonymous=False), size * 4 // 3
         if size <= SMALL_BYTES:
-            yield
-            return
-        if not self._state.unsent.take(address, needed):
-            raise Busy("Too many responses are waiting for their readers; nothing was spent, try again")
-        try:
-            yield
-        finally:
-            self._state.unsent.add(address, -needed)
+            return contextlib.nullcontext()
+        message = "Too many responses are waiting for their readers; nothing was spent, try again"
+        return self._state.unsent.hold(address, message, needed)
 
     @contextlib.contextmanager
     def _audited_failures(self, link_id: str, now: int, by: str | None = None) -> Iterator[None]:
@@ -271,11 +261,6 @@ class Vault:
             if state.failures.take(f"failed {link_id}", AUDITED_FAILURES, state.monotonic()).is_allowed:
                 state.background.spawn(self._store.record(link_id, error.code, now, by=by))
             raise
-
-
-def _group(actor: Actor) -> str:
-    """Return the name of the callers that share a part of the results kept for retries."""
-    return actor.subnet or actor.client
 
 
 def _row(

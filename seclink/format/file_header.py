@@ -40,8 +40,8 @@ class FileHeader:
 
     def members(self) -> dict[str, Any]:
         """Return the members for the header of an envelope."""
-        key = base64.urlsafe_b64encode(self.key).rstrip(b"=").decode()
-        return {"files": [_members(file) for file in self.files], "stream": {"key": key, "size": self.size}}
+        stream = {"key": _encoded(self.key), "size": self.size}
+        return {"files": [_members(file) for file in self.files], "stream": stream}
 
 
 def read(header: Mapping[str, Any]) -> FileHeader | None:
@@ -90,6 +90,10 @@ def _size(value: Any) -> int:
 
 def _key(value: Any) -> bytes:
     key = base64.b64decode(_text(value) + "=", altchars=b"-_", validate=True)
-    if len(key) != 32 or base64.urlsafe_b64encode(key).rstrip(b"=").decode() != value:
+    if len(key) != 32 or _encoded(key) != value:
         raise ValueError
     return key
+
+
+def _encoded(key: bytes) -> str:
+    return base64.urlsafe_b64encode(key).rstrip(b"=").decode()

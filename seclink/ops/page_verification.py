@@ -66,9 +66,7 @@ def verify_pages(server: HttpProbe) -> PageComparison:
     differences: list[Difference] = []
     config = Config()
     try:
-        config, assets = settings_from_page(
-            start_page.body, server.address, lambda path: server.get(path, subresource(server.address + path)).body
-        )
+        config, assets = settings_from_page(start_page.body, server.address, lambda path: _load(server, path).body)
     except ConfigError as error:
         differences += [Difference("/", problem) for problem in error.message.split("\n")]
         assets = load(config, server.address)

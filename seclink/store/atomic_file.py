@@ -26,7 +26,7 @@ def commit(temp: Path, target: Path, *, replace: bool = False) -> None:
 
     Raises FileExistsError if there is a target by now, unless it shall be replaced.
     """
-    _sync(temp)
+    sync(temp)
     if replace:
         temp.replace(target)
     else:
@@ -38,7 +38,7 @@ def commit(temp: Path, target: Path, *, replace: bool = False) -> None:
             if os.path.lexists(target):
                 raise FileExistsError(target) from None
             temp.rename(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def erase(descriptor: int) -> None:
@@ -50,7 +50,8 @@ def erase(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from seclink.errors import StoreFault, StoreUnusable
 from seclink.store import owner
+from seclink.store.atomic_file import sync
 
 T = TypeVar("T")
 THREADS = 8
@@ -148,11 +149,7 @@ class ChunkFolder:
 def _create(path: Path) -> None:
     with contextlib.suppress(FileExistsError):
         path.mkdir(0o700)
-        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        sync(path.parent)
 
 
 def _check(path: Path, folder: int) -> None:

@@ -129,19 +129,17 @@ class SqliteStore:
     # Writing
 
     async def add(self, secret: Secret) -> None:
-        try:
-            await self._commits.write(secret)
-        except sqlite3.Error as error:
-            raise _ADD_ERRORS.get(getattr(error, "sqlite_errorname", ""), StorageFailed)() from error
+        await self._add(secret)
 
     async def add_with_files(self, secret: Secret, upload_id: str, token_digest: bytes) -> int:
+        remaining: int = await self._add(lambda db: uploads.add_with_secret(db, secret, upload_id, token_digest))
+        return remaining
+
+    async def _add(self, write: Write) -> Any:
         try:
-            remaining: int = await self._commits.write(
-                lambda db: uploads.add_with_secret(db, secret, upload_id, token_digest)
-            )
+            return await self._commits.write(write)
         except sqlite3.Error as error:
             raise _ADD_ERRORS.get(getattr(error, "sqlite_errorname", ""), StorageFailed)() from error
-        return remaining
 
     async def claim(
         self,

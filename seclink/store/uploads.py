@@ -13,13 +13,12 @@ import msgspec
 from msgspec import Struct
 
 from seclink.errors import FilesFull, UploadIncomplete, UploadUnknown, UploadUsed
-from seclink.model import Grant, Secret, Upload
+from seclink.model import UPLOAD_IDLE_MS, UPLOAD_MS, Grant, Secret, Upload
 from seclink.store.contract import Room
 from seclink.store.reads import state_at
 from seclink.store.write_connection import WriteConnection
 from seclink.store.writes import add_all, add_event
 
-IDLE_MS, LONGEST_MS = 3_600_000, 86_400_000  # an upload without a new chunk, and any upload
 MAX_SWEPT = 200
 
 _COLUMNS = "upload_id, token_digest, file, account, size, received, outstanding, created_at, due_at"
@@ -134,7 +133,7 @@ def add_chunk(db: sqlite3.Connection, upload_id: str, chunk: int, now: int) -> N
     db.execute(
         "UPDATE uploads SET received = ?, stored_bytes = stored_bytes + ?, due_at = max(due_at, min(?, created_at + ?))"
         " WHERE upload_id = ?",
-        (bytes(received), known.length(chunk), now + IDLE_MS, LONGEST_MS, upload_id),
+        (bytes(received), known.length(chunk), now + UPLOAD_IDLE_MS, UPLOAD_MS, upload_id),
     )
 
 

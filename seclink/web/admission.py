@@ -174,9 +174,8 @@ class Admission:
         """Return whether an anonymous request would be refused; counts nothing."""
         now, limiter = self._clock.monotonic(), self._address_limiter
         for name, rate in self._anonymous_rates(scope, rule):
-            subnet_rate = Rate(rate.count * SUBNET_FACTOR, rate.seconds)
             if not limiter.look(f"{name} {client}", rate, now).is_allowed or (
-                subnet and not limiter.look(f"{name} {subnet}", subnet_rate, now).is_allowed
+                subnet and not limiter.look(f"{name} {subnet}", _subnet_rate(rate), now).is_allowed
             ):
                 return True
         return False
@@ -186,7 +185,7 @@ class Admission:
         now, limiter, places = self._clock.monotonic(), self._address_limiter, _places(client, subnet)
         if subnet is None:
             return rate, limiter.take(f"{name} {client}", rate, now, cost, places)
-        subnet_rate = Rate(rate.count * SUBNET_FACTOR, rate.seconds)
+        subnet_rate = _subnet_rate(rate)
         # The subnet decides before the client gets a log: 65,536 clients of one subnet would fill the limiter.
         of_subnet = limiter.look(f"{name} {subnet}", subnet_rate, now, cost)
         if not of_subnet.is_allowed:
@@ -244,6 +243,10 @@ def client_and_subnet(peer: str) -> tuple[str, str | None]:
         return str(address), None
     number = int(address)
     return f"{number >> 64:x}/64", f"{number >> 80:x}/48"
+
+
+def _subnet_rate(rate: Rate) -> Rate:
+    return Rate(rate.count * SUBNET_FACTOR, rate.seconds)
 
 
 @lru_cache(4096)

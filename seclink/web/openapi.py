@@ -50,7 +50,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "SecLink-Passcode": {"in": "header", "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}},
     "SecLink-Manage": {
         "in": "header",
-        "schema": {"type": "string", "pattern": "^[!-~]*$"},
+        "schema": _TOKEN,
         "description": "The manage token.",
     },
     "SecLink-Upload": {"in": "header", "schema": _TOKEN, "description": "The token of the upload."},

@@ -43,7 +43,7 @@ BREAKS = (
     Break("store/passcode_attempts.py", "ATTEMPTS_PER_SECRET - total - 1)", "ATTEMPTS_PER_SECRET - total)", PASSCODE),
     Break("store/passcode_attempts.py", "if total >= ATTEMPTS_PER_SECRET:", "if False:", PASSCODE),
     Break("store/writes.py", "passcode_attempts.forget(db, now)", "pass", STORE),
-    Break("domain/passcodes.py", "if not self.slots.take(holder):", "if False:", PASSCODE),
+    Break("domain/shares.py", "if not self.take(holder, amount):", "if False:", PASSCODE),
     # Limits
     Break("web/middleware.py", "response.body.release()", "pass", BODIES),
     Break("web/middleware.py", "self.requests.add(holder, -1)", "pass", BODIES),

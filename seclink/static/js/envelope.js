@@ -88,10 +88,10 @@ export async function sha256(data) {
 
 /**
  * @param {Bytes} key
- * @param {KeyUsage} use
+ * @param {...KeyUsage} uses
  */
-export function aes(key, use) {
-  return crypto.subtle.importKey("raw", key, "AES-GCM", false, [use]);
+export function aes(key, ...uses) {
+  return crypto.subtle.importKey("raw", key, "AES-GCM", false, uses);
 }
 
 /**

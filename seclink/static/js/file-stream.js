@@ -13,7 +13,7 @@
 
 import { ApiError } from "./api-error.js";
 import { concat, utf8 } from "./bytes.js";
-import { FORMAT, hkdf, padded } from "./envelope.js";
+import { FORMAT, aes, hkdf, padded } from "./envelope.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 
@@ -41,8 +41,7 @@ export class FileStream {
    * @param {number} size
    */
   static async of(streamKey, size) {
-    const key = await hkdf(streamKey, "file");
-    return new this(await crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt", "decrypt"]), size);
+    return new this(await aes(await hkdf(streamKey, "file"), "encrypt", "decrypt"), size);
   }
 
   /**
