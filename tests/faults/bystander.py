@@ -5,7 +5,6 @@ from one IPv6 /64 and from one /48, inside a network namespace of its own in whi
 has the default rates. Each visit of the bystander comes from another network, over a connection of its own.
 """
 
-import base64
 import contextlib
 import http.client
 import itertools
@@ -24,6 +23,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from api_client import NO_STORAGE_QUOTA, create_request
+from crowd import Request
+from mixed_load import resource_usage
 from support.server import HIGH_RATES, Server
 
 MB = 1_000_000
@@ -31,7 +33,7 @@ NETWORKS = (
     ("route", "add", "local", "10.0.0.0/8", "dev", "lo"),
     ("-6", "route", "add", "local", "fd00::/8", "dev", "lo"),
 )
-UNLIMITED = HIGH_RATES + "[limits]\nclient_bytes = 17592186044416\n"
+UNLIMITED = HIGH_RATES + NO_STORAGE_QUOTA
 RIGHT, WRONG = "ab" * 32, "cd" * 32
 SECONDS = 12.0
 SLOWEST_MILLISECONDS = 200
@@ -155,16 +157,11 @@ ATTACKS: dict[str, Callable[[Attacker], None] | None] = {
 
 
 def request(method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
-    lines = [f"{method} /api/v1{path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
-    if body:
-        lines.append("Content-Type: application/json")
-    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return Request(method, path, tuple((headers or {}).items()), body).encode()
 
 
 def create_body(payload: bytes, **members: Any) -> bytes:
-    envelope = {"encryptedBlob": base64.b64encode(payload).decode(), "iv": base64.b64encode(b"i" * 12).decode()}
-    return json.dumps({"expiresIn": 3600, "maxViews": 1, **envelope, **members}).encode()
+    return json.dumps(create_request(payload, **members)).encode()
 
 
 class Bystander:
@@ -237,12 +234,8 @@ def prepare(place: Place, server: Server) -> Prepared:
     account = {"Authorization": f"Bearer {key}"}
     for number in range(3_000):
         create(b"x", account, label=f"receipt {number}")
-    large = [create(b"x" * MB, maxViews=10) for _ in range(100)]
+    large = [create(b"x" * MB, expiryType=None, expiresIn=3600, maxViews=10) for _ in range(100)]
     return Prepared(large, [create(b"x", passcodeHash=RIGHT) for _ in range(200)], key)
-
-
-def resident_mebibytes(server: Server) -> int:
-    return int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) // 256
 
 
 def main() -> int:
@@ -274,7 +267,7 @@ def measure(name: str, place: Place, server: Server, prepared: Prepared) -> bool
     middle, slowest = times[len(times) // 2], times[int(len(times) * 0.99)]
     print(
         f"{name:16} {place.name:5} {len(times) // 3:6} {middle:6.1f} {slowest:6.1f} {times[-1]:6.0f} "
-        f"{resident_mebibytes(server):5}  {dict(bystander.statuses)}",
+        f"{resource_usage(server)['rss']:5.0f}  {dict(bystander.statuses)}",
         flush=True,
     )
     return slowest < SLOWEST_MILLISECONDS and set(bystander.statuses) == {200, 201}

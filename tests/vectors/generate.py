@@ -98,10 +98,8 @@ def padded(n: int) -> int:
     if n <= 256:
         return 256
     exponent = len(f"{n:b}") - 1
-    zeros = exponent - (len(f"{exponent:b}") - 1) - 1
-    while n % 2**zeros:
-        n += 1
-    return n
+    step = 1 << (exponent - (len(f"{exponent:b}") - 1) - 1)
+    return -(-n // step) * step
 
 
 def plaintext(header: bytes, body: bytes, claimed: int | None = None) -> bytes:
@@ -340,22 +338,13 @@ def sealed_chunk(index: int, chunk: bytes, is_last: bool) -> bytes:
 
 
 def stream_given(size: int) -> dict[str, Any]:
-    count = -(-padded_stream(size) // CHUNK)
+    count = -(-padded(size) // CHUNK)
     nonces = [nonce_of(index).hex() for index in range(count)]
     return {"streamKey": STREAM_KEY.hex(), "size": size, "seed": size & 255, "nonces": nonces}
 
 
-def padded_stream(size: int) -> int:
-    """Padded, without stepping through lengths one by one."""
-    if size <= 256:
-        return 256
-    exponent = len(f"{size:b}") - 1
-    step = 1 << (exponent - (len(f"{exponent:b}") - 1) - 1)
-    return -(-size // step) * step
-
-
 def stream(comment: str, size: int) -> dict[str, Any]:
-    whole = fold(size, size & 255) + bytes(padded_stream(size) - size)
+    whole = fold(size, size & 255) + bytes(padded(size) - size)
     parts = [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
     sealed = [sealed_chunk(index, part, index == len(parts) - 1) for index, part in enumerate(parts)]
     chunks = [{"bytes": len(part), "sha256": hashlib.sha256(part).hexdigest()} for part in sealed]
@@ -385,7 +374,7 @@ def streams() -> dict[str, Any]:
     lengths = [0, CHUNK - 1, CHUNK, CHUNK + 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 + 1, 2**40 - 1, 2**52, 2**53 - 1]
     return {
         "padded_beyond_32_bits": vector(
-            "padded", "Without bit operators", {"lengths": lengths}, {"padded": [padded_stream(n) for n in lengths]}
+            "padded", "Without bit operators", {"lengths": lengths}, {"padded": [padded(n) for n in lengths]}
         ),
         "stream_empty": stream("One chunk of 256 zeros", 0),
         "stream_one_byte": stream("One byte and 255 zeros", 1),
