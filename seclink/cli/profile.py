@@ -28,8 +28,16 @@ TOKEN_RETENTION_MS = 366 * 24 * 3600 * 1000
 def default_path() -> Path:
     configured = os.environ.get("XDG_CONFIG_HOME", "")
     # The XDG specification requires relative paths to be ignored.
-    base = Path(configured) if configured.startswith("/") else Path.home() / ".config"
+    base = Path(configured) if configured.startswith("/") else _home() / ".config"
     return base / "seclink" / "client.json"
+
+
+def _home() -> Path:
+    """Return the home folder: for a user id without an account, `/`, as in a container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 class Profile:

@@ -486,6 +486,14 @@ def test_profile_follows_xdg_config_home(monkeypatch: pytest.MonkeyPatch) -> Non
         assert default_path() == Path("/home/me/.config/seclink/client.json")
 
 
+def test_user_id_without_an_account_has_a_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers run under such ids; engines set HOME to `/`."""
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    assert default_path() == Path("/.config/seclink/client.json")
+
+
 # Ends
 
 
