@@ -4,7 +4,7 @@ The chunks are erased when no secret and no grant needs them; until then their k
 secret, decides who can read them. `now` is epoch milliseconds and comes from the caller.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 from seclink.domain import tokens
@@ -19,7 +19,7 @@ class Download(NamedTuple):
     """A chunk on its way out: its length, and its pieces. The first piece may raise StorageFailed, Busy."""
 
     length: int
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes, None]
 
 
 class Downloads:
@@ -57,7 +57,7 @@ class Downloads:
 
     async def _pieces(
         self, name: str, offset: int, end: int, token: str, actor: Actor, now: int, ended: int
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield a part of a file until the grant ends. Raises StorageFailed, Busy, Gone."""
         with self._state.call_slot(actor):
             with storage_errors():

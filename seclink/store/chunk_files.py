@@ -79,7 +79,7 @@ class ChunkFolder:
 
     async def open_file(self, name: str, *, writable: bool = False) -> int:
         flags = (os.O_WRONLY if writable else os.O_RDONLY) | _FLAGS
-        return await self._run(lambda: os.open(name, flags, dir_fd=self._folder))
+        return await self._run(lambda: os.open(name, flags, dir_fd=self._folder), undo=os.close)
 
     async def write(self, file: int, offset: int, piece: bytes, digest: Any = None) -> None:
         await self._run(_write, file, offset, piece, digest)
@@ -135,14 +135,20 @@ class ChunkFolder:
         except FileNotFoundError:
             return 0
 
-    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do the work in a thread, to its end: a descriptor must not be closed under it, nor one be lost."""
+    async def _run(self, work: Callable[..., T], *arguments: Any, undo: Callable[[T], None] | None = None) -> T:
+        """Do the work in a thread, to its end: a descriptor must not be closed under it.
+
+        A cancelled caller does not get the result: `undo` disposes of it.
+        """
         future = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            if not future.done():
-                await asyncio.wait([future])
+            while not future.done():  # however often the caller is cancelled
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([future])
+            if future.exception() is None and undo is not None:
+                undo(future.result())
             raise
 
 

@@ -1,6 +1,7 @@
 """A response as bytes, sent as it is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -47,19 +48,20 @@ class StreamedResponse(Response):
 
     __slots__ = ("_pieces", "_unsent")
 
-    def __init__(self, length: int, pieces: AsyncIterator[bytes]) -> None:
+    def __init__(self, length: int, pieces: AsyncGenerator[bytes, None]) -> None:
         super().__init__(200, b"", [*_BYTES_HEADERS, (b"content-length", b"%d" % length)])
         self._unsent, self._pieces = length, pieces
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        piece = await anext(self._pieces)
-        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
-        while True:
-            self._unsent -= len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": self._unsent > 0})
-            if not self._unsent:
-                break
-            try:
-                piece = await anext(self._pieces)
-            except SecLinkError:
-                return
+        async with aclosing(self._pieces):  # also when the server ends the request: the file must not stay open
+            piece = await anext(self._pieces)
+            await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+            while True:
+                self._unsent -= len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": self._unsent > 0})
+                if not self._unsent:
+                    break
+                try:
+                    piece = await anext(self._pieces)
+                except SecLinkError:
+                    return

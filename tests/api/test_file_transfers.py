@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import os
+import threading
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from support.appliance import Appliance, MakeAppliance
 from seclink.domain import uploads
 from seclink.errors import StoreUnusable
 from seclink.model import CHUNK_BYTES
-from seclink.store.chunk_files import ChunkFolder
+from seclink.store.chunk_files import THREADS, ChunkFolder
 from seclink.store.sqlite import SqliteStore
 from seclink.web.asgi import Message
 
@@ -258,3 +260,65 @@ async def test_a_folder_is_created_for_the_first_file_only(appliance: Appliance)
     assert not folder_of(appliance.path).exists()
     await begin(appliance.http)
     assert folder_of(appliance.path).stat().st_mode & 0o777 == 0o700
+
+
+# Open files
+
+
+def open_files() -> set[str]:
+    return {f"{path.name} {path.readlink()}" for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+
+
+async def cancel_while_held(files: ChunkFolder, work: Coroutine[Any, Any, Any], times: int) -> None:
+    """Start the work, cancel it before a thread has begun it, and let it end."""
+    release = threading.Event()
+    for _ in range(THREADS):
+        files._threads.submit(release.wait)
+    task = asyncio.ensure_future(work)
+    try:
+        for _ in range(times):
+            await asyncio.sleep(0)
+            task.cancel()
+        await asyncio.sleep(0)
+        is_waiting = not task.done()
+    finally:
+        release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert is_waiting
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_cancelled_open_leaves_no_file_open(tmp_path: Path, times: int) -> None:
+    files = ChunkFolder.open(tmp_path / "files", is_needed=True)
+    await files.create("a" * 32)
+    before = open_files()
+    await cancel_while_held(files, files.open_file("a" * 32), times)
+    assert open_files() == before
+    await cancel_while_held(files, files.open_file("b" * 32), times)  # which is not there
+    files.close()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_file_is_never_closed_under_a_write(tmp_path: Path, times: int) -> None:
+    """Cancelled, also several times, the caller closes the file only after the thread has let go of it."""
+    files = ChunkFolder.open(tmp_path / "files", is_needed=True)
+    await files.create("a" * 32)
+
+    file = await files.open_file("a" * 32, writable=True)
+    await cancel_while_held(files, files.write(file, 0, b"whole"), times)
+    os.close(file)
+    assert (tmp_path / "files" / ("a" * 32)).read_bytes() == b"whole"
+    files.close()
+
+
+async def test_ended_request_leaves_no_file_open(appliance: Appliance) -> None:
+    """A download that the server ends in the middle, as at its stop."""
+    revealed = await reveal_files(appliance.http, await create_with_files(appliance.http, content(CHUNK_BYTES)))
+    before = open_files()
+    call = Call(appliance, "GET", "/api/v1/files/0", granted(revealed))
+    await call.has_sent.wait()
+    assert open_files() != before
+    call.task.cancel()
+    await asyncio.wait([call.task])
+    assert open_files() == before
