@@ -133,6 +133,11 @@ _INTEGERS = {
     "databaseUsedBytes": "seclink_database_used_bytes",
     "databaseLimitBytes": "seclink_database_limit_bytes",
     "walBytes": "seclink_wal_bytes",
+    "filesReservedBytes": "seclink_files_reserved_bytes",
+    "filesLimitBytes": "seclink_files_limit_bytes",
+    "filesStoredBytes": "seclink_files_stored_bytes",
+    "uploadsUnfinished": "seclink_uploads_unfinished",
+    "grants": "seclink_grants",
     "residentBytes": "process_resident_memory_bytes",
     "openFiles": "process_open_fds",
 }

@@ -38,9 +38,22 @@ def _lines(span: Span, name: str, problem: str) -> Iterator[str]:
     share = f"{100 * used / limit:.1f} % of {display.file_size(limit)}" if limit else "limit unknown"
     log = display.file_size(last.value("seclink_wal_bytes"))
     yield _line("database", f"{display.file_size(used)} used, {share}; WAL {log}")
+    yield from _files(span)
     memory, files = display.file_size(last.value("process_resident_memory_bytes")), last.value("process_open_fds")
     requests = _number(span, "requests_in_flight")
     yield _line("process", f"{memory}, {files:.0f} files, {requests} requests in flight")
+
+
+def _files(span: Span) -> Iterator[str]:
+    reserved, limit = (span.last.value(f"seclink_files_{name}_bytes") for name in ("reserved", "limit"))
+    share = f"{100 * reserved / limit:.1f} % of {display.file_size(limit)}" if limit else "limit unknown"
+    unfinished, grants = _number(span, "uploads_unfinished"), _number(span, "grants")
+    yield _line("files", f"{display.file_size(reserved)}, {share}; {unfinished} uploads unfinished, {grants} grants")
+    written, read = (
+        display.file_size(60 * sum(span.growth(f"seclink_files_{name}_bytes_total").values()) / span.seconds)
+        for name in ("written", "read")
+    )
+    yield _line("", f"{written} in and {read} out a minute")
 
 
 def _event_table(span: Span) -> Iterator[str]:

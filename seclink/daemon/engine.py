@@ -30,7 +30,7 @@ class Engine:
         counters = self.metrics.counters
         self.passcodes = Passcodes(config.passcodes.profile, counters.passcode_seconds)
         state = VaultState(store, self.passcodes, log, clock.monotonic, counters.events)
-        self.vault, self.unsent = Vault(state, config), state.unsent
+        self.vault, self.unsent, self._files = Vault(state, config), state.unsent, state.files
         self.address_limiter, self.key_limiter = RateLimiter(), RateLimiter()
         self.reaper = Reaper(self.vault, config.reaper.every, clock, log, counters.reaped_rows)
         self.health = HealthCheck(self.vault, self.reaper, clock, log)
@@ -53,6 +53,8 @@ class Engine:
                 health=self.health,
                 clock=self.clock,
                 in_flight=in_flight,
+                files=self._files,
+                max_files_bytes=config.files.total_bytes,
             )
         )
 

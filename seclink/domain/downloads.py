@@ -68,6 +68,7 @@ class Downloads:
                         piece = await self._files.read(file, offset, min(PIECE_BYTES, end - offset))
                     if not piece:
                         raise StorageFailed()
+                    self._state.read_bytes += len(piece)
                     if ended != self._state.ended:
                         ended = self._state.ended
                         await self._grant(token, now)

@@ -36,7 +36,10 @@ class Unfinished(Struct):
 
 
 class FilesState:
-    """`ended` counts how often grants were ended: a transfer looks again whether its own is among them."""
+    """`ended` counts how often grants were ended: a transfer looks again whether its own is among them.
+
+    `written_bytes` and `read_bytes` of chunks went to and came from the disk since the start.
+    """
 
     def __init__(self, uploads: UploadStore, background: BackgroundTasks, monotonic: Callable[[], float]) -> None:
         self.uploads, self._background = uploads, background
@@ -45,7 +48,7 @@ class FilesState:
         )
         self.turns = ChunkTurns()
         self._calls = Shares(MAX_CALLS)
-        self.ended = 0
+        self.ended = self.written_bytes = self.read_bytes = 0
         self._shares = Shares(MAX_UNFINISHED)
         self._unfinished: dict[str, Unfinished] = {}
 

@@ -205,6 +205,7 @@ class Uploads:
                 if file >= 0:
                     with storage_errors():
                         await self._files.write(file, offset + received, piece, digest)
+                    self._state.written_bytes += len(piece)
                 received += len(piece)
             if received != expected:
                 raise ChunkLength(f"This chunk has {expected} bytes")

@@ -51,6 +51,7 @@ class StoreStats(Struct, frozen=True, kw_only=True):
     log_bytes: int
     batches: Histogram
     commit_seconds: Histogram
+    files: "FilesUsage"
 
 
 class NewGrant(Struct, frozen=True):
@@ -68,12 +69,17 @@ class Room(Struct, frozen=True):
 
 
 class FilesUsage(Struct, frozen=True, kw_only=True):
-    """The uploads with their plain bytes, the bytes of the chunks that are stored, and those that are to come."""
+    """The uploads with their plain bytes, the bytes of the chunks that are stored, and those that are to come.
+
+    `unfinished` are the uploads that secrets may still be attached to, `grants` the live ones of readers.
+    """
 
     uploads: int
     plain_bytes: int
     stored_bytes: int
     missing_bytes: int
+    unfinished: int
+    grants: int
 
 
 class ChunkFiles(Protocol):
@@ -280,5 +286,5 @@ class UploadStore(Protocol):
         Return how many there were, and the ids of those that have ended. With `now` 0 the clock decides nothing.
         """
 
-    async def usage(self) -> FilesUsage:
-        """Return the numbers and bytes of the uploads."""
+    async def usage(self, now: int) -> FilesUsage:
+        """Return the numbers and bytes of the uploads, and of the grants."""

@@ -241,6 +241,7 @@ class SqliteStore:
             log_bytes=self._checkpointer.wal_bytes(),
             batches=self._commits.batches,
             commit_seconds=self._commits.seconds,
+            files=await self.uploads.usage(now),
         )
 
     async def audit_mark(self) -> str:

@@ -54,8 +54,8 @@ class SqliteUploads:
         await self.files.erase(swept.files)
         return len(ids), tuple(swept.upload_ids)
 
-    async def usage(self) -> FilesUsage:
-        [numbers] = await self._fetch(uploads.USAGE, ())
+    async def usage(self, now: int) -> FilesUsage:
+        [numbers] = await self._fetch_list(uploads.USAGE, {"now": now})
         return FilesUsage(**dict(zip(FilesUsage.__struct_fields__, map(int, numbers), strict=True)))
 
 

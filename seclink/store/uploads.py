@@ -34,7 +34,11 @@ ATTACHED_FILE = """
     FROM secrets AS s JOIN attachments AS a ON a.secret = s.id JOIN uploads AS u ON u.id = a.upload
     WHERE s.link_id = ?
 """
-USAGE = "SELECT count(*), total(plain_bytes), total(stored_bytes), total(size - stored_bytes) FROM uploads"
+USAGE = """
+    SELECT count(*), total(plain_bytes), total(stored_bytes), total(size - stored_bytes), total(outstanding > 0),
+           (SELECT count(*) FROM grants WHERE ended_at IS NULL AND expires_at > :now)
+    FROM uploads
+"""
 NAMES = "SELECT file FROM uploads"
 # An upload may go once no secret can be attached and each attached one has ended, and so have its readers' grants.
 # With :now = 0 the clock decides nothing: only what was ended on purpose has ended.

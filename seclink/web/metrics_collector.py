@@ -16,11 +16,12 @@ from msgspec import Struct
 
 from seclink import __version__
 from seclink.domain.clock import Clock
+from seclink.domain.files_state import FilesState
 from seclink.domain.health import COMPONENTS, HealthCheck
 from seclink.domain.passcodes import THREADS, Passcodes
 from seclink.domain.policy import FORMATS
 from seclink.errors import StorageFailed
-from seclink.store.contract import Store, StoreStats
+from seclink.store.contract import FilesUsage, Store, StoreStats
 from seclink.telemetry.counters import Counters
 from seclink.telemetry.prometheus import Family, family, histograms, render, single
 
@@ -36,13 +37,17 @@ BUILD = {"version": __version__, "python": platform.python_version()}
 
 
 class MetricsSources(Struct, frozen=True, kw_only=True):
-    """The objects that are read for each scrape. `in_flight` returns the number of requests in flight."""
+    """The objects that are read for each scrape. `in_flight` returns the number of requests in flight, and
+    `max_files_bytes` is `files.total_bytes`.
+    """
 
     store: Store
     passcodes: Passcodes
     health: HealthCheck
     clock: Clock
     in_flight: Callable[[], int]
+    files: FilesState
+    max_files_bytes: int
 
 
 class MetricsCollector:
@@ -64,7 +69,8 @@ class MetricsCollector:
         if (sources := self.sources) is not None:
             families += _current(sources, await sources.health.failing())
             with contextlib.suppress(StorageFailed):
-                families += _stored(await sources.store.statistics(sources.clock.now()))
+                stats = await sources.store.statistics(sources.clock.now())
+                families += [*_stored(stats), *_files(stats.files, sources)]
         return render(families)
 
     def _since_start(self) -> Iterator[Family]:
@@ -130,6 +136,21 @@ def _stored(stats: StoreStats) -> Iterator[Family]:
     yield histograms("seclink_commit_writes", "Writes per commit.", [({}, stats.batches)])
     help = "Time of a commit: its statements and the sync to disk."
     yield histograms("seclink_commit_seconds", help, [({}, stats.commit_seconds)])
+
+
+def _files(usage: FilesUsage, sources: MetricsSources) -> Iterator[Family]:
+    help = "Bytes of files, before encryption, that are stored or reserved by uploads."
+    yield single("seclink_files_reserved_bytes", "gauge", help, usage.plain_bytes)
+    yield single("seclink_files_limit_bytes", "gauge", "Reserved bytes at which uploads stop.", sources.max_files_bytes)
+    yield single("seclink_files_stored_bytes", "gauge", "Bytes of chunks on the disk.", usage.stored_bytes)
+    yield single("seclink_files_missing_bytes", "gauge", "Bytes that uploads have still to send.", usage.missing_bytes)
+    yield single("seclink_uploads", "gauge", "Uploads, with those of secrets.", usage.uploads)
+    help = "Uploads that secrets may still be attached to."
+    yield single("seclink_uploads_unfinished", "gauge", help, usage.unfinished)
+    yield single("seclink_grants", "gauge", "Readers who may download the files of a secret.", usage.grants)
+    files = sources.files
+    yield single("seclink_files_written_bytes_total", "counter", "Bytes of chunks written.", files.written_bytes)
+    yield single("seclink_files_read_bytes_total", "counter", "Bytes of chunks read.", files.read_bytes)
 
 
 def _by(label: str, values: Mapping[str, float]) -> list[tuple[dict[str, str], float]]:

@@ -165,7 +165,7 @@ async def test_full_disk_is_told_and_counts_nothing(
         else:
             check_problem(await put(appliance.http, begun, 0, content()), 507, "files_full")
     await appliance.engine.reaper.reap_all()
-    assert (await appliance.store.uploads.usage()).uploads == 1
+    assert (await appliance.store.uploads.usage(appliance.clock.now())).uploads == 1
     assert (await put(appliance.http, begun, 0, content())).status_code == 204
 
 

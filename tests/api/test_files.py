@@ -242,7 +242,7 @@ async def test_edit_keeps_the_files(appliance: Appliance) -> None:
 async def test_invalid_uploads_reserve_nothing(appliance: Appliance, members: Any, field: str) -> None:
     problem = check_problem(await appliance.http.post("/uploads", json=members), 400, "bad_request")
     assert [fault["field"] for fault in problem["errors"]] == [field]
-    assert (await appliance.store.uploads.usage()).uploads == 0
+    assert (await appliance.store.uploads.usage(appliance.clock.now())).uploads == 0
 
 
 @pytest.mark.parametrize("change", [b"", b"x", None])
@@ -305,7 +305,7 @@ async def test_only_the_token_opens_an_upload(appliance: Appliance) -> None:
         check_problem(await appliance.http.post("/secrets", json=body(**wrong)), 404, "upload_unknown")
     for id in ("x", "A" * 20, begun["uploadId"] + "A"):
         check_problem(await appliance.http.get(f"/uploads/{id}", headers=by(begun)), 404, "upload_unknown")
-    assert (await appliance.store.uploads.usage()).uploads == 2
+    assert (await appliance.store.uploads.usage(appliance.clock.now())).uploads == 2
 
 
 async def test_upload_of_another_account_is_unknown(appliance: Appliance) -> None:
@@ -343,7 +343,7 @@ async def test_retried_begin_reserves_once(appliance: Appliance) -> None:
     assert first.json() == again.json()
     other = await appliance.http.post("/uploads", json={"size": SMALL + 1}, headers=headers)
     check_problem(other, 422, "idempotency_mismatch")
-    assert (await appliance.store.uploads.usage()).uploads == 1
+    assert (await appliance.store.uploads.usage(appliance.clock.now())).uploads == 1
 
 
 async def test_upload_can_be_given_up(appliance: Appliance) -> None:

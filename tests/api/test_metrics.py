@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from api_helpers import ACCESS, ACCESS_HASH, RIGHT, WRONG, bearer, body, check_problem, create, manage, reveal
+from file_helpers import begin, content, create_with_files, download, granted, reveal_files
 from prometheus_client.parser import text_string_to_metric_families
 from support.appliance import Appliance, MakeAppliance, loaded_assets
 from support.ports import free_port
@@ -16,6 +17,7 @@ from test_log_lines import canaries, check_no_canaries, run_every_flow
 
 from seclink.config.dialects import DIALECTS
 from seclink.daemon.app import build
+from seclink.domain import uploads
 from seclink.domain.policy import FORMATS
 from seclink.errors import BY_CODE
 from seclink.telemetry.log import Log
@@ -26,6 +28,17 @@ pytestmark = pytest.mark.anyio
 RATES = '[rates]\ncreate = "10000/hour"\nreveal = "10000/hour"\npeek = "10000/hour"\n'
 ON = f"{RATES}[metrics]\nenabled = true\n"
 URL = "http://localhost:8080/metrics"
+FILES = {
+    "files_reserved_bytes": 1000 + 5000 - 2 * 28,
+    "files_limit_bytes": 10_000_000,
+    "files_stored_bytes": 1000,
+    "files_missing_bytes": 5000,
+    "uploads": 2,
+    "uploads_unfinished": 1,
+    "grants": 1,
+    "files_written_bytes_total": 1000,
+    "files_read_bytes_total": 1000,
+}
 LABELS = {"format", "state", "code", "rate", "api", "operation", "le", "part", "version", "python", "store"}
 
 
@@ -255,3 +268,19 @@ def test_metrics_listener_on_a_used_port_stops_the_start(make_server: MakeServer
         assert server.process.wait(TIMEOUT_SECONDS) == 1
     assert f"metrics.listen: 127.0.0.1:{port} is in use" in server.log()
     assert "Traceback" not in server.log()
+
+
+async def test_files_are_measured(make_appliance: MakeAppliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MIN_FREE_BYTES", 0)
+    appliance = await make_appliance(ON + "[files]\nmax_bytes = 1000000\ntotal_bytes = 10000000\n")
+    data = content(1000)
+    secret = await create_with_files(appliance.http, data)
+    await begin(appliance.http, 5000)
+    revealed = await reveal_files(appliance.http, secret)
+    await download(appliance.http, revealed)
+    values = {name: value for name, labelled in read(await scrape(appliance)).items() for value in labelled.values()}
+    assert {name: values[f"seclink_{name}"] for name in FILES} == FILES
+    assert (await appliance.http.delete("/files", headers=granted(revealed))).status_code == 204
+    await appliance.engine.reaper.reap_all()
+    after = {name: value for name, labelled in read(await scrape(appliance)).items() for value in labelled.values()}
+    assert [after[f"seclink_{name}"] for name in ("grants", "uploads", "files_stored_bytes")] == [0, 1, 0]

@@ -43,6 +43,7 @@ def test_output_of_once_and_through_a_pipe_is_plain_text(shell: Shell, watched: 
             "3", "1",
         ]  # fmt: skip
         assert "gone 1" in text
+        assert "files       0 B, 0.0 % of 10.7 GB; 0 uploads unfinished, 0 grants" in text
         assert "create secret" in text
         assert "\x1b" not in text
         assert max(map(len, text.splitlines())) <= 80
@@ -57,6 +58,8 @@ def test_json_has_the_figures_as_numbers(shell: Shell, watched: Server) -> None:
     assert facts["refusals"]["gone"] == 1
     assert 0 < facts["requests"]["v1.create_secret"]["medianMs"] <= facts["requests"]["v1.create_secret"]["p99Ms"]
     assert 0 < facts["databaseUsedBytes"] < facts["databaseLimitBytes"]
+    assert (facts["filesReservedBytes"], facts["filesLimitBytes"]) == (0, 10 * 2**30)
+    assert (facts["uploadsUnfinished"], facts["grants"]) == (0, 0)
 
 
 def test_terminal_is_updated_until_q(shell: Shell, watched: Server) -> None:
