@@ -19,6 +19,7 @@
     ├── MethodNotAllowed       405 method_not_allowed
     ├── RequestTimeout         408 request_timeout        the body came too slowly
     ├── NotActive              409 not_active             the secret has ended, so it cannot be changed
+    ├── TooManyChanges         409 too_many_changes       the secret was changed as often as it may be
     ├── NameTaken              409 name_taken             the chosen name is or was the name of another secret
     ├── HasFiles               409 has_files              the reader has not said that it can take files
     ├── UploadIncomplete       409 upload_incomplete      chunks of the upload are missing
@@ -190,6 +191,10 @@ class RequestTimeout(SecLinkError):
 
 class NotActive(SecLinkError):
     code, status, title = "not_active", 409, "The secret has ended and cannot be changed"
+
+
+class TooManyChanges(SecLinkError):
+    code, status, title = "too_many_changes", 409, "The secret cannot be changed any more"
 
 
 class NameTaken(SecLinkError):

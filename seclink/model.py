@@ -9,6 +9,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 # Passcode attempts: of one client range within the window, and of all clients together.
 ATTEMPTS_PER_CLIENT, ATTEMPT_WINDOW_MS, ATTEMPTS_PER_SECRET = 5, 600_000, 20
+# The same where no proof of key is needed: the locks of a range, each longer than the one before, and the pauses of
+# everybody after so many attempts, from the first to the longest.
+LOCKS_MS = (600_000, 3_600_000, 21_600_000, 86_400_000)
+PAUSE_AFTER, PAUSE_MS, MAX_PAUSE_MS = 50, 60_000, 21_600_000
 # A chunk of files as it is stored: 4 MiB, and 28 bytes of nonce and tag. The last chunk of an upload may be smaller.
 SEAL_BYTES = 28
 CHUNK_BYTES = 4 * 2**20 + SEAL_BYTES
@@ -123,6 +127,7 @@ class Edit(Struct, frozen=True, kw_only=True):
     payload: bytes | UnsetType = UNSET
     iv: bytes | UnsetType = UNSET
     passcode_hash: str | UnsetType | None = UNSET
+    unlock: bool = False
     access: str | None = None
 
 
@@ -266,6 +271,13 @@ class Attempt(Struct, frozen=True, kw_only=True):
     retry_after: int
 
 
+class Locks(Struct, frozen=True):
+    """The locks on a secret's passcode: that of everybody lasts `until` then, and `clients` counts locked ranges."""
+
+    until: int | None = None
+    clients: int = 0
+
+
 class Event(Struct, frozen=True):
     """An event in a secret's history. `reason` is the text of a person who reported the secret."""
 
@@ -292,10 +304,14 @@ class Receipt(Struct, frozen=True, kw_only=True):
     passcode_required: bool
     events: tuple[Event, ...] = ()
     files: ReceiptFiles | None = None
+    locks: Locks = Locks()
 
 
 class Changes(Struct, frozen=True, kw_only=True):
-    """The changes of an edit, for the store: UNSET leaves a column as it is, None clears it."""
+    """The changes of an edit, for the store: UNSET leaves a column as it is, None clears it.
+
+    `unlock` forgets all passcode attempts.
+    """
 
     expires_at: int | UnsetType = UNSET
     max_views: int | UnsetType | None = UNSET
@@ -304,6 +320,7 @@ class Changes(Struct, frozen=True, kw_only=True):
     payload: bytes | UnsetType = UNSET
     iv: bytes | UnsetType = UNSET
     passcode: str | UnsetType | None = UNSET
+    unlock: bool | UnsetType = UNSET
 
 
 class Page(Struct, frozen=True, kw_only=True):

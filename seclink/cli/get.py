@@ -5,13 +5,13 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
 from seclink.cli import terminal
 from seclink.cli.connection import RemoteServer, connection
-from seclink.cli.display import local_time
+from seclink.cli.display import counted, local_time
 from seclink.cli.profile import Profile
 from seclink.cli.receipts import EXPOSED, find_receipt, receipt_in, with_scheme
 from seclink.cli.terminal import printable
@@ -235,6 +235,13 @@ def _show_meta(meta: SecretInfo, as_json: bool) -> None:
     click.echo(terminal.table(rows))
 
 
+def _lock_rows(receipt: ReceiptInfo) -> Iterator[tuple[str, str]]:
+    if receipt.locked_until is not None:
+        yield "locked", f"for everybody until {local_time(receipt.locked_until)}; see `seclink unlock`"
+    elif receipt.locked_clients:
+        yield "locked", f"for {counted(receipt.locked_clients, 'client')}; see `seclink unlock`"
+
+
 def _show_receipt(receipt: ReceiptInfo, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(dict(receipt.raw), indent=2))
@@ -245,6 +252,7 @@ def _show_receipt(receipt: ReceiptInfo, as_json: bool) -> None:
         ("views", f"{receipt.views} of {receipt.max_views}" if receipt.max_views else f"{receipt.views}, unlimited"),
         ("expires", local_time(receipt.expires_at)),
         ("passcode", "required" if receipt.passcode_required else "none"),
+        *_lock_rows(receipt),
         ("label", receipt.label or "-"),
         ("note", receipt.public_note or "-"),
         *((event.type, local_time(event.at)) for event in receipt.events),

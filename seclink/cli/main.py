@@ -35,6 +35,7 @@ COMMANDS = {
     "get": CommandEntry("Secrets", "seclink.cli.get:get", "Open the secret of a link, or show a receipt."),
     "list": CommandEntry("Secrets", "seclink.cli.receipts:list_", "List your receipts."),
     "delete": CommandEntry("Secrets", "seclink.cli.receipts:delete", "Burn a secret by its receipt or link."),
+    "unlock": CommandEntry("Secrets", "seclink.cli.receipts:unlock", "Let readers try the passcode again."),
     "stats": CommandEntry("Secrets", "seclink.cli.receipts:stats", "Show the counts of your account."),
     "login": CommandEntry("Client", "seclink.cli.login:login", "Save a server and an API key."),
     "logout": CommandEntry("Client", "seclink.cli.login:logout", "Forget the saved server and API key."),

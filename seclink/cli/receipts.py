@@ -1,4 +1,4 @@
-"""`seclink list`, `delete` and `stats`: the sender's commands."""
+"""`seclink list`, `delete`, `unlock` and `stats`: the sender's commands."""
 
 import contextlib
 import json
@@ -59,6 +59,21 @@ def delete(target: str, at: RemoteServer) -> None:
         receipt, token = find_receipt(client, at, target)
         client.delete(receipt, token)
     click.echo(f"{receipt_in(receipt) or receipt} is burned", err=True)
+
+
+@click.command()
+@click.argument("target", metavar="RECEIPT|LINK|ID", shell_complete=lambda _, __, typed: _complete_receipt(typed))
+@connection()
+def unlock(target: str, at: RemoteServer) -> None:
+    """Let the readers of RECEIPT, or of LINK or its ID, try the passcode again.
+
+    The server forgets the wrong passcodes, which lock whoever tried them, or everybody for a while.
+    """
+    target = with_scheme(at, target)
+    with at.client() as client:
+        receipt, token = find_receipt(client, at, target)
+        client.unlock(receipt, token)
+    click.echo(f"{receipt_in(receipt) or receipt} is unlocked", err=True)
 
 
 def find_receipt(client: Client, at: RemoteServer, text: str) -> tuple[str, str | None]:

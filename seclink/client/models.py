@@ -106,7 +106,8 @@ class EventInfo:
 class ReceiptInfo:
     """The sender's view of a secret. `state` is active, revealed, burned or expired; `max_views` None is unlimited.
 
-    In a list `link_id` is None and `events` is empty; `get_details` returns both.
+    In a list `link_id` is None and `events` is empty; `get_details` returns both. After wrong passcodes, nobody can try
+    another one until `locked_until`, and so many `locked_clients` cannot; `unlock` ends both.
     """
 
     receipt_id: str
@@ -120,10 +121,13 @@ class ReceiptInfo:
     passcode_required: bool
     link_id: str | None
     events: tuple[EventInfo, ...]
+    locked_until: datetime | None
+    locked_clients: int
     raw: Json = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, data: Json) -> Self:
+        locked_until = integer_or_none(data.get("lockedUntil"))
         return cls(
             receipt_id=string(data["receiptId"]),
             state=string(data["state"]),
@@ -136,6 +140,8 @@ class ReceiptInfo:
             passcode_required=boolean(data["passcodeRequired"]),
             link_id=string_or_none(data.get("linkId")),
             events=tuple(EventInfo.of(event) for event in data.get("events") or ()),
+            locked_until=None if locked_until is None else instant(locked_until),
+            locked_clients=integer_or_none(data.get("lockedClients")) or 0,
             raw=data,
         )
 

@@ -63,13 +63,22 @@ def update(
 
     `hours` is the new lifetime from now, `views` the total number of views (None: unlimited). `description` is what the
     rest of SecLink calls the label; None clears the label or the note. Raises NotActive if the secret has ended,
-    BadRequest if a value is not allowed.
+    TooManyChanges if it was changed a hundred times, BadRequest if a value is not allowed.
     """
     members = {"maxViews": views, "label": description, "publicNote": note}
     changes: dict[str, Any] = {member: value for member, value in members.items() if value is not KEEP}
     if hours is not None:
         changes["expiresIn"] = to_seconds(hours)
     request = HttpRequest("PATCH", *_target(session, receipt_id, manage_token), changes)
+    return (yield from exchange(request, ReceiptInfo.of))
+
+
+def unlock(session: Session, receipt_id: str, manage_token: str | None = None) -> Flow[ReceiptInfo]:
+    """Forget the wrong passcodes of an active secret, so that its readers can try again, and return its receipt.
+
+    Raises NotActive if the secret has ended, TooManyChanges if it was changed a hundred times.
+    """
+    request = HttpRequest("PATCH", *_target(session, receipt_id, manage_token), {"unlock": True})
     return (yield from exchange(request, ReceiptInfo.of))
 
 

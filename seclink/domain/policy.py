@@ -46,13 +46,18 @@ def check_new(new: NewSecret, config: Config, actor: Actor) -> Terms:
     )
 
 
-def check_edit(edit: Edit, config: Config) -> None:
-    """Raise BadRequest with the faults of the first kind: payload, lifetime, views, texts or passcode."""
+def check_edit(edit: Edit, receipt: Receipt, config: Config, now: int) -> None:
+    """Raise BadRequest with the faults of the first kind: payload, lifetime, views, texts or passcode.
+
+    Changes of the lifetime add up to at most that of a new secret.
+    """
     if (edit.payload is UNSET) != (edit.iv is UNSET):
         raise_faults([Fault("iv", "must come together with encryptedBlob", "required_together")])
     if edit.payload is not UNSET and edit.iv is not UNSET:
         raise_faults(payload_faults(edit.payload, edit.iv, config))
-    raise_faults(ttl_faults(None if edit.ttl_seconds is UNSET else edit.ttl_seconds, config))
+    if edit.ttl_seconds is not UNSET:
+        age_seconds = max(0, -((receipt.created_at - now) // 1000))
+        raise_faults(ttl_faults(edit.ttl_seconds, config, age_seconds))
     raise_faults(views_faults(edit.max_views))
     raise_faults(text_faults(edit.public_note, edit.label))
     raise_faults(digest_faults(passcodeHash=edit.passcode_hash))
@@ -68,6 +73,7 @@ def changes(edit: Edit, passcode: str | UnsetType | None, now: int) -> Changes:
         payload=edit.payload,
         iv=edit.iv,
         passcode=passcode,
+        unlock=edit.unlock or UNSET,
     )
 
 
@@ -89,10 +95,12 @@ def raise_faults(faults: Iterable[Fault]) -> None:
         raise BadRequest(faults=faults)
 
 
-def ttl_faults(seconds: int | None, config: Config) -> Iterator[Fault]:
-    max_seconds = int(config.expiry.max)
+def ttl_faults(seconds: int | None, config: Config, age_seconds: int = 0) -> Iterator[Fault]:
+    max_seconds = max(0, int(config.expiry.max) - age_seconds)
     if seconds is not None and not MIN_SECONDS <= seconds <= max_seconds:
         message = f"must be {MIN_SECONDS} to {max_seconds} seconds"
+        if max_seconds < MIN_SECONDS:
+            message = "can no longer be changed: the secret lives as long as one may"
         yield Fault("expiresIn", message, "out_of_range", Limit(MIN_SECONDS, max_seconds))
 
 

@@ -65,9 +65,9 @@ class Receipts:
         """Edit a live secret and return its new receipt.
 
         `receipt` comes from `get`, which has checked that this actor may see it; an admin may not edit. Raise
-        NotFound, NotActive, BadRequest, and AccessDenied or Gone if the edit offers proof of the link's key.
+        NotFound, NotActive, TooManyChanges, BadRequest, and AccessDenied or Gone if the edit offers proof of the key.
         """
-        policy.check_edit(edit, self._config)
+        policy.check_edit(edit, receipt, self._config, now)
         if not receipt.link_id:
             raise NotFound()
         if edit.access is not None:

@@ -86,6 +86,8 @@ class ReleaseChecks:
             is_right = await self._passcodes.verify(stored, passcode_hash.lower())
         if not is_right:
             await self._store.record(link_id, "passcode_wrong", now, by=actor.account)
+            if not attempt.attempts_left:
+                await self._store.record(link_id, "locked", now, by=actor.account)
             raise PasscodeWrong(attempts_left=attempt.attempts_left)
 
 

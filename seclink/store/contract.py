@@ -2,7 +2,7 @@
 
 A verb and its entry in the audit trail are one transaction: neither happens without the other. `by` is the account
 whose API key was used. Of events that can be repeated without end on one secret, the trail has the first hundred of
-each kind, and the last view.
+each kind, and the last view; of changes there are no more than that.
 
 `now` is epoch milliseconds and always passed in. A verb returns once its effect would survive a power cut, or raises
 StorageFailed and had no effect that was acknowledged to anyone. A secret counts as expired from `expires_at` on,
@@ -171,8 +171,8 @@ class Store(Protocol):
     ) -> None:
         """Record an event. Unknown ids are ignored.
 
-        A secret's history has peeked (once), passcode_wrong and reported. The audit trail has the last two, and every
-        other event as a failure to open the secret.
+        A secret's history has peeked (once), passcode_wrong, locked and reported. The audit trail has the last three,
+        and every other event as a failure to open the secret.
         """
 
     async def receipt(self, receipt_id: str, now: int) -> Receipt | None:
@@ -186,8 +186,8 @@ class Store(Protocol):
     ) -> State | None:
         """Edit a live secret. Return its previous state: only an active one was changed. None if there is no receipt.
 
-        A new or removed passcode starts with fresh attempts. Raises StorageFull, and BadRequest if `max_views` is not
-        more than the views already spent.
+        A new or removed passcode starts with fresh attempts. Raises StorageFull, TooManyChanges after the hundredth
+        change, and BadRequest if `max_views` is not more than the views already spent.
         """
 
     async def burn(

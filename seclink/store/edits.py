@@ -4,13 +4,14 @@ import sqlite3
 
 from msgspec import UNSET
 
-from seclink.errors import BadRequest, Fault, Limit
+from seclink.errors import BadRequest, Fault, Limit, TooManyChanges
 from seclink.model import Changes, State
+from seclink.store import passcode_attempts
 from seclink.store.audit_log import AuditEntry
 from seclink.store.db_pages import pad_to_whole_pages
 from seclink.store.reads import state_at
 from seclink.store.write_connection import WriteConnection
-from seclink.store.writes import add_event
+from seclink.store.writes import MAX_EVENTS, add_event
 
 # Member of Changes -> its name in the audit trail.
 NAMES = {
@@ -20,6 +21,7 @@ NAMES = {
     "public_note": "note",
     "passcode": "passcode",
     "payload": "content",
+    "unlock": "unlock",
 }
 COLUMNS = ("expires_at", "max_views", "label", "public_note")
 
@@ -36,14 +38,17 @@ def edit(
     state = state_at(stored_state, expires_at, now)
     if state is not State.ACTIVE:
         return state
+    if not add_event(db, id, "changed", now):  # every change is in the audit trail, and that has a bound
+        raise TooManyChanges(f"A secret can be changed {MAX_EVENTS} times, and this one has been")
     _check_views(changes, views)
     _set_columns(db, id, changes)
     _set_passcode(db, id, changes)
+    if changes.unlock is True:
+        passcode_attempts.reset(db, id)
     _set_payload(db, id, changes, is_anonymous=account is None)
-    if add_event(db, id, "changed", now):
-        names = ", ".join(NAMES[name] for name in NAMES if getattr(changes, name) is not UNSET)
-        text = " ".join(part for part in (names, detail) if part)
-        db.pending.append(AuditEntry(now, "changed", account, by, receipt_id, text or None))
+    names = ", ".join(NAMES[name] for name in NAMES if getattr(changes, name) is not UNSET)
+    text = " ".join(part for part in (names, detail) if part)
+    db.pending.append(AuditEntry(now, "changed", account, by, receipt_id, text or None))
     return state
 
 
@@ -67,9 +72,9 @@ def _set_passcode(db: sqlite3.Connection, id: int, changes: Changes) -> None:
     """Set or remove the passcode; either starts with fresh attempts."""
     if changes.passcode is UNSET:
         return
-    db.execute("DELETE FROM attempts WHERE secret = ?", (id,))
+    passcode_attempts.reset(db, id)
     db.execute(
-        "UPDATE secrets SET passcode = ?, passcode_required = ?, passcode_tries = 0 WHERE id = ?",
+        "UPDATE secrets SET passcode = ?, passcode_required = ? WHERE id = ?",
         (changes.passcode, changes.passcode is not None, id),
     )
 

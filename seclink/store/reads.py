@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from seclink.model import ApiKey, Event, Filter, Peek, Rate, Receipt, ReceiptFiles, Scope, State, Stats
+from seclink.store import passcode_attempts
 
 PEEK = """
     SELECT link_id, receipt_id, format, expiry_type, state, created_at, expires_at, ended_at, max_views, views,
@@ -98,6 +99,7 @@ def receipt(
     now: int,
     events: Iterable[tuple[Any, ...]] = (),
     files: Iterable[tuple[int, int, int | None]] = (),
+    locks: Iterable[tuple[int, ...]] = (),
 ) -> Receipt:
     """Return a receipt. Its creation and end come from the row itself; only the events in between have rows."""
     (
@@ -126,6 +128,7 @@ def receipt(
         passcode_required=bool(passcode_required),
         events=tuple(history),
         files=next((ReceiptFiles(*row) for row in files), None),
+        locks=passcode_attempts.locks(locks, now),
     )
 
 

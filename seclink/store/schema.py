@@ -175,4 +175,11 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX grants_by_secret ON grants (secret);
     """,
+    # Passcode attempts where no proof of key is needed: a range is locked for longer each time, and everybody pauses.
+    """
+    ALTER TABLE secrets ADD COLUMN paused_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE attempts ADD COLUMN locks INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE attempts ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+    UPDATE attempts SET due_at = since + 600000;
+    """,
 )

@@ -50,9 +50,9 @@ COPIED_COLUMNS: dict[str, dict[str, str]] = {
     "meta": {"one": "one", "clock_mark": ":at", "salt": "randomblob(16)"},
 }
 OMITTED_COLUMNS: dict[str, frozenset[str]] = {
-    "secrets": frozenset(("access_hash", "passcode", "passcode_tries", "public_note", "label")),
+    "secrets": frozenset(("access_hash", "passcode", "passcode_tries", "paused_at", "public_note", "label")),
     "payloads": frozenset(("id", "iv", "payload")),
-    "attempts": frozenset(("secret", "client", "since", "tries")),
+    "attempts": frozenset(("secret", "client", "since", "tries", "locks", "due_at")),
     "uploads": frozenset(
         (
             *("id", "upload_id", "token_digest", "file", "account", "size", "plain_bytes", "received", "stored_bytes"),

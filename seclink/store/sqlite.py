@@ -202,7 +202,9 @@ class SqliteStore:
         row = await self._fetch_one(reads.RECEIPT, (receipt_id,))
         events = await self._fetch(reads.EVENTS, (receipt_id,))
         files = await self._fetch(reads.RECEIPT_FILES, (now, receipt_id))
-        receipt = reads.receipt(row or reads.NO_RECEIPT, now, events, files)  # as much work for none: time tells nobody
+        locks = await self._fetch(passcode_attempts.LOCKS, (receipt_id, now))
+        # As much work for none: time tells nobody.
+        receipt = reads.receipt(row or reads.NO_RECEIPT, now, events, files, locks)
         return receipt if row else None
 
     async def receipts(self, filter: Filter, now: int) -> Page:

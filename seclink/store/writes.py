@@ -21,7 +21,7 @@ from seclink.store.write_connection import WriteConnection
 ROW_BYTES = 8192  # what a secret takes besides its payload, generously
 # In one round: erasing rewrites every page, and SQLite keeps the old ones in memory until the commit.
 MAX_REAPED_BYTES = 4 * 2**20
-HISTORY = ("peeked", "passcode_wrong", "reported")  # the events of `record` that a receipt shows
+HISTORY = ("peeked", "passcode_wrong", "locked", "reported")  # the events of `record` that a receipt shows
 LONGEST_LIFE_MS = 366 * 86_400_000
 MAX_EVENTS = 100  # of a kind, per secret: a secret that is revealed without limit must not grow without limit
 

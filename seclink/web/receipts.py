@@ -11,7 +11,18 @@ from msgspec import UNSET
 from seclink.domain import tokens
 from seclink.domain.clock import Clock
 from seclink.domain.vault import Vault
-from seclink.errors import BadRequest, Busy, Fault, Gone, KeyRequired, Limit, NotActive, NotFound, StorageFull
+from seclink.errors import (
+    BadRequest,
+    Busy,
+    Fault,
+    Gone,
+    KeyRequired,
+    Limit,
+    NotActive,
+    NotFound,
+    StorageFull,
+    TooManyChanges,
+)
 from seclink.model import ApiKey, Edit, Filter, Receipt, Scope, State, Stats
 from seclink.web import json_body, schemas
 from seclink.web.admission import AccessRule, Admission
@@ -62,7 +73,7 @@ class ReceiptsApi:
             request_body=schemas.ChangeReceipt,
             response_body=schemas.ReceiptDetails,
             headers=("SecLink-Manage",),
-            errors=(NotFound, NotActive, Busy, StorageFull),
+            errors=(NotFound, NotActive, TooManyChanges, Busy, StorageFull),
             by_manage_token=True,
         )
         yield Operation(
@@ -155,6 +166,7 @@ def _edit(body: schemas.ChangeReceipt) -> Edit:
         payload=json_body.optional_base64("encryptedBlob", body.encrypted_blob),
         iv=json_body.optional_base64("iv", body.iv),
         passcode_hash=body.passcode_hash,
+        unlock=body.unlock,
     )
 
 

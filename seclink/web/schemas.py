@@ -144,6 +144,8 @@ class DownloadState(ResponseModel):
 class ReceiptDetails(ReceiptItem):
     link_id: str | None
     events: list[ReceiptEvent]
+    locked_until: Annotated[int, Meta(description="Until when nobody can try a passcode.")] | None
+    locked_clients: Annotated[int, Meta(description="How many client ranges cannot try a passcode now.")]
     files: DownloadState | UnsetType = UNSET
 
 
@@ -167,6 +169,7 @@ class ChangeReceipt(RequestModel):
     encrypted_blob: Base64 | UnsetType = UNSET
     iv: Base64 | UnsetType = UNSET
     passcode_hash: Digest | UnsetType | None = UNSET
+    unlock: Annotated[bool, Meta(description="Forget all passcode attempts, and with them every lock.")] = False
 
 
 class RateState(ResponseModel):
@@ -270,7 +273,14 @@ def receipt_details(receipt: Receipt, with_reasons: bool = False) -> ReceiptDeta
         if receipt.files is None
         else DownloadState(size=receipt.files.size, grants=receipt.files.grants, grants_until=receipt.files.until)
     )
-    return ReceiptDetails(**_item(receipt), link_id=receipt.link_id or None, events=events, files=files)
+    return ReceiptDetails(
+        **_item(receipt),
+        link_id=receipt.link_id or None,
+        events=events,
+        locked_until=receipt.locks.until,
+        locked_clients=receipt.locks.clients,
+        files=files,
+    )
 
 
 def state_counts(stats: Stats) -> StateCounts:

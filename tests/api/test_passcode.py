@@ -160,22 +160,51 @@ async def test_lock_is_per_client_and_expires(appliance: Appliance) -> None:
 
 
 async def test_secret_has_twenty_attempts_in_total(appliance: Appliance, argon: ArgonCounter) -> None:
-    """PC-04: over all clients, without a time limit; a new passcode by the sender resets them."""
-    secret = await create(appliance.http, passcodeHash=RIGHT)
+    """PC-04: over all clients that prove the key, without a time limit; a new passcode by the sender resets them."""
+    secret = await create(appliance.http, passcodeHash=RIGHT, accessHash=ACCESS_HASH)
     left = []
     for number in (0, 1, 2, 3, 4):
         for _ in range(4):
-            response = await reveal(appliance.client(f"203.0.113.{number}"), secret, passcode=WRONG)
+            response = await reveal(appliance.client(f"203.0.113.{number}"), secret, access=ACCESS, passcode=WRONG)
             left.append(check_problem(response, 401, "passcode_wrong")["attemptsLeft"])
     assert left == [4, 3, 2, 1] * 4 + [3, 2, 1, 0]  # of the last client's five, four were left for all
     appliance.clock.move(WINDOW)
     fresh = appliance.client("198.51.100.9")
-    check_problem(await reveal(fresh, secret, passcode=RIGHT), 429, "passcode_locked")
+    check_problem(await reveal(fresh, secret, access=ACCESS, passcode=RIGHT), 429, "passcode_locked")
     assert argon.checks == 20
     assert (await fresh.get(f"/secrets/{secret['linkId']}/meta")).json()["attemptsLeft"] == 0
     other = hashlib.sha256(b"other").hexdigest()
     await fresh.patch(f"/receipts/{secret['receiptId']}", json={"passcodeHash": other}, headers=manage(secret))
-    assert (await reveal(fresh, secret, passcode=other)).status_code == 200
+    assert (await reveal(fresh, secret, access=ACCESS, passcode=other)).status_code == 200
+
+
+async def test_who_knows_only_the_link_id_cannot_lock_the_reader_out(appliance: Appliance) -> None:
+    """PC-10: four addresses with five tries each locked a secret without proof of key until it expired."""
+    secret = await create(appliance.http, passcodeHash=RIGHT)
+    for number in range(20):
+        await reveal(appliance.client(f"203.0.113.{number // 5}"), secret, passcode=WRONG)
+    receipt = await state(appliance.http, secret)
+    assert (receipt["lockedUntil"], receipt["lockedClients"]) == (None, 4)
+    assert [event["type"] for event in receipt["events"]].count("locked") == 4
+    assert (await reveal(appliance.http, secret, passcode=RIGHT)).status_code == 200
+
+
+async def test_sender_unlocks(appliance: Appliance) -> None:
+    """PC-10: after fifty wrong passcodes everybody waits a minute; the sender sees it and need not wait."""
+    secret = await create(appliance.http, passcodeHash=RIGHT)
+    for number in range(50):
+        response = await reveal(appliance.client(f"203.0.113.{number // 5}"), secret, passcode=WRONG)
+        check_problem(response, 401, "passcode_wrong")
+    locked = await reveal(appliance.http, secret, passcode=RIGHT)
+    check_problem(locked, 429, "passcode_locked")
+    assert locked.headers["retry-after"] == "60"
+    receipt = await state(appliance.http, secret)
+    assert (receipt["lockedUntil"], receipt["lockedClients"]) == (appliance.clock.now() + 60_000, 10)
+    path = f"/receipts/{secret['receiptId']}"
+    check_problem(await appliance.http.patch(path, json={"unlock": True}), 404, "not_found")
+    unlocked = await appliance.http.patch(path, json={"unlock": True}, headers=manage(secret))
+    assert (unlocked.json()["lockedUntil"], unlocked.json()["lockedClients"]) == (None, 0)
+    assert (await reveal(appliance.http, secret, passcode=RIGHT)).status_code == 200
 
 
 async def test_addresses_of_one_network_share_their_attempts(appliance: Appliance) -> None:
@@ -231,7 +260,7 @@ async def test_wrong_passcodes_never_burn(appliance: Appliance) -> None:
         await reveal(appliance.client(f"203.0.113.{number % 3}"), secret, passcode=WRONG)
     receipt = await state(appliance.http, secret)
     assert (receipt["state"], receipt["views"]) == ("active", 0)
-    assert {event["type"] for event in receipt["events"]} == {"created", "passcode_wrong"}
+    assert {event["type"] for event in receipt["events"]} == {"created", "passcode_wrong", "locked"}
     assert (await reveal(appliance.client("198.51.100.1"), secret, passcode=RIGHT)).status_code == 200
 
 

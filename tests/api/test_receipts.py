@@ -44,6 +44,7 @@ async def test_receipt_has_the_whole_history(appliance: Appliance) -> None:
         "receiptId": secret["receiptId"], "linkId": secret["linkId"], "state": "revealed", "label": None,
         "publicNote": None,
         "createdAt": created_at, "expiresAt": secret["expiresAt"], "maxViews": 2, "views": 2, "passcodeRequired": True,
+        "lockedUntil": None, "lockedClients": 0,
         "events": [
             {"at": created_at + 1000 * n, "type": kind} for n, kind in enumerate(["created", *(kind for kind,
             _ in steps)])
@@ -225,6 +226,36 @@ async def test_patched_payload_replaces_the_old_one(appliance: Appliance) -> Non
     await appliance.http.patch(f"/receipts/{secret['receiptId']}", json=payload, headers=manage(secret))
     revealed = (await reveal(appliance.http, secret)).json()
     assert {name: revealed[name] for name in payload} == payload
+
+
+async def test_changes_of_the_lifetime_add_up_to_at_most_the_longest(appliance: Appliance) -> None:
+    """EXP-08: a secret whose lifetime is changed again and again ends as one that was created with the longest."""
+    secret = await create(appliance.http, expiryType=None, expiresIn=2 * DAY)
+    path, latest = f"/receipts/{secret['receiptId']}", appliance.clock.now() + 30 * DAY * 1000
+    for days in range(29, 0, -1):
+        appliance.clock.move(DAY)
+        response = await appliance.http.patch(path, json={"expiresIn": days * DAY + 1}, headers=manage(secret))
+        assert faults(response) == {"expiresIn"}
+        assert response.json()["errors"][0]["limit"] == {"min": 60, "max": days * DAY}
+        response = await appliance.http.patch(path, json={"expiresIn": days * DAY}, headers=manage(secret))
+        assert response.json()["expiresAt"] == latest
+    appliance.clock.move(DAY - 30)
+    assert faults(await appliance.http.patch(path, json={"expiresIn": 60}, headers=manage(secret))) == {"expiresIn"}
+    appliance.clock.move(30)
+    assert (await state(appliance.http, secret))["state"] == "expired"
+
+
+async def test_hundred_and_first_change_is_refused(appliance: Appliance) -> None:
+    """AUTH-10"""
+    secret = await create(appliance.http)
+    path = f"/receipts/{secret['receiptId']}"
+    for n in range(100):
+        response = await appliance.http.patch(path, json={"label": str(n)}, headers=manage(secret))
+        assert response.status_code == 200
+    refused = await appliance.http.patch(path, json={"label": "swapped"}, headers=manage(secret))
+    check_problem(refused, 409, "too_many_changes")
+    assert (await state(appliance.http, secret))["label"] == "99"
+    assert (await appliance.http.delete(path, headers=manage(secret))).status_code == 204
 
 
 async def test_patched_passcode_replaces_the_old_one_and_its_attempts(appliance: Appliance) -> None:

@@ -171,6 +171,19 @@ def test_missing_or_wrong_passcode_spends_no_view(here: Shell) -> None:
     assert here.out("get", link, "--passcode", "pa\u0308sswo\u0308rd") == "hello"
 
 
+def test_sender_sees_a_lock_and_unlocks(here: Shell) -> None:
+    """PC-10"""
+    created = create(here, "--passcode", "1234")
+    for _ in range(5):
+        assert here.run("get", created["link"], "--passcode", "4321").returncode == 1
+    locked = here.run("get", created["link"], "--passcode", "1234")
+    assert b"Too many wrong passcodes" in locked.stderr
+    assert b"for 1 client; see `seclink unlock`" in here.run("get", created["receiptId"]).stdout
+    unlocked = here.run("unlock", created["receiptId"])
+    assert (unlocked.returncode, unlocked.stderr) == (0, f"{created['receiptId']} is unlocked\n".encode())
+    assert here.run("get", created["link"], "--passcode", "1234").stdout == b"hello"
+
+
 def test_unexpected_passcode_spends_no_view(here: Shell) -> None:
     link = here.out("create", "hello")
     done = here.run("get", link, "--passcode", "1234")

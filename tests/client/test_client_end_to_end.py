@@ -46,6 +46,13 @@ def test_every_operation(server: Server) -> None:
             created.receipt_id
         ]
         assert client.get_stats().secrets_with_passcode == 1
+        for _ in range(5):
+            with pytest.raises(PasscodeWrong):
+                client.reveal(created.link, "4321")
+        assert client.get_details(created.receipt_id).locked_clients == 1
+        unlocked = client.unlock(created.receipt_id)
+        assert (unlocked.locked_clients, unlocked.locked_until) == (0, None)
+        assert client.reveal(created.link, "1234").text == "hello ✓"
         assert client.get_account().name == "library"
         client.delete(created.receipt_id)
         with pytest.raises(Gone) as gone:

@@ -129,6 +129,21 @@ async def test_unknown_key_is_rejected_in_the_envelope(make_appliance: MakeAppli
         check_envelope(row, response, 401)
 
 
+async def test_who_knows_only_the_link_id_cannot_lock_the_reader_out(make_appliance: MakeAppliance, row: Row) -> None:
+    """PC-10"""
+    if not row.checks_password:
+        return
+    appliance = await make_appliance(HIGH_RATES + row.toml)
+    secret = await row.create(appliance, 1, has_password=True)
+    for number in range(25):
+        async with appliance.client(f"203.0.113.{number // 5}") as stranger:
+            url = f"{ROOT}/api/v1/secrets/{secret.link_id}/reveal"
+            refused = await stranger.post(url, json={"passcodeHash": "0" * 64})
+            assert refused.status_code == 401
+    response = await reveal(appliance, secret, secret.proof | {"passcodeHash": PASSWORD_HASH})
+    assert response.status_code == 200
+
+
 async def test_rate_limit_is_in_the_envelope_with_retry_after(make_appliance: MakeAppliance, row: Row) -> None:
     appliance = await make_appliance('[rates]\nkey = "2/hour"\n' + row.toml)
     request = row.request(await appliance.key(), 1, False)

@@ -12,6 +12,7 @@ class Break(NamedTuple):
     tests: tuple[str, ...]
 
 
+RECEIPTS = ("tests/api/test_receipts.py",)
 REVEAL, PASSCODE, RATES = ("tests/api/test_reveal.py",), ("tests/api/test_passcode.py",), ("tests/api/test_rates.py",)
 STORE, MIDDLEWARE, BODIES = (
     ("tests/unit/test_store.py",),
@@ -40,8 +41,27 @@ BREAKS = (
     # Passcodes
     Break("domain/release_checks.py", "if peek.access_hash is not None or proof.access", "if peek.access_hash", REVEAL),
     Break("domain/release_checks.py", '"passcode_wrong", now, by=actor.account)', '"passcode_wrong", now)', AUDIT),
-    Break("store/passcode_attempts.py", "ATTEMPTS_PER_SECRET - total - 1)", "ATTEMPTS_PER_SECRET - total)", PASSCODE),
-    Break("store/passcode_attempts.py", "if total >= ATTEMPTS_PER_SECRET:", "if False:", PASSCODE),
+    Break(
+        "store/passcode_attempts.py",
+        "counted.tries, total.remaining() - 1)",
+        "counted.tries, total.remaining())",
+        PASSCODE,
+    ),
+    Break("store/passcode_attempts.py", "if self.tries >= ATTEMPTS_PER_SECRET else 0", "if False else 0", PASSCODE),
+    Break("store/passcode_attempts.py", "if self.needs_key:", "if True:", STORE),
+    Break("store/passcode_attempts.py", "if not pauses or rest or", "if not pauses or", STORE),
+    Break("store/passcode_attempts.py", "or self.paused_at > now + MAX_PAUSE_MS", "", STORE),
+    Break("store/passcode_attempts.py", "PAUSE_MS << min(pauses - 1, 30)", "PAUSE_MS", STORE),
+    Break("store/passcode_attempts.py", "self.due_at <= now + _LONGEST_MS", "self.due_at", STORE),
+    Break("store/passcode_attempts.py", "_Range(0, self.locks + 1,", "_Range(0, self.locks,", STORE),
+    Break("store/passcode_attempts.py", "if needs_key and self.tries else now", "", STORE),
+    Break("store/passcode_attempts.py", "max(now, more.until(needs_key=False)) + REMEMBERED_MS", "now", STORE),
+    Break("store/passcode_attempts.py", "iif((passcode_tries + 1) % ?, paused_at, ?)", "iif(?, ?, 0)", STORE),
+    Break("store/passcode_attempts.py", "WHERE due_at <= ? OR due_at > ?", "WHERE due_at <= ? AND ? > 0", STORE),
+    Break("store/edits.py", "if changes.unlock is True:", "if False:", STORE),
+    Break("store/edits.py", 'if not add_event(db, id, "changed", now):', "if False:", STORE),
+    Break("domain/policy.py", "int(config.expiry.max) - age_seconds)", "int(config.expiry.max))", RECEIPTS),
+    Break("domain/release_checks.py", "if not attempt.attempts_left:", "if False:", PASSCODE),
     Break("store/writes.py", "passcode_attempts.forget(db, now)", "pass", STORE),
     Break("domain/shares.py", "if not self.take(holder, amount):", "if False:", PASSCODE),
     # Limits

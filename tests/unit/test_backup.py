@@ -111,7 +111,7 @@ async def test_backup_has_no_trace_of_any_secret(store: SqliteStore, path: Path,
     assert found(file, *WAITING, *ENDED, schema_snapshots.PURGED) == []
     for table in snapshot.OMITTED_COLUMNS.keys() - {"secrets"}:
         assert query(file, f"SELECT count(*) FROM {table}") == [(0,)]
-    nothing = " IS NULL AND ".join(snapshot.OMITTED_COLUMNS["secrets"] - {"passcode_tries"})
+    nothing = " IS NULL AND ".join(snapshot.OMITTED_COLUMNS["secrets"] - {"passcode_tries", "paused_at"})
     assert query(file, f"SELECT count(*) FROM secrets WHERE {nothing} IS NULL AND bytes = 0") == [(8,)]
     [(salt,)] = query(path, "SELECT salt FROM meta")
     assert salt not in file.read_bytes()

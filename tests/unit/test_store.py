@@ -11,7 +11,7 @@ import aiosqlite
 import msgspec
 import pytest
 
-from seclink.errors import BadRequest, StorageFailed, StorageFull
+from seclink.errors import BadRequest, StorageFailed, StorageFull, TooManyChanges
 from seclink.model import ApiKey, Changes, Filter, Rate, Scope, Secret, State, Stats
 from seclink.store.contract import IdTaken, Store
 from seclink.store.sqlite import SqliteStore
@@ -287,7 +287,7 @@ async def test_concurrent_claim_and_burn_have_one_winner(store: Store) -> None:
 
 
 async def test_attempts_count_down_per_client_until_the_window_ends(store: Store) -> None:
-    await store.add(secret(passcode="argon", expires_at=NOW + 7 * DAY))
+    await store.add(secret(passcode="argon", access_hash="access", expires_at=NOW + 7 * DAY))
     tries = [await store.attempt(link("a"), "one", NOW + at) for at in range(6)]
     assert [(each.is_allowed, each.attempts_left) for each in tries if each] == [
         (True, 4),
@@ -308,7 +308,7 @@ async def test_attempts_count_down_per_client_until_the_window_ends(store: Store
 
 
 async def test_attempts_left_counts_nothing(store: Store) -> None:
-    await store.add(secret(passcode="argon", expires_at=NOW + 7 * DAY))
+    await store.add(secret(passcode="argon", access_hash="access", expires_at=NOW + 7 * DAY))
     for n in range(6):
         assert await store.attempts_left(link("a"), "one", NOW) == 5 - min(n, 5)
         await store.attempt(link("a"), "one", NOW)
@@ -324,7 +324,7 @@ async def test_attempts_left_counts_nothing(store: Store) -> None:
 
 
 async def test_secret_allows_twenty_attempts_of_all_clients_together(store: Store) -> None:
-    await store.add(secret(passcode="argon"))
+    await store.add(secret(passcode="argon", access_hash="access"))
     tries = [await store.attempt(link("a"), f"client {n}", NOW) for n in range(25)]
     assert [each.is_allowed for each in tries if each] == [True] * 20 + [False] * 5
 
@@ -351,7 +351,7 @@ async def test_attempts_survive_a_restart(open_store: Open) -> None:
 async def test_attempts_are_erased_when_their_window_is_over(open_store: Open, tmp_path: Path) -> None:
     """FOR-04: in the raw bytes; the attempts of all clients together stay counted."""
     store = await open_store()
-    await store.add(secret(passcode="argon", expires_at=NOW + 7 * DAY))
+    await store.add(secret(passcode="argon", access_hash="access", expires_at=NOW + 7 * DAY))
     for at in (NOW, NOW, NOW + 1):
         await store.attempt(link("a"), f"client at {at}", at)
     file = tmp_path / "store.db"
@@ -371,6 +371,162 @@ async def test_attempts_are_erased_when_their_window_is_over(open_store: Open, t
 def _clients(file: Path) -> list[bytes]:
     with contextlib.closing(sqlite3.connect(file)) as db:
         return [client for (client,) in db.execute("SELECT client FROM attempts ORDER BY since")]
+
+
+# attempts where the linkId alone is enough
+
+MINUTE, HOUR = 60_000, 3_600_000
+
+
+async def tried(store: Store, client: str, now: int) -> int:
+    """Try a passcode; return the attempts left, or, negative, the seconds that the client is locked for."""
+    attempt = await store.attempt(link("a"), client, now)
+    assert attempt is not None
+    return attempt.attempts_left if attempt.is_allowed else -attempt.retry_after
+
+
+async def test_range_is_locked_for_longer_each_time(store: Store) -> None:
+    """PC-10"""
+    await store.add(secret(passcode="argon", expires_at=NOW + 30 * DAY))
+    now = NOW
+    for lock in (10 * MINUTE, HOUR, 6 * HOUR, DAY, DAY):
+        assert [await tried(store, "one", now + n) for n in range(5)] == [4, 3, 2, 1, 0]
+        assert await tried(store, "one", now + 4) == -lock // 1000
+        assert await store.attempts_left(link("a"), "one", now + 4) == 0
+        assert await tried(store, "other", now) >= 0
+        now += lock + 4
+        assert await tried(store, "one", now - 1) == -1
+        assert await store.attempts_left(link("a"), "one", now) == 5
+    assert await tried(store, "one", now) == 4
+    assert [await tried(store, "one", now + DAY + n) for n in range(5)] == [4, 3, 2, 1, 0]  # a day later: a fresh start
+    assert await tried(store, "one", now + DAY + 4) == -600
+
+
+async def test_everybody_pauses_after_every_fifty_attempts(store: Store) -> None:
+    """PC-10: longer each time, up to six hours, and never until the end."""
+    await store.add(secret(passcode="argon", expires_at=NOW + 30 * DAY))
+    now, client = NOW, 0
+    for minutes in (1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360):
+        for remaining in reversed(range(50)):
+            assert await tried(store, f"client {client}", now) == min(4, remaining)
+            client += 1
+        assert await tried(store, "reader", now) == -minutes * 60
+        assert await store.attempts_left(link("a"), "reader", now) == 0
+        found = await store.receipt(receipt("a"), now)
+        assert found is not None
+        now += minutes * MINUTE
+        assert found.locks.until == now
+    assert await store.attempts_left(link("a"), "reader", now) == 5
+    found = await store.receipt(receipt("a"), now)
+    assert found is not None
+    assert found.locks.until is None
+
+
+async def test_guesses_of_any_number_of_clients_are_few(store: Store) -> None:
+    """PC-10: 600 on the first day and 200 on each day after; one range has 20 and 5."""
+    await store.add(secret(passcode="argon", expires_at=NOW + 30 * DAY))
+    counts, now, client = [0, 0, 0], NOW, 0
+    for _ in range(2000):
+        if now >= NOW + 3 * DAY:
+            break
+        answer = await tried(store, f"client {client}", now)
+        counts[(now - NOW) // DAY] += answer >= 0
+        client, now = client + 1, now + max(0, -answer) * 1000
+    assert counts == [600, 200, 200]
+
+
+async def test_right_passcode_ends_the_lock_and_the_pause_that_its_attempt_began(store: Store) -> None:
+    """PC-10"""
+    await store.add(secret(passcode="argon", max_views=None))
+    for n in range(49):
+        await tried(store, f"client {n // 5}", NOW)
+    assert await tried(store, "client 9", NOW) == 0
+    assert await store.claim(link("a"), NOW, passcode="argon", client="client 9") is not None
+    assert await tried(store, "client 9", NOW) == 0
+    later = NOW + MINUTE
+    assert await tried(store, "reader", later) == 4
+    assert await store.claim(link("a"), later, passcode="argon", client="reader") is not None
+    assert await tried(store, "reader", later) == 4  # the pause that is over does not begin again
+    for n in range(48):
+        await tried(store, f"new {n // 5}", later)
+    assert await tried(store, "reader", later) == 0
+    assert await store.claim(link("a"), later, passcode="argon", client="reader") is not None
+    assert await tried(store, "another", later) == 0
+
+
+async def test_sender_sees_locks_and_unlocks(store: Store) -> None:
+    """PC-10"""
+    await store.add(secret(passcode="argon"))
+    for n in range(12):
+        await tried(store, f"client {n // 5}", NOW)
+    found = await store.receipt(receipt("a"), NOW)
+    assert found is not None
+    assert (found.locks.until, found.locks.clients) == (None, 2)
+    later = await store.receipt(receipt("a"), NOW + 10 * MINUTE)
+    assert later is not None
+    assert later.locks.clients == 0
+    assert await store.edit(receipt("a"), Changes(unlock=True), NOW) is State.ACTIVE
+    found = await store.receipt(receipt("a"), NOW)
+    assert found is not None
+    assert (found.locks.until, found.locks.clients) == (None, 0)
+    assert await tried(store, "client 0", NOW) == 4
+
+
+async def test_lock_with_the_key_is_shown_and_can_be_unlocked(store: Store) -> None:
+    await store.add(secret(passcode="argon", access_hash="access"))
+    for n in range(20):
+        await tried(store, f"client {n // 5}", NOW)
+    found = await store.receipt(receipt("a"), NOW)
+    assert found is not None
+    assert (found.locks.until, found.locks.clients) == (END, 4)
+    await store.edit(receipt("a"), Changes(unlock=True), NOW)
+    assert await tried(store, "client 0", NOW) == 4
+
+
+async def test_attempts_without_the_key_are_erased_when_they_no_longer_count(open_store: Open, tmp_path: Path) -> None:
+    """FOR-04: a day after the last attempt, or after the end of the lock."""
+    store = await open_store()
+    await store.add(secret(passcode="argon", expires_at=NOW + 30 * DAY))
+    await tried(store, "one", NOW)
+    for _ in range(5):
+        await tried(store, "locked", NOW)
+    file = tmp_path / "store.db"
+    for at, count in ((DAY - 1, 2), (DAY, 1), (DAY + 10 * MINUTE - 1, 1), (DAY + 10 * MINUTE, 0)):
+        await store.reap(NOW + at, 10)
+        assert len(_clients(file)) == count, at
+
+
+async def test_attempts_that_a_wrong_clock_noted_lock_nobody(open_store: Open, tmp_path: Path) -> None:
+    """PC-10: and the reaper erases them."""
+    store = await open_store()
+    ahead = NOW + 300 * DAY
+    await store.add(secret(passcode="argon", expires_at=NOW + 365 * DAY))
+    for n in range(50):
+        await tried(store, f"client {n // 5}", ahead)
+    assert await tried(store, "client 1", NOW) == 4
+    await store.reap(NOW, 10)
+    assert len(_clients(tmp_path / "store.db")) == 1
+
+
+async def test_hundred_changes_are_all_in_the_trail_and_no_more(open_store: Open, tmp_path: Path) -> None:
+    """AUTH-10: a swap of content or passcode is never missing; burning always works."""
+    store = await open_store()
+    await store.add(secret())
+    for n in range(100):
+        assert await store.edit(receipt("a"), Changes(payload=b"%d" % n, iv=b"iv"), NOW) is State.ACTIVE
+    for changes in (Changes(payload=b"swapped", iv=b"iv"), Changes(passcode="other"), Changes(label="x")):
+        with pytest.raises(TooManyChanges):
+            await store.edit(receipt("a"), changes, NOW)
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as db:
+        entries = db.execute("SELECT count(*) FROM audit WHERE entry ->> 'event' = 'changed'").fetchone()
+    assert entries == (100,)
+    claimed = await store.claim(link("a"), NOW)
+    assert claimed is not None
+    assert claimed.payload == b"99"
+    await store.add(secret("b"))
+    for _ in range(100):
+        await store.edit(receipt("b"), Changes(label="x"), NOW)
+    assert await store.burn(receipt("b"), NOW) is State.ACTIVE
 
 
 async def test_right_passcode_gets_its_attempt_back(store: Store) -> None:

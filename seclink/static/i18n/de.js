@@ -225,6 +225,7 @@ export default {
   "event.created": "Erstellt",
   "event.peeked": "Link aufgerufen",
   "event.passcode_wrong": "Falscher Zugangscode",
+  "event.locked": "Nach falschen Zugangscodes gesperrt",
   "event.revealed": "Geöffnet",
   "event.burned": "Vernichtet",
   "event.expired": "Abgelaufen",
@@ -244,6 +245,7 @@ export default {
   "error.storage": "Der Server kann gerade nichts speichern. Es wurde nichts ausgeführt; versuchen Sie es noch einmal.",
   "error.gone": "Dieses Geheimnis gibt es nicht mehr.",
   "error.not_active": "Dieses Geheimnis gibt es nicht mehr, es lässt sich nicht ändern.",
+  "error.too_many_changes": "Dieses Geheimnis wurde hundertmal geändert und lässt sich nicht mehr ändern. Vernichten können Sie es weiterhin.",
   "error.bad_request": "Der Server hat das nicht angenommen.",
   "error.other": "Etwas ist schiefgegangen ({code}). Es ist nichts verloren; versuchen Sie es noch einmal."
 };

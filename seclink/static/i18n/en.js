@@ -225,6 +225,7 @@ export default {
   "event.created": "Created",
   "event.peeked": "Link visited",
   "event.passcode_wrong": "Wrong passcode",
+  "event.locked": "Locked after wrong passcodes",
   "event.revealed": "Opened",
   "event.burned": "Burned",
   "event.expired": "Expired",
@@ -244,6 +245,7 @@ export default {
   "error.storage": "The server cannot store anything right now. Nothing was done; try again.",
   "error.gone": "This secret no longer exists.",
   "error.not_active": "This secret no longer exists and cannot be changed.",
+  "error.too_many_changes": "This secret has been changed a hundred times, and cannot be changed any more. You can still burn it.",
   "error.bad_request": "The server did not accept that.",
   "error.other": "Something went wrong ({code}). Nothing is lost; try again."
 };

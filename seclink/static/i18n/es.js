@@ -225,6 +225,7 @@ export default {
   "event.created": "Creado",
   "event.peeked": "Enlace visitado",
   "event.passcode_wrong": "Código de acceso incorrecto",
+  "event.locked": "Bloqueado por códigos de acceso incorrectos",
   "event.revealed": "Abierto",
   "event.burned": "Destruido",
   "event.expired": "Caducado",
@@ -244,6 +245,7 @@ export default {
   "error.storage": "El servidor no puede guardar nada en este momento. No se ha hecho nada; vuelva a intentarlo.",
   "error.gone": "Este secreto ya no existe.",
   "error.not_active": "Este secreto ya no existe y no se puede modificar.",
+  "error.too_many_changes": "Este secreto se ha modificado cien veces y ya no se puede modificar. Todavía puede destruirlo.",
   "error.bad_request": "El servidor no ha aceptado los datos.",
   "error.other": "Algo ha fallado ({code}). No se ha perdido nada; vuelva a intentarlo."
 };

@@ -225,6 +225,7 @@ export default {
   "event.created": "Créé",
   "event.peeked": "Lien consulté",
   "event.passcode_wrong": "Code d’accès erroné",
+  "event.locked": "Bloqué après des codes d’accès erronés",
   "event.revealed": "Ouvert",
   "event.burned": "Détruit",
   "event.expired": "Expiré",
@@ -244,6 +245,7 @@ export default {
   "error.storage": "Le serveur ne peut rien enregistrer pour le moment. Rien n’a été fait ; réessayez.",
   "error.gone": "Ce secret n’existe plus.",
   "error.not_active": "Ce secret n’existe plus et ne peut pas être modifié.",
+  "error.too_many_changes": "Ce secret a été modifié cent fois et ne peut plus l’être. Vous pouvez encore le détruire.",
   "error.bad_request": "Le serveur n’a pas accepté ces données.",
   "error.other": "Un problème est survenu ({code}). Rien n’est perdu ; réessayez."
 };

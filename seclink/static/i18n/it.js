@@ -225,6 +225,7 @@ export default {
   "event.created": "Creato",
   "event.peeked": "Link visitato",
   "event.passcode_wrong": "Codice di accesso sbagliato",
+  "event.locked": "Bloccato dopo codici di accesso sbagliati",
   "event.revealed": "Aperto",
   "event.burned": "Distrutto",
   "event.expired": "Scaduto",
@@ -244,6 +245,7 @@ export default {
   "error.storage": "In questo momento il server non può salvare nulla. Non è stato fatto nulla: riprova.",
   "error.gone": "Questo segreto non esiste più.",
   "error.not_active": "Questo segreto non esiste più e non si può modificare.",
+  "error.too_many_changes": "Questo segreto è stato modificato cento volte e non si può più modificare. Puoi ancora distruggerlo.",
   "error.bad_request": "Il server non ha accettato questi dati.",
   "error.other": "Qualcosa è andato storto ({code}). Non si è perso nulla: riprova."
 };

@@ -225,6 +225,7 @@ export default {
   "event.created": "Gemaakt",
   "event.peeked": "Link bezocht",
   "event.passcode_wrong": "Verkeerde toegangscode",
+  "event.locked": "Geblokkeerd na verkeerde toegangscodes",
   "event.revealed": "Geopend",
   "event.burned": "Vernietigd",
   "event.expired": "Verlopen",
@@ -244,6 +245,7 @@ export default {
   "error.storage": "De server kan nu niets opslaan. Er is niets gedaan; probeer het opnieuw.",
   "error.gone": "Dit geheim bestaat niet meer.",
   "error.not_active": "Dit geheim bestaat niet meer en kan niet worden gewijzigd.",
+  "error.too_many_changes": "Dit geheim is honderd keer gewijzigd en kan niet meer worden gewijzigd. Vernietigen kan nog wel.",
   "error.bad_request": "De server heeft dat niet aangenomen.",
   "error.other": "Er ging iets mis ({code}). Er is niets verloren; probeer het opnieuw."
 };

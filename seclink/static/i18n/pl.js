@@ -225,6 +225,7 @@ export default {
   "event.created": "Utworzony",
   "event.peeked": "Odwiedzono link",
   "event.passcode_wrong": "Błędny kod dostępu",
+  "event.locked": "Zablokowano po błędnych kodach dostępu",
   "event.revealed": "Otwarty",
   "event.burned": "Zniszczony",
   "event.expired": "Wygasł",
@@ -244,6 +245,7 @@ export default {
   "error.storage": "Serwer nie może teraz niczego zapisać. Nic nie zostało zrobione; spróbuj ponownie.",
   "error.gone": "Tego sekretu już nie ma.",
   "error.not_active": "Tego sekretu już nie ma i nie można go zmienić.",
+  "error.too_many_changes": "Ten sekret zmieniono już sto razy i nie można go więcej zmieniać. Nadal można go zniszczyć.",
   "error.bad_request": "Serwer tego nie przyjął.",
   "error.other": "Coś poszło nie tak ({code}). Nic nie przepadło; spróbuj ponownie."
 };

@@ -225,6 +225,7 @@ export default {
   "event.created": "Criado",
   "event.peeked": "Link visitado",
   "event.passcode_wrong": "Código de acesso errado",
+  "event.locked": "Bloqueado após códigos de acesso errados",
   "event.revealed": "Aberto",
   "event.burned": "Destruído",
   "event.expired": "Expirado",
@@ -244,6 +245,7 @@ export default {
   "error.storage": "O servidor não consegue salvar nada no momento. Nada foi feito; tente de novo.",
   "error.gone": "Este segredo não existe mais.",
   "error.not_active": "Este segredo não existe mais e não pode ser alterado.",
+  "error.too_many_changes": "Este segredo foi alterado cem vezes e não pode mais ser alterado. Ainda é possível destruí-lo.",
   "error.bad_request": "O servidor não aceitou isso.",
   "error.other": "Algo deu errado ({code}). Nada se perdeu; tente de novo."
 };

@@ -39,6 +39,7 @@ const MESSAGES = new Map([
   ["forbidden", "The API key does not permit this"],
   ["not_found", "There is no such secret or receipt"],
   ["not_active", "The secret has ended and cannot be changed"],
+  ["too_many_changes", "The secret was changed a hundred times and cannot be changed any more"],
   ["gone", "The secret is gone"],
   ["payload_too_large", "The secret is too large"],
   ["rate_limited", "Too many requests; try again later"],
