@@ -5,13 +5,13 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "seclink"]
-TIMEOUT_SECONDS = 60
+from support.fork_server import COMMAND, ForkedCommand, can_fork, run
+
+TIMEOUT_SECONDS = 120
 
 
 class Shell:
@@ -28,6 +28,8 @@ class Shell:
     def run(
         self, *arguments: str, input: bytes | None = b"", command: Sequence[str] = COMMAND, **env: str
     ) -> subprocess.CompletedProcess[bytes]:
+        if command == COMMAND:
+            return run(arguments, input=input, env=self.env | env, timeout=TIMEOUT_SECONDS)
         return subprocess.run(
             [*command, *arguments],
             input=input,
@@ -59,7 +61,12 @@ class Terminal:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored if the tests run in the background of a shell
             os.login_tty(slave)
 
-        self._process = subprocess.Popen(command, env=env, preexec_fn=take_terminal, close_fds=False)
+        self._process: subprocess.Popen[bytes]
+        if command[: len(COMMAND)] == COMMAND and can_fork(env):
+            streams = {"stdin": slave, "stdout": slave, "stderr": slave}
+            self._process = ForkedCommand(command[len(COMMAND) :], terminal=True, env=env, **streams)
+        else:
+            self._process = subprocess.Popen(command, env=env, preexec_fn=take_terminal, close_fds=False)
         os.close(slave)
         self.shown, self._position = "", 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+from support.fork_server import run
 from support.ports import free_port
 from support.waiting import TIMEOUT_SECONDS
 
@@ -93,15 +94,10 @@ class Server:
 
     def seclink(self, *arguments: str, input: bytes = b"", check: bool = True) -> subprocess.CompletedProcess[bytes]:
         """Run the `seclink` command in the server's folder."""
-        return subprocess.run(
-            [sys.executable, "-m", "seclink", *arguments],
-            cwd=self.folder,
-            env=self.env,
-            input=input,
-            capture_output=True,
-            check=check,
-            timeout=TIMEOUT_SECONDS,
-        )
+        done = run(arguments, input=input, timeout=TIMEOUT_SECONDS, cwd=self.folder, env=self.env)
+        if check:
+            done.check_returncode()
+        return done
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
