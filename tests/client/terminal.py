@@ -63,8 +63,8 @@ class Terminal:
 
         self._process: subprocess.Popen[bytes]
         if command[: len(COMMAND)] == COMMAND and can_fork(env):
-            streams = {"stdin": slave, "stdout": slave, "stderr": slave}
-            self._process = ForkedCommand(command[len(COMMAND) :], terminal=True, env=env, **streams)
+            arguments = command[len(COMMAND) :]
+            self._process = ForkedCommand(arguments, terminal=True, env=env, stdin=slave, stdout=slave, stderr=slave)
         else:
             self._process = subprocess.Popen(command, env=env, preexec_fn=take_terminal, close_fds=False)
         os.close(slave)

@@ -13,9 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
+from support.fork_server import COMMAND
 from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
-from terminal import COMMAND, Shell
+from terminal import Shell
 
 from seclink.store import audit_log
 

@@ -16,10 +16,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from support.fork_server import COMMAND
 from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
 from tampering import Said, Tampering
-from terminal import COMMAND, Shell
+from terminal import Shell
 
 from seclink.format.link import fragment_of
 

@@ -1,10 +1,11 @@
-"""Run `seclink` commands as forks of a process that has imported all of them: an interpreter's start costs 0.3 to 1 s.
+"""Run `seclink` commands as forks of a process that has imported all of them, which would cost each 0.3 s or more.
 
-A fork is a process of its own, with its own arguments, environment, folder and streams, and ends as a command ends. What
+A fork is a process of its own, with its own arguments, environment, folder and streams, and ends as a command does. What
 differs: it shares its command line in /proc and its hash seed with its siblings, and every module is imported already.
 """
 
 import atexit
+import contextlib
 import importlib
 import json
 import os
@@ -44,9 +45,9 @@ class ForkedCommand(subprocess.Popen[bytes]):
     def _execute_child(self, args: Sequence[str], *others: Any) -> None:
         """Have the fork server fork, instead of this process. The places are those of subprocess.Popen."""
         _, preexec, _, pass_fds, cwd, env, _, _, shell, *pipes = others[:15]
-        assert not (preexec or pass_fds or shell)
-        stdin_read, stdin_write, stdout_read, stdout_write, stderr_read, stderr_write = pipes
-        streams = [own if fd == -1 else fd for own, fd in enumerate((stdin_read, stdout_write, stderr_write))]
+        assert (preexec, tuple(pass_fds), shell) == (None, (), False)
+        stdin, _, _, stdout, _, stderr = pipes
+        streams = [own if fd == -1 else fd for own, fd in enumerate((stdin, stdout, stderr))]
         self._status, theirs = socket.socketpair()
         job = {
             "arguments": list(args[len(COMMAND) :]),
@@ -61,7 +62,7 @@ class ForkedCommand(subprocess.Popen[bytes]):
             socket.send_fds(_fork_server(), [message], [*streams, theirs.fileno()])
         self.pid = STATUS.unpack(self._receive())[0]
         self._child_created = True
-        self._close_pipe_fds(*pipes)
+        vars(subprocess.Popen)["_close_pipe_fds"](self, *pipes)
 
     def _receive(self) -> bytes:
         data = self._status.recv(STATUS.size, socket.MSG_WAITALL)
@@ -81,7 +82,7 @@ class ForkedCommand(subprocess.Popen[bytes]):
         if self.returncode is None and self._child_created:
             pid, status = self._try_wait(os.WNOHANG)
             if pid:
-                self._handle_exitstatus(status)
+                vars(subprocess.Popen)["_handle_exitstatus"](self, status)
         return self.returncode
 
 
@@ -89,7 +90,11 @@ def run(
     arguments: Sequence[str], *, input: bytes | None, timeout: float, **options: Any
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command as `subprocess.run` does, without a terminal, and capture its output."""
-    pipes = {"stdin": None if input is None else subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes: dict[str, Any] = {
+        "stdin": None if input is None else subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
     start = ForkedCommand if can_fork(options.get("env") or os.environ) else _new_process
     with start(arguments, **pipes, **options) as process:
         try:
@@ -148,11 +153,9 @@ class ForkServer:
         descriptor, waiting = self._commands.pop(pid)
         self._selector.unregister(descriptor)
         os.close(descriptor)
-        with waiting:
-            try:
-                waiting.send(STATUS.pack(os.waitpid(pid, 0)[1]), socket.MSG_NOSIGNAL)
-            except OSError:
-                pass  # nobody waits any more
+        status = os.waitpid(pid, 0)[1]
+        with waiting, contextlib.suppress(OSError):  # nobody may be waiting any more
+            waiting.send(STATUS.pack(status), socket.MSG_NOSIGNAL)
 
     def _fork(self) -> list[str] | None:
         """Fork for one request; return its arguments in the fork."""

@@ -3,13 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-from support.fork_server import run
+from support.fork_server import COMMAND, ForkedCommand, can_fork, run
 from support.ports import free_port
 from support.waiting import TIMEOUT_SECONDS
 
@@ -44,19 +43,14 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def start(self, wait: bool = True) -> "Server":
-        command = [
-            *self.prefix,
-            sys.executable,
-            "-m",
-            "seclink",
-            "serve",
-            "--port",
-            str(self.port),
-            "--config",
-            str(self.config),
-        ]
+        arguments = ["serve", "--port", str(self.port), "--config", str(self.config)]
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            if self.prefix or not can_fork(self.env):
+                command = [*self.prefix, *COMMAND, *arguments]
+                self._process = subprocess.Popen(command, cwd=self.folder, env=self.env, **streams)
+            else:
+                self._process = ForkedCommand(arguments, cwd=self.folder, env=self.env, **streams)
         if wait:
             self.wait_until_up()
         return self
