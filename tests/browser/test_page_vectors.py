@@ -98,6 +98,10 @@ async ([base, vectors]) => {
     opened: ({ texts }) => every(texts, async (text) => whole(await secretFromUrl(new URL(text)))),
     receipt: ({ texts }) => every(texts, async (text) => receipt(await findLink(text, [RECEIPT]))),
     openedReceipt: ({ texts }) => every(texts, async (text) => receipt(await readUrl(new URL(text).href, [RECEIPT]))),
+    async names({ files }) {
+      const { savedNames } = await import(`${base}/js/file-name.js`);
+      return { names: savedNames(files) };
+    },
     async dictated(given) {
       const { passcodeCandidates } = await import(`${base}/js/dictated-passcode.js`);
       const languages = ["ru", "de", "en"];
@@ -178,11 +182,17 @@ BREAK = {
     "any number of files": ("files.length <= MAX_FILES", "true"),
     "any folder": ('["", ".", ".."].includes(part)', "false"),
     "any size of files": ("size === stream.size", "true"),
+    "names with separators": ('[<>:"/\\\\|?*]', "[*]"),
+    "names in any direction": ("\\u2066-\\u2069", ""),
+    "names of devices": ("RESERVED.test(cleaned)", "false"),
+    "names of any length": ("MAX_NAME_BYTES = 200", "MAX_NAME_BYTES = 2000"),
+    "names that hide a folder": ("new Set(folders.flatMap(withParents).map(folded))", "new Set()"),
+    "names by their case": (".toUpperCase().toLowerCase()", ""),
     "no checksum": ("(await fragmentOf(key)) !== toBase64url(whole)", "false"),
 }
 
 LARGE = {"seal_one_megabyte", "stream_chunk", "stream_chunk_less_one", "stream_two_chunks", "unseal_cut"}
-MODULES = r"/js/(envelope|open-envelope|file-header|file-stream|link|link-key|pasted-link|host)\.js$"
+MODULES = r"/js/(envelope|open-envelope|file-header|file-name|file-stream|link|link-key|pasted-link|host)\.js$"
 
 
 def run(page: Page, server_url: str, static_url: str, vectors: Json) -> Json:

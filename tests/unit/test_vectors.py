@@ -16,6 +16,8 @@ from seclink.errors import LinkIncomplete, SecLinkError
 from seclink.format import envelope
 from seclink.format import link as links
 from seclink.format import passcode as passcodes
+from seclink.format.file_header import FileEntry
+from seclink.format.file_name import saved_names
 from seclink.format.file_stream import CHUNK_BYTES, FileStream
 from seclink.format.pasted_link import parse, parse_receipt
 
@@ -167,6 +169,11 @@ def chunk(inputs: Json) -> Json:
     return {"content": base64.b64encode(content).decode()}
 
 
+def names(inputs: Json) -> Json:
+    files = [FileEntry(file["name"], 0, folder=file.get("folder")) for file in inputs["files"]]
+    return {"names": [name._asdict() for name in saved_names(files)]}
+
+
 def dictated(inputs: Json) -> Json:
     return {"candidates": [passcode_candidates(typed) for typed in inputs["typed"]]}
 
@@ -187,6 +194,7 @@ RUN: dict[str, Callable[[Json], Json]] = {
     "chunks": chunks,
     "unseal": unseal,
     "chunk": chunk,
+    "names": names,
     "typed": typed,
     "dictated": dictated,
 }

@@ -20,6 +20,7 @@ from the format's definition, and what the format's own document promises stands
     chunks   streamKey, size, seed, nonces          padded, sealedBytes, chunks: bytes and sha256 of each
     unseal   the same, order                        error: what `chunks` made, put in another order
     chunk    streamKey, size, index, sealed         content; or error
+    names    files: name and folder                 names: of each file, the folder and name that it is saved under
     dictated typed                                  candidates: of each, the passcodes to try
 
 `key`, `contentKey`, `iv`, `draws` are hex, `body` and `encryptedBlob` base64. `size` is not given in a header: it
@@ -457,6 +458,123 @@ def file_headers() -> dict[str, Any]:
     }
 
 
+def saved(comment: str, names: dict[str, str]) -> dict[str, Any]:
+    """Return names that are cleaned one by one: each file is in a folder of its own."""
+    folders = [f"f{number}" for number in range(len(names))]
+    files = [{"name": name, "folder": folder} for name, folder in zip(names, folders, strict=True)]
+    expect = [{"folder": folder, "name": name} for name, folder in zip(names.values(), folders, strict=True)]
+    return vector("names", comment, {"files": files}, {"names": expect})
+
+
+def told_apart(comment: str, paths: list[tuple[str | None, str, str, str]]) -> dict[str, Any]:
+    """Return files of one secret: the folder and name of each, and the folder and name that it is saved under."""
+    files = [{"name": name} | ({"folder": folder} if folder else {}) for folder, name, _, _ in paths]
+    expect = [{"folder": folder, "name": name} for _, _, folder, name in paths]
+    return vector("names", comment, {"files": files}, {"names": expect})
+
+
+def file_names() -> dict[str, Any]:
+    devices = ["CON", "prn", "Aux", "nul", "COM1", "com0", "LPT9", "COM\xb9", "lpt\xb2", "COM\xb3", "CONIN$", "conout$"]
+    bidi = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    hidden = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0)])) + "\u2028\u2029\ufeff" + bidi
+    kept = [
+        "a.txt",
+        "Über uns.pdf",
+        ".bashrc",
+        "a..b",
+        "console",
+        "com10",
+        "COM",
+        "nul-1",
+        "a;b&c$d'e",
+        "👩\u200d👧.png",
+    ]
+    return {
+        "names_kept": saved("Nothing to clean", {name: name for name in kept}),
+        "names_separators": saved(
+            "One component, on every system",
+            {"../../etc/passwd": ".._.._etc_passwd", "C:\\x": "C__x", "a:b": "a_b", '<>"|?*': "______", "/": "_"},
+        ),
+        "names_hidden": saved(
+            "Control and bidi characters",
+            {hidden: "unnamed", f"a{hidden}b": "ab", "cod\u202etxt.exe": "codtxt.exe", "a\nb": "ab"}
+            | {"👩\u200d👧.png": "👩\u200d👧.png"},
+        ),
+        "names_ends": saved(
+            "Dots and spaces that Windows drops or nobody sees",
+            {"a.": "a", "a. .": "a", " a ": "a", "\xa0\u3000a\u2003": "a", "a .txt": "a .txt", "\u202e a": "a"},
+        ),
+        "names_empty": saved("Never empty", dict.fromkeys(("", ".", "..", " ", "...", "\u202e", " . "), "unnamed")),
+        "names_reserved": saved(
+            "Devices of Windows, whatever their extension",
+            {name: f"_{name}" for name in devices}
+            | {"NUL.txt": "_NUL.txt", "con .tar.gz": "_con .tar.gz", "aux.": "_aux", "\u202econ": "_con"}
+            | {"_con": "_con"},
+        ),
+        "names_surrogates": saved(
+            "What has no UTF-8 form", {"a\ud83d": "a\ufffd", "\udc00\ud800.b": "\ufffd\ufffd.b", "\ud83d\udd11": "🔑"}
+        ),
+        "names_long": long_names(),
+        "names_twice": told_apart(
+            "Equal after cleaning and case folding, also where letters are composed",
+            [
+                (None, "a.txt", "", "a.txt"), (None, "A.TXT", "", "A (2).TXT"), (None, "a.txt", "", "a (3).txt"),
+                (None, "a.txt.", "", "a (4).txt"), (None, "a (2).txt", "", "a (2) (2).txt"), (None, "", "", "unnamed"),
+                (None, "..", "", "unnamed (2)"), (None, ".a", "", ".a"), (None, ".A", "", ".A (2)"),
+                (None, "straße", "", "straße"), (None, "STRASSE", "", "STRASSE (2)"), (None, "\xe9", "", "\xe9"),
+                (None, "e\u0301", "", "e\u0301 (2)"), (None, "x.tar.gz", "", "x.tar.gz"),
+                (None, "x.tar.gz", "", "x.tar (2).gz"),
+            ],
+        ),
+        "names_folders": told_apart(
+            "Components are cleaned like names, and names told apart in each folder",
+            [
+                ("b", "a", "b", "a"), ("c", "a", "c", "a"), ("B", "a", "B", "a (2)"), ("b/c", "a", "b/c", "a"),
+                ("b/NUL", "a", "b/_NUL", "a"), ("b /\u202e/...", "a", "b/unnamed/unnamed", "a"), (None, "a", "", "a"),
+            ],
+        ),
+        "names_of_folders": told_apart(
+            "A file is never in the place of a folder, whichever comes first",
+            [
+                (None, "b", "", "b (2)"), ("b/c.d", "a", "b/c.d", "a"), ("B", "C.d", "B", "C (2).d"),
+                (None, "b", "", "b (3)"),
+            ],
+        ),
+    }  # fmt: skip
+
+
+def long_names() -> dict[str, Any]:
+    """Return names beyond 200 bytes, cut at a character, and a folder beyond 600."""
+    names = {
+        "a" * 200: "a" * 200,
+        "a" * 201: "a" * 200,
+        "a" * 300 + ".txt": "a" * 196 + ".txt",
+        "é" * 150 + ".tar.gz": "é" * 98 + ".gz",
+        "🔑" * 51: "🔑" * 50,
+        "🔑" * 60 + ".pdf": "🔑" * 49 + ".pdf",
+        "a." + "b" * 300: "a." + "b" * 198,
+        "." * 300: "unnamed",
+        "." * 300 + "x": "." * 198 + ".x",
+        "con" + " " * 300 + "x": "_con",
+        "nul." + "b" * 300: "_nul." + "b" * 195,
+        "a" + " " * 300 + ".b": "a" + " " * 197 + ".b",
+        "a" * 199 + "  b": "a" * 199,
+        " " * 30_000 + "." * 30_000: "unnamed",
+    }
+    comment = "Short enough for every system, with the extension, in time that grows with the length alone"
+    cleaned = saved(comment, names)
+    deep = "/".join(["a" * 99] * 9)
+    folders = [(deep, "a", deep[:599]), (f"{deep}/b", "a", deep[:599]), ("b" * 300 + "/c", "a", "b" * 200 + "/c")]
+    for (folder, name, short), number in zip(folders, ("", " (2)", ""), strict=True):
+        cleaned["given"]["files"].append({"name": name, "folder": folder})
+        cleaned["expect"]["names"].append({"folder": short, "name": name + number})
+    numbered = ("a" * 200, "a" * 196 + " (2)")
+    for name in numbered:
+        cleaned["given"]["files"].append({"name": "a" * 250})
+        cleaned["expect"]["names"].append({"folder": "", "name": name})
+    return cleaned
+
+
 def links() -> dict[str, Any]:
     whole = f"{URL}#{FRAGMENT}"
     cut = None
@@ -864,7 +982,7 @@ def typing() -> dict[str, Any]:
 
 def vectors() -> dict[str, Any]:
     own = typing() | from_the_format() | deriving() | sealing() | opening() | links() | drawing() | raws() | pasting()
-    return own | dictating() | damaging() | hosting() | streams() | file_headers()
+    return own | dictating() | damaging() | hosting() | streams() | file_headers() | file_names()
 
 
 def write(folder: Path) -> None:
