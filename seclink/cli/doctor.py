@@ -19,7 +19,7 @@ from seclink.cli.terminal import printable
 from seclink.config.addresses import local_url, public_url
 from seclink.config.locate import database, find, load
 from seclink.config.schema import Config, ServerOptions
-from seclink.doctor import address, configuration, files, machine
+from seclink.doctor import address, chunks, configuration, files, machine
 from seclink.doctor import database as database_checks
 from seclink.doctor.findings import OK, PROBLEM, RUN_AS_OWNER, WARNING, Finding
 from seclink.errors import ConfigError, StoreUnusable
@@ -74,6 +74,7 @@ def _findings(config_path: Path | None, offline: bool) -> Iterator[Finding]:
     if os.access(path.parent, os.X_OK):
         now = int(time.time() * 1000)
         yield from owner.run(path, lambda: list(database_checks.check(config, path, now)), list[Finding])
+        yield from owner.run(path, lambda: list(chunks.check(config, path)), list[Finding])
     yield from machine.check(config, server_process(path))
     if not offline:
         yield from _public_address(config, path)

@@ -15,6 +15,7 @@ from seclink.errors import BadRequest, Unreachable
 from seclink.ops.erasure_check import ErasureCheck, ErasureReport
 from seclink.ops.file_search import display_name
 from seclink.ops.http_probe import HttpProbe
+from seclink.store.chunk_files import folder_of
 
 NOT_ERASED = 1
 
@@ -44,7 +45,7 @@ def audit_erasure(
     path = existing_database(config, config_path)
     address = _address(server) if server else local_url(as_served(config, path).server)
     with HttpProbe(address, is_local=not server) as probe:
-        erasure_check = ErasureCheck(probe, path, key=key or "", extra=extra)
+        erasure_check = ErasureCheck(probe, path, folder_of(path, config.files.path), key=key or "", extra=extra)
         try:
             report = erasure_check.run(config.limits.payload_bytes, None if quick else config.reaper.every)
         except Unreachable as error:
@@ -76,6 +77,8 @@ def _lines(report: ErasureReport, address: str, path: Path) -> list[str]:
         is_instant = not secret.remaining and secret.seconds < 0.1
         delay = "at once" if is_instant else f"after {secret.seconds:.1f} s"
         lines.append(f"{secret.ending:9} {secret.size:,} bytes: {secret.stored} parts were stored, {remaining} {delay}")
+    if report.no_files:
+        lines.append(f"files     not tested: {report.no_files}")
     for match in report.matches:
         lines.append(f"FOUND     the {match.needle}: {match.file}, byte {match.offset}")
     lines += [f"FOUND     {leftover}: {path}" for leftover in report.leftovers]

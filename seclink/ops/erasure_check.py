@@ -5,6 +5,10 @@ note, label, the hash of its proof of key, and the argon2id string that the serv
 must be found while the canary is active (otherwise the wrong files were searched) and none after it has ended. The
 proof and the passcode hash, which a client sends but the server must never store, must not be found at any time.
 
+One canary of each ending has a file. Its chunk must be in the folder of files while the canary is active; after the end
+the file must be gone, and the database must not have its name any more. Disk blocks that it had are not overwritten:
+what made them readable is in the payload.
+
 After the end, no part must be there in hexadecimal digits or base64 either, and the database must have no place that is
 not ours and no contents of any ended secret, not only of the canaries.
 """
@@ -20,11 +24,21 @@ from typing import Any
 
 from msgspec import Struct
 
-from seclink.errors import BY_CODE, SecLinkError, StoreUnusable, Unreachable
+from seclink.errors import (
+    BY_CODE,
+    FilesFull,
+    FilesNotAllowed,
+    FilesQuota,
+    FilesTooLarge,
+    SecLinkError,
+    StoreUnusable,
+    Unreachable,
+)
 from seclink.ops.file_search import Match, SearchedFiles, files_to_search, search
 from seclink.ops.http_probe import HttpProbe, ProbeResponse
-from seclink.store.inspect import leftovers, stored_passcode
+from seclink.store.inspect import leftovers, stored_passcode, upload_file
 
+CHUNK_BYTES = 300
 SMALL_BYTES, LARGE_BYTES = 300, 20_000  # in a cell of its table, and on overflow pages
 MIN_TTL_SECONDS, TTL_SECONDS = 60, 600
 GRACE_SECONDS, PAUSE_SECONDS, LONG_PAUSE_SECONDS = 10.0, 0.1, 1.0
@@ -35,7 +49,8 @@ class Canary:
     """A secret whose every part can be found in raw bytes.
 
     `ending` is how it will end: revealed, burned or expired. `receipt` is the server's response to its creation, and
-    `argon2_hash` the stored hash of its passcode; both are set once it was created.
+    `argon2_hash` the stored hash of its passcode; both are set once it was created. So is `file` with the `chunk`, if
+    it has one, and `upload`, the server's response to its begin.
     """
 
     def __init__(self, ending: str, size: int) -> None:
@@ -47,6 +62,8 @@ class Canary:
         self.passcode_hash = secrets.token_hex(32)
         self.argon2_hash = ""
         self.receipt: dict[str, Any] = {}
+        self.chunk, self.upload = secrets.token_bytes(CHUNK_BYTES), dict[str, Any]()
+        self.file: Path | None = None
 
     @property
     def access_hash(self) -> str:
@@ -62,7 +79,7 @@ class Canary:
             "passcodeHash": self.passcode_hash,
             "publicNote": self.note,
             "label": self.label,
-        }
+        } | ({"upload": {"id": self.upload["uploadId"], "token": self.upload["uploadToken"]}} if self.file else {})
 
     def stored(self) -> dict[str, bytes]:
         """Return the parts that are on the disk while the canary is active and must be gone after its end, by name.
@@ -78,6 +95,9 @@ class Canary:
             "hash of the proof": self.access_hash.encode(),
             **{f"part {n} of the passcode's hash": part.encode() for n, part in enumerate(hash_parts, 1)},
         }
+        if self.file is not None:
+            parts |= {"chunk": self.chunk[:MARKER_BYTES], "name of the file": self.file.name.encode()}
+            parts["id of the upload"] = str(self.upload["uploadId"]).encode()
         return self._named(parts)
 
     def encoded(self) -> dict[str, bytes]:
@@ -112,12 +132,14 @@ class EndedSecret(Struct, frozen=True):
 class ErasureReport(Struct, frozen=True):
     """`leaked` are matches of what must never be stored; `bytes` is the size of the searched files.
 
-    `leftovers` describe places of the database that are not ours, and contents of ended secrets in it.
+    `leftovers` describe places of the database that are not ours, and contents of ended secrets in it. `no_files` is
+    the reason why the canaries had no files, "" if they had.
     """
 
     ended: tuple[EndedSecret, ...]
     leaked: tuple[Match, ...]
     leftovers: tuple[str, ...]
+    no_files: str
     searched: SearchedFiles
     bytes: int
 
@@ -131,10 +153,16 @@ class ErasureReport(Struct, frozen=True):
 
 
 class ErasureCheck:
-    """`key` is an API key, or empty if creating needs none. `extra` are further files and folders to search."""
+    """`key` is an API key, or empty if creating needs none. `extra` are further files and folders to search, and
+    `chunks` is the folder of files.
+    """
 
-    def __init__(self, server: HttpProbe, database: Path, *, key: str = "", extra: Iterable[Path] = ()) -> None:
-        self._server, self._database, self._extra = server, database, tuple(extra)
+    def __init__(
+        self, server: HttpProbe, database: Path, chunks: Path, *, key: str = "", extra: Iterable[Path] = ()
+    ) -> None:
+        self._server, self._database, self._chunks, self._extra = server, database, chunks, tuple(extra)
+        self._chunk_files: list[Path] = []
+        self._no_files = ""
         self._key_header = {"Authorization": f"Bearer {key}"} if key else {}
 
     def run(self, max_payload_bytes: int, reaper_seconds: float | None) -> ErasureReport:
@@ -148,6 +176,8 @@ class ErasureCheck:
         canaries = [Canary(ending, size - MARKER_BYTES) for ending in endings for size in sizes]
         created_at = time.monotonic()
         for canary in canaries:
+            if canary.size < SMALL_BYTES:
+                self._upload(canary)
             self._create(canary)
         self._check_stored(canaries)
         for canary in canaries:
@@ -161,7 +191,19 @@ class ErasureCheck:
         searched = self._files()
         never = {name: part for canary in canaries for name, part in canary.never_stored().items()}
         leaked, size = search(searched.files, never)
-        return ErasureReport(tuple(ended), tuple(leaked), tuple(leftovers(self._database)), searched, size)
+        remains = tuple(leftovers(self._database))
+        return ErasureReport(tuple(ended), tuple(leaked), remains, self._no_files, searched, size)
+
+    def _upload(self, canary: Canary) -> None:
+        try:
+            canary.upload = self._call("POST", "/uploads", self._key_header, {"size": len(canary.chunk)})
+        except (FilesNotAllowed, FilesQuota, FilesFull, FilesTooLarge) as error:
+            self._no_files = error.message
+            return
+        token = {"SecLink-Upload": str(canary.upload["uploadToken"]), "Content-Type": "application/octet-stream"}
+        self._send("PUT", f"/uploads/{canary.upload['uploadId']}/chunks/0", token, canary.chunk)
+        canary.file = self._chunks / upload_file(self._database, str(canary.upload["uploadId"]))
+        self._chunk_files.append(canary.file)
 
     def _create(self, canary: Canary) -> None:
         canary.receipt = self._call("POST", "/secrets", self._key_header, canary.create_request())
@@ -178,10 +220,12 @@ class ErasureCheck:
 
     def _end(self, canary: Canary) -> None:
         if canary.ending == "revealed":
-            proof = {"access": canary.access, "passcodeHash": canary.passcode_hash}
+            proof = {"access": canary.access, "passcodeHash": canary.passcode_hash, "files": canary.file is not None}
             revealed = self._call("POST", f"/secrets/{canary.receipt['linkId']}/reveal", {}, proof)
             if base64.b64decode(str(revealed.get("encryptedBlob"))) != canary.payload:
                 raise Unreachable(f"{self._server.address} returned another payload than the one it received")
+            if canary.file is not None:
+                self._call("DELETE", "/files", {"SecLink-Grant": str(revealed["files"]["grant"])})
         elif canary.ending == "burned":
             manage = {"SecLink-Manage": str(canary.receipt["manageToken"])}
             self._call("DELETE", f"/receipts/{canary.receipt['receiptId']}", manage)
@@ -201,13 +245,15 @@ class ErasureCheck:
             time.sleep(max(pause, time.monotonic() - search_began))
 
     def _files(self) -> SearchedFiles:
-        return files_to_search(self._database, self._extra)
+        return files_to_search(self._database, (*self._extra, *self._chunk_files))
 
     def _call(
         self, method: str, path: str, headers: dict[str, str], body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", **headers}
-        content = None if body is None else json.dumps(body).encode()
+        return self._send(method, path, headers, None if body is None else json.dumps(body).encode())
+
+    def _send(self, method: str, path: str, headers: dict[str, str], content: bytes | None) -> dict[str, Any]:
         return _json(self._server.send(method, f"/api/v1{path}", headers, content), self._server.address)
 
 

@@ -12,6 +12,7 @@ from seclink.store import owner
 from seclink.store.connection import connect, unusable
 from seclink.store.migrate import NEWEST, foreign_objects, version
 from seclink.store.reads import LAST_SEEN
+from seclink.store.uploads import NAMES
 
 TIMEOUT_SECONDS = 5
 
@@ -102,15 +103,35 @@ def _leftovers(path: Path) -> list[str]:
         raise unusable(path, error) from None
 
 
-def stored_passcode(path: Path, link_id: str) -> str:
-    """Return the argon2id string that is stored for a secret, "" if there is none. Raises StoreUnusable."""
-    return owner.run(path, partial(_stored_passcode, path, link_id), str)
+def upload_files(path: Path) -> set[str]:
+    """Return the names of the files that uploads have. Raises StoreUnusable."""
+    return owner.run(path, partial(_upload_files, path), set[str])
 
 
-def _stored_passcode(path: Path, link_id: str) -> str:
+def _upload_files(path: Path) -> set[str]:
     try:
         with open_readonly(path) as db:
-            row = db.execute("SELECT passcode FROM secrets WHERE link_id = ?", (link_id,)).fetchone()
+            if version(db) < NEWEST:
+                return set()
+            return {name for (name,) in db.execute(NAMES)}
+    except sqlite3.DatabaseError as error:
+        raise unusable(path, error) from None
+
+
+def upload_file(path: Path, upload_id: str) -> str:
+    """Return the name of the file that an upload has, "" if there is none. Raises StoreUnusable."""
+    return owner.run(path, partial(_stored_text, path, "SELECT file FROM uploads WHERE upload_id = ?", upload_id), str)
+
+
+def stored_passcode(path: Path, link_id: str) -> str:
+    """Return the argon2id string that is stored for a secret, "" if there is none. Raises StoreUnusable."""
+    return owner.run(path, partial(_stored_text, path, "SELECT passcode FROM secrets WHERE link_id = ?", link_id), str)
+
+
+def _stored_text(path: Path, sql: str, id: str) -> str:
+    try:
+        with open_readonly(path) as db:
+            row = db.execute(sql, (id,)).fetchone()
     except sqlite3.DatabaseError as error:
         raise unusable(path, error) from None
     return (row[0] if row else "") or ""

@@ -20,6 +20,7 @@ from seclink.ops.file_search import files_to_search, search
 from seclink.store import connection
 
 OFTEN = '[reaper]\nevery = "1s"\n'
+ANY_DISK = with_constants({"seclink.domain.uploads.MIN_FREE_BYTES": 0})
 CONTROLS = {
     "does not overwrite": {"seclink.store.connection.PRAGMAS.secure_delete": 0},
     "does not cut its log": {"seclink.store.wal_checkpoint.INTERVAL_SECONDS": 600},
@@ -47,15 +48,15 @@ def controls(serve: Serve) -> Iterator[dict[str, Any]]:
 
 
 def test_report_of_a_server_that_erases(make_server: MakeServer) -> None:
-    server = make_server().start()  # its port is set on the command line, not in the TOML
+    server = make_server(prefix=ANY_DISK).start()  # its port is set on the command line, not in the TOML
     done = server.seclink("audit-erasure", "--config", str(server.config), "--quick", check=False)
     output = done.stdout.decode()
     assert (done.returncode, done.stderr) == (0, b""), output
     assert output.startswith(f"server    {server.url}\n")
     assert re.findall(r"(\w+) +([\d,]+) bytes: (\d+) parts were stored, none remain", output) == [
-        ("revealed", "268", "7"),
+        ("revealed", "268", "10"),
         ("revealed", "19,968", "7"),
-        ("burned", "268", "7"),
+        ("burned", "268", "10"),
         ("burned", "19,968", "7"),
     ]
     for name in ("seclink.db", "seclink.db-wal", "seclink.db-shm", "server.log"):
@@ -121,6 +122,34 @@ def test_log_that_is_not_truncated_is_found(controls: dict[str, Any]) -> None:
     assert re.search(rf"FOUND .*: {server.folder}/seclink.db-wal, byte \d+", output)
 
 
+def test_chunk_that_is_still_there_is_found(make_server: MakeServer, tmp_path: Path) -> None:
+    """FOR-01: a hard link to the file, made while the canaries were in it."""
+    server = make_server(prefix=ANY_DISK).start()
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    with running_audit(server, "--quick", "--also", str(folder)) as process:
+        until(lambda: labels(server))
+        os.kill(server.process.pid, 19)
+        for each in (server.folder / "seclink.db.files").iterdir():
+            os.link(each, folder / "chunks")
+            break
+        os.kill(server.process.pid, 18)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 1, output
+    assert re.findall(r"FOUND +the (.+) of the \w+ canary of 268 bytes: (\S+),", output) == [
+        ("chunk", str(folder / "chunks"))
+    ]
+
+
+def test_report_says_if_files_could_not_be_tested(make_server: MakeServer) -> None:
+    server = make_server('[files]\ncreate = "nobody"\n').start()
+    done = server.seclink("audit-erasure", "--config", str(server.config), "--quick", check=False)
+    output = done.stdout.decode()
+    assert done.returncode == 0, output
+    assert re.search(r"^files +not tested: .+", output, re.M)
+    assert output.count(" 7 parts were stored, none remain") == 4
+
+
 def test_also_option_searches_a_copy_of_the_database(make_server: MakeServer, tmp_path: Path) -> None:
     """A copy of the raw files, made while the canaries were in them."""
     server = make_server().start()
@@ -129,7 +158,7 @@ def test_also_option_searches_a_copy_of_the_database(make_server: MakeServer, tm
     with running_audit(server, "--quick", "--also", str(folder.parent)) as process:
         until(lambda: labels(server))
         os.kill(server.process.pid, 19)
-        for each in server.folder.glob("seclink.db*"):
+        for each in filter(Path.is_file, server.folder.glob("seclink.db*")):
             (folder / each.name).write_bytes(each.read_bytes())
         os.kill(server.process.pid, 18)
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
@@ -140,13 +169,13 @@ def test_also_option_searches_a_copy_of_the_database(make_server: MakeServer, tm
 
 def test_expired_secrets_are_erased_too(make_server: MakeServer) -> None:
     """The canaries expire early here; the reaper does the rest."""
-    server = make_server(OFTEN).start()
+    server = make_server(OFTEN, prefix=ANY_DISK).start()
     with running_audit(server) as process:
         until(lambda: waiting(server) == 2)
         expire(server)
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 0, output
-    assert len(re.findall(r"expired +[\d,]+ bytes: 7 parts were stored, none remain", output)) == 2
+    assert re.findall(r"expired +[\d,]+ bytes: (\d+) parts were stored, none remain", output) == ["10", "7"]
 
 
 def test_secret_that_has_not_been_reaped_is_found(make_server: MakeServer) -> None:

@@ -13,7 +13,7 @@ from database import FOREIGN_SCHEMAS, change_schema
 
 from seclink.config.parser import parse, read_file
 from seclink.config.schema import Config
-from seclink.doctor import configuration, database, files, machine
+from seclink.doctor import chunks, configuration, database, files, machine
 from seclink.doctor.findings import Finding
 from seclink.errors import ConfigError, StoreFault, StoreUnusable
 from seclink.store import connection
@@ -180,6 +180,91 @@ def test_file_of_another_owner_is_a_problem(path: Path) -> None:
         assert not_ok(files.check(None, path)) == {f"{path}*": "problem"}
         os.chown(log, 4711, 4711)
     assert not_ok(files.check(None, path)) == {}
+
+
+# The folder with the chunks
+
+
+@pytest.fixture
+def folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the chunks, on a disk with room."""
+    monkeypatch.setattr(chunks, "MIN_FREE_BYTES", 0)
+    folder = path.with_name("seclink.db.files")
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+FEW = "[files]\nmax_bytes = 1048576\ntotal_bytes = 1048576\n"
+
+
+def test_folder_of_files_is_ok(path: Path, folder: Path) -> None:
+    (folder / ("a" * 32)).touch(0o600)
+    assert set(levels(chunks.check(parse(FEW, "t"), path)).values()) == {"ok"}
+    (folder / ("a" * 32)).unlink()
+    folder.rmdir()
+    assert set(levels(chunks.check(parse(FEW, "t"), path)).values()) == {"ok"}
+    assert not folder.exists()
+
+
+def test_folder_of_files_that_others_can_enter_is_fixed_by_the_command(path: Path, folder: Path) -> None:
+    folder.chmod(0o755)
+    [finding] = problems(chunks.check(parse(FEW, "t"), path))
+    os.system(finding.fix)
+    assert problems(chunks.check(parse(FEW, "t"), path)) == []
+
+
+def test_folder_of_files_of_another_owner_is_a_problem(path: Path, folder: Path) -> None:
+    if os.geteuid() == 0:
+        os.chown(folder, 4711, 4711)
+        [finding] = problems(chunks.check(parse(FEW, "t"), path))
+        assert finding.fix == f"chown -R 0 {folder}"
+        os.system(finding.fix)
+    assert problems(chunks.check(parse(FEW, "t"), path)) == []
+
+
+def test_folder_of_files_with_strangers_is_a_problem(path: Path, folder: Path) -> None:
+    (folder / "lost+found").mkdir()
+    assert problems(chunks.check(parse(FEW, "t"), path)) == []
+    (folder / "notes.txt").touch()
+    [finding] = problems(chunks.check(parse(FEW, "t"), path))
+    assert "notes.txt" in finding.observation
+
+
+def test_link_or_file_in_place_of_the_folder_is_a_problem(path: Path, folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to(folder.with_name("elsewhere"))
+    assert not_ok(chunks.check(parse(FEW, "t"), path)) == {str(folder): "problem"}
+    folder.unlink()
+    folder.touch()
+    assert not_ok(chunks.check(parse(FEW, "t"), path)) == {str(folder): "problem"}
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_missing_files_are_a_problem(path: Path, folder: Path, has_folder: bool) -> None:
+    insert = "INSERT INTO uploads VALUES (1, 'u', x'00', ?, NULL, 300, 272, x'01', 300, 0, 1, 9)"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(insert, ("a" * 32,))
+        db.commit()
+    assert not_ok(chunks.check(parse(FEW, "t"), path)) == {str(folder): "problem"}
+    if has_folder:
+        (folder / ("a" * 32)).touch(0o600)
+    else:
+        folder.rmdir()
+    assert not_ok(chunks.check(parse(FEW, "t"), path)) == ({} if has_folder else {str(folder): "problem"})
+
+
+def test_disk_smaller_than_the_files_is_fixed_by_the_suggested_limit(path: Path, folder: Path) -> None:
+    config = parse("[files]\ntotal_bytes = 17592186044416", "t")
+    [finding] = [finding for finding in chunks.check(config, path) if finding.level == "warning"]
+    again = parse(finding.fix.replace("] ", "]\n").replace(", ", "\n"), "t")
+    assert not_ok(chunks.check(again, path)) == {}
+
+
+def test_folder_of_files_on_an_ephemeral_file_system_is_reported(
+    path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "file_system", lambda _: "tmpfs")
+    assert not_ok(chunks.check(parse(FEW, "t"), path)) == {str(folder): "warning"}
 
 
 # Database
