@@ -1,6 +1,8 @@
 """The examples of the API's documentation; only the host, the key and the `...` values are replaced."""
 
+import base64
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -10,11 +12,15 @@ from typing import Any
 
 import httpx
 import pytest
-from support.server import Server
+from support.altered_constants import with_constants
+from support.server import Serve, Server
 from support.waiting import TIMEOUT_SECONDS
 
 import seclink
 from seclink import Client
+from seclink.format import envelope, file_header
+from seclink.format.file_stream import FileStream
+from seclink.format.link import key_of
 
 DOCS = Path(seclink.__file__).parent / "docs"
 HOST, KEY = "https://seclink.local", "sk_live_xxx"
@@ -140,3 +146,50 @@ def test_documented_expiry_types_and_passcode_work(server: Server, expiry_type: 
     assert httpx.get(url).status_code == 401
     revealed = [httpx.get(url, headers={"SecLink-Passcode": passcode}) for _ in range(views)]
     assert [response.json()["expiryType"] for response in revealed] == [expiry_type] * views
+
+
+@pytest.fixture(scope="module")
+def files_server(serve: Serve) -> Server:
+    return serve(prefix=with_constants({"seclink.domain.uploads.MIN_FREE_BYTES": 0}))
+
+
+def node_programs(server: Server, folder: Path) -> list[str]:
+    """Save the two programs of the document about files; return their paths: upload, download."""
+    document = (DOCS / "api.md").read_text()
+    [programs] = [part for part in document.split("### ") if part.startswith("Files in Node")]
+    paths = []
+    for name, program in zip(("upload", "download"), re.findall(r"```js\n(.*?)```", programs, re.DOTALL), strict=True):
+        script = folder / f"{name}.mjs"
+        script.write_text(program.replace("https://secrets.example.org", server.url))
+        paths.append(str(script))
+    return paths
+
+
+@pytest.mark.parametrize("size", [0, 300, 5_000_000])
+def test_node_examples_carry_a_file(files_server: Server, tmp_path: Path, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    (tmp_path / "report.bin").write_bytes(data)
+    upload, download = node_programs(files_server, tmp_path)
+    (tmp_path / "there").mkdir()
+    link = run("node", upload, str(tmp_path / "report.bin")).strip()
+    subprocess.run(["node", download, link], cwd=tmp_path / "there", check=True, timeout=TIMEOUT_SECONDS)
+    assert (tmp_path / "there" / "report.bin").read_bytes() == data
+
+
+def test_node_example_follows_the_format(files_server: Server, tmp_path: Path) -> None:
+    """What our own code opens, chunk by chunk."""
+    data = random.Random(2).randbytes(5_000_000)
+    (tmp_path / "report.bin").write_bytes(data)
+    upload, _ = node_programs(files_server, tmp_path)
+    address, _, fragment = run("node", upload, str(tmp_path / "report.bin")).strip().partition("#")
+    keys = envelope.derive(key_of(fragment))
+    api = f"{files_server.url}/api/v1"
+    revealed = httpx.post(f"{api}/secrets/{address[-12:]}/reveal", json={"access": keys.access, "files": True}).json()
+    iv, sealed = (base64.b64decode(revealed[name]) for name in ("iv", "encryptedBlob"))
+    header = file_header.read(envelope.open(keys.content_key, iv, sealed).header)
+    assert header is not None
+    assert [file.name for file in header.files] == ["report.bin"]
+    stream = FileStream(header.key, header.size)
+    grant = {"SecLink-Grant": revealed["files"]["grant"]}
+    chunks = [httpx.get(f"{api}/files/{n}", headers=grant).content for n in range(stream.chunks)]
+    assert b"".join(stream.open(n, chunk) for n, chunk in enumerate(chunks)) == data
