@@ -19,7 +19,7 @@ from fault_injection import require_program
 from support.proxies import Caddy, standing
 from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS
-from test_proxies import FEW, FORGED, MANY, REVEALS, Upstream, create, reveal
+from test_proxies import FEW, FORGED, MANY, REVEALS, Upstream, check_files_arrive, create, reveal
 
 LARGEST = 8 * 2**20  # four times what it is by default: more than the kernel keeps of an answer that is not read
 
@@ -93,6 +93,13 @@ def test_largest_secret_arrives_and_a_larger_one_gets_our_error(both: Behind) ->
             refused = create(client, payload + b"x" * more)
             assert (refused.status_code, refused.json()["code"]) == (413, "payload_too_large")
             assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_files_pass_caddy_and_leave_nothing_in_its_folder(both: Behind) -> None:
+    before = {path for path in both.caddy.folder.rglob("*") if path.is_file()}
+    with both.caddy.client() as client:
+        check_files_arrive(client)
+    assert {path for path in both.caddy.folder.rglob("*") if path.is_file()} == before
 
 
 def test_slow_reader_gets_the_whole_secret(both: Behind) -> None:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import os
+import random
 import re
 import socket
 import threading
@@ -18,6 +19,7 @@ from support.waiting import TIMEOUT_SECONDS
 
 from seclink.config.parser import parse
 from seclink.errors import ConfigError
+from seclink.model import CHUNK_BYTES
 from seclink.server.settings import Limits, ServerSettings
 
 FEW = '[rates]\ncreate = "3/hour"\nreveal = "100/hour"\npeek = "100/hour"\n'
@@ -165,6 +167,58 @@ def test_nginx_writes_no_secret_to_its_disk(behind: Callable[..., Behind]) -> No
         assert created.status_code == 201
         assert base64.b64encode(payload) in read_slowly(proxy, created)
     assert "temp" not in proxy.nginx.log()
+
+
+def send_files(client: httpx.Client, data: bytes) -> dict[str, str]:
+    """Upload data, create a secret with it and reveal it; return the header for the download."""
+    begun = client.post("/api/v1/uploads", json={"size": len(data)}).raise_for_status().json()
+    headers = {"SecLink-Upload": begun["uploadToken"], "Content-Type": "application/octet-stream"}
+    for n in range(begun["chunks"]):
+        chunk = data[n * CHUNK_BYTES : (n + 1) * CHUNK_BYTES]
+        stored = client.put(f"/api/v1/uploads/{begun['uploadId']}/chunks/{n}", content=chunk, headers=headers)
+        assert stored.status_code == 204, stored.text
+    attached = {"upload": {"id": begun["uploadId"], "token": begun["uploadToken"]}}
+    created = client.post("/api/v1/secrets", json=create_request(b"payload") | attached).raise_for_status().json()
+    revealed = client.post(f"/api/v1/secrets/{created['linkId']}/reveal", json={"files": True}).raise_for_status()
+    return {"SecLink-Grant": revealed.json()["files"]["grant"]}
+
+
+def check_files_arrive(client: httpx.Client) -> None:
+    """9 MB in three chunks, both ways, and a chunk that is too long by a byte gets our error."""
+    data = random.Random(1).randbytes(9_000_000)
+    grant = send_files(client, data)
+    chunks = [client.get(f"/api/v1/files/{n}", headers=grant).raise_for_status().content for n in range(3)]
+    assert b"".join(chunks) == data
+    begun = client.post("/api/v1/uploads", json={"size": CHUNK_BYTES}).raise_for_status().json()
+    headers = {"SecLink-Upload": begun["uploadToken"], "Content-Type": "application/octet-stream"}
+    path = f"/api/v1/uploads/{begun['uploadId']}/chunks/0"
+    refused = client.put(path, content=data[: CHUNK_BYTES + 1], headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "chunk_length")
+
+
+def read_chunk_slowly(behind: Behind, grant: dict[str, str]) -> bytes:
+    """Download the first chunk, more slowly than the appliance sends it."""
+    with behind.client() as client, client.stream("GET", "/api/v1/files/0", headers=grant) as response:
+        return b"".join(response.iter_raw(4096))
+
+
+def test_files_pass_nginx_without_its_disk(behind: Callable[..., Behind]) -> None:
+    proxy = behind(MANY)
+    with proxy.nginx.without_disk():
+        with proxy.client() as client:  # whose connection ends with the refused chunk
+            check_files_arrive(client)
+        with proxy.client() as client:
+            grant = send_files(client, bytes(CHUNK_BYTES))
+        assert len(read_chunk_slowly(proxy, grant)) == CHUNK_BYTES
+    assert "temp" not in proxy.nginx.log()
+
+
+def test_default_nginx_would_write_chunks_to_its_disk(behind: Callable[..., Behind]) -> None:
+    """The same test sees it."""
+    proxy = behind(MANY, changes={"        proxy_request_buffering off;": ""})
+    with proxy.nginx.without_disk(), proxy.client() as client, pytest.raises(AssertionError):
+        check_files_arrive(client)
+    assert "Permission denied" in proxy.nginx.log()
 
 
 @pytest.mark.parametrize("setting", ["proxy_request_buffering", "proxy_buffering"])
