@@ -123,7 +123,7 @@ def page_texts(page: str, files: Mapping[str, bytes], texts: Texts) -> bytes:
     for name in names:
         script = files.get(name, b"").decode()
         sources += script
-        names += {f"js/{later}" for later in re.findall(r'import\("\./([\w-]+\.js)"\)', script)} - set(names)
+        names += {f"js/{later}" for later in re.findall(r'(?:import\(|from )"\./([\w-]+\.js)"', script)} - set(names)
     keys = set(re.findall(r'"([\w.]+)"', sources))
     beginnings = tuple(re.findall(r"`(\w+\.\w*)\$\{", sources))
     needed = {key: text for key, text in texts.items() if key in keys or key.startswith(beginnings)}

@@ -16,6 +16,7 @@ export const SERVER_URL = new URL("../../..", import.meta.url).href.replace(/\/$
 
 const SMALL_TIMEOUT_MS = 30000;
 const PAYLOAD_TIMEOUT_MS = 120000; // for requests or responses with a payload
+const CHUNK_TIMEOUT_MS = 600000; // 4 MiB at 7 kB/s
 
 /**
  * Return a client of one server for one caller. Its calls reject with ApiError.
@@ -26,7 +27,7 @@ export function api({ server = SERVER_URL, token = null } = {}) {
   return new Api(server, token);
 }
 
-/** @typedef {{access?: string, passcodeHash?: string}} Proof */
+/** @typedef {{access?: string, passcodeHash?: string, files?: boolean}} Proof `files`: the caller can take files */
 /** @typedef {string | null | undefined} ManageToken without one, the API key opens the receipt */
 
 class Api {
@@ -64,6 +65,27 @@ class Api {
   async reveal(linkId, proof, headers = idempotencyHeader()) {
     const options = { body: proof, headers, isRepeatable: true, timeoutMs: PAYLOAD_TIMEOUT_MS };
     return this.call("POST", `${secretPath(linkId)}/reveal`, schema.revealed, options);
+  }
+
+  /**
+   * Return a sealed chunk of files, as bytes.
+   * @param {string} grant
+   * @param {number} index
+   * @returns {Promise<import("./bytes.js").Bytes>}
+   */
+  async chunk(grant, index) {
+    const url = `${this.server}/api/v1/files/${index}`;
+    const headers = { "SecLink-Grant": grant };
+    const request = { method: "GET", url, headers, isRepeatable: true, timeoutMs: CHUNK_TIMEOUT_MS, returnsBytes: true };
+    return send(request, (bytes) => bytes);
+  }
+
+  /**
+   * Say that the files are saved: the server then erases them, unless other readers need them.
+   * @param {string} grant
+   */
+  async finishFiles(grant) {
+    return this.call("DELETE", "/files", ignore, { headers: { "SecLink-Grant": grant } });
   }
 
   /**

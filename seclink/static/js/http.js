@@ -20,15 +20,15 @@ const LOCAL_CODES = ["unreachable", "link_incomplete", "not_authentic", "bad_ans
 
 /**
  * @typedef {{method: string, url: string, isRepeatable: boolean, timeoutMs: number, headers?: Record<string, string>,
- *   body?: object, cache?: RequestCache}} HttpRequest `isRepeatable`: safe to send again after a lost response;
- *   `timeoutMs` is for one attempt
+ *   body?: object, cache?: RequestCache, returnsBytes?: boolean}} HttpRequest `isRepeatable`: safe to send again after a
+ *   lost response; `timeoutMs` is for one attempt; `returnsBytes`: the response is bytes, not text
  */
 
 /**
- * Send a request and return what `parse` makes of the response's text. Rejects with ApiError.
+ * Send a request and return what `parse` makes of the response's text, or its bytes. Rejects with ApiError.
  * @template T
  * @param {HttpRequest} request
- * @param {(text: string) => T} parse throws if the text is not the expected response
+ * @param {(body: any) => T} parse throws if this is not the expected response
  * @returns {Promise<T>}
  */
 export async function send(request, parse) {
@@ -55,21 +55,21 @@ function isTransient({ code, status }) {
 /**
  * @template T
  * @param {HttpRequest} request
- * @param {(text: string) => T} parse
+ * @param {(body: any) => T} parse
  * @returns {Promise<T>}
  */
 async function attempt(request, parse) {
-  const { response, text } = await fetchText(request);
-  if (!response.ok) throw errorOf(response, text);
+  const { response, content } = await fetchContent(request);
+  if (!response.ok) throw errorOf(response, String(content));
   try {
-    return parse(text);
+    return parse(content);
   } catch {
     throw new ApiError("bad_answer", { status: response.status });
   }
 }
 
 /** @param {HttpRequest} request */
-async function fetchText({ method, url, headers, body, cache = "no-store", timeoutMs }) {
+async function fetchContent({ method, url, headers, body, cache = "no-store", timeoutMs, returnsBytes = false }) {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), timeoutMs);
   try {
@@ -83,7 +83,8 @@ async function fetchText({ method, url, headers, body, cache = "no-store", timeo
       referrerPolicy: "no-referrer",
       signal: controller.signal,
     });
-    return { response, text: await response.text() };
+    const isBytes = returnsBytes && response.ok;
+    return { response, content: isBytes ? new Uint8Array(await response.arrayBuffer()) : await response.text() };
   } catch {
     throw new ApiError("unreachable");
   } finally {

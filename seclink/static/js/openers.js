@@ -16,7 +16,8 @@ import { ApiError } from "./api-error.js";
  * @typedef {import("./bytes.js").Bytes} Bytes
  * @typedef {{access?: string, passcodeHash?: string}} Proof sent to the server with `reveal` and `burn`
  * @typedef {{name: string, body: Bytes}} File
- * @typedef {{type: string, name?: string, mediaType?: string, body: Bytes, files?: File[]}} Opened
+ * @typedef {{type: string, name?: string, mediaType?: string, body: Bytes, files?: File[],
+ *   stream?: import("./file-header.js").FileHeader}} Opened `files`: in the payload; `stream`: beside it, in chunks
  * @typedef {{proof: Proof, open: (blob: Bytes, iv: Bytes) => Promise<Opened>}} Unlocked
  * @typedef {{LOCAL_PASSCODE?: boolean,
  *   locate?: (fragment: string) => Promise<string>,

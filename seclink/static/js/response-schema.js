@@ -47,6 +47,7 @@ export function meta(response) {
     passcodeRequired: boolean,
     attemptsLeft: nullable(integer),
     publicNote: nullable(string),
+    files: optional(filesSize),
   });
 }
 
@@ -58,7 +59,18 @@ export function revealed(response) {
     format: string,
     viewsLeft: nullable(integer),
     expiresAt: integer,
+    files: optional(grantedFiles),
   });
+}
+
+/** @param {any} response */
+function filesSize(response) {
+  return object(response, { size: integer });
+}
+
+/** @param {any} response */
+function grantedFiles(response) {
+  return object(response, { size: integer, chunks: integer, grant, grantExpiresAt: integer });
 }
 
 const RECEIPT_ROW = {
@@ -151,6 +163,15 @@ function nullable(read) {
 }
 
 /**
+ * @template T
+ * @param {(value: any) => T} read
+ * @returns {(value: any) => T | undefined}
+ */
+function optional(read) {
+  return (value) => (value === undefined ? undefined : read(value));
+}
+
+/**
  * @param {unknown} value
  * @returns {number}
  */
@@ -186,6 +207,11 @@ export function state(value) {
 /** @param {unknown} value */
 function manageToken(value) {
   return matching(value, /^[A-Za-z0-9]{1,200}$/);
+}
+
+/** @param {unknown} value */
+function grant(value) {
+  return matching(value, /^[A-Za-z0-9_-]{1,200}$/);
 }
 
 /** Only plain characters: no query, fragment or user. @param {unknown} value */

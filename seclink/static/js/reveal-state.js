@@ -18,6 +18,7 @@
  *
  * @typedef {"checking" | "offered" | "revealing" | "locked" | "opened" | "undecryptable" | "wiped" | "failed"} Phase
  * @typedef {import("./secret-url.js").SecretUrl} Link
+ * @typedef {typeof import("./file-list.js") & typeof import("./save-targets.js")} Saving
  *
  * @typedef {object} State
  * @property {Phase} phase
@@ -31,6 +32,8 @@
  * @property {any} response to the reveal, without the ciphertext; null until then, and once the page is wiped
  * @property {import("./openers.js").Proof | null} proof that revealed it, for burning; no other part of the key is kept
  * @property {() => void} stopIdleTimer
+ * @property {Saving | null} saving the modules that save files, if the secret has some
+ * @property {import("./file-list.js").FileList | null} files of the opened secret
  */
 
 /** @type {State} */
@@ -46,6 +49,8 @@ export const state = {
   response: null,
   proof: null,
   stopIdleTimer: () => {},
+  saving: null,
+  files: null,
 };
 
 /**

@@ -6,25 +6,25 @@
 
 import { setUpReportForm } from "./abuse-report.js";
 import { api, idempotencyHeader } from "./api.js";
+import { ApiError } from "./api-error.js";
+import { confirmLeaving } from "./confirm-leaving.js";
 import { attemptDictated } from "./dictated-passcode.js";
 import { endsPage, revealErrorText, showError, showUndecryptable } from "./error-view.js";
-import { startIdleTimer } from "./idle-timer.js";
 import { keepKey, keptHash, onOtherLink, ownUrl, replaceAddress } from "./kept-key.js";
 import { checkLink } from "./link-check.js";
+import { burn, showOpened } from "./opened-view.js";
 import { openerFor } from "./openers.js";
 import { askAboutPasscode, setUpPasscodeQuestion } from "./passcode-question.js";
 import { enter, state } from "./reveal-state.js";
 import { secretFromUrl } from "./secret-url.js";
-import { remainingViewsText, showSecret } from "./secret-view.js";
 import { loadWords } from "./word-lists.js";
-import { $, errorText, field, onSecondPress, openPage, roundUp, showOnly, whileBusy } from "./ui.js";
+import { $, field, onSecondPress, openPage, showOnly, whileBusy } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./error-view.js").Ciphertext} Ciphertext */
 /** @typedef {import("./openers.js").Proof} Proof */
 /** @typedef {import("./reveal-state.js").Link} Link */
 
-const IDLE_SECONDS = 600;
 const server = api();
 
 const opened = await openPage();
@@ -39,7 +39,7 @@ function start(page) {
   $("form").addEventListener("input", () => page.setText($("problem"), null));
   setUpPasscodeQuestion(page, () => submit(page, true));
   setUpReportForm(page, (reason) => server.report(state.linkId, reason));
-  onSecondPress($("burn"), page, "opened.burnSure", () => burn(page));
+  onSecondPress($("burn"), page, "opened.burnSure", () => burn(page, server));
   $("wipe").addEventListener("click", () => wipe(page));
   onOtherLink(() => changeLink(page));
   addEventListener("pagehide", () => wipe(page));
@@ -59,8 +59,9 @@ async function check(page) {
   try {
     const offer = await checkLink(server, turn);
     if (offer.needsPasscode) await Promise.allSettled(Object.keys(page.settings.languages).map(loadWords));
+    const saving = offer.meta.files ? await loadSaving() : null;
     if (turn !== state.turn) return;
-    enter("offered", offer);
+    enter("offered", { ...offer, saving });
     showOffer(page);
   } catch (error) {
     if (turn === state.turn) fail(page, error);
@@ -94,6 +95,7 @@ function showOffer(page) {
   page.setText($("views-left"), (locale) => locale.t(key, { count: viewsLeft }));
   page.setText($("expires"), (locale) => locale.t("reveal.until", { until: locale.dateTime(expiresAt) }));
   page.setText($("exposed"), history.state?.isExposed ? "reveal.exposed" : null);
+  showFilesOffer(page);
   $("passcode-field").hidden = !state.needsPasscode;
   showAttempts(page, attemptsLeft);
   page.setText($("problem"), null);
@@ -103,6 +105,30 @@ function showOffer(page) {
   page.setTab("reveal.title");
   showOnly("ready");
   $(state.needsPasscode ? "passcode" : "reveal").focus();
+}
+
+/**
+ * Say how large the files are, and before a view is spent, that this browser cannot save them.
+ * @param {Page} page
+ */
+function showFilesOffer(page) {
+  const { meta: { files }, saving } = state;
+  const isTooLarge = Boolean(saving) && !saving?.canSave(files.size);
+  page.setText($("files-size"), files ? (locale) => locale.t("reveal.files", { size: locale.size(files.size) }) : null);
+  page.setText($("files-elsewhere"), isTooLarge ? "reveal.filesElsewhere" : null);
+  $("reveal").hidden = isTooLarge;
+}
+
+/**
+ * Load what saves files before the view is spent: the network may be gone afterwards.
+ * @returns {Promise<import("./reveal-state.js").Saving>}
+ */
+async function loadSaving() {
+  try {
+    return { ...await import("./file-list.js"), ...await import("./save-targets.js") };
+  } catch {
+    throw new ApiError("unreachable");
+  }
 }
 
 /**
@@ -161,12 +187,12 @@ async function reveal(page, passcode, link) {
     enter("undecryptable");
     return showUndecryptable(page, ciphertext, state.meta.format === "raw" ? `${link.linkId}.json` : null);
   }
-  removeEventListener("beforeunload", confirmLeaving);
+  confirmLeaving(false);
   if (!state.response) return; // wiped meanwhile
   enter("opened", { link: null });
   removeKey(); // only now: a failed attempt still needs the key
   field("passcode").value = "";
-  showOpened(page, secret);
+  showOpened(page, server, secret, () => wipe(page));
 }
 
 function removeKey() {
@@ -182,7 +208,8 @@ async function claim(proof, { linkId }) {
   // With the same proof and headers, the server sends a lost response again for a minute.
   const text = JSON.stringify(proof);
   if (state.pending?.proof !== text) state.pending = { proof: text, headers: idempotencyHeader() };
-  const { encryptedBlob, iv, ...response } = await server.reveal(linkId, proof, state.pending.headers);
+  const body = state.saving ? { ...proof, files: true } : proof;
+  const { encryptedBlob, iv, ...response } = await server.reveal(linkId, body, state.pending.headers);
   Object.assign(state, { pending: null, proof, response });
   return { encryptedBlob, iv };
 }
@@ -196,13 +223,7 @@ function keepCiphertext(page, ciphertext) {
   enter("locked", { ciphertext });
   page.setText($("views-left"), null);
   page.setText($("expires"), null);
-  addEventListener("beforeunload", confirmLeaving);
-}
-
-/** @param {BeforeUnloadEvent} event */
-function confirmLeaving(event) {
-  event.preventDefault();
-  event.returnValue = true; // for browsers before 2024
+  confirmLeaving(true);
 }
 
 /**
@@ -239,57 +260,6 @@ function fail(page, error) {
   showError(page, error, () => check(page));
 }
 
-// The opened secret
-
-/**
- * @param {Page} page
- * @param {import("./openers.js").Opened} secret
- */
-function showOpened(page, secret) {
-  $("opened-head").after($("note")); // stays in view: it says what the secret is for
-  page.setHead($("opened-head"), $("opened-title"), secret.type === "neogram" ? "opened.neogram" : "opened.title", "revealed");
-  page.setText($("status"), null);
-  page.setText($("remaining"), remainingViewsText(state.response));
-  $("burn").hidden = state.response.viewsLeft === 0 || !state.proof?.access;
-  showOnly("opened");
-  $("opened-title").focus();
-  const seconds = showSecret($("content"), page, secret, (key) => {
-    $("status").classList.toggle("visually-hidden", key === "result.copied"); // then the button says it
-    page.setText($("status"), key);
-  });
-  const endsAt = performance.now() + seconds * 1000;
-  state.stopIdleTimer = startIdleTimer(IDLE_SECONDS, (idle) =>
-    countDown(page, idle, (endsAt - performance.now()) / 1000));
-}
-
-/**
- * Show the time until the page is wiped for lack of activity or as a neogram that has been read, whichever is first.
- * @param {Page} page
- * @param {number} idle remaining seconds
- * @param {number} reading remaining seconds
- */
-function countDown(page, idle, reading) {
-  const time = roundUp(idle);
-  if (Math.min(idle, reading) <= 0) wipe(page);
-  else page.setText($("countdown"), (locale) => idle < reading
-    ? locale.t("opened.wipesIn", { time: locale.duration(time) })
-    : locale.t("opened.neogramWipes", { count: Math.ceil(reading) }));
-}
-
-/** @param {Page} page */
-async function burn(page) {
-  const { linkId, proof, response } = state;
-  try {
-    await server.burn(linkId, proof ?? {});
-    response.viewsLeft = 0;
-    if (response !== state.response) return; // wiped meanwhile
-    $("burn").hidden = true;
-    page.setText($("remaining"), "opened.burned");
-  } catch (error) {
-    page.setText($("remaining"), errorText(error));
-  }
-}
-
 /**
  * Remove everything of the secret from the page and from memory.
  * @param {Page} page
@@ -297,6 +267,8 @@ async function burn(page) {
 function wipe(page) {
   const { response, ciphertext } = state;
   state.stopIdleTimer();
+  state.files?.stop();
+  state.files = null;
   $("content").replaceChildren();
   field("passcode").value = "";
   if (ciphertext) return; // still encrypted, and it exists nowhere else

@@ -49,7 +49,7 @@ export function remainingViewsText({ viewsLeft: count, expiresAt }) {
 
 /**
  * Offer bytes as a download, with a media type that no browser displays.
- * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {BlobPart} bytes
  * @param {string} name
  */
 export function download(bytes, name) {

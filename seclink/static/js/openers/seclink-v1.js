@@ -3,6 +3,7 @@
  */
 // @ts-check
 import { derive } from "../envelope.js";
+import { namesFiles, readFileHeader } from "../file-header.js";
 import { keyOf } from "../link-key.js";
 import { open } from "../open-envelope.js";
 import { cleaned } from "../passcode.js";
@@ -23,7 +24,8 @@ export async function unlock(fragment, passcode) {
     async open(blob, iv) {
       const { header, body } = await open(keys.contentKey, iv, blob);
       const { type, name, mediaType } = header;
-      return { type, name: textOrUndefined(name), mediaType: textOrUndefined(mediaType), body };
+      const texts = { name: textOrUndefined(name), mediaType: textOrUndefined(mediaType) };
+      return { type, ...texts, body, ...(namesFiles(header) ? { stream: readFileHeader(header) } : {}) };
     },
   };
 }
