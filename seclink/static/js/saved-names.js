@@ -5,5 +5,11 @@
 
 /** @param {FileEntry[]} files @returns {string[]} */
 export function savedNames(files) {
-  return files.map(({ name, folder }) => [...(folder ? folder.split("/") : []), name.replace(/[/\\]/g, "_") || "file"].join("/"));
+  /** @type {string[]} */
+  const names = [];
+  for (const { name, folder } of files) {
+    const path = [...(folder ? folder.split("/") : []), name.replace(/[/\\]/g, "_") || "file"].join("/");
+    names.push(names.includes(path) ? path.replace(/(\.[^.]*)?$/, " (2)$1") : path);
+  }
+  return names;
 }
