@@ -146,6 +146,18 @@ def test_one_line_says_what_the_link_will_be(page: Page, server: Server) -> None
     expect(terms).to_have_text("Expire après 7 jours, peut être ouvert une fois, sans code d’accès")
 
 
+def test_first_visit_loads_at_most_40_kb_and_the_result_comes_with_the_first_input(
+    page: Page, server: Server, watch: Watch
+) -> None:
+    visit(page, server.url)
+    page.wait_for_load_state("networkidle")
+    loaded = {request.url: request.sizes()["responseBodySize"] for request in watch.requests}
+    assert 20_000 < sum(loaded.values()) <= 40_000, loaded
+    assert not [url for url in loaded if url.endswith(("/result.js", "/share.js", "/receipt-status.js"))]
+    with page.expect_response("**/result.js"):
+        page.locator("#secret").press("a")
+
+
 def test_create_button_is_in_view_on_a_small_phone(page: Page, server: Server) -> None:
     page.set_viewport_size({"width": 360, "height": 616})
     for language in LANGUAGES:

@@ -81,7 +81,8 @@ def test_result_works_or_says_so(context: BrowserContext, page: Page, server: Se
 def test_start_page_keeps_the_text_and_says_what_is_missing(page: Page, server: Server, cut: Cut) -> None:
     visit(page, server.url)
     page.wait_for_load_state("networkidle")
-    page.locator("#secret").fill("x")
+    with page.expect_response("**/qr.js"):  # the last part of the result
+        page.locator("#secret").fill("x")
     cut.make()
     page.locator("#options > summary").click()
     page.select_option("#passcode-kind", "words")
@@ -96,6 +97,16 @@ def test_start_page_keeps_the_text_and_says_what_is_missing(page: Page, server: 
         expect(page.locator("#link")).to_be_visible()
         page.locator("#show-qr").click()
         missing(page)
+
+
+def test_start_page_that_cannot_load_the_result_creates_nothing(page: Page, server: Server, cut: Cut) -> None:
+    visit(page, server.url)
+    page.wait_for_load_state("networkidle")
+    cut.make()
+    page.locator("#secret").fill("x")
+    page.locator("#create").click()
+    expect(page.locator("#problem")).to_have_text(text_of("error.missing"))
+    assert page.locator("#secret").input_value() == "x"
 
 
 def test_reader_s_page_has_the_words_and_says_what_is_missing(page: Page, python: Client, cut: Cut) -> None:

@@ -5,9 +5,7 @@ import { ApiError } from "./api-error.js";
 import { apiWithKey, focusKeyField, isKeyMissing, setUpKeyPanel } from "./api-key-panel.js";
 import { padded } from "./envelope.js";
 import { MAX_CHARACTERS, lengthOf, passcodeFault } from "./passcode.js";
-import { clearResult, setUpResult, showResult } from "./result.js";
 import { createSecret, redirectUrl } from "./seal.js";
-import { loadQrCodes } from "./share.js";
 import { $, errorText, field, fillSelect, openPage, select, showOnly, whileBusy } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
@@ -17,6 +15,9 @@ const VIEWS = [1, 2, 3, 5, 10, 20, 50, 100];
 const HEADER_BYTES = 64; // reserved for the envelope's header
 const TAG_BYTES = 16;
 
+/** The module of the result, once it is loaded. @type {typeof import("./result.js") | null} */
+let resultView = null;
+
 const opened = await openPage();
 if (opened) start(opened);
 
@@ -25,12 +26,11 @@ function start(page) {
   setUpChoices(page);
   setUpForm(page);
   setUpKeyPanel(page);
-  setUpResult(page, () => showForm(page));
   showForm(page);
   if (isKeyMissing(page)) field("key").focus();
   document.body.dataset.ready = "";
   addEventListener("pagehide", () => {
-    clearResult();
+    resultView?.clearResult();
     clearFields();
   });
   // The browser would restore the page with empty fields.
@@ -99,6 +99,8 @@ function setUpForm(page) {
   });
   form().addEventListener("change", () => updateForm(page));
   form().addEventListener("input", () => page.setText($("problem"), null));
+  // What the result needs is no part of the page's first weight. It comes while there is a network.
+  form().addEventListener("input", () => loadResult(page).catch(() => {}), { once: true });
   updateForm(page);
   setUpPanel(page);
 }
@@ -174,7 +176,7 @@ function problemOf(error) {
 async function create(page, type, text) {
   const passcode = await choosePasscode(page.locale.code);
   const views = select("views").value;
-  loadQrCodes().catch(() => {}); // while there is a network: the tab may outlive it
+  const { showResult } = await loadResult(page);
   const created = await createSecret(apiWithKey(), text, {
     type: type === "text" && field("neogram").checked ? "neogram" : type,
     passcode,
@@ -256,6 +258,16 @@ async function choosePasscode(language) {
   const kind = select("passcode-kind").value;
   if (kind === "own") return field("own-passcode").value;
   return kind ? (await loadGenerator()).drawPasscode(kind, language) : null;
+}
+
+/** Load the result's view, once. Rejects without a network, or if the server has newer pages. @param {Page} page */
+async function loadResult(page) {
+  const loaded = await import("./result.js").catch(() => {
+    throw new ApiError("missing");
+  });
+  loaded.loadQrCodes().catch(() => {}); // while there is a network: the tab may outlive it
+  if (!resultView) loaded.setUpResult(page, () => showForm(page));
+  return resultView = loaded;
 }
 
 /** Load what draws passcodes and passwords. Rejects without a network, or if the server has newer pages. */

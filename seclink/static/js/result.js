@@ -5,8 +5,10 @@ import { SERVER_URL } from "./api.js";
 import { apiWithKey } from "./api-key-panel.js";
 import { loadLocale } from "./i18n.js";
 import { pollReceipt, stateText } from "./receipt-status.js";
-import { fillPrintSheet, qrCode, shareMessage } from "./share.js";
+import { fillPrintSheet, loadQrCodes, qrCode, shareMessage } from "./share.js";
 import { $, copy, errorText, field, fillSelect, onSecondPress, select, selectText, showDone, showOnly } from "./ui.js";
+
+export { loadQrCodes };
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./i18n.js").Locale} Locale */
