@@ -220,7 +220,8 @@ def test_offline_while_creating_keeps_the_form(
 ) -> None:
     watch.expect("net::ERR_")
     visit(page, server.url)
-    page.locator("#secret").fill(PLAINTEXT)
+    with page.expect_response("**/qr.js"):  # the last part of the result
+        page.locator("#secret").fill(PLAINTEXT)
     context.set_offline(True)
     page.locator("#create").click()
     expect(page.locator("#problem")).to_have_text(text_of("error.unreachable"))
