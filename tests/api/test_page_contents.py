@@ -126,6 +126,7 @@ async def test_page_has_the_settings_of_the_server(make_web: MakeWeb) -> None:
     assert re.fullmatch(r"/static/[0-9a-f]{12}/", root)
     assert page_settings == {
         "name": "SecLink", "logo": f"{root}img/icon.svg", "footer": "", "links": {}, "create": "anyone",
+            "files": "anyone",
         "choices": [600, 3600, 86400, 604800, 2592000], "default": 604800, "max": 2592000, "payloadBytes": 2097152,
         "noteCharacters": 300, "labelCharacters": 200,
         "languages": {"en": "English", "fr": "Français", "pt": "Português"},

@@ -29,6 +29,7 @@ export function api({ server = SERVER_URL, token = null } = {}) {
 
 /** @typedef {{access?: string, passcodeHash?: string, files?: boolean}} Proof `files`: the caller can take files */
 /** @typedef {string | null | undefined} ManageToken without one, the API key opens the receipt */
+/** @typedef {{uploadId: string, uploadToken: string}} Begun */
 
 class Api {
   /**
@@ -40,9 +41,12 @@ class Api {
     this.token = token;
   }
 
-  /** @param {object} body */
-  async create(body) {
-    const headers = { ...this.keyHeaders(), ...idempotencyHeader() };
+  /**
+   * @param {object} body
+   * @param {Record<string, string>} [idempotency]
+   */
+  async create(body, idempotency = idempotencyHeader()) {
+    const headers = { ...this.keyHeaders(), ...idempotency };
     const options = { body, headers, isRepeatable: true, timeoutMs: PAYLOAD_TIMEOUT_MS };
     return this.call("POST", "/secrets", schema.created, options);
   }
@@ -137,6 +141,37 @@ class Api {
     const set = Object.entries(filter).filter(([, value]) => value !== undefined && value !== null);
     const query = new URLSearchParams(set.map(([name, value]) => [name, String(value)]));
     return this.call("GET", `/receipts?${query}`, schema.receipts, { headers: this.keyHeaders() });
+  }
+
+  /** Return the limits for files of this caller. */
+  async fileLimits() {
+    return this.call("GET", "/uploads", schema.fileLimits, { headers: this.keyHeaders() });
+  }
+
+  /** @param {number} size of all encrypted chunks */
+  async createUpload(size) {
+    const headers = { ...this.keyHeaders(), ...idempotencyHeader() };
+    return this.call("POST", "/uploads", schema.uploadBegun, { body: { size }, headers, isRepeatable: true });
+  }
+
+  /** Return the chunks that the server has. @param {Begun} begun */
+  async upload({ uploadId, uploadToken }) {
+    const headers = { "SecLink-Upload": uploadToken };
+    return this.call("GET", `/uploads/${uploadId}`, schema.uploadStatus, { headers });
+  }
+
+  /** Give an upload up. @param {Begun} begun */
+  async deleteUpload({ uploadId, uploadToken }) {
+    const headers = { "SecLink-Upload": uploadToken };
+    return this.call("DELETE", `/uploads/${uploadId}`, ignore, { headers, isRepeatable: true });
+  }
+
+  /**
+   * @param {string} uploadId
+   * @param {number} index
+   */
+  chunkUrl(uploadId, index) {
+    return `${this.server}/api/v1/uploads/${uploadId}/chunks/${index}`;
   }
 
   async stats() {

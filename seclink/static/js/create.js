@@ -3,8 +3,8 @@
 
 import { ApiError } from "./api-error.js";
 import { apiWithKey, focusKeyField, isKeyMissing, setUpKeyPanel } from "./api-key-panel.js";
-import { padded } from "./envelope.js";
-import { MAX_CHARACTERS, lengthOf, passcodeFault } from "./passcode.js";
+import { onFiles } from "./file-drop.js";
+import { findProblem } from "./form-problem.js";
 import { createSecret, redirectUrl } from "./seal.js";
 import { $, errorText, field, fillSelect, openPage, select, showOnly, whileBusy } from "./ui.js";
 
@@ -12,8 +12,9 @@ import { $, errorText, field, fillSelect, openPage, select, showOnly, whileBusy 
 /** @typedef {import("./ui.js").Text} Text */
 
 const VIEWS = [1, 2, 3, 5, 10, 20, 50, 100];
-const HEADER_BYTES = 64; // reserved for the envelope's header
-const TAG_BYTES = 16;
+
+/** The chosen files, once there were some. @type {import("./chosen-files.js").ChosenFiles | null} */
+let chosen = null;
 
 /** The module of the result, once it is loaded. @type {typeof import("./result.js") | null} */
 let resultView = null;
@@ -103,6 +104,40 @@ function setUpForm(page) {
   form().addEventListener("input", () => loadResult(page).catch(() => {}), { once: true });
   updateForm(page);
   setUpPanel(page);
+  if (page.settings.files === "nobody") $("file-kind").hidden = true;
+  else onFiles((taken) => addFiles(page, taken));
+}
+
+/**
+ * @param {Page} page
+ * @param {import("./file-drop.js").Taken[]} taken
+ */
+async function addFiles(page, taken) {
+  if (form().kind.value === "text") form().kind.value = "file";
+  try {
+    const files = await loadFiles(page);
+    await files.add(taken);
+    page.setText($("problem"), files.problem(form().kind.value));
+  } catch (error) {
+    page.setText($("problem"), problemOf(error));
+  }
+  updateForm(page);
+}
+
+/** Load everything that files need, once, while there is a network. @param {Page} page */
+async function loadFiles(page) {
+  const [{ ChosenFiles }] = await Promise.all([import("./chosen-files.js"), loadSending(), loadResult(page)])
+    .catch(() => {
+      throw new ApiError("missing");
+    });
+  chosen ??= new ChosenFiles(page, () => updateForm(page));
+  if (!chosen.limits) await chosen.loadLimits();
+  return chosen;
+}
+
+/** Load what uploads files. */
+async function loadSending() {
+  return import("./sending.js");
 }
 
 /** Set up the panel of the generator when it is opened. @param {Page} page */
@@ -119,14 +154,18 @@ function setUpPanel(page) {
 
 /** Show the hint, placeholder and passcode field of the chosen options. @param {Page} page */
 function updateForm(page) {
-  const isLink = form().kind.value === "redirect";
-  const placeholder = isLink ? "create.placeholderLink" : "create.placeholder";
+  const kind = form().kind.value;
+  const isLink = kind === "redirect";
+  const hasFiles = kind === "file" || Boolean(chosen?.files.length);
+  const placeholder = isLink ? "create.placeholderLink" : hasFiles ? "attach.placeholder" : "create.placeholder";
   page.setText($("kind-hint"), isLink ? "kind.redirectHint" : null);
-  $("neogram-field").hidden = isLink;
+  $("neogram-field").hidden = isLink || hasFiles;
+  $("files").hidden = !hasFiles;
+  if (kind === "file") loadFiles(page).catch((error) => page.setText($("files-hint"), problemOf(error)));
   field("secret").dataset.tPlaceholder = placeholder;
   field("secret").placeholder = page.locale.t(placeholder);
   $("own-passcode-field").hidden = select("passcode-kind").value !== "own";
-  $("generator").hidden = isLink;
+  $("generator").hidden = isLink || kind === "file";
   preparePasscode(page);
   updateTerms(page);
 }
@@ -138,7 +177,7 @@ async function submit(page) {
   if (button.disabled) return;
   const kind = form().kind.value;
   const text = kind === "redirect" ? redirectUrl(field("secret").value.trim())?.href ?? "" : field("secret").value;
-  const [problem, fieldId] = findProblem(page, kind, text);
+  const [problem, fieldId] = findProblem(page.settings, kind, text, chosen);
   page.setText($("problem"), problem);
   if (problem) return focusField(fieldId);
   if (isKeyMissing(page)) {
@@ -148,7 +187,9 @@ async function submit(page) {
   try {
     await whileBusy(button, page, "create.submitting", () => create(page, kind, text));
   } catch (error) {
+    if (!$("sending").hidden) showOnly("compose");
     page.setText($("problem"), problemOf(error));
+    if (chosen?.files.length) button.focus();
   }
 }
 
@@ -164,6 +205,7 @@ function focusField(id) {
  * @returns {Text}
  */
 function problemOf(error) {
+  if (["cancelled", "source_changed"].includes(error?.code)) return `upload.${error.code}`;
   const isUnsent = error?.code === "bad_request" && error.status === undefined;
   return isUnsent ? "create.halfCharacter" : errorText(error);
 }
@@ -177,14 +219,19 @@ async function create(page, type, text) {
   const passcode = await choosePasscode(page.locale.code);
   const views = select("views").value;
   const { showResult } = await loadResult(page);
-  const created = await createSecret(apiWithKey(), text, {
-    type: type === "text" && field("neogram").checked ? "neogram" : type,
+  const hasFiles = Boolean(chosen?.files.length);
+  const options = {
+    type: type === "redirect" ? type : field("neogram").checked && !hasFiles ? "neogram" : "text",
     passcode,
     expiresIn: Number(select("lifetime").value),
     maxViews: views === "any" ? null : Number(views),
     publicNote: field("note").value.trim() || undefined,
     label: field("label").value.trim() || undefined,
-  });
+  };
+  const created = chosen && hasFiles
+    ? await (await loadSending()).createWithFiles(page, apiWithKey(), text, chosen.files, options)
+    : await createSecret(apiWithKey(), text, options);
+  chosen?.clear();
   resetForm(page);
   await showResult(page, { ...created, passcode });
 }
@@ -196,58 +243,6 @@ function resetForm(page) {
   updateForm(page);
   select("lifetime").value = select("views").value = "";
   for (const listener of page.listeners) listener(page.locale);
-}
-
-/**
- * Return what is wrong with the form and the id of the field, or null.
- * @param {Page} page
- * @param {string} kind
- * @param {string} text
- * @returns {[Text, string]}
- */
-function findProblem({ settings }, kind, text) {
-  if (!field("secret").value) return ["create.empty", "secret"];
-  if (kind === "redirect" && !text) return ["create.notLink", "secret"];
-  const size = new TextEncoder().encode(text).length;
-  if (blobBytes(size) > settings.payloadBytes) {
-    return [(locale) => locale.t("create.tooLong", { size, max: maxTextBytes(settings.payloadBytes) }), "secret"];
-  }
-  for (const [name, max] of Object.entries({ note: settings.noteCharacters, label: settings.labelCharacters })) {
-    const length = [...field(name).value.trim()].length;
-    if (length > max) return [(locale) => locale.t(`create.${name}TooLong`, { size: length, max }), name];
-  }
-  return [select("passcode-kind").value === "own" ? passcodeProblem(field("own-passcode").value) : null, "own-passcode"];
-}
-
-/**
- * @param {string} passcode
- * @returns {Text}
- */
-function passcodeProblem(passcode) {
-  switch (passcodeFault(passcode)) {
-    case "required": return "create.noPasscode";
-    case "not_unicode":
-    case "control_characters": return "create.passcodeInvisible";
-    case "too_long":
-      return (locale) => locale.t("create.passcodeTooLong", { size: lengthOf(passcode), max: MAX_CHARACTERS });
-    default: return null;
-  }
-}
-
-/** @param {number} textBytes */
-function blobBytes(textBytes) {
-  return padded(textBytes + HEADER_BYTES) + TAG_BYTES;
-}
-
-/** Find the size of the longest text that the server accepts once it is encrypted. @param {number} payloadBytes */
-function maxTextBytes(payloadBytes) {
-  let [fits, tooLong] = [0, payloadBytes];
-  while (tooLong - fits > 1) {
-    const middle = Math.floor((fits + tooLong) / 2);
-    if (blobBytes(middle) <= payloadBytes) fits = middle;
-    else tooLong = middle;
-  }
-  return fits;
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The only module that calls fetch. It retries like seclink/client/protocol.py.
+ * The only module that sends requests, besides chunk-request.js. It retries like seclink/client/protocol.py.
  *
  * A request that is safe to repeat is attempted three times if the connection is lost, the response is broken, or the
  * server is busy or restarting. Every other error is final. Nothing of the browser goes along: no cookie, referrer or
@@ -97,7 +97,7 @@ async function fetchContent({ method, url, headers, body, cache = "no-store", ti
  * @param {Response} response
  * @param {string} text
  */
-function errorOf(response, text) {
+export function errorOf(response, text) {
   const status = response.status;
   try {
     const problem = JSON.parse(text);

@@ -110,6 +110,21 @@ export function stats(response) {
 }
 
 /** @param {any} response */
+export function fileLimits(response) {
+  return object(response, { allowed: boolean, maxBytes: integer, clientBytes: nullable(integer) });
+}
+
+/** @param {any} response */
+export function uploadBegun(response) {
+  return object(response, { uploadId: plain, uploadToken: plain });
+}
+
+/** @param {any} response */
+export function uploadStatus(response) {
+  return object(response, { received: arrayOf(arrayOf(integer)) });
+}
+
+/** @param {any} response */
 export function account(response) {
   return object(response, { name: string, scopes: arrayOf(string), keyPrefix: string });
 }
@@ -206,6 +221,11 @@ export function state(value) {
 
 /** @param {unknown} value */
 function manageToken(value) {
+  return plain(value);
+}
+
+/** @param {unknown} value */
+function plain(value) {
   return matching(value, /^[A-Za-z0-9]{1,200}$/);
 }
 

@@ -10,6 +10,11 @@ import { FORMAT, IV_BYTES, derive, seal } from "./envelope.js";
 import { build, drawKey, randomBytes } from "./link.js";
 import { passcodeFault } from "./passcode.js";
 
+/**
+ * @typedef {{type?: string, passcode?: string | null, expiresIn?: number, maxViews?: number | null,
+ *   publicNote?: string | null, label?: string | null, name?: string, mediaType?: string, members?: object}} SecretOptions
+ */
+
 const TYPES = ["text", "redirect", "neogram", "file"];
 
 /**
@@ -17,23 +22,33 @@ const TYPES = ["text", "redirect", "neogram", "file"];
  * invalid fields, before anything is sent.
  * @param {ReturnType<import("./api.js").api>} api
  * @param {string | Uint8Array} content
- * @param {{type?: string, passcode?: string | null, expiresIn?: number, maxViews?: number | null,
- *   publicNote?: string | null, label?: string | null, name?: string, mediaType?: string}} [options]
+ * @param {SecretOptions} [options]
  *   `expiresIn` in seconds, by default as long as the server suggests; `maxViews` null for any number; `publicNote` is shown before revealing, `label` only to the
  *   sender; the content of a redirect is a URL; a file has its `name`
  * @returns {Promise<{link: string, linkId: string, receiptId: string, manageToken: string, expiresAt: number,
  *   maxViews: number | null}>} `expiresAt` in epoch milliseconds; only `link` holds the key
  */
 export async function createSecret(api, content, options = {}) {
+  const { body, key } = await sealSecret(content, options);
+  const { shareUrl, ...created } = await api.create(body);
+  return { link: await build(shareUrl, key), ...created };
+}
+
+/**
+ * Encrypt `content` and return the body of the request that creates the secret, and the link's key.
+ * @param {string | Uint8Array} content
+ * @param {SecretOptions} options `members`: further members of the envelope's header
+ */
+export async function sealSecret(content, options) {
   const { type = "text", passcode, expiresIn, maxViews = 1, publicNote, label } = options;
-  const body = bodyOf(content, type);
+  const plain = bodyOf(content, type);
   if (passcode && passcodeFault(passcode)) throw new ApiError("bad_request", { fields: ["passcode"] });
-  const header = headerOf(type, options);
+  const header = { ...headerOf(type, options), ...options.members };
   const key = await drawKey();
   const keys = await derive(key, passcode);
   const iv = randomBytes(IV_BYTES);
-  const { shareUrl, ...created } = await api.create({
-    encryptedBlob: toBase64(await seal(keys.contentKey, iv, header, body)),
+  const body = {
+    encryptedBlob: toBase64(await seal(keys.contentKey, iv, header, plain)),
     iv: toBase64(iv),
     format: FORMAT,
     accessHash: keys.accessHash,
@@ -42,8 +57,8 @@ export async function createSecret(api, content, options = {}) {
     maxViews,
     publicNote: publicNote || undefined,
     label: label || undefined,
-  });
-  return { link: await build(shareUrl, key), ...created };
+  };
+  return { body, key };
 }
 
 /**
