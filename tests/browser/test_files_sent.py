@@ -5,7 +5,7 @@ import random
 
 import httpx
 from page_actions import Created, result, visit
-from playwright.sync_api import Page
+from playwright.sync_api import FilePayload, Page
 from support.server import Server
 
 from seclink.format import envelope, file_header
@@ -42,7 +42,7 @@ def test_files_of_every_size_arrive_with_the_text(page: Page, server: Server) ->
     visit(page, server.url)
     page.locator(".kinds label:has([value=file])").click()
     page.locator("#file-input").set_input_files(
-        [{"name": name, "mimeType": "", "buffer": content} for name, content in contents.items()]
+        [FilePayload(name=name, mimeType="", buffer=content) for name, content in contents.items()]
     )
     page.locator("#file-list li").nth(2).wait_for()
     page.locator("#secret").fill("about them")

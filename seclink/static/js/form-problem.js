@@ -1,5 +1,5 @@
 // @ts-check
-/** What is wrong with the form of the start page. */
+/** The checks of the start page's form before anything is encrypted. */
 
 import { padded } from "./envelope.js";
 import { MAX_CHARACTERS, lengthOf, passcodeFault } from "./passcode.js";

@@ -123,11 +123,11 @@ export class Upload {
         if (!isTransient(error)) throw error;
         await this.waitBeforeRetry(/** @type {ApiError} */ (error));
         await this.whenRunning();
-        const found = await find().catch((reason) => {
+        const result = await find().catch((reason) => {
           if (!isTransient(reason)) throw reason;
           return null;
         });
-        if (found !== null) return found;
+        if (result !== null) return result;
       }
     }
   }
