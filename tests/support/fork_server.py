@@ -1,7 +1,8 @@
 """Run `seclink` commands as forks of a process that has imported all of them, which would cost each 0.3 s or more.
 
-A fork is a process of its own, with its own arguments, environment, folder and streams, and ends as a command does. What
-differs: it shares its command line in /proc and its hash seed with its siblings, and every module is imported already.
+A fork is a process of its own, with its own arguments, environment, folder and streams, and ends as a command does.
+What differs: it shares its command line in /proc and its hash seed with its siblings, and every module is imported
+already.
 """
 
 import atexit
