@@ -189,6 +189,7 @@ def test_file_of_another_owner_is_a_problem(path: Path) -> None:
 def folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the chunks, on a disk with room."""
     monkeypatch.setattr(chunks, "MIN_FREE_BYTES", 0)
+    monkeypatch.setattr(chunks, "file_system", lambda path: "ext4")
     folder = path.with_name("seclink.db.files")
     folder.mkdir(mode=0o700)
     return folder
