@@ -2,11 +2,14 @@
 
 import base64
 import random
+from typing import Any
 
 import httpx
-from page_actions import Created, result, visit
-from playwright.sync_api import FilePayload, Page
-from support.server import Server
+import pytest
+from page_actions import Created, axe, result, text_of, visit
+from playwright.sync_api import FilePayload, Page, Route, expect
+from support.server import MakeServer, Server
+from watch import Watch
 
 from seclink.format import envelope, file_header
 from seclink.format.file_stream import FileStream
@@ -37,14 +40,216 @@ def read(created: Created) -> tuple[str, dict[str, bytes]]:
     return opened.body.decode(), files
 
 
-def test_files_of_every_size_arrive_with_the_text(page: Page, server: Server) -> None:
-    contents = {name: random.Random(name).randbytes(size) for name, size in SIZES.items()}
-    visit(page, server.url)
+def choose(page: Page, url: str, contents: dict[str, bytes]) -> None:
+    """Choose files on the start page."""
+    visit(page, url)
     page.locator(".kinds label:has([value=file])").click()
     page.locator("#file-input").set_input_files(
         [FilePayload(name=name, mimeType="", buffer=content) for name, content in contents.items()]
     )
-    page.locator("#file-list li").nth(2).wait_for()
+    page.locator("#file-list li").nth(len(contents) - 1).wait_for()
+
+
+@pytest.fixture
+def contents() -> dict[str, bytes]:
+    return {name: random.Random(name).randbytes(size) for name, size in SIZES.items()}
+
+
+def test_files_of_every_size_arrive_with_the_text(page: Page, server: Server, contents: dict[str, bytes]) -> None:
+    choose(page, server.url, contents)
+    assert axe(page) == []
     page.locator("#secret").fill("about them")
     page.locator("#create").click()
     assert read(result(page)) == ("about them", contents)
+
+
+# Choosing
+
+DROP = """([type, files, folder]) => {
+  const data = new DataTransfer();
+  for (const [name, text] of files) data.items.add(new File([text], name));
+  const event = type === "drop" ? new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true })
+    : new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+FOLDER = """() => {
+  const file = (name) => ({ name, isDirectory: false, file: (resolve) => resolve(new File([name], name)) });
+  const folder = (name, ...batches) => ({ name, isDirectory: true, createReader: () => ({
+    readEntries: (resolve) => resolve(batches.shift() ?? []) }) });
+  const tree = folder("trip", [file("a.txt"), folder("back\\\\slash", [file("b.txt")])], [file("c.txt")]);
+  const event = new Event("drop", { bubbles: true, cancelable: true });
+  const items = [{ kind: "file", webkitGetAsEntry: () => tree, getAsFile: () => null }];
+  event.dataTransfer = { types: ["Files"], items };
+  document.body.dispatchEvent(event);
+}"""
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_files_dropped_or_pasted_on_the_page_are_sent(page: Page, server: Server, way: str) -> None:
+    visit(page, server.url)
+    assert page.evaluate(DROP, [way, [["a.txt", "first"], ["b.txt", "second"]]]) is True
+    expect(page.locator("#file-list li")).to_have_count(2)
+    assert page.locator("[name=kind]:checked").input_value() == "file"
+    page.locator("#create").click()
+    assert read(result(page)) == ("", {"a.txt": b"first", "b.txt": b"second"})
+
+
+def test_dropped_folder_is_sent_with_its_paths(page: Page, server: Server) -> None:
+    """A backslash in a folder's name would make the whole secret unreadable."""
+    visit(page, server.url)
+    page.evaluate(FOLDER)
+    paths = page.locator("#file-list li [dir=auto]")
+    expect(paths).to_have_count(3)
+    assert paths.all_text_contents() == ["trip/a.txt", "trip/back_slash/b.txt", "trip/c.txt"]
+    page.locator("#create").click()
+    assert read(result(page))[1].keys() == {"a.txt", "b.txt", "c.txt"}
+
+
+def test_removed_file_is_not_sent(page: Page, server: Server) -> None:
+    choose(page, server.url, {"a": b"1", "b": b"2"})
+    page.locator("#file-list button").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#file-list li")).to_have_count(1)
+    expect(page.locator("#file-list button")).to_be_focused()
+    page.locator("#create").click()
+    assert read(result(page)) == ("", {"b": b"2"})
+
+
+def test_browser_asks_before_chosen_files_are_left(page: Page, server: Server) -> None:
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    choose(page, server.url, {"a": b"1"})
+    page.reload()
+    assert asked == ["beforeunload"]
+    page.locator("body[data-ready]").wait_for()
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
+@pytest.mark.parametrize(
+    ("toml", "key"),
+    [
+        ("[files]\nmax_bytes = 1048576\ntotal_bytes = 4194304\nclient_bytes = 2097152", "attach.tooLarge"),
+        ('[files]\ncreate = "nobody"', "error.files_not_allowed"),
+    ],
+)
+def test_limits_are_told_before_anything_is_sent(
+    page: Page, make_server: MakeServer, watch: Watch, toml: str, key: str
+) -> None:
+    with make_server(toml) as other:
+        watch.allow(other.url)
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.method))
+        choose(page, other.url, {"large": bytes(1_100_000)})
+        before = text_of(key).partition("{")[0]
+        expect(page.locator("#problem")).to_contain_text(before)
+        page.locator("#create").click()
+        expect(page.locator("#problem")).to_contain_text(before)
+        assert set(sent) == {"GET"}
+        page.locator("#file-list button").click()  # or the browser asks whether to leave
+        expect(page.locator("#file-list li")).to_have_count(0)
+
+
+# Sending
+
+SENT = "**/api/v1/uploads/*/chunks/1"
+
+
+class Hold:
+    """Holds back what is sent of the second chunk."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.routes: list[Route] = []
+        page.route(SENT, lambda route: self.routes.append(route))
+
+    def wait(self) -> None:
+        self.page.wait_for_function("document.querySelector('#sending progress')?.value > 4194304")
+
+    def end(self) -> None:
+        self.page.unroute(SENT)
+        for route in self.routes:
+            route.continue_()
+
+
+def press(page: Page, key: str) -> None:
+    page.locator(f"#sending button[data-t='{key}']").click()
+
+
+def test_upload_pauses_and_continues(page: Page, server: Server, contents: dict[str, bytes], watch: Watch) -> None:
+    watch.expect("Failed to load resource")
+    choose(page, server.url, contents)
+    hold = Hold(page)
+    page.locator("#create").click()
+    hold.wait()
+    assert axe(page) == []
+    press(page, "upload.pause")
+    expect(page.locator("#sending .progress")).to_contain_text(text_of("upload.pausedShort"))
+    assert axe(page) == []
+    hold.end()
+    press(page, "upload.resume")
+    assert read(result(page)) == ("", contents)
+
+
+def test_cancelled_upload_is_erased_and_the_form_stays(
+    page: Page, server: Server, contents: dict[str, bytes], watch: Watch
+) -> None:
+    watch.expect("Failed to load resource")
+    begun: list[dict[str, Any]] = []
+    page.on(
+        "response", lambda one: begun.append(one.json()) if one.url.endswith("/uploads") and one.status == 201 else None
+    )
+    choose(page, server.url, contents)
+    hold = Hold(page)
+    page.locator("#secret").fill("with them")
+    page.locator("#create").click()
+    hold.wait()
+    with page.expect_response(lambda one: one.request.method == "DELETE") as deleted:
+        press(page, "upload.cancel")
+    assert deleted.value.status == 204
+    expect(page.locator("#problem")).to_have_text(text_of("upload.cancelled"))
+    assert page.locator("#secret").input_value() == "with them"
+    headers = {"SecLink-Upload": begun[0]["uploadToken"]}
+    assert httpx.get(f"{server.url}/api/v1/uploads/{begun[0]['uploadId']}", headers=headers).status_code == 404
+    page.unroute(SENT)
+    page.locator("#create").click()
+    assert read(result(page)) == ("with them", contents)
+
+
+def test_upload_goes_on_after_the_server_was_gone(
+    page: Page, make_server: MakeServer, contents: dict[str, bytes], watch: Watch
+) -> None:
+    """What had been stored is not sent again."""
+    watch.expect("Failed to load resource")
+    with make_server("") as other:
+        watch.allow(other.url)
+        puts: list[str] = []
+        page.on("request", lambda one: puts.append(one.url[-1]) if one.method == "PUT" else None)
+        choose(page, other.url, contents)
+        hold = Hold(page)
+        page.locator("#create").click()
+        hold.wait()
+        page.wait_for_function("document.querySelector('#sending progress').value >= 4194332 + 611392")
+        other.kill()
+        hold.end()
+        expect(page.locator("#sending .progress")).to_contain_text(text_of("upload.waiting").partition("{")[0])
+        assert axe(page) == []
+        other.start()
+        assert read(result(page)) == ("", contents)
+        assert puts.count("0") == puts.count("2") == 1
+
+
+def test_file_that_was_changed_is_not_sent(page: Page, server: Server, tmp_path: Any, watch: Watch) -> None:
+    watch.expect("Failed to load resource")
+    source = tmp_path / "report.txt"
+    source.write_bytes(b"x" * 100)
+    visit(page, server.url)
+    page.locator(".kinds label:has([value=file])").click()
+    page.locator("#file-input").set_input_files(source)
+    page.locator("#file-list li").wait_for()
+    source.write_bytes(b"y" * 101)
+    page.locator("#create").click()
+    expect(page.locator("#problem")).to_have_text(text_of("upload.source_changed"))
+    page.locator("#file-list button").click()
+    expect(page.locator("#file-list li")).to_have_count(0)

@@ -42,11 +42,14 @@ export class ChosenFiles {
 
   /** @param {Taken[]} taken */
   async add(taken) {
-    for (const { entry, file } of taken) {
-      if (entry?.isDirectory) await this.addFolder(/** @type {FileSystemDirectoryEntry} */ (entry), entry.name);
-      else if (file) this.addFile(file, "");
+    try {
+      for (const { entry, file } of taken) {
+        if (entry?.isDirectory) await this.addFolder(/** @type {FileSystemDirectoryEntry} */ (entry), folderName(entry));
+        else if (file) this.addFile(file, "");
+      }
+    } finally {
+      this.changed(); // also where a folder cannot be read to its end
     }
-    this.changed();
   }
 
   /**
@@ -61,7 +64,7 @@ export class ChosenFiles {
       if (!entries.length) return;
       for (const entry of entries) {
         if (entry.isDirectory) {
-          await this.addFolder(/** @type {FileSystemDirectoryEntry} */ (entry), `${path}/${entry.name}`);
+          await this.addFolder(/** @type {FileSystemDirectoryEntry} */ (entry), `${path}/${folderName(entry)}`);
         } else {
           const one = /** @type {FileSystemFileEntry} */ (entry);
           this.addFile(await new Promise((resolve, reject) => one.file(resolve, reject)), path);
@@ -76,8 +79,7 @@ export class ChosenFiles {
    */
   addFile(file, folder) {
     if (this.files.length > MAX_FILES) return; // one too many is told
-    const name = file.name.replace(/\p{Surrogate}/gu, "\ufffd");
-    this.files.push({ file, name, folder, mediaType: file.type });
+    this.files.push({ file, name: wellFormed(file.name), folder, mediaType: file.type });
   }
 
   clear() {
@@ -139,6 +141,16 @@ export class ChosenFiles {
     if (size <= max) return null;
     return (locale) => locale.t("attach.tooLarge", { size: locale.size(size), max: locale.size(max) });
   }
+}
+
+/** Return a component of a path: readers refuse a backslash. @param {FileSystemEntry} entry */
+function folderName({ name }) {
+  return wellFormed(name).replaceAll("\\", "_");
+}
+
+/** @param {string} text */
+function wellFormed(text) {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
 }
 
 /** @param {Limits} limits */
