@@ -32,6 +32,8 @@ export {{ Refusal, SecretType, scrtLink, scrtLink as default, seclink }} from "{
 """
 CORS_OPEN = (b"access-control-allow-origin", b"*")  # browsers load modules with CORS, also for pages of other sites
 LINK = re.compile(rf"/(?:{tokens.DRAWN_ID.pattern}|(?P<receipt>receipt/{tokens.RECEIPT_ID.pattern})){tokens.LINK_END}")
+DOWNLOADS = "/dl/"
+DOWNLOAD_WORKER = "js/download-worker.js"
 CACHE_FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 
 
@@ -61,7 +63,9 @@ class Pages:
         if scope["type"] != "http" or (path.startswith(API) and path != CLIENT_MODULE) or path in self._api_paths:
             await self._api(scope, receive, send)
             return
-        resource = self._files.get(path) or self._page(_page_of(path), scope)
+        resource = self._files.get(DOWNLOADS if path.startswith(DOWNLOADS) else path) or self._page(
+            _page_of(path), scope
+        )
         if resource is None and path.startswith(DOCS):
             resource = await self._documents.resource(path)
         if resource is None:
@@ -120,6 +124,14 @@ def files(assets: Assets) -> dict[str, Resource]:
         prefix + name: prepare(content, _media_type(name), *PAGE_HEADERS, CORS_OPEN, CACHE_FOREVER)
         for name, content in assets.files.items()
     }
+    worker = prefix + DOWNLOAD_WORKER
+    if worker in resources:
+        allowed = (b"service-worker-allowed", (assets.root + DOWNLOADS).encode())
+        resources[worker] = prepare(
+            assets.files[DOWNLOAD_WORKER], _media_type(worker), *PAGE_HEADERS, CORS_OPEN, CACHE_FOREVER, allowed
+        )
+    # What a page downloads through its worker; asked without one, a browser stays on the page.
+    resources[DOWNLOADS] = prepare(b"", _media_type("robots.txt"), *PAGE_HEADERS, status=204)
     resources["/robots.txt"] = prepare(b"User-agent: *\nDisallow: /\n", _media_type("robots.txt"), *PAGE_HEADERS)
     resources["/favicon.ico"] = prepare(assets.files[assets.logo], _media_type(assets.logo), *PAGE_HEADERS)
     module = MODULE.format(script=f"{assets.root}{prefix}js/client.js").encode()

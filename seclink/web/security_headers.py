@@ -40,9 +40,9 @@ PAGE_HEADERS: tuple[Header, ...] = (
     (
         b"content-security-policy",
         b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        b"font-src 'self'; manifest-src 'self'; worker-src 'none'; object-src 'none'; frame-src 'none'; "
+        b"font-src 'self'; manifest-src 'self'; worker-src 'self'; object-src 'none'; frame-src 'none'; "
         b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
-        b"trusted-types 'none'",
+        b"trusted-types seclink-worker",
     ),
     (b"cross-origin-embedder-policy", b"require-corp"),
     (

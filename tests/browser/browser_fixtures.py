@@ -83,7 +83,7 @@ def make_context(request: pytest.FixtureRequest, watch: Watch) -> Iterator[Calla
     created: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:
-        context = browser.new_context(service_workers="block", **options)
+        context = browser.new_context(**{"service_workers": "block", **options})
         context.set_default_timeout(PATIENCE_MS)
         watch.add(context)
         created.append(context)

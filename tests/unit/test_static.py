@@ -73,9 +73,13 @@ def test_scripts_cannot_turn_text_into_markup_or_code() -> None:
         r"setAttribute\(\s*[\"']on|createElement\(\s*[\"'](script|iframe|object|embed|style|base)",
     )
     assert len(SCRIPTS) > 20
+    workers = r"serviceWorker|trustedTypes"
     for path in SCRIPTS:
         for pattern in banned:
-            match = re.search(pattern, code(path))
+            text = code(path)
+            if path.name == "worker-download.js":  # the policy allows it one script
+                text = re.sub(workers, "", text)
+            match = re.search(pattern, text)
             assert not match, f"{name(path)}: {match}"
 
 

@@ -119,7 +119,7 @@ export class FileList {
 
   /** @param {ListedFile} file */
   async #saveFile(file) {
-    const target = await fileTarget(file.path.split("/").pop() ?? "file");
+    const target = await fileTarget(file.path.split("/").pop() ?? "file", file.size);
     if (!target) return;
     await this.#save(file.size, (transfer) => this.#write(file, target, transfer));
     this.#showSaved([file]);
@@ -135,12 +135,13 @@ export class FileList {
   }
 
   async #saveZip() {
-    const target = await fileTarget(ZIP_NAME);
+    const size = zipSize(this.files);
+    const target = await fileTarget(ZIP_NAME, size);
     if (!target) return;
-    await this.#save(zipSize(this.files), async (transfer) => {
+    await this.#save(size, async (transfer) => {
       const source = await this.#open();
       const entries = this.files.map(({ path, size, start }) => ({ path, size, bytes: source.bytes(start, size, transfer) }));
-      await pour(zip(entries), target);
+      await pour(zip(entries), target, transfer);
     });
     this.#showSaved(this.files);
   }
@@ -152,7 +153,7 @@ export class FileList {
    */
   async #write({ start, size }, target, transfer) {
     const source = await this.#open();
-    await pour(source.bytes(start, size, transfer), target);
+    await pour(source.bytes(start, size, transfer), target, transfer);
   }
 
   async #open() {
@@ -239,11 +240,12 @@ export class FileList {
  * Write all pieces, and give the target its name; leave nothing of it after an error.
  * @param {AsyncIterable<Bytes>} pieces
  * @param {Target} target
+ * @param {Transfer} transfer
  */
-async function pour(pieces, target) {
+async function pour(pieces, target, transfer) {
   try {
-    for await (const piece of pieces) await target.write(piece);
-    await target.close();
+    for await (const piece of pieces) await Promise.race([target.write(piece), transfer.stopped]);
+    await Promise.race([target.close(), transfer.stopped]);
   } catch (error) {
     await target.abort().catch(() => {});
     throw error;

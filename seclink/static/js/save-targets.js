@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * The ways from the page to the reader's disk: a file or folder that the reader picks (Chromium), or a download of bytes
- * that the page holds whole. A target is `write`, then `close`, which gives the file its name, or `abort`, which leaves
+ * The ways from the page to the reader's disk: a file or folder that the reader picks (Chromium), a download of bytes that
+ * the page holds whole, or one that it feeds through a service worker. A target is `write`, then `close`, which gives the file its name, or `abort`, which leaves
  * nothing of it.
  */
 
 import { download } from "./secret-view.js";
+import { hasWorkers, workerTarget } from "./worker-download.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {{write: (piece: Bytes) => Promise<void>, close: () => Promise<void>, abort: () => Promise<void>}} Target */
@@ -15,7 +16,7 @@ const browser = /** @type {any} */ (globalThis);
 
 /** Return whether this browser can save so many bytes. @param {number} size */
 export function canSave(size) {
-  return canPick() || size <= MAX_HELD_BYTES;
+  return canPick() || hasWorkers() || size <= MAX_HELD_BYTES;
 }
 
 export function canPick() {
@@ -29,10 +30,11 @@ export function canPickFolder() {
 /**
  * Return the target of a file, null if the reader closes the dialog. Has to be called by a press on a button.
  * @param {string} name
+ * @param {number} size bytes
  * @returns {Promise<Target | null>}
  */
-export async function fileTarget(name) {
-  if (!canPick()) return heldTarget(name);
+export async function fileTarget(name, size) {
+  if (!canPick()) return size <= MAX_HELD_BYTES ? heldTarget(name) : workerTarget(name, size);
   try {
     return await diskTarget(await browser.showSaveFilePicker({ suggestedName: name }));
   } catch (error) {

@@ -28,6 +28,9 @@ export class Transfer {
     this.status = "running";
     this.isStopped = false;
     this.wake = () => {};
+    /** Rejects with ApiError `stopped`. @type {Promise<never>} */
+    this.stopped = new Promise((_, reject) => (this.reject = () => reject(new ApiError("stopped"))));
+    this.stopped.catch(() => {}); // it counts only where it is waited for
   }
 
   /** @param {number} bytes that are saved or handed on */
@@ -48,6 +51,7 @@ export class Transfer {
 
   stop() {
     this.isStopped = true;
+    this.reject?.();
     this.wake();
   }
 
