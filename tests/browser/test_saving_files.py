@@ -21,6 +21,14 @@ NAMES = ["a.txt", "a.txt", "photos/Übersicht 1.bin", "empty"]
 FILES = [
     (name, content(size, seed)) for seed, (name, size) in enumerate(zip(NAMES, (5, 70_000, LARGE, 0), strict=True))
 ]
+HOSTILE = {
+    "CON": "_CON",
+    "photo\u202egpj.exe": "photogpj.exe",
+    "<img src=x onerror=window.__xss=1>": "_img src=x onerror=window.__xss=1_",
+    "a\0b": "ab",
+    "..": "unnamed",
+    "": "unnamed (2)",
+}
 SAVED_NAMES = ["a.txt", "a (2).txt", "photos/Übersicht 1.bin", "empty"]
 
 
@@ -28,6 +36,7 @@ SAVED_NAMES = ["a.txt", "a (2).txt", "photos/Übersicht 1.bin", "empty"]
 def disk(context: BrowserContext, page: Page) -> Callable[[], dict[str, list[Any]]]:
     """Give the browser dialogs; the function returns what was saved."""
     with_pickers(context)
+    page.emulate_media(reduced_motion="reduce")  # colours are then what they are at once, for axe
     return lambda: on_disk(page)
 
 
@@ -60,7 +69,9 @@ def test_browser_that_cannot_save_them_says_so_and_spends_nothing(
     context: BrowserContext, page: Page, server: Server
 ) -> None:
     """SAVE-01"""
+    page.emulate_media(reduced_motion="reduce")
     without_pickers(context)
+    context.add_init_script("delete Navigator.prototype.serviceWorker")
     created = create_with_files(server.url, [("a", b"a")])
 
     def grown(route: Route) -> None:
@@ -156,6 +167,17 @@ def test_closed_dialog_saves_nothing_and_can_be_opened_again(page: Page, server:
     page.evaluate("() => { window.showSaveFilePicker = real }")
     save(page).click()
     expect_status(page, "files.allSaved")
+
+
+def test_hostile_names_are_cleaned_before_they_are_shown_or_saved(page: Page, server: Server, disk: Any) -> None:
+    """SAVE-03, XSS-02"""
+    created = create_with_files(server.url, [(name, b"x") for name in HOSTILE])
+    reveal(page, created.link)
+    expect(page.locator(".files .file")).to_have_text(list(HOSTILE.values()))
+    button(page, "files.saveAll").click()
+    expect_status(page, "files.allSaved")
+    assert sorted(disk()) == sorted(HOSTILE.values())
+    assert page.evaluate("window.__xss ?? null") is None
 
 
 # A server that lies

@@ -2,9 +2,9 @@
 /** The list of a secret's files: saves one, all in a folder, or all as a zip, and says how far that is. */
 
 import { confirmLeaving } from "./confirm-leaving.js";
+import { savedNames } from "./file-name.js";
 import { FileSource } from "./file-source.js";
 import { canPick, canPickFolder, fileTarget, folderTargets } from "./save-targets.js";
-import { savedNames } from "./saved-names.js";
 import { SavingPanel } from "./saving-panel.js";
 import { Transfer } from "./transfer.js";
 import { onSecondPress, roundUp } from "./ui.js";
@@ -47,7 +47,8 @@ export class FileList {
     const names = savedNames(header.files);
     let start = 0;
     this.files = header.files.map(({ size }, index) => {
-      const file = { path: names[index], size, start, isSaved: false, row: document.createElement("li") };
+      const { folder, name } = names[index];
+      const file = { path: folder ? `${folder}/${name}` : name, size, start, isSaved: false, row: document.createElement("li") };
       start += size;
       return file;
     });
