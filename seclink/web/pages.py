@@ -36,6 +36,9 @@ DOWNLOADS = "/dl/"
 DOWNLOAD_WORKER = "js/download-worker.js"
 CACHE_FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 
+# What a page downloads through its worker; asked without one, a browser stays on the page.
+NO_DOWNLOAD = prepare(b"", MEDIA_TYPES[".txt"], *PAGE_HEADERS, status=204)
+
 
 class Pages:
     """Serves pages and files; requests below /api/ and for `api_paths` go to `api`.
@@ -63,8 +66,8 @@ class Pages:
         if scope["type"] != "http" or (path.startswith(API) and path != CLIENT_MODULE) or path in self._api_paths:
             await self._api(scope, receive, send)
             return
-        resource = self._files.get(DOWNLOADS if path.startswith(DOWNLOADS) else path) or self._page(
-            _page_of(path), scope
+        resource = (
+            NO_DOWNLOAD if path.startswith(DOWNLOADS) else self._files.get(path) or self._page(_page_of(path), scope)
         )
         if resource is None and path.startswith(DOCS):
             resource = await self._documents.resource(path)
@@ -130,8 +133,6 @@ def files(assets: Assets) -> dict[str, Resource]:
         resources[worker] = prepare(
             assets.files[DOWNLOAD_WORKER], _media_type(worker), *PAGE_HEADERS, CORS_OPEN, CACHE_FOREVER, allowed
         )
-    # What a page downloads through its worker; asked without one, a browser stays on the page.
-    resources[DOWNLOADS] = prepare(b"", _media_type("robots.txt"), *PAGE_HEADERS, status=204)
     resources["/robots.txt"] = prepare(b"User-agent: *\nDisallow: /\n", _media_type("robots.txt"), *PAGE_HEADERS)
     resources["/favicon.ico"] = prepare(assets.files[assets.logo], _media_type(assets.logo), *PAGE_HEADERS)
     module = MODULE.format(script=f"{assets.root}{prefix}js/client.js").encode()
