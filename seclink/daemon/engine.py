@@ -61,6 +61,7 @@ class Engine:
     @contextlib.asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
         """Run the reaper for the duration of the block, then close the vault and its store."""
+        await self._files.load()
         reaping = asyncio.create_task(self.reaper.run())
         try:
             yield

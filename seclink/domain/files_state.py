@@ -10,7 +10,7 @@ from msgspec import Struct
 from seclink.domain.background import BackgroundTasks
 from seclink.domain.chunk_turns import ChunkTurns
 from seclink.domain.idempotency import IdempotencyCache
-from seclink.domain.shares import Holder, Shares
+from seclink.domain.shares import Holder, Shares, account_holder
 from seclink.errors import FilesFull, StorageFailed, StoreUnusable
 from seclink.model import Actor, Upload
 from seclink.store.contract import UploadStore
@@ -52,6 +52,17 @@ class FilesState:
         self._shares = Shares(MAX_UNFINISHED)
         self._unfinished: dict[str, Unfinished] = {}
 
+    async def load(self) -> None:
+        """Count the uploads from before a restart.
+
+        No address is kept on the disk: those of anonymous clients count against all of them together, and their bytes
+        against nobody's day.
+        """
+        for upload_id, account in await self.uploads.unfinished():
+            holder = account_holder(account) if account else Holder(client="before the restart")
+            self._shares.add(holder, 1)
+            self.add(upload_id, Unfinished(holder, lambda: None))
+
     def take_place(self, holder: Holder) -> bool:
         """Count an unfinished upload of the holder, if that fits."""
         return self._shares.take(holder)
@@ -72,7 +83,7 @@ class FilesState:
 
     def finish(self, upload_id: str) -> None:
         """Forget an upload that has ended; without any secret, its client gets its bytes back."""
-        unfinished = self._unfinished.pop(upload_id, None)  # None: from before a restart, or finished already
+        unfinished = self._unfinished.pop(upload_id, None)
         if unfinished is not None:
             self.give_back(unfinished.holder)
             if not unfinished.is_attached:

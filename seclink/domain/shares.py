@@ -30,7 +30,11 @@ def holder_of(actor: Actor) -> Holder:
     """Return the holder that an actor's work is counted for."""
     if actor.key is None:
         return Holder(client=actor.client, subnet=actor.subnet)
-    return Holder(client=f"account {actor.key.account}", is_anonymous=False)
+    return account_holder(actor.key.account)
+
+
+def account_holder(account: str) -> Holder:
+    return Holder(client=f"account {account}", is_anonymous=False)
 
 
 class Shares:

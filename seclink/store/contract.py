@@ -9,7 +9,7 @@ StorageFailed and had no effect that was acknowledged to anyone. A secret counts
 reaped or not.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -285,6 +285,9 @@ class UploadStore(Protocol):
 
         Return how many there were, and the ids of those that have ended. With `now` 0 the clock decides nothing.
         """
+
+    async def unfinished(self) -> Sequence[tuple[str, str | None]]:
+        """Return id and account of the uploads that secrets may still be attached to."""
 
     async def usage(self, now: int) -> FilesUsage:
         """Return the numbers and bytes of the uploads, and of the grants."""

@@ -1,7 +1,7 @@
 """The uploads of the SQLite store: their rows, beside the files that have their bytes."""
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from seclink.model import Grant, Upload
@@ -53,6 +53,10 @@ class SqliteUploads:
         swept = await self._call(lambda db: uploads.sweep(db, ids, now)) if ids else uploads.NOTHING
         await self.files.erase(swept.files)
         return len(ids), tuple(swept.upload_ids)
+
+    async def unfinished(self) -> Sequence[tuple[str, str | None]]:
+        rows: Sequence[tuple[str, str | None]] = await self._fetch_list(uploads.UNFINISHED, ())
+        return rows
 
     async def usage(self, now: int) -> FilesUsage:
         [numbers] = await self._fetch_list(uploads.USAGE, {"now": now})

@@ -40,6 +40,7 @@ USAGE = """
     FROM uploads
 """
 NAMES = "SELECT file FROM uploads"
+UNFINISHED = "SELECT upload_id, account FROM uploads WHERE outstanding > 0"
 # An upload may go once no secret can be attached and each attached one has ended, and so have its readers' grants.
 # With :now = 0 the clock decides nothing: only what was ended on purpose has ended.
 _DONE = """

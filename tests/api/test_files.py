@@ -1,5 +1,6 @@
 """Files: uploaded in chunks, attached to a secret, downloaded with the grant of a reveal, and then erased."""
 
+import asyncio
 import base64
 import hashlib
 from pathlib import Path
@@ -24,7 +25,7 @@ from file_helpers import (
 from support.appliance import Appliance, MakeAppliance
 from support.server import HIGH_RATES
 
-from seclink.domain import uploads
+from seclink.domain import files_state, uploads
 from seclink.model import CHUNK_BYTES
 
 pytestmark = pytest.mark.anyio
@@ -147,6 +148,21 @@ async def test_each_reader_has_a_grant(appliance: Appliance) -> None:
     await settle(appliance)
     assert await download(appliance.http, other) == content()
     assert (await state(appliance.http, secret))["files"]["grants"] == 1
+
+
+async def test_one_of_two_readers_gets_the_last_view_and_its_grant(appliance: Appliance) -> None:
+    secret = await create_with_files(appliance.http)
+    reveals = [
+        appliance.http.post(
+            f"/secrets/{secret['linkId']}/reveal", json={"files": True}, headers={"Idempotency-Key": key}
+        )
+        for key in (f"reader-{n:016}" for n in range(10))
+    ]
+    responses = await asyncio.gather(*reveals)
+    assert sorted(response.status_code for response in responses) == [200] + [410] * 9
+    assert (await appliance.store.uploads.usage(appliance.clock.now())).grants == 1
+    [winner] = [response.json() for response in responses if response.status_code == 200]
+    assert await download(appliance.http, winner) == content()
 
 
 async def test_grant_outlives_the_secret_and_the_server(make_appliance: MakeAppliance, tmp_path: Path) -> None:
@@ -488,6 +504,33 @@ async def test_one_client_cannot_take_all_unfinished_uploads(
     check_problem(last, 429, "files_quota")
     assert begun == most
     await begin(appliance.http, key=await appliance.key())
+
+
+async def test_unfinished_uploads_count_after_a_restart(
+    make_appliance: MakeAppliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of an account against the account, those of anonymous clients against all of them together."""
+    monkeypatch.setattr(files_state, "MAX_UNFINISHED", 32)  # 4 for one client, 24 for all anonymous ones
+    appliance = await make_appliance(path=tmp_path / "a.db")
+    key = await appliance.key()
+    begun = [await begin(appliance.http, key=key) for _ in range(4)]
+    for number in range(24):
+        client = appliance.client(f"192.0.2.{number}")
+        await begin(client)
+        await client.aclose()
+    await appliance.store.close()
+    appliance = await make_appliance(path=tmp_path / "a.db")
+    await appliance.engine._files.load()  # as the start does
+    refused = await appliance.http.post("/uploads", json={"size": SMALL}, headers=bearer(key))
+    check_problem(refused, 429, "files_quota")
+    check_problem(await appliance.http.post("/uploads", json={"size": SMALL}), 429, "files_quota")
+    gone = await appliance.http.delete(f"/uploads/{begun[0]['uploadId']}", headers=by(begun[0]))
+    assert gone.status_code == 204
+    await begin(appliance.http, key=key)
+    check_problem(await appliance.http.post("/uploads", json={"size": SMALL}), 429, "files_quota")
+    appliance.clock.move(HOUR)
+    await appliance.engine.reaper.reap_all()
+    await begin(appliance.http)
 
 
 async def test_other_origins_may_use_files(appliance: Appliance) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from api_helpers import body, encoded
+from support.altered_constants import with_constants
 from support.server import MakeServer, Server
 from support.waiting import TIMEOUT_SECONDS, BackgroundLoad, until
 
@@ -164,6 +165,28 @@ def test_new_rules_apply_at_once_on_open_connections(make_server: MakeServer, ht
     assert client.get("/docs", headers={"Host": "other.example.org"}).status_code == 200
     assert "&quot;choices&quot;:[3600]" in client.get("/").text
     assert '"level":"debug"' in server.log()
+
+
+def test_new_limits_of_files_apply_to_new_uploads(make_server: MakeServer, http: MakeClient) -> None:
+    """One that has begun goes on."""
+    server = make_server("", prefix=with_constants({"seclink.domain.uploads.MIN_FREE_BYTES": 0})).start()
+    client = http(server)
+    api = f"{server.url}/api/v1"
+    begun = client.post(f"{api}/uploads", json={"size": 10_028}).json()
+    reload(server, "[files]\nmax_bytes = 5000\nclient_bytes = 100000\n")
+    limits = client.get(f"{api}/uploads").json()
+    assert (limits["maxBytes"], limits["clientBytes"]) == (5000, 100_000)
+    refused = client.post(f"{api}/uploads", json={"size": 10_028})
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+    headers = {"SecLink-Upload": begun["uploadToken"], "Content-Type": "application/octet-stream"}
+    path = f"{api}/uploads/{begun['uploadId']}/chunks/0"
+    assert client.put(path, content=bytes(10_028), headers=headers).status_code == 204
+    reload(server, '[files]\ncreate = "nobody"\n')
+    assert client.get(f"{api}/uploads").json()["allowed"] is False
+    refused = client.post(f"{api}/uploads", json={"size": 284})
+    assert (refused.status_code, refused.json()["code"]) == (403, "files_not_allowed")
+    attached = {"upload": {"id": begun["uploadId"], "token": begun["uploadToken"]}}
+    assert client.post(f"{api}/secrets", json=body() | attached).status_code == 201
 
 
 def test_pages_of_every_language_have_the_new_branding(make_server: MakeServer, http: MakeClient) -> None:

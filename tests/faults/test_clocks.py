@@ -9,9 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from api_client import ApiClient, create_request
 from database_files import open_readonly, query_value
+from support.altered_constants import with_constants
 from support.server import HIGH_RATES, MakeServer
 from support.waiting import TIMEOUT_SECONDS
 from support.waiting import until as wait_until
@@ -27,6 +29,8 @@ from seclink.model import Secret
 from seclink.store import connection
 from seclink.store.sqlite import SqliteStore
 from seclink.telemetry.log import Log
+
+ANY_DISK = with_constants({"seclink.domain.uploads.MIN_FREE_BYTES": 0})
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400_000
@@ -201,6 +205,43 @@ def test_start_with_a_clock_far_ahead_erases_nothing(
         wait_until(lambda: query_value(server.folder / "seclink.db", "SELECT count(*) FROM payloads") == 2)
         if start != "+21d":  # far enough ahead to be recognized
             wait_until(lambda: api.meta(fresh["linkId"]).json()["expiresAt"] < wall() + DAY)
+    assert server.stop() == 0
+
+
+def test_clock_far_ahead_ends_no_upload_and_no_download(
+    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
+) -> None:
+    """CR-09: their files are still there, and both go on when the clock is right."""
+    environment, tell = faked
+    server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n', env=environment, prefix=ANY_DISK).start()
+    chunk, folder = bytes(284), server.folder / "seclink.db.files"
+    with httpx.Client(base_url=f"{server.url}/api/v1", timeout=60) as http:
+        begun = [http.post("/uploads", json={"size": len(chunk)}).raise_for_status().json() for _ in range(2)]
+        headers = [
+            {"SecLink-Upload": each["uploadToken"], "Content-Type": "application/octet-stream"} for each in begun
+        ]
+        path = f"/uploads/{begun[0]['uploadId']}/chunks/0"
+        assert http.put(path, content=chunk, headers=headers[0]).status_code == 204
+        attached = {"upload": {"id": begun[0]["uploadId"], "token": begun[0]["uploadToken"]}}
+        secret = http.post("/secrets", json=create_request() | attached).raise_for_status().json()
+        revealed = http.post(f"/secrets/{secret['linkId']}/reveal", json={"files": True}).raise_for_status().json()
+    grant = {"SecLink-Grant": revealed["files"]["grant"]}
+    assert server.stop() == 0
+    tell("+21d")
+    server.start()
+    with ApiClient(server) as api:
+        wait_until(lambda: api.ready().json().get("clock") == "doubtful")
+        before = query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta")
+        wait_until(lambda: query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta") > before)
+    assert len(list(folder.iterdir())) == 2
+    assert server.stop() == 0
+    tell("+0")
+    server.start()
+    with httpx.Client(base_url=f"{server.url}/api/v1", timeout=60) as http:
+        assert http.get("/files/0", headers=grant).content == chunk
+        path = f"/uploads/{begun[1]['uploadId']}/chunks/0"
+        assert http.put(path, content=chunk, headers=headers[1]).status_code == 204
+        assert http.delete("/files", headers=grant).status_code == 204
     assert server.stop() == 0
 
 
