@@ -4,11 +4,11 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.fork_server import run
 from support.ports import free_port
 from support.server import MakeServer
 from support.waiting import TIMEOUT_SECONDS
@@ -30,10 +30,8 @@ SERVER_SIDE = [
 
 
 def seclink(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "seclink", *arguments], cwd=folder, env=os.environ | {"SECLINK_CONFIG": ""} | env,
-        capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
-    )  # fmt: skip
+    done = run(arguments, input=b"", cwd=folder, env=os.environ | {"SECLINK_CONFIG": ""} | env, timeout=TIMEOUT_SECONDS)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.mark.parametrize("command", SERVER_SIDE, ids=" ".join)

@@ -333,7 +333,7 @@ def imported(name: str, sources: dict[str, str]) -> set[str]:
 
 
 def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: Watch) -> None:
-    """Nothing is loaded that pages do not load, one module asks, one encrypts what is ours and one decrypts it."""
+    """Nothing is loaded that pages do not load, one module asks (and one sends chunks), one encrypts, one decrypts."""
     created = call({}, "createSecret", "x")
     call({}, "revealSecret", created["link"])
     loaded = {url.removeprefix(static_url + "/js/") for url in watch.urls(static_url)}
@@ -342,7 +342,8 @@ def test_the_module_is_the_pages_own_code(call: Call, static_url: str, watch: Wa
     assert {"api.js", "envelope.js", "seal.js", "openers/seclink-v1.js"} < pages
     assert loaded - pages == {"client.js"}
     asking = re.compile(r"\bfetch\(|XMLHttpRequest|sendBeacon|WebSocket|EventSource")
-    assert [name for name, text in sources.items() if asking.search(text)] == ["http.js"]
+    assert {name for name, text in sources.items() if asking.search(text)} == {"http.js", "chunk-request.js"}
+    assert "chunk-request.js" not in loaded
     sealing = {name for name, text in sources.items() if "subtle." in text and not name.startswith("openers/")}
     assert sealing == {"envelope.js", "file-stream.js", "open-envelope.js"}
 

@@ -477,7 +477,7 @@ def test_sync_and_async_clients_have_the_same_methods() -> None:
     assert sync.pop("close") == later.pop("aclose")
     assert sync == later
     recipients = {"create", "reveal", "meta", "report"}
-    senders = {"list_secrets", "get_details", "update", "delete", "get_stats", "get_account"}
+    senders = {"list_secrets", "get_details", "update", "unlock", "delete", "get_stats", "get_account"}
     assert set(sync) == recipients | senders
 
 

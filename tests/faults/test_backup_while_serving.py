@@ -215,7 +215,8 @@ def make_older(path: Path) -> None:
         db.executescript(MIGRATIONS[0])
         db.execute("ATTACH ? AS newer", (str(path),))
         for table in ("secrets", "payloads", "events"):
-            db.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")
+            columns = ", ".join(name for _, name, *_ in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO {table} SELECT {columns} FROM newer.{table}")
         (kind,) = db.execute("PRAGMA newer.application_id").fetchone()
         db.execute(f"PRAGMA application_id = {kind}")
         db.execute("PRAGMA user_version = 1")

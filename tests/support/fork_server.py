@@ -1,8 +1,9 @@
 """Run `seclink` commands as forks of a process that has imported all of them, which would cost each 0.3 s or more.
 
 A fork is a process of its own, with its own arguments, environment, folder and streams, and ends as a command does.
-What differs: it shares its command line in /proc and its hash seed with its siblings, and every module is imported
-already.
+But its command line in /proc and its hash seed are those of all forks, and every module is imported already. A server
+that other commands find by its command line is therefore a new process, and so is what root, strace, faketime or a
+shell run.
 """
 
 import atexit

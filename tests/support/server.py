@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-from support.fork_server import COMMAND, ForkedCommand, can_fork, run
+from support.fork_server import COMMAND, run
 from support.ports import free_port
 from support.waiting import TIMEOUT_SECONDS
 
@@ -43,14 +43,17 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def start(self, wait: bool = True) -> "Server":
-        arguments = ["serve", "--port", str(self.port), "--config", str(self.config)]
+        command = [
+            *self.prefix,
+            *COMMAND,
+            "serve",
+            "--port",
+            str(self.port),
+            "--config",
+            str(self.config),
+        ]
         with self.log_path.open("ab") as log:
-            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            if self.prefix or not can_fork(self.env):
-                command = [*self.prefix, *COMMAND, *arguments]
-                self._process = subprocess.Popen(command, cwd=self.folder, env=self.env, **streams)
-            else:
-                self._process = ForkedCommand(arguments, cwd=self.folder, env=self.env, **streams)
+            self._process = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
         if wait:
             self.wait_until_up()
         return self
