@@ -94,7 +94,7 @@ def test_server_that_does_not_overwrite_deleted_data_is_found(controls: dict[str
             "INSERT INTO secrets (id, link_id, receipt_id, manage_digest, state, format, expiry_type, created_at,"
             " expires_at, ended_at, due_at, passcode_required) VALUES (9, 'l', 'r', x'', 'burned', 'raw', '', 1, 2, 1,"
             " 9999999999999, 0); INSERT INTO payloads VALUES (9, x'', x'00');"
-            " INSERT INTO attempts VALUES (9, x'', 1, 1)",
+            " INSERT INTO attempts (secret, client, since, tries) VALUES (9, x'', 1, 1)",
             {"1 payloads of ended secrets", "1 counts of wrong passcodes of ended secrets"},
         ),
     ],
