@@ -23,7 +23,7 @@ need chromium-headless-shell 'command -v chromium-headless-shell' # its engine a
 need nodejs 'command -v node'
 need npm 'command -v npm'
 need php-cli 'command -v php'
-need php-curl 'php -m | grep -qx curl'
+need php-curl 'php -r "exit((int) !extension_loaded(\"curl\"));"'
 
 venv=${SECLINK_TEST_VENV:-.venv}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
