@@ -104,8 +104,8 @@ function setUpForm(page) {
   form().addEventListener("input", () => loadResult(page).catch(() => {}), { once: true });
   updateForm(page);
   setUpPanel(page);
-  if (page.settings.files === "nobody") $("file-kind").hidden = true;
-  else onFiles((taken) => addFiles(page, taken));
+  $("file-kind").hidden = page.settings.files === "nobody";
+  onFiles((taken) => addFiles(page, taken));
 }
 
 /**
@@ -113,6 +113,7 @@ function setUpForm(page) {
  * @param {import("./file-drop.js").Taken[]} taken
  */
 async function addFiles(page, taken) {
+  if (page.settings.files === "nobody") return page.setText($("problem"), "error.files_not_allowed");
   if (form().kind.value === "text") form().kind.value = "file";
   try {
     const files = await loadFiles(page);
