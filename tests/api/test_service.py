@@ -25,11 +25,11 @@ class Manager:
         self.socket.settimeout(TIMEOUT_SECONDS)
         self.socket.bind(str(self.path))
 
-    def wait_for(self, name: str) -> dict[str, str]:
-        """Return the next message that has the field `name`; skip others."""
+    def wait_for(self, name: str, value: str = "") -> dict[str, str]:
+        """Return the next message that has the field `name`, with `value` if that is given; skip others."""
         while True:
             message = dict(line.split("=", 1) for line in self.socket.recv(4096).decode().split("\n"))
-            if name in message:
+            if name in message and value in ("", message[name]):
                 return message
 
 
@@ -85,7 +85,8 @@ def test_watchdog_is_fed_only_while_the_store_works(make_server: MakeServer, man
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        assert manager.wait_for("STATUS") == {"STATUS": "Not ready: store"}
+        # A slow machine's server may have been found not ready, and ready again, before this.
+        manager.wait_for("STATUS", "Not ready: store")
         manager.socket.settimeout(5)  # each check waits two seconds for the store
         with pytest.raises(TimeoutError):
             manager.wait_for("WATCHDOG")
