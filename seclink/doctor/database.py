@@ -95,7 +95,11 @@ def _integrity(path: Path, inspection: Inspection) -> Finding:
     if inspection.orphans:
         return GROUP.problem(str(path), f"has {inspection.orphans} rows without the secret they belong to", RESTORE)
     size = f"{path.stat().st_size:,} bytes"
-    observation = f"is intact, {size}" if inspection.verdict else f"is readable; too large to check, {size}"
+    observation = (
+        f"is intact, {size}"
+        if inspection.verdict
+        else f"is readable, {size}; too large to check beside a server: check a backup"
+    )
     return GROUP.ok(str(path), observation)
 
 

@@ -15,6 +15,7 @@ from seclink.store.reads import LAST_SEEN
 from seclink.store.uploads import NAMES
 
 TIMEOUT_SECONDS = 5
+MAX_CHECKED_BYTES = 256 * 2**20  # while it is checked, the server cannot erase what has ended: well under a second
 
 
 class Inspection(Struct, frozen=True, kw_only=True):
@@ -34,7 +35,7 @@ class Inspection(Struct, frozen=True, kw_only=True):
     ended: str | None
 
 
-def inspect(path: Path, *, max_bytes: int = 2**30) -> Inspection:
+def inspect(path: Path, *, max_bytes: int = MAX_CHECKED_BYTES) -> Inspection:
     """Return the facts; SQLite checks files of up to `max_bytes` bytes. See also `connection.check`.
 
     Raises StoreUnusable if the file cannot be read, or is not a SecLink database.

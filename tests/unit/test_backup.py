@@ -130,6 +130,24 @@ async def test_backup_has_no_remnant_of_free_pages(store: SqliteStore, path: Pat
     assert found(file, *WAITING) == []
 
 
+async def test_backup_delays_erasure_only_while_it_reads(
+    store: SqliteStore, path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FOR-01: indexes, the check and the sync take most of the time, and none of them needs the source."""
+    finish = snapshot._finish
+    busy = []
+
+    def checkpoint(*arguments: Any) -> None:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("UPDATE meta SET clock_mark = clock_mark + 1")
+            busy.append(other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        finish(*arguments)
+
+    monkeypatch.setattr(snapshot, "_finish", checkpoint)
+    snapshot.write(path, file, SAVED)
+    assert busy == [0]
+
+
 async def test_backup_is_a_complete_database(store: SqliteStore, path: Path, file: Path) -> None:
     """BK-03: one file without a log, readable on a read-only disk."""
     inventory = backup.save(path, file, SAVED)
