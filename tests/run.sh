@@ -19,6 +19,7 @@ need caddy 'command -v caddy' # 9 MB, 36 unpacked; the same
 need systemd 'command -v systemd-analyze' # it checks the unit; libseccomp comes with it
 need chromium 'command -v chromium'
 need chromium-headless-shell 'command -v chromium-headless-shell' # its engine alone: in a third of the time
+need firefox-esr 'command -v firefox-esr' # 80 MB; it saves files in ways of its own
 # The foreign systems' clients.
 need nodejs 'command -v node'
 need npm 'command -v npm'

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from page_actions import Created
 from playwright.sync_api import BrowserContext, Page
 
-from seclink.format import envelope, link
+from seclink.format import envelope, file_header, link
 from seclink.format.file_header import FileEntry, FileHeader
 from seclink.format.file_stream import CHUNK_BYTES, FileStream
 
@@ -89,6 +90,28 @@ def create_with_files(
     }
     created = httpx.post(f"{api}/secrets", json=body).raise_for_status().json()
     return FileSecret(link.build(created["shareUrl"], key), created["receiptId"], created["manageToken"])
+
+
+def read(created: Created) -> tuple[str, dict[str, bytes]]:
+    """Open the link with the format's Python code; return the text and the files by name."""
+    keys = envelope.derive(link.key_of(created.link.partition("#")[2]))
+    url = f"{created.server}/api/v1"
+    proof = {"access": keys.access, "files": True}
+    revealed = httpx.post(f"{url}/secrets/{created.link_id}/reveal", json=proof).raise_for_status().json()
+    blob, iv = (base64.b64decode(revealed[name]) for name in ("encryptedBlob", "iv"))
+    opened = envelope.open(keys.content_key, iv, blob)
+    header = file_header.read(opened.header)
+    assert header is not None
+    stream = FileStream(header.key, header.size)
+    stream.check(revealed["files"]["size"], revealed["files"]["chunks"])
+    grant = {"SecLink-Grant": revealed["files"]["grant"]}
+    chunks = range(revealed["files"]["chunks"])
+    whole = b"".join(stream.open(n, httpx.get(f"{url}/files/{n}", headers=grant).content) for n in chunks)
+    files, at = {}, 0
+    for file in header.files:
+        files[file.name] = whole[at : at + file.size]
+        at += file.size
+    return opened.body.decode(), files
 
 
 def _entry(path: str, data: bytes, media_type: str) -> FileEntry:

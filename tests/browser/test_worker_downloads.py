@@ -22,6 +22,21 @@ FEED = """async ([base, name, size, ending]) => {
   }
   await target.close();
 }"""
+# Start a download, and define a function that writes all of it and returns how that ended.
+START = """async ([base, size]) => {
+  const { workerTarget } = await import(`${base}/js/worker-download.js`);
+  const target = await workerTarget("a.bin", size);
+  window.written = async () => {
+    try {
+      for (let left = size; left > 0; left -= 65536) await target.write(new Uint8Array(Math.min(left, 65536)));
+      await target.close();
+      return "whole";
+    } catch (error) {
+      await target.abort();
+      return error.code;
+    }
+  };
+}"""
 
 
 @pytest.fixture
@@ -88,6 +103,42 @@ def test_secret_with_a_large_file_is_downloaded(page: Page, server: Server, watc
     assert receipt(server.url, created)["files"]["grants"] == 1
     assert not any(page.evaluate(STORED).values())
     assert all(request.headers.get("seclink-grant") for request in watch.requests if "/api/v1/files/" in request.url)
+
+
+def test_page_notices_that_the_browser_ended_the_worker(reader: Page, static_url: str) -> None:
+    """SAVE-06: some browsers show what they have as a finished download."""
+    reader.evaluate(START, [static_url, 9_000_000])
+    session = reader.context.new_cdp_session(reader)
+    session.send("ServiceWorker.enable")
+    session.send("ServiceWorker.stopAllWorkers")
+    assert reader.evaluate("written()") == "cut"
+    assert not any(reader.evaluate(STORED).values())
+
+
+@pytest.mark.parametrize("path", ["", "/AbCdEfGhIjKl"])
+def test_worker_left_by_a_killed_browser_is_removed(
+    page: Page, server: Server, static_url: str, watch: Watch, path: str
+) -> None:
+    """SAVE-06"""
+    watch.expect(r"status of 404 .*/api/v1/")
+    page.route("**/blank", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    page.goto(f"{server.url}/blank")
+    worker = f"{static_url}/js/download-worker.js"
+    page.evaluate("([url, scope]) => navigator.serviceWorker.register(url, { scope })", [worker, "/dl/left/"])
+    assert page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)") == 1
+    page.goto(server.url + path)
+    page.locator("body[data-ready]").wait_for()
+    assert not any(page.evaluate(STORED).values())
+
+
+def test_visit_does_not_disturb_a_download(reader: Page, static_url: str, server: Server) -> None:
+    with reader.expect_download() as started:
+        reader.evaluate(START, [static_url, 9_000_000])
+    other = reader.context.new_page()
+    other.goto(server.url)
+    other.locator("body[data-ready]").wait_for()
+    assert reader.evaluate("written()") == "whole"
+    assert started.value.path().stat().st_size == 9_000_000
 
 
 def test_path_of_downloads_leaves_the_browser_where_it_is(reader: Page, server: Server) -> None:

@@ -11,11 +11,20 @@ addEventListener("securitypolicyviolation", (event) => {
   window.reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
 });
 """
+# Workers of downloads have a few seconds to unregister themselves.
 STORED = """async () => ({
   localStorage: Object.entries(localStorage),
   indexedDB: (await indexedDB.databases()).map((each) => each.name),
   caches: await globalThis.caches?.keys() ?? [],  // not there without https
-  serviceWorkers: (await navigator.serviceWorker?.getRegistrations() ?? []).map((each) => each.scope),
+  serviceWorkers: await (async () => {
+    let scopes = [];
+    for (let round = 0; round < 300; round += 1) {
+      scopes = (await navigator.serviceWorker?.getRegistrations() ?? []).map((each) => each.scope);
+      if (!scopes.some((scope) => scope.includes("/dl/"))) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return scopes;
+  })(),
 })"""
 
 

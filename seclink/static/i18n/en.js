@@ -215,6 +215,7 @@ export default {
   "files.done": "I have all files",
   "files.doneSure": "End the download? The files cannot be fetched again.",
   "files.stopped": "Cancelled. Nothing was kept.",
+  "files.cut": "The browser ended the download early, and may show it as finished. Delete what is in your downloads, and save the file again.",
   "files.failed": "Saving failed, and nothing was kept. Is there enough space? You can try again.",
   "files.notFinished": "The server could not be told that you have the files. It erases them by itself when the time is over.",
   "files.damaged": "The files were damaged or changed on the server or on the way. What was saved of them has been removed.",

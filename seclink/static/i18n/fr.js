@@ -215,6 +215,7 @@ export default {
   "files.done": "J’ai tous les fichiers",
   "files.doneSure": "Terminer le téléchargement ? Les fichiers ne pourront plus être récupérés.",
   "files.stopped": "Annulé. Rien n’a été conservé.",
+  "files.cut": "Le navigateur a interrompu le téléchargement et l’affiche peut-être comme terminé. Supprimez ce qui se trouve dans vos téléchargements et enregistrez le fichier de nouveau.",
   "files.failed": "L’enregistrement a échoué et rien n’a été conservé. Y a-t-il assez de place ? Vous pouvez réessayer.",
   "files.notFinished": "Le serveur n’a pas pu être informé que vous avez les fichiers. Il les effacera de lui-même à la fin du délai.",
   "files.damaged": "Les fichiers ont été endommagés ou modifiés sur le serveur ou en chemin. Ce qui en avait été enregistré a été supprimé.",

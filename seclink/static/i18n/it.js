@@ -215,6 +215,7 @@ export default {
   "files.done": "Ho tutti i file",
   "files.doneSure": "Terminare il download? I file non si potranno più scaricare.",
   "files.stopped": "Annullato. Non è stato conservato nulla.",
+  "files.cut": "Il browser ha interrotto il download e forse lo mostra come completato. Elimina ciò che si trova nei download e salva di nuovo il file.",
   "files.failed": "Salvataggio non riuscito, non è stato conservato nulla. C’è abbastanza spazio? Puoi riprovare.",
   "files.notFinished": "Non è stato possibile comunicare al server che hai i file. Li cancellerà da solo allo scadere del tempo.",
   "files.damaged": "I file sono stati danneggiati o modificati sul server o durante il percorso. Ciò che ne era stato salvato è stato rimosso.",

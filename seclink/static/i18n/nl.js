@@ -215,6 +215,7 @@ export default {
   "files.done": "Ik heb alle bestanden",
   "files.doneSure": "Download beëindigen? De bestanden kunnen niet opnieuw worden opgehaald.",
   "files.stopped": "Geannuleerd. Er is niets bewaard.",
+  "files.cut": "De browser heeft de download te vroeg beëindigd en toont die misschien als voltooid. Verwijder wat er in je downloads staat en sla het bestand opnieuw op.",
   "files.failed": "Opslaan is mislukt en er is niets bewaard. Is er genoeg ruimte? Je kunt het opnieuw proberen.",
   "files.notFinished": "De server kon niet horen dat je de bestanden hebt. Hij wist ze vanzelf als de tijd om is.",
   "files.damaged": "De bestanden zijn op de server of onderweg beschadigd of veranderd. Wat ervan was opgeslagen, is verwijderd.",

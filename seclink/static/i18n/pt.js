@@ -215,6 +215,7 @@ export default {
   "files.done": "Tenho todos os arquivos",
   "files.doneSure": "Encerrar o download? Os arquivos não poderão ser baixados de novo.",
   "files.stopped": "Cancelado. Nada foi mantido.",
+  "files.cut": "O navegador interrompeu o download e talvez o mostre como concluído. Apague o que está nos seus downloads e salve o arquivo de novo.",
   "files.failed": "Não foi possível salvar, e nada foi mantido. Há espaço suficiente? Você pode tentar de novo.",
   "files.notFinished": "Não foi possível avisar ao servidor que você tem os arquivos. Ele os apaga sozinho quando o prazo terminar.",
   "files.damaged": "Os arquivos foram danificados ou alterados no servidor ou no caminho. O que deles tinha sido salvo foi removido.",

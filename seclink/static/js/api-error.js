@@ -1,9 +1,10 @@
 /**
  * The one error of the front end: a `code`, and the details that the server sent with it.
  *
- * Codes are the server's, from its problem documents, and six of our own: `missing` (a file of the page), `unreachable`,
- * `link_incomplete`, `not_authentic`, `stopped` (by the user) and `bad_answer` (the response is not SecLink's). The page shows its own text for
- * a code. The server's text is dropped, since it is in English only.
+ * Codes are the server's, from its problem documents, and our own: `missing` (a file of the page), `unreachable`,
+ * `link_incomplete`, `not_authentic`, `stopped` (by the user), `cut` (a download, by the browser) and `bad_answer` (the
+ * response is not SecLink's). The page shows its own text for a code. The server's text is dropped, since it is in
+ * English only.
  */
 // @ts-check
 

@@ -224,7 +224,7 @@ export class FileList {
   #showError(error) {
     if (isEnd(error)) this.#end("files.gone");
     else if (error?.code === "not_authentic") this.announce("files.damaged");
-    else this.announce(error?.code === "stopped" ? "files.stopped" : "files.failed");
+    else this.announce(["stopped", "cut"].includes(error?.code) ? `files.${error.code}` : "files.failed");
   }
 
   /** The server has no more of the files. @param {string} key */

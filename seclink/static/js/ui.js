@@ -173,11 +173,23 @@ export async function openPage() {
   document.querySelector(".not-started")?.remove();
   chooseLanguage(page);
   fillFooter(page.settings);
+  removeLeftWorkers();
   if (isSecureContext && crypto.subtle) return page;
   const href = `https://${location.host}${location.pathname}${location.search}${location.hash}`;
   const secure = page.element("a", "insecure.open", { className: "primary", href });
   page.showNotice("insecure.title", ["insecure.why", "insecure.operator"], location.port ? [] : [secure]);
   return null;
+}
+
+/** Unregister the workers of downloads that no page has any more: their browser was killed. */
+async function removeLeftWorkers() {
+  const registrations = await navigator.serviceWorker?.getRegistrations() ?? [];
+  if (!registrations.length) return;
+  const { held = [] } = await navigator.locks.query();
+  for (const registration of registrations) {
+    const { scope } = registration;
+    if (scope.startsWith(`${brand().href}dl/`) && !held.some(({ name }) => name?.startsWith(scope))) registration.unregister();
+  }
 }
 
 /** The link to the start page. @returns {HTMLAnchorElement} */

@@ -26,7 +26,7 @@ const policy = browser.trustedTypes?.createPolicy("seclink-worker", {
 });
 
 export function hasWorkers() {
-  return Boolean(navigator.serviceWorker);
+  return Boolean(navigator.serviceWorker && navigator.locks);
 }
 
 /**
@@ -37,24 +37,40 @@ export function hasWorkers() {
  */
 export async function workerTarget(name, size) {
   const scope = `${FOLDER_URL}${toHex(randomBytes(16))}/`;
-  const url = policy ? policy.createScriptURL(WORKER_URL) : WORKER_URL;
-  const registration = await navigator.serviceWorker.register(url, { scope });
-  const unregister = () => registration.unregister();
-  addEventListener("pagehide", unregister);
+  const file = `${scope}file`;
+  const letGo = await hold(`${file}#page`);
+  try {
+    const url = policy ? policy.createScriptURL(WORKER_URL) : WORKER_URL;
+    const registration = await navigator.serviceWorker.register(url, { scope });
+    return await targetOf(registration, file, { name, size }, letGo);
+  } catch (error) {
+    letGo();
+    throw error;
+  }
+}
+
+/**
+ * @param {ServiceWorkerRegistration} registration
+ * @param {string} url
+ * @param {{name: string, size: number}} file
+ * @param {() => void} letGo
+ * @returns {Promise<Target>}
+ */
+async function targetOf(registration, url, file, letGo) {
   const worker = await activated(registration);
   const { port1, port2 } = new MessageChannel();
   const feed = new Feed(port1);
   const ping = setInterval(() => worker.postMessage("ping"), PING_MS);
-  const end = async () => {
+  const end = () => {
     clearInterval(ping);
     port1.close();
-    removeEventListener("pagehide", unregister);
-    await unregister();
+    letGo();
   };
-  worker.postMessage({ url: `${scope}file`, name, size }, [port2]);
+  worker.postMessage({ url, ...file }, [port2]);
   await feed.next("announced");
+  navigator.locks.request(`${url}#worker`, () => feed.add("lost")).then(() => registration.unregister());
   // Without the attribute `download`, which would have the browser ask the server and not the worker.
-  Object.assign(document.createElement("a"), { href: `${scope}file` }).click();
+  Object.assign(document.createElement("a"), { href: url }).click();
   await feed.next("started");
   return {
     async write(piece) {
@@ -66,14 +82,24 @@ export async function workerTarget(name, size) {
       await feed.next("pull");
       port1.postMessage({ isEnd: true });
       await feed.next("ended");
-      await end();
+      end();
     },
     async abort() {
       port1.postMessage({});
-      await feed.next("pull").catch(() => {});
-      await end();
+      end();
     },
   };
+}
+
+/**
+ * Hold a lock until the returned function is called or the page is gone.
+ * @param {string} name
+ * @returns {Promise<() => void>}
+ */
+function hold(name) {
+  return new Promise((resolve) => {
+    navigator.locks.request(name, () => new Promise((letGo) => resolve(() => letGo(undefined))));
+  });
 }
 
 /** Receives what the worker says, in its order. */
@@ -83,19 +109,23 @@ class Feed {
     /** @type {string[]} */
     this.messages = [];
     this.wake = () => {};
-    port.onmessage = ({ data }) => {
-      this.messages.push(data);
-      this.wake();
-    };
+    port.onmessage = ({ data }) => this.add(data);
+  }
+
+  /** @param {string} message */
+  add(message) {
+    this.messages.push(message);
+    this.wake();
   }
 
   /**
-   * Wait for a message. Throws ApiError `stopped` if the browser's download was cancelled.
+   * Wait for a message. Throws ApiError `stopped` if the browser's download was cancelled, `cut` if the worker is gone.
    * @param {string} expected
    */
   async next(expected) {
     while (!this.messages.length) await new Promise((resolve) => (this.wake = () => resolve(null)));
-    if (this.messages.shift() !== expected) throw new ApiError("stopped");
+    const message = this.messages.shift();
+    if (message !== expected) throw new ApiError(message === "lost" ? "cut" : "stopped");
   }
 }
 
