@@ -45,6 +45,7 @@
     └── ClientError            stays in the client
         ├── Unreachable        no response, or not one of SecLink
         ├── LinkIncomplete     the link was cut off or mistyped; no request was sent
+        ├── SourceChanged      a file changed or disappeared while it was sent; nothing was created
         └── NotAuthentic       the payload does not open: it is damaged or forged
 
 A message is for people; programs use the code and the attributes. The messages of StartRefused, for the operator, name
@@ -344,6 +345,10 @@ class Unreachable(ClientError):
 
 class LinkIncomplete(ClientError):
     code, title = "link_incomplete", "This link is incomplete or was changed; ask for it again, no view was spent"
+
+
+class SourceChanged(ClientError):
+    code, title = "source_changed", "A file changed while it was sent; nothing was created"
 
 
 class NotAuthentic(ClientError):

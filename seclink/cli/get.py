@@ -18,7 +18,8 @@ from seclink.cli.terminal import printable
 from seclink.cli.wordlist import passcode_candidates
 from seclink.client.client import Client
 from seclink.client.models import ReceiptInfo, RevealedSecret, SecretInfo
-from seclink.client.secrets import RawNotOpened
+from seclink.client.received_files import ReceivedFiles
+from seclink.client.reveals import RawNotOpened
 from seclink.errors import (
     ClientError,
     Gone,
@@ -111,7 +112,7 @@ def _show_note(client: Client, link: str) -> None:
         click.echo(f"note from the sender: {printable(note)}", err=True)
 
 
-def _reveal(client: Client, link: str, passcode: str | None) -> RevealedSecret:
+def _reveal(client: Client, link: str, passcode: str | None) -> RevealedSecret[ReceivedFiles]:
     try:
         return _reveal_with_prompt(client, link, passcode)
     except RawNotOpened as error:
@@ -121,7 +122,7 @@ def _reveal(client: Client, link: str, passcode: str | None) -> RevealedSecret:
         raise
 
 
-def _reveal_with_prompt(client: Client, link: str, passcode: str | None) -> RevealedSecret:
+def _reveal_with_prompt(client: Client, link: str, passcode: str | None) -> RevealedSecret[ReceivedFiles]:
     """Reveal with the passcode of the option, or prompt for it as often as the server allows."""
     is_prompting = False
     # Each is tried only if the one before it was wrong.
@@ -168,7 +169,7 @@ def _doubt(passcode: str) -> tuple[str, str]:
     return look_alikes, "Try the usual ones?"
 
 
-def _output(secret: RevealedSecret, profile: Profile) -> None:
+def _output(secret: RevealedSecret[ReceivedFiles], profile: Profile) -> None:
     try:
         _write(secret.body)
     except OSError:
@@ -191,7 +192,7 @@ def _write(body: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _rescue(secret: RevealedSecret, profile: Profile) -> str:
+def _rescue(secret: RevealedSecret[ReceivedFiles], profile: Profile) -> str:
     """Save a revealed secret that could not be written, and return what became of it."""
     try:
         return f"it is saved in {profile.rescue(secret.body)}"
@@ -200,7 +201,7 @@ def _rescue(secret: RevealedSecret, profile: Profile) -> str:
         return f"{loss}: {error}"
 
 
-def _epilogue(secret: RevealedSecret) -> str:
+def _epilogue(secret: RevealedSecret[ReceivedFiles]) -> str:
     name = f"file {printable(str(secret.header.get('name', '')))!r}; " if secret.type == "file" else ""
     if secret.views_left == 0:
         return f"({name}that was the last view: the server has erased the secret)"

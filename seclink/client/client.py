@@ -6,16 +6,17 @@
 
     secret = client.reveal(link, passcode="told by phone")
     print(secret.text, secret.views_left)
+    secret.files.save("downloads")
 
-Secrets are sealed and opened here. Every operation is written once, without I/O, in `secrets` and `receipts`; the two
-classes below differ only in how they send and how they wait. An error response raises the exception of
-`seclink.errors` with its code; no response, or one that is not SecLink's, raises `Unreachable`.
+Secrets are sealed and opened here. Every operation is written once, in `secrets`, `uploads`, `reveals`, `downloads` and
+`receipts`; the two classes below differ only in how they send and how they wait. An error response raises the exception
+of `seclink.errors` with its code; no response, or one that is not SecLink's, raises `Unreachable`.
 """
 
 import asyncio
+import contextlib
 import functools
 import os
-import re
 import secrets as randomness
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -23,19 +24,20 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from seclink import __version__
-from seclink.client import receipts, secrets
+from seclink.client import receipts, reveals, secrets, uploads
 from seclink.client.deadline import Deadline, DeadlineTransport, current
-from seclink.client.protocol import MAX_BYTES, ConnectionLost, Flow, HttpRequest, HttpResponse, Outcome
+from seclink.client.http_messages import append, connection_lost, empty_body, http_response, request_arguments
+from seclink.client.models import RevealedSecret
 from seclink.client.proxies import Connections
+from seclink.client.received_files import AsyncReceivedFiles, ReceivedFiles
+from seclink.client.reveals import Revealed
 from seclink.client.session import DEFAULT_SERVER, Session, server_address
+from seclink.client.steps import Flow, HttpRequest, Outcome, Step, Work
 from seclink.errors import KeyInvalid
 
 __all__ = ["AsyncClient", "Client"]
 
 DEFAULT_TIMEOUT = 30.0
-
-_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,6 +59,28 @@ def _awaitable(
     @functools.wraps(call)
     async def method(client: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await client._drive(call(client._session, *args, **kwargs))
+
+    return method
+
+
+def _opening(
+    call: Callable[Concatenate[Session, P], Flow[Revealed]],
+) -> Callable[Concatenate["Client", P], RevealedSecret[ReceivedFiles]]:
+    @functools.wraps(call)
+    def method(client: "Client", /, *args: P.args, **kwargs: P.kwargs) -> RevealedSecret[ReceivedFiles]:
+        secret = client._drive(call(client._session, *args, **kwargs))
+        return secret.with_files(ReceivedFiles(secret.files, client._drive))
+
+    return method
+
+
+def _opening_awaitable(
+    call: Callable[Concatenate[Session, P], Flow[Revealed]],
+) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, RevealedSecret[AsyncReceivedFiles]]]:
+    @functools.wraps(call)
+    async def method(client: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> RevealedSecret[AsyncReceivedFiles]:
+        secret = await client._drive(call(client._session, *args, **kwargs))
+        return secret.with_files(AsyncReceivedFiles(secret.files, client._drive))
 
     return method
 
@@ -91,8 +115,11 @@ class Client:
         self._sleep = sleep
 
     create = _blocking(secrets.create)
-    reveal = _blocking(secrets.reveal)
-    meta = _blocking(secrets.meta)
+    upload = _blocking(uploads.upload)
+    cancel_upload = _blocking(uploads.cancel_upload)
+    reveal = _opening(reveals.reveal)
+    reopen = _opening(reveals.reopen)
+    meta = _blocking(reveals.meta)
     report = _blocking(secrets.report)
     list_secrets = _blocking(receipts.list_secrets)
     get_details = _blocking(receipts.get_details)
@@ -114,27 +141,34 @@ class Client:
 
     def _drive(self, flow: Flow[T]) -> T:
         outcome: Outcome = None
-        while True:
-            try:
-                step = flow.send(outcome)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            outcome = self._send(step) if isinstance(step, HttpRequest) else self._sleep(step)
+        with contextlib.closing(flow):
+            while True:
+                try:
+                    step = flow.send(outcome)
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return]
+                outcome = self._do(step)
+
+    def _do(self, step: Step) -> Outcome:
+        if isinstance(step, HttpRequest):
+            return self._send(step)
+        step.run() if isinstance(step, Work) else self._sleep(step)
+        return None
 
     def _send(self, request: HttpRequest) -> Outcome:
         http, variable = self._connections.to(request.url)
-        arguments = _request_arguments(request)
+        arguments = request_arguments(request)
         deadline = Deadline(self._timeout, len(arguments["content"] or b""))
         token = current.set(deadline)
         try:
             with http.stream(**arguments) as response:
-                body = _empty_body(response)
+                body = empty_body(response)
                 for part in response.iter_bytes():
-                    _append(body, part, request, response)
+                    append(body, part, request, response)
                     deadline.extend(len(part))
-                return _http_response(response, body)
+                return http_response(response, body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return _connection_lost(error, variable)
+            return connection_lost(error, variable)
         finally:
             current.reset(token)
 
@@ -165,8 +199,11 @@ class AsyncClient:
         self._sleep = sleep
 
     create = _awaitable(secrets.create)
-    reveal = _awaitable(secrets.reveal)
-    meta = _awaitable(secrets.meta)
+    upload = _awaitable(uploads.upload)
+    cancel_upload = _awaitable(uploads.cancel_upload)
+    reveal = _opening_awaitable(reveals.reveal)
+    reopen = _opening_awaitable(reveals.reopen)
+    meta = _awaitable(reveals.meta)
     report = _awaitable(secrets.report)
     list_secrets = _awaitable(receipts.list_secrets)
     get_details = _awaitable(receipts.get_details)
@@ -188,27 +225,44 @@ class AsyncClient:
 
     async def _drive(self, flow: Flow[T]) -> T:
         outcome: Outcome = None
-        while True:
-            try:
-                step = flow.send(outcome)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            outcome = await (self._send(step) if isinstance(step, HttpRequest) else self._sleep(step))
+        with contextlib.closing(flow):
+            while True:
+                try:
+                    step = flow.send(outcome)
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return]
+                outcome = await self._do(step)
+
+    async def _do(self, step: Step) -> Outcome:
+        if isinstance(step, HttpRequest):
+            return await self._send(step)
+        await (_in_thread(step) if isinstance(step, Work) else self._sleep(step))
+        return None
 
     async def _send(self, request: HttpRequest) -> Outcome:
         http, variable = self._connections.to(request.url)
-        arguments, now = _request_arguments(request), asyncio.get_running_loop().time
+        arguments, now = request_arguments(request), asyncio.get_running_loop().time
         deadline = Deadline(self._timeout, len(arguments["content"] or b""))
         try:
             async with asyncio.timeout(deadline.remaining()) as limit, http.stream(**arguments) as response:
-                body = _empty_body(response)
+                body = empty_body(response)
                 async for part in response.aiter_bytes():
-                    _append(body, part, request, response)
+                    append(body, part, request, response)
                     deadline.extend(len(part))
                     limit.reschedule(now() + deadline.remaining())
-                return _http_response(response, body)
+                return http_response(response, body)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            return _connection_lost(error, variable)
+            return connection_lost(error, variable)
+
+
+async def _in_thread(work: Work[Any]) -> None:
+    """Do the work to its end, also if the caller is cancelled: what it uses is closed afterwards."""
+    task = asyncio.ensure_future(asyncio.to_thread(work.run))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _session(server: str | None, key: str | None) -> Session:
@@ -217,40 +271,3 @@ def _session(server: str | None, key: str | None) -> Session:
     if not api_key.isascii() or not api_key.isprintable():
         raise KeyInvalid
     return Session(server_address(address), api_key, randomness.token_bytes)
-
-
-def _request_arguments(request: HttpRequest) -> dict[str, Any]:
-    headers = {"User-Agent": f"seclink/{__version__}", "Accept": "application/json", **request.headers}
-    headers["Accept-Encoding"] = "identity"  # a few compressed bytes may expand to gigabytes
-    if request.body is not None:
-        headers["Content-Type"] = "application/json"
-    return {"method": request.method, "url": request.url, "headers": headers, "content": request.content()}
-
-
-def _empty_body(response: httpx.Response) -> bytearray:
-    """Return a buffer for the body. Reject a compressed response: its size is unknown until it has filled the
-    memory, and the request did not accept one.
-    """
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise httpx.ReadError("the response is compressed, although the request did not accept that")
-    return bytearray()
-
-
-def _append(body: bytearray, part: bytes, request: HttpRequest, response: httpx.Response) -> None:
-    """Append to the body, up to a limit: links lead to servers of strangers, and no response may fill the memory."""
-    limit = request.max_bytes if response.is_success else MAX_BYTES
-    if len(body) + len(part) > limit:
-        raise httpx.ReadError(f"the response is larger than {limit:,} bytes, and so not SecLink's")
-    body += part
-
-
-def _http_response(response: httpx.Response, body: bytearray) -> HttpResponse:
-    return HttpResponse(response.status_code, dict(response.headers), body)
-
-
-def _connection_lost(error: Exception, proxy_variable: str | None) -> ConnectionLost:
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        reason = "no response in time"
-    else:
-        reason = _ERRNO.sub("", str(error)) or type(error).__name__
-    return ConnectionLost(reason + (f", through the proxy in {proxy_variable}" if proxy_variable else ""))

@@ -5,13 +5,15 @@ Every `of` reads the JSON object of one response and raises KeyError, TypeError 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from seclink.format.link import LINK_ID
 
 Json = Mapping[str, Any]
+FilesT = TypeVar("FilesT")
+OtherT = TypeVar("OtherT")
 
 MAX_STRING_CHARS = 20_000
 MAX_INTEGER = 2**53
@@ -38,11 +40,12 @@ class CreatedSecret:
 
 
 @dataclass(frozen=True, slots=True)
-class RevealedSecret:
+class RevealedSecret(Generic[FilesT]):
     """An opened secret. `views_left` is 0 if this was the last view, None if views are unlimited.
 
-    `type` is text, redirect, neogram or file; `header` has the `name` and `mediaType` of a file. `is_key_exposed`:
-    servers on the link's way may have seen its key.
+    `type` is text, redirect, neogram or file; `header` has the `name` and `mediaType` of a file. `files` is empty for a
+    secret without files beside its body. `response` is the server's, encrypted as it came, for `reopen`.
+    `is_key_exposed`: servers on the link's way may have seen its key.
     """
 
     body: bytes = field(repr=False)
@@ -50,12 +53,18 @@ class RevealedSecret:
     header: Json = field(repr=False)
     views_left: int | None
     expires_at: datetime
+    files: FilesT = field(repr=False)
+    response: Json = field(repr=False)
     is_key_exposed: bool = False
 
     @property
     def text(self) -> str:
         """The body as text. Raises UnicodeDecodeError if it is not UTF-8."""
         return self.body.decode()
+
+    def with_files(self, files: OtherT) -> "RevealedSecret[OtherT]":
+        """Return the same secret with other files."""
+        return replace(self, files=files)  # type: ignore[arg-type, return-value]
 
 
 @dataclass(frozen=True, slots=True)

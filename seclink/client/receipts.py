@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from seclink.client.models import AccountInfo, AccountStats, ReceiptInfo, ReceiptList
-from seclink.client.protocol import Flow, HttpRequest, exchange
+from seclink.client.protocol import exchange
 from seclink.client.session import Session, to_seconds
+from seclink.client.steps import Flow, HttpRequest
 from seclink.errors import BadRequest, Fault, LinkIncomplete
 from seclink.format.link import LINK_ID
 from seclink.format.pasted_link import parse_receipt

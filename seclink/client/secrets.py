@@ -1,56 +1,27 @@
-"""The calls for secrets: create, reveal, meta and report. Each is a generator (see `protocol`).
-
-A view is spent only after the server has checked the proof of the link's key, the passcode and everything else; and the
-client sends a request only for a complete link.
-"""
+"""The calls that create and report secrets. Each is a generator (see `steps`)."""
 
 import base64
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import msgspec
-
-from seclink.client.models import (
-    CreatedSecret,
-    Json,
-    RevealedSecret,
-    SecretInfo,
-    instant,
-    integer,
-    integer_or_none,
-    link_id_of,
-    string,
-)
-from seclink.client.protocol import Body, Flow, HttpRequest, exchange
+from seclink.client import uploads
+from seclink.client.models import CreatedSecret, Json, instant, integer, integer_or_none, link_id_of, string
+from seclink.client.protocol import exchange
 from seclink.client.session import Session, to_seconds
-from seclink.errors import BadRequest, Fault, LinkIncomplete, NotAuthentic
+from seclink.client.sources import FileInput
+from seclink.client.steps import Flow, HttpRequest, Progress
+from seclink.client.uploads import BegunUpload
+from seclink.errors import BadRequest, Fault, LinkIncomplete, SecLinkError
 from seclink.format import envelope
 from seclink.format import passcode as passcodes
 from seclink.format.envelope import Keys
-from seclink.format.link import Link, build, draw_key, key_of, raw_key_of
-from seclink.format.pasted_link import is_sharokey_key, parse
+from seclink.format.link import build, draw_key
+from seclink.format.pasted_link import parse
 
 SecretType = Literal["text", "redirect", "neogram", "file"]
 
-
-class RawNotOpened(NotAuthentic):
-    """A raw secret that AES-GCM does not open.
-
-    Its view is spent, so the payload is here, as `blob` and `iv`: the sender may have encrypted it in another way.
-    """
-
-    def __init__(self, blob: bytes, iv: bytes) -> None:
-        super().__init__("The secret was not encrypted with AES-GCM under this link's key")
-        self.blob = blob
-        self.iv = iv
-
-
-MAX_PAYLOAD_BYTES = 96 * 2**20
-"""The largest payload a server can be configured to accept is 64 MiB, which is 86 MiB in base64."""
 
 _HEADER_BYTES, _TAG_BYTES = 64, 16
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
@@ -69,6 +40,9 @@ def create(
     expires_in: int | None = None,
     name: str | None = None,
     media_type: str | None = None,
+    files: Sequence[FileInput] = (),
+    upload: BegunUpload | None = None,
+    progress: Progress | None = None,
 ) -> Flow[CreatedSecret]:
     """Seal `text` here and store the ciphertext on the server.
 
@@ -76,57 +50,35 @@ def create(
     revealed `views` times (None: without limit). A value that is not allowed raises BadRequest. The recipient sees
     `note` before revealing. Type redirect needs an http or https URL, type file a `name`.
     `password` is the passcode, to be told on another channel; `description` is the label, which only the sender sees.
+
+    `files` are paths, binary streams, or tuples of a name and either; they are encrypted and uploaded first, as by
+    `upload`, whose result may be given instead. `progress` is called with the bytes done and the bytes in all.
     """
     body = _body(text, type)
     if password is not None and (fault := passcodes.fault(password)):
         raise BadRequest("That passcode could not be typed again", (fault,))
+    if type != "text" and (files or upload):
+        raise BadRequest("Only a text can have files", (Fault("type", "must be text beside files", "conflict"),))
+    header = _header(type, name, media_type)
+    lifetime = to_seconds(hours) if expires_in is None and hours is not None else expires_in
+    terms: dict[str, Any] = {"expiryType": "view_once"} if lifetime is None else {"expiresIn": lifetime}
+    terms |= {"label": description, "publicNote": note}
     key = draw_key(session.random)
     keys = envelope.derive(key, password)
-    sealed = _sealed(keys, session.random(envelope.IV_BYTES), _header(type, name, media_type), body)
-    lifetime = to_seconds(hours) if expires_in is None and hours is not None else expires_in
-    terms = {"expiryType": "view_once"} if lifetime is None else {"expiresIn": lifetime}
-    members = sealed | terms | {"label": description, "publicNote": note}
+    attached = (yield from uploads.upload(session, files, progress=progress)) if files else upload
+    if attached:
+        header |= attached.header.members()
+        terms["upload"] = {"id": attached.id, "token": attached.token}
+    members = terms | _sealed(keys, session.random(envelope.IV_BYTES), header, body)
     present = {name: value for name, value in members.items() if value is not None}
     headers = session.credentials() | session.idempotency_key()
     request = HttpRequest("POST", session.url("/secrets"), headers, present | {"maxViews": views}, repeatable=True)
-    return (yield from exchange(request, lambda data: _created_secret(data, lifetime, key)))
-
-
-def reveal(session: Session, link: str, passcode: str | None = None) -> Flow[RevealedSecret]:
-    """Spend a view and return the opened secret. `link` is a pasted text, with what mail and chat programs make of it.
-
-    Raises LinkIncomplete, PasscodeRequired, PasscodeWrong, or AccessDenied for the key of another secret: these spend
-    no view. Raises Gone if the secret has ended, NotAuthentic if the payload does not open.
-    """
-    # A view must not be spent on a secret that this key or passcode does not fit. The proof of a native link's key
-    # ensures that. A raw secret's key proves nothing, and a secret may have no passcode: then `meta` is read first.
-    target = parse(link)
-    if passcode == "":
-        raise BadRequest("That passcode is empty; no view was spent", (Fault("passcode", "is empty", "required"),))
-    if "." in target.link_id:
-        raise _opened_elsewhere(target.link_id.partition(".")[0])
-    if is_sharokey_key(target.fragment) and (yield from _meta(session, target)).format == "sharokey":
-        raise _opened_elsewhere("sharokey")
-    format, key = _format_and_key(target.fragment)
-    if passcode or format == "raw":
-        info = yield from _meta(session, target)
-        if info.format != format:
-            raise LinkIncomplete
-        if passcode and not info.passcode_required:
-            message = "This secret has no passcode; no view was spent"
-            raise BadRequest(message, (Fault("passcode", "was given, but none is set", "unexpected"),))
-    if format == "raw":
-        return (yield from _reveal_raw(session, target, key, passcode))
-    keys = envelope.derive(key, passcode and passcodes.cleaned(passcode))
-    payload = yield from _claim(session, target, {"access": keys.access, "passcodeHash": keys.passcode_hash})
-    # Format and passcode follow from the link alone, so that a lying server cannot weaken them.
-    opened = envelope.open(keys.content_key, payload.iv, payload.blob)
-    return _revealed(target, payload, opened.body, opened.type, opened.header)
-
-
-def meta(session: Session, link: str) -> Flow[SecretInfo]:
-    """Return the public facts of a secret. Spends no view and works without the link's fragment."""
-    return (yield from _meta(session, parse(link)))
+    try:
+        return (yield from exchange(request, lambda data: _created_secret(data, lifetime, key)))
+    except SecLinkError:
+        if files and attached:
+            yield from uploads.give_up(session, attached)
+        raise
 
 
 def report(session: Session, link: str, reason: str) -> Flow[None]:
@@ -145,70 +97,6 @@ def max_body_bytes(max_sealed_bytes: int) -> int:
         else:
             too_long = middle
     return fits
-
-
-@dataclass(frozen=True, slots=True)
-class _ClaimedPayload:
-    blob: bytes
-    iv: bytes
-    views_left: int | None
-    expires_at: datetime
-
-
-class _PayloadMembers(msgspec.Struct, rename="camel"):
-    """The members of a revealed secret that are read; others are skipped, as millions would fill the memory."""
-
-    encrypted_blob: str
-    iv: str
-    views_left: int | None
-    expires_at: int
-
-
-def _payload_members(body: Body) -> Json:
-    """Raises ValueError if members are missing or have other types."""
-    try:
-        return msgspec.structs.asdict(msgspec.json.decode(body, type=_PayloadMembers))
-    except (msgspec.MsgspecError, RecursionError):
-        raise ValueError("not a payload") from None
-
-
-def _format_and_key(fragment: str) -> tuple[str, bytes]:
-    """Return the format and key of a fragment that is not a native one as raw, even if it is a truncated native one."""
-    try:
-        return envelope.FORMAT, key_of(fragment)
-    except LinkIncomplete:
-        return "raw", raw_key_of(fragment)
-
-
-def _reveal_raw(session: Session, target: Link, key: bytes, passcode: str | None) -> Flow[RevealedSecret]:
-    proof = {"passcodeHash": envelope.raw_passcode_hash(passcode) if passcode else None}
-    payload = yield from _claim(session, target, proof)
-    try:
-        body = envelope.open_raw(key, payload.iv, payload.blob)
-    except NotAuthentic:
-        raise RawNotOpened(payload.blob, payload.iv) from None
-    return _revealed(target, payload, body, "text", {"type": "text", "size": len(body)})
-
-
-def _revealed(target: Link, payload: _ClaimedPayload, body: bytes, kind: str, header: Json) -> RevealedSecret:
-    return RevealedSecret(body, kind, header, payload.views_left, payload.expires_at, target.is_exposed)
-
-
-def _opened_elsewhere(system: str) -> BadRequest:
-    fault = Fault("link", f"was made by a client of {system}", "unsupported")
-    return BadRequest("This link opens only in a browser; no view was spent", (fault,))
-
-
-def _claim(session: Session, target: Link, proof: Mapping[str, str | None]) -> Flow[_ClaimedPayload]:
-    body = {member: value for member, value in proof.items() if value is not None}
-    url, headers = session.secret_url(target, "/reveal"), session.idempotency_key()
-    request = HttpRequest("POST", url, headers, body, repeatable=True, max_bytes=MAX_PAYLOAD_BYTES)
-    return (yield from exchange(request, _claimed_payload, _payload_members))
-
-
-def _meta(session: Session, target: Link) -> Flow[SecretInfo]:
-    request = HttpRequest("GET", session.secret_url(target, "/meta"), repeatable=True)
-    return (yield from exchange(request, SecretInfo.of))
 
 
 def _body(text: str | bytes, kind: str) -> bytes:
@@ -234,7 +122,7 @@ def _is_web_address(body: bytes) -> bool:
     return parts.scheme in ("http", "https") and has_host and is_one_word
 
 
-def _header(kind: str, name: str | None, media_type: str | None) -> dict[str, str]:
+def _header(kind: str, name: str | None, media_type: str | None) -> dict[str, Any]:
     if kind not in ("text", "redirect", "neogram", "file"):
         fault = Fault("type", "must be text, redirect, neogram or file", "not_one_of")
         raise BadRequest("There is no such type of secret", (fault,))
@@ -246,7 +134,7 @@ def _header(kind: str, name: str | None, media_type: str | None) -> dict[str, st
     return {"type": kind, "name": base, "mediaType": media_type or "application/octet-stream"}
 
 
-def _sealed(keys: Keys, iv: bytes, header: Mapping[str, str], body: bytes) -> dict[str, str | int | None]:
+def _sealed(keys: Keys, iv: bytes, header: Json, body: bytes) -> dict[str, str | None]:
     return {
         "encryptedBlob": _base64(envelope.seal(keys.content_key, iv, header, body)),
         "iv": _base64(iv),
@@ -283,15 +171,6 @@ def _opens(link: str, link_id: str) -> bool:
         return parse(link).link_id == link_id
     except LinkIncomplete:
         return False
-
-
-def _claimed_payload(data: Json) -> _ClaimedPayload:
-    return _ClaimedPayload(
-        blob=base64.b64decode(data["encrypted_blob"], validate=True),
-        iv=base64.b64decode(data["iv"], validate=True),
-        views_left=integer_or_none(data["views_left"]),
-        expires_at=instant(data["expires_at"]),
-    )
 
 
 def _base64(data: bytes) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from seclink.client.protocol import HttpRequest
+from seclink.client.steps import HttpRequest
 from seclink.errors import BadRequest, Fault
 from seclink.format.host import is_usable
 from seclink.format.link import Link, ReceiptLink
@@ -43,22 +43,26 @@ class Session:
             return {"SecLink-Manage": manage_token}
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
-    def idempotency_key(self) -> dict[str, str]:
-        """Return a header with a new key, to be repeated in every attempt of one call. It has 192 bits, because it
-        fetches a revealed secret again for a minute.
+    def idempotency_key(self, key: str | None = None) -> dict[str, str]:
+        """Return a header with a new key, to be repeated in every attempt of one call, or with the one of an earlier
+        call. It has 192 bits, because it fetches a revealed secret again for a minute.
         """
-        return {"Idempotency-Key": base64.urlsafe_b64encode(self.random(24)).decode()}
+        return {"Idempotency-Key": key or base64.urlsafe_b64encode(self.random(24)).decode()}
 
     def get(self, path: str, manage_token: str | None = None) -> HttpRequest:
         return HttpRequest("GET", self.url(path), self.credentials(manage_token), repeatable=True)
 
     def secret_url(self, link: Link, path: str) -> str:
         """Return a URL below `/secrets/{linkId}` of the link's server."""
-        return f"{self._server_of(link)}{API}/secrets/{link.link_id}{path}"
+        return f"{self.api_url(link)}/secrets/{link.link_id}{path}"
 
     def receipt_url(self, link: ReceiptLink) -> str:
         """Return the URL of a receipt at the server of its link."""
-        return f"{self._server_of(link)}{API}/receipts/{link.receipt_id}"
+        return f"{self.api_url(link)}/receipts/{link.receipt_id}"
+
+    def api_url(self, link: Link | ReceiptLink) -> str:
+        """Return the URL of the API of a link's server."""
+        return f"{self._server_of(link)}{API}"
 
     def is_own(self, base: str) -> bool:
         """Return whether the base of a link is at this session's server."""

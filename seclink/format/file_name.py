@@ -44,7 +44,7 @@ def saved_names(files: Sequence[FileEntry]) -> list[SavedName]:
     saved = []
     for folder, file in zip(folders, files, strict=True):
         name = cleaned_name(file.name)
-        options = (SavedName(folder, _numbered(name, number)) for number in count(1))
+        options = (SavedName(folder, numbered(name, number)) for number in count(1))
         choice = next(option for option in options if _folded(option.path) not in used)
         used.add(_folded(choice.path))
         saved.append(choice)
@@ -74,12 +74,13 @@ def well_formed(text: str) -> str:
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
+def numbered(name: str, number: int) -> str:
+    """Return the name that a file gets if `number - 1` others have it already, like `a (2).txt`."""
+    return name if number == 1 else _cut(name, f" ({number})")
+
+
 def _trimmed(name: str) -> str:
     return name.lstrip(_SPACES).rstrip(f"{_SPACES}.") or _NAMELESS
-
-
-def _numbered(name: str, number: int) -> str:
-    return name if number == 1 else _cut(name, f" ({number})")
 
 
 def _cut(name: str, suffix: str = "") -> str:

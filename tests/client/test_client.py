@@ -15,7 +15,7 @@ from peer import EXPIRES_AT, SERVER, Caller, Peer, ScriptedProxy, create_respons
 from seclink import AsyncClient, Client
 from seclink.client.proxies import EnvironmentProxies
 from seclink.client.receipts import KEEP
-from seclink.client.secrets import RawNotOpened
+from seclink.client.reveals import RawNotOpened
 from seclink.errors import BadRequest, KeyInvalid, LinkIncomplete, NotAuthentic, PasscodeRequired, Unreachable
 from seclink.format import envelope
 from seclink.format.link import fragment_of, key_of
@@ -476,7 +476,7 @@ def test_sync_and_async_clients_have_the_same_methods() -> None:
     sync, later = surface(Client), surface(AsyncClient)
     assert sync.pop("close") == later.pop("aclose")
     assert sync == later
-    recipients = {"create", "reveal", "meta", "report"}
+    recipients = {"create", "upload", "cancel_upload", "reveal", "reopen", "meta", "report"}
     senders = {"list_secrets", "get_details", "update", "unlock", "delete", "get_stats", "get_account"}
     assert set(sync) == recipients | senders
 

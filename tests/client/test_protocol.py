@@ -249,7 +249,7 @@ def test_error_that_is_not_seclinks_is_unreachable_at_once(
         (405, Unreachable, "405 Method Not Allowed"),
         (407, Unreachable, "login"),
         (408, Unreachable, "too slow"),
-        (413, errors.PayloadTooLarge, "too long for"),
+        (413, errors.PayloadTooLarge, "too large for"),
         (414, Unreachable, "414"),
         (429, errors.RateLimited, "too many requests"),
         (431, Unreachable, "431"),
