@@ -23,6 +23,20 @@ SLOW = ("tests/faults/test_slow.py",)
 LIMITER, SHARES = ("tests/unit/test_rate_limiter.py",), ("tests/unit/test_shares.py",)
 AUDIT = ("tests/api/test_audit_trail.py", "tests/unit/test_audit.py")
 ENVELOPE = ("tests/unit/test_envelope.py", "tests/unit/test_vectors.py")
+STOP, LIMITS = ("tests/faults/test_stop.py",), ("tests/faults/test_resource_limits.py",)
+CROWD = ("tests/faults/test_client_shares.py",)
+CLI = ("tests/client/test_cli.py", "tests/client/test_cli_end_to_end.py")
+SHAROKEY, SEECRET, SCRT = (
+    ("tests/dialects/test_sharokey.py",),
+    ("tests/dialects/test_seecret.py",),
+    ("tests/dialects/test_scrt_link.py",),
+)
+ENIGMA, HOSTS = ("tests/dialects/test_enigmacrypt.py",), ("tests/dialects/test_hosts.py",)
+EVERY = ("tests/dialects/test_every_dialect.py",)
+READER = ("tests/browser/test_reveal_page.py",)
+REFUSED = ("tests/browser/test_reveal_refused.py",)
+OPENERS = ("tests/browser/test_openers.py",)
+SAVING = ("tests/browser/test_saving_files.py",)
 
 BREAKS = (
     # Once means once
@@ -81,6 +95,162 @@ BREAKS = (
         "domain/shares.py", "+ amount > self._max_by_subnet", "+ amount > self.capacity", ("tests/unit/test_shares.py",)
     ),
     Break("store/write_connection.py", "self.max_bytes // ANONYMOUS_PARTS if is_anonymous", "0 if is_anonymous", RATES),
+    # One connection
+    Break("server/connection.py", "elif self._received > self.limits.message_bytes:", "elif False:", MIDDLEWARE + SLOW),
+    Break("server/connection.py", "self._received > MAX_DISCARDED_BYTES", "False", MIDDLEWARE + LIMITS + SLOW),
+    Break("server/connection.py", "if self._in_head:  # trailers", "if True:  # trailers", MIDDLEWARE),
+    Break("server/connection.py", 'self.parser.get_method() == b"CONNECT"', "False", MIDDLEWARE),
+    Break("server/connection.py", ' or self.parser.get_http_version() not in ("1.1", "1.0")', "", MIDDLEWARE),
+    Break("server/connection.py", 'not self.url.startswith((b"/", b"*"))', "False", MIDDLEWARE),
+    Break("server/connection.py", "                current.keep_alive = False\n", "", MIDDLEWARE + STOP + LIMITS),
+    Break("server/connection.py", "            current.disconnected = True\n", "", MIDDLEWARE + SLOW + LIMITS),
+    Break("server/connection.py", "self.loop.time() + self.limits.idle_seconds", "inf", SLOW + MIDDLEWARE),
+    Break("server/connection.py", "        self.pipeline.clear()\n", "", MIDDLEWARE),
+    Break("server/connection.py", "if delivered - self._delivered < self.limits.write_rate", "if delivered < 0", SLOW),
+    Break("server/connection.py", "self._charge(unsent if unsent > SLOW_BYTES else 0)", "self._charge(0)", CROWD),
+    Break(
+        "server/connection.py",
+        "        self._charge(0)\n        self.deadline",
+        "        self.deadline",
+        CROWD + SHARES,
+    ),
+    Break("server/connection.py", 'b"", []  # an error', "self.url, self.headers  # an error", MIDDLEWARE),
+    Break(
+        "server/connection.py",
+        "elif self.write_deadline == inf and now > self.deadline:",
+        "elif now > self.deadline:",
+        SLOW,
+    ),
+    Break("server/transport.py", "if self._owner.has_unread():", "if False:", MIDDLEWARE + LIMITS),
+    Break(
+        "server/transport.py", "            self._transport.write_eof()", "            pass", MIDDLEWARE + SLOW + STOP
+    ),
+    Break("server/transport.py", "- _unacknowledged(self", "- 0 * _unacknowledged(self", SLOW),
+    Break("server/transport.py", 'and not data.startswith(b"HTTP/1.1 1")', "", (*MIDDLEWARE, "tests/api")),
+    Break(
+        "server/registry.py", "if one.deadline < inf and one is not newcomer", "if one is not newcomer", CROWD + LIMITS
+    ),
+    Break("server/registry.py", "oldest = min(waiting", "oldest = max(waiting", CROWD + LIMITS),
+    Break("server/registry.py", "elif is_over_share:", "elif False:", CROWD),
+    Break(
+        "server/registry.py",
+        "            connection.transport.abort()\n        elif",
+        "            pass\n        elif",
+        STOP,
+    ),
+    Break("server/registry.py", "                connection.count_unsent()", "                pass", CROWD),
+    # Foreign systems
+    Break("dialects/base.py", "    reject_typos(document, kind)\n        return", "    return", EVERY + SHAROKEY),
+    Break("dialects/base.py", "if value and name not in known", "if name not in known", EVERY + SHAROKEY + ENIGMA),
+    Break("dialects/base.py", 'dict.fromkeys(PASSWORD_ALIASES, "password") | optional', "optional", EVERY + ENIGMA),
+    Break("dialects/base.py", "if not receipt.link_id:", "if False:", EVERY + SHAROKEY + SEECRET),
+    Break("dialects/base.py", "self.admission.charge_storage(request.actor, len(new.payload))", "pass", EVERY + RATES),
+    Break(
+        "dialects/base.py", "if count < TAG_BYTES if exact_bytes is None", "if False if exact_bytes is None", SHAROKEY
+    ),
+    Break("dialects/dispatch.py", "path not in health.PATHS", "True", HOSTS),
+    Break("dialects/dispatch.py", "*retry_headers(error)]", "]", EVERY + ENIGMA),
+    Break("dialects/enigmacrypt.py", "        reject_navigation(request.scope)\n", "", EVERY + ENIGMA),
+    Break("dialects/enigmacrypt.py", "        reject_partial(request.scope)\n", "", EVERY + ENIGMA),
+    Break("dialects/enigmacrypt.py", "% BLOCK_BYTES:", "% 1:", ENIGMA),
+    Break("dialects/enigmacrypt.py", "return min(seconds, max_seconds)", "return seconds", ENIGMA),
+    Break("dialects/enigmacrypt.py", "self.admission.enforce_for_key(request, self.name, KEY_RATE)", "pass", ENIGMA),
+    Break("dialects/enigmacrypt.py", "if request.actor.account is None:", "if True:", ENIGMA),
+    Break("dialects/enigmacrypt.py", "request.actor, self.now(), key)", "request.actor, self.now(), None)", ENIGMA),
+    Break("dialects/scrt_link.py", "if not tokens.equal(", "if False and (", SCRT),
+    Break("dialects/scrt_link.py", "passcode_hash=hash_password(body.password)", "passcode_hash=None", SCRT),
+    Break("dialects/scrt_link.py", "host is None or host_name", "True or host_name", SCRT),
+    Break("dialects/sharokey.py", "if body.attachments and not self.options.allow_attachments:", "if False:", SHAROKEY),
+    Break("dialects/sharokey.py", "or size > MAX_ATTACHED_BYTES", "", SHAROKEY),
+    Break("dialects/sharokey.py", 'query.get("creator", account) == account', "True", SHAROKEY),
+    Break("dialects/sharokey.py", "passcode_hash=hash_password(body.password)", "passcode_hash=None", SHAROKEY),
+    Break("dialects/sharokey.py", "if tokens.DRAWN_ID.fullmatch(slug)", "if True", SHAROKEY),
+    Break("dialects/seecret.py", "self.reject_unsupported(**{name[:64]", "dict(**{name[:64]", SEECRET),
+    Break("dialects/seecret.py", "if scope is not None and not request.actor.may(scope):", "if False:", SEECRET),
+    Break("dialects/seecret.py", "access_hash=keys.access_hash,", "", SEECRET),
+    Break("dialects/seecret.py", "if _encode_key(key) != text:", "if not key:", SEECRET),
+    Break("dialects/seecret.py", "replace(edit, access=keys.access, **sealed)", "replace(edit, **sealed)", SEECRET),
+    Break("dialects/seecret.py", "            split_link=members.split_link > 1,\n", "", SEECRET),
+    # Command line
+    Break("cli/terminal.py", "character not in _REORDERING and", "", CLI),
+    Break("cli/terminal.py", 'data.count(b"\\n") == 1 and', "", CLI),
+    Break("cli/terminal.py", "silent[3] &= ~termios.ECHO", "pass", CLI),
+    Break("cli/profile.py", 'if token["expiresAt"] > oldest', "", CLI),
+    Break("cli/profile.py", "min(created_at_ms, self._now)", "self._now", CLI),
+    Break("cli/profile.py", "fcntl.flock(lock, fcntl.LOCK_EX)", "pass", CLI),
+    Break("cli/profile.py", "            os.fsync(file.fileno())\n", "", CLI),
+    Break("cli/receipts.py", "or not is_at(at.server, link.base)", "", CLI),
+    Break("cli/receipts.py", "[:MAX_TRIED_TOKENS]", "", CLI),
+    Break("cli/receipts.py", "if _BARE_LINK.match(text):", "if False:", CLI),
+    Break("cli/receipts.py", "printable(cell) for cell", "cell for cell", CLI),
+    Break("cli/login.py", "printable(', '.join(account.scopes))", "', '.join(account.scopes)", CLI),
+    Break("cli/login.py", "client.get_account() if key else None", "None", CLI),
+    Break("cli/error_text.py", "lines = [printable(_line(fault, options))", "lines = [(_line(fault, options))", CLI),
+    Break("cli/keys.py", 'if len(prefix) < len("sk_live_") + 4:', "if False:", CLI),
+    Break("cli/keys.py", "if not revoked:", "if False:", CLI),
+    # The reader's page
+    Break(
+        "static/js/reveal.js", 'if (state.phase === "opened" && link && link.linkId', "if (link && link.linkId", READER
+    ),
+    Break("static/js/reveal.js", 'if (turn !== state.turn) return;\n    enter("offered"', 'enter("offered"', READER),
+    Break("static/js/reveal.js", "state.link !== link || state.phase !== phase", "false", READER + REFUSED),
+    Break("static/js/reveal.js", "if (!state.response) return; // wiped", "// wiped", READER),
+    Break("static/js/reveal.js", "  removeKey(); // only now", "  // only now", READER),
+    Break("static/js/reveal.js", '  field("passcode").value = "";\n  showOpened', "  showOpened", READER),
+    Break("static/js/reveal.js", "state.pending?.proof !== text", "true", READER + REFUSED),
+    Break(
+        "static/js/reveal.js",
+        "  confirmLeaving(true);",
+        "  confirmLeaving(false);",
+        READER + REFUSED + ("tests/browser/test_enigmacrypt_links.py",),
+    ),
+    Break("static/js/reveal.js", '$("content").replaceChildren();\n  field', "field", READER),
+    Break("static/js/reveal.js", 'addEventListener("pagehide", () => wipe(page));', "", READER),
+    Break("static/js/reveal.js", '  $("reveal").hidden = isTooLarge;', "", SAVING),
+    Break("static/js/kept-key.js", 'if (location.hash) location.replace("#");', "", READER),
+    Break("static/js/link-check.js", "if (!link.isWhole) throw", "if (false) throw", READER + REFUSED),
+    Break("static/js/opened-view.js", "state.response.viewsLeft === 0 || !state.proof?.access", "false", READER),
+    Break("static/js/opened-view.js", "if (Math.min(idle, reading) <= 0) wipe();", "if (false) wipe();", READER),
+    Break("static/js/opened-view.js", "() => Boolean(state.files?.isBusy)", "() => false", SAVING),
+    Break(
+        "static/js/error-view.js", '"link_incomplete", "access_denied", "access_required"', '"link_incomplete"', REFUSED
+    ),
+    Break(
+        "static/js/secret-view.js",
+        'target: "_blank", rel: "noopener noreferrer"',
+        'target: "_blank"',
+        (*READER, "tests/browser/test_contents.py"),
+    ),
+    Break(
+        "static/js/secret-view.js",
+        'type: "application/octet-stream"',
+        'type: "text/html"',
+        (*READER, "tests/browser/test_contents.py"),
+    ),
+    Break("static/js/secret-view.js", "if (!url) {", "if (false) {", ("tests/browser/test_contents.py",)),
+    Break("static/js/passcode-question.js", "|| plain === passcode ", "", READER + REFUSED),
+    Break(
+        "static/js/openers/seecret.js", "|| toBase64url(key) !== fragment", "", ("tests/browser/test_seecret_links.py",)
+    ),
+    Break(
+        "static/js/openers/sharokey.js",
+        "if (!Array.isArray(value)) throw",
+        "if (false) throw",
+        ("tests/browser/test_sharokey_links.py", *OPENERS),
+    ),
+    Break(
+        "static/js/openers/scrt-link.js",
+        "type: matchingText(secretType, TYPES)",
+        "type: secretType",
+        ("tests/browser/test_scrt_link_links.py", *OPENERS),
+    ),
+    Break(
+        "static/js/openers/enigmacrypt.js",
+        'version === "v1" && ',
+        "",
+        ("tests/browser/test_enigmacrypt_links.py", *OPENERS),
+    ),
+    Break("static/js/transfer.js", "if (Date.now() > this.until) throw", "if (false) throw", SAVING),
     # Erasure
     Break("store/connection.py", '"secure_delete": 1', '"secure_delete": 0', ("tests/faults/test_erasure.py",)),
     Break("store/connection.py", '"synchronous": 2', '"synchronous": 1', ("tests/faults/test_power_loss.py",)),
