@@ -103,9 +103,7 @@ BREAKS = (
     Break("server/connection.py", ' or self.parser.get_http_version() not in ("1.1", "1.0")', "", MIDDLEWARE),
     Break("server/connection.py", 'not self.url.startswith((b"/", b"*"))', "False", MIDDLEWARE),
     Break("server/connection.py", "                current.keep_alive = False\n", "", MIDDLEWARE + STOP + LIMITS),
-    Break("server/connection.py", "            current.disconnected = True\n", "", MIDDLEWARE + SLOW + LIMITS),
     Break("server/connection.py", "self.loop.time() + self.limits.idle_seconds", "inf", SLOW + MIDDLEWARE),
-    Break("server/connection.py", "        self.pipeline.clear()\n", "", MIDDLEWARE),
     Break("server/connection.py", "if delivered - self._delivered < self.limits.write_rate", "if delivered < 0", SLOW),
     Break("server/connection.py", "self._charge(unsent if unsent > SLOW_BYTES else 0)", "self._charge(0)", CROWD),
     Break(
@@ -126,7 +124,7 @@ BREAKS = (
         "server/transport.py", "            self._transport.write_eof()", "            pass", MIDDLEWARE + SLOW + STOP
     ),
     Break("server/transport.py", "- _unacknowledged(self", "- 0 * _unacknowledged(self", SLOW),
-    Break("server/transport.py", 'and not data.startswith(b"HTTP/1.1 1")', "", (*MIDDLEWARE, "tests/api")),
+    Break("server/transport.py", 'and not data.startswith(b"HTTP/1.1 1")', "", MIDDLEWARE),
     Break(
         "server/registry.py", "if one.deadline < inf and one is not newcomer", "if one is not newcomer", CROWD + LIMITS
     ),
