@@ -43,14 +43,6 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
 
 
-def file_size(count: float) -> str:
-    """Return a number of bytes with three digits at most, like `1.5 MB`."""
-    size, units = count, ["B", "KB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.0f} {units[0]}" if units[0] == "B" or size >= 100 else f"{size:.1f} {units[0]}"
-
-
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, like `1 secret` or `1,200 secrets`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
