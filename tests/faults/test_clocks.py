@@ -9,11 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 from api_client import ApiClient, create_request
 from database_files import open_readonly, query_value
-from support.altered_constants import with_constants
+from fault_fixtures import FakedClock
 from support.server import HIGH_RATES, MakeServer
 from support.waiting import TIMEOUT_SECONDS
 from support.waiting import until as wait_until
@@ -30,41 +29,15 @@ from seclink.store import connection
 from seclink.store.sqlite import SqliteStore
 from seclink.telemetry.log import Log
 
-ANY_DISK = with_constants({"seclink.domain.uploads.MIN_FREE_BYTES": 0})
-
 pytestmark = pytest.mark.anyio
 DAY = 86_400_000
-LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
-
-
-@pytest.fixture
-def faked(tmp_path: Path) -> tuple[dict[str, str], Callable[[str], None]]:
-    """Return an environment with a fake wall clock, and a function that sets it, to `+1d` for example."""
-    found = [Path(folder, "faketime", "libfaketimeMT.so.1") for folder in LIBRARIES]
-    library = next((path for path in found if path.exists()), None)
-    assert library is not None, "libfaketime is missing: install the package faketime"
-    stamp = tmp_path / "faketime"
-    stamp.write_text("+0\n")
-    environment = {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(stamp),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-
-    def tell(text: str) -> None:
-        stamp.write_text(f"{text}\n")
-
-    return environment, tell
 
 
 def wall() -> int:
     return time.time_ns() // 1_000_000
 
 
-def test_running_server_does_not_follow_the_wall_clock(
-    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
-) -> None:
+def test_running_server_does_not_follow_the_wall_clock(make_server: MakeServer, faked: FakedClock) -> None:
     """CR-09: a day forward ends no secret early, a day back extends no life."""
     environment, tell = faked
     server = make_server(env=environment).start()
@@ -81,9 +54,7 @@ def test_running_server_does_not_follow_the_wall_clock(
     assert server.stop() == 0
 
 
-def test_limits_do_not_follow_the_wall_clock(
-    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
-) -> None:
+def test_limits_do_not_follow_the_wall_clock(make_server: MakeServer, faked: FakedClock) -> None:
     """CR-09: a day ahead gives no new allowance, and a day back does not block longer."""
     environment, tell = faked
     server = make_server('[rates]\ncreate = "3/hour"\n', env=environment).start()
@@ -99,9 +70,7 @@ def test_limits_do_not_follow_the_wall_clock(
 
 
 @pytest.mark.parametrize("month", [3, 10])
-def test_daylight_saving_time_does_not_change_durations(
-    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]], month: int
-) -> None:
+def test_daylight_saving_time_does_not_change_durations(make_server: MakeServer, faked: FakedClock, month: int) -> None:
     """CR-09: across the change, and across restarts after it."""
     environment, tell = faked
     last_sunday = {3: datetime(2027, 3, 28, 1, tzinfo=UTC), 10: datetime(2027, 10, 31, 1, tzinfo=UTC)}[month]
@@ -121,9 +90,7 @@ def test_daylight_saving_time_does_not_change_durations(
     assert server.stop() == 0
 
 
-def test_start_with_a_clock_that_is_behind_restores_no_secret(
-    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
-) -> None:
+def test_start_with_a_clock_that_is_behind_restores_no_secret(make_server: MakeServer, faked: FakedClock) -> None:
     """CR-09: what expired a day ahead stays so in 1970, today, and ahead again; lifetimes do not lengthen."""
     environment, tell = faked
     server = make_server(env=environment).start()
@@ -151,9 +118,7 @@ def test_start_with_a_clock_that_is_behind_restores_no_secret(
     assert query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta") > wall() + DAY - 60_000
 
 
-def test_killed_server_continues_from_its_last_recorded_time(
-    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
-) -> None:
+def test_killed_server_continues_from_its_last_recorded_time(make_server: MakeServer, faked: FakedClock) -> None:
     """CR-09: a board without a battery that lost its power."""
     environment, tell = faked
     server = make_server(env=environment).start()
@@ -171,9 +136,7 @@ def test_killed_server_continues_from_its_last_recorded_time(
 
 
 @pytest.mark.parametrize("start", ["@2039-01-01 00:00:00", "+21d"])
-def test_start_with_a_clock_far_ahead_erases_nothing(
-    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]], start: str
-) -> None:
+def test_start_with_a_clock_far_ahead_erases_nothing(make_server: MakeServer, faked: FakedClock, start: str) -> None:
     """CR-09: it is told everywhere, secrets wait, and they are there again when the clock is right."""
     environment, tell = faked
     server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n[metrics]\nenabled = true\n', env=environment).start()
@@ -208,46 +171,7 @@ def test_start_with_a_clock_far_ahead_erases_nothing(
     assert server.stop() == 0
 
 
-def test_clock_far_ahead_ends_no_upload_and_no_download(
-    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
-) -> None:
-    """CR-09: their files are still there, and both go on when the clock is right."""
-    environment, tell = faked
-    server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n', env=environment, prefix=ANY_DISK).start()
-    chunk, folder = bytes(284), server.folder / "seclink.db.files"
-    with httpx.Client(base_url=f"{server.url}/api/v1", timeout=60) as http:
-        begun = [http.post("/uploads", json={"size": len(chunk)}).raise_for_status().json() for _ in range(2)]
-        headers = [
-            {"SecLink-Upload": each["uploadToken"], "Content-Type": "application/octet-stream"} for each in begun
-        ]
-        path = f"/uploads/{begun[0]['uploadId']}/chunks/0"
-        assert http.put(path, content=chunk, headers=headers[0]).status_code == 204
-        attached = {"upload": {"id": begun[0]["uploadId"], "token": begun[0]["uploadToken"]}}
-        secret = http.post("/secrets", json=create_request() | attached).raise_for_status().json()
-        revealed = http.post(f"/secrets/{secret['linkId']}/reveal", json={"files": True}).raise_for_status().json()
-    grant = {"SecLink-Grant": revealed["files"]["grant"]}
-    assert server.stop() == 0
-    tell("+21d")
-    server.start()
-    with ApiClient(server) as api:
-        wait_until(lambda: api.ready().json().get("clock") == "doubtful")
-        before = query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta")
-        wait_until(lambda: query_value(server.folder / "seclink.db", "SELECT clock_mark FROM meta") > before)
-    assert len(list(folder.iterdir())) == 2
-    assert server.stop() == 0
-    tell("+0")
-    server.start()
-    with httpx.Client(base_url=f"{server.url}/api/v1", timeout=60) as http:
-        assert http.get("/files/0", headers=grant).content == chunk
-        path = f"/uploads/{begun[1]['uploadId']}/chunks/0"
-        assert http.put(path, content=chunk, headers=headers[1]).status_code == 204
-        assert http.delete("/files", headers=grant).status_code == 204
-    assert server.stop() == 0
-
-
-def test_operator_accepts_a_clock_far_ahead(
-    make_server: MakeServer, faked: tuple[dict[str, str], Callable[[str], None]]
-) -> None:
+def test_operator_accepts_a_clock_far_ahead(make_server: MakeServer, faked: FakedClock) -> None:
     """CR-09: beside the running server, which then erases what has expired; the audit trail shows it."""
     environment, tell = faked
     server = make_server(HIGH_RATES + '[reaper]\nevery = "1s"\n', env=environment).start()
