@@ -491,7 +491,7 @@ async def test_room_of_the_disk_is_told_before(appliance: Appliance, monkeypatch
 async def test_one_client_cannot_take_all_unfinished_uploads(
     make_appliance: MakeAppliance, address: str, most: int
 ) -> None:
-    """1,000 uploads left unfinished by one client, and by the networks of a /48."""
+    """RL-11: 1,000 uploads left unfinished by one client, and by the networks of a /48; room comes back."""
     appliance = await make_appliance()
     numbers = range(1) if "." in address else range(8)
     begun = 0
@@ -503,7 +503,20 @@ async def test_one_client_cannot_take_all_unfinished_uploads(
         await client.aclose()
     check_problem(last, 429, "files_quota")
     assert begun == most
-    await begin(appliance.http, key=await appliance.key())
+    elsewhere = appliance.client("198.51.100.1" if "." in address else "2001:db8:1::1")
+    for http, key in ((elsewhere, None), (appliance.http, await appliance.key())):
+        whole = await upload(http, key=key)
+        await create(http, key=key, **attached(whole))
+    await elsewhere.aclose()
+    usage = await appliance.store.uploads.usage(appliance.clock.now())
+    assert (usage.unfinished, len(stored(appliance))) == (most, most + 2)
+    appliance.clock.move(HOUR)
+    await appliance.engine.reaper.reap_all()
+    usage = await appliance.store.uploads.usage(appliance.clock.now())
+    assert (usage.unfinished, len(stored(appliance))) == (0, 2)
+    client = appliance.client(address.format(0))
+    await begin(client)
+    await client.aclose()
 
 
 async def test_unfinished_uploads_count_after_a_restart(

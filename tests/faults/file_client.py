@@ -8,6 +8,7 @@ import httpx
 from api_client import create_request
 from support.altered_constants import with_constants
 from support.server import Server
+from support.waiting import TIMEOUT_SECONDS
 
 from seclink.model import CHUNK_BYTES
 
@@ -19,9 +20,8 @@ CHUNKS = [DATA[start : start + CHUNK_BYTES] for start in range(0, len(DATA), CHU
 class FileClient:
     """A client of a server's files API. `begun` is the response to the begin of an upload."""
 
-    def __init__(self, server: Server, address: str = "127.0.0.1") -> None:
-        transport = httpx.HTTPTransport(local_address=address)
-        self.http = httpx.Client(base_url=f"{server.url}/api/v1", timeout=60, transport=transport)
+    def __init__(self, server: Server) -> None:
+        self.http = httpx.Client(base_url=f"{server.url}/api/v1", timeout=TIMEOUT_SECONDS)
 
     def __enter__(self) -> "FileClient":
         return self
