@@ -27,6 +27,11 @@ class DialectOptions(Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
+    @property
+    def warning(self) -> tuple[str, str]:
+        """A risk that the log repeats at every start and `seclink doctor` reports, and the line that ends it."""
+        return "", ""
+
 
 class SharokeyOptions(DialectOptions, frozen=True, kw_only=True):
     allow_attachments: Annotated[
@@ -38,6 +43,13 @@ class SharokeyOptions(DialectOptions, frozen=True, kw_only=True):
         ),
     ] = False
 
+    @property
+    def warning(self) -> tuple[str, str]:
+        if not self.allow_attachments:
+            return "", ""
+        risk = "its clients seal attachments with the key and iv of the text: anyone who controls the server or its TLS"
+        return f"{risk} proxy, and knows or guesses one attachment, can read the rest", "allow_attachments = false"
+
 
 class SeecretOptions(DialectOptions, frozen=True, kw_only=True):
     enabled: Annotated[
@@ -48,6 +60,11 @@ class SeecretOptions(DialectOptions, frozen=True, kw_only=True):
             "seals on arrival: anyone who controls the server or its TLS proxy can read every secret.",
         ),
     ] = False
+
+    @property
+    def warning(self) -> tuple[str, str]:
+        risk = "its clients send plaintext: this server seals it on arrival and stores only ciphertext, but anyone who"
+        return f"{risk} controls the server or its TLS proxy can read it", "enabled = false"
 
 
 class DialectRow(Struct, frozen=True, kw_only=True):
@@ -65,7 +82,6 @@ class DialectRow(Struct, frozen=True, kw_only=True):
     Payloads of a dialect `in_base64` are JSON of texts in base64: `limits.payload_bytes` counts what these stand for.
 
     `text_limits` are the characters its clients may put in a note and in a label, if more than the native API allows.
-    `warning` is a risk that the log repeats at every start and `seclink doctor` reports.
     """
 
     name: str
@@ -76,7 +92,6 @@ class DialectRow(Struct, frozen=True, kw_only=True):
     options: type[DialectOptions] = DialectOptions
     in_base64: bool = True
     text_limits: tuple[int, int] | None = None
-    warning: str = ""
 
     @property
     def attribute(self) -> str:
@@ -106,8 +121,6 @@ DIALECTS = (
         page="/_{id}",
         options=SeecretOptions,
         in_base64=False,
-        warning="its clients send plaintext: this server seals it on arrival and stores only ciphertext, but anyone "
-        "who controls the server or its TLS proxy can read it",
     ),
     DialectRow(
         name="enigmacrypt",

@@ -126,8 +126,9 @@ def _dialects(
     )
     dialects = loader.load(context)
     for dialect in dialects:
-        if dialect.row.warning:
-            engine.log.warning("dialect", path=dialect.prefix, detail=dialect.row.warning)
+        risk, _ = dialect.options.warning
+        if risk:
+            engine.log.warning("dialect", path=dialect.prefix, detail=risk)
     return dialects
 
 

@@ -80,9 +80,10 @@ def _openness(config: Config) -> Iterator[Finding]:
         yield GROUP.warning("access.create", observation, '[access] create = "keys", unless you want that')
     else:
         yield GROUP.ok("access.create", f"is {config.access.create}")
-    for dialect, _ in config.dialects.enabled():
-        if dialect.warning:
-            fix = f"[dialects.{dialect.name}] enabled = false, unless you need such clients"
-            yield GROUP.warning(f"dialects.{dialect.name}", f"is on: {dialect.warning}", fix)
+    for dialect, options in config.dialects.enabled():
+        risk, remedy = options.warning
+        if risk:
+            fix = f"[dialects.{dialect.name}] {remedy}, unless you need that"
+            yield GROUP.warning(f"dialects.{dialect.name}", f"is on: {risk}", fix)
     if config.log.level == "debug":
         yield GROUP.warning("log.level", "is debug: every refused request is logged", '[log] level = "info"')

@@ -158,6 +158,22 @@ def test_attachment_of_the_python_client_is_accepted_if_allowed(make_server: Mak
         assert (data["has_attachments"], data["attachments_count"], data["description"]) == (True, 2, "db")
     assert details["data"]["attachments"] == [{"name": "attached.txt"}, {"name": "large.bin"}]
     assert opened(server, created["data"]["share_url"]) == TEXT
+    many = [tmp_path / f"{number}.txt" for number in range(11)]
+    for path in many:
+        path.write_text("w" * 70)
+    too_many, too_large, ten = sdk(
+        server,
+        token,
+        *(
+            ("create", TEXT, {"attachments": list(map(str, paths))})
+            for paths in (many, [large, many[0], attached], many[:10])
+        ),
+    )
+    assert "error" in too_many
+    assert "error" in too_large
+    assert ten["data"]["attachments_count"] == 10
+    [warning] = [line for line in server.log().splitlines() if "key and iv of the text" in line]
+    assert '"level":"warning"' in warning
 
 
 def test_calls_of_the_javascript_client_work(server: Server, token: str) -> None:

@@ -14,8 +14,10 @@ from support.waiting import TIMEOUT_SECONDS
 
 from seclink import __version__
 from seclink.cli.main import cli
+from seclink.config import locate
 from seclink.config.locate import STATE
 from seclink.config.schema import Config
+from seclink.store.chunk_files import folder_of
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Containerfile").read_text()
@@ -98,8 +100,10 @@ def test_user_is_numeric_and_not_root_after_the_last_command() -> None:
 
 
 def test_state_is_the_only_volume() -> None:
-    """With a configuration in /etc/seclink or with none, the database is in it."""
+    """With a configuration in /etc/seclink or with none, the database and the folder of files are in it."""
     assert final("VOLUME") == final("WORKDIR") == [str(STATE)]
+    database = locate.database(Config(), locate.INSTALLED)
+    assert (database.parent, folder_of(database, Config().files.path).parent) == (STATE, STATE)
 
 
 @pytest.mark.parametrize("name", ["ENTRYPOINT", "CMD", "HEALTHCHECK"])

@@ -71,6 +71,10 @@ PUBLIC = '[server]\npublic_url = "https://secrets.example.org"\n'
             {"server.host": "warning"},
         ),
         ("[dialects.seecret]\nenabled = true\n", {"server.public_url": "warning", "dialects.seecret": "warning"}),
+        (
+            "[dialects.sharokey]\nallow_attachments = true\n",
+            {"server.public_url": "warning", "dialects.sharokey": "warning"},
+        ),
         ('[log]\nlevel = "debug"\n', {"server.public_url": "warning", "log.level": "warning"}),
     ],
 )

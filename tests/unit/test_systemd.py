@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.altered_constants import with_constants
 from support.server import Server
 from support.waiting import TIMEOUT_SECONDS
 
@@ -181,8 +182,9 @@ def test_confinement_of_the_tests_is_that_of_the_unit(tmp_path: Path) -> None:
 
 
 def test_server_works_confined(tmp_path: Path, server_type: type[Server]) -> None:
-    """OPS-02: pages, creating and revealing with a passcode (argon2 in its threads), a reload, a stop."""
-    server = server_type(tmp_path, "", prefix=confined(tmp_path)).start()
+    """OPS-02: pages, creating and revealing with a passcode (argon2 in its threads), files, a reload, a stop."""
+    any_disk = with_constants({"seclink.domain.uploads.MIN_FREE_BYTES": 0})
+    server = server_type(tmp_path, "", prefix=(*confined(tmp_path), *any_disk)).start()
     try:
         with httpx.Client(base_url=server.url, timeout=TIMEOUT_SECONDS) as client:
             body = {"encryptedBlob": "eA==", "iv": "eA==", "expiryType": "view_once", "passcodeHash": "0" * 64}
@@ -191,13 +193,22 @@ def test_server_works_confined(tmp_path: Path, server_type: type[Server]) -> Non
             path = f"/api/v1/secrets/{response.json()['linkId']}/reveal"
             assert client.post(path, json={"passcodeHash": "1" * 64}).status_code == 401
             assert client.post(path, json={"passcodeHash": "0" * 64}).json()["encryptedBlob"] == "eA=="
+            begun = client.post("/api/v1/uploads", json={"size": 284}).raise_for_status().json()
+            sender = {"SecLink-Upload": begun["uploadToken"], "Content-Type": "application/octet-stream"}
+            chunk = f"/api/v1/uploads/{begun['uploadId']}/chunks/0"
+            assert client.put(chunk, content=bytes(284), headers=sender).status_code == 204
+            upload = {"id": begun["uploadId"], "token": begun["uploadToken"]}
+            with_files = client.post("/api/v1/secrets", json=body | {"passcodeHash": None, "upload": upload})
+            path = f"/api/v1/secrets/{with_files.raise_for_status().json()['linkId']}/reveal"
+            grant = client.post(path, json={"files": True}).json()["files"]["grant"]
+            assert client.get("/api/v1/files/0", headers={"SecLink-Grant": grant}).content == bytes(284)
             assert client.get("/").status_code == client.get("/readyz").status_code == 200
             server.config.write_text("[branding]\nname = 'Confined'\n")
             server.process.send_signal(signal.SIGHUP)
             deadline = time.monotonic() + 20
             while "Confined" not in client.get("/").text:
                 assert time.monotonic() < deadline, server.log()
-        for name in ("seclink.db", "seclink.db-wal"):
+        for name in ("seclink.db", "seclink.db-wal", "seclink.db.files"):
             assert (tmp_path / name).stat().st_mode & 0o077 == 0
         assert server.stop() == 0
     finally:
