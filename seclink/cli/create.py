@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 import click
@@ -13,6 +14,7 @@ from seclink.cli.connection import RemoteServer, connection
 from seclink.cli.display import local_time
 from seclink.cli.durations import DURATION
 from seclink.cli.error_text import RequestedOptions, in_options
+from seclink.cli.sending import Sending, chosen_files
 from seclink.cli.terminal import printable
 from seclink.client.models import CreatedSecret
 from seclink.client.secrets import SecretType
@@ -75,6 +77,12 @@ def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
     metavar="L",
     help="Shown only to you, in lists; the server can read it.",
 )
+@click.option(
+    "--file", "paths", multiple=True, metavar="PATH", help="A file to send, beside TEXT or alone; - is stdin."
+)
+@click.option("--name", callback=_text, metavar="N", help="The name of the --file, needed for stdin.")
+@click.option("--folder", "folders", multiple=True, metavar="DIR", help="A folder whose files to send, without links.")
+@click.option("--resume", is_flag=True, help="Go on with the upload of these files, after a break.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--qr", is_flag=True, help="Also show the link as a QR code.")
 @connection()
@@ -89,6 +97,10 @@ def create(
     kind: SecretType,
     note: str | None,
     label: str | None,
+    paths: tuple[str, ...],
+    name: str | None,
+    folders: tuple[str, ...],
+    resume: bool,
     as_json: bool,
     qr: bool,
     at: RemoteServer,
@@ -96,16 +108,21 @@ def create(
     """Create a secret from TEXT and print its link; on a terminal also its expiry, receipt and generated passcode.
 
     Without TEXT, or with -, the secret is read from stdin: from a pipe, or typed without echo. A single line loses its
-    final newline; several lines are kept byte for byte.
+    final newline; several lines are kept byte for byte. Beside files, TEXT may be missing.
     """
     if expires is not None and hours is not None:
         raise click.UsageError("--hours and --expires cannot be combined")
     terminal.require_stdout()
     passcode = _passcode(passcode, ask_passcode, generate_passcode)
-    body = terminal.read_secret() if text is None or text == "-" else os.fsencode(text)
-    if not body:
-        raise click.UsageError("the secret is empty: give it as TEXT, through a pipe, or type it")
+    files = chosen_files(paths, folders, name)
+    if resume and not files:
+        raise click.UsageError("--resume needs the --file or --folder of the upload")
+    if files and kind != "text":
+        raise click.UsageError(f"--type {kind} cannot have files")
+    body = _body(text, paths, has_files=bool(files))
     with at.client() as client:
+        sending = Sending(at, files, resume=resume) if files else None
+        upload = sending.upload(client) if sending else None
         try:
             created = client.create(
                 body,
@@ -116,11 +133,14 @@ def create(
                 type=kind,
                 note=note,
                 expires_in=expires,
+                upload=upload,
             )
         except (BadRequest, PayloadTooLarge) as error:
             lifetime = ("--hours", (hours or 0) * 3600) if expires is None else ("--expires", expires)
             texts = {"--note": note, "--label": label}
             raise in_options(error, RequestedOptions(lifetime, texts, len(body))) from None
+    if sending:
+        sending.finish()
     _remember(at, created)
     base = parse(created.link).base
     if not is_at(at.server, base):
@@ -128,6 +148,17 @@ def create(
     _show(created, passcode if generate_passcode else None, as_json)
     if qr:
         _show_qr_code(created.link, sys.stdout if sys.stdout.isatty() and not as_json else sys.stderr)
+
+
+def _body(text: str | None, paths: Sequence[str], *, has_files: bool) -> bytes:
+    if text is None and has_files:
+        return b""
+    if text == "-" and "-" in paths:
+        raise click.UsageError("stdin cannot be both the text and a file")
+    body = terminal.read_secret() if text is None or text == "-" else os.fsencode(text)
+    if not (body or has_files):
+        raise click.UsageError("the secret is empty: give it as TEXT, through a pipe, or type it")
+    return body
 
 
 def _show_qr_code(link: str, stream: TextIO) -> None:

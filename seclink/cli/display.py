@@ -1,6 +1,8 @@
 """Times, durations, sizes and counts as text, alike in every command."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 _UNITS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
 
@@ -41,6 +43,21 @@ def exact_duration(seconds: int) -> tuple[int, str]:
 
 def milliseconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
+
+
+def file_size(count: float) -> str:
+    """Return a number of bytes with three digits at most, like `1.5 MB`."""
+    size, units = count, ["B", "KB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.0f} {units[0]}" if units[0] == "B" or size >= 100 else f"{size:.1f} {units[0]}"
+
+
+def files_size(facts: Mapping[str, Any]) -> str:
+    """Return the size of a secret's files in a response of the server, "" without any."""
+    files = facts.get("files")
+    size = files.get("size") if isinstance(files, dict) else None
+    return file_size(size) if isinstance(size, int) else ""
 
 
 def counted(number: int, noun: str) -> str:

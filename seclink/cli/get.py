@@ -5,24 +5,28 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import click
 
 from seclink.cli import terminal
 from seclink.cli.connection import RemoteServer, connection
-from seclink.cli.display import counted, local_time
+from seclink.cli.details import show_details, show_meta
+from seclink.cli.display import local_time
 from seclink.cli.profile import Profile
-from seclink.cli.receipts import EXPOSED, find_receipt, receipt_in, with_scheme
+from seclink.cli.receipts import EXPOSED, receipt_in, with_scheme
+from seclink.cli.receiving import Receiving
 from seclink.cli.terminal import printable
 from seclink.cli.wordlist import passcode_candidates
 from seclink.client.client import Client
-from seclink.client.models import ReceiptInfo, RevealedSecret, SecretInfo
+from seclink.client.models import RevealedSecret
 from seclink.client.received_files import ReceivedFiles
 from seclink.client.reveals import RawNotOpened
 from seclink.errors import (
     ClientError,
     Gone,
+    HasFiles,
     LinkIncomplete,
     NotFound,
     PasscodeRequired,
@@ -31,8 +35,11 @@ from seclink.errors import (
     Unreachable,
 )
 from seclink.format import passcode as passcodes
-from seclink.format.link import LINK_ID, key_of
+from seclink.format.link import key_of
 from seclink.format.pasted_link import parse
+
+Reveal = Callable[[str | None], RevealedSecret[ReceivedFiles]]
+"""(passcode) -> the opened secret."""
 
 _URL = re.compile(r"https?(:|[%=-](25)*3A)", re.IGNORECASE)  # perhaps escaped
 
@@ -40,10 +47,20 @@ _URL = re.compile(r"https?(:|[%=-](25)*3A)", re.IGNORECASE)  # perhaps escaped
 @click.command()
 @click.argument("target", metavar="LINK|RECEIPT|ID|-")
 @click.option("--passcode", metavar="P", help="The passcode. Default: ask on the terminal if it is needed.")
+@click.option("--output", metavar="DIR", help="The folder to save the secret's files in; nothing there is overwritten.")
+@click.option("--resume", is_flag=True, help="Go on with saving after a break. No view is spent.")
 @click.option("--details-only", is_flag=True, help="Show facts about a link or receipt; reveals nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --details-only: print JSON.")
 @connection(is_login_optional=True)
-def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at: RemoteServer) -> None:
+def get(
+    target: str,
+    passcode: str | None,
+    output: str | None,
+    resume: bool,
+    details_only: bool,
+    as_json: bool,
+    at: RemoteServer,
+) -> None:
     """Open the secret of LINK, or show the details of RECEIPT, or of a LINK or its ID.
 
     With -, the first line of stdin is the link and the second line, if any, the passcode. Use it on a shared machine,
@@ -58,18 +75,35 @@ def get(target: str, passcode: str | None, details_only: bool, as_json: bool, at
     details_only = details_only or bool(receipt_id)  # a receipt has nothing but details
     if as_json and not details_only:
         raise click.UsageError("--json needs --details-only")
+    if resume and not output:
+        raise click.UsageError("--resume needs --output")
     if not is_link and not details_only:
         raise click.UsageError("that is not a link; for a receipt or a link's ID add --details-only")
     with at.client() as client:
         if not details_only:
             terminal.require_stdout()
             _say_target(target)
+            if output:
+                _save_files(client, Receiving(at, target, output, resume=resume), passcode, at.profile, resume)
+                return
             _show_note(client, target)
-            _output(_reveal(client, target, passcode), at.profile)
+            _output(_reveal(partial(client.reveal, target, with_files=False), passcode), at.profile)
         elif is_link and not receipt_id:
-            _show_meta(client.meta(target), as_json)
+            show_meta(client.meta(target), as_json)
         else:
-            _show_details(client, target, at, as_json)
+            show_details(client, target, at, as_json)
+
+
+def _save_files(client: Client, receiving: Receiving, passcode: str | None, profile: Profile, is_resumed: bool) -> None:
+    if not is_resumed:
+        _show_note(client, receiving.link)
+        receiving.check_room(client)
+    if receiving.needs_passcode and not passcode:
+        passcode = terminal.ask_passcode()
+    secret = _reveal(partial(receiving.reveal, client), passcode)
+    if secret.type != "file":
+        _output(secret, profile)
+    receiving.save(secret)
 
 
 def _from_stdin(passcode: str | None) -> tuple[str, str | None]:
@@ -112,9 +146,11 @@ def _show_note(client: Client, link: str) -> None:
         click.echo(f"note from the sender: {printable(note)}", err=True)
 
 
-def _reveal(client: Client, link: str, passcode: str | None) -> RevealedSecret[ReceivedFiles]:
+def _reveal(reveal: Reveal, passcode: str | None) -> RevealedSecret[ReceivedFiles]:
     try:
-        return _reveal_with_prompt(client, link, passcode)
+        return _reveal_with_prompt(reveal, passcode)
+    except HasFiles as error:
+        raise HasFiles(f"{error.message}: --output DIR saves them") from None
     except RawNotOpened as error:
         # The view is spent, so the payload cannot be fetched again and must not be lost.
         payload = {"encryptedBlob": _base64(error.blob), "iv": _base64(error.iv)}
@@ -122,14 +158,14 @@ def _reveal(client: Client, link: str, passcode: str | None) -> RevealedSecret[R
         raise
 
 
-def _reveal_with_prompt(client: Client, link: str, passcode: str | None) -> RevealedSecret[ReceivedFiles]:
+def _reveal_with_prompt(reveal: Reveal, passcode: str | None) -> RevealedSecret[ReceivedFiles]:
     """Reveal with the passcode of the option, or prompt for it as often as the server allows."""
     is_prompting = False
     # Each is tried only if the one before it was wrong.
     candidates: Sequence[str | None] = passcode_candidates(passcodes.cleaned(passcode)) if passcode else [None]
     while True:
         try:
-            return client.reveal(link, candidates[0])
+            return reveal(candidates[0])
         except PasscodeRequired:
             if not terminal.has_terminal():
                 raise
@@ -209,56 +245,6 @@ def _epilogue(secret: RevealedSecret[ReceivedFiles]) -> str:
     if secret.views_left is None:
         return f"({name}the link can be opened again until {expires})"
     return f"({name}views left: {secret.views_left}, until {expires})"
-
-
-def _show_details(client: Client, id: str, at: RemoteServer, as_json: bool) -> None:
-    """Show a receipt; for a link's id that is not the caller's own, what everybody may know."""
-    try:
-        receipt = client.get_details(*find_receipt(client, at, id))
-    except NotFound:
-        if not LINK_ID.fullmatch(id):
-            raise
-        _show_meta(client.meta(f"{at.server}/{id}"), as_json)
-    else:
-        _show_receipt(receipt, as_json)
-
-
-def _show_meta(meta: SecretInfo, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(dict(meta.raw), indent=2))
-        return
-    rows = [
-        ("expires", local_time(meta.expires_at)),
-        ("views left", "unlimited" if meta.views_left is None else str(meta.views_left)),
-        ("passcode", "required" if meta.passcode_required else "none"),
-        ("note", printable(meta.public_note or "-")),
-    ]
-    click.echo(terminal.table(rows))
-
-
-def _lock_rows(receipt: ReceiptInfo) -> Iterator[tuple[str, str]]:
-    if receipt.locked_until is not None:
-        yield "locked", f"for everybody until {local_time(receipt.locked_until)}; see `seclink unlock`"
-    elif receipt.locked_clients:
-        yield "locked", f"for {counted(receipt.locked_clients, 'client')}; see `seclink unlock`"
-
-
-def _show_receipt(receipt: ReceiptInfo, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(dict(receipt.raw), indent=2))
-        return
-    rows = [
-        ("receipt", receipt.receipt_id),
-        ("state", receipt.state),
-        ("views", f"{receipt.views} of {receipt.max_views}" if receipt.max_views else f"{receipt.views}, unlimited"),
-        ("expires", local_time(receipt.expires_at)),
-        ("passcode", "required" if receipt.passcode_required else "none"),
-        *_lock_rows(receipt),
-        ("label", receipt.label or "-"),
-        ("note", receipt.public_note or "-"),
-        *((event.type, local_time(event.at)) for event in receipt.events),
-    ]
-    click.echo(terminal.table([(printable(name), printable(value)) for name, value in rows]))
 
 
 def _base64(data: bytes) -> str:

@@ -50,6 +50,10 @@ class Profile:
         self._path = path or default_path()
         self._now = int(time.time() * 1000) if now is None else now
 
+    @property
+    def folder(self) -> Path:
+        return self._path.parent
+
     def login(self) -> tuple[str | None, str | None]:
         """Return server and API key, each None if it is not saved. Raises ClientError for an unusable server, too."""
         content = self._read()
@@ -96,7 +100,7 @@ class Profile:
         """Save a revealed secret that could not be written to stdout, in a new file beside the profile."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return _new_file(self._path.parent, "secret-", secret)
+            return new_file(self._path.parent, "secret-", secret)
         except OSError as error:
             raise ClientError(f"{self._path.parent} cannot be written: {error.strerror}") from None
 
@@ -126,7 +130,7 @@ class Profile:
             raise ClientError(f"{self._path} cannot be written: {error.strerror}") from None
 
     def _replace(self, content: bytes) -> None:
-        new = _new_file(self._path.parent, "tmp", content)
+        new = new_file(self._path.parent, "tmp", content)
         try:
             new.replace(self._path)
         except BaseException:
@@ -134,7 +138,7 @@ class Profile:
             raise
 
 
-def _new_file(folder: Path, prefix: str, content: bytes) -> Path:
+def new_file(folder: Path, prefix: str, content: bytes) -> Path:
     """Write a file under a unique name, durably and with mode 0600. Remove it if that fails."""
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=prefix)
     try:

@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from seclink.cli import terminal
 from seclink.cli.connection import RemoteServer, connection
-from seclink.cli.display import local_time
+from seclink.cli.display import files_size, local_time
 from seclink.cli.profile import Profile
 from seclink.cli.terminal import printable
 from seclink.client.client import Client
@@ -41,7 +41,7 @@ def list_(status: str | None, search: str | None, page: int, limit: int, as_json
         click.echo(json.dumps(dict(receipts.raw), indent=2))
         return
     if receipts.items:
-        click.echo(terminal.table([("RECEIPT", "STATE", "VIEWS", "EXPIRES", "LABEL"), *map(_row, receipts)]))
+        click.echo(terminal.table([("RECEIPT", "STATE", "VIEWS", "EXPIRES", "FILES", "LABEL"), *map(_row, receipts)]))
     pages = receipts.pagination
     click.echo(f"page {pages.current_page} of {max(pages.last_page, 1)}, {pages.total} in total", err=True)
 
@@ -164,7 +164,7 @@ def _stats_rows(stats: AccountStats) -> list[tuple[str, ...]]:
 
 def _row(receipt: ReceiptInfo) -> tuple[str, ...]:
     views, expires = f"{receipt.views}/{receipt.max_views or '∞'}", local_time(receipt.expires_at)
-    cells = (receipt.receipt_id, receipt.state, views, expires, receipt.label or "")
+    cells = (receipt.receipt_id, receipt.state, views, expires, files_size(receipt.raw) or "-", receipt.label or "")
     return tuple(printable(cell) for cell in cells)
 
 

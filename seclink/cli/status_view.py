@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from seclink.cli import display
 from seclink.cli.metrics_snapshot import EVENTS, Quantiles, Span
 from seclink.cli.terminal import printable
-from seclink.config.option_types import format_size
 
 LABEL_WIDTH, NAME_WIDTH, MAX_LINE_CHARS = 12, 28, 500
 
@@ -36,22 +35,22 @@ def _lines(span: Span, name: str, problem: str) -> Iterator[str]:
     yield _line("passcodes", f"{running} being checked, {waiting} waiting")
     yield _line("reaper", f"{display.duration(last.value('seclink_reaper_lag_seconds'))} behind")
     used, limit = (last.value(f"seclink_database_{name}_bytes") for name in ("used", "limit"))
-    share = f"{100 * used / limit:.1f} % of {format_size(limit)}" if limit else "limit unknown"
-    log = format_size(last.value("seclink_wal_bytes"))
-    yield _line("database", f"{format_size(used)} used, {share}; WAL {log}")
+    share = f"{100 * used / limit:.1f} % of {display.file_size(limit)}" if limit else "limit unknown"
+    log = display.file_size(last.value("seclink_wal_bytes"))
+    yield _line("database", f"{display.file_size(used)} used, {share}; WAL {log}")
     yield from _files(span)
-    memory, files = format_size(last.value("process_resident_memory_bytes")), last.value("process_open_fds")
+    memory, files = display.file_size(last.value("process_resident_memory_bytes")), last.value("process_open_fds")
     requests = _number(span, "requests_in_flight")
     yield _line("process", f"{memory}, {files:.0f} files, {requests} requests in flight")
 
 
 def _files(span: Span) -> Iterator[str]:
     reserved, limit = (span.last.value(f"seclink_files_{name}_bytes") for name in ("reserved", "limit"))
-    share = f"{100 * reserved / limit:.1f} % of {format_size(limit)}" if limit else "limit unknown"
+    share = f"{100 * reserved / limit:.1f} % of {display.file_size(limit)}" if limit else "limit unknown"
     unfinished, grants = _number(span, "uploads_unfinished"), _number(span, "grants")
-    yield _line("files", f"{format_size(reserved)}, {share}; {unfinished} uploads unfinished, {grants} grants")
+    yield _line("files", f"{display.file_size(reserved)}, {share}; {unfinished} uploads unfinished, {grants} grants")
     written, read = (
-        format_size(60 * sum(span.growth(f"seclink_files_{name}_bytes_total").values()) / span.seconds)
+        display.file_size(60 * sum(span.growth(f"seclink_files_{name}_bytes_total").values()) / span.seconds)
         for name in ("written", "read")
     )
     yield _line("", f"{written} in and {read} out a minute")

@@ -26,7 +26,15 @@ import httpx
 
 from seclink.client import receipts, reveals, secrets, uploads
 from seclink.client.deadline import Deadline, DeadlineTransport, current
-from seclink.client.http_messages import append, connection_lost, empty_body, http_response, request_arguments
+from seclink.client.http_messages import (
+    append,
+    async_pieces,
+    connection_lost,
+    empty_body,
+    http_response,
+    pieces,
+    request_arguments,
+)
 from seclink.client.models import RevealedSecret
 from seclink.client.proxies import Connections
 from seclink.client.received_files import AsyncReceivedFiles, ReceivedFiles
@@ -157,8 +165,8 @@ class Client:
 
     def _send(self, request: HttpRequest) -> Outcome:
         http, variable = self._connections.to(request.url)
-        arguments = request_arguments(request)
-        deadline = Deadline(self._timeout, len(arguments["content"] or b""))
+        arguments, size = request_arguments(request, pieces)
+        deadline = Deadline(self._timeout, size)
         token = current.set(deadline)
         try:
             with http.stream(**arguments) as response:
@@ -241,8 +249,8 @@ class AsyncClient:
 
     async def _send(self, request: HttpRequest) -> Outcome:
         http, variable = self._connections.to(request.url)
-        arguments, now = request_arguments(request), asyncio.get_running_loop().time
-        deadline = Deadline(self._timeout, len(arguments["content"] or b""))
+        (arguments, size), now = request_arguments(request, async_pieces), asyncio.get_running_loop().time
+        deadline = Deadline(self._timeout, size)
         try:
             async with asyncio.timeout(deadline.remaining()) as limit, http.stream(**arguments) as response:
                 body = empty_body(response)

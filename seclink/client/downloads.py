@@ -14,7 +14,7 @@ from pathlib import Path
 from seclink.client.protocol import exchange, transfer
 from seclink.client.saving import OutputFolder, PartFile
 from seclink.client.steps import Flow, HttpRequest, Progress, blocking
-from seclink.errors import Gone, SecLinkError
+from seclink.errors import Gone, NotAuthentic, NotFound, SecLinkError
 from seclink.format.file_header import FileHeader
 from seclink.format.file_name import SavedName, saved_names
 from seclink.format.file_stream import CHUNK_BYTES, OVERHEAD_BYTES, FileStream
@@ -24,7 +24,8 @@ from seclink.format.file_stream import CHUNK_BYTES, OVERHEAD_BYTES, FileStream
 class SaveState:
     """The progress of saving files: the paths of the saved ones, and the parts with their inodes, by number.
 
-    With one, parts stay when saving fails, and saving again goes on with them. `changed` is called after each change.
+    With one, parts stay when saving breaks off, and saving again goes on with them. `changed` is called after each
+    change.
     """
 
     saved: dict[int, Path] = field(default_factory=dict)
@@ -107,8 +108,8 @@ class FileDownload:
                     yield from blocking(partial(part.write, content))
                     advance(len(content))
                 state.saved[number] = yield from blocking(part.commit)
-            except BaseException:
-                if not is_resumable:
+            except BaseException as error:
+                if not is_resumable or isinstance(error, Gone | NotFound | NotAuthentic):
                     part.discard()
                 raise
         state.changed()

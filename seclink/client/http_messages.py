@@ -1,6 +1,7 @@
 """Requests and responses of `steps` as those of httpx."""
 
 import re
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -8,15 +9,35 @@ import httpx
 from seclink import __version__
 from seclink.client.steps import MAX_BYTES, ConnectionLost, HttpRequest, HttpResponse
 
+PIECE_BYTES = 256 * 1024
+
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
-def request_arguments(request: HttpRequest) -> dict[str, Any]:
+def request_arguments(request: HttpRequest, split: Callable[[bytes], Any]) -> tuple[dict[str, Any], int]:
+    """Return the arguments of httpx's `stream`, and the size of the body. That of a chunk is `split` into pieces: httpx
+    keeps a body until the garbage collector comes, but drops pieces that are sent.
+    """
     headers = {"User-Agent": f"seclink/{__version__}", "Accept": "application/json", **request.headers}
     headers["Accept-Encoding"] = "identity"  # a few compressed bytes may expand to gigabytes
-    if request.body is not None:
-        headers["Content-Type"] = "application/octet-stream" if isinstance(request.body, bytes) else "application/json"
-    return {"method": request.method, "url": request.url, "headers": headers, "content": request.content()}
+    content = request.content()
+    size = len(content or b"")
+    if isinstance(request.body, bytes):
+        headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        content = split(request.body)
+    elif content is not None:
+        headers["Content-Type"] = "application/json"
+    return {"method": request.method, "url": request.url, "headers": headers, "content": content}, size
+
+
+def pieces(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES]
+
+
+async def async_pieces(content: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces(content):
+        yield piece
 
 
 def empty_body(response: httpx.Response) -> bytearray:

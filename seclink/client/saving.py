@@ -6,6 +6,7 @@ the folder leads a file elsewhere. Files are for their owner alone (0600).
 
 import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,9 @@ class OutputFolder:
         except OSError:
             os.close(folder)
             return None
+        except ClientError:
+            os.close(folder)
+            raise
         file = PartFile(folder, descriptor, self._full(saved.folder), saved.name, part)
         if file.inode == inode and os.fstat(descriptor).st_uid == os.geteuid():
             return file
@@ -92,7 +96,15 @@ class OutputFolder:
         return folder
 
     def _open(self, folder: int, name: str, flags: int) -> int:
-        return os.open(name, _PART | flags, 0o600, dir_fd=folder)
+        descriptor = os.open(name, _PART | flags, 0o600, dir_fd=folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise ClientError(f"{name} is being saved by another program") from None
+        except OSError:  # a file system without locks
+            return descriptor
+        return descriptor
 
     def _full(self, folder: str) -> Path:
         return self.path / folder

@@ -150,14 +150,6 @@ def parse_rate(string: str) -> Rate:
     return Rate(int(match[1]), PERIODS[match[2]])
 
 
-def format_size(count: float) -> str:
-    """Return a number of bytes with three digits at most, like `1.5 MB`."""
-    size, units = count, ["B", "KB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.0f} {units[0]}" if units[0] == "B" or size >= 100 else f"{size:.1f} {units[0]}"
-
-
 def format_rate(rate: Rate) -> str:
     return f"{rate.count}/{next(name for name, seconds in PERIODS.items() if seconds == rate.seconds)}"
 

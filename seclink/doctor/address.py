@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from seclink.config.option_types import format_size
 from seclink.config.schema import Config
 from seclink.doctor.findings import CheckGroup, Finding
 from seclink.doctor.proxy import body_limit, client_addresses
@@ -176,7 +175,7 @@ def _pages(server: HttpProbe) -> Iterator[Finding]:
         )
         yield GROUP.problem(f"{count} of {comparison.responses} pages and files", description, fix)
     if not comparison.differences:
-        observation = f"arrive unchanged, {format_size(comparison.bytes)} with all their headers"
+        observation = f"arrive unchanged, {comparison.bytes:,} bytes with all their headers"
         yield GROUP.ok("the pages", f"{observation}, fingerprint {comparison.expected}")
 
 

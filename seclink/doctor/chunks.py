@@ -5,7 +5,6 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from seclink.config.option_types import format_size
 from seclink.config.schema import Config
 from seclink.doctor.database import EPHEMERAL_FILE_SYSTEMS, file_system
 from seclink.doctor.files import GROUP, OTHERS
@@ -94,13 +93,11 @@ def _room(config: Config, folder: Path, names: set[str]) -> Finding:
     free_bytes = disk.f_bavail * disk.f_frsize
     room_bytes, total_bytes = used_bytes + free_bytes - MIN_FREE_BYTES, config.files.total_bytes
     if room_bytes >= total_bytes:
-        return GROUP.ok("the disk of the files", f"has room for files.total_bytes ({format_size(total_bytes)})")
+        return GROUP.ok("the disk of the files", f"has room for files.total_bytes ({total_bytes:,})")
     fix = f"[files] total_bytes = {room_bytes}"
     if room_bytes < config.files.max_bytes:
         fix = f"{fix}, max_bytes = {room_bytes // 2}"
     if room_bytes < 2 * MIN_TOTAL_BYTES:
         fix = 'free space on the disk, or [files] create = "nobody"'
-    observation = (
-        f"has room for {format_size(max(0, room_bytes))} of files, but files.total_bytes is {format_size(total_bytes)}"
-    )
+    observation = f"has room for {max(0, room_bytes):,} bytes of files, but files.total_bytes is {total_bytes:,}"
     return GROUP.warning("the disk of the files", observation, fix)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seclink.config.addresses import WILDCARDS, is_public
-from seclink.config.option_types import format_size
 from seclink.config.schema import Config
 from seclink.doctor.findings import RUN_AS_OWNER, CheckGroup, Finding
 from seclink.errors import ConfigError
@@ -75,7 +74,7 @@ def _proxies(config: Config) -> Iterator[Finding]:
 
 def _openness(config: Config) -> Iterator[Finding]:
     if config.access.create == "anyone" and is_public(config):
-        limit = f"{format_size(config.limits.client_bytes)} a day"
+        limit = f"{config.limits.client_bytes:,} bytes a day"
         observation = f"is anyone, on a public address: every stranger may store up to {limit}"
         yield GROUP.warning("access.create", observation, '[access] create = "keys", unless you want that')
     else:

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from seclink.config.option_types import format_size
 from seclink.config.schema import Config
 from seclink.doctor.findings import RUN_AS_OWNER, CheckGroup, Finding
 from seclink.domain.clock import MAX_JUMP_MS, MAX_TRUSTED_JUMP_MS, NEW_STORE
@@ -95,7 +94,7 @@ def _integrity(path: Path, inspection: Inspection) -> Finding:
         return GROUP.problem(str(path), f"is damaged: {inspection.verdict}", RESTORE)
     if inspection.orphans:
         return GROUP.problem(str(path), f"has {inspection.orphans} rows without the secret they belong to", RESTORE)
-    size = format_size(path.stat().st_size)
+    size = f"{path.stat().st_size:,} bytes"
     observation = (
         f"is intact, {size}"
         if inspection.verdict
@@ -108,9 +107,9 @@ def _log(path: Path) -> Finding:
     log = Path(f"{path}-wal")
     size = log.stat().st_size if log.exists() else 0
     if size > MAX_LOG_BYTES:
-        observation = f"has grown to {format_size(size)}: a program that reads it prevents truncation, and so erasure"
+        observation = f"has grown to {size:,} bytes: a program that reads it prevents truncation, and so erasure"
         return GROUP.warning(str(log), observation, END_OTHER_PROGRAM.format(path=path))
-    return GROUP.ok(str(log), f"has {format_size(size)}")
+    return GROUP.ok(str(log), f"has {size:,} bytes")
 
 
 def _audit_trail(path: Path) -> Finding:
@@ -158,16 +157,15 @@ def _disk(config: Config, path: Path) -> Iterator[Finding]:
     yield _file_system(folder)
     free_bytes = disk.f_bavail * disk.f_frsize
     growth_bytes = config.store.max_bytes - (path.stat().st_size if path.exists() else 0)
-    free, growth = format_size(free_bytes), format_size(growth_bytes)
     if free_bytes < MIN_FREE_BYTES or (disk.f_files and disk.f_favail < MIN_FREE_FILES):
-        observation = f"has {free} and {disk.f_favail:,} files free: revealing a secret needs space, too"
+        observation = f"has {free_bytes:,} bytes and {disk.f_favail:,} files free: revealing a secret needs space, too"
         yield GROUP.problem("the disk", observation, "free space on the disk")
     elif free_bytes < growth_bytes:
-        observation = f"has {free} free, but store.max_bytes lets the database grow by {growth}"
+        observation = f"has {free_bytes:,} bytes free, but store.max_bytes lets the database grow by {growth_bytes:,}"
         max_bytes = config.store.max_bytes - growth_bytes + free_bytes // 2
         yield GROUP.warning("the disk", observation, f"[store] max_bytes = {max_bytes}")
     else:
-        yield GROUP.ok("the disk", f"has {free} free")
+        yield GROUP.ok("the disk", f"has {free_bytes:,} bytes free")
 
 
 def _file_system(folder: Path) -> Finding:

@@ -9,7 +9,6 @@ from secrets import choice
 
 from msgspec import Struct
 
-from seclink.config.option_types import format_size
 from seclink.config.schema import Config
 from seclink.doctor.findings import CheckGroup, Finding
 from seclink.domain.tokens import ALPHABET
@@ -115,7 +114,7 @@ def _peek(server: HttpProbe, headers: dict[str, str] | None = None) -> int:
 def body_limit(group: CheckGroup, server: HttpProbe, payload_bytes: int, pause_seconds: float) -> Iterator[Finding]:
     """Check that the largest secret arrives, even from a client whose connection stalls for a while."""
     size = payload_bytes * 4 // 3 + 1024
-    subject = f"a request of {format_size(size)}"
+    subject = f"a request of {size:,} bytes"
     try:
         response = _upload(server, size, pause_seconds)
     except FAILURES as error:

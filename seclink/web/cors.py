@@ -2,11 +2,6 @@
 
 from seclink.web.asgi import App, Message, Receive, Send
 
-# The headers of API requests that no browser sends by itself: for another origin's page it asks this server first.
-API_HEADERS = (
-    *(b"authorization", b"content-digest", b"idempotency-key"),
-    *(b"seclink-access", b"seclink-files", b"seclink-grant", b"seclink-manage", b"seclink-passcode", b"seclink-upload"),
-)
 CORS = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "ratelimit, ratelimit-policy, retry-after, x-request-id",
@@ -15,7 +10,10 @@ CORS_HEADERS = [(name.encode(), value.encode()) for name, value in CORS.items()]
 _ALLOWED = {
     **CORS,
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
-    "access-control-allow-headers": ", ".join(name.decode() for name in (*API_HEADERS, b"content-type")),
+    "access-control-allow-headers": (
+        "authorization, content-digest, content-type, idempotency-key, seclink-access, seclink-files, seclink-grant, "
+        "seclink-manage, seclink-passcode, seclink-upload"
+    ),
     "access-control-max-age": "86400",
 }
 _HEADERS = [(name.encode(), value.encode()) for name, value in _ALLOWED.items()]

@@ -15,13 +15,18 @@ import re
 from typing import Any
 
 from seclink.errors import BadRequest, NavigationRefused
-from seclink.web.cors import API_HEADERS
 
 API_MODES = ("cors", "same-origin")
 SPECULATIVE = re.compile("prefetch|preview|prerender")
 PAGE_TYPES = re.compile(r"\s*(text/(html|css|xml|event-stream)|application/(xhtml\+xml|xml)|(image|audio|video|font)/)")
 HTML = re.compile("text/html|application/xhtml")
 SAME_ORIGIN = (b"none", b"same-origin")
+PREFLIGHTED_HEADERS = frozenset(
+    (
+        *(b"authorization", b"content-digest", b"idempotency-key", b"seclink-access", b"seclink-passcode"),
+        *(b"seclink-files", b"seclink-grant", b"seclink-upload"),
+    )
+)
 PARTIAL_HEADERS = frozenset(
     (b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range")
 )
@@ -49,7 +54,7 @@ def reject_cross_origin_get(scope: Any) -> None:
     """
     reject_navigation(scope)
     headers = dict(scope["headers"])
-    if is_cross_origin(headers) and headers.keys().isdisjoint(API_HEADERS):
+    if is_cross_origin(headers) and PREFLIGHTED_HEADERS.isdisjoint(headers):
         raise NavigationRefused("A page of another origin must reveal by POST, or send an Idempotency-Key")
 
 
@@ -68,7 +73,7 @@ def is_cross_origin(headers: dict[bytes, bytes]) -> bool:
 def needs_preflight(headers: dict[bytes, bytes]) -> bool:
     """Return whether a browser asks this server before it sends such a request for another origin's page."""
     content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    return content_type == b"application/json" or not headers.keys().isdisjoint(API_HEADERS)
+    return content_type == b"application/json" or not PREFLIGHTED_HEADERS.isdisjoint(headers)
 
 
 def reject_partial(scope: Any) -> None:

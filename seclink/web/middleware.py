@@ -34,7 +34,6 @@ from seclink.errors import (
 )
 from seclink.web.asgi import App, Message, Receive, Send
 from seclink.web.body_limits import BodyBudget, LimitedBody
-from seclink.web.cors import API_HEADERS
 from seclink.web.response_writer import ResponseWriter
 from seclink.web.security_headers import HEADERS, Header
 
@@ -65,7 +64,8 @@ UNIQUE_HEADERS = frozenset(
             b"upgrade",
             b"expect",
         ),
-        *API_HEADERS,
+        *(b"authorization", b"idempotency-key", b"seclink-access", b"seclink-passcode", b"seclink-manage"),
+        *(b"content-digest", b"seclink-upload", b"seclink-grant", b"seclink-files"),
     )
 )
 HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?)\.?(:[0-9]{1,5})?")

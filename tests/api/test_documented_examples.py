@@ -153,12 +153,12 @@ def files_server(serve: Serve) -> Server:
     return serve(prefix=with_constants({"seclink.domain.uploads.MIN_FREE_BYTES": 0}))
 
 
-def node_programs(server: Server, folder: Path) -> list[str]:
+def programs(language: str, server: Server, folder: Path) -> list[str]:
     """Save the two programs of the document about files; return their paths: upload, download."""
     document = (DOCS / "api.md").read_text()
-    [programs] = [part for part in document.split("### ") if part.startswith("Files in Node")]
+    [chapter] = [part for part in document.split("\n##") if part.startswith(f"# Files in {language}")]
     paths = []
-    for name, program in zip(("upload", "download"), re.findall(r"```js\n(.*?)```", programs, re.DOTALL), strict=True):
+    for name, program in zip(("upload", "download"), re.findall(r"```\w+\n(.*?)```", chapter, re.DOTALL), strict=True):
         script = folder / f"{name}.mjs"
         script.write_text(program.replace("https://secrets.example.org", server.url))
         paths.append(str(script))
@@ -166,22 +166,24 @@ def node_programs(server: Server, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [0, 300, 5_000_000])
-def test_node_examples_carry_a_file(files_server: Server, tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize(("language", "command"), [("Node", "node"), ("Python", sys.executable)])
+def test_examples_carry_a_file(files_server: Server, tmp_path: Path, language: str, command: str, size: int) -> None:
     data = random.Random(size).randbytes(size)
     (tmp_path / "report.bin").write_bytes(data)
-    upload, download = node_programs(files_server, tmp_path)
+    upload, download = programs(language, files_server, tmp_path)
     (tmp_path / "there").mkdir()
-    link = run("node", upload, str(tmp_path / "report.bin")).strip()
-    subprocess.run(["node", download, link], cwd=tmp_path / "there", check=True, timeout=TIMEOUT_SECONDS)
+    link = run(command, upload, str(tmp_path / "report.bin")).strip()
+    subprocess.run([command, download, link], cwd=tmp_path / "there", check=True, timeout=TIMEOUT_SECONDS)
     assert (tmp_path / "there" / "report.bin").read_bytes() == data
 
 
-def test_node_example_follows_the_format(files_server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("language", "command"), [("Node", "node"), ("Python", sys.executable)])
+def test_examples_follow_the_format(files_server: Server, tmp_path: Path, language: str, command: str) -> None:
     """What our own code opens, chunk by chunk."""
     data = random.Random(2).randbytes(5_000_000)
     (tmp_path / "report.bin").write_bytes(data)
-    upload, _ = node_programs(files_server, tmp_path)
-    address, _, fragment = run("node", upload, str(tmp_path / "report.bin")).strip().partition("#")
+    upload, _ = programs(language, files_server, tmp_path)
+    address, _, fragment = run(command, upload, str(tmp_path / "report.bin")).strip().partition("#")
     keys = envelope.derive(key_of(fragment))
     api = f"{files_server.url}/api/v1"
     revealed = httpx.post(f"{api}/secrets/{address[-12:]}/reveal", json={"access": keys.access, "files": True}).json()

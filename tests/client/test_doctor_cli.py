@@ -269,7 +269,7 @@ def test_proxy_that_passes_forged_addresses_is_reported(behind: Behind) -> None:
 def test_proxy_with_a_small_body_limit_is_reported(behind: Behind) -> None:
     behind.proxy.most_bytes = 2**20
     assert problems(doctor(behind.server)[1]) == {
-        "a request of 2.8 MB": "is refused as too large before it reaches the server"
+        "a request of 2,797,226 bytes": "is refused as too large before it reaches the server"
     }
 
 

@@ -52,7 +52,7 @@ def _is_noticed(item: Break) -> bool:
 
 def _copy_broken(item: Break, folder: Path) -> None:
     package = folder / "seclink"
-    shutil.copytree(ROOT / "seclink", package)  # with what was compiled of it
+    shutil.copytree(ROOT / "seclink", package, ignore=shutil.ignore_patterns("__pycache__"))
     file = package / item.path
     text = file.read_text()
     assert text.count(item.before) == 1, f"{item.path} has {item.before!r} {text.count(item.before)} times"
@@ -62,7 +62,7 @@ def _copy_broken(item: Break, folder: Path) -> None:
 def _pytest(folder: Path, tests: Sequence[str]) -> int:
     """Run tests against the package in `folder`, which goes before the installed one."""
     command = [str(Path(sys.executable).with_name("pytest")), "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, timeout=TIMEOUT_SECONDS, check=False
     ).returncode
