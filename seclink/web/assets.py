@@ -48,7 +48,13 @@ WITHOUT_SCRIPT = re.compile(r'<noscript>.*?</noscript>|<section class="card not-
 READABLE_CONTRAST = 4.5
 BACKGROUNDS = (("#f6f5f1", "#000000"), ("#1c2220", "#ffffff"))
 """For the light and the dark theme: the background with the least contrast to text, and the text colour."""
-ATTRIBUTES = {"placeholder": "placeholder", "label": "aria-label", "title": "title", "content": "content"}
+ATTRIBUTES = {
+    "placeholder": "placeholder",
+    "label": "aria-label",
+    "title": "title",
+    "content": "content",
+    "other": "data-other",  # the label that a button shows for a while instead of its own
+}
 Texts = dict[str, Any]
 
 

@@ -15,6 +15,7 @@ from playwright.sync_api import BrowserContext, Page
 from seclink.format import envelope, file_header, link
 from seclink.format.file_header import FileEntry, FileHeader
 from seclink.format.file_stream import CHUNK_BYTES, FileStream
+from seclink.format.pasted_link import parse
 
 # Dialogs whose answers are handles of the origin's own file system, which have the same interface as those of a disk.
 PICKERS = """
@@ -112,6 +113,14 @@ def read(created: Created) -> tuple[str, dict[str, bytes]]:
         files[file.name] = whole[at : at + file.size]
         at += file.size
     return opened.body.decode(), files
+
+
+def open_for_download(server_url: str, link_text: str) -> dict[str, str]:
+    """Open a secret with files, and return the header that downloads them."""
+    parsed = parse(link_text)
+    body = {"access": envelope.derive(link.key_of(parsed.fragment)).access, "files": True}
+    revealed = httpx.post(f"{server_url}/api/v1/secrets/{parsed.link_id}/reveal", json=body).raise_for_status().json()
+    return {"SecLink-Grant": revealed["files"]["grant"]}
 
 
 def _entry(path: str, data: bytes, media_type: str) -> FileEntry:

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,9 @@ class Raw:
         self.sealed = dict(bodies)
         hashed = {"passcodeHash": hashlib.sha256(passcode.encode()).hexdigest()} if passcode else {}
         answer = httpx.post(f"{server.url}/api/v1/secrets", json=bodies | hashed | {"expiryType": "view_once"})
-        self.link_id, self.url = answer.json()["linkId"], answer.json()["shareUrl"]
+        created = answer.json()
+        self.link_id, self.url = created["linkId"], created["shareUrl"]
+        self.receipt_id, self.manage_token = created["receiptId"], created["manageToken"]
 
     def link(self, written: str = "base64", key: bytes | None = None) -> str:
         key = key or self.key
@@ -85,10 +87,31 @@ class Raw:
         return f"{self.url}#{text.decode()}"
 
 
+def try_wrong(server: Server, link_id: str, clients: Iterable[int] = (1,), access: str | None = None) -> None:
+    """Try five wrong passcodes from each of the addresses 127.0.0.N."""
+    proof = {"access": access} if access else {}
+    for client in clients:
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=f"127.0.0.{client}")) as reader:
+            for _ in range(5):
+                body = {"passcodeHash": "0" * 64} | proof
+                response = reader.post(f"{server.url}/api/v1/secrets/{link_id}/reveal", json=body)
+                assert response.json()["code"] == "passcode_wrong"
+
+
 def receipt(server_url: str, created: Any) -> Any:
     """Return the receipt of `made`, which has a receipt_id and a manage_token."""
     url = f"{server_url}/api/v1/receipts/{created.receipt_id}"
     return httpx.get(url, headers={"SecLink-Manage": created.manage_token}).raise_for_status().json()
+
+
+def receipt_address(server_url: str, created: Any) -> str:
+    return f"{server_url}/receipt/{created.receipt_id}#{created.manage_token}"
+
+
+def happened(page: Page) -> list[str]:
+    """Return the types of the events that a receipt shows."""
+    named = {text: key[6:] for key, text in texts().items() if key.startswith("event.")}
+    return [named[text] for text in page.locator("#events li span").all_inner_texts()]
 
 
 def events(server_url: str, created: Any) -> list[str]:
@@ -165,6 +188,11 @@ def text_of(key: str, language: str = "en", **values: str) -> re.Pattern[str]:
     message = texts(language)[key]
     forms = message.values() if isinstance(message, dict) else [message]
     return re.compile("^(" + "|".join(_pattern(form, values) for form in forms) + ")$", re.DOTALL)
+
+
+def ended_text(key: str) -> re.Pattern[str]:
+    """Return a pattern for the state of a secret of which nothing is left."""
+    return re.compile(f"{text_of(key).pattern[:-1]} {re.escape(str(texts()['state.nothingLeft']))}$", re.DOTALL)
 
 
 def _pattern(text: str, values: dict[str, str]) -> str:

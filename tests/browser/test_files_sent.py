@@ -167,7 +167,7 @@ class Hold:
 
 
 def press(page: Page, key: str) -> None:
-    page.locator(f"#sending button[data-t='{key}']").click()
+    page.locator(f"#sending [data-t='{key}']").click()
 
 
 def test_upload_pauses_and_continues(page: Page, server: Server, contents: dict[str, bytes], watch: Watch) -> None:

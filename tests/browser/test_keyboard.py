@@ -15,7 +15,8 @@ def focused(page: Page) -> str:
       const now = document.activeElement;
       const seen = now.matches("[type=radio]") ? now.nextElementSibling : now;
       const { outlineStyle, outlineWidth } = getComputedStyle(seen);
-      const name = now.id || now.dataset.t || now.parentElement.id || now.value;
+      const label = (now.matches("button") && now.firstElementChild) || now;
+      const name = now.id || label.dataset.t || now.parentElement.id || now.value;
       return [name, `${outlineStyle} ${outlineWidth}`];
     }""")
     assert outline == "solid 3px", where

@@ -130,7 +130,7 @@ def test_all_files_as_a_zip(page: Page, server: Server, disk: Any, context: Brow
     check_zip(data)
     expect_status(page, "files.handedOver")
     assert receipt(server.url, created)["files"]["grants"] == 1  # a browser can lose a download
-    page.locator(".files button[data-t='files.done']").click()
+    page.locator(".files [data-t='files.done']").click()
     page.locator(".files button", has_text=text_of("files.doneSure")).click()
     expect_status(page, "files.allSaved")
     assert receipt(server.url, created)["files"]["grants"] == 0
@@ -287,7 +287,7 @@ class Hold:
 
 
 def button_of_panel(page: Page, key: str) -> Locator:
-    return page.locator(f".saving button[data-t='{key}']")
+    return page.locator(f".saving [data-t='{key}']")
 
 
 def test_pause_continue_and_cancel(page: Page, server: Server, disk: Any) -> None:

@@ -7,7 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from page_actions import LANGUAGES, Raw, axe, choose, create, open_secret, reveal, text_of, texts, visit
+from file_secrets import create_with_files, open_for_download
+from page_actions import (
+    LANGUAGES,
+    Raw,
+    axe,
+    choose,
+    create,
+    ended_text,
+    open_secret,
+    receipt_address,
+    reveal,
+    text_of,
+    texts,
+    try_wrong,
+    visit,
+)
 from playwright.sync_api import Page, Route, ViewportSize, expect
 from support.server import Serve, Server
 from watch import Watch
@@ -136,7 +151,7 @@ def result_with_everything(the: Visitor) -> None:
 def result_burned(the: Visitor) -> None:
     create(the.page, the.server.url, "x", passcode="words")
     the.page.locator("#burn").dblclick()
-    expect(the.page.locator("#state")).to_have_text(text_of("state.burned"))
+    expect(the.page.locator("#state")).to_have_text(ended_text("state.burned"))
 
 
 def reveal_ready(the: Visitor) -> None:
@@ -237,6 +252,27 @@ def receipt_refused(the: Visitor) -> None:
     expect(the.page.locator("#problem")).to_be_visible()
 
 
+def receipt_locked(the: Visitor) -> None:
+    raw = Raw(the.server, b"x", passcode="right")
+    try_wrong(the.server, raw.link_id)
+    visit(the.page, receipt_address(the.server.url, raw))
+    expect(the.page.locator("#lock")).to_be_visible()
+
+
+def receipt_unlocked(the: Visitor) -> None:
+    receipt_locked(the)
+    the.page.locator("#unlock").click()
+    expect(the.page.locator("#unlocked")).to_be_visible()
+
+
+def receipt_with_downloads(the: Visitor) -> None:
+    created = create_with_files(the.server.url, [("a", b"x")])
+    open_for_download(the.server.url, created.link)
+    visit(the.page, receipt_address(the.server.url, created))
+    the.page.locator("#burn").click()
+    expect(the.page.locator("#burn")).to_have_text(text_of("receipt.eraseSure"))
+
+
 def receipt_ended(the: Visitor) -> None:
     created, url = the.receipt(description="x")
     the.python.reveal(created.link)
@@ -277,7 +313,8 @@ STATES = [
     ),
     *(reveal_wiped, reveal_incomplete, reveal_gone, reveal_not_found, reveal_offline, reveal_not_opening),
     reveal_over_plain_http,
-    *(receipt_waiting, receipt_refused, receipt_ended, receipt_missing, unknown_host, no_page),
+    *(receipt_waiting, receipt_refused, receipt_locked, receipt_unlocked, receipt_with_downloads),
+    *(receipt_ended, receipt_missing, unknown_host, no_page),
 ]
 
 

@@ -120,7 +120,8 @@ class Api {
   /**
    * @param {string} receiptId
    * @param {ManageToken} manageToken
-   * @param {{expiresIn?: number, maxViews?: number | null, label?: string | null, publicNote?: string | null}} changes
+   * @param {{expiresIn?: number, maxViews?: number | null, label?: string | null, publicNote?: string | null,
+   *   unlock?: boolean}} changes `unlock`: forget all passcode attempts
    */
   async change(receiptId, manageToken, changes) {
     const options = { headers: this.receiptHeaders(manageToken), body: changes };

@@ -75,8 +75,9 @@ export class FileList {
     for (const file of this.files) list.append(this.#row(file));
     this.#showTimeLeft();
     this.clock = setInterval(() => this.#showTimeLeft(), CLOCK_MS);
-    this.finished = this.page.element("button", "files.done", { type: "button", className: "secondary" });
-    onSecondPress(this.finished, this.page, "files.doneSure", () => this.#finish());
+    this.finished = Object.assign(document.createElement("button"), { type: "button", className: "secondary" });
+    this.page.setLabels(this.finished, "files.done", "files.doneSure");
+    onSecondPress(this.finished, this.page, () => this.#finish());
     const actions = Object.assign(document.createElement("div"), { className: "actions" });
     if (this.files.length > 1) {
       if (canPickFolder()) actions.append(this.#button("files.saveAll", () => this.#saveFolder(), "primary"));

@@ -10,15 +10,32 @@ const INTERVALS_MS = [[60_000, 4_000], [600_000, 10_000], [Infinity, 30_000]];
  * @param {any} receipt as the API returns it
  * @returns {(locale: Locale) => string}
  */
-export function stateText({ state, views, expiresAt, events }) {
+export function stateText({ state, views, expiresAt, events, files }) {
   const at = events.filter((/** @type {any} */ { type }) => type === state).pop()?.at ?? expiresAt;
   const key = state === "active" && views ? "state.activeSome"
     : state === "expired" && views ? "state.expiredRead" : `state.${state}`;
-  return (locale) => locale.t(key, { count: views, at: locale.dateTime(at), until: locale.dateTime(expiresAt) });
+  return (locale) => {
+    const text = locale.t(key, { count: views, at: locale.dateTime(at), until: locale.dateTime(expiresAt) });
+    if (state === "active") return text;
+    return `${text} ${files?.grants ? filesLeftText(files)(locale) : locale.t("state.nothingLeft")}`;
+  };
 }
 
 /**
- * Load the receipt now and again, while the page is visible and until the secret has ended.
+ * @param {any} files of a receipt
+ * @returns {(locale: Locale) => string} until when readers can download them
+ */
+export function filesLeftText({ grantsUntil }) {
+  return (locale) => locale.t("state.filesLeft", { until: locale.dateTime(grantsUntil) });
+}
+
+/** Return whether there is something left to burn. @param {any} receipt */
+export function isLeft({ state, files }) {
+  return state === "active" || files?.grants > 0;
+}
+
+/**
+ * Load the receipt now and again, while the page is visible and until nothing is left of the secret.
  * @param {() => Promise<any>} load resolves to a receipt
  * @param {(receipt: any) => void} onReceipt
  * @param {(error: any) => void} onError
@@ -34,7 +51,7 @@ export function pollReceipt(load, onReceipt, onError) {
     let hasEnded = false;
     try {
       const receipt = await load();
-      hasEnded = receipt.state !== "active";
+      hasEnded = !isLeft(receipt);
       if (!isStopped) onReceipt(receipt);
     } catch (error) {
       hasEnded = /** @type {any} */ (error)?.code === "not_found";

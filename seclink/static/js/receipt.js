@@ -1,10 +1,13 @@
 // @ts-check
-/** The receipt: the state and events of a secret, and the sender's means to burn it, change its expiry or its note. */
+/**
+ * The receipt: the state and events of a secret, and the sender's means to burn it, to unlock its passcode, and to change
+ * its expiry or its note.
+ */
 
 import { api } from "./api.js";
 import { keepKey, onOtherLink, ownUrl } from "./kept-key.js";
 import { readUrl } from "./pasted-link.js";
-import { pollReceipt, stateText } from "./receipt-status.js";
+import { filesLeftText, isLeft, pollReceipt, stateText } from "./receipt-status.js";
 import { $, copy, errorText, field, fillSelect, onSecondPress, openPage, select, selectText, showDone, showOnly, whileBusy } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
@@ -15,6 +18,7 @@ const link = await readUrl(`${origin}${pathname}${search}${hash}`, [FORM]);
 const receiptId = link?.id ?? "";
 const manageToken = link?.key ?? "";
 const server = api();
+const SLACK_SECONDS = 60; // between looking at the page and pressing the button
 
 /** @type {{ receipt: any, updatedAt: number }} the last response of the server, null until there is one */
 const state = { receipt: null, updatedAt: 0 };
@@ -38,12 +42,13 @@ function start(page) {
     event.preventDefault();
     save(page);
   });
-  onSecondPress($("burn"), page, "result.burnSure", async () => {
+  onSecondPress($("burn"), page, async () => {
     await showingProblems(page, () => server.remove(receiptId, manageToken));
     poll.now();
   });
+  $("unlock").addEventListener("click", () => unlock(page));
   $("copy").addEventListener("click", () => copyOwnLink(page, `${link.url}#${link.key}`));
-  page.onLanguage(() => state.receipt && fillLifetimes(page));
+  page.onLanguage(() => state.receipt && fillLifetimes(page, select("lifetime").value));
 }
 
 /**
@@ -74,11 +79,14 @@ function render(page, receipt) {
   page.setHead($("head"), $("title"), isActive ? "receipt.waiting" : `event.${receipt.state}`, receipt.state);
   page.setText($("label"), receipt.label && (() => receipt.label));
   page.setText($("state"), stateText(receipt));
-  if (isActive) showAge(page, "receipt.fresh");
+  showFiles(page, receipt);
+  showLock(page, receipt);
+  if (isLeft(receipt)) showAge(page, "receipt.fresh");
   else page.setText($("updated"), null);
+  showBurn(page, receipt);
   $("events").replaceChildren(...receipt.events.map((/** @type {any} */ event) => eventItem(page, event)));
   $("change").hidden = !isActive;
-  if (previous?.expiresAt !== receipt.expiresAt) fillLifetimes(page);
+  fillLifetimes(page, previous?.expiresAt === receipt.expiresAt ? select("lifetime").value : "");
   if (!previous) field("note").value = receipt.publicNote ?? "";
   showOnly("receipt");
   document.body.dataset.ready = "";
@@ -107,11 +115,71 @@ function eventItem(page, { type, at }) {
   return item;
 }
 
+/**
+ * @param {Page} page
+ * @param {any} receipt
+ */
+function showFiles(page, { state, files }) {
+  page.setText($("files"), files ? (locale) => [
+    locale.t("receipt.files", { size: locale.size(files.size) }),
+    ...(state === "active" && files.grants ? [filesLeftText(files)(locale)] : []), // else the state says it
+  ].join(" ") : null);
+}
+
+/**
+ * Say who cannot try the passcode after wrong ones.
+ * @param {Page} page
+ * @param {any} receipt
+ */
+function showLock(page, { lockedUntil, lockedClients, expiresAt }) {
+  const key = lockedUntil === null ? "receipt.lockedSome"
+    : lockedUntil < expiresAt ? "receipt.lockedAll" : "receipt.lockedForGood";
+  $("lock").hidden = lockedUntil === null && !lockedClients;
+  if ($("lock").hidden) return;
+  page.setText($("unlocked"), null);
+  page.setText($("lock-text"), (locale) => [
+    locale.t(key, { count: lockedClients, until: locale.dateTime(lockedUntil ?? 0) }),
+    locale.t("receipt.lockedCost"),
+  ].join(" "));
+}
+
 /** @param {Page} page */
-function fillLifetimes({ locale, settings }) {
-  const choices = settings.choices.map((/** @type {number} */ seconds) =>
-    [String(seconds), locale.duration(seconds)]);
-  fillSelect(select("lifetime"), [["", locale.t("receipt.lifetimeAsIs")], ...choices], "");
+async function unlock(page) {
+  await showingProblems(page, async () => {
+    const change = () => server.change(receiptId, manageToken, { unlock: true });
+    render(page, await whileBusy($("unlock"), page, "receipt.unlocking", change));
+    page.setText($("unlocked"), "receipt.unlocked");
+    $("unlocked").focus(); // the button is gone
+  });
+}
+
+/**
+ * Offer to burn what is left: the secret, or the files that its readers can still download.
+ * @param {Page} page
+ * @param {any} receipt
+ */
+function showBurn(page, receipt) {
+  const [key, question] = receipt.state === "active" ? ["result.burn", "result.burnSure"]
+    : ["receipt.erase", "receipt.eraseSure"];
+  $("burn").hidden = !isLeft(receipt);
+  if ($("burn").dataset.tOther !== question) page.setLabels($("burn"), key, question);
+}
+
+/**
+ * Offer the lifetimes that the server accepts: they count from now, and at most its longest one from the creation.
+ * @param {Page} page
+ * @param {string} chosen
+ */
+function fillLifetimes({ locale, settings }, chosen) {
+  const ageSeconds = Math.max(0, Date.now() - state.receipt.createdAt) / 1000;
+  const choices = settings.choices
+    .filter((/** @type {number} */ seconds) => seconds <= settings.max - ageSeconds - SLACK_SECONDS)
+    .map((/** @type {number} */ seconds) => [String(seconds), locale.duration(seconds)]);
+  const options = [["", locale.t("receipt.lifetimeAsIs")], ...choices];
+  $("lifetime-field").hidden = !choices.length;
+  const shown = Array.from(select("lifetime").options, ({ value, text }) => [value, text]);
+  if (JSON.stringify(shown) === JSON.stringify(options)) select("lifetime").value = chosen;
+  else fillSelect(select("lifetime"), options, chosen);
 }
 
 /** @param {Page} page */

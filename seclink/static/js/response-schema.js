@@ -69,6 +69,11 @@ function filesSize(response) {
 }
 
 /** @param {any} response */
+function downloads(response) {
+  return object(response, { size: integer, grants: integer, grantsUntil: nullable(integer) });
+}
+
+/** @param {any} response */
 function grantedFiles(response) {
   return object(response, { size: integer, chunks: integer, grant, grantExpiresAt: integer });
 }
@@ -87,7 +92,14 @@ const RECEIPT_ROW = {
 
 /** @param {any} response */
 export function receipt(response) {
-  return object(response, { ...RECEIPT_ROW, linkId: nullable(linkId), events: arrayOf(event) });
+  return object(response, {
+    ...RECEIPT_ROW,
+    linkId: nullable(linkId),
+    events: arrayOf(event),
+    lockedUntil: nullable(integer),
+    lockedClients: integer,
+    files: optional(downloads),
+  });
 }
 
 /** @param {any} response */

@@ -217,7 +217,7 @@ function startPolling(page) {
 /** @param {Page} page */
 function setUpReceipt(page) {
   onCopy(page, "copy-receipt", () => receiptLink().href);
-  onSecondPress($("burn"), page, "result.burnSure", async () => {
+  onSecondPress($("burn"), page, async () => {
     const { receiptId, manageToken } = state.secret;
     try {
       await apiWithKey().remove(receiptId, manageToken);

@@ -39,7 +39,7 @@ function start(page) {
   $("form").addEventListener("input", () => page.setText($("problem"), null));
   setUpPasscodeQuestion(page, () => submit(page, true));
   setUpReportForm(page, (reason) => server.report(state.linkId, reason));
-  onSecondPress($("burn"), page, "opened.burnSure", () => burn(page, server));
+  onSecondPress($("burn"), page, () => burn(page, server));
   $("wipe").addEventListener("click", () => wipe(page));
   onOtherLink(() => changeLink(page));
   addEventListener("pagehide", () => wipe(page));

@@ -17,7 +17,8 @@ export class SavingPanel {
     this.bar.dataset.tLabel = "files.progressLabel";
     this.bar.setAttribute("aria-label", page.locale.t("files.progressLabel"));
     this.text = document.createElement("p");
-    this.pause = page.element("button", "files.pause", { type: "button", className: "secondary" });
+    this.pause = Object.assign(document.createElement("button"), { type: "button", className: "secondary" });
+    page.setLabels(this.pause, "files.pause", "files.resume");
     this.pause.addEventListener("click", () => {
       if (this.transfer?.status === "running") this.transfer.pause();
       else this.transfer?.resume();
@@ -40,10 +41,9 @@ export class SavingPanel {
       total: locale.size(transfer.total),
       time: locale.duration(roundUp(Math.max(1, transfer.secondsLeft()))),
     }));
-    const key = transfer.status === "running" ? "files.pause" : "files.resume";
-    if (this.pause.dataset.t === key) return;
-    this.pause.dataset.t = key;
-    this.pause.textContent = this.page.locale.t(key);
+    const labels = ["files.resume", "files.pause"];
+    if (transfer.status === "running") labels.reverse();
+    if (this.pause.dataset.tOther !== labels[1]) this.page.setLabels(this.pause, labels[0], labels[1]);
   }
 
   hide() {

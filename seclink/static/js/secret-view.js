@@ -76,12 +76,13 @@ function decode(body) {
 function showText(content, page, text, announce) {
   const region = element("pre", { className: "secret", tabIndex: 0, dir: "auto", translate: false, textContent: text });
   makeRegion(region, page);
-  const hide = page.element("button", "opened.hide", { type: "button", className: "secondary" });
+  const hide = element("button", { type: "button", className: "secondary" });
+  page.setLabels(hide, "opened.hide", "opened.show");
   const toggle = () => {
     const isHidden = region.classList.toggle("masked");
     region.textContent = isHidden ? "•".repeat(12) : text;
-    hide.dataset.t = isHidden ? "opened.show" : "opened.hide";
-    hide.textContent = page.locale.t(hide.dataset.t);
+    if (isHidden) page.setLabels(hide, "opened.show", "opened.hide");
+    else page.setLabels(hide, "opened.hide", "opened.show");
   };
   const visible = () => {
     if (region.classList.contains("masked")) toggle();
@@ -201,7 +202,9 @@ function safeName(name) {
  * @param {string} className
  */
 function copyButton(page, text, announce, source, className = "primary") {
-  const button = page.element("button", "opened.copy", { type: "button", className: `${className} i-copy` });
+  const button = element("button", { type: "button", className });
+  button.append(element("span", { className: "i-copy" }));
+  page.setLabels(button, "opened.copy", "result.copied");
   button.addEventListener("click", async () => {
     const isCopied = await copy(text);
     if (!isCopied) selectText(source());

@@ -25,13 +25,15 @@ export function showSending(page, upload) {
   const text = Object.assign(document.createElement("p"), { className: "progress" });
   // Read out when it changes, unlike the numbers.
   const announced = Object.assign(document.createElement("p"), { className: "visually-hidden", role: "status" });
-  const pause = page.element("button", "upload.pause", { type: "button", className: "secondary" });
+  const pause = Object.assign(document.createElement("button"), { type: "button", className: "secondary" });
+  page.setLabels(pause, "upload.pause", "upload.resume");
   const cancel = page.element("button", "upload.cancel", { type: "button", className: "danger" });
   const refresh = () => {
     bar.value = upload.done;
     page.setText(text, progressText(upload));
-    const key = upload.status === "paused" ? "upload.resume" : "upload.pause";
-    if (pause.dataset.t !== key) page.setText(pause, pause.dataset.t = key);
+    const labels = ["upload.pause", "upload.resume"];
+    if (upload.status === "paused") labels.reverse();
+    if (pause.dataset.tOther !== labels[1]) page.setLabels(pause, labels[0], labels[1]);
     const state = SPOKEN[upload.status] ?? "upload.title";
     if (announced.dataset.state !== state) page.setText(announced, announced.dataset.state = state);
   };

@@ -67,7 +67,8 @@ export class Page {
     if (text === null) return void (target.textContent = "");
     const make = typeof text === "string" ? (/** @type {Locale} */ locale) => locale.t(text) : text;
     this.texts.set(target, make);
-    target.textContent = make(this.locale);
+    const wording = make(this.locale);
+    if (target.textContent !== wording) target.textContent = wording; // or it would be read out again
   }
 
   /**
@@ -83,6 +84,20 @@ export class Page {
     return created;
   }
 
+  /**
+   * Set the label of a button, and the one it shows for a while instead. It keeps room for both.
+   * @param {HTMLElement} button
+   * @param {string} key
+   * @param {string} other a key
+   */
+  setLabels(button, key, other) {
+    if (!button.firstElementChild) button.append(document.createElement("span"));
+    Object.assign(button.dataset, { tOther: other, other: this.locale.t(other) });
+    const label = labelOf(button);
+    label.dataset.t = key;
+    this.setText(label, key);
+  }
+
   /** @param {string} code */
   async switchLanguage(code) {
     const loaded = await loadLocale(code).catch(() => null);
@@ -91,7 +106,8 @@ export class Page {
     const locale = this.locale = loaded;
     document.documentElement.lang = code;
     for (const element of all("[data-t]")) element.textContent = locale.t(element.dataset.t ?? "");
-    for (const [name, data] of [["aria-label", "data-t-label"], ["placeholder", "data-t-placeholder"]]) {
+    const attributes = { "aria-label": "data-t-label", placeholder: "data-t-placeholder", "data-other": "data-t-other" };
+    for (const [name, data] of Object.entries(attributes)) {
       for (const element of all(`[${data}]`)) element.setAttribute(name, locale.t(element.getAttribute(data) ?? ""));
     }
     for (const [target, text] of this.texts) {
@@ -243,6 +259,25 @@ export function showOnly(id) {
   return $(id);
 }
 
+/** @param {HTMLElement} button */
+function labelOf(button) {
+  return /** @type {HTMLElement} */ (button.firstElementChild ?? button);
+}
+
+/**
+ * Show another label on a button, or its own again. One that has two keeps room for the one that is not shown.
+ * @param {HTMLElement} button
+ * @param {Page} page
+ * @param {string} [key]
+ */
+export function relabel(button, page, key) {
+  const { dataset: { tOther } } = button;
+  const label = labelOf(button);
+  const { t = "" } = label.dataset;
+  if (tOther) button.dataset.other = page.locale.t(key ? t : tOther);
+  page.setText(label, key ?? t);
+}
+
 /**
  * Disable a button while `work` is done, so that a second press does nothing.
  * @template T
@@ -252,40 +287,37 @@ export function showOnly(id) {
  * @param {() => Promise<T>} work
  */
 export async function whileBusy(button, page, key, work) {
-  const label = /** @type {HTMLElement} */ (button.firstElementChild ?? button);
-  const { t } = label.dataset;
   button.setAttribute("aria-busy", "true");
   /** @type {HTMLButtonElement} */ (button).disabled = true;
-  page.setText(label, key);
+  relabel(button, page, key);
   try {
     return await work();
   } finally {
     button.removeAttribute("aria-busy");
     /** @type {HTMLButtonElement} */ (button).disabled = false;
-    page.setText(label, t ?? "");
+    relabel(button, page);
   }
 }
 
 /**
  * Call `action` on a second press within five seconds, for actions that cannot be undone.
- * @param {HTMLElement} button
+ * @param {HTMLElement} button whose other label is the question
  * @param {Page} page
- * @param {string} question a key
  * @param {() => void} action
  */
-export function onSecondPress(button, page, question, action) {
+export function onSecondPress(button, page, action) {
   let timer = 0;
   const reset = () => {
     clearTimeout(timer);
     timer = 0;
-    page.setText(button, button.dataset.t ?? "");
+    relabel(button, page);
   };
   button.addEventListener("click", () => {
     if (timer) {
       reset();
       action();
     } else {
-      page.setText(button, question);
+      relabel(button, page, button.dataset.tOther);
       timer = setTimeout(reset, CONFIRM_MS);
     }
   });
@@ -297,11 +329,12 @@ export function onSecondPress(button, page, question, action) {
  * @param {Page} page
  */
 export function showDone(button, page) {
-  button.classList.add("done");
-  page.setText(button, "result.copied");
+  const label = labelOf(button);
+  label.classList.add("done");
+  relabel(button, page, "result.copied");
   setTimeout(() => {
-    button.classList.remove("done");
-    page.setText(button, button.dataset.t ?? "");
+    label.classList.remove("done");
+    relabel(button, page);
   }, DONE_MS);
 }
 
