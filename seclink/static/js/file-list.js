@@ -29,13 +29,15 @@ export class FileList {
    * @param {FileHeader} header
    * @param {Granted | undefined} granted undefined: the server says nothing of the files that the header names
    * @param {(text: import("./ui.js").Text) => void} announce
+   * @param {() => void} onGone the server has no more of the files, for this reader
    */
-  constructor(page, server, header, granted, announce) {
+  constructor(page, server, header, granted, announce, onGone) {
     this.page = page;
     this.server = server;
     this.header = header;
     this.granted = granted ?? { size: 0, chunks: 0, grant: "", grantExpiresAt: 0 };
     this.announce = announce;
+    this.onGone = onGone;
     /** @type {Transfer | null} */
     this.transfer = null;
     /** @type {FileSource | null} */
@@ -228,8 +230,9 @@ export class FileList {
     else this.announce(["stopped", "cut"].includes(error?.code) ? `files.${error.code}` : "files.failed");
   }
 
-  /** The server has no more of the files. @param {string} key */
+  /** Nothing more can be saved. @param {string} key */
   #end(key) {
+    if (key === "files.allSaved" || key === "files.gone") this.onGone();
     this.stop();
     for (const button of this.root.querySelectorAll("button")) button.disabled = true;
     this.until.remove();

@@ -43,13 +43,13 @@ export class Locale {
   }
 
   /**
-   * Format a number of bytes in the largest unit that it fills: 900 B, 1.5 MB.
+   * Format a number of bytes in the largest unit that it fills: 900 bytes, 1.5 MB.
    * @param {number} bytes
    */
   size(bytes) {
     const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
     const power = Math.min(units.length - 1, Math.floor(Math.max(0, String(Math.round(bytes)).length - 1) / 3));
-    const options = { style: "unit", unit: units[power], unitDisplay: "short", maximumFractionDigits: power > 1 ? 1 : 0 };
+    const options = { style: "unit", unit: units[power], unitDisplay: power ? "short" : "long", maximumFractionDigits: power > 1 ? 1 : 0 };
     return new Intl.NumberFormat(this.region, /** @type {any} */ (options)).format(bytes / 1000 ** power);
   }
 

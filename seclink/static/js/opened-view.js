@@ -47,7 +47,12 @@ export function showOpened(page, server, secret, wipe) {
 function showFiles(page, server, { body, stream }, announce) {
   if (!stream || !state.saving) return;
   if (!body.length) $("content").replaceChildren();
-  state.files = new state.saving.FileList(page, server, stream, state.response.files, announce);
+  const { response } = state;
+  const { files } = response;
+  state.files = new state.saving.FileList(page, server, stream, files, announce, () => {
+    delete response.files; // this reader has no more of them on the server
+    if (response === state.response) page.setText($("remaining"), remainingViewsText(response));
+  });
   $("content").append(state.files.root);
 }
 
@@ -78,7 +83,7 @@ export async function burn(page, server) {
     response.viewsLeft = 0;
     if (response !== state.response) return; // wiped meanwhile
     $("burn").hidden = true;
-    page.setText($("remaining"), "opened.burned");
+    page.setText($("remaining"), response.files ? remainingViewsText(response) : "opened.burned");
   } catch (error) {
     page.setText($("remaining"), errorText(error));
   }

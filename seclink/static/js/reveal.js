@@ -275,7 +275,16 @@ function wipe(page) {
   state.proof = null;
   if (!response) return;
   enter("wiped", { response: null });
-  page.showNotice("wiped.title", ["wiped.what", response.viewsLeft === 0 ? "wiped.gone" : "wiped.left"], [], "wiped");
+  page.showNotice("wiped.title", ["wiped.what", leftOnServerText(response)], [], "wiped");
+}
+
+/**
+ * @param {any} response to the reveal
+ * @returns {import("./ui.js").Text}
+ */
+function leftOnServerText({ viewsLeft, files }) {
+  if (viewsLeft !== 0) return "wiped.left";
+  return files ? (locale) => locale.t("wiped.files", { until: locale.dateTime(files.grantExpiresAt) }) : "wiped.gone";
 }
 
 /**

@@ -42,9 +42,10 @@ export function showSecret(content, page, opened, announce) {
  * @param {any} response to the reveal
  * @returns {(locale: import("./i18n.js").Locale) => string}
  */
-export function remainingViewsText({ viewsLeft: count, expiresAt }) {
-  const key = count === 0 ? "opened.lastOne" : count === null ? "opened.leftAny" : "opened.left";
-  return (locale) => locale.t(key, { count, until: locale.dateTime(expiresAt) });
+export function remainingViewsText({ viewsLeft: count, expiresAt, files }) {
+  const key = count === null ? "opened.leftAny" : count ? "opened.left" : files ? "opened.lastOneFiles" : "opened.lastOne";
+  const until = count === 0 && files ? files.grantExpiresAt : expiresAt;
+  return (locale) => locale.t(key, { count, until: locale.dateTime(until) });
 }
 
 /**
