@@ -1,5 +1,6 @@
 """`seclink create`: seal a secret from an argument, a pipe or the terminal, and print its link."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -120,8 +121,8 @@ def create(
     if files and kind != "text":
         raise click.UsageError(f"--type {kind} cannot have files")
     body = _body(text, paths, has_files=bool(files))
-    with at.client() as client:
-        sending = Sending(at, files, resume=resume) if files else None
+    sending = Sending(at, files, resume=resume) if files else None
+    with at.client() as client, sending.hint() if sending else contextlib.nullcontext():
         upload = sending.upload(client) if sending else None
         try:
             created = client.create(
@@ -139,13 +140,13 @@ def create(
             lifetime = ("--hours", (hours or 0) * 3600) if expires is None else ("--expires", expires)
             texts = {"--note": note, "--label": label}
             raise in_options(error, RequestedOptions(lifetime, texts, len(body))) from None
-    if sending:
-        sending.finish()
     _remember(at, created)
     base = parse(created.link).base
     if not is_at(at.server, base):
         click.echo(printable(f"warning: {at.server} gives the link another address: it leads to {base}"), err=True)
     _show(created, passcode if generate_passcode else None, as_json)
+    if sending:
+        sending.finish()
     if qr:
         _show_qr_code(created.link, sys.stdout if sys.stdout.isatty() and not as_json else sys.stderr)
 

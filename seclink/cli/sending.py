@@ -80,17 +80,17 @@ class Sending:
                 client.cancel_upload(begun)
             begun = None
         try:
-            with ProgressLine("sending") as progress, self.hint():
+            with ProgressLine("sending") as progress:
                 on_begin = self._save if self._is_resumable else None
                 return client.upload(self._files, progress=progress, resume=begun, on_begin=on_begin)
         except UploadUsed:
             self.finish()
-            message = "The secret was created, but its link was lost before it was printed; nobody can open it"
+            message = "The secret was created before the break; if its link was not printed, nobody can open it"
             raise UploadUsed(f"{message}. Send the files again, without --resume") from None
 
     @contextlib.contextmanager
     def hint(self) -> Iterator[None]:
-        """Say how to go on after an error that ends the command but not the upload."""
+        """Say how to go on after an error that ends the command but not the upload, such as a refused lifetime."""
         try:
             yield
         except (SourceChanged, UploadUnknown, UploadUsed):

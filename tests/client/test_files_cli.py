@@ -164,7 +164,7 @@ def test_killed_upload_is_resumed(here: Shell, source: Path, output: Path, secon
     if done.returncode == KILLED:
         done = here.run("create", "--file", str(source), *(["--resume"] if states(here) else []))
     if done.returncode:  # killed between the secret's creation and its link: nobody can open it
-        assert b"its link was lost" in done.stderr
+        assert b"if its link was not printed" in done.stderr
         return
     assert states(here) == []
     link = done.stdout.decode().strip()
@@ -223,6 +223,17 @@ def test_interrupted_upload_says_how_to_go_on(here: Shell, source: Path) -> None
     assert refused.returncode == 1
     assert b"were changed since it began" in refused.stderr
     assert states(here) == []
+
+
+def test_refused_options_cost_no_second_upload(here: Shell, source: Path, output: Path) -> None:
+    """The message of an option that the server refuses comes after the upload, which `--resume` uses again."""
+    refused = here.run("create", "--file", str(source), "--expires", "900d")
+    assert refused.returncode == 1
+    assert b"--expires" in refused.stderr
+    assert b"with --resume goes on" in refused.stderr
+    link = here.out("create", "--file", str(source), "--resume")
+    here.out("get", link, "--output", str(output))
+    assert contents(output) == {"big.bin": DATA}
 
 
 def test_full_disk_is_told_before_the_view_is_spent(here: Shell, source: Path, output: Path) -> None:
