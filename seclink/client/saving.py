@@ -125,8 +125,12 @@ class PartFile:
 
     def write(self, piece: bytes) -> None:
         rest = memoryview(piece)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
         self.size += len(piece)
 
     def commit(self) -> Path:
