@@ -7,13 +7,13 @@ need. Headers that the application set itself are not added.
 Header = tuple[bytes, bytes]
 
 # Browser features that the pages never use. One that is not listed is available to the page itself: the share sheet
-# needs web-share.
+# needs web-share, a transfer of files screen-wake-lock.
 _UNUSED = (
     *("accelerometer", "autoplay", "browsing-topics", "camera", "clipboard-read", "compute-pressure"),
     *("display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope", "hid"),
     *("identity-credentials-get", "idle-detection", "keyboard-map", "local-fonts", "magnetometer", "microphone"),
     *("midi", "otp-credentials", "payment", "picture-in-picture", "publickey-credentials-create"),
-    *("publickey-credentials-get", "screen-wake-lock", "serial", "storage-access", "sync-xhr", "usb"),
+    *("publickey-credentials-get", "serial", "storage-access", "sync-xhr", "usb"),
     *("window-management", "xr-spatial-tracking"),
 )
 

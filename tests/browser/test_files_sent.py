@@ -1,6 +1,7 @@
 """Files chosen on the start page: uploaded in chunks, and readable by whoever has the link."""
 
 import contextlib
+import json
 import random
 from typing import Any
 
@@ -230,6 +231,69 @@ def test_upload_goes_on_after_the_server_was_gone(
     other.start()
     assert read(result(page)) == ("", contents)
     assert puts.count("0") == puts.count("2") == 1
+
+
+AWAKE = """
+window.locks = [];
+Object.defineProperty(navigator, "wakeLock", { value: {
+  async request(type) {
+    locks.push(type);
+    return { release: () => locks.push("released") };
+  },
+} });
+"""
+
+
+def test_screen_stays_on_while_files_are_sent(page: Page, server: Server) -> None:
+    page.add_init_script(AWAKE)
+    choose(page, server.url, {"a": b"1"})
+    assert page.evaluate("locks") == []
+    page.locator("#create").click()
+    result(page)
+    assert page.evaluate("locks") == ["screen", "released"]
+
+
+# Long pauses are recorded, and end at once; time limits of requests stay.
+PAUSES = """
+window.pauses = [];
+const wait = window.setTimeout;
+window.setTimeout = (work, ms, ...more) => {
+  if (ms <= 60_000 || ms === 120_000 || ms === 600_000) return wait(work, ms, ...more);
+  pauses.push(ms);
+  return wait(work, 0, ...more);
+};
+"""
+
+
+def test_upload_waits_as_asked_but_not_for_ever(page: Page, server: Server, watch: Watch) -> None:
+    watch.expect("status of 429")
+    page.add_init_script(PAUSES)
+    asked = ["100", "999999999"]
+
+    def refuse(route: Route) -> None:
+        if not asked:
+            return route.fallback()
+        return route.fulfill(status=429, headers={"Retry-After": asked.pop(0)}, body="")
+
+    choose(page, server.url, {"a": b"1"})
+    page.route("**/chunks/0", refuse)
+    page.locator("#create").click()
+    assert read(result(page)) == ("", {"a": b"1"})
+    assert page.evaluate("pauses") == [100_000, 300_000]
+
+
+@pytest.mark.parametrize("code", ["upload_used", "upload_incomplete"])
+def test_refused_upload_is_explained(page: Page, server: Server, watch: Watch, code: str) -> None:
+    watch.expect("status of 409")
+    choose(page, server.url, {"a": b"1"})
+    problem = json.dumps({"code": code, "title": code, "status": 409})
+    page.route(
+        "**/secrets", lambda route: route.fulfill(status=409, content_type="application/problem+json", body=problem)
+    )
+    page.locator("#create").click()
+    expect(page.locator("#problem")).to_have_text(text_of(f"error.{code}"))
+    page.locator("#file-list button").click()
+    expect(page.locator("#file-list li")).to_have_count(0)
 
 
 def test_file_that_was_changed_is_not_sent(page: Page, server: Server, tmp_path: Any, watch: Watch) -> None:

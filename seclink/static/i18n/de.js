@@ -314,6 +314,8 @@ export default {
   "error.files_quota": "Mehr Dateien nimmt dieser Server vorerst nicht von Ihnen an. Versuchen Sie es in {time} noch einmal.",
   "error.files_full": "Auf dem Server ist kein Platz für weitere Dateien. Sagen Sie es seinem Administrator.",
   "error.upload_unknown": "Der Upload war zu lange untätig, und der Server hat ihn gelöscht. Erstellen Sie den Link noch einmal, um die Dateien erneut zu senden.",
+  "error.upload_incomplete": "Auf dem Server fehlen Teile der Dateien. Es wurde kein Link erstellt. Erstellen Sie den Link noch einmal, um die Dateien erneut zu senden.",
+  "error.upload_used": "Der Link wurde erstellt, aber seine Adresse ging unterwegs verloren: Niemand kann ihn öffnen, und er läuft von selbst ab. Erstellen Sie den Link noch einmal, um die Dateien erneut zu senden.",
   "error.gone": "Dieses Geheimnis gibt es nicht mehr.",
   "error.has_files": "Zu diesem Geheimnis gehören Dateien, die diese Seite nicht öffnen kann. Es wurde nichts geöffnet.",
   "error.not_active": "Dieses Geheimnis gibt es nicht mehr, es lässt sich nicht ändern.",

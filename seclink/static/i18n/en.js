@@ -314,6 +314,8 @@ export default {
   "error.files_quota": "You have reached the amount of files that this server accepts for now. Try again in {time}.",
   "error.files_full": "The server has no room for more files. Tell its administrator.",
   "error.upload_unknown": "The upload was idle for too long, and the server has erased it. Create the link again to send the files once more.",
+  "error.upload_incomplete": "Parts of the files are missing on the server. No link was created. Create the link again to send the files once more.",
+  "error.upload_used": "The link was created, but its address was lost on the way: nobody can open it, and it expires by itself. Create the link again to send the files once more.",
   "error.gone": "This secret no longer exists.",
   "error.has_files": "This secret comes with files, which this page cannot open. Nothing has been opened.",
   "error.not_active": "This secret no longer exists and cannot be changed.",

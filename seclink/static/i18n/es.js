@@ -314,6 +314,8 @@ export default {
   "error.files_quota": "Ha alcanzado la cantidad de archivos que este servidor acepta por ahora. Inténtelo de nuevo dentro de {time}.",
   "error.files_full": "El servidor no tiene sitio para más archivos. Avise a su administrador.",
   "error.upload_unknown": "El envío estuvo inactivo demasiado tiempo y el servidor lo ha borrado. Cree el enlace de nuevo para volver a enviar los archivos.",
+  "error.upload_incomplete": "Faltan partes de los archivos en el servidor. No se ha creado ningún enlace. Cree el enlace de nuevo para volver a enviar los archivos.",
+  "error.upload_used": "El enlace se creó, pero su dirección se perdió por el camino: nadie puede abrirlo y caducará por sí solo. Cree el enlace de nuevo para volver a enviar los archivos.",
   "error.gone": "Este secreto ya no existe.",
   "error.has_files": "Este secreto incluye archivos que esta página no puede abrir. No se ha abierto nada.",
   "error.not_active": "Este secreto ya no existe y no se puede modificar.",

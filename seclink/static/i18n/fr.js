@@ -314,6 +314,8 @@ export default {
   "error.files_quota": "Ce serveur n’accepte pas plus de fichiers de votre part pour le moment. Réessayez dans {time}.",
   "error.files_full": "Le serveur n’a plus de place pour d’autres fichiers. Prévenez son administrateur.",
   "error.upload_unknown": "L’envoi est resté inactif trop longtemps et le serveur l’a effacé. Créez le lien de nouveau pour renvoyer les fichiers.",
+  "error.upload_incomplete": "Il manque des parties des fichiers sur le serveur. Aucun lien n’a été créé. Créez le lien de nouveau pour renvoyer les fichiers.",
+  "error.upload_used": "Le lien a été créé, mais son adresse s’est perdue en chemin : personne ne peut l’ouvrir, et il expirera de lui-même. Créez le lien de nouveau pour renvoyer les fichiers.",
   "error.gone": "Ce secret n’existe plus.",
   "error.has_files": "Ce secret est accompagné de fichiers que cette page ne peut pas ouvrir. Rien n’a été ouvert.",
   "error.not_active": "Ce secret n’existe plus et ne peut pas être modifié.",

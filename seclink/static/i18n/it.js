@@ -314,6 +314,8 @@ export default {
   "error.files_quota": "Per ora questo server non accetta altri file da te. Riprova tra {time}.",
   "error.files_full": "Il server non ha spazio per altri file. Avvisa il suo amministratore.",
   "error.upload_unknown": "L’invio è rimasto fermo troppo a lungo e il server l’ha cancellato. Crea di nuovo il link per inviare ancora i file.",
+  "error.upload_incomplete": "Sul server mancano parti dei file. Non è stato creato nessun link. Crea di nuovo il link per inviare ancora i file.",
+  "error.upload_used": "Il link è stato creato, ma il suo indirizzo è andato perso durante il percorso: nessuno può aprirlo e scadrà da solo. Crea di nuovo il link per inviare ancora i file.",
   "error.gone": "Questo segreto non esiste più.",
   "error.has_files": "Questo segreto contiene file che questa pagina non può aprire. Non è stato aperto nulla.",
   "error.not_active": "Questo segreto non esiste più e non si può modificare.",

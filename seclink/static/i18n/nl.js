@@ -314,6 +314,8 @@ export default {
   "error.files_quota": "Meer bestanden neemt deze server voorlopig niet van je aan. Probeer het over {time} opnieuw.",
   "error.files_full": "De server heeft geen ruimte voor meer bestanden. Vertel het de beheerder.",
   "error.upload_unknown": "Het verzenden lag te lang stil en de server heeft het gewist. Maak de link opnieuw om de bestanden nog eens te verzenden.",
+  "error.upload_incomplete": "Op de server ontbreken delen van de bestanden. Er is geen link gemaakt. Maak de link opnieuw om de bestanden nog eens te verzenden.",
+  "error.upload_used": "De link is gemaakt, maar het adres ging onderweg verloren: niemand kan de link openen en hij verloopt vanzelf. Maak de link opnieuw om de bestanden nog eens te verzenden.",
   "error.gone": "Dit geheim bestaat niet meer.",
   "error.has_files": "Bij dit geheim horen bestanden die deze pagina niet kan openen. Er is niets geopend.",
   "error.not_active": "Dit geheim bestaat niet meer en kan niet worden gewijzigd.",

@@ -314,6 +314,8 @@ export default {
   "error.files_quota": "Ten serwer na razie nie przyjmie od Ciebie więcej plików. Spróbuj ponownie za {time}.",
   "error.files_full": "Na serwerze nie ma miejsca na więcej plików. Powiadom administratora.",
   "error.upload_unknown": "Wysyłanie zbyt długo stało w miejscu i serwer je usunął. Utwórz link ponownie, aby jeszcze raz wysłać pliki.",
+  "error.upload_incomplete": "Na serwerze brakuje części plików. Link nie powstał. Utwórz link ponownie, aby jeszcze raz wysłać pliki.",
+  "error.upload_used": "Link powstał, ale jego adres zaginął po drodze: nikt go nie otworzy i sam wygaśnie. Utwórz link ponownie, aby jeszcze raz wysłać pliki.",
   "error.gone": "Tego sekretu już nie ma.",
   "error.has_files": "Ten sekret zawiera pliki, których ta strona nie może otworzyć. Nic nie zostało otwarte.",
   "error.not_active": "Tego sekretu już nie ma i nie można go zmienić.",

@@ -8,6 +8,7 @@ import { canPick, canPickFolder, fileTarget, folderTargets } from "./save-target
 import { SavingPanel } from "./saving-panel.js";
 import { Transfer } from "./transfer.js";
 import { onSecondPress, roundUp } from "./ui.js";
+import { keepAwake } from "./wake-lock.js";
 import { zip, zipSize } from "./zip-stream.js";
 
 /** @typedef {import("./ui.js").Page} Page */
@@ -192,7 +193,7 @@ export class FileList {
     this.panel.show(transfer);
     confirmLeaving(true);
     try {
-      await work(transfer);
+      await keepAwake(() => work(transfer));
     } finally {
       confirmLeaving(false);
       this.transfer = null;

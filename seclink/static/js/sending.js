@@ -8,6 +8,7 @@ import { build, randomBytes } from "./link.js";
 import { sealSecret } from "./seal.js";
 import { showSending } from "./sending-panel.js";
 import { Upload } from "./upload.js";
+import { keepAwake } from "./wake-lock.js";
 
 /** @typedef {{file: File, name: string, folder: string, mediaType: string}} ChosenFile */
 
@@ -36,7 +37,7 @@ export async function createWithFiles(page, api, text, files, options) {
   const upload = new Upload(api, stream, source, begun);
   const hide = showSending(page, upload);
   try {
-    await upload.run();
+    await keepAwake(() => upload.run());
     const attached = { ...body, upload: { id: begun.uploadId, token: begun.uploadToken } };
     const headers = idempotencyHeader(); // the same for all attempts: the upload can be attached once
     const { shareUrl, ...created } = await upload.persist(() => api.create(attached, headers));

@@ -18,6 +18,7 @@ import { randomBytes } from "./link.js";
 const IN_FLIGHT = 3;
 const NONCE_BYTES = 12;
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [500, 30000];
+const MAX_RETRY_SECONDS = 300; // a chunk sent too early costs little, an upload given up costs all
 const RATE_MS = 10000; // the time over which the rate is measured
 const BROKEN_OFF = ["superseded", "digest_mismatch", "request_timeout", "rate_limited"];
 
@@ -178,7 +179,8 @@ export class Upload {
     this.status = "waiting";
     this.failures += 1;
     const pause = FIRST_PAUSE_MS * 2 ** Math.min(this.failures - 1, 10);
-    await this.sleep(Math.max(Math.min(pause, LONGEST_PAUSE_MS), (error.retryAfter ?? 0) * 1000));
+    const asked = Math.min(error.retryAfter ?? 0, MAX_RETRY_SECONDS) * 1000;
+    await this.sleep(Math.max(Math.min(pause, LONGEST_PAUSE_MS), asked));
   }
 
   /** Resolves after a time, or earlier if there is a network again or a button was pressed. @param {number} ms */
