@@ -41,7 +41,7 @@ def disk(context: BrowserContext, page: Page) -> Callable[[], dict[str, list[Any
 
 
 def save(page: Page, number: int = 0) -> Locator:
-    return page.locator(".files li button").nth(number)
+    return page.locator(".files li").nth(number).locator("button").first
 
 
 def button(page: Page, key: str) -> Locator:

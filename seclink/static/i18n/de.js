@@ -220,6 +220,7 @@ export default {
   "files.stopped": "Abgebrochen. Es wurde nichts behalten.",
   "files.cut": "Der Browser hat den Download vorzeitig beendet und zeigt ihn womöglich als fertig an. Löschen Sie, was in Ihren Downloads liegt, und speichern Sie die Datei noch einmal.",
   "files.failed": "Das Speichern ist fehlgeschlagen, und es wurde nichts behalten. Ist genug Platz? Sie können es noch einmal versuchen.",
+  "files.notShown": "Diese Datei lässt sich hier nicht anzeigen. Speichern Sie sie, um sie zu öffnen.",
   "files.notFinished": "Dem Server konnte nicht mitgeteilt werden, dass Sie die Dateien haben. Er löscht sie von selbst, wenn die Zeit um ist.",
   "files.damaged": "Die Dateien wurden auf dem Server oder unterwegs beschädigt oder verändert. Was davon gespeichert war, wurde entfernt.",
   "files.gone": "Die Dateien sind nicht mehr auf dem Server: Der Absender hat sie gelöscht, oder die Zeit ist um.",

@@ -220,6 +220,7 @@ export default {
   "files.stopped": "Cancelled. Nothing was kept.",
   "files.cut": "The browser ended the download early, and may show it as finished. Delete what is in your downloads, and save the file again.",
   "files.failed": "Saving failed, and nothing was kept. Is there enough space? You can try again.",
+  "files.notShown": "This file cannot be shown here. Save it to open it.",
   "files.notFinished": "The server could not be told that you have the files. It erases them by itself when the time is over.",
   "files.damaged": "The files were damaged or changed on the server or on the way. What was saved of them has been removed.",
   "files.gone": "The files are no longer on the server: the sender erased them, or the time is over.",

@@ -220,6 +220,7 @@ export default {
   "files.stopped": "Cancelado. No se ha conservado nada.",
   "files.cut": "El navegador terminó la descarga antes de tiempo y quizá la muestre como completa. Borre lo que haya en sus descargas y guarde el archivo de nuevo.",
   "files.failed": "No se pudo guardar y no se ha conservado nada. ¿Hay espacio suficiente? Puede intentarlo de nuevo.",
+  "files.notShown": "Este archivo no se puede mostrar aquí. Guárdelo para abrirlo.",
   "files.notFinished": "No se pudo avisar al servidor de que tiene los archivos. Los borrará por sí mismo cuando termine el plazo.",
   "files.damaged": "Los archivos se dañaron o se modificaron en el servidor o por el camino. Lo que se había guardado se ha eliminado.",
   "files.gone": "Los archivos ya no están en el servidor: el remitente los borró o el plazo ha terminado.",

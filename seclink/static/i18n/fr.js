@@ -220,6 +220,7 @@ export default {
   "files.stopped": "Annulé. Rien n’a été conservé.",
   "files.cut": "Le navigateur a interrompu le téléchargement et l’affiche peut-être comme terminé. Supprimez ce qui se trouve dans vos téléchargements et enregistrez le fichier de nouveau.",
   "files.failed": "L’enregistrement a échoué et rien n’a été conservé. Y a-t-il assez de place ? Vous pouvez réessayer.",
+  "files.notShown": "Ce fichier ne peut pas être affiché ici. Enregistrez-le pour l’ouvrir.",
   "files.notFinished": "Le serveur n’a pas pu être informé que vous avez les fichiers. Il les effacera de lui-même à la fin du délai.",
   "files.damaged": "Les fichiers ont été endommagés ou modifiés sur le serveur ou en chemin. Ce qui en avait été enregistré a été supprimé.",
   "files.gone": "Les fichiers ne sont plus sur le serveur : l’expéditeur les a effacés, ou le délai est écoulé.",

@@ -220,6 +220,7 @@ export default {
   "files.stopped": "Annullato. Non è stato conservato nulla.",
   "files.cut": "Il browser ha interrotto il download e forse lo mostra come completato. Elimina ciò che si trova nei download e salva di nuovo il file.",
   "files.failed": "Salvataggio non riuscito, non è stato conservato nulla. C’è abbastanza spazio? Puoi riprovare.",
+  "files.notShown": "Questo file non può essere mostrato qui. Salvalo per aprirlo.",
   "files.notFinished": "Non è stato possibile comunicare al server che hai i file. Li cancellerà da solo allo scadere del tempo.",
   "files.damaged": "I file sono stati danneggiati o modificati sul server o durante il percorso. Ciò che ne era stato salvato è stato rimosso.",
   "files.gone": "I file non sono più sul server: il mittente li ha cancellati o il tempo è scaduto.",

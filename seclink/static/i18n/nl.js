@@ -220,6 +220,7 @@ export default {
   "files.stopped": "Geannuleerd. Er is niets bewaard.",
   "files.cut": "De browser heeft de download te vroeg beëindigd en toont die misschien als voltooid. Verwijder wat er in je downloads staat en sla het bestand opnieuw op.",
   "files.failed": "Opslaan is mislukt en er is niets bewaard. Is er genoeg ruimte? Je kunt het opnieuw proberen.",
+  "files.notShown": "Dit bestand kan hier niet worden getoond. Sla het op om het te openen.",
   "files.notFinished": "De server kon niet horen dat je de bestanden hebt. Hij wist ze vanzelf als de tijd om is.",
   "files.damaged": "De bestanden zijn op de server of onderweg beschadigd of veranderd. Wat ervan was opgeslagen, is verwijderd.",
   "files.gone": "De bestanden staan niet meer op de server: de afzender heeft ze gewist of de tijd is om.",

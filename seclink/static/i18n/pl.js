@@ -220,6 +220,7 @@ export default {
   "files.stopped": "Anulowano. Nic nie zostało zachowane.",
   "files.cut": "Przeglądarka przerwała pobieranie i może pokazywać je jako ukończone. Usuń to, co jest w folderze pobranych plików, i zapisz plik jeszcze raz.",
   "files.failed": "Zapis się nie udał i nic nie zostało zachowane. Czy jest dość miejsca? Możesz spróbować ponownie.",
+  "files.notShown": "Tego pliku nie można tu pokazać. Zapisz go, aby go otworzyć.",
   "files.notFinished": "Nie udało się powiadomić serwera, że masz pliki. Usunie je sam, gdy czas minie.",
   "files.damaged": "Pliki zostały uszkodzone lub zmienione na serwerze albo po drodze. To, co z nich zapisano, zostało usunięte.",
   "files.gone": "Plików nie ma już na serwerze: nadawca je usunął albo czas minął.",

@@ -220,6 +220,7 @@ export default {
   "files.stopped": "Cancelado. Nada foi mantido.",
   "files.cut": "O navegador interrompeu o download e talvez o mostre como concluído. Apague o que está nos seus downloads e salve o arquivo de novo.",
   "files.failed": "Não foi possível salvar, e nada foi mantido. Há espaço suficiente? Você pode tentar de novo.",
+  "files.notShown": "Este arquivo não pode ser exibido aqui. Salve-o para abri-lo.",
   "files.notFinished": "Não foi possível avisar ao servidor que você tem os arquivos. Ele os apaga sozinho quando o prazo terminar.",
   "files.damaged": "Os arquivos foram danificados ou alterados no servidor ou no caminho. O que deles tinha sido salvo foi removido.",
   "files.gone": "Os arquivos não estão mais no servidor: o remetente os apagou ou o prazo terminou.",

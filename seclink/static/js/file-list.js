@@ -2,6 +2,7 @@
 /** The list of a secret's files: saves one, all in a folder, or all as a zip, and says how far that is. */
 
 import { confirmLeaving } from "./confirm-leaving.js";
+import { isShowable, preview } from "./file-preview.js";
 import { savedNames } from "./file-name.js";
 import { FileSource } from "./file-source.js";
 import { canPick, canPickFolder, fileTarget, folderTargets } from "./save-targets.js";
@@ -100,7 +101,22 @@ export class FileList {
     const label = Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: ` ${file.path}` });
     button.append(label);
     file.row.append(name, size, button);
+    if (isShowable(file.path, file.size)) file.row.append(this.#showButton(file));
     return file.row;
+  }
+
+  /** @param {ListedFile} file */
+  #showButton(file) {
+    const button = this.#button("opened.show", async () => {
+      const label = /** @type {HTMLElement} */ (button.firstElementChild);
+      const old = file.row.querySelector(".preview");
+      old?.remove();
+      if (!old) await this.#show(file);
+      this.page.setText(label, label.dataset.t = file.row.querySelector(".preview") ? "opened.hide" : "opened.show");
+    });
+    const label = Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: ` ${file.path}` });
+    button.append(label);
+    return button;
   }
 
   /**
@@ -128,6 +144,23 @@ export class FileList {
     if (!target) return;
     await this.#save(file.size, (transfer) => this.#write(file, target, transfer));
     this.#showSaved([file]);
+  }
+
+  /** Show a file below its name. @param {ListedFile} file */
+  async #show({ path, size, start, row }) {
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    await this.#save(size, async (transfer) => {
+      for await (const piece of (await this.#open()).bytes(start, size, transfer)) {
+        bytes.set(piece, at);
+        at += piece.length;
+      }
+    });
+    const shown = await preview(path, bytes);
+    if (!shown) return this.announce("files.notShown");
+    const box = Object.assign(document.createElement("div"), { className: "preview" });
+    box.append(shown);
+    row.append(box);
   }
 
   async #saveFolder() {
