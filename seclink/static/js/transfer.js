@@ -77,7 +77,7 @@ export class Transfer {
     for (let pause = MIN_PAUSE_MS; ; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
       await this.whenRunning();
       try {
-        const result = await work();
+        const result = await Promise.race([work(), this.stopped]);
         if (this.status === "waiting") this.#enter("running");
         return result;
       } catch (error) {
