@@ -179,8 +179,8 @@ export class Upload {
     this.status = "waiting";
     this.failures += 1;
     const pause = FIRST_PAUSE_MS * 2 ** Math.min(this.failures - 1, 10);
-    const asked = Math.min(error.retryAfter ?? 0, MAX_RETRY_SECONDS) * 1000;
-    await this.sleep(Math.max(Math.min(pause, LONGEST_PAUSE_MS), asked));
+    const minimum = Math.min(error.retryAfter ?? 0, MAX_RETRY_SECONDS) * 1000;
+    await this.sleep(Math.max(Math.min(pause, LONGEST_PAUSE_MS), minimum));
   }
 
   /** Resolves after a time, or earlier if there is a network again or a button was pressed. @param {number} ms */
