@@ -178,11 +178,11 @@ def test_upload_pauses_and_continues(page: Page, server: Server, contents: dict[
     page.locator("#create").click()
     hold.wait()
     assert axe(page) == []
-    press(page, "upload.pause")
-    expect(page.locator("#sending .progress")).to_have_text(text_of("upload.paused"))
+    press(page, "transfer.pause")
+    expect(page.locator("#sending .progress > p:first-of-type")).to_have_text(text_of("upload.paused"))
     assert axe(page) == []
     hold.end()
-    press(page, "upload.resume")
+    press(page, "transfer.resume")
     assert read(result(page)) == ("", contents)
 
 
@@ -200,7 +200,7 @@ def test_cancelled_upload_is_erased_and_the_form_stays(
     page.locator("#create").click()
     hold.wait()
     with page.expect_response(lambda one: one.request.method == "DELETE") as deleted:
-        press(page, "upload.cancel")
+        press(page, "transfer.cancel")
     assert deleted.value.status == 204
     expect(page.locator("#problem")).to_have_text(text_of("upload.cancelled"))
     assert page.locator("#secret").input_value() == "with them"
@@ -226,7 +226,7 @@ def test_upload_goes_on_after_the_server_was_gone(
     hold.wait(4_194_332 + 611_391)
     other.kill()
     hold.end()
-    expect(page.locator("#sending .progress")).to_have_text(text_of("upload.waiting"))
+    expect(page.locator("#sending .progress > p:first-of-type")).to_have_text(text_of("upload.waiting"))
     assert axe(page) == []
     other.start()
     assert read(result(page)) == ("", contents)

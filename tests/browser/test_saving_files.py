@@ -257,11 +257,11 @@ def test_saving_goes_on_after_the_network_was_gone(page: Page, server: Server, d
     reveal(page, created.link)
     page.route("**/api/v1/files/1", lambda route: route.abort())
     save(page).click()
-    expect(page.locator(".saving p")).to_have_text(text_of("files.waiting"))
+    expect(page.locator(".progress > p:first-of-type")).to_have_text(text_of("files.waiting"))
     assert axe(page) == []
     assert disk()["a"] == digest(b"")  # as the dialog created it
     page.unroute_all(behavior="ignoreErrors")
-    button_of_panel(page, "files.resume").click()
+    button_of_panel(page, "transfer.resume").click()
     expect_status(page, "files.allSaved")
     assert disk() == {"a": digest(data)}
 
@@ -287,7 +287,7 @@ class Hold:
 
 
 def button_of_panel(page: Page, key: str) -> Locator:
-    return page.locator(f".saving [data-t='{key}']")
+    return page.locator(f".progress [data-t='{key}']")
 
 
 def test_pause_continue_and_cancel(page: Page, server: Server, disk: Any) -> None:
@@ -297,12 +297,12 @@ def test_pause_continue_and_cancel(page: Page, server: Server, disk: Any) -> Non
     reveal(page, created.link)
     save(page).click()
     hold.wait()
-    expect(page.locator(".saving p")).to_have_text(text_of("files.running"))
-    button_of_panel(page, "files.pause").click()
-    expect(page.locator(".saving p")).to_have_text(text_of("files.paused"))
+    expect(page.locator(".progress > p:first-of-type")).to_have_text(text_of("files.running"))
+    button_of_panel(page, "transfer.pause").click()
+    expect(page.locator(".progress > p:first-of-type")).to_have_text(text_of("files.paused"))
     assert axe(page) == []
     hold.end()
-    button_of_panel(page, "files.resume").click()
+    button_of_panel(page, "transfer.resume").click()
     expect_status(page, "files.allSaved")
     assert disk() == {"a": digest(data)}
 
@@ -313,7 +313,7 @@ def test_cancelled_file_leaves_nothing(page: Page, server: Server, disk: Any) ->
     reveal(page, created.link)
     save(page).click()
     hold.wait()
-    button_of_panel(page, "files.stop").focus()
+    button_of_panel(page, "transfer.cancel").focus()
     page.keyboard.press("Enter")
     expect_status(page, "files.stopped")  # at once: a request may take minutes to fail
     hold.end()

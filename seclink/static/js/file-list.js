@@ -5,15 +5,14 @@ import { confirmLeaving } from "./confirm-leaving.js";
 import { isShowable, preview } from "./file-preview.js";
 import { savedNames } from "./file-name.js";
 import { FileSource } from "./file-source.js";
-import { canPick, canPickFolder, fileTarget, folderTargets } from "./save-targets.js";
-import { SavingPanel } from "./saving-panel.js";
+import { ProgressPanel } from "./progress-panel.js";
+import { canPick, canPickFolder, fileTarget, folderTargets, pour } from "./save-targets.js";
 import { Transfer } from "./transfer.js";
 import { onSecondPress, roundUp } from "./ui.js";
 import { keepAwake } from "./wake-lock.js";
 import { zip, zipSize } from "./zip-stream.js";
 
 /** @typedef {import("./ui.js").Page} Page */
-/** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {import("./save-targets.js").Target} Target */
 /** @typedef {import("./file-header.js").FileHeader} FileHeader */
 /** @typedef {import("./file-source.js").Granted} Granted */
@@ -44,7 +43,11 @@ export class FileList {
     this.transfer = null;
     /** @type {FileSource | null} */
     this.source = null;
-    this.panel = new SavingPanel(page);
+    this.panel = new ProgressPanel(page, "files.progressLabel", {
+      toggle: () => (this.transfer?.status === "running" ? this.transfer.pause() : this.transfer?.resume()),
+      cancel: () => this.transfer?.stop(),
+    });
+    this.panel.root.hidden = true;
     this.until = Object.assign(document.createElement("p"), { className: "hint" });
     this.root = document.createElement("section");
     this.root.className = "files";
@@ -97,35 +100,35 @@ export class FileList {
     name.translate = false;
     const size = Object.assign(document.createElement("span"), { className: "hint" });
     this.page.setText(size, (locale) => locale.size(file.size));
-    const button = this.#button("files.save", () => this.#saveFile(file), this.files.length > 1 ? "secondary" : "primary");
-    const label = Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: ` ${file.path}` });
-    button.append(label);
-    file.row.append(name, size, button);
-    if (isShowable(file.path, file.size)) file.row.append(this.#showButton(file));
+    const buttons = Object.assign(document.createElement("div"), { className: "buttons" });
+    const rank = this.files.length > 1 ? "secondary" : "primary";
+    buttons.append(this.#button("files.save", () => this.#saveFile(file), rank, file.path));
+    if (isShowable(file.path, file.size)) buttons.append(this.#showButton(file));
+    file.row.append(name, size, buttons);
     return file.row;
   }
 
   /** @param {ListedFile} file */
   #showButton(file) {
     const button = this.#button("opened.show", async () => {
-      const label = /** @type {HTMLElement} */ (button.firstElementChild);
       const old = file.row.querySelector(".preview");
       old?.remove();
       if (!old) await this.#show(file);
+      const label = /** @type {HTMLElement} */ (button.firstElementChild);
       this.page.setText(label, label.dataset.t = file.row.querySelector(".preview") ? "opened.hide" : "opened.show");
-    });
-    const label = Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: ` ${file.path}` });
-    button.append(label);
+    }, "secondary", file.path);
     return button;
   }
 
   /**
    * @param {string} key
    * @param {() => Promise<void>} action
+   * @param {string} [path] of its file, which screen readers say
    */
-  #button(key, action, className = "secondary") {
+  #button(key, action, className = "secondary", path = "") {
     const button = Object.assign(document.createElement("button"), { type: "button", className });
-    button.append(this.page.element("span", key));
+    const hidden = { className: "visually-hidden", textContent: ` ${path}` };
+    button.append(this.page.element("span", key), Object.assign(document.createElement("span"), hidden));
     button.addEventListener("click", () => this.#run(action));
     return button;
   }
@@ -221,17 +224,26 @@ export class FileList {
    * @param {(transfer: Transfer) => Promise<void>} work
    */
   async #save(total, work) {
-    const transfer = new Transfer(total, this.granted.grantExpiresAt, () => this.panel.show(transfer));
+    const transfer = new Transfer(total, this.granted.grantExpiresAt, () => this.#showProgress(transfer));
     this.transfer = transfer;
-    this.panel.show(transfer);
+    this.#showProgress(transfer);
+    this.panel.root.hidden = false;
     confirmLeaving(true);
     try {
       await keepAwake(() => work(transfer));
     } finally {
       confirmLeaving(false);
       this.transfer = null;
-      this.panel.hide();
+      this.panel.root.hidden = true;
     }
+  }
+
+  /** @param {Transfer} transfer */
+  #showProgress(transfer) {
+    const { done, total, status } = transfer;
+    const time = roundUp(Math.max(1, transfer.secondsLeft()));
+    this.panel.show(transfer, (locale) => locale.t(`files.${status}`,
+      { done: locale.size(done), total: locale.size(total), time: locale.duration(time) }), status === "running");
   }
 
   /** @param {ListedFile[]} files */
@@ -272,22 +284,6 @@ export class FileList {
     this.until.remove();
     this.finished?.remove();
     this.announce(key);
-  }
-}
-
-/**
- * Write all pieces, and give the target its name; leave nothing of it after an error.
- * @param {AsyncIterable<Bytes>} pieces
- * @param {Target} target
- * @param {Transfer} transfer
- */
-async function pour(pieces, target, transfer) {
-  try {
-    for await (const piece of pieces) await Promise.race([target.write(piece), transfer.stopped]);
-    await Promise.race([target.close(), transfer.stopped]);
-  } catch (error) {
-    await target.abort().catch(() => {});
-    throw error;
   }
 }
 

@@ -1,14 +1,15 @@
 // @ts-check
 /**
- * The ways from the page to the reader's disk: a file or folder that the reader picks (Chromium), a download of bytes that
- * the page holds whole, or one that it feeds through a service worker. A target is `write`, then `close`, which gives the file its name, or `abort`, which leaves
- * nothing of it.
+ * The ways from the page to the reader's disk: a file or folder that the reader picks (Chromium), a download of bytes
+ * that the page holds whole, or one that it feeds through a service worker. A target is `write`, then `close`, which
+ * gives the file its name, or `abort`, which leaves nothing of it.
  */
 
 import { download } from "./secret-view.js";
 import { hasWorkers, workerTarget } from "./worker-download.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
+/** @typedef {import("./transfer.js").Transfer} Transfer */
 /** @typedef {{write: (piece: Bytes) => Promise<void>, close: () => Promise<void>, abort: () => Promise<void>}} Target */
 
 const MAX_HELD_BYTES = 64 * 2 ** 20;
@@ -126,4 +127,20 @@ function heldTarget(name) {
       pieces.length = 0;
     },
   };
+}
+
+/**
+ * Write all pieces, and give the target its name; leave nothing of it after an error.
+ * @param {AsyncIterable<Bytes>} pieces
+ * @param {Target} target
+ * @param {Transfer} transfer
+ */
+export async function pour(pieces, target, transfer) {
+  try {
+    for await (const piece of pieces) await Promise.race([target.write(piece), transfer.stopped]);
+    await Promise.race([target.close(), transfer.stopped]);
+  } catch (error) {
+    await target.abort().catch(() => {});
+    throw error;
+  }
 }

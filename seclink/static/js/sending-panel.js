@@ -1,14 +1,13 @@
 // @ts-check
 /** The progress of an upload: bytes, rate and time left, with buttons that pause and cancel it. */
 
+import { ProgressPanel } from "./progress-panel.js";
 import { $, roundUp, showOnly } from "./ui.js";
 
 /** @typedef {import("./ui.js").Page} Page */
 /** @typedef {import("./upload.js").Upload} Upload */
 
 const REFRESH_MS = 500;
-/** @type {Record<string, string>} */
-const SPOKEN = { paused: "upload.pausedShort", waiting: "upload.waitingShort" };
 
 /**
  * Show the upload instead of the form, until the returned function is called.
@@ -19,31 +18,16 @@ const SPOKEN = { paused: "upload.pausedShort", waiting: "upload.waitingShort" };
 export function showSending(page, upload) {
   const heading = page.element("h1", "upload.title", { tabIndex: -1 });
   const head = box("head", heading, page.element("p", "upload.lead", { className: "lead" }));
-  const bar = Object.assign(document.createElement("progress"), { max: upload.total });
-  bar.dataset.tLabel = "upload.title";
-  bar.setAttribute("aria-label", page.locale.t("upload.title"));
-  const text = Object.assign(document.createElement("p"), { className: "progress" });
-  // Read out when it changes, unlike the numbers.
-  const announced = Object.assign(document.createElement("p"), { className: "visually-hidden", role: "status" });
-  const pause = Object.assign(document.createElement("button"), { type: "button", className: "secondary" });
-  page.setLabels(pause, "upload.pause", "upload.resume");
-  const cancel = page.element("button", "upload.cancel", { type: "button", className: "danger" });
-  const refresh = () => {
-    bar.value = upload.done;
-    page.setText(text, progressText(upload));
-    const labels = ["upload.pause", "upload.resume"];
-    if (upload.status === "paused") labels.reverse();
-    if (pause.dataset.tOther !== labels[1]) page.setLabels(pause, labels[0], labels[1]);
-    const state = SPOKEN[upload.status] ?? "upload.title";
-    if (announced.dataset.state !== state) page.setText(announced, announced.dataset.state = state);
-  };
-  pause.addEventListener("click", () => {
-    if (upload.status === "paused") upload.resume();
-    else upload.pause();
-    refresh();
+  const panel = new ProgressPanel(page, "upload.title", {
+    toggle() {
+      if (upload.status === "paused") upload.resume();
+      else upload.pause();
+      refresh();
+    },
+    cancel: () => upload.cancel(),
   });
-  cancel.addEventListener("click", () => upload.cancel());
-  $("sending").replaceChildren(head, box("", bar, text, announced, box("actions", pause, cancel)));
+  const refresh = () => panel.show(upload, progressText(upload), upload.status !== "paused");
+  $("sending").replaceChildren(head, box("", panel.root));
   showOnly("sending");
   page.setHead(head, heading, "upload.title", "active");
   refresh();
