@@ -59,7 +59,7 @@ class Downloads:
         self, name: str, offset: int, end: int, token: str, actor: Actor, now: int, ended: int
     ) -> AsyncGenerator[bytes, None]:
         """Yield a part of a file until the grant ends. Raises StorageFailed, Busy, Gone."""
-        with self._state.call_slot(actor):
+        with self._state.fetching_slot(actor):
             with storage_errors():
                 file = await self._files.open_file(name)
             try:

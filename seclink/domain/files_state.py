@@ -17,7 +17,8 @@ from seclink.store.contract import UploadStore
 
 CREATE_RETRY_SECONDS, MAX_RETRIES, RESULT_BYTES = 600, 20_000, 1024
 MAX_UNFINISHED = 1_024  # uploads; one client may have an eighth
-MAX_CALLS = 128  # for chunks at a time; so one client may have 16
+MAX_CALLS, CALL_PARTS = 128, 16  # that send, and that fetch chunks at a time; one client may have 8 of each
+TOO_MANY = "Too many chunks are on their way at the same time; try again"
 
 
 class UploadCreated(Struct, frozen=True):
@@ -47,7 +48,7 @@ class FilesState:
             CREATE_RETRY_SECONDS, MAX_RETRIES, MAX_RETRIES * RESULT_BYTES, lambda _: RESULT_BYTES, monotonic
         )
         self.turns = ChunkTurns()
-        self._calls = Shares(MAX_CALLS)
+        self._sending, self._fetching = Shares(MAX_CALLS, CALL_PARTS), Shares(MAX_CALLS, CALL_PARTS)
         self.ended = self.written_bytes = self.read_bytes = 0
         self._shares = Shares(MAX_UNFINISHED)
         self._unfinished: dict[str, Unfinished] = {}
@@ -105,10 +106,17 @@ class FilesState:
             self.finish(upload_id)
         return count
 
-    def call_slot(self, actor: Actor) -> AbstractContextManager[None]:
-        """Hold one of the client's places for calls about chunks. Raises Busy."""
-        holder = Holder(client=actor.client, subnet=actor.subnet, is_anonymous=False)
-        return self._calls.hold(holder, "Too many chunks are on their way at the same time; try again")
+    def sending_slot(self, actor: Actor, upload: Upload) -> AbstractContextManager[None]:
+        """Hold one of the client's places for chunks on their way in. Raises Busy.
+
+        A quarter is for the uploads of accounts, whose chunks come without a key.
+        """
+        holder = Holder(client=actor.client, subnet=actor.subnet, is_anonymous=upload.account is None)
+        return self._sending.hold(holder, TOO_MANY)
+
+    def fetching_slot(self, actor: Actor) -> AbstractContextManager[None]:
+        """Hold one of the client's places for chunks on their way out. Raises Busy."""
+        return self._fetching.hold(Holder(client=actor.client, subnet=actor.subnet, is_anonymous=False), TOO_MANY)
 
     async def _sweep(self) -> None:
         await self.sweep(0)

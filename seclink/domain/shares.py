@@ -38,16 +38,17 @@ def account_holder(account: str) -> Holder:
 
 
 class Shares:
-    """`capacity` units, of which `in_use` are held."""
+    """`capacity` units, of which `in_use` are held; one client may hold one of `client_parts`."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, client_parts: int = CLIENT_PARTS) -> None:
         self._held: Counter[str] = Counter()
+        self._client_parts = client_parts
         self.reconfigure(capacity)
 
     def reconfigure(self, capacity: int) -> None:
         """Set the capacity. What is held above a lower one is not taken away."""
         self.capacity = capacity
-        self._max_by_client = max(MIN_SHARE, capacity // CLIENT_PARTS)
+        self._max_by_client = max(MIN_SHARE, capacity // self._client_parts)
         self._max_by_subnet = max(MIN_SHARE, capacity // SUBNET_PARTS)
         self._max_anonymous = max(MIN_SHARE, capacity - capacity // 4)
 

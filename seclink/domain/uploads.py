@@ -119,8 +119,8 @@ class Uploads:
         Raises UploadUnknown, UploadUsed, NotFound for a number out of range, ChunkLength, DigestMismatch, Superseded,
         FilesFull, Busy.
         """
-        with self._state.call_slot(actor):
-            upload = await self.find(upload_id, token, now)
+        upload = await self.find(upload_id, token, now)
+        with self._state.sending_slot(actor, upload):
             if chunk.number >= upload.chunks:
                 raise NotFound("The upload has no chunk of this number")
             if chunk.length not in (None, upload.length(chunk.number)):

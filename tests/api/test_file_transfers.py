@@ -1,6 +1,7 @@
 """Chunks on their way: two requests for the same one, ends in the middle, crashes, and the folder after them."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import threading
@@ -24,10 +25,11 @@ from file_helpers import (
     upload,
 )
 from support.appliance import Appliance, MakeAppliance
+from support.server import HIGH_RATES
 
 from seclink.domain import uploads
 from seclink.errors import StoreUnusable
-from seclink.model import CHUNK_BYTES
+from seclink.model import CHUNK_BYTES, Actor
 from seclink.store.chunk_files import THREADS, ChunkFolder
 from seclink.store.sqlite import SqliteStore
 from seclink.web.asgi import Message
@@ -43,7 +45,9 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 class Call:
     """A request whose body and response a test passes piece by piece."""
 
-    def __init__(self, appliance: Appliance, method: str, path: str, headers: dict[str, str]) -> None:
+    def __init__(
+        self, appliance: Appliance, method: str, path: str, headers: dict[str, str], client: str = "192.0.2.1"
+    ) -> None:
         self.body: asyncio.Queue[Message] = asyncio.Queue()
         self.sent: list[Message] = []
         self.may_send = asyncio.Event()
@@ -51,7 +55,7 @@ class Call:
         fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         scope = {
             **{"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""},
-            **{"headers": [(b"host", b"localhost:8080"), *fields], "client": ("192.0.2.1", 1), "http_version": "1.1"},
+            **{"headers": [(b"host", b"localhost:8080"), *fields], "client": (client, 1), "http_version": "1.1"},
             **{"scheme": "http", "root_path": "", "asgi": {"version": "3.0"}, "server": ("localhost", 8080)},
         }
         self.task = asyncio.ensure_future(appliance.app(scope, self.body.get, self._send))
@@ -73,9 +77,9 @@ class Call:
             await self.may_send.wait()
 
 
-def putting(appliance: Appliance, begun: dict[str, Any], size: int = SMALL) -> Call:
+def putting(appliance: Appliance, begun: dict[str, Any], size: int = SMALL, client: str = "192.0.2.1") -> Call:
     headers = by(begun, **{"Content-Type": "application/octet-stream", "Content-Length": str(size)})
-    call = Call(appliance, "PUT", f"/api/v1/uploads/{begun['uploadId']}/chunks/0", headers)
+    call = Call(appliance, "PUT", f"/api/v1/uploads/{begun['uploadId']}/chunks/0", headers, client)
     call.may_send.set()
     return call
 
@@ -105,20 +109,57 @@ async def test_request_that_ends_early_counts_nothing(appliance: Appliance) -> N
     assert (await appliance.http.get(f"/uploads/{begun['uploadId']}", headers=by(begun))).json()["received"] == []
 
 
-async def test_one_client_has_sixteen_calls_for_chunks(appliance: Appliance) -> None:
-    begun = [await begin(appliance.http) for _ in range(17)]
+async def test_one_client_has_eight_calls_that_send_chunks(appliance: Appliance) -> None:
+    begun = [await begin(appliance.http) for _ in range(9)]
     calls = [putting(appliance, each_upload) for each_upload in begun]
     for call in calls:
         call.send_piece(content()[:10])
-    await asyncio.wait([calls[16].task])
-    assert (calls[16].status, b"busy" in calls[16].received()) == (503, True)
+    await asyncio.wait([calls[8].task])
+    assert (calls[8].status, b"busy" in calls[8].received()) == (503, True)
     elsewhere = appliance.client("192.0.2.7")
-    assert (await put(elsewhere, begun[16], 0, content())).status_code == 204
+    assert (await put(elsewhere, begun[8], 0, content())).status_code == 204
     await elsewhere.aclose()
-    for call in calls[:16]:
+    for call in calls[:8]:
         call.send_piece(content()[10:], is_last=True)
     await asyncio.gather(*(call.task for call in calls))
-    assert [call.status for call in calls[:16]] == [204] * 16
+    assert [call.status for call in calls[:8]] == [204] * 8
+
+
+@pytest.mark.parametrize(("address", "most"), [("198.51.100.{}", 64), ("2001:db8:0:{}::1", 32)])
+async def test_slow_bodies_of_eight_clients_leave_room(make_appliance: MakeAppliance, address: str, most: int) -> None:
+    """RL-11: eight addresses, or eight networks of a /48, with 16 bodies each that do not go on."""
+    appliance = await make_appliance(HIGH_RATES)
+    secret, begun = await create_with_files(appliance.http), await begin(appliance.http)
+    revealed = await reveal_files(appliance.http, secret)
+    slow = []
+    for number in range(8):
+        client = appliance.client(address.format(number))
+        for _ in range(16):
+            slow.append(putting(appliance, await begin(client), client=address.format(number)))
+            slow[-1].send_piece(content()[:10])
+        await client.aclose()
+    await asyncio.wait([slow[-1].task])  # the last one has no place
+    assert (await put(appliance.http, begun, 0, content())).status_code == 204
+    assert await download(appliance.http, revealed) == content()
+    for call in slow:
+        call.body.put_nowait({"type": "http.disconnect"})
+    await asyncio.gather(*(call.task for call in slow))
+    assert sum(bool(call.sent) and call.status == 503 for call in slow) == 128 - most
+
+
+async def test_anonymous_senders_leave_a_quarter_of_the_calls_to_accounts(appliance: Appliance) -> None:
+    """RL-11: though the chunks of an account's upload come without its key."""
+    state, anonymous = appliance.engine._files, await begin(appliance.http)
+    of_account = await begin(appliance.http, key=await appliance.key())
+    found = await appliance.store.uploads.find(anonymous["uploadId"])
+    assert found is not None
+    with contextlib.ExitStack() as held:
+        for number in range(12):
+            for _ in range(8):
+                held.enter_context(state.sending_slot(Actor(client=f"198.51.100.{number}"), found))
+        check_problem(await put(appliance.http, anonymous, 0, content()), 503, "busy")
+        assert (await put(appliance.http, of_account, 0, content())).status_code == 204
+    assert (await put(appliance.http, anonymous, 0, content())).status_code == 204
 
 
 async def test_sender_who_burns_stops_a_transfer(appliance: Appliance) -> None:
