@@ -19,7 +19,7 @@ from seclink.client.downloads import SaveState
 from seclink.client.models import RevealedSecret
 from seclink.client.received_files import ReceivedFiles
 from seclink.client.saving import OutputFolder
-from seclink.errors import ClientError, Gone, NotAuthentic, NotFound, SecLinkError, Unreachable
+from seclink.errors import ClientError, Gone, NotFound, SecLinkError, Unreachable
 from seclink.format.file_name import SavedName, cleaned_name
 from seclink.format.pasted_link import parse
 
@@ -38,6 +38,7 @@ class Receiving:
             raise ClientError("There is no download of this link to resume here; no view was spent")
         if members is not None and not resume:
             raise ClientError("A download of this link was begun here: --resume goes on with it")
+        self._saving = SaveState() if members is None else self._saving_of(members)
         if members is not None and members["output"] != str(self._folder):
             raise ClientError(f"This download was begun with --output {members['output']}")
         self._members: dict[str, Any] = members or {
@@ -51,7 +52,6 @@ class Receiving:
 
     def check_room(self, client: Client) -> None:
         """Create the folder, and raise ClientError if it has too little room: then no view is spent."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         with OutputFolder(self._folder):
             pass
         files = client.meta(self.link).raw.get("files")
@@ -77,10 +77,7 @@ class Receiving:
         return secret
 
     def save(self, secret: Secret) -> None:
-        state = SaveState(
-            saved={int(number): Path(path) for number, path in self._members.get("saved", {}).items()},
-            parts={int(number): (name, inode) for number, (name, inode) in self._members.get("parts", {}).items()},
-        )
+        state = self._saving
         state.changed = lambda: self._remember(state)
         with self._hint(), ProgressLine("saving") as progress:
             if secret.type == "file":
@@ -99,6 +96,26 @@ class Receiving:
             part.write(secret.body)
             return part.commit()
 
+    def _saving_of(self, members: dict[str, Any]) -> SaveState:
+        """Return the progress of an earlier command. Raises ClientError for members with wrong types."""
+        try:
+            saved, parts = members.get("saved", {}), members.get("parts", {})
+            texts = [
+                members["output"],
+                members["idempotencyKey"],
+                *saved.values(),
+                *(name for name, _ in parts.values()),
+            ]
+            inodes = [inode for _, inode in parts.values()]
+            if not all(isinstance(text, str) for text in texts) or not all(isinstance(inode, int) for inode in inodes):
+                raise TypeError
+            return SaveState(
+                saved={int(number): Path(path) for number, path in saved.items()},
+                parts={int(number): (name, inode) for number, (name, inode) in parts.items()},
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise self._state.damaged() from None
+
     def _remember(self, state: SaveState) -> None:
         saved = {number: str(path) for number, path in state.saved.items()}
         self._members |= {"saved": saved, "parts": state.parts}
@@ -109,7 +126,7 @@ class Receiving:
         """Say how to go on after an error that ends the command but not the download."""
         try:
             yield
-        except (Gone, NotFound, NotAuthentic):
+        except (Gone, NotFound):
             self._state.remove()
             raise
         except (SecLinkError, OSError, KeyboardInterrupt):

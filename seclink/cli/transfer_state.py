@@ -35,12 +35,19 @@ class TransferState:
             return None
         except (OSError, ValueError) as error:
             raise ClientError(f"{self._path} cannot be read: {error}") from None
+        if not isinstance(members, dict):
+            raise self.damaged()
         return members
+
+    def damaged(self) -> ClientError:
+        """Return the error for members that a command cannot use."""
+        return ClientError(f"{self._path} is damaged; remove it to begin anew")
 
     def write(self, members: dict[str, Any]) -> None:
         folder = self._path.parent
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the mode is that of the last folder alone
+            folder.mkdir(mode=0o700, exist_ok=True)
             if not self._path.exists():
                 _remove_old(folder)
             new_file(folder, "tmp", json.dumps(members).encode()).replace(self._path)

@@ -19,6 +19,9 @@ from seclink.format.file_header import FileHeader
 from seclink.format.file_name import SavedName, saved_names
 from seclink.format.file_stream import CHUNK_BYTES, OVERHEAD_BYTES, FileStream
 
+DAMAGE_PAUSES = (0.5, 1.0, 2.0)
+"""The pauses before a chunk that arrived damaged is downloaded again."""
+
 
 @dataclass
 class SaveState:
@@ -61,7 +64,7 @@ class FileDownload:
         progress: Progress | None = None,
         state: SaveState | None = None,
     ) -> Flow[list[Path]]:
-        """Save files in a folder that exists; return their paths. The server erases all once every one is saved."""
+        """Save files in a folder, created if needed; return their paths. The server erases all once all are saved."""
         done, total = 0, sum(self.files[number].size for number in numbers)
         state, is_resumable = state or SaveState(), state is not None
 
@@ -93,9 +96,11 @@ class FileDownload:
         self, number: int, output: OutputFolder, state: SaveState, is_resumable: bool, advance: Callable[[int], None]
     ) -> Flow[None]:
         if number in state.parts:
-            path = yield from blocking(partial(output.find, self.names[number], *state.parts[number]))
+            size = self.files[number].size
+            path = yield from blocking(partial(output.find, self.names[number], *state.parts[number], size))
             if path is not None:  # the end came between its name and the note of it
                 state.saved[number] = path
+                advance(size)
                 return
         part = yield from blocking(partial(self._part, number, output, state))
         with closing(part):
@@ -109,22 +114,37 @@ class FileDownload:
                     advance(len(content))
                 state.saved[number] = yield from blocking(part.commit)
             except BaseException as error:
-                if not is_resumable or isinstance(error, Gone | NotFound | NotAuthentic):
+                if not is_resumable or isinstance(error, Gone | NotFound):
                     part.discard()
                 raise
         state.changed()
 
     def _part(self, number: int, output: OutputFolder, state: SaveState) -> PartFile:
-        name = self.names[number]
-        part = output.reopen(name, *state.parts[number]) if number in state.parts else None
+        name, size = self.names[number], self.files[number].size
+        part = output.reopen(name, *state.parts[number], size) if number in state.parts else None
         return part or output.create(name)
 
     def _piece(self, index: int, first: int, end: int) -> Flow[bytes]:
         if self._last[0] != index:
-            max_bytes = self._stream.length(index) + OVERHEAD_BYTES
-            url = f"{self._url}/files/{index}"
-            request = HttpRequest("GET", url, self._headers, repeatable=True, max_bytes=max_bytes)
-            sealed = yield from transfer(request)
             self._last = (-1, b"")  # two chunks need not be in memory
-            self._last = index, (yield from blocking(lambda: self._stream.open(index, bytes(sealed))))
+            self._last = index, (yield from self._chunk(index))
         return self._last[1][first:end]
+
+    def _chunk(self, index: int) -> Flow[bytes]:
+        """Download a chunk, again if it is damaged: a proxy may have damaged it on its way."""
+        max_bytes = self._stream.length(index) + OVERHEAD_BYTES
+        url = f"{self._url}/files/{index}"
+        request = HttpRequest("GET", url, self._headers, repeatable=True, max_bytes=max_bytes)
+        for pause in DAMAGE_PAUSES:
+            try:
+                return (yield from self._opened(request, index))
+            except NotAuthentic:
+                yield pause
+        try:
+            return (yield from self._opened(request, index))
+        except NotAuthentic:
+            raise NotAuthentic("The files arrive damaged from the server") from None
+
+    def _opened(self, request: HttpRequest, index: int) -> Flow[bytes]:
+        sealed = yield from transfer(request)
+        return (yield from blocking(lambda: self._stream.open(index, bytes(sealed))))

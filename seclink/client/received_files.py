@@ -102,7 +102,7 @@ class ReceivedFiles(FileSequence[ReceivedFile, Drive]):
     def save(
         self, folder: str | PathLike[str], *, progress: Progress | None = None, state: SaveState | None = None
     ) -> list[Path]:
-        """Save all files in a folder that exists, and return their paths. Then the server erases the files."""
+        """Save all files in a folder, created if needed, and return their paths. Then the server erases the files."""
         if self._download is None:
             return []
         numbers = range(len(self))

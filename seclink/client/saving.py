@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -18,15 +19,17 @@ from seclink.format.file_name import SavedName, numbered
 MAX_SAME_NAMES = 1000
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_PART = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_PART = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block
 
 
 class OutputFolder:
-    """An open folder to save files in."""
+    """An open folder to save files in. It is created if it does not exist."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).absolute()
+        self.path.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self.path, _FOLDER)
+        self._device = os.fstat(self._descriptor).st_dev
 
     def __enter__(self) -> Self:
         return self
@@ -47,8 +50,8 @@ class OutputFolder:
             raise
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path / saved.path))
 
-    def reopen(self, saved: SavedName, part: str, inode: int) -> "PartFile | None":
-        """Open a file that `create` began, None if it is not there or might be another one."""
+    def reopen(self, saved: SavedName, part: str, inode: int, size: int) -> "PartFile | None":
+        """Open a file that `create` began, None if it is not there or might be another one. `size` is that of all."""
         folder = self._subfolder(saved.folder)
         try:
             descriptor = self._open(folder, part, 0)
@@ -59,25 +62,32 @@ class OutputFolder:
             os.close(folder)
             raise
         file = PartFile(folder, descriptor, self._full(saved.folder), saved.name, part)
-        if file.inode == inode and os.fstat(descriptor).st_uid == os.geteuid():
+        if self._is_ours(os.fstat(descriptor), inode) and file.size <= size:
             return file
         file.close()
         return None
 
-    def find(self, saved: SavedName, part: str, inode: int) -> Path | None:
-        """Return the path of a file that has its name already, None without one. Its part may be there still."""
+    def find(self, saved: SavedName, part: str, inode: int, size: int) -> Path | None:
+        """Return the path of a whole file that has its name already, None without one. Its part may be there still."""
         folder = self._subfolder(saved.folder)
         try:
             for name in _numbered(saved.name):
-                if os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino == inode:
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if self._is_ours(status, inode) and status.st_size == size:
                     with contextlib.suppress(FileNotFoundError):
-                        os.unlink(part, dir_fd=folder)
+                        if os.path.samestat(status, os.stat(part, dir_fd=folder, follow_symlinks=False)):
+                            os.unlink(part, dir_fd=folder)
                     return self._full(saved.folder) / name
         except FileNotFoundError:
             pass
         finally:
             os.close(folder)
         return None
+
+    def _is_ours(self, status: os.stat_result, inode: int) -> bool:
+        """Return whether it is the file of that inode, a regular one of this user on the folder's device."""
+        place = status.st_dev, status.st_ino, status.st_uid
+        return stat.S_ISREG(status.st_mode) and place == (self._device, inode, os.geteuid())
 
     def _subfolder(self, path: str) -> int:
         folder = os.dup(self._descriptor)
@@ -159,7 +169,6 @@ class PartFile:
             raise ClientError(f"{self.path} was replaced by another program")
         try:
             os.link(self.name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
-            os.unlink(self.name, dir_fd=self._folder)
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links, as on many USB sticks
@@ -167,6 +176,11 @@ class PartFile:
                 self._status(name)
                 raise FileExistsError(name) from None
             os.rename(self.name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        if not os.path.samestat(os.fstat(self._descriptor), self._status(name)):  # exchanged since the check above
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self._folder)
+            raise ClientError(f"{self.path} was replaced by another program")
+        self.discard()
 
     def _status(self, name: str) -> os.stat_result:
         return os.stat(name, dir_fd=self._folder, follow_symlinks=False)

@@ -20,6 +20,9 @@ from support.waiting import TIMEOUT_SECONDS
 from terminal import Shell
 
 from seclink import Client
+from seclink.cli.profile import Profile
+from seclink.cli.transfer_state import TransferState
+from seclink.format.pasted_link import parse
 
 DATA = random.Random(3).randbytes(20_000_000)
 LIMITS = "[files]\nclient_bytes = 10_000_000_000\nmax_bytes = 10_000_000_000\n"
@@ -273,3 +276,21 @@ def measured(here: Shell, *arguments: str) -> tuple[str, int]:
     assert done.returncode == 0, done.stderr
     *out, peak = done.stdout.decode().split()
     return " ".join(out), int(peak)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"output": 1}, {"parts": [1]}, {"saved": {"x": "a"}}, {"parts": {"0": "a"}}, {"saved": {"0": 1}}, [], None],
+)
+def test_damaged_state_of_a_download_is_told(here: Shell, source: Path, output: Path, damage: object) -> None:
+    link = here.out("create", "--file", str(source))
+    target = parse(link)
+    state = TransferState(Profile(here.profile), "download", (target.base, target.link_id))
+    members = {"output": str(output), "idempotencyKey": "x" * 32}
+    state.write(members | damage if isinstance(damage, dict) else damage)  # type: ignore[arg-type]
+    assert stat.S_IMODE(here.profile.parent.stat().st_mode) == 0o700
+    refused = here.run("get", link, "--output", str(output), "--resume")
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert b"is damaged; remove it to begin anew" in refused.stderr
+    state.remove()
+    here.out("get", link, "--output", str(output))

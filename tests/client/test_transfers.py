@@ -11,6 +11,7 @@ import httpx
 import pytest
 from files_peer import MAX_BYTES, Calls, FilesCaller, FilesPeer, problem
 
+from seclink.client.downloads import SaveState
 from seclink.errors import (
     BadRequest,
     ClientError,
@@ -287,6 +288,40 @@ def test_damage_is_noticed_before_the_file_has_a_name(
         save(call, link, there)
     assert tree(there) == set()
     assert not [path for path in peer.paths if path == "DELETE /files"]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>a login page</html>", b"x" * 4_194_332], ids=["empty", "page", "noise"])
+def test_damaged_chunk_is_downloaded_again(
+    call: FilesCaller, peer: FilesPeer, source: Path, there: Path, body: bytes
+) -> None:
+    """SAVE-07"""
+    link = create(call, source).link
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_damaged = request.url.path.endswith("/files/1") and len(call.waited) < 3
+        return httpx.Response(200, content=body) if is_damaged else FilesPeer.respond(peer, request)
+
+    peer.respond = answer  # type: ignore[method-assign]
+    assert [path.read_bytes() for path in save(call, link, there / "new" / "folder")] == [BIG]
+    assert call.waited == [0.5, 1.0, 2.0]
+
+
+def test_saving_goes_on_after_lasting_damage(call: FilesCaller, peer: FilesPeer, source: Path, there: Path) -> None:
+    """SAVE-07"""
+    link, state = create(call, source).link, SaveState()
+    whole, peer.chunks = peer.chunks, DAMAGE["flipped"](peer.chunks)
+
+    async def work(client: Calls) -> Any:
+        secret = await client("reveal", link)
+        with pytest.raises(NotAuthentic, match="arrive damaged"):
+            await client.save(secret.files, there, state=state)
+        assert (there / "big.bin.part").read_bytes() == BIG[:CHUNK_BYTES]
+        peer.chunks = whole
+        before = len(peer.paths)
+        assert [path.read_bytes() for path in await client.save(secret.files, there, state=state)] == [BIG]
+        assert peer.paths[before:] == ["GET /files/1", "GET /files/2", "DELETE /files"]
+
+    call.run(work)
 
 
 @pytest.mark.parametrize("change", [{"size": 1}, {"chunks": 2}, {"chunks": 4}, {"grant": "é"}, {"size": True}])
