@@ -1,6 +1,7 @@
 """Images and texts among a secret's files, shown without being given to the browser as what they say they are."""
 
 import io
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -77,6 +78,49 @@ def test_what_cannot_be_shown_is_told_and_can_be_saved(
     expect(page.locator(".preview")).to_have_count(0)
     page.locator(".files li button").first.click()
     expect(page.locator("#status")).to_have_text(text_of("files.allSaved"))
+
+
+HUGE, SMALL = (20_000, 20_000), (10, 10)
+# Each names a small size where a careless reader finds it, and a size of 400 million pixels where a decoder does.
+DECEPTIVE = {
+    "GIF with a frame larger than its screen": (
+        b"GIF89a" + struct.pack("<HHBBB", *SMALL, 0x80, 0, 0) + bytes(6) + b"\x21\xf9\x04" + bytes(4) + b"\0"
+        b"\x2c" + struct.pack("<HHHHB", 0, 0, *HUGE, 0)
+    ),
+    "JPEG with a marker that has no length": (
+        b"\xff\xd8\xff\x01\xff\xc0\0\x0b\x08"
+        + struct.pack(">HH", *HUGE)
+        + bytes(0xFFC4 - 13)
+        + b"\xff\xc0\0\x0b\x08"
+        + struct.pack(">HH", *SMALL)
+    ),
+    "JPEG of another coding": (
+        b"\xff\xd8\xff\xc9\0\x0b\x08"
+        + struct.pack(">HH", *HUGE)
+        + bytes(4)
+        + b"\xff\xc0\0\x0b\x08"
+        + struct.pack(">HH", *SMALL)
+    ),
+    "PNG with a chunk before its header": (
+        b"\x89PNG\r\n\x1a\n\0\0\0\x08teSt"
+        + struct.pack(">II", *SMALL)
+        + bytes(4)
+        + b"\0\0\0\x0dIHDR"
+        + struct.pack(">II", *HUGE)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DECEPTIVE)
+def test_image_that_hides_its_size_is_never_decoded(
+    page: Page, server: Server, context: BrowserContext, case: str
+) -> None:
+    context.add_init_script(
+        "window.decoded = 0; window.createImageBitmap = async () => { window.decoded += 1; throw 0; };"
+    )
+    show(page, server, context, "a.png", DECEPTIVE[case])
+    expect(page.locator("#status")).to_have_text(text_of("files.notShown"))
+    assert page.evaluate("window.decoded") == 0
 
 
 @pytest.mark.parametrize("data", [SVG, HTML])

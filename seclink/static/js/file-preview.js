@@ -13,8 +13,9 @@ const MAX_BYTES = 32 * 2 ** 20;
 const MAX_TEXT_BYTES = 256 * 2 ** 10;
 const MAX_PIXELS = 50e6; // of what is decoded: a small file can hold an image that fills the memory
 const MAX_SIDE = 2048; // of what is drawn
-const JPEG_SIZES = [0xc0, 0xc1, 0xc2]; // segments that hold it: baseline, extended, progressive
 const JPEG_MARKS = 0xff;
+const GIF_FRAME = 0x2c;
+const GIF_EXTENSION = 0x21;
 
 /**
  * Return whether a file may be one that can be shown. Only its bytes can tell.
@@ -81,8 +82,8 @@ function imageOf(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const start = String.fromCharCode(...bytes.subarray(0, 16));
   try {
-    if (start.startsWith("\x89PNG\r\n\x1a\n")) return { type: "image/png", width: view.getUint32(16), height: view.getUint32(20) };
-    if (/^GIF8[79]a/.test(start)) return { type: "image/gif", width: view.getUint16(6, true), height: view.getUint16(8, true) };
+    if (start.startsWith("\x89PNG\r\n\x1a\n")) return { type: "image/png", ...pngSize(view, start.slice(12)) };
+    if (/^GIF8[79]a/.test(start)) return { type: "image/gif", ...gifSize(view) };
     if (/^RIFF....WEBPVP8/s.test(start)) return { type: "image/webp", ...webpSize(view, start[15]) };
     if (start.startsWith("\xff\xd8\xff")) return { type: "image/jpeg", ...jpegSize(view) };
   } catch {
@@ -102,11 +103,37 @@ function webpSize(view, kind) {
   return { width: 1 + (bits & 0x3fff), height: 1 + ((bits >>> 14) & 0x3fff) };
 }
 
-/** Go through the segments until one has the size. @param {DataView} view */
+/**
+ * @param {DataView} view
+ * @param {string} chunk the name of the first
+ */
+function pngSize(view, chunk) {
+  if (chunk !== "IHDR") throw new TypeError("no size"); // some browsers go on to a later one
+  return { width: view.getUint32(16), height: view.getUint32(20) };
+}
+
+/** Return what holds the screen and the first frame, which can be larger. @param {DataView} view */
+function gifSize(view) {
+  const flags = view.getUint8(10);
+  let at = 13 + (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0); // behind the table of colours
+  for (; view.getUint8(at) === GIF_EXTENSION; at += 1) {
+    for (at += 2; view.getUint8(at); at += 1 + view.getUint8(at));
+  }
+  if (view.getUint8(at) !== GIF_FRAME) throw new TypeError("no frame");
+  const [left, top, width, height] = [1, 3, 5, 7].map((offset) => view.getUint16(at + offset, true));
+  return { width: Math.max(view.getUint16(6, true), left + width), height: Math.max(view.getUint16(8, true), top + height) };
+}
+
+/** Go through the segments until one has the size, whichever kind of coding it is for. @param {DataView} view */
 function jpegSize(view) {
-  for (let at = 2; view.getUint8(at) === JPEG_MARKS; at += 2 + view.getUint16(at + 2)) {
+  for (let at = 2; view.getUint8(at) === JPEG_MARKS; ) {
     while (view.getUint8(at + 1) === JPEG_MARKS) at += 1;
-    if (JPEG_SIZES.includes(view.getUint8(at + 1))) return { width: view.getUint16(at + 7), height: view.getUint16(at + 5) };
+    const kind = view.getUint8(at + 1);
+    if (kind >= 0xc0 && kind <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(kind)) {
+      return { width: view.getUint16(at + 7), height: view.getUint16(at + 5) };
+    }
+    const hasLength = kind !== 0x01 && !(kind >= 0xd0 && kind <= 0xd9);
+    at += 2 + (hasLength ? view.getUint16(at + 2) : 0);
   }
   throw new TypeError("no size");
 }
