@@ -18,8 +18,12 @@ def test_files_that_are_still_on_the_server_are_not_said_to_be_erased(
     page.locator("#wipe").click()
     expect(page.locator("#notice p").nth(1)).to_have_text(text_of("wiped.files"))
     reveal(page, create_with_files(server.url, FILES).link)
+    expect(page.locator("#status")).to_be_hidden()
+    expect(page.locator("#countdown")).to_be_hidden()  # the page stays while files can still be saved
     page.locator("[data-t='files.done']").dblclick()
-    expect(page.locator("#remaining")).to_have_text(text_of("opened.lastOne"))
+    expect(page.locator("#status")).to_have_text(text_of("files.allSaved"))
+    expect(page.locator("#remaining")).to_be_hidden()  # there is no text to save
+    expect(page.locator("#countdown")).to_have_text(text_of("opened.wipesIn"))
     page.locator("#wipe").click()
     expect(page.locator("#notice p").nth(1)).to_have_text(text_of("wiped.gone"))
 

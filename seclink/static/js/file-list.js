@@ -41,6 +41,7 @@ export class FileList {
     this.onGone = onGone;
     /** @type {Transfer | null} */
     this.transfer = null;
+    this.hasEnded = false;
     /** @type {FileSource | null} */
     this.source = null;
     this.panel = new ProgressPanel(page, "files.progressLabel", {
@@ -63,8 +64,10 @@ export class FileList {
     this.#open().catch((error) => this.#end(error.code === "not_authentic" ? "files.damaged" : "files.failed"));
   }
 
-  get isBusy() {
-    return this.transfer !== null;
+  /** Return whether something is being saved, or still has to be. */
+  get isWanted() {
+    const canSave = !this.hasEnded && Date.now() < this.granted.grantExpiresAt;
+    return this.transfer !== null || (canSave && this.files.some(({ isSaved }) => !isSaved));
   }
 
   /** Stop what is being saved, and forget the files' key. */
@@ -136,7 +139,7 @@ export class FileList {
   #showTimeLeft() {
     const { grantExpiresAt } = this.granted;
     const seconds = Math.max(1, (grantExpiresAt - Date.now()) / 1000);
-    const time = seconds > 7200 ? Math.floor(seconds / 3600) * 3600 : roundUp(seconds);
+    const time = seconds > 7200 ? Math.round(seconds / 3600) * 3600 : roundUp(seconds);
     this.page.setText(this.until, (locale) =>
       locale.t("files.until", { until: locale.dateTime(grantExpiresAt), time: locale.duration(time) }));
   }
@@ -278,6 +281,7 @@ export class FileList {
 
   /** Nothing more can be saved. @param {string} key */
   #end(key) {
+    this.hasEnded = true;
     if (key === "files.allSaved" || key === "files.gone") this.onGone();
     this.stop();
     for (const button of this.root.querySelectorAll("button")) button.disabled = true;

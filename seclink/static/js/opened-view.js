@@ -34,7 +34,7 @@ export function showOpened(page, server, secret, wipe) {
   showFiles(page, server, secret, announce);
   const endsAt = performance.now() + seconds * 1000;
   const onTick = (/** @type {number} */ idle) => countDown(page, idle, (endsAt - performance.now()) / 1000, wipe);
-  state.stopIdleTimer = startIdleTimer(IDLE_SECONDS, onTick, () => Boolean(state.files?.isBusy));
+  state.stopIdleTimer = startIdleTimer(IDLE_SECONDS, onTick, () => Boolean(state.files?.isWanted));
 }
 
 /**
@@ -51,7 +51,7 @@ function showFiles(page, server, { body, stream }, announce) {
   const { files } = response;
   state.files = new state.saving.FileList(page, server, stream, files, announce, () => {
     delete response.files; // this reader has no more of them on the server
-    if (response === state.response) page.setText($("remaining"), remainingViewsText(response));
+    if (response === state.response) page.setText($("remaining"), body.length ? remainingViewsText(response) : null);
   });
   $("content").append(state.files.root);
 }
@@ -66,6 +66,7 @@ function showFiles(page, server, { body, stream }, announce) {
 function countDown(page, idle, reading, wipe) {
   const time = roundUp(idle);
   if (Math.min(idle, reading) <= 0) wipe();
+  else if (state.files?.isWanted && reading === Infinity) page.setText($("countdown"), null); // there is none until then
   else page.setText($("countdown"), (locale) => idle < reading
     ? locale.t("opened.wipesIn", { time: locale.duration(time) })
     : locale.t("opened.neogramWipes", { count: Math.ceil(reading) }));
