@@ -2,8 +2,8 @@
 
 An API key is accepted only as a Bearer token. A key in the query is rejected, so that clients do not get used to
 writing keys into logs. A bad key is rejected and never treated as anonymous, and the rejection counts against the
-address. Anonymous clients are counted by IPv4 address or IPv6 /64, and by /48 at ten times the rate, because a /48 is
-one customer with 65,536 /64 networks.
+address. Anonymous clients are counted by IPv4 address or IPv6 /64, and by /48 at ten times the rate (twice for the
+bytes of files), because a /48 is one customer with 65,536 /64 networks.
 """
 
 import ipaddress
@@ -26,6 +26,7 @@ from seclink.web.request import RequestContext, header_values
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SUBNET_FACTOR = 10
+SUBNET_FILES_FACTOR = 2  # an upload reserves room before it has a byte, so a few /48 could hold all of it
 NO_RATE = ""
 SUBNET_LOGS, NETWORK_LOGS = 256, 16  # a /48 has at most a 256th of the limiter, a /32 or an IPv4 /16 a 16th
 DAY_SECONDS = 86400
@@ -112,7 +113,7 @@ class Admission:
         if actor.key is not None:
             return lambda: None
         rate = Rate(self._config.files.client_bytes, DAY_SECONDS)
-        _, decision = self._count("files", rate, actor.client, actor.subnet, cost=size)
+        _, decision = self._count("files", rate, actor.client, actor.subnet, size, SUBNET_FILES_FACTOR)
         if not decision.is_allowed:
             raise FilesQuota(
                 "You have reached the daily limit for files of one client", math.ceil(decision.retry_after)
@@ -180,12 +181,14 @@ class Admission:
                 return True
         return False
 
-    def _count(self, name: str, rate: Rate, client: str, subnet: str | None, cost: int = 1) -> tuple[Rate, Decision]:
+    def _count(
+        self, name: str, rate: Rate, client: str, subnet: str | None, cost: int = 1, factor: int = SUBNET_FACTOR
+    ) -> tuple[Rate, Decision]:
         """Count against a client and its subnet, or against neither; return the rate that decided, and its decision."""
         now, limiter, places = self._clock.monotonic(), self._address_limiter, _places(client, subnet)
         if subnet is None:
             return rate, limiter.take(f"{name} {client}", rate, now, cost, places)
-        subnet_rate = _subnet_rate(rate)
+        subnet_rate = _subnet_rate(rate, factor)
         # The subnet decides before the client gets a log: 65,536 clients of one subnet would fill the limiter.
         of_subnet = limiter.look(f"{name} {subnet}", subnet_rate, now, cost)
         if not of_subnet.is_allowed:
@@ -245,8 +248,8 @@ def client_and_subnet(peer: str) -> tuple[str, str | None]:
     return f"{number >> 64:x}/64", f"{number >> 80:x}/48"
 
 
-def _subnet_rate(rate: Rate) -> Rate:
-    return Rate(rate.count * SUBNET_FACTOR, rate.seconds)
+def _subnet_rate(rate: Rate, factor: int = SUBNET_FACTOR) -> Rate:
+    return Rate(rate.count * factor, rate.seconds)
 
 
 @lru_cache(4096)

@@ -461,6 +461,27 @@ async def test_limits_count_plain_bytes(make_appliance: MakeAppliance) -> None:
     await begin(appliance.http, 1052)
 
 
+async def test_subnet_cannot_reserve_the_room_of_all_anonymous_clients(make_appliance: MakeAppliance) -> None:
+    """RL-11: uploads without a chunk, from many networks of a /48; another /48 has room, and so once they end."""
+    appliance = await make_appliance(
+        HIGH_RATES + f"[files]\nmax_bytes = {2**19}\nclient_bytes = {2**18}\ntotal_bytes = {2**22}"
+    )
+    begun = []
+    for number in range(12):
+        client = appliance.client(f"2001:db8:1:{number}::1")
+        begun.append(await client.post("/uploads", json={"size": 2**18 + 28}))
+        await client.aclose()
+    assert [each.status_code for each in begun] == [201] * 2 + [429] * 10
+    check_problem(begun[-1], 429, "files_quota")
+    elsewhere, neighbour = appliance.client("2001:db8:2::1"), appliance.client("2001:db8:1:99::1")
+    await begin(elsewhere, 2**18 + 28)
+    first = begun[0].json()
+    await elsewhere.delete(f"/uploads/{first['uploadId']}", headers=by(first))
+    await begin(neighbour, 2**18 + 28)
+    await elsewhere.aclose()
+    await neighbour.aclose()
+
+
 async def test_total_room_is_reserved_and_half_is_for_key_holders(make_appliance: MakeAppliance) -> None:
     appliance = await make_appliance(
         HIGH_RATES + f"[files]\nmax_bytes = {2**20}\ntotal_bytes = {2**20}\nclient_bytes = {2**30}"
