@@ -29,7 +29,8 @@ def test_a_locked_client_is_shown_and_unlocked(page: Page, server: Server) -> No
     expect(page.locator("#lock-text")).to_have_text(
         f"{texts()['receipt.lockedSome']['one']} {texts()['receipt.lockedCost']}"
     )
-    assert happened(page)[-1] == "locked"
+    assert happened(page) == ["created", "passcode_wrong", "locked"]
+    expect(page.locator("#events li").nth(1)).to_contain_text(f"{texts()['event.passcode_wrong']} × 5")
     page.locator("#unlock").click()
     expect(page.locator("#unlocked")).to_have_text(texts()["receipt.unlocked"])
     expect(page.locator("#unlocked")).to_be_focused()

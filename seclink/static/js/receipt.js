@@ -84,7 +84,7 @@ function render(page, receipt) {
   if (isLeft(receipt)) showAge(page, "receipt.fresh");
   else page.setText($("updated"), null);
   showBurn(page, receipt);
-  $("events").replaceChildren(...receipt.events.map((/** @type {any} */ event) => eventItem(page, event)));
+  $("events").replaceChildren(...grouped(receipt.events).map((event) => eventItem(page, event)));
   $("change").hidden = !isActive;
   fillLifetimes(page, previous?.expiresAt === receipt.expiresAt ? select("lifetime").value : "");
   if (!previous) field("note").value = receipt.publicNote ?? "";
@@ -101,15 +101,31 @@ function showAge(page, key) {
 }
 
 /**
- * @param {Page} page
- * @param {any} event
+ * Return the events with wrong passcodes in a row as one, at the time of the last.
+ * @param {{type: string, at: number}[]} events
  */
-function eventItem(page, { type, at }) {
+function grouped(events) {
+  /** @type {{type: string, at: number, count: number}[]} */
+  const groups = [];
+  for (const event of events) {
+    const last = groups.at(-1);
+    const isAnother = event.type === "passcode_wrong" && last?.type === event.type;
+    if (last && isAnother) Object.assign(last, { at: event.at, count: last.count + 1 });
+    else groups.push({ ...event, count: 1 });
+  }
+  return groups;
+}
+
+/**
+ * @param {Page} page
+ * @param {{type: string, at: number, count: number}} event
+ */
+function eventItem(page, { type, at, count }) {
   const item = document.createElement("li");
   const name = document.createElement("span");
   const time = document.createElement("time");
   time.dateTime = new Date(at).toISOString();
-  page.setText(name, `event.${type}`);
+  page.setText(name, (locale) => locale.t(`event.${type}`) + (count > 1 ? ` × ${count}` : ""));
   page.setText(time, (locale) => locale.dateTime(at));
   item.append(name, time);
   return item;
