@@ -32,12 +32,17 @@ EVENTS = """
     WHERE secret = (SELECT id FROM secrets WHERE receipt_id = ?) ORDER BY at, rowid
 """
 
-RECEIPT_FILES = """
-    SELECT a.size, count(g.digest), max(g.expires_at)
+_FILES = """
+    SELECT a.size, count(g.digest), max(g.expires_at){}
     FROM attachments AS a
          LEFT JOIN grants AS g ON g.secret = a.secret AND g.ended_at IS NULL AND g.expires_at > :now
-    WHERE a.secret = (SELECT id FROM secrets WHERE receipt_id = :receipt) GROUP BY a.secret
+    WHERE a.secret {} GROUP BY a.secret
 """
+RECEIPT_FILES = _FILES.format("", "= (SELECT id FROM secrets WHERE receipt_id = :receipt)")
+LISTED_FILES = _FILES.format(
+    ", (SELECT receipt_id FROM secrets WHERE id = a.secret)",
+    "IN (SELECT id FROM secrets WHERE receipt_id IN (SELECT value FROM json_each(:receipts)))",
+)
 
 _FILTER = """
     WHERE (:account IS NULL OR account = :account) AND (:format IS NULL OR format = :format)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
+import msgspec
 
 from seclink.errors import StorageFailed, StorageFull
 from seclink.model import ApiKey, Attempt, Changes, Claimed, Filter, Page, Peek, Receipt, Secret, State, Stats
@@ -211,7 +212,9 @@ class SqliteStore:
         parameters = reads.filter_parameters(filter, now)
         rows = await self._fetch_list(reads.RECEIPTS, parameters)
         [(total,)] = await self._fetch_list(reads.COUNT, parameters)
-        receipts = tuple(reads.receipt(row, now) for row in rows)
+        listed = msgspec.json.encode([row[0] for row in rows]).decode()
+        files = {row[-1]: row[:-1] for row in await self._fetch_list(reads.LISTED_FILES, (now, listed))}
+        receipts = tuple(reads.receipt(row, now, files=[files[row[0]]] if row[0] in files else ()) for row in rows)
         return Page(receipts=receipts, page=filter.page, limit=filter.limit, total=total)
 
     async def stats(self, account: str, now: int, since: tuple[int, int, int], format: str | None = None) -> Stats:

@@ -119,7 +119,15 @@ class ReceiptEvent(ResponseModel):
     reason: str | UnsetType = UNSET
 
 
-class ReceiptItem(ResponseModel):
+class DownloadState(ResponseModel):
+    """The files of a secret; `grants` readers may still download them, the last until `grants_until`."""
+
+    size: int
+    grants: int
+    grants_until: Instant | None
+
+
+class ReceiptItem(ResponseModel, kw_only=True):
     """A receipt in a list: no linkId, no history."""
 
     receipt_id: str
@@ -131,22 +139,14 @@ class ReceiptItem(ResponseModel):
     max_views: int | None
     views: int
     passcode_required: bool
+    files: DownloadState | UnsetType = UNSET
 
 
-class DownloadState(ResponseModel):
-    """The files of a secret; `grants` readers may still download them, the last until `grants_until`."""
-
-    size: int
-    grants: int
-    grants_until: Instant | None
-
-
-class ReceiptDetails(ReceiptItem):
+class ReceiptDetails(ReceiptItem, kw_only=True):
     link_id: str | None
     events: list[ReceiptEvent]
     locked_until: Annotated[int, Meta(description="Until when nobody can try a passcode.")] | None
     locked_clients: Annotated[int, Meta(description="How many client ranges cannot try a passcode now.")]
-    files: DownloadState | UnsetType = UNSET
 
 
 class Pagination(ResponseModel):
@@ -268,18 +268,12 @@ def receipt_details(receipt: Receipt, with_reasons: bool = False) -> ReceiptDeta
         ReceiptEvent(at=event.at, type=event.type, reason=event.reason if with_reasons and event.reason else UNSET)
         for event in receipt.events
     ]
-    files = (
-        UNSET
-        if receipt.files is None
-        else DownloadState(size=receipt.files.size, grants=receipt.files.grants, grants_until=receipt.files.until)
-    )
     return ReceiptDetails(
         **_item(receipt),
         link_id=receipt.link_id or None,
         events=events,
         locked_until=receipt.locks.until,
         locked_clients=receipt.locks.clients,
-        files=files,
     )
 
 
@@ -293,4 +287,10 @@ def state_counts(stats: Stats) -> StateCounts:
 
 
 def _item(receipt: Receipt) -> dict[str, Any]:
-    return {name: getattr(receipt, name) for name in ReceiptItem.__struct_fields__} | {"state": str(receipt.state)}
+    files = (
+        UNSET
+        if receipt.files is None
+        else DownloadState(size=receipt.files.size, grants=receipt.files.grants, grants_until=receipt.files.until)
+    )
+    members = {name: getattr(receipt, name) for name in ReceiptItem.__struct_fields__}
+    return members | {"state": str(receipt.state), "files": files}

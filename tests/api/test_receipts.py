@@ -6,9 +6,10 @@ from typing import Any
 import httpx
 import pytest
 from api_helpers import ACCESS_HASH, RIGHT, WRONG, bearer, check_problem, create, encoded, faults, manage, reveal, state
+from file_helpers import SMALL, content, create_with_files, reveal_files
 from support.appliance import Appliance, MakeAppliance
 
-from seclink.domain import tokens
+from seclink.domain import tokens, uploads
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400
@@ -117,6 +118,21 @@ async def test_list_is_paged_and_searched(
     page = await list_receipts(http, key, query)
     assert "".join(str(receipt_ids.index(item["receiptId"])) for item in page["data"]) == expected
     assert tuple(page["pagination"][name] for name in ("currentPage", "perPage", "total", "lastPage")) == pagination
+
+
+async def test_list_shows_the_files_of_each_secret(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its own receipt does; a secret without files has no such member."""
+    monkeypatch.setattr(uploads, "MIN_FREE_BYTES", 0)
+    http, key = appliance.http, await appliance.key()
+    secrets = [await create_with_files(http, content(SMALL + n), key=key, maxViews=2) for n in range(2)]
+    await create(http, key=key)
+    for _ in range(2):
+        await reveal_files(http, secrets[1])
+    items = (await list_receipts(http, key))["data"]
+    assert [item.get("files", {}).get("grants") for item in items] == [None, 2, 0]
+    assert "files" not in items[0]
+    for item in items[1:]:
+        assert item["files"] == (await http.get(f"/receipts/{item['receiptId']}", headers=bearer(key))).json()["files"]
 
 
 @pytest.mark.parametrize(
