@@ -38,18 +38,28 @@ def edit(
     state = state_at(stored_state, expires_at, now)
     if state is not State.ACTIVE:
         return state
-    if not add_event(db, id, "changed", now):  # every change is in the audit trail, and that has a bound
+    events = _events(db, id, changes)
+    if not events:
+        return state
+    if not all(add_event(db, id, type, now) for type in events):  # every one is in the audit trail, which has a bound
         raise TooManyChanges(f"A secret can be changed {MAX_EVENTS} times, and this one has been")
     _check_views(changes, views)
     _set_columns(db, id, changes)
     _set_passcode(db, id, changes)
-    if changes.unlock is True:
-        passcode_attempts.reset(db, id)
     _set_payload(db, id, changes, is_anonymous=account is None)
     names = ", ".join(NAMES[name] for name in NAMES if getattr(changes, name) is not UNSET)
     text = " ".join(part for part in (names, detail) if part)
     db.pending.append(AuditEntry(now, "changed", account, by, receipt_id, text or None))
     return state
+
+
+def _events(db: sqlite3.Connection, id: int, changes: Changes) -> list[str]:
+    """Unlock if the changes say so; return the types of their events, none if nothing was locked or else changed."""
+    is_unlock, is_unlocked = changes.unlock is True, False
+    if is_unlock:
+        is_unlocked = passcode_attempts.reset(db, id)
+    is_changed = not is_unlock or any(getattr(changes, name) is not UNSET for name in NAMES if name != "unlock")
+    return ["changed"] * is_changed + ["unlocked"] * is_unlocked
 
 
 def _check_views(changes: Changes, views: int) -> None:

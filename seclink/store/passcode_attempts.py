@@ -134,10 +134,14 @@ def refund(db: sqlite3.Connection, id: int, client: str) -> None:
     )
 
 
-def reset(db: sqlite3.Connection, id: int) -> None:
-    """Forget all attempts on a secret, and with them locks and pauses."""
-    db.execute("DELETE FROM attempts WHERE secret = ?", (id,))
-    db.execute("UPDATE secrets SET passcode_tries = 0, paused_at = 0 WHERE id = ?", (id,))
+def reset(db: sqlite3.Connection, id: int) -> bool:
+    """Forget all attempts on a secret, and with them locks and pauses; return whether there was any."""
+    ranges = db.execute("DELETE FROM attempts WHERE secret = ?", (id,)).rowcount
+    tries = db.execute(
+        "UPDATE secrets SET passcode_tries = 0, paused_at = 0 WHERE id = ? AND (passcode_tries > 0 OR paused_at > 0)",
+        (id,),
+    ).rowcount
+    return ranges + tries > 0
 
 
 def forget(db: sqlite3.Connection, now: int) -> None:

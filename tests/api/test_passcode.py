@@ -204,7 +204,21 @@ async def test_sender_unlocks(appliance: Appliance) -> None:
     check_problem(await appliance.http.patch(path, json={"unlock": True}), 404, "not_found")
     unlocked = await appliance.http.patch(path, json={"unlock": True}, headers=manage(secret))
     assert (unlocked.json()["lockedUntil"], unlocked.json()["lockedClients"]) == (None, 0)
+    types = [event["type"] for event in unlocked.json()["events"]]
+    assert (types[-1], "changed" in types) == ("unlocked", False)
     assert (await reveal(appliance.http, secret, passcode=RIGHT)).status_code == 200
+
+
+@pytest.mark.parametrize("passcode", [None, RIGHT])
+async def test_unlocking_without_attempts_records_nothing(appliance: Appliance, passcode: str | None) -> None:
+    """Other changes of the same request are made and recorded."""
+    secret = await create(appliance.http, passcodeHash=passcode)
+    for members, events in (({}, ["created"]), ({"label": "x"}, ["created", "changed"])):
+        response = await appliance.http.patch(
+            f"/receipts/{secret['receiptId']}", json={"unlock": True, **members}, headers=manage(secret)
+        )
+        assert [event["type"] for event in response.json()["events"]] == events
+    assert response.json()["label"] == "x"
 
 
 async def test_addresses_of_one_network_share_their_attempts(appliance: Appliance) -> None:

@@ -35,7 +35,7 @@ def test_a_locked_client_is_shown_and_unlocked(page: Page, server: Server) -> No
     expect(page.locator("#unlocked")).to_have_text(texts()["receipt.unlocked"])
     expect(page.locator("#unlocked")).to_be_focused()
     expect(page.locator("#lock")).to_be_hidden()
-    assert happened(page)[-1] == "changed"
+    assert happened(page)[-1] == "unlocked"
     assert receipt(server.url, raw)["lockedClients"] == 0
     assert can_open(server, raw, b"right")
 

@@ -288,6 +288,7 @@ export default {
   "event.peeked": "Link aufgerufen",
   "event.passcode_wrong": "Falscher Zugangscode",
   "event.locked": "Nach falschen Zugangscodes gesperrt",
+  "event.unlocked": "Entsperrt",
   "event.revealed": "Geöffnet",
   "event.download_started": "Herunterladen begonnen",
   "event.downloaded": "Dateien heruntergeladen",

@@ -288,6 +288,7 @@ export default {
   "event.peeked": "Link visited",
   "event.passcode_wrong": "Wrong passcode",
   "event.locked": "Locked after wrong passcodes",
+  "event.unlocked": "Unlocked",
   "event.revealed": "Opened",
   "event.download_started": "Download started",
   "event.downloaded": "Files downloaded",

@@ -288,6 +288,7 @@ export default {
   "event.peeked": "Enlace visitado",
   "event.passcode_wrong": "Código de acceso incorrecto",
   "event.locked": "Bloqueado por códigos de acceso incorrectos",
+  "event.unlocked": "Desbloqueado",
   "event.revealed": "Abierto",
   "event.download_started": "Descarga iniciada",
   "event.downloaded": "Archivos descargados",

@@ -288,6 +288,7 @@ export default {
   "event.peeked": "Lien consulté",
   "event.passcode_wrong": "Code d’accès erroné",
   "event.locked": "Bloqué après des codes d’accès erronés",
+  "event.unlocked": "Déverrouillé",
   "event.revealed": "Ouvert",
   "event.download_started": "Téléchargement commencé",
   "event.downloaded": "Fichiers téléchargés",

@@ -288,6 +288,7 @@ export default {
   "event.peeked": "Link visitato",
   "event.passcode_wrong": "Codice di accesso sbagliato",
   "event.locked": "Bloccato dopo codici di accesso sbagliati",
+  "event.unlocked": "Sbloccato",
   "event.revealed": "Aperto",
   "event.download_started": "Download iniziato",
   "event.downloaded": "File scaricati",

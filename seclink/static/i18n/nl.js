@@ -288,6 +288,7 @@ export default {
   "event.peeked": "Link bezocht",
   "event.passcode_wrong": "Verkeerde toegangscode",
   "event.locked": "Geblokkeerd na verkeerde toegangscodes",
+  "event.unlocked": "Ontgrendeld",
   "event.revealed": "Geopend",
   "event.download_started": "Download begonnen",
   "event.downloaded": "Bestanden gedownload",

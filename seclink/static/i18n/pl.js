@@ -288,6 +288,7 @@ export default {
   "event.peeked": "Odwiedzono link",
   "event.passcode_wrong": "Błędny kod dostępu",
   "event.locked": "Zablokowano po błędnych kodach dostępu",
+  "event.unlocked": "Odblokowano",
   "event.revealed": "Otwarty",
   "event.download_started": "Rozpoczęto pobieranie",
   "event.downloaded": "Pobrano pliki",

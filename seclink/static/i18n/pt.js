@@ -288,6 +288,7 @@ export default {
   "event.peeked": "Link visitado",
   "event.passcode_wrong": "Código de acesso errado",
   "event.locked": "Bloqueado após códigos de acesso errados",
+  "event.unlocked": "Desbloqueado",
   "event.revealed": "Aberto",
   "event.download_started": "Download iniciado",
   "event.downloaded": "Arquivos baixados",

@@ -288,6 +288,7 @@ export default {
   "event.peeked": "По ссылке заходили",
   "event.passcode_wrong": "Неверный код доступа",
   "event.locked": "Заблокировано после неверных кодов доступа",
+  "event.unlocked": "Разблокировано",
   "event.revealed": "Открыт",
   "event.download_started": "Скачивание началось",
   "event.downloaded": "Файлы скачаны",
