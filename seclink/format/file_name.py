@@ -18,7 +18,14 @@ MAX_FOLDER_BYTES = 600  # with a name and the reader's own folder, less than any
 _NAMELESS = "unnamed"
 _MAX_EXTENSION_BYTES = 32
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+# Control, bidi and format characters and fillers. A joiner or a variant stays behind what it changes.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
+_JOINERS = "\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10)))
+_LEADING_DOTS = re.compile(r"^\.+")
 _SEPARATORS = re.compile(r'[<>:"/\\|?*]')
 _SPACES = " \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _RESERVED = re.compile(
@@ -52,9 +59,9 @@ def saved_names(files: Sequence[FileEntry]) -> list[SavedName]:
 
 
 def cleaned_name(name: str) -> str:
-    """Return a name that every system takes: one component, never empty, and visible from end to end."""
+    """Return a name that every system takes: one component, never empty, and visible, also in lists of files."""
     visible = _SEPARATORS.sub("_", _HIDDEN.sub("", well_formed(name)))
-    cleaned = _trimmed(_cut(_trimmed(visible)))
+    cleaned = _trimmed(_cut(_LEADING_DOTS.sub("_", _trimmed(visible))))
     return _trimmed(_cut(f"_{cleaned}")) if _RESERVED.match(cleaned) else cleaned
 
 
@@ -80,7 +87,7 @@ def numbered(name: str, number: int) -> str:
 
 
 def _trimmed(name: str) -> str:
-    return name.lstrip(_SPACES).rstrip(f"{_SPACES}.") or _NAMELESS
+    return name.lstrip(_SPACES + _JOINERS).rstrip(f"{_SPACES}.") or _NAMELESS
 
 
 def _cut(name: str, suffix: str = "") -> str:

@@ -480,7 +480,6 @@ def file_names() -> dict[str, Any]:
     kept = [
         "a.txt",
         "Über uns.pdf",
-        ".bashrc",
         "a..b",
         "console",
         "com10",
@@ -488,17 +487,30 @@ def file_names() -> dict[str, Any]:
         "nul-1",
         "a;b&c$d'e",
         "👩\u200d👧.png",
+        "❤\ufe0f",
+        "می\u200cخواهم",
     ]
     return {
         "names_kept": saved("Nothing to clean", {name: name for name in kept}),
         "names_separators": saved(
             "One component, on every system",
-            {"../../etc/passwd": ".._.._etc_passwd", "C:\\x": "C__x", "a:b": "a_b", '<>"|?*': "______", "/": "_"},
+            {"../../etc/passwd": "__.._etc_passwd", "C:\\x": "C__x", "a:b": "a_b", '<>"|?*': "______", "/": "_"},
         ),
         "names_hidden": saved(
             "Control and bidi characters",
             {hidden: "unnamed", f"a{hidden}b": "ab", "cod\u202etxt.exe": "codtxt.exe", "a\nb": "ab"}
             | {"👩\u200d👧.png": "👩\u200d👧.png"},
+        ),
+        "names_invisible": saved(
+            "Format characters and fillers; joiners that join nothing",
+            dict.fromkeys(("\u200b", "\u00ad", "\u3164", "\u2800", "\U000e0041", "\u200d", "\ufe0f ."), "unnamed")
+            | {f"a{letter}.txt": "a.txt" for letter in "\u200b\u2060\u180e\uffa0\U000e0041\U0001d173"}
+            | {"\u200d \u200ba": "a", "\u200b.bashrc": "_bashrc", "a\u200b.": "a"},
+        ),
+        "names_dots": saved(
+            "What programs read unasked and lists of files leave out",
+            {".bash_profile": "_bash_profile", "..a": "_a", "...a": "_a", " .a": "_a", ". a": "_ a", ".a.": "_a"}
+            | {"." + "a" * 300: "_" + "a" * 199, "." + "a" * 300 + ".txt": "_" + "a" * 195 + ".txt", "\u202e.a": "_a"},
         ),
         "names_ends": saved(
             "Dots and spaces that Windows drops or nobody sees",
@@ -520,7 +532,7 @@ def file_names() -> dict[str, Any]:
             [
                 (None, "a.txt", "", "a.txt"), (None, "A.TXT", "", "A (2).TXT"), (None, "a.txt", "", "a (3).txt"),
                 (None, "a.txt.", "", "a (4).txt"), (None, "a (2).txt", "", "a (2) (2).txt"), (None, "", "", "unnamed"),
-                (None, "..", "", "unnamed (2)"), (None, ".a", "", ".a"), (None, ".A", "", ".A (2)"),
+                (None, "..", "", "unnamed (2)"), (None, ".a", "", "_a"), (None, ".A", "", "_A (2)"),
                 (None, "straße", "", "straße"), (None, "STRASSE", "", "STRASSE (2)"), (None, "\xe9", "", "\xe9"),
                 (None, "e\u0301", "", "e\u0301 (2)"), (None, "x.tar.gz", "", "x.tar.gz"),
                 (None, "x.tar.gz", "", "x.tar (2).gz"),
@@ -530,6 +542,7 @@ def file_names() -> dict[str, Any]:
             "Components are cleaned like names, and names told apart in each folder",
             [
                 ("b", "a", "b", "a"), ("c", "a", "c", "a"), ("B", "a", "B", "a (2)"), ("b/c", "a", "b/c", "a"),
+                (".ssh", "authorized_keys", "_ssh", "authorized_keys"), ("d/..b", ".c", "d/_b", "_c"),
                 ("b/NUL", "a", "b/_NUL", "a"), ("b /\u202e/...", "a", "b/unnamed/unnamed", "a"), (None, "a", "", "a"),
             ],
         ),
@@ -554,7 +567,7 @@ def long_names() -> dict[str, Any]:
         "🔑" * 60 + ".pdf": "🔑" * 49 + ".pdf",
         "a." + "b" * 300: "a." + "b" * 198,
         "." * 300: "unnamed",
-        "." * 300 + "x": "." * 198 + ".x",
+        "." * 300 + "x": "_x",
         "con" + " " * 300 + "x": "_con",
         "nul." + "b" * 300: "_nul." + "b" * 195,
         "a" + " " * 300 + ".b": "a" + " " * 197 + ".b",

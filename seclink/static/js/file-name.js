@@ -13,9 +13,15 @@ const MAX_FOLDER_BYTES = 600;
 const NAMELESS = "unnamed";
 const MAX_EXTENSION_BYTES = 32;
 const LONE_SURROGATE = /\p{Cs}/gu;
-const HIDDEN = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+const HIDDEN = new RegExp(
+  "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b\\u200e\\u200f\\u2028-\\u202e" +
+    "\\u2060-\\u206f\\u2800\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb\\u{13430}-\\u{1343f}\\u{1bca0}-\\u{1bca3}" +
+    "\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e0fff}]",
+  "gu",
+);
+const LEADING_DOTS = /^\.+/;
 const SEPARATORS = /[<>:"/\\|?*]/g;
-const SPACE = /\p{Zs}/u;
+const SPACE_OR_JOINER = /[\p{Zs}\u200c\u200d\ufe00-\ufe0f]/u;
 const SPACE_OR_DOT = /[\p{Zs}.]/u;
 const RESERVED = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb2\xb3]) *(\.|$)/i;
 
@@ -38,12 +44,12 @@ export function savedNames(files) {
 }
 
 /**
- * Return a name that every system takes: one component, never empty, and visible from end to end.
+ * Return a name that every system takes: one component, never empty, and visible, also in lists of files.
  * @param {string} name
  */
 export function cleanedName(name) {
   const visible = name.replace(LONE_SURROGATE, "\ufffd").replace(HIDDEN, "").replace(SEPARATORS, "_");
-  const cleaned = trimmed(cut(trimmed(visible)));
+  const cleaned = trimmed(cut(trimmed(visible).replace(LEADING_DOTS, "_")));
   return RESERVED.test(cleaned) ? trimmed(cut(`_${cleaned}`)) : cleaned;
 }
 
@@ -69,7 +75,7 @@ function joined(folder, name) {
 /** @param {string} name */
 function trimmed(name) {
   let [start, end] = [0, name.length];
-  while (start < end && SPACE.test(name[start])) start += 1;
+  while (start < end && SPACE_OR_JOINER.test(name[start])) start += 1;
   while (end > start && SPACE_OR_DOT.test(name[end - 1])) end -= 1;
   return name.slice(start, end) || NAMELESS;
 }
