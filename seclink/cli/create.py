@@ -84,6 +84,7 @@ def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
 @click.option("--name", callback=_text, metavar="N", help="The name of the --file, needed for stdin.")
 @click.option("--folder", "folders", multiple=True, metavar="DIR", help="A folder whose files to send, without links.")
 @click.option("--resume", is_flag=True, help="Go on with the upload of these files, after a break.")
+@click.option("--restart", is_flag=True, help="Upload these files anew, and give up what was sent before a break.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--qr", is_flag=True, help="Also show the link as a QR code.")
 @connection()
@@ -102,6 +103,7 @@ def create(
     name: str | None,
     folders: tuple[str, ...],
     resume: bool,
+    restart: bool,
     as_json: bool,
     qr: bool,
     at: RemoteServer,
@@ -116,12 +118,14 @@ def create(
     terminal.require_stdout()
     passcode = _passcode(passcode, ask_passcode, generate_passcode)
     files = chosen_files(paths, folders, name)
-    if resume and not files:
-        raise click.UsageError("--resume needs the --file or --folder of the upload")
+    if (resume or restart) and not files:
+        raise click.UsageError(f"{'--resume' if resume else '--restart'} needs the --file or --folder of the upload")
+    if resume and restart:
+        raise click.UsageError("--resume and --restart cannot be combined")
     if files and kind != "text":
         raise click.UsageError(f"--type {kind} cannot have files")
     body = _body(text, paths, has_files=bool(files))
-    sending = Sending(at, files, resume=resume) if files else None
+    sending = Sending(at, files, resume=resume, restart=restart) if files else None
     with at.client() as client, sending.hint() if sending else contextlib.nullcontext():
         upload = sending.upload(client) if sending else None
         try:

@@ -20,7 +20,7 @@ from seclink.cli.receiving import Receiving
 from seclink.cli.terminal import printable
 from seclink.cli.wordlist import passcode_candidates
 from seclink.client.client import Client
-from seclink.client.models import RevealedSecret
+from seclink.client.models import RevealedSecret, instant
 from seclink.client.received_files import ReceivedFiles
 from seclink.client.reveals import RawNotOpened
 from seclink.errors import (
@@ -149,8 +149,9 @@ def _show_note(client: Client, link: str) -> None:
 def _reveal(reveal: Reveal, passcode: str | None) -> RevealedSecret[ReceivedFiles]:
     try:
         return _reveal_with_prompt(reveal, passcode)
-    except HasFiles as error:
-        raise HasFiles(f"{error.message}: --output DIR saves them") from None
+    except HasFiles:
+        message = "This secret contains files. Run again with --output DIR to save them; no view was spent"
+        raise HasFiles(message) from None
     except RawNotOpened as error:
         # The view is spent, so the payload cannot be fetched again and must not be lost.
         payload = {"encryptedBlob": _base64(error.blob), "iv": _base64(error.iv)}
@@ -240,11 +241,23 @@ def _rescue(secret: RevealedSecret[ReceivedFiles], profile: Profile) -> str:
 def _epilogue(secret: RevealedSecret[ReceivedFiles]) -> str:
     name = f"file {printable(str(secret.header.get('name', '')))!r}; " if secret.type == "file" else ""
     if secret.views_left == 0:
+        if len(secret.files):
+            kept = f"the server keeps the files until they are saved, at most until {_grant_end(secret)}"
+            return f"(that was the last view; {kept})"
         return f"({name}that was the last view: the server has erased the secret)"
     expires = local_time(secret.expires_at)
     if secret.views_left is None:
         return f"({name}the link can be opened again until {expires})"
     return f"({name}views left: {secret.views_left}, until {expires})"
+
+
+def _grant_end(secret: RevealedSecret[ReceivedFiles]) -> str:
+    """Return until when the files can be saved."""
+    ends_at = secret.response["files"]["grantExpiresAt"]
+    try:
+        return local_time(instant(ends_at))
+    except ValueError:  # any number, from a hostile server
+        return str(ends_at)
 
 
 def _base64(data: bytes) -> str:

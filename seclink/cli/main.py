@@ -96,9 +96,11 @@ class Commands(click.Group):
         except SecLinkError as error:
             for line in explain(error):
                 click.echo(printable(line), err=True)
+            _say_notes(error)
             sys.exit(exit_status(error))
-        except (click.Abort, KeyboardInterrupt):
+        except (click.Abort, KeyboardInterrupt) as error:
             click.echo(err=True)
+            _say_notes(error)
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
             _leave_broken_pipe()
@@ -106,6 +108,7 @@ class Commands(click.Group):
             abandon_stdout()
             location = "" if error.filename is None else f"{error.filename}: "
             click.echo(printable(f"seclink: {location}{error.strerror or error}"), err=True)
+            _say_notes(error)
             sys.exit(FAILED)
         return result
 
@@ -139,6 +142,12 @@ def explain(error: SecLinkError) -> Iterator[str]:
             yield f"  try again in {seconds} s"
         case KeyRequired():
             yield "  run `seclink login`, or set SECLINK_API_KEY"
+
+
+def _say_notes(error: BaseException) -> None:
+    """Print what commands added to an error, such as how to go on."""
+    for note in getattr(error, "__notes__", ()):
+        click.echo(f"  {note}", err=True)
 
 
 def exit_status(error: SecLinkError) -> int:

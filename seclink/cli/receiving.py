@@ -129,8 +129,6 @@ class Receiving:
         except (Gone, NotFound):
             self._state.remove()
             raise
-        except (SecLinkError, OSError, KeyboardInterrupt):
-            click.echo(
-                "\nthe same command with --resume goes on, as long as the server keeps the files for you", err=True
-            )
+        except (SecLinkError, OSError, KeyboardInterrupt) as error:
+            error.add_note("the same command with --resume goes on, as long as the server keeps the files for you")
             raise

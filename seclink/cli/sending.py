@@ -10,12 +10,21 @@ from typing import Any, BinaryIO
 import click
 
 from seclink.cli.connection import RemoteServer
-from seclink.cli.display import counted
 from seclink.cli.progress import ProgressLine
 from seclink.cli.transfer_state import TransferState
 from seclink.client.client import Client
 from seclink.client.uploads import BegunUpload
-from seclink.errors import ClientError, NotAuthentic, SecLinkError, SourceChanged, UploadUnknown, UploadUsed
+from seclink.errors import (
+    ClientError,
+    FilesNotAllowed,
+    FilesQuota,
+    FilesTooLarge,
+    NotAuthentic,
+    SecLinkError,
+    SourceChanged,
+    UploadUnknown,
+    UploadUsed,
+)
 from seclink.format import file_header
 from seclink.format.file_header import MAX_FILES
 
@@ -31,6 +40,8 @@ def chosen_files(paths: Sequence[str], folders: Sequence[str], name: str | None)
         raise click.UsageError("--file - needs --name, as stdin has no name")
     files: list[NamedFile] = []
     for path in paths:
+        if Path(path).is_dir():
+            raise click.UsageError(f"{path} is a folder; use --folder")
         source = sys.stdin.buffer if path == "-" else Path(path)
         files.append((name or Path(path).name, source))
     for folder in folders:
@@ -53,7 +64,8 @@ def _inside(folder: Path) -> Iterator[NamedFile]:
             yield (top / path.relative_to(folder)).as_posix(), path
         skipped += sum(Path(base, name).is_symlink() for name in names)
     if skipped:
-        click.echo(f"{counted(skipped, 'link')} or special files in {folder} left out", err=True)
+        noun = "link or special file" if skipped == 1 else "links or special files"
+        click.echo(f"left out {skipped:,} {noun} in {folder}", err=True)
     if not count:
         raise click.UsageError(f"{folder} has no files")
 
@@ -65,13 +77,17 @@ def _raise(error: OSError) -> None:
 class Sending:
     """The upload of one command. Its state is kept until the secret is created; stdin cannot be read twice."""
 
-    def __init__(self, at: RemoteServer, files: Sequence[NamedFile], *, resume: bool) -> None:
+    def __init__(self, at: RemoteServer, files: Sequence[NamedFile], *, resume: bool, restart: bool) -> None:
         self._files, self._is_resumable = files, all(isinstance(source, Path) for _, source in files)
         sources = (f"{name}\n{source.absolute()}" for name, source in files if isinstance(source, Path))
         self._state = TransferState(at.profile, "upload", (at.server, *sources))
-        self._resume = resume
+        self._resume, self._has_key = resume, bool(at.key)
         if resume and not (self._is_resumable and self._state.read()):
             raise ClientError("There is no upload of these files to resume; nothing was sent")
+        if not resume and not restart and self._is_resumable and self._state.read():
+            raise ClientError(
+                "An upload of these files was begun here: --resume goes on with it, --restart sends them anew"
+            )
 
     def upload(self, client: Client) -> BegunUpload:
         begun = self._begun()
@@ -96,9 +112,11 @@ class Sending:
         except (SourceChanged, UploadUnknown, UploadUsed):
             self.finish()
             raise
-        except (SecLinkError, OSError, KeyboardInterrupt):
+        except (SecLinkError, OSError, KeyboardInterrupt) as error:
+            if not self._has_key and isinstance(error, FilesTooLarge | FilesNotAllowed | FilesQuota):
+                error.add_note("with an API key the server may accept more")
             if self._is_resumable and self._state.read():
-                click.echo(f"\n{RESUME}", err=True)
+                error.add_note(RESUME)
             raise
 
     def finish(self) -> None:

@@ -200,7 +200,9 @@ class Sources:
 
 
 def too_large(max_bytes: int) -> FilesTooLarge:
-    return FilesTooLarge(f"The files are too large: at most {max_bytes:,} bytes, padding included, on this server")
+    return FilesTooLarge(
+        f"The files are too large: at most {max_bytes / 1e6:,.1f} MB, padding included, on this server"
+    )
 
 
 def read_fully(stream: BinaryIO, count: int) -> bytes:

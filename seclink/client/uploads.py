@@ -98,13 +98,15 @@ def _send(session: Session, upload: BegunUpload, sources: Sources, progress: Pro
     stream = FileStream(upload.header.key, upload.header.size)
     request = HttpRequest("GET", _url(session, upload), _credentials(upload), repeatable=True)
     received = yield from exchange(request, _received)
-    done = 0
-    for index in range(stream.chunks):
-        if not any(first <= index <= last for first, last in received):
-            nonce = session.random(NONCE_BYTES)
-            chunk = yield from blocking(partial(_sealed, stream, sources, index, nonce))
-            url, headers = f"{_url(session, upload)}/chunks/{index}", _credentials(upload) | _digest(chunk)
-            yield from transfer(HttpRequest("PUT", url, headers, chunk, repeatable=True))
+    missing = [n for n in range(stream.chunks) if not any(first <= n <= last for first, last in received)]
+    done = stream.padded - sum(map(stream.length, missing))
+    if received:
+        progress(done, stream.padded)
+    for index in missing:
+        nonce = session.random(NONCE_BYTES)
+        chunk = yield from blocking(partial(_sealed, stream, sources, index, nonce))
+        url, headers = f"{_url(session, upload)}/chunks/{index}", _credentials(upload) | _digest(chunk)
+        yield from transfer(HttpRequest("PUT", url, headers, chunk, repeatable=True))
         done += stream.length(index)
         progress(done, stream.padded)
     yield from blocking(sources.check)

@@ -80,7 +80,7 @@ def test_files_folders_and_text_arrive(here: Shell, tmp_path: Path, source: Path
     (folder / "link").symlink_to("/etc/passwd")
     (folder / "links").symlink_to("/etc")
     done = here.run("create", "see the files", "--file", str(source), "--folder", str(folder))
-    assert b"2 links or special files" in done.stderr
+    assert f"left out 2 links or special files in {folder}".encode() in done.stderr
     link = done.stdout.decode().strip()
     got = here.run("get", link, "--output", str(output))
     assert (got.returncode, got.stdout) == (0, b"see the files")
@@ -100,7 +100,7 @@ def test_secret_with_files_needs_a_folder_and_spends_nothing(here: Shell, source
     link = here.out("create", "--file", str(source))
     refused = here.run("get", link)
     assert (refused.returncode, refused.stdout) == (1, b"")
-    assert b"nothing was spent: --output DIR saves them" in refused.stderr
+    assert b"Run again with --output DIR to save them; no view was spent" in refused.stderr
     assert re.search(r"files +2\d\.\d MB", here.out("get", link, "--details-only"))
     here.out("get", link, "--output", str(output))
 
@@ -120,6 +120,9 @@ def test_small_file_inside_the_secret_is_saved_too(here: Shell, output: Path, fi
         (("-", "--file", "-", "--name", "x"), "stdin cannot be both"),
         (("--file", "a", "--type", "neogram"), "cannot have files"),
         (("x", "--resume"), "--resume needs the --file"),
+        (("x", "--restart"), "--restart needs the --file"),
+        (("--file", "a", "--resume", "--restart"), "cannot be combined"),
+        (("--file", "none"), "none is a folder; use --folder"),
         (("--folder", "none"), "none has no files"),
     ],
 )
@@ -156,6 +159,7 @@ def test_progress_is_shown_on_a_terminal_alone(here: Shell, source: Path, output
     terminal = here.on_terminal("get", link, "--output", str(output))
     terminal.wait_for("saving 4.2 MB of 20.0 MB, 20 %")
     assert terminal.end() == 0
+    assert "the server keeps the files until they are saved, at most until 20" in terminal.shown
     assert here.run("create", "--file", str(source)).stderr == b""
 
 
@@ -233,10 +237,16 @@ def test_refused_options_cost_no_second_upload(here: Shell, source: Path, output
     refused = here.run("create", "--file", str(source), "--expires", "900d")
     assert refused.returncode == 1
     assert b"--expires" in refused.stderr
-    assert b"with --resume goes on" in refused.stderr
+    assert refused.stderr.index(b"--expires") < refused.stderr.index(b"with --resume goes on")
+    again = here.run("create", "--file", str(source))
+    assert (again.returncode, again.stdout) == (1, b"")
+    assert b"--resume goes on with it, --restart sends them anew" in again.stderr
     link = here.out("create", "--file", str(source), "--resume")
     here.out("get", link, "--output", str(output))
     assert contents(output) == {"big.bin": DATA}
+    here.run("create", "--file", str(source), "--expires", "900d")
+    assert here.out("create", "--file", str(source), "--restart").startswith("http")
+    assert states(here) == []
 
 
 def test_full_disk_is_told_before_the_view_is_spent(here: Shell, source: Path, output: Path) -> None:
