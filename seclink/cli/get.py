@@ -242,8 +242,8 @@ def _epilogue(secret: RevealedSecret[ReceivedFiles]) -> str:
     name = f"file {printable(str(secret.header.get('name', '')))!r}; " if secret.type == "file" else ""
     if secret.views_left == 0:
         if len(secret.files):
-            kept = f"the server keeps the files until they are saved, at most until {_grant_end(secret)}"
-            return f"(that was the last view; {kept})"
+            hint = f"the server keeps the files until they are saved, at most until {_grant_end(secret)}"
+            return f"(that was the last view; {hint})"
         return f"({name}that was the last view: the server has erased the secret)"
     expires = local_time(secret.expires_at)
     if secret.views_left is None:
