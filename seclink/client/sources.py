@@ -200,9 +200,8 @@ class Sources:
 
 
 def too_large(max_bytes: int) -> FilesTooLarge:
-    return FilesTooLarge(
-        f"The files are too large: at most {max_bytes / 1e6:,.1f} MB, padding included, on this server"
-    )
+    limit = f"{max_bytes / 1e6:,.1f} MB" if max_bytes >= 1e6 else f"{max_bytes:,} bytes"
+    return FilesTooLarge(f"The files are too large: at most {limit}, padding included, on this server")
 
 
 def read_fully(stream: BinaryIO, count: int) -> bytes:
