@@ -6,8 +6,8 @@ fails is given up on the server, so that nothing half sent can ever be read.
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,7 +16,7 @@ from seclink.client.protocol import exchange, transfer
 from seclink.client.session import Session
 from seclink.client.sources import FileInput, Sources, too_large
 from seclink.client.steps import Flow, HttpRequest, Progress, blocking
-from seclink.errors import FilesNotAllowed, SecLinkError, SourceChanged
+from seclink.errors import FilesNotAllowed, FilesTooLarge, SecLinkError, SourceChanged
 from seclink.format.file_header import FileHeader
 from seclink.format.file_stream import CHUNK_BYTES, NONCE_BYTES, FileStream
 
@@ -49,7 +49,7 @@ def upload(
     FilesFull before anything is read, SourceChanged for a file that changes or disappears meanwhile.
     """
     max_bytes = yield from exchange(session.get("/uploads"), _max_bytes)
-    with (yield from blocking(lambda: Sources(files, max_bytes))) as sources:
+    with _hint_at_keys(session), (yield from blocking(lambda: Sources(files, max_bytes))) as sources:
         begun = resume or (yield from _begin(session, sources, max_bytes))
         if on_begin:
             on_begin(begun)
@@ -71,6 +71,17 @@ def give_up(session: Session, upload: BegunUpload) -> Flow[None]:
     """Cancel an upload, if that is possible. Otherwise the server ends it within an hour."""
     with suppress(SecLinkError):
         yield from cancel_upload(session, upload)
+
+
+@contextmanager
+def _hint_at_keys(session: Session) -> Iterator[None]:
+    """Say of files that are too large that an API key may have more, to a client without one."""
+    try:
+        yield
+    except FilesTooLarge as error:
+        if session.key or error.faults:
+            raise
+        raise FilesTooLarge(f"{error.message}; an API key may have more") from None
 
 
 def _begin(session: Session, sources: Sources, max_bytes: int) -> Flow[BegunUpload]:

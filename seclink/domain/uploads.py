@@ -145,7 +145,8 @@ class Uploads:
         raise_faults(_faults(new))
         max_bytes = self._max_bytes(actor)
         if _plain_bytes(new.size) > max_bytes:
-            message = f"the files of a secret may have at most {max_bytes} bytes"
+            more = ", more with an API key" if max_bytes < self._config.files.max_bytes else ""
+            message = f"the files of a secret may have at most {max_bytes} bytes{more}"
             limit = Limit(max=max_bytes + SEAL_BYTES * -(-max_bytes // (CHUNK_BYTES - SEAL_BYTES)))
             raise FilesTooLarge(faults=(Fault("size", message, "out_of_range", limit),))
 

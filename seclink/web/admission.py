@@ -28,6 +28,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SUBNET_FACTOR = 10
 SUBNET_FILES_FACTOR = 2  # an upload reserves room before it has a byte, so a few /48 could hold all of it
 NO_RATE = ""
+TOO_MANY_CREATED = "Too many requests for new secrets and reports from this address; an API key has its own limit"
 SUBNET_LOGS, NETWORK_LOGS = 256, 16  # a /48 has at most a 256th of the limiter, a /32 or an IPv4 /16 a 16th
 DAY_SECONDS = 86400
 
@@ -115,9 +116,8 @@ class Admission:
         rate = Rate(self._config.files.client_bytes, DAY_SECONDS)
         _, decision = self._count("files", rate, actor.client, actor.subnet, size, SUBNET_FILES_FACTOR)
         if not decision.is_allowed:
-            raise FilesQuota(
-                "You have reached the daily limit for files of one client", math.ceil(decision.retry_after)
-            )
+            message = "You have used up today's limit for files. An API key may have more"
+            raise FilesQuota(message, math.ceil(decision.retry_after))
 
         def refund() -> None:
             for name in filter(None, (actor.client, actor.subnet)):
@@ -206,7 +206,8 @@ class Admission:
             (b"ratelimit", b'"%s";r=%d;t=%d' % (name.encode(), decision.remaining, math.ceil(decision.reset))),
         ]
         if not decision.is_allowed:
-            raise RateLimited(retry_after=math.ceil(decision.retry_after), rate=name)
+            message = TOO_MANY_CREATED if name.startswith("create") else ""
+            raise RateLimited(message, math.ceil(decision.retry_after), name)
 
     def _key_rate(self, actor: Actor) -> Rate:
         return (actor.key.rate if actor.key else None) or self._config.rates.key

@@ -447,7 +447,9 @@ async def test_limits_count_plain_bytes(make_appliance: MakeAppliance) -> None:
     assert problem["errors"][0]["limit"] == {"max": 1052}
     begun = [await begin(appliance.http, 1028 if n == 2 else 1052) for n in range(2)]
     quota = await appliance.http.post("/uploads", json={"size": 1052})
-    check_problem(quota, 429, "files_quota")
+    assert check_problem(quota, 429, "files_quota")["detail"] == (
+        "You have used up today's limit for files. An API key may have more"
+    )
     assert int(quota.headers["retry-after"]) > 1
     elsewhere = appliance.client("192.0.2.99")
     await begin(elsewhere, 1052)

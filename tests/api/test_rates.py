@@ -32,7 +32,10 @@ async def test_default_rate_of_creates_is_exact(make_appliance: MakeAppliance) -
         remaining.append(match[1])
     assert remaining == [str(n) for n in reversed(range(20))]
     refused = await http.post("/secrets", json=body())
-    check_problem(refused, 429, "rate_limited")
+    assert (
+        "new secrets and reports from this address; an API key has"
+        in check_problem(refused, 429, "rate_limited")["detail"]
+    )
     assert refused.headers["retry-after"] == "3600"
     assert refused.headers["ratelimit"] == '"create";r=0;t=3600'
     appliance.clock.move(3599)
