@@ -17,7 +17,7 @@ from seclink.store.contract import UploadStore
 
 CREATE_RETRY_SECONDS, MAX_RETRIES, RESULT_BYTES = 600, 20_000, 1024
 MAX_UNFINISHED = 1_024  # uploads; one client may have an eighth
-MAX_CALLS, CALL_PARTS = 128, 16  # that send, and that fetch chunks at a time; one client may have 8 of each
+MAX_CALLS, CALL_PARTS = 256, 16  # that send, and that fetch chunks at a time; one client may have 16 of each
 TOO_MANY = "Too many chunks are on their way at the same time; try again"
 
 
