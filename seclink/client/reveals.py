@@ -16,7 +16,7 @@ from seclink.client.models import Json, RevealedSecret, SecretInfo, instant, int
 from seclink.client.protocol import exchange
 from seclink.client.session import Session
 from seclink.client.steps import Body, Flow, HttpRequest
-from seclink.errors import BadRequest, Fault, LinkIncomplete, NotAuthentic
+from seclink.errors import BadRequest, Fault, Gone, LinkIncomplete, NotAuthentic
 from seclink.format import envelope, file_header
 from seclink.format import passcode as passcodes
 from seclink.format.envelope import Keys, Opened
@@ -68,16 +68,16 @@ def reveal(
         raise _opened_elsewhere("sharokey")
     format, key = _format_and_key(target.fragment)
     if passcode or format == "raw":
-        info = yield from _meta(session, target)
-        if info.format != format:
-            raise LinkIncomplete
-        if passcode and not info.passcode_required:
-            message = "This secret has no passcode; no view was spent"
-            raise BadRequest(message, (Fault("passcode", "was given, but none is set", "unexpected"),))
+        try:
+            _check_fits((yield from _meta(session, target)), format, passcode)
+        except Gone:
+            if idempotency_key is None:  # otherwise the earlier call has spent the view, and its response is asked for
+                raise
+    headers = session.idempotency_key(idempotency_key)
     if format == "raw":
-        return (yield from _reveal_raw(session, target, key, passcode))
+        return (yield from _reveal_raw(session, target, key, passcode, headers))
     keys = _keys(key, passcode)
-    headers = session.idempotency_key(idempotency_key) | ({"SecLink-Files": "1"} if with_files else {})
+    headers |= {"SecLink-Files": "1"} if with_files else {}
     proof = {"access": keys.access, "passcodeHash": keys.passcode_hash}
     return _opened(session, target, keys, (yield from _claim(session, target, proof, headers)))
 
@@ -145,9 +145,20 @@ def _format_and_key(fragment: str) -> tuple[str, bytes]:
         return "raw", raw_key_of(fragment)
 
 
-def _reveal_raw(session: Session, target: Link, key: bytes, passcode: str | None) -> Flow[Revealed]:
+def _check_fits(info: SecretInfo, format: str, passcode: str | None) -> None:
+    """Raise LinkIncomplete or BadRequest for a secret that this kind of key or a passcode does not fit."""
+    if info.format != format:
+        raise LinkIncomplete
+    if passcode and not info.passcode_required:
+        message = "This secret has no passcode; no view was spent"
+        raise BadRequest(message, (Fault("passcode", "was given, but none is set", "unexpected"),))
+
+
+def _reveal_raw(
+    session: Session, target: Link, key: bytes, passcode: str | None, headers: Mapping[str, str]
+) -> Flow[Revealed]:
     proof = {"passcodeHash": envelope.raw_passcode_hash(passcode) if passcode else None}
-    payload = yield from _claim(session, target, proof, session.idempotency_key())
+    payload = yield from _claim(session, target, proof, headers)
     try:
         body = envelope.open_raw(key, payload.iv, payload.blob)
     except NotAuthentic:

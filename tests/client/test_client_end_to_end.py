@@ -1,10 +1,12 @@
 """The Python client against a real server, over connections that lose responses."""
 
 import asyncio
+import base64
 import threading
 
 import httpx
 import pytest
+from peer import raw_secret
 from support.server import Server
 
 from seclink import AsyncClient, Client
@@ -27,6 +29,25 @@ class Losing(httpx.HTTPTransport):
             response.close()
             raise httpx.ReadError("connection reset")
         return response
+
+
+@pytest.mark.parametrize("kind", ["without passcode", "with passcode", "raw"])
+def test_reveal_with_the_key_of_an_earlier_one_repeats_its_response(server: Server, kind: str) -> None:
+    """LR-02: the secret has ended then, as the facts that are read before say; a response that was lost is there."""
+    passcode = "told by phone" if kind == "with passcode" else None
+    with Client(server.url) as client:
+        if kind == "raw":
+            body = raw_secret(bytes(16), b"once") | {"expiryType": "view_once"}
+            url = httpx.post(f"{server.url}/api/v1/secrets", json=body).json()["shareUrl"]
+            link = f"{url}#{base64.b64encode(bytes(16)).decode()}"
+        else:
+            link = client.create("once", password=passcode).link
+        assert client.reveal(link, passcode, idempotency_key="k" * 16).text == "once"
+        assert client.reveal(link, passcode, idempotency_key="k" * 16).text == "once"
+        with pytest.raises(Gone):
+            client.reveal(link, passcode, idempotency_key="another" * 3)
+        with pytest.raises(Gone):
+            client.reveal(link, passcode)
 
 
 def test_every_operation(server: Server) -> None:
